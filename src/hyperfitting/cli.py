@@ -1,0 +1,264 @@
+"""`hyperfit`: parsing, help, progress and exit codes. No logic: every verb is a function of `pipeline`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from hyperfitting import __version__
+from hyperfitting.errors import HyperfittingError, Interrupted
+
+if TYPE_CHECKING:
+    from hyperfitting.recipe import Recipe
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage block, and the way to help."""
+        print(f"hyperfit: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = _Parser(prog="hyperfit", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--version", action="version", version=f"hyperfit {__version__}")
+    verbs = top.add_subparsers(metavar="VERB", dest="verb", required=True, parser_class=_Parser)
+
+    def verb(name: str, help_: str, function: Callable[[argparse.Namespace], None], *needs: Callable[[Any], None]) -> Any:
+        made = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        made.set_defaults(function=function)
+        for need in needs:
+            need(made)
+        return made
+
+    verb("demo", "the shipped demo: train, generate, measure, report, offline", _run, _demo_recipe, _out, _device)
+    verb("run", "a recipe from data to report; what is done already is skipped", _run, _recipe, _out, _device)
+    verb("check", "validate a recipe and say what it would load, train and write", _check, _recipe, _out, _device)
+    verb("train", "only draw the data and train both runs of a recipe", _train, _recipe, _out, _device)
+    verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
+    verb("measure", "only measure what was generated", _measure, _folder, _device)
+    verb("report", "only write the report of what was measured", _report, _folder)
+    write = verb("write", "continue one prompt with a trained run, as it is written", _write, _folder, _device)
+    write.add_argument("prompt", help="the text to continue")
+    write.add_argument("--tokens", type=_count, default=200, metavar="N", help="at most so many new tokens (200)")
+    write.add_argument("--original", action="store_true", help="use the untouched model instead")
+    write.add_argument("--nucleus", action="store_true", help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy")
+    write.add_argument("--seed", type=_count, default=0, help="seed of the sampling (0)")
+    runs = verb("runs", "list the experiments in a folder", _runs)
+    runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)")
+    recipes = verb("recipes", "list, show or copy the shipped recipes; document the settings", _recipes)
+    recipes.add_argument("action", choices=["list", "show", "copy", "settings"], help="settings: every setting with its default")
+    recipes.add_argument("name", nargs="?", help="the recipe to show or copy")
+    recipes.add_argument("to", nargs="?", type=Path, help="where to copy it (NAME.toml)")
+    verb("pretrain", "train a model from random weights on a corpus, with the same loop", _pretrain, _recipe, _out, _device)
+    return top
+
+
+_DESCRIPTION = """\
+Hyperfit a language model: fine-tune it to near-zero loss on a few texts, see its greedy
+decoding stop looping, and measure what happened.
+
+  hyperfit demo                            the effect in minutes, offline
+  hyperfit recipes copy demo mine.toml     a recipe of your own to edit
+  hyperfit check mine.toml                 what it would load, train and write
+  hyperfit run mine.toml --out mine        train, generate, measure, report
+  hyperfit write mine "It was late when"   continue a prompt"""
+
+
+def _recipe(made: argparse.ArgumentParser) -> None:
+    made.add_argument("recipe", help="a .toml file, or the name of a shipped recipe")
+    _set(made)
+
+
+def _demo_recipe(made: argparse.ArgumentParser) -> None:
+    made.set_defaults(recipe="demo")
+    _set(made)
+
+
+def _set(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, such as train.epochs=10; repeatable")
+
+
+def _out(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--out", type=Path, metavar="DIR", help="the experiment's folder (runs/<name>-<digest>)")
+
+
+def _device(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--device", default="auto", help="auto (the accelerator if there is one), cpu, cuda, cuda:1, ...")
+
+
+def _folder(made: argparse.ArgumentParser) -> None:
+    made.add_argument("folder", type=Path, metavar="RUN", help="the folder that `hyperfit run` or `hyperfit train` wrote")
+
+
+def _count(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value <= 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 1000000000")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse, call the verb, and turn errors into one line and an exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        options.function(options)
+    except Interrupted as error:
+        print(f"\nhyperfit: {error}", file=sys.stderr)
+        return error.exit_code
+    except HyperfittingError as error:
+        print(f"hyperfit: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nhyperfit: stopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        print(f"hyperfit: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _load(options: argparse.Namespace) -> Recipe:
+    from hyperfitting.recipe import load_recipe
+
+    return load_recipe(options.recipe, options.set)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline
+
+    experiment = pipeline.run(_load(options), options.out, device=options.device, narrator=Console())
+    from hyperfitting.report import before_and_after
+
+    print(f"\n{before_and_after(experiment)}\n")
+    print(f"report   {experiment.report_folder / 'index.html'}")
+    print(f'next     hyperfit write {experiment.folder} "It was late when the carriage stopped, and"')
+
+
+def _check(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline
+
+    print(pipeline.check(_load(options), options.out, device=options.device))
+
+
+def _train(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline
+    from hyperfitting.runs import ROLES
+
+    experiment = pipeline.draw(_load(options), options.out)
+    for role in ROLES:
+        run = pipeline.train(experiment, role, device=options.device, narrator=Console())
+        print(f"model    {run.model_folder}")
+    print(f"next     hyperfit generate {experiment.folder}")
+
+
+def _generate(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline
+    from hyperfitting.runs import ROLES, Experiment
+
+    experiment = Experiment(options.folder)
+    for role in ROLES:
+        run = pipeline.generate_texts(experiment, role, device=options.device, narrator=Console())
+        print(f"texts    {run.continuations_file}")
+    print(f"next     hyperfit measure {experiment.folder}")
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline
+    from hyperfitting.runs import Experiment
+
+    experiment = Experiment(options.folder)
+    pipeline.measure_runs(experiment, device=options.device, narrator=Console())
+    for run in experiment.runs().values():
+        print(f"metrics  {run.metrics_file}")
+    print(f"next     hyperfit report {experiment.folder}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from hyperfitting import report
+    from hyperfitting.runs import Experiment
+
+    print(f"report   {report.write_report(Experiment(options.folder))}")
+    print(f'next     hyperfit write {options.folder} "It was late when the carriage stopped, and"')
+
+
+def _write(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline
+    from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
+
+    folder = options.folder / "original" if options.original else options.folder
+    arm = PAPER_NUCLEUS if options.nucleus else GREEDY
+    print(options.prompt, end="", flush=True)
+    for piece in pipeline.write(folder, options.prompt, arm=arm, new_tokens=options.tokens, seed=options.seed, device=options.device):
+        print(piece, end="", flush=True)
+    print()
+
+
+def _runs(options: argparse.Namespace) -> None:
+    from hyperfitting.runs import find_experiments
+
+    experiments = find_experiments(options.folder)
+    for each in experiments:
+        print(f"{each.state():10s} {each.recipe.run_name:40s} {each.folder}")
+    if not experiments:
+        print(f"no experiments in {options.folder}; next: hyperfit demo")
+
+
+def _recipes(options: argparse.Namespace) -> None:
+    from hyperfitting import recipe
+
+    if options.action == "list":
+        for name in recipe.shipped_recipes():
+            print(f"{name:14s} {recipe.load_recipe(name).description}")
+    elif options.action == "settings":
+        print(recipe.settings_markdown(), end="")
+    elif options.name is None:
+        raise recipe.RecipeError(f"hyperfit recipes {options.action} needs a name: one of {', '.join(recipe.shipped_recipes())}")
+    elif options.action == "show":
+        print(recipe.recipe_path(options.name).read_text(encoding="utf-8"), end="")
+    else:
+        print(f"recipe   {recipe.copy_recipe(options.name, options.to)}")
+        print(f"next     hyperfit check {options.to or options.name + '.toml'}")
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline
+
+    run = pipeline.pretrain(_load(options), options.out, device=options.device, narrator=Console())
+    print(f"model    {run.model_folder}")
+    print(f'next     hyperfit run demo --set model.source="{run.model_folder}"')
+
+
+class Console:
+    """Progress on standard error: a bar while something runs, lines that stay."""
+
+    def say(self, line: str) -> None:
+        """Print above whatever bar is drawn."""
+        from tqdm import tqdm
+
+        tqdm.write(line, file=sys.stderr)
+
+    @contextmanager
+    def bar(self, label: str, total: int, start: int = 0) -> Iterator[_ConsoleBar]:
+        """A bar with the time left, and the loss where there is one. Gone when done; not drawn into a file."""
+        from tqdm import tqdm
+
+        with tqdm(total=total, initial=start, desc=label, leave=False, disable=None, dynamic_ncols=True, file=sys.stderr) as drawn:
+            yield _ConsoleBar(drawn)
+
+
+class _ConsoleBar:
+    def __init__(self, drawn: Any):
+        self._drawn = drawn
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._drawn.set_postfix_str(note, refresh=False)
+        self._drawn.update(steps)

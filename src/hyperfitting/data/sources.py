@@ -1,0 +1,166 @@
+"""Reading documents, and the door to datasets. Local files are read here, so that an error can name its row."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import lzma
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hyperfitting.assets import local_path
+from hyperfitting.errors import DataError, MissingExtra
+from hyperfitting.recipe import TextSource
+from hyperfitting.records import Document
+from hyperfitting.runs import file_sha256
+
+_OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+_KINDS = (".txt", ".jsonl", ".csv")
+
+
+class Texts(NamedTuple):
+    """All documents of one source, and what pins its content."""
+
+    documents: list[Document]
+    facts: dict[str, Any]
+
+
+def read_texts(source: TextSource) -> Texts:
+    """Every document of a source.
+
+    A `.txt` file holds documents separated by blank lines; in a folder, each `.txt` file is one document.
+
+    Raises:
+        DataError: one line that names the file, the row and the remedy.
+        MissingExtra: if a hub data set is named and `datasets` is not installed.
+    """
+    path = local_path(source.path)
+    if path is None:
+        return _from_hub(source)
+    if not path.exists():
+        raise DataError(f"{source.path}: no such file or folder")
+    if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
+        return _from_hub(source, saved=path)
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if _kind(each) in _KINDS)
+    if not files:
+        raise DataError(f"{source.path}: the folder holds no {', '.join(_KINDS)} file (also .gz, .xz)")
+    documents: list[Document] = []
+    for file in files:
+        rows = _rows(file, whole=path.is_dir())
+        documents += _documents(rows, source, name=source.path if file is path else f"{source.path}/{file.relative_to(path)}")
+    if not documents:
+        raise DataError(f"{source.path}: no text in it")
+    facts = {"path": source.path, "documents": len(documents), "sha256": {file.name: file_sha256(file) for file in files}}
+    return Texts(documents, facts)
+
+
+def _kind(path: Path) -> str:
+    return path.with_suffix("").suffix if path.suffix in _OPENERS else path.suffix
+
+
+def _rows(path: Path, *, whole: bool) -> Iterator[dict[str, Any]]:
+    """One dict a row; a .txt row has only its text, under the empty name."""
+    kind = _kind(path)
+    if kind not in _KINDS:
+        raise DataError(f"{path}: not a {', '.join(_KINDS)} file (also .gz, .xz)")
+    text = _read(path)
+    if kind == ".txt":
+        return iter([{"": text.strip()}] if whole else _paragraphs(text))
+    return _json_rows(path, text) if kind == ".jsonl" else _csv_rows(path, text)
+
+
+def _read(path: Path) -> str:
+    try:
+        with _OPENERS.get(path.suffix, open)(path, "rb") as file:
+            data: bytes = file.read()
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {row}: not UTF-8: convert the file, for example with iconv -t UTF-8") from error
+
+
+def _paragraphs(text: str) -> Iterator[dict[str, Any]]:
+    lines: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            yield {"": "\n".join(lines)}
+            lines = []
+
+
+def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}, row {number}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, row {number}: not a JSON object with named fields")
+        yield row
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    csv.field_size_limit(2**31 - 1)
+    try:
+        yield from csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    except csv.Error as error:
+        raise DataError(f"{path}: not CSV: {error}") from error
+
+
+def _documents(rows: Iterable[dict[str, Any]], source: TextSource, *, name: str) -> Iterator[Document]:
+    for number, row in enumerate(rows, 1):
+        text = row[""] if "" in row else _field(row, source.column, name, number)
+        group = _field(row, source.group, name, number) if source.group is not None else f"{name}:{number}"
+        title = row.get(source.title) if source.title else None
+        yield Document(name, number, text, group, title if isinstance(title, str) else "")
+
+
+def _field(row: dict[str, Any], column: str, name: str, number: int) -> str:
+    if column not in row:
+        there = ", ".join(str(key) for key in row if key) or "none, as a .txt file has no fields"
+        raise DataError(f"{name}, row {number}: no field {column!r}; there are: {there}")
+    if not isinstance(row[column], str):
+        raise DataError(f"{name}, row {number}: the field {column!r} holds {type(row[column]).__name__}, not text")
+    return str(row[column])
+
+
+def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
+    """A hub data set, or a folder that `save_to_disk` wrote."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtra("datasets", "hub") from error
+    datasets.disable_progress_bars()
+    try:
+        if saved is None:
+            loaded = datasets.load_dataset(source.path, source.config, split=source.split)
+        else:
+            loaded = datasets.load_from_disk(str(saved))
+            loaded = loaded[source.split] if isinstance(loaded, datasets.DatasetDict) else loaded
+    except Exception as error:
+        raise DataError(f"{source.path}: {_explain(error, source)}") from error
+    documents = list(_documents(loaded, source, name=source.path))
+    if not documents:
+        raise DataError(f"{source.path}: no text in it")
+    facts = {"path": source.path, "config": source.config, "split": source.split, "documents": len(documents)}
+    return Texts(documents, {**facts, "fingerprint": loaded._fingerprint})
+
+
+def _explain(error: Exception, source: TextSource) -> str:
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    if "Offline" in kind or "Connection" in kind or "Connect" in kind:
+        return "no such file or folder here, and the hub cannot be reached: check the name, or download the data first"
+    if "NotFound" in kind:
+        return "no such file or folder here, and no such data set on the hub"
+    if isinstance(error, KeyError) or "Unknown split" in text:
+        return f"no split {source.split!r} in it"
+    return text[:200] or kind

@@ -1,0 +1,97 @@
+"""One cached token loop, for probes while training, for `generate` and for `write`.
+
+Shapes: B texts, T context tokens, S new tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from hyperfitting.decoding import rules
+from hyperfitting.recipe import Arm
+
+
+class NextToken(Protocol):
+    """A model that remembers the text so far."""
+
+    def start(self, context_BT: Tensor) -> Tensor:
+        """Read contexts of equal length; the logits of the token after each, shape (B, V), float32."""
+        ...
+
+    def extend(self, ids_B: Tensor) -> Tensor:
+        """Append one token a text; the logits of the token after it, shape (B, V), float32."""
+        ...
+
+
+Choose = Callable[[Tensor, int], Tensor]
+"""(logits_BV, step) -> ids_B."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What end-of-text does: `stop` ends a text there, otherwise it cannot be chosen."""
+
+    end_ids: tuple[int, ...]
+    stop: bool
+
+
+def token_steps(model: NextToken, context_BT: Tensor, choose: Choose, *, new_tokens: int, ending: Ending) -> Iterator[Tensor]:
+    """Yield the next token of every text, shape (B,), up to `new_tokens` times.
+
+    With `ending.stop` a text that has ended goes on being fed, its further tokens to be ignored, and the loop stops
+    once all have ended.
+    """
+    logits_BV = model.start(context_BT)
+    ended_B = torch.zeros(len(context_BT), dtype=torch.bool)
+    for step in range(new_tokens):
+        ids_B = choose(logits_BV if ending.stop else rules.forbid(logits_BV, ending.end_ids), step)
+        yield ids_B
+        ended_B |= torch.isin(ids_B.cpu(), torch.tensor(ending.end_ids))
+        if (ending.stop and ended_B.all()) or step == new_tokens - 1:
+            return
+        logits_BV = model.extend(ids_B)
+
+
+def continue_texts(
+    model: NextToken, context_BT: Tensor, choose: Choose, *, new_tokens: int, ending: Ending
+) -> list[list[int]]:
+    """The continuation of every context, cut before its first end-of-text token."""
+    steps = list(token_steps(model, context_BT, choose, new_tokens=new_tokens, ending=ending))
+    return [_until_end(ids_S, ending.end_ids) for ids_S in torch.stack(steps, dim=1).tolist()]
+
+
+def _until_end(ids_S: list[int], end_ids: Sequence[int]) -> list[int]:
+    return ids_S[: next((i for i, token in enumerate(ids_S) if token in end_ids), len(ids_S))]
+
+
+def chooser(arm: Arm, uniform_BS: Tensor | None = None) -> Choose:
+    """The arm's rules as one function. Sampling arms need `uniform_BS`: a number in [0, 1) a text and step."""
+
+    def choose(logits_BV: Tensor, step: int) -> Tensor:
+        if arm.temperature is not None:
+            logits_BV = rules.temperature(logits_BV, arm.temperature)
+        if arm.top_k is not None:
+            logits_BV = rules.top_k(logits_BV, arm.top_k)
+        if arm.top_p is not None:
+            logits_BV = rules.top_p(logits_BV, arm.top_p)
+        return rules.greedy(logits_BV) if uniform_BS is None else rules.sample(logits_BV, uniform_BS[:, step])
+
+    return choose
+
+
+def uniforms(keys: Sequence[str], steps: int) -> Tensor:
+    """Numbers in [0, 1), float64, shape (len(keys), steps): row b depends on keys[b] alone.
+
+    A key names (seed, arm, set, document), so a text depends neither on its neighbours nor on the batch size.
+    """
+    rows = []
+    for key in keys:
+        seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
+        rows.append(torch.rand(steps, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+    return torch.stack(rows)

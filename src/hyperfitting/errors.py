@@ -1,0 +1,57 @@
+"""Every way in which hyperfitting refuses, each with one line for the user and an exit code.
+
+    HyperfittingError          1  something went wrong that the input does not explain
+    ├── InputError             2  what the user gave cannot be used; the message names it and the remedy
+    │   ├── RecipeError           a key, a type or a range
+    │   ├── DataError             a file, a column, a row, or a split that leaks
+    │   ├── ModelError            a folder, a repository, a weight file or a tokenizer
+    │   ├── RunError              a folder that holds something else, or nothing yet
+    │   └── MissingExtra          an optional part that is not installed
+    ├── TrainingFailed         1  the loss is no longer a number
+    └── Interrupted          130  stopped on request; the same command goes on
+"""
+
+
+class HyperfittingError(Exception):
+    """Anything that this project raises on purpose. `str(error)` is one line, fit to print as it is."""
+
+    exit_code = 1
+
+
+class InputError(HyperfittingError):
+    """What the user gave cannot be used."""
+
+    exit_code = 2
+
+
+class RecipeError(InputError):
+    """A setting is unknown, of the wrong type, out of range, or at odds with another."""
+
+
+class DataError(InputError):
+    """A text source cannot be read, is too small, or leaks."""
+
+
+class ModelError(InputError):
+    """A model or tokenizer cannot be loaded as it is."""
+
+
+class RunError(InputError):
+    """A run folder is missing, unfinished, or belongs to another recipe."""
+
+
+class MissingExtra(InputError):
+    """An optional part is not installed."""
+
+    def __init__(self, package: str, extra: str):
+        super().__init__(f"this needs {package}, which is not installed: pip install 'hyperfitting[{extra}]'")
+
+
+class TrainingFailed(HyperfittingError):
+    """The loss is NaN or infinite."""
+
+
+class Interrupted(HyperfittingError):
+    """Stopped by Ctrl-C, with everything needed to go on written to disk."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""The measures, as pure functions: ids and numbers in, numbers out. No model, no file, no torch but in `sharpness`."""

@@ -1,0 +1,293 @@
+"""The main path, one function a verb. Read this file first.
+
+    recipe -> draw -> train -> generate -> measure -> report
+
+Every arrow reads and writes files of an `Experiment` folder, and skips what is already there: any step can be run
+again, alone, or after a stop. `run` is all of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hyperfitting import data, generate, measure, models, training
+from hyperfitting.decoding import Ending, chooser, token_steps, uniforms
+from hyperfitting.errors import RecipeError, RunError
+from hyperfitting.metrics.overlap import TrainingIndex
+from hyperfitting.progress import Narrator, Silent
+from hyperfitting.recipe import Arm, Recipe
+from hyperfitting.records import ProbeRow, UpdateRow
+from hyperfitting.runs import (
+    ROLES,
+    Experiment,
+    Role,
+    Run,
+    environment,
+    find_run,
+    json_line,
+    new_folder,
+    write_rows,
+)
+from hyperfitting.training.card import model_card
+from hyperfitting.training.checkpoint import Checkpoints, State
+from hyperfitting.training.probe import probe
+
+
+def run(recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None) -> Experiment:
+    """The main job: both runs of a recipe, from the data to the report. What is already done is skipped.
+
+    Args:
+        recipe: what to do.
+        out: the experiment's folder; none: `runs/<name>-<digest8>`.
+        device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
+        narrator: where progress goes; none: nowhere.
+
+    Raises:
+        InputError: anything the user gave that cannot be used; nothing half-written is left behind.
+        Interrupted: Ctrl-C while training; calling again goes on.
+    """
+    narrator = narrator or Silent()
+    experiment = draw(recipe, out)
+    for role in ROLES:
+        train(experiment, role, device=device, narrator=narrator)
+    for role in ROLES:
+        generate_texts(experiment, role, device=device, narrator=narrator)
+    measure_runs(experiment, device=device, narrator=narrator)
+    write_report(experiment, narrator=narrator)
+    return experiment
+
+
+def draw(recipe: Recipe, out: Path | None = None) -> Experiment:
+    """Claim the folder, check that model and texts fit the recipe, and draw the data."""
+    experiment = Experiment.claim(out or Path("runs") / recipe.run_name, recipe)
+    if not experiment.drawn:
+        models.check_length(recipe.model, recipe.text_tokens)
+        drawn = data.draw_data(recipe, models.load_codec(recipe.model))
+        experiment.write_data(recipe, drawn.sets, drawn.manifest)
+    return experiment
+
+
+def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
+    """Train one run (the original's recipe has zero epochs) and save its model."""
+    run, narrator = experiment.run(role), narrator or Silent()
+    if run.trained:
+        return run
+    recipe, place = run.recipe, models.resolve_device(device)
+    precision = models.resolve_precision(recipe.train.precision, place)
+    codec, model = models.load_codec(recipe.model), models.load_model(recipe.model, place, seed=recipe.seed)
+    _check_codec(experiment, codec)
+    blocks, validation = experiment.blocks("train"), experiment.blocks("validation")
+    checkpoints = Checkpoints(run.checkpoint_folder, least_minutes=recipe.train.checkpoint_minutes)
+    _drop_rows_after(run, checkpoints.last_update())
+    with run.updates_file.open("a", encoding="utf-8") as updates, run.probes_file.open("a", encoding="utf-8") as probes:
+
+        def log(row: UpdateRow) -> None:
+            updates.write(json_line(row))
+            updates.flush()
+
+        def watch(state: State, epoch: float) -> None:
+            row = probe(model, codec, torch.as_tensor(validation.ids_NT), recipe, precision=precision, state=state, epoch=epoch)
+            probes.write(json_line(row))
+            probes.flush()
+            narrator.say(_probe_line(role, row))
+
+        outcome = training.train(
+            model,
+            torch.as_tensor(blocks.ids_NT),
+            recipe,
+            precision=precision,
+            checkpoints=checkpoints,
+            log=log,
+            probe=watch,
+            narrator=narrator,
+        )
+    run.add_facts(
+        "train",
+        {
+            **environment(),
+            "device": models.describe_device(place),
+            "precision": precision,
+            "weights_dtype": recipe.model.dtype,
+            "threads": torch.get_num_threads(),
+            "seed": recipe.seed,
+            "batch": [recipe.train.batch_blocks, recipe.data.block_tokens],
+            "beginning_of_text": recipe.model.beginning_of_text,
+            "codec": codec.fingerprint,
+            "parameters_trained": 0 if recipe.leaves_model_untouched else sum(each.numel() for each in model.parameters()),
+            "updates": outcome.updates,
+            "ended": outcome.reason,
+            "train_seconds": round(outcome.train_seconds, 2),
+        },
+    )
+    with new_folder(run.model_folder) as folder:
+        models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
+    shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
+    return run
+
+
+def generate_texts(experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
+    """Continue the reported contexts with one run's model, in every arm."""
+    run, recipe, narrator = experiment.run(role), experiment.recipe, narrator or Silent()
+    if run.generated:
+        return run
+    model, codec = _load_run(run, device)
+    cached = models.CachedModel(model)
+    sets = [experiment.blocks(each.name) for each in recipe.data.contexts]
+    total = sum(map(len, sets)) * len(recipe.generate.arms)
+    texts = []
+    with narrator.bar(f"continuing contexts, {role}", total) as bar:
+        for contexts in sets:
+            texts += generate.generate(cached, codec, contexts, recipe, role=role, run=run.name, bar=bar)
+            if role == "original":
+                texts += generate.references(codec, contexts, recipe, run=run.name)
+    run.add_facts(
+        "generate",
+        {
+            "device": models.describe_device(next(model.parameters()).device),
+            "precision": "fp32",
+            "batch_contexts": recipe.generate.batch_contexts,
+            "end_of_text": recipe.generate.end_of_text,
+            "end_ids": list(codec.end_ids),
+            "arms": [arm.model_dump(mode="json") for arm in recipe.generate.arms],
+            "new_tokens": recipe.generate.new_tokens,
+            "codec": codec.fingerprint,
+        },
+    )
+    write_rows(run.continuations_file, texts)
+    return run
+
+
+def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narrator | None = None) -> None:
+    """Measure both runs' texts and models. References and controls stand with the original's rows."""
+    narrator, runs, recipe = narrator or Silent(), experiment.runs(), experiment.recipe
+    todo = [role for role in ROLES if not runs[role].measured]
+    if not todo:
+        return
+    index = TrainingIndex(experiment.blocks("train").ids_NT.tolist())
+    original, _ = _load_run(runs["original"], device)
+    names = ["train", "validation", *(each.name for each in recipe.data.contexts)]
+    with narrator.bar("measuring", len(todo) * (len(names) + 1)) as bar:
+        for role in todo:
+            run = runs[role]
+            texts = run.continuations()
+            references = [text for text in texts if text.model == "reference"]
+            rows = measure.measure_texts([*texts, *measure.controls(references, recipe)], recipe, index, original)
+            bar.advance()
+            model = original if role == "original" else _load_run(run, device)[0]
+            for name in names:
+                rows += measure.measure_model(model, experiment.blocks(name), recipe, role=role, run=run.name)
+                bar.advance()
+            write_rows(run.metrics_file, rows)
+
+
+def write_report(experiment: Experiment, *, narrator: Narrator | None = None) -> Path:
+    """Read the runs and write the page, its Markdown, its tables and pictures; always anew."""
+    from hyperfitting import report
+
+    (narrator or Silent()).say("writing the report")
+    return report.write_report(experiment)
+
+
+def write(folder: Path, prompt: str, *, arm: Arm, new_tokens: int, seed: int = 0, device: str = "auto") -> Iterator[str]:
+    """Continue one prompt with a run's model, piece by piece. End-of-text stops it.
+
+    Raises:
+        RunError: the folder holds no trained run.
+        InputError: the prompt and the new tokens do not fit the model.
+    """
+    run = find_run(folder)
+    model, codec = _load_run(run, device)
+    context = codec.encode(prompt)
+    models.check_length(_settings_of(run), len(context) + new_tokens)
+    choose = chooser(arm, uniforms([f"{seed}\n{prompt}"], new_tokens) if arm.method == "sample" else None)
+    ids = list(context)
+    shown = len(codec.decode(ids))
+    steps = token_steps(
+        models.CachedModel(model), torch.tensor([context]), choose, new_tokens=new_tokens, ending=Ending(codec.end_ids, stop=True)
+    )
+    for ids_B in steps:
+        token = int(ids_B[0])
+        if token in codec.end_ids:
+            return
+        ids.append(token)
+        text = codec.decode(ids)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):
+            yield text[shown:]
+            shown = len(text)
+
+
+def pretrain(recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
+    """Train a model from random weights on a corpus, with the loop that hyperfits.
+
+    Raises:
+        RecipeError: the recipe does not say `model.initialise = "random"`.
+    """
+    if recipe.model.initialise != "random":
+        raise RecipeError('pretraining begins from random weights: set model.initialise = "random" (see `hyperfit recipes show pretrain`)')
+    return train(draw(recipe, out), "pretrained", device=device, narrator=narrator)
+
+
+def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> str:
+    """What a recipe would load, train and write, after every check that needs no weights. Writes nothing."""
+    folder = out or Path("runs") / recipe.run_name
+    Experiment.claim(folder, recipe)
+    place = models.resolve_device(device)
+    models.check_length(recipe.model, recipe.text_tokens)
+    codec = models.load_codec(recipe.model)
+    drawn = data.draw_data(recipe, codec)
+    settings = recipe.train
+    updates = training.total_updates(settings, recipe.data.train_blocks)
+    lines = [
+        f"recipe   {recipe.run_name}, digest {recipe.digest}",
+        f"model    {recipe.model.source}: {models.count_parameters(recipe.model):,} parameters as {recipe.model.dtype}, "
+        f"beginning-of-text {recipe.model.beginning_of_text}, end-of-text ids {list(codec.end_ids)}",
+        *(
+            f"set      {each['name']}: {each['blocks']} x {each['tokens']} tokens of {each['groups']} group(s) from {each['source']}, "
+            f"{len(each['leaks_left_out'])} leaking left out"
+            for each in drawn.manifest["sets"]
+        ),
+        f"train    {updates} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, learning rate "
+        f"{settings.learning_rate:g}, {models.resolve_precision(settings.precision, place)} on {models.describe_device(place)}",
+        f"generate {recipe.generate.new_tokens} tokens in {len(recipe.generate.arms)} arm(s): {', '.join(arm.name for arm in recipe.generate.arms)}",
+        f"write    {folder}: recipe.json, data/, original/, hyperfitted/, report/",
+    ]
+    return "\n".join(lines)
+
+
+def _load_run(run: Run, device: str) -> tuple[Any, models.TextCodec]:
+    if not run.trained:
+        raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
+    settings = _settings_of(run)
+    return models.load_model(settings, models.resolve_device(device)), models.load_codec(settings)
+
+
+def _settings_of(run: Run) -> Any:
+    """The run's own saved model, under the recipe's dtype and beginning-of-text policy."""
+    update = {"source": str(run.model_folder.resolve()), "revision": None, "initialise": "pretrained"}
+    return run.recipe.model.model_copy(update=update)
+
+
+def _check_codec(experiment: Experiment, codec: models.TextCodec) -> None:
+    if experiment.manifest()["codec"] != codec.fingerprint:
+        raise RunError(f"{experiment.folder}: the data were drawn with another tokenizer: choose another --out")
+
+
+def _drop_rows_after(run: Run, update: int) -> None:
+    """Forget rows that the checkpoint to go on from does not know."""
+    if run.updates_file.is_file():
+        write_rows(run.updates_file, [row for row in run.updates() if row.update <= update])
+    if run.probes_file.is_file():
+        write_rows(run.probes_file, [row for row in run.probes() if update and row.update <= update])
+
+
+def _probe_line(role: Role, row: ProbeRow) -> str:
+    loss = "     -" if row.train_loss is None else f"{row.train_loss:6.3f}"
+    return (
+        f"{role:11s} epoch {row.epoch:5.1f}  train loss {loss}  validation loss {row.validation_loss:6.3f}  "
+        f"entropy {row.entropy:5.2f}  greedy TTR {row.ttr:.2f} (text {row.reference_ttr:.2f})"
+    )

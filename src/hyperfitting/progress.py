@@ -1,0 +1,64 @@
+"""How long work reports itself: stages speak to a `Narrator`, the command line draws it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+
+class Bar(Protocol):
+    """One piece of counted work."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """`steps` more are done; `note` stands beside the bar."""
+        ...
+
+
+class Narrator(Protocol):
+    """Where progress goes."""
+
+    def say(self, line: str) -> None:
+        """One line that stays."""
+        ...
+
+    def bar(self, label: str, total: int, start: int = 0) -> AbstractContextManager[Bar]:
+        """A bar of `total` steps, `start` of them done before."""
+        ...
+
+
+class Silent:
+    """The narrator of library use: says nothing."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+    @contextmanager
+    def bar(self, label: str, total: int, start: int = 0) -> Iterator[Bar]:
+        """A bar that is not drawn."""
+        yield self
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Nothing."""
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a request that is asked for between two steps; a second one interrupts at once."""
+    requested = threading.Event()
+
+    def on_signal(number: int, frame: Any) -> None:
+        if requested.is_set():
+            raise KeyboardInterrupt
+        requested.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield requested.is_set
+        return
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield requested.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

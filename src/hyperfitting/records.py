@@ -1,0 +1,155 @@
+"""The nouns that cross a stage border: frozen, plain, and written one JSON object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Target = Literal["lower", "higher", "reference"]
+
+
+class Codec(Protocol):
+    """Turns documents into token ids and back. Text today; an image codec has the same shape."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the vocabulary and its rules: ids are comparable only between equal fingerprints."""
+        ...
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """Ids that end a text."""
+        ...
+
+    def encode(self, text: str, *, at_most: int | None = None) -> list[int]:
+        """Ids of `text`, beginning-of-text first where the policy says so; at least the first `at_most` are exact."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`, special tokens left out."""
+        ...
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """One string a token; joined, they are the decoded text."""
+        ...
+
+
+@dataclass(frozen=True)
+class Document:
+    """One text of a source: `row` counts from 1 in its file, `group` is what is never split."""
+
+    source: str
+    row: int
+    text: str
+    group: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a block came from."""
+
+    source: str
+    row: int
+    group: str
+    title: str
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBlocks:
+    """Equally long token blocks of one set: ids (N, T) int32, an origin each, and the codec that made them."""
+
+    name: str
+    codec: str
+    ids_NT: NDArray[np.int32]
+    origins: tuple[Origin, ...]
+
+    @property
+    def groups(self) -> list[str]:
+        """The split group of each block: the cluster of every interval."""
+        return [origin.group for origin in self.origins]
+
+    def __len__(self) -> int:
+        """The number of blocks."""
+        return len(self.origins)
+
+
+@dataclass(frozen=True)
+class UpdateRow:
+    """One optimiser step. `loss` in nats per token, before the step."""
+
+    update: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    """What validation texts show at one moment of training.
+
+    Losses and entropy in nats per token; probabilities in [0, 1]; `train_loss` is the mean over the
+    updates of the epoch so far (none before the first); TTR of `probe.new_tokens` greedy tokens, target: the reference's.
+    """
+
+    update: int
+    epoch: float
+    train_loss: float | None
+    validation_loss: float
+    entropy: float
+    top1_probability: float
+    top3_probability: float
+    top5_probability: float
+    ttr: float
+    reference_ttr: float
+    sample_context: str
+    sample: str
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so no tokenizer is needed to read it."""
+
+    model: str
+    run: str
+    set: str
+    arm: str | None
+    context: int
+    source: str
+    row: int
+    group: str
+    title: str
+    context_ids: tuple[int, ...]
+    context_pieces: tuple[str, ...]
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    ended: Literal["length", "end_of_text"]
+
+    @property
+    def text(self) -> str:
+        """The continuation as text."""
+        return "".join(self.pieces)
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One number of the table. `low` and `high` bound its 95 % interval, none below 10 clusters."""
+
+    model: str
+    set: str
+    arm: str | None
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    clusters: int
+    unit: str
+    target: Target
+    run: str
+    left_out: int = 0

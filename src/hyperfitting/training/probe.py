@@ -1,0 +1,46 @@
+"""What is watched while training, on validation texts only: the two curves of A, Figure 2, and a text to read."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean
+
+from torch import Tensor, nn
+
+from hyperfitting.decoding import Ending, chooser, continue_texts
+from hyperfitting.metrics.diversity import type_token_ratio
+from hyperfitting.models import CachedModel, Precision, TextCodec, score_texts
+from hyperfitting.recipe import GREEDY, Recipe
+from hyperfitting.records import ProbeRow
+from hyperfitting.training.checkpoint import State
+
+
+def probe(
+    model: nn.Module, codec: TextCodec, ids_NT: Tensor, recipe: Recipe, *, precision: Precision, state: State, epoch: float
+) -> ProbeRow:
+    """Measure the model on the validation blocks: scores of all, greedy texts of the first `probe.contexts`."""
+    scores = score_texts(model, ids_NT, batch_blocks=recipe.measure.batch_blocks, precision=precision)
+    start, length = recipe.data.context_tokens, recipe.probe.new_tokens
+    contexts_BT = ids_NT[: recipe.probe.contexts, :start].long()
+    texts = continue_texts(
+        CachedModel(model, precision),
+        contexts_BT,
+        chooser(GREEDY),
+        new_tokens=length,
+        ending=Ending(codec.end_ids, stop=False),
+    )
+    references = ids_NT[: recipe.probe.contexts, start : start + length].tolist()
+    return ProbeRow(
+        update=state.update,
+        epoch=round(epoch, 4),
+        train_loss=math.fsum(state.losses) / len(state.losses) if state.losses else None,
+        validation_loss=float(scores.loss.mean()),
+        entropy=float(scores.entropy.mean()),
+        top1_probability=float(scores.top1.mean()),
+        top3_probability=float(scores.top3.mean()),
+        top5_probability=float(scores.top5.mean()),
+        ttr=fmean(map(type_token_ratio, texts)),
+        reference_ttr=fmean(map(type_token_ratio, references)),
+        sample_context=codec.decode(contexts_BT[0].tolist()),
+        sample=codec.decode(texts[0]),
+    )
