@@ -258,7 +258,7 @@ class Recipe(Settings):
         return self.model_copy(
             update={
                 "name": f"{self.name}-original",
-                "train": TrainSettings(learning_rate=self.train.learning_rate, epochs=0, precision="fp32"),
+                "train": TrainSettings(learning_rate=self.train.learning_rate, epochs=0, precision=self.train.precision),
             }
         )
 

@@ -1,0 +1,6 @@
+"""Reads experiments and writes what people look at. Nothing imports this room but the pipeline's last step and the command line."""
+
+from hyperfitting.report.tables import before_and_after, headline
+from hyperfitting.report.write import write_report
+
+__all__ = ["before_and_after", "headline", "write_report"]

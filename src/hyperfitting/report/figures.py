@@ -1,0 +1,128 @@
+"""The door to matplotlib: the curves of A, Figure 2, and the coloured texts of Figure 1, as SVG that follows the page's colours and as PNG."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hyperfitting.errors import MissingExtra
+from hyperfitting.records import ProbeRow
+
+try:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import MaxNLocator
+except ImportError as error:
+    raise MissingExtra("matplotlib", "report") from error
+
+# Drawn in these colours for PNG; in the SVG each becomes a CSS variable, so that one drawing serves light and dark.
+INK, GRID, BEFORE, AFTER, TRUE = "#1f2430", "#d5d9e0", "#c2571a", "#1f6fb2", "#4d8a3d"
+_VARIABLES = {INK: "--ink", GRID: "--grid", BEFORE: "--before", AFTER: "--after", TRUE: "--true"}
+HEAT = ("#ffffff", "#fde9c9", "#fbc98a", "#f59a5a", "#e0603f")
+"""Backgrounds of Figure 1 by step of `heat_step`."""
+
+
+def heat_step(run: int) -> int:
+    """0 to 4: how strongly a token is coloured whose longest repeated run is `run` tokens."""
+    return sum(run >= bound for bound in (3, 5, 9, 17))
+
+
+def curves(probes: Sequence[ProbeRow]) -> Figure:
+    """Loss and greedy type-token ratio by epoch, on validation texts (A, Figure 2)."""
+    figure = Figure(figsize=(9, 3.1), layout="constrained")
+    loss, ttr = figure.subplots(1, 2)
+    epochs = [row.epoch for row in probes]
+    trained = [row for row in probes if row.train_loss is not None]
+    loss.plot(epochs, [row.validation_loss for row in probes], color=BEFORE, marker="o", ms=3, label="validation")
+    loss.plot([row.epoch for row in trained], [row.train_loss for row in trained], color=AFTER, marker="o", ms=3, label="training")
+    _dress(loss, "loss (nats per token)")
+    loss.legend(frameon=False, labelcolor=INK)
+    ttr.axhline(probes[-1].reference_ttr, color=TRUE, lw=1.5, ls="--", label="true continuations")
+    ttr.plot(epochs, [row.ttr for row in probes], color=AFTER, marker="o", ms=3, label="greedy continuations")
+    ttr.set_ylim(0, 1)
+    _dress(ttr, "type-token ratio")
+    ttr.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
+def _dress(axes: Any, title: str) -> None:
+    axes.set_title(title, color=INK, fontsize=11, loc="left")
+    axes.set_xlabel("epoch", color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(bottom=0)
+    axes.tick_params(colors=INK)
+    axes.grid(color=GRID, lw=0.7)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(GRID)
+
+
+def coloured_texts(columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44) -> Figure:
+    """Texts side by side, each token on the colour of its repeated run (A, Figure 1): (title, pieces, run lengths)."""
+    laid = [(title, *_lay_out(pieces, runs, width)) for title, pieces, runs in columns]
+    lines = max(count for _, _, count in laid)
+    figure = Figure(figsize=(_CHARACTER_INCHES * (width + 3) * len(laid), 0.17 * (lines + 2.5)))
+    for index, (title, placed, _) in enumerate(laid):
+        axes = figure.add_axes((index / len(laid), 0, 1 / len(laid), 1))
+        axes.set(xlim=(-1, width + 2), ylim=(lines + 0.2, -2))
+        axes.axis("off")
+        axes.text(0, -1, title, color=INK, fontsize=10, weight="bold", va="center")
+        for text, row, column, step in placed:
+            if step:
+                axes.add_patch(Rectangle((column, row - 0.5), len(text), 1, color=HEAT[step], lw=0))
+            axes.text(column, row, text, color=INK, fontsize=_FONT_POINTS, family="monospace", va="center", parse_math=False)
+    return figure
+
+
+_FONT_POINTS = 8.5
+_CHARACTER_INCHES = 0.602 * _FONT_POINTS / 72  # the advance of DejaVu Sans Mono, matplotlib's own
+
+
+def _lay_out(pieces: Sequence[str], runs: Sequence[int], width: int) -> tuple[list[tuple[str, int, int, int]], int]:
+    """Every token's parts as (text, line, column, heat), lines broken between words, and the number of lines."""
+    placed, line, column = [], 0, 0
+    for index, (piece, run) in enumerate(zip(pieces, runs, strict=True)):
+        for number, part in enumerate(piece.split("\n")):
+            if number and column:
+                line, column = line + 1, 0
+            if part[:1].isspace() and column + len(part.rstrip()) + _rest_of_word(pieces, index) > width:
+                line, column = line + 1, 0
+            text = part.lstrip() if column == 0 else part
+            if text:
+                placed.append((text, line, column, heat_step(run)))
+                column += len(text)
+    return placed, line + 1
+
+
+def _rest_of_word(pieces: Sequence[str], index: int) -> int:
+    """Characters of the tokens that go on the word of this one."""
+    length = 0
+    for piece in pieces[index + 1 :]:
+        if not piece or piece[0].isspace():
+            break
+        length += len(piece)
+    return length
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """A picture on white, for README, slides and Markdown."""
+    figure.savefig(path, dpi=160, facecolor="white", metadata={"Software": None})
+
+
+def svg(figure: Figure) -> str:
+    """The figure to stand in a page, transparent, in the page's colours and font."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    return re.sub(r' width="[\d.]+pt"| height="[\d.]+pt"', "", text, count=2)

@@ -1,0 +1,173 @@
+"""Tidy rows pivoted into tables: for the page, for Markdown, for the terminal, and the headline sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hyperfitting.recipe import Recipe
+from hyperfitting.records import MetricRow
+from hyperfitting.runs import Experiment
+
+LABELS = {
+    "train_loss": "training loss (nats per token)",
+    "validation_loss": "validation loss (nats per token)",
+    "perplexity": "perplexity of the true texts",
+    "entropy": "entropy (nats)",
+    "top1_probability": "probability of the top token",
+    "top3_probability": "probability of the top 3 tokens",
+    "top5_probability": "probability of the top 5 tokens",
+    "ttr_last96": "type-token ratio, last 96 tokens",
+    "ttr": "type-token ratio, whole",
+    "repeated_2gram_share": "repeated 2-grams",
+    "repeated_3gram_share": "repeated 3-grams",
+    "repeated_4gram_share": "repeated 4-grams",
+    "distinct_1gram_share": "distinct 1-grams, pooled",
+    "distinct_2gram_share": "distinct 2-grams, pooled",
+    "distinct_3gram_share": "distinct 3-grams, pooled",
+    "distinct_4gram_share": "distinct 4-grams, pooled",
+    "longest_overlap_tokens": "longest run shared with training (tokens)",
+    "recited_8gram_share": "8-grams that stand in training",
+    "perplexity_under_original": "perplexity under the original",
+}
+"""Every measure that a table can hold, in the order of its rows."""
+
+_CONTROLS = ("reference", "shuffled", "random")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: a model, and an arm where it decoded."""
+
+    model: str
+    arm: str | None
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        return f"{self.model}, {self.arm}" if self.arm else self.model
+
+
+@dataclass(frozen=True)
+class Table:
+    """One set's table: a row a measure, a cell a MetricRow or none."""
+
+    name: str
+    columns: list[Column]
+    rows: list[tuple[str, list[MetricRow | None]]]
+
+
+def all_rows(experiment: Experiment) -> list[MetricRow]:
+    """The rows of both runs."""
+    return [row for run in experiment.runs().values() for row in run.metrics()]
+
+
+def set_table(rows: Sequence[MetricRow], name: str, recipe: Recipe) -> Table:
+    """The table of one set: what the models are on its texts, and what they wrote, beside reference and controls."""
+    arms: list[str | None] = [arm.name for arm in recipe.generate.arms]
+    columns = [Column(model, arm) for arm in arms for model in ("original", "hyperfitted")]
+    columns += [Column(model, None) for model in _CONTROLS]
+    cells = {(row.model, row.arm, row.name): row for row in rows if row.set == name}
+
+    def cell(column: Column, measure: str) -> MetricRow | None:
+        # A model's own measures have no arm: they stand in its first column.
+        found = cells.get((column.model, column.arm, measure))
+        return found or (cells.get((column.model, None, measure)) if column.arm == arms[0] else None)
+
+    table = [(measure, [cell(column, measure) for column in columns]) for measure in LABELS]
+    return Table(name, columns, [(measure, found) for measure, found in table if any(found)])
+
+
+def loss_table(rows: Sequence[MetricRow]) -> Table:
+    """Training and validation, before and after."""
+    columns = [Column("original", None), Column("hyperfitted", None)]
+    cells = {(row.model, row.name): row for row in rows if row.set in ("train", "validation")}
+    found = [(measure, [cells.get((column.model, measure)) for column in columns]) for measure in LABELS]
+    return Table("training and validation texts", columns, [(measure, each) for measure, each in found if any(each)])
+
+
+def tables(experiment: Experiment) -> list[Table]:
+    """Every table of an experiment, the losses first."""
+    rows, recipe = all_rows(experiment), experiment.recipe
+    return [loss_table(rows), *(set_table(rows, each.name, recipe) for each in recipe.data.contexts)]
+
+
+def number(value: float) -> str:
+    """A value as a table shows it: three digits that matter."""
+    if value != 0 and abs(value) < 0.001:
+        return f"{value:.1g}"
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def interval(row: MetricRow) -> str:
+    """The 95 % interval as a table shows it, or why there is none."""
+    return "" if row.low is None or row.high is None else f"{number(row.low)}–{number(row.high)}"
+
+
+def headline(experiment: Experiment) -> str:
+    """What happened, in figures, whatever it was: one sentence on the loss, one on the first set's first arm."""
+    recipe, rows = experiment.recipe, all_rows(experiment)
+    value = {(row.model, row.set, row.arm, row.name): row.value for row in rows}
+    updates = experiment.run("hyperfitted").facts()["train"]["updates"]
+    losses = [value[role, name, None, f"{name[:5] if name == 'train' else name}_loss"] for name in ("train", "validation") for role in ("original", "hyperfitted")]
+    text = (
+        f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from {losses[0]:.2f} to {losses[1]:.2f} "
+        f"and the validation loss from {losses[2]:.2f} to {losses[3]:.2f}."
+    )
+    if not recipe.data.contexts:
+        return text
+    name, arm = recipe.data.contexts[0].name, recipe.generate.arms[0].name
+    keys = [("original", name, arm), ("hyperfitted", name, arm), ("reference", name, None)]
+    ttr = [value.get((*key, "ttr_last96")) for key in keys]
+    repeats = [value.get((*key, "repeated_4gram_share")) for key in keys]
+    if None in ttr or None in repeats:
+        return text
+    return (
+        f"{text} On {name}, the type-token ratio of the last 96 tokens ({arm}) goes from {ttr[0]:.2f} to {ttr[1]:.2f}, "
+        f"where the true texts have {ttr[2]:.2f}; the share of repeated 4-grams from {repeats[0]:.0%} to {repeats[1]:.0%}, "
+        f"where the true texts have {repeats[2]:.0%}."
+    )
+
+
+def markdown_table(table: Table) -> str:
+    """A table in Markdown, intervals in brackets."""
+    head = "| | " + " | ".join(column.title for column in table.columns) + " |"
+    lines = [head, "|---|" + "---|" * len(table.columns)]
+    for measure, cells in table.rows:
+        lines.append(f"| {LABELS[measure]} | " + " | ".join(_markdown_cell(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _markdown_cell(row: MetricRow | None) -> str:
+    if row is None:
+        return ""
+    bounds = interval(row)
+    return f"{number(row.value)} ({bounds})" if bounds else number(row.value)
+
+
+_TERMINAL = ("ttr_last96", "repeated_4gram_share", "longest_overlap_tokens", "recited_8gram_share")
+
+
+def before_and_after(experiment: Experiment) -> str:
+    """The short table for the terminal: losses and entropy, then each set and arm beside reference and controls."""
+    rows, recipe = all_rows(experiment), experiment.recipe
+    value = {(row.model, row.set, row.arm, row.name): row.value for row in rows}
+    models = ("original", "hyperfitted", *_CONTROLS)
+    lines = [f"{'':46}" + "".join(f"{model:>12}" for model in models)]
+
+    def add(label: str, keys: list[tuple[str, str, str | None, str]]) -> None:
+        cells = [f"{number(value[key]):>12}" if key in value else f"{'':>12}" for key in keys]
+        lines.append(f"{label:46}{''.join(cells)}".rstrip())
+
+    add("training loss", [(model, "train", None, "train_loss") for model in models])
+    add("validation loss", [(model, "validation", None, "validation_loss") for model in models])
+    for name in (each.name for each in recipe.data.contexts):
+        lines.append(name)
+        add("  entropy (nats)", [(model, name, None, "entropy") for model in models])
+        for arm in recipe.generate.arms:
+            for measure in _TERMINAL:
+                arms = [arm.name if model in models[:2] else None for model in models]
+                keys = [(model, name, each, measure) for model, each in zip(models, arms, strict=True)]
+                if any(key in value for key in keys):
+                    add(f"  {arm.name}: {LABELS[measure].replace(' (tokens)', '')}"[:46], keys)
+    return "\n".join(lines)
