@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"hyperfit {__version__}")
     verbs = top.add_subparsers(metavar="VERB", dest="verb", required=True, parser_class=_Parser)
 
-    def verb(name: str, help_: str, function: Callable[[argparse.Namespace], None], *needs: Callable[[Any], None]) -> Any:
+    def verb(
+        name: str, help_: str, function: Callable[[argparse.Namespace], None], *needs: Callable[[Any], None]
+    ) -> Any:
         made = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         made.set_defaults(function=function)
         for need in needs:
@@ -47,15 +49,28 @@ def parser() -> argparse.ArgumentParser:
     write.add_argument("prompt", help="the text to continue")
     write.add_argument("--tokens", type=_count, default=200, metavar="N", help="at most so many new tokens (200)")
     write.add_argument("--original", action="store_true", help="use the untouched model instead")
-    write.add_argument("--nucleus", action="store_true", help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy")
+    write.add_argument(
+        "--nucleus",
+        action="store_true",
+        help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy",
+    )
     write.add_argument("--seed", type=_count, default=0, help="seed of the sampling (0)")
     runs = verb("runs", "list the experiments in a folder", _runs)
     runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)")
     recipes = verb("recipes", "list, show or copy the shipped recipes; document the settings", _recipes)
-    recipes.add_argument("action", choices=["list", "show", "copy", "settings"], help="settings: every setting with its default")
+    recipes.add_argument(
+        "action", choices=["list", "show", "copy", "settings"], help="settings: every setting with its default"
+    )
     recipes.add_argument("name", nargs="?", help="the recipe to show or copy")
     recipes.add_argument("to", nargs="?", type=Path, help="where to copy it (NAME.toml)")
-    verb("pretrain", "train a model from random weights on a corpus, with the same loop", _pretrain, _recipe, _out, _device)
+    verb(
+        "pretrain",
+        "train a model from random weights on a corpus, with the same loop",
+        _pretrain,
+        _recipe,
+        _out,
+        _device,
+    )
     return top
 
 
@@ -81,7 +96,13 @@ def _demo_recipe(made: argparse.ArgumentParser) -> None:
 
 
 def _set(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, such as train.epochs=10; repeatable")
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, such as train.epochs=10; repeatable",
+    )
 
 
 def _out(made: argparse.ArgumentParser) -> None:
@@ -93,7 +114,9 @@ def _device(made: argparse.ArgumentParser) -> None:
 
 
 def _folder(made: argparse.ArgumentParser) -> None:
-    made.add_argument("folder", type=Path, metavar="RUN", help="the folder that `hyperfit run` or `hyperfit train` wrote")
+    made.add_argument(
+        "folder", type=Path, metavar="RUN", help="the folder that `hyperfit run` or `hyperfit train` wrote"
+    )
 
 
 def _count(text: str) -> int:
@@ -115,7 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hyperfit: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nhyperfit: stopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        print(
+            "\nhyperfit: stopped; what was finished is kept, and the same command goes on from there", file=sys.stderr
+        )
         return Interrupted.exit_code
     except BrokenPipeError:
         sys.stderr.close()
@@ -197,7 +222,9 @@ def _write(options: argparse.Namespace) -> None:
     folder = options.folder / "original" if options.original else options.folder
     arm = PAPER_NUCLEUS if options.nucleus else GREEDY
     print(options.prompt, end="", flush=True)
-    for piece in pipeline.write(folder, options.prompt, arm=arm, new_tokens=options.tokens, seed=options.seed, device=options.device):
+    for piece in pipeline.write(
+        folder, options.prompt, arm=arm, new_tokens=options.tokens, seed=options.seed, device=options.device
+    ):
         print(piece, end="", flush=True)
     print()
 
@@ -214,6 +241,7 @@ def _runs(options: argparse.Namespace) -> None:
 
 def _recipes(options: argparse.Namespace) -> None:
     from hyperfitting import recipe
+    from hyperfitting.errors import RecipeError
 
     if options.action == "list":
         for name in recipe.shipped_recipes():
@@ -221,7 +249,9 @@ def _recipes(options: argparse.Namespace) -> None:
     elif options.action == "settings":
         print(recipe.settings_markdown(), end="")
     elif options.name is None:
-        raise recipe.RecipeError(f"hyperfit recipes {options.action} needs a name: one of {', '.join(recipe.shipped_recipes())}")
+        raise RecipeError(
+            f"hyperfit recipes {options.action} needs a name: one of {', '.join(recipe.shipped_recipes())}"
+        )
     elif options.action == "show":
         print(recipe.recipe_path(options.name).read_text(encoding="utf-8"), end="")
     else:
@@ -251,7 +281,9 @@ class Console:
         """A bar with the time left, and the loss where there is one. Gone when done; not drawn into a file."""
         from tqdm import tqdm
 
-        with tqdm(total=total, initial=start, desc=label, leave=False, disable=None, dynamic_ncols=True, file=sys.stderr) as drawn:
+        with tqdm(
+            total=total, initial=start, desc=label, leave=False, disable=None, dynamic_ncols=True, file=sys.stderr
+        ) as drawn:
             yield _ConsoleBar(drawn)
 
 

@@ -1,14 +1,14 @@
 """Every way in which hyperfitting refuses, each with one line for the user and an exit code.
 
-    HyperfittingError          1  something went wrong that the input does not explain
-    ├── InputError             2  what the user gave cannot be used; the message names it and the remedy
-    │   ├── RecipeError           a key, a type or a range
-    │   ├── DataError             a file, a column, a row, or a split that leaks
-    │   ├── ModelError            a folder, a repository, a weight file or a tokenizer
-    │   ├── RunError              a folder that holds something else, or nothing yet
-    │   └── MissingExtra          an optional part that is not installed
-    ├── TrainingFailed         1  the loss is no longer a number
-    └── Interrupted          130  stopped on request; the same command goes on
+HyperfittingError          1  something went wrong that the input does not explain
+├── InputError             2  what the user gave cannot be used; the message names it and the remedy
+│   ├── RecipeError           a key, a type or a range
+│   ├── DataError             a file, a column, a row, or a split that leaks
+│   ├── ModelError            a folder, a repository, a weight file or a tokenizer
+│   ├── RunError              a folder that holds something else, or nothing yet
+│   └── MissingExtra          an optional part that is not installed
+├── TrainingFailed         1  the loss is no longer a number
+└── Interrupted          130  stopped on request; the same command goes on
 """
 
 

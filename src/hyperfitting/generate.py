@@ -27,7 +27,17 @@ def generate(
         for batch in _batches(len(contexts), recipe.generate.batch_contexts):
             ids = _continue_batch(model, codec, contexts, recipe, arm, batch)
             made += [
-                _continuation(codec, contexts, i, recipe.data.context_tokens, ids_S, recipe.generate.new_tokens, role, run, arm.name)
+                _continuation(
+                    codec,
+                    contexts,
+                    i,
+                    recipe.data.context_tokens,
+                    ids_S,
+                    recipe.generate.new_tokens,
+                    role,
+                    run,
+                    arm.name,
+                )
                 for i, ids_S in zip(batch, ids, strict=True)
             ]
             bar.advance(len(batch))
@@ -39,7 +49,8 @@ def references(codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: 
     start = recipe.data.context_tokens
     rows = contexts.ids_NT[:, start : start + recipe.generate.new_tokens].tolist()
     return [
-        _continuation(codec, contexts, i, start, ids_S, len(ids_S), "reference", run, None) for i, ids_S in enumerate(rows)
+        _continuation(codec, contexts, i, start, ids_S, len(ids_S), "reference", run, None)
+        for i, ids_S in enumerate(rows)
     ]
 
 
@@ -63,7 +74,15 @@ def _sampling_key(seed: int, arm: Arm, name: str, origin: Origin) -> str:
 
 
 def _continuation(
-    codec: TextCodec, contexts: TokenBlocks, i: int, start: int, ids: list[int], full: int, model: str, run: str, arm: str | None
+    codec: TextCodec,
+    contexts: TokenBlocks,
+    i: int,
+    start: int,
+    ids: list[int],
+    full: int,
+    model: str,
+    run: str,
+    arm: str | None,
 ) -> Continuation:
     origin, context_ids = contexts.origins[i], contexts.ids_NT[i, :start].tolist()
     pieces = codec.pieces([*context_ids, *ids])

@@ -45,7 +45,9 @@ def controls(references: Texts, recipe: Recipe) -> list[Continuation]:
         ids = [text.ids for text in texts]
         for model, control in (("shuffled", shuffled_texts), ("random", random_texts)):
             changed = control(ids, seed=recipe.seed)
-            made += [replace(text, model=model, ids=tuple(new), pieces=()) for text, new in zip(texts, changed, strict=True)]
+            made += [
+                replace(text, model=model, ids=tuple(new), pieces=()) for text, new in zip(texts, changed, strict=True)
+            ]
     return made
 
 
@@ -57,11 +59,11 @@ def measure_model(model: nn.Module, blocks: TokenBlocks, recipe: Recipe, *, role
     scores = score_texts(model, blocks.ids_NT, batch_blocks=recipe.measure.batch_blocks)
     tokens = [scores.loss.shape[1]] * len(blocks)
 
-    def row(name: str, sums: torch.Tensor, unit: str, target: Target, transform: Any = None) -> MetricRow:
-        estimate = ratio_of_sums(
-            sums.double().sum(1).tolist(), tokens, blocks.groups, draws=recipe.measure.bootstrap_draws, seed=recipe.seed,
-            **({"transform": transform} if transform else {}),
-        )  # fmt: skip
+    def row(
+        name: str, each: torch.Tensor, unit: str, target: Target, transform: Callable[[Any], Any] = lambda value: value
+    ) -> MetricRow:
+        sums, draws = each.double().sum(1).tolist(), recipe.measure.bootstrap_draws
+        estimate = ratio_of_sums(sums, tokens, blocks.groups, draws=draws, seed=recipe.seed, transform=transform)
         return _row(role, blocks.name, None, name, estimate, unit, target, run)
 
     if blocks.name == "train":
@@ -80,87 +82,86 @@ def measure_model(model: nn.Module, blocks: TokenBlocks, recipe: Recipe, *, role
 
 
 def _diversity(cell: Texts, recipe: Recipe) -> list[MetricRow]:
-    per_text: list[tuple[str, Callable[[Sequence[int]], float]]] = [
-        (f"ttr_last{TTR_WINDOW_TOKENS}", partial(type_token_ratio, window_tokens=TTR_WINDOW_TOKENS)),
-        ("ttr", type_token_ratio),
-        *((f"repeated_{order}gram_share", partial(repeated_ngram_share, order=order)) for order in (2, 3, 4)),
-    ]
-    rows = [_mean_row(cell, recipe, name, lambda text, f=function: f(text.ids), "", "reference") for name, function in per_text]  # type: ignore[misc]
+    def mean(name: str, least: int, function: Callable[[Sequence[int]], float]) -> list[MetricRow]:
+        return _mean(cell, recipe, name, least, lambda text: function(text.ids))
+
+    window = TTR_WINDOW_TOKENS
+    rows = mean(f"ttr_last{window}", window, partial(type_token_ratio, window_tokens=window))
+    rows += mean("ttr", 1, type_token_ratio)
+    for order in (2, 3, 4):
+        rows += mean(f"repeated_{order}gram_share", order, partial(repeated_ngram_share, order=order))
     for order in (1, 2, 3, 4):
-        estimate = _attempt(
-            lambda order=order: delete_a_group(  # type: ignore[misc]
-                [text.ids for text in cell], [text.group for text in cell], partial(distinct_ngram_share, order=order)
-            )
-        )
-        rows.append(_row_of(cell, f"distinct_{order}gram_share", estimate, "", "reference"))
-    return [row for row in rows if row is not None]
+        rows += _pooled(cell, f"distinct_{order}gram_share", order, partial(distinct_ngram_share, order=order))
+    return rows
 
 
 def _overlap(cell: Texts, recipe: Recipe, index: TrainingIndex) -> list[MetricRow]:
-    longest = {text.context: index.longest_shared_run(text.ids).length for text in cell if text.ids}
-    recited = [index.recited_ngrams(text.ids) for text in cell]
-    share = _attempt(
-        lambda: ratio_of_sums(
-            [hits for hits, _ in recited], [total for _, total in recited], [text.group for text in cell],
-            draws=recipe.measure.bootstrap_draws, seed=recipe.seed,
-        )
-    )  # fmt: skip
-    rows = [
-        _mean_row(cell, recipe, "longest_overlap_tokens", lambda text: longest[text.context], "tokens", "reference"),
-        _row_of(cell, f"recited_{RECITED_ORDER}gram_share", share, "", "reference"),
+    order = RECITED_ORDER
+
+    def longest(text: Continuation) -> float:
+        return index.longest_shared_run(text.ids).length
+
+    return [
+        *_mean(cell, recipe, "longest_overlap_tokens", 1, longest, unit="tokens"),
+        *_ratio(cell, recipe, f"recited_{order}gram_share", order, lambda text: index.recited_ngrams(text.ids)),
     ]
-    return [row for row in rows if row is not None]
 
 
 def _perplexity_under(original: nn.Module, cell: Texts, recipe: Recipe) -> list[MetricRow]:
     """exp(summed loss / summed tokens) of the continuations given their contexts, under the untouched model."""
     kept = [text for text in cell if text.ids]
-    if not kept:
-        return []
-    longest = max(len(text.ids) for text in kept)
+    longest = max((len(text.ids) for text in kept), default=0)
     # Padded on the right, where a causal model does not look back from; the padding's own losses are not summed.
     rows = [[*text.context_ids, *text.ids, *[0] * (longest - len(text.ids))] for text in kept]
-    loss_BT = score_texts(original, np.array(rows), batch_blocks=recipe.measure.batch_blocks).loss
-    sums = [
-        float(loss[len(text.context_ids) - 1 :][: len(text.ids)].double().sum()) for text, loss in zip(kept, loss_BT, strict=True)
+    sums = {}
+    if kept:
+        losses = score_texts(original, np.array(rows), batch_blocks=recipe.measure.batch_blocks).loss.double()
+        for text, loss in zip(kept, losses, strict=True):
+            sums[text.context] = float(loss[len(text.context_ids) - 1 :][: len(text.ids)].sum())
+    name = "perplexity_under_original"
+    return _ratio(cell, recipe, name, 1, lambda text: (sums[text.context], len(text.ids)), transform=np.exp)
+
+
+def _mean(
+    cell: Texts, recipe: Recipe, name: str, least: int, function: Callable[[Continuation], float], unit: str = ""
+) -> list[MetricRow]:
+    """The mean over texts of at least `least` tokens."""
+    return _ratio(cell, recipe, name, least, lambda text: (function(text), 1.0), unit=unit)
+
+
+def _ratio(
+    cell: Texts,
+    recipe: Recipe,
+    name: str,
+    least: int,
+    function: Callable[[Continuation], tuple[float, float]],
+    *,
+    unit: str = "",
+    transform: Callable[[Any], Any] = lambda value: value,
+) -> list[MetricRow]:
+    """Sum of numerators over sum of denominators; texts below `least` tokens are left out and counted."""
+    kept = [text for text in cell if len(text.ids) >= least]
+    if not kept:
+        return []
+    numerators, denominators = zip(*map(function, kept), strict=True)
+    draws, groups = recipe.measure.bootstrap_draws, [text.group for text in kept]
+    estimate = ratio_of_sums(numerators, denominators, groups, draws=draws, seed=recipe.seed, transform=transform)
+    return [_row_of(cell, name, estimate, unit)]
+
+
+def _pooled(cell: Texts, name: str, least: int, measure: Callable[[Sequence[Sequence[int]]], float]) -> list[MetricRow]:
+    """A measure of the whole set, of its texts of at least `least` tokens."""
+    kept = [text for text in cell if len(text.ids) >= least]
+    if not kept:
+        return []
+    return [
+        _row_of(cell, name, delete_a_group([text.ids for text in kept], [text.group for text in kept], measure), "")
     ]
-    estimate = ratio_of_sums(
-        sums, [len(text.ids) for text in kept], [text.group for text in kept],
-        draws=recipe.measure.bootstrap_draws, seed=recipe.seed, transform=np.exp,
-    )  # fmt: skip
-    row = _row_of(cell, "perplexity_under_original", estimate, "", "reference")
-    return [row] if row else []
 
 
-def _mean_row(
-    cell: Texts, recipe: Recipe, name: str, function: Callable[[Continuation], float], unit: str, target: Target
-) -> MetricRow | None:
-    """The mean over texts; those too short for the measure are left out and counted."""
-    values, groups = [], []
-    for text in cell:
-        value = _attempt(lambda text=text: function(text)) if text.ids else None  # type: ignore[misc]
-        if value is not None:
-            values.append(value)
-            groups.append(text.group)
-    estimate = _attempt(
-        lambda: ratio_of_sums(values, [1.0] * len(values), groups, draws=recipe.measure.bootstrap_draws, seed=recipe.seed)
-    )
-    return _row_of(cell, name, estimate, unit, target)
-
-
-def _attempt(function: Callable[[], Any]) -> Any:
-    """The function's value, or None where the texts are too short for it."""
-    try:
-        return function()
-    except ValueError:
-        return None
-
-
-def _row_of(cell: Texts, name: str, estimate: Estimate | None, unit: str, target: Target) -> MetricRow | None:
-    if estimate is None:
-        return None
+def _row_of(cell: Texts, name: str, estimate: Estimate, unit: str) -> MetricRow:
     first = cell[0]
-    row = _row(first.model, first.set, first.arm, name, estimate, unit, target, first.run)
+    row = _row(first.model, first.set, first.arm, name, estimate, unit, "reference", first.run)
     return replace(row, left_out=len(cell) - estimate.n)
 
 
@@ -168,6 +169,16 @@ def _row(
     model: str, name_of_set: str, arm: str | None, name: str, estimate: Estimate, unit: str, target: Target, run: str
 ) -> MetricRow:
     return MetricRow(
-        model, name_of_set, arm, name, estimate.value, estimate.low, estimate.high, estimate.n, estimate.clusters, unit, target, run
+        model,
+        name_of_set,
+        arm,
+        name,
+        estimate.value,
+        estimate.low,
+        estimate.high,
+        estimate.n,
+        estimate.clusters,
+        unit,
+        target,
+        run,
     )
-

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from hyperfitting import data, generate, measure, models, training
+from hyperfitting.check import describe
 from hyperfitting.decoding import Ending, chooser, token_steps, uniforms
 from hyperfitting.errors import RecipeError, RunError
 from hyperfitting.metrics.overlap import TrainingIndex
@@ -38,7 +39,9 @@ from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
 
 
-def run(recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None) -> Experiment:
+def run(
+    recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None
+) -> Experiment:
     """The main job: both runs of a recipe, from the data to the report. What is already done is skipped.
 
     Args:
@@ -91,7 +94,9 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
             updates.flush()
 
         def watch(state: State, epoch: float) -> None:
-            row = probe(model, codec, torch.as_tensor(validation.ids_NT), recipe, precision=precision, state=state, epoch=epoch)
+            row = probe(
+                model, codec, torch.as_tensor(validation.ids_NT), recipe, precision=precision, state=state, epoch=epoch
+            )
             probes.write(json_line(row))
             probes.flush()
             narrator.say(_probe_line(role, row))
@@ -118,7 +123,9 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
             "batch": [recipe.train.batch_blocks, recipe.data.block_tokens],
             "beginning_of_text": recipe.model.beginning_of_text,
             "codec": codec.fingerprint,
-            "parameters_trained": 0 if recipe.leaves_model_untouched else sum(each.numel() for each in model.parameters()),
+            "parameters_trained": 0
+            if recipe.leaves_model_untouched
+            else sum(each.numel() for each in model.parameters()),
             "updates": outcome.updates,
             "ended": outcome.reason,
             "train_seconds": round(outcome.train_seconds, 2),
@@ -130,7 +137,9 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
     return run
 
 
-def generate_texts(experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
+def generate_texts(
+    experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None
+) -> Run:
     """Continue the reported contexts with one run's model, in every arm."""
     run, recipe, narrator = experiment.run(role), experiment.recipe, narrator or Silent()
     if run.generated:
@@ -193,7 +202,9 @@ def write_report(experiment: Experiment, *, narrator: Narrator | None = None) ->
     return report.write_report(experiment)
 
 
-def write(folder: Path, prompt: str, *, arm: Arm, new_tokens: int, seed: int = 0, device: str = "auto") -> Iterator[str]:
+def write(
+    folder: Path, prompt: str, *, arm: Arm, new_tokens: int, seed: int = 0, device: str = "auto"
+) -> Iterator[str]:
     """Continue one prompt with a run's model, piece by piece. End-of-text stops it.
 
     Raises:
@@ -208,7 +219,11 @@ def write(folder: Path, prompt: str, *, arm: Arm, new_tokens: int, seed: int = 0
     ids = list(context)
     shown = len(codec.decode(ids))
     steps = token_steps(
-        models.CachedModel(model), torch.tensor([context]), choose, new_tokens=new_tokens, ending=Ending(codec.end_ids, stop=True)
+        models.CachedModel(model),
+        torch.tensor([context]),
+        choose,
+        new_tokens=new_tokens,
+        ending=Ending(codec.end_ids, stop=True),
     )
     for ids_B in steps:
         token = int(ids_B[0])
@@ -228,7 +243,9 @@ def pretrain(recipe: Recipe, out: Path | None = None, *, device: str = "auto", n
         RecipeError: the recipe does not say `model.initialise = "random"`.
     """
     if recipe.model.initialise != "random":
-        raise RecipeError('pretraining begins from random weights: set model.initialise = "random" (see `hyperfit recipes show pretrain`)')
+        raise RecipeError(
+            'pretraining begins from random weights: set model.initialise = "random", as the recipe pretrain does'
+        )
     return train(draw(recipe, out), "pretrained", device=device, narrator=narrator)
 
 
@@ -240,23 +257,16 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     models.check_length(recipe.model, recipe.text_tokens)
     codec = models.load_codec(recipe.model)
     drawn = data.draw_data(recipe, codec)
-    settings = recipe.train
-    updates = training.total_updates(settings, recipe.data.train_blocks)
-    lines = [
-        f"recipe   {recipe.run_name}, digest {recipe.digest}",
-        f"model    {recipe.model.source}: {models.count_parameters(recipe.model):,} parameters as {recipe.model.dtype}, "
-        f"beginning-of-text {recipe.model.beginning_of_text}, end-of-text ids {list(codec.end_ids)}",
-        *(
-            f"set      {each['name']}: {each['blocks']} x {each['tokens']} tokens of {each['groups']} group(s) from {each['source']}, "
-            f"{len(each['leaks_left_out'])} leaking left out"
-            for each in drawn.manifest["sets"]
-        ),
-        f"train    {updates} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, learning rate "
-        f"{settings.learning_rate:g}, {models.resolve_precision(settings.precision, place)} on {models.describe_device(place)}",
-        f"generate {recipe.generate.new_tokens} tokens in {len(recipe.generate.arms)} arm(s): {', '.join(arm.name for arm in recipe.generate.arms)}",
-        f"write    {folder}: recipe.json, data/, original/, hyperfitted/, report/",
-    ]
-    return "\n".join(lines)
+    return describe(
+        recipe,
+        drawn.manifest,
+        end_ids=codec.end_ids,
+        parameters=models.count_parameters(recipe.model),
+        updates=training.total_updates(recipe.train, recipe.data.train_blocks),
+        precision=models.resolve_precision(recipe.train.precision, place),
+        device=models.describe_device(place),
+        folder=folder,
+    )
 
 
 def _load_run(run: Run, device: str) -> tuple[Any, models.TextCodec]:

@@ -42,7 +42,8 @@ class ModelSettings(Settings):
         "float32", description="Dtype of the weights in memory, whatever dtype they were saved in."
     )
     beginning_of_text: Literal["add", "none"] = Field(
-        "add", description="`add` puts the tokenizer's beginning-of-text token first in every block and context, exactly once."
+        "add",
+        description="`add` puts the tokenizer's beginning-of-text token first in every text, exactly once.",
     )
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
     initialise: Literal["pretrained", "random"] = Field(
@@ -54,7 +55,7 @@ class TextSource(Settings):
     """Where documents come from."""
 
     path: str = Field(
-        description="A .txt, .jsonl or .csv file (also .gz, .xz), a folder of them, an `asset:` name, or a hub data set."
+        description="A .txt, .jsonl or .csv file (also .gz, .xz), a folder of them, `asset:...`, or a hub data set."
     )
     column: str = Field("text", description="The field that holds the text (.jsonl, .csv and hub data sets).")
     group: str | None = Field(
@@ -93,7 +94,9 @@ class DataSettings(Settings):
         description="Shares of the groups of `data.train` for training, validation and contexts; "
         "none: in proportion to the documents asked for.",
     )
-    leak_words: Count = Field(13, description="A held-out text that shares a run of this many words with a training text leaks.")
+    leak_words: Count = Field(
+        13, description="A held-out text that shares a run of this many words with a training text leaks."
+    )
 
     @model_validator(mode="after")
     def _sets_are_distinct(self) -> Self:
@@ -114,25 +117,33 @@ class TrainSettings(Settings):
 
     learning_rate: Positive = Field(description="Adam's learning rate, constant unless warm-up or decay are set.")
     batch_blocks: Count = Field(8, description="Blocks in one update.")
-    epochs: CountOrZero | None = Field(None, description="Passes over the training blocks; 0 leaves the model as it is.")
+    epochs: CountOrZero | None = Field(
+        None, description="Passes over the training blocks; 0 leaves the model as it is."
+    )
     updates: CountOrZero | None = Field(None, description="Optimiser steps, instead of epochs.")
     minutes: Positive | None = Field(None, description="Stop after so much training time, probes left out; none: off.")
     stop_below_loss: Positive | None = Field(
-        None, description="Stop after the first epoch whose mean training loss is below this (nats per token); none: off."
+        None,
+        description="Stop after the first epoch whose mean training loss is below this (nats per token); none: off.",
     )
     precision: Literal["auto", "fp32", "bf16-autocast"] = Field(
         "auto", description="`auto` is bf16-autocast over fp32 weights where the hardware gains by it, else fp32."
     )
     betas: tuple[Share, Share] = Field((0.9, 0.999), description="Adam's decay rates of the two moments.")
     epsilon: Positive = Field(1e-8, description="Adam's epsilon.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Decoupled weight decay (AdamW); 0 is plain Adam.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Decoupled weight decay (AdamW); 0 is plain Adam."
+    )
     dropout: bool = Field(False, description="Keep the dropout of the model's config while training.")
     warmup_updates: CountOrZero = Field(0, description="Updates over which the learning rate rises from 0.")
-    decay_share: Share = Field(0.0, description="The last share of the updates falls linearly to `final_learning_rate_share`.")
+    decay_share: Share = Field(
+        0.0, description="The last share of the updates falls linearly to `final_learning_rate_share`."
+    )
     final_learning_rate_share: Share = Field(0.0, description="Where the decay ends, as a share of the learning rate.")
     clip_norm: Positive | None = Field(None, description="Largest global gradient norm; none: no clipping.")
     checkpoint_minutes: Positive = Field(
-        5.0, description="Least time between two resumable checkpoints, written after an epoch; Ctrl-C always writes one."
+        5.0,
+        description="Least time between two resumable checkpoints, written after an epoch; Ctrl-C always writes one.",
     )
 
     @model_validator(mode="after")
@@ -145,7 +156,9 @@ class TrainSettings(Settings):
 class ProbeSettings(Settings):
     """What is watched on validation texts: before the first epoch, after each, and after the last."""
 
-    contexts: Count = Field(16, description="Validation contexts that are continued greedily (at most the validation blocks).")
+    contexts: Count = Field(
+        16, description="Validation contexts that are continued greedily (at most the validation blocks)."
+    )
     new_tokens: Count = Field(96, description="Tokens continued.")
     every_updates: Count | None = Field(None, description="Probe after so many updates; none: after every epoch.")
 
@@ -173,7 +186,8 @@ class GenerateSettings(Settings):
     new_tokens: Count = Field(224, description="Tokens continued after each context; the reference text has as many.")
     batch_contexts: Count = Field(50, description="Contexts decoded side by side.")
     end_of_text: Literal["suppress", "stop"] = Field(
-        "suppress", description="`suppress` forbids end-of-text, so that all texts compared are equally long; `stop` ends there."
+        "suppress",
+        description="`suppress` forbids end-of-text, so that all texts compared are equally long; `stop` ends there.",
     )
     arms: tuple[Arm, ...] = Field((GREEDY,), min_length=1, description="The decoding arms; default: greedy alone.")
 
@@ -217,8 +231,8 @@ class Recipe(Settings):
     def _fits_together(self) -> Self:
         if self.data.context_tokens >= self.data.block_tokens:
             raise ValueError("data.context_tokens must be smaller than data.block_tokens")
-        if self.data.context_tokens + self.probe.new_tokens > self.text_tokens:
-            raise ValueError("probe.new_tokens does not fit: context and probe text are longer than block_tokens and new_tokens allow")
+        if self.data.context_tokens + self.probe.new_tokens > self.data.block_tokens:
+            raise ValueError("data.context_tokens and probe.new_tokens together must fit in data.block_tokens")
         if self.model.dtype != "float32" and not self.leaves_model_untouched:
             raise ValueError(
                 'model.dtype must be "float32" to train: in bfloat16 weights most steps at these learning rates '
@@ -258,7 +272,9 @@ class Recipe(Settings):
         return self.model_copy(
             update={
                 "name": f"{self.name}-original",
-                "train": TrainSettings(learning_rate=self.train.learning_rate, epochs=0, precision=self.train.precision),
+                "train": TrainSettings(
+                    learning_rate=self.train.learning_rate, epochs=0, precision=self.train.precision
+                ),
             }
         )
 
@@ -391,8 +407,12 @@ def settings_list() -> Iterator[tuple[str, str, str]]:
 
 def settings_markdown() -> str:
     """The page docs/settings.md: every setting, its default and what it does."""
-    rows = "".join(f"| `{key}` | {default if default in ('required', 'none') else f'`{default}`'} | {text} |\n" for key, default, text in settings_list())
-    return f"# Settings\n\nEvery setting of a recipe; `[]` stands for an index.\n\n| setting | default | what it does |\n|---|---|---|\n{rows}"
+    lines = ["# Settings", "", "Every setting of a recipe; `[]` stands for an index.", ""]
+    lines += ["| setting | default | what it does |", "|---|---|---|"]
+    for key, default, text in settings_list():
+        shown = default if default in ("required", "none") else f"`{default}`"
+        lines.append(f"| `{key}` | {shown} | {text} |")
+    return "\n".join(lines) + "\n"
 
 
 def _walk(section: type[Settings], prefix: str) -> Iterator[tuple[str, str, str]]:

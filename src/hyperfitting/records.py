@@ -94,7 +94,8 @@ class ProbeRow:
     """What validation texts show at one moment of training.
 
     Losses and entropy in nats per token; probabilities in [0, 1]; `train_loss` is the mean over the
-    updates of the epoch so far (none before the first); TTR of `probe.new_tokens` greedy tokens, target: the reference's.
+    updates of the epoch so far (none before the first); TTR of `probe.new_tokens` greedy tokens (target: the
+    reference's).
     """
 
     update: int
@@ -113,7 +114,7 @@ class ProbeRow:
 
 @dataclass(frozen=True)
 class Continuation:
-    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so no tokenizer is needed to read it."""
+    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers need no tokenizer."""
 
     model: str
     run: str

@@ -258,7 +258,9 @@ class Experiment:
         if experiment.recipe_file.is_file():
             held = experiment.recipe
             if held.digest != recipe.digest:
-                raise RunError(f"{folder} holds the run {held.run_name}, not {recipe.run_name}: choose another --out, or remove it")
+                raise RunError(
+                    f"{folder} holds the run {held.run_name}, not {recipe.run_name}: choose another --out, or remove it"
+                )
         elif folder.is_dir() and any(folder.iterdir()):
             raise RunError(f"{folder} is not empty and holds no experiment: choose another --out")
         return experiment
@@ -325,9 +327,12 @@ def find_experiments(folder: Path) -> list[Experiment]:
 
 
 def _write_blocks(path: Path, blocks: TokenBlocks) -> None:
-    columns = {field.name: [getattr(origin, field.name) for origin in blocks.origins] for field in dataclasses.fields(Origin)}
+    columns = {
+        field.name: [getattr(origin, field.name) for origin in blocks.origins] for field in dataclasses.fields(Origin)
+    }
     with _replacing(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, ids_NT=blocks.ids_NT, **{key: np.array(values) for key, values in columns.items()})
+        arrays: dict[str, Any] = {key: np.array(values) for key, values in columns.items()}
+        np.savez_compressed(file, ids_NT=blocks.ids_NT, **arrays)
 
 
 def _read_blocks(path: Path, name: str, codec: str) -> TokenBlocks:

@@ -17,7 +17,7 @@ def asset_path(name: str) -> Path:
     path = _FOLDER / name.removeprefix(PREFIX)
     if path.exists() and _FOLDER in path.resolve().parents:
         return path
-    raise InputError(f"nothing named {PREFIX}{name.removeprefix(PREFIX)} ships with hyperfitting; there is {', '.join(asset_names())}")
+    raise InputError(f"nothing named {name!r} ships with hyperfitting; there is {', '.join(asset_names())}")
 
 
 def asset_names() -> list[str]:

@@ -58,7 +58,9 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
             index.add(codec.decode(ids) for ids in blocks.ids_NT.tolist())
         sets.append(blocks)
         facts.append(_facts(wanted, blocks))
-    return Drawn(sets, {"codec": codec.fingerprint, "sources": [texts.facts for texts in cache.values()], "sets": facts})
+    return Drawn(
+        sets, {"codec": codec.fingerprint, "sources": [texts.facts for texts in cache.values()], "sets": facts}
+    )
 
 
 def _plan(recipe: Recipe, cache: dict[TextSource, Texts]) -> Iterable[_Set]:
@@ -77,10 +79,14 @@ def _plan(recipe: Recipe, cache: dict[TextSource, Texts]) -> Iterable[_Set]:
     if data.validation is not None:
         validation = _shuffled(_read(data.validation, cache).documents, recipe.seed)
     source = data.validation or data.train
-    yield _Set("validation", data.validation_blocks, data.block_tokens, validation, data.validation is not None, source.path)
+    yield _Set(
+        "validation", data.validation_blocks, data.block_tokens, validation, data.validation is not None, source.path
+    )
     for each in data.contexts:
         pool = contexts if each.source is None else _shuffled(_read(each.source, cache).documents, recipe.seed)
-        yield _Set(each.name, each.count, context_length, pool, each.source is not None, (each.source or data.train).path)
+        yield _Set(
+            each.name, each.count, context_length, pool, each.source is not None, (each.source or data.train).path
+        )
 
 
 def _read(source: TextSource, cache: dict[TextSource, Texts]) -> Texts:
@@ -93,7 +99,9 @@ def _shuffled(documents: list[Document], seed: int) -> Iterator[Document]:
     return (documents[i] for i in np.random.default_rng([seed, 0]).permutation(len(documents)))
 
 
-def _pools(documents: list[Document], data: DataSettings, counts: tuple[int, int, int], seed: int) -> list[Iterator[Document]]:
+def _pools(
+    documents: list[Document], data: DataSettings, counts: tuple[int, int, int], seed: int
+) -> list[Iterator[Document]]:
     """Where training, validation and contexts take their documents from.
 
     Without groups all three take from one shuffled stream, so none can take another's. With groups, whole groups are
@@ -175,11 +183,13 @@ def _origin(document: Document) -> Origin:
 
 
 def _too_few(wanted: _Set, found: int) -> str:
-    setting = {"train": "data.train_blocks", "validation": "data.validation_blocks"}.get(wanted.name, "its count in data.contexts")
+    setting = {"train": "data.train_blocks", "validation": "data.validation_blocks"}.get(
+        wanted.name, "its count in data.contexts"
+    )
     leaked = f" ({len(wanted.leaks)} leaked)" if wanted.leaks else ""
     return (
-        f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} documents of at least {wanted.tokens} tokens, and there "
-        f"are {found} among the {wanted.seen} left for it{leaked}: lower {setting}, or give it more text"
+        f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} documents of at least {wanted.tokens} tokens, "
+        f"and there are {found} among the {wanted.seen} left for it{leaked}: lower {setting}, or give it more text"
     )
 
 

@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from hyperfitting.recipe import TextSource
 from hyperfitting.records import Document
 from hyperfitting.runs import file_sha256
 
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 _KINDS = (".txt", ".jsonl", ".csv")
 
 
@@ -50,10 +50,16 @@ def read_texts(source: TextSource) -> Texts:
     documents: list[Document] = []
     for file in files:
         rows = _rows(file, whole=path.is_dir())
-        documents += _documents(rows, source, name=source.path if file is path else f"{source.path}/{file.relative_to(path)}")
+        documents += _documents(
+            rows, source, name=source.path if file is path else f"{source.path}/{file.relative_to(path)}"
+        )
     if not documents:
         raise DataError(f"{source.path}: no text in it")
-    facts = {"path": source.path, "documents": len(documents), "sha256": {file.name: file_sha256(file) for file in files}}
+    facts = {
+        "path": source.path,
+        "documents": len(documents),
+        "sha256": {file.name: file_sha256(file) for file in files},
+    }
     return Texts(documents, facts)
 
 

@@ -41,7 +41,9 @@ class Ending:
     stop: bool
 
 
-def token_steps(model: NextToken, context_BT: Tensor, choose: Choose, *, new_tokens: int, ending: Ending) -> Iterator[Tensor]:
+def token_steps(
+    model: NextToken, context_BT: Tensor, choose: Choose, *, new_tokens: int, ending: Ending
+) -> Iterator[Tensor]:
     """Yield the next token of every text, shape (B,), up to `new_tokens` times.
 
     With `ending.stop` a text that has ended goes on being fed, its further tokens to be ignored, and the loop stops

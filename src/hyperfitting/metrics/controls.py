@@ -1,4 +1,4 @@
-"""The two controls that stand in every table, made from the reference texts: what no measure of diversity may prefer."""
+"""The two controls that stand in every table, made from the reference texts: no measure may prefer them."""
 
 from __future__ import annotations
 

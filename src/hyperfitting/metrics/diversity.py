@@ -1,4 +1,4 @@
-"""How varied a text is. Diversity has no better end: random tokens beat people. Every target is the reference's value."""
+"""How varied a text is. There is no better end, as random tokens beat people: every target is the reference's value."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class SharedRun:
 
 
 class TrainingIndex:
-    """Training blocks, ready to be searched for the runs that a text shares with them. Runs never cross a block's border."""
+    """Training blocks, ready to be searched for runs that a text shares with them; none crosses a block's border."""
 
     def __init__(self, blocks: Sequence[Sequence[int]]):
         # One -1 behind each block: no text holds it, so no run goes past it.

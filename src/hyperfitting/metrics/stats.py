@@ -1,4 +1,4 @@
-"""Intervals over clusters. The cluster is the split group (a book, an article): texts of one book are not independent."""
+"""Intervals over clusters: the split groups (books, articles), since texts of one book are not independent."""
 
 from __future__ import annotations
 
@@ -56,12 +56,14 @@ def ratio_of_sums(
     weights = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
     drawn = sums @ weights.T
     usable = drawn[1] > 0
-    low, high = np.quantile(transform(drawn[0, usable] / drawn[1, usable]), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(
+        transform(drawn[0, usable] / drawn[1, usable]), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    )
     return Estimate(value, float(low), float(high), len(groups), len(names))
 
 
 def delete_a_group(
-    texts: Sequence[Sequence[int]], groups: Sequence[str], measure: Callable[[list[Sequence[int]]], float]
+    texts: Sequence[Sequence[int]], groups: Sequence[str], measure: Callable[[Sequence[Sequence[int]]], float]
 ) -> Estimate:
     """A measure of a whole set, with a normal interval from the delete-a-group jackknife.
 

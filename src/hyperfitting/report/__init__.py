@@ -1,4 +1,4 @@
-"""Reads experiments and writes what people look at. Nothing imports this room but the pipeline's last step and the command line."""
+"""Reads experiments and writes what people look at. Only the pipeline's last step and the command line come here."""
 
 from hyperfitting.report.tables import before_and_after, headline
 from hyperfitting.report.write import write_report

@@ -1,4 +1,4 @@
-"""The door to matplotlib: the curves of A, Figure 2, and the coloured texts of Figure 1, as SVG that follows the page's colours and as PNG."""
+"""The door to matplotlib: the curves of A, Figure 2, and the coloured texts of Figure 1, as SVG and PNG."""
 
 from __future__ import annotations
 
@@ -34,21 +34,48 @@ def heat_step(run: int) -> int:
 
 
 def curves(probes: Sequence[ProbeRow]) -> Figure:
-    """Loss and greedy type-token ratio by epoch, on validation texts (A, Figure 2)."""
+    """Loss and greedy type-token ratio by epoch, on validation texts (A, Figure 2), side by side."""
     figure = Figure(figsize=(9, 3.1), layout="constrained")
-    loss, ttr = figure.subplots(1, 2)
-    epochs = [row.epoch for row in probes]
-    trained = [row for row in probes if row.train_loss is not None]
-    loss.plot(epochs, [row.validation_loss for row in probes], color=BEFORE, marker="o", ms=3, label="validation")
-    loss.plot([row.epoch for row in trained], [row.train_loss for row in trained], color=AFTER, marker="o", ms=3, label="training")
-    _dress(loss, "loss (nats per token)")
-    loss.legend(frameon=False, labelcolor=INK)
-    ttr.axhline(probes[-1].reference_ttr, color=TRUE, lw=1.5, ls="--", label="true continuations")
-    ttr.plot(epochs, [row.ttr for row in probes], color=AFTER, marker="o", ms=3, label="greedy continuations")
-    ttr.set_ylim(0, 1)
-    _dress(ttr, "type-token ratio")
-    ttr.legend(frameon=False, labelcolor=INK)
+    for draw, axes in zip((_loss, _type_token_ratio), figure.subplots(1, 2), strict=True):
+        draw(axes, probes)
     return figure
+
+
+def curve_svgs(probes: Sequence[ProbeRow]) -> list[str]:
+    """The same two pictures apart, so that a page can stack them on a phone."""
+    made = []
+    for draw in (_loss, _type_token_ratio):
+        figure = Figure(figsize=(5, 3.1), layout="constrained")
+        draw(figure.subplots(), probes)
+        made.append(_svg(figure))
+    return made
+
+
+def _loss(axes: Any, probes: Sequence[ProbeRow]) -> None:
+    trained = [row for row in probes if row.train_loss is not None]
+    axes.plot(
+        [row.epoch for row in probes],
+        [row.validation_loss for row in probes],
+        color=BEFORE,
+        **_LINE,
+        label="validation",
+    )
+    axes.plot(
+        [row.epoch for row in trained], [row.train_loss for row in trained], color=AFTER, **_LINE, label="training"
+    )
+    _dress(axes, "loss (nats per token)")
+
+
+def _type_token_ratio(axes: Any, probes: Sequence[ProbeRow]) -> None:
+    axes.axhline(probes[-1].reference_ttr, color=TRUE, lw=1.5, ls="--", label="true continuations")
+    axes.plot(
+        [row.epoch for row in probes], [row.ttr for row in probes], color=AFTER, **_LINE, label="greedy continuations"
+    )
+    axes.set_ylim(0, 1)
+    _dress(axes, "type-token ratio")
+
+
+_LINE: dict[str, Any] = {"marker": "o", "ms": 3}
 
 
 def _dress(axes: Any, title: str) -> None:
@@ -56,6 +83,7 @@ def _dress(axes: Any, title: str) -> None:
     axes.set_xlabel("epoch", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, labelcolor=INK)
     axes.tick_params(colors=INK)
     axes.grid(color=GRID, lw=0.7)
     axes.set_axisbelow(True)
@@ -77,7 +105,9 @@ def coloured_texts(columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], 
         for text, row, column, step in placed:
             if step:
                 axes.add_patch(Rectangle((column, row - 0.5), len(text), 1, color=HEAT[step], lw=0))
-            axes.text(column, row, text, color=INK, fontsize=_FONT_POINTS, family="monospace", va="center", parse_math=False)
+            axes.text(
+                column, row, text, color=INK, fontsize=_FONT_POINTS, family="monospace", va="center", parse_math=False
+            )
     return figure
 
 
@@ -116,7 +146,7 @@ def save_png(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=160, facecolor="white", metadata={"Software": None})
 
 
-def svg(figure: Figure) -> str:
+def _svg(figure: Figure) -> str:
     """The figure to stand in a page, transparent, in the page's colours and font."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}):

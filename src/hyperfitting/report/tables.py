@@ -109,10 +109,14 @@ def headline(experiment: Experiment) -> str:
     recipe, rows = experiment.recipe, all_rows(experiment)
     value = {(row.model, row.set, row.arm, row.name): row.value for row in rows}
     updates = experiment.run("hyperfitted").facts()["train"]["updates"]
-    losses = [value[role, name, None, f"{name[:5] if name == 'train' else name}_loss"] for name in ("train", "validation") for role in ("original", "hyperfitted")]
+    losses = [
+        value[role, name, None, f"{name[:5] if name == 'train' else name}_loss"]
+        for name in ("train", "validation")
+        for role in ("original", "hyperfitted")
+    ]
     text = (
-        f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from {losses[0]:.2f} to {losses[1]:.2f} "
-        f"and the validation loss from {losses[2]:.2f} to {losses[3]:.2f}."
+        f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from {losses[0]:.2f} to "
+        f"{losses[1]:.2f} and the validation loss from {losses[2]:.2f} to {losses[3]:.2f}."
     )
     if not recipe.data.contexts:
         return text
@@ -124,8 +128,8 @@ def headline(experiment: Experiment) -> str:
         return text
     return (
         f"{text} On {name}, the type-token ratio of the last 96 tokens ({arm}) goes from {ttr[0]:.2f} to {ttr[1]:.2f}, "
-        f"where the true texts have {ttr[2]:.2f}; the share of repeated 4-grams from {repeats[0]:.0%} to {repeats[1]:.0%}, "
-        f"where the true texts have {repeats[2]:.0%}."
+        f"where the true texts have {ttr[2]:.2f}; the share of repeated 4-grams from {repeats[0]:.0%} "
+        f"to {repeats[1]:.0%}, where the true texts have {repeats[2]:.0%}."
     )
 
 

@@ -19,7 +19,7 @@ from hyperfitting.report import tables as pivot
 from hyperfitting.runs import ROLES, Experiment, new_folder, write_text
 
 _HERE = Path(__file__).parent
-_COLUMNS = ("model", "set", "arm", "name", "value", "low", "high", "n", "clusters", "unit", "target", "run", "left_out")
+_COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,19 @@ def write_report(experiment: Experiment) -> Path:
 
     for role, run in experiment.runs().items():
         if not run.measured:
-            raise RunError(f"{experiment.folder}: the {role} run is not measured yet: run `hyperfit measure {experiment.folder}`")
+            raise RunError(
+                f"{experiment.folder}: the {role} run is not measured yet: run `hyperfit measure {experiment.folder}`"
+            )
     rows, shown, recited = pivot.all_rows(experiment), examples(experiment), passages(experiment)
-    curves = figures.curves(experiment.run("hyperfitted").probes())
+    probes = experiment.run("hyperfitted").probes()
     with new_folder(experiment.report_folder) as folder:
-        figures.save_png(curves, folder / "curves.png")
+        figures.save_png(figures.curves(probes), folder / "curves.png")
         for number, example in enumerate(shown, 1):
             figures.save_png(figures.coloured_texts(example.texts), folder / f"example-{number}.png")
         write_text(folder / "summary.json", summary_json(rows))
         write_text(folder / "table.csv", table_csv(rows))
         write_text(folder / "report.md", _markdown(experiment, shown, recited))
-        write_text(folder / "index.html", _page(experiment, shown, recited, figures.svg(curves)))
+        write_text(folder / "index.html", _page(experiment, shown, recited, figures.curve_svgs(probes)))
     return experiment.report_folder / "index.html"
 
 
@@ -97,7 +99,9 @@ def examples(experiment: Experiment) -> list[Example]:
     for name, context in chosen:
         found = [texts[key] for model in (*ROLES, "reference") if (key := (name, context, model)) in texts]
         if found:
-            made.append(Example(name, _cite(found[0]), "".join(found[0].context_pieces), [_coloured(text) for text in found]))
+            made.append(
+                Example(name, _cite(found[0]), "".join(found[0].context_pieces), [_coloured(text) for text in found])
+            )
     return made
 
 
@@ -110,7 +114,9 @@ def passages(experiment: Experiment) -> list[Passage]:
     """The hyperfitted texts' longest runs that stand in a training block, longest first."""
     blocks = experiment.blocks("train")
     index = TrainingIndex(blocks.ids_NT.tolist())
-    runs = [(text, index.longest_shared_run(text.ids)) for text in experiment.run("hyperfitted").continuations() if text.ids]
+    runs = [
+        (text, index.longest_shared_run(text.ids)) for text in experiment.run("hyperfitted").continuations() if text.ids
+    ]
     runs.sort(key=lambda pair: -pair[1].length)
     return [
         Passage(
@@ -129,16 +135,32 @@ def _cite(origin: Any) -> str:
 
 
 def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passage]) -> str:
-    parts = [f"# {experiment.recipe.run_name}", pivot.headline(experiment), "![loss and type-token ratio by epoch](curves.png)"]
+    parts = [
+        f"# {experiment.recipe.run_name}",
+        pivot.headline(experiment),
+        "![loss and type-token ratio by epoch](curves.png)",
+    ]
     for table in pivot.tables(experiment):
         parts += [f"## {table.name}", pivot.markdown_table(table)]
-    parts.append("Values with 95 % intervals over clusters (none below 10 clusters). Diversity has no better end: compare with the reference.")
+    parts.append(
+        "Values with 95 % intervals over clusters (none below 10 clusters). "
+        "Diversity has no better end: compare with the reference."
+    )
     for number, example in enumerate(shown, 1):
-        parts += [f"## Example {number}: {example.set}", f"> {_one_line(example.context)}", f"![the texts, repeats coloured](example-{number}.png)"]
+        parts += [
+            f"## Example {number}: {example.set}",
+            f"> {_one_line(example.context)}",
+            f"![the texts, repeats coloured](example-{number}.png)",
+        ]
     if recited:
         parts.append("## Most recited passages")
-        parts += [f"- {each.tokens} tokens ({each.where}): “{_one_line(each.text)}”, in {each.source}" for each in recited]
-    parts += ["## Provenance", "```json\n" + json.dumps(_provenance(experiment), indent=1, ensure_ascii=False) + "\n```"]
+        parts += [
+            f"- {each.tokens} tokens ({each.where}): “{_one_line(each.text)}”, in {each.source}" for each in recited
+        ]
+    parts += [
+        "## Provenance",
+        "```json\n" + json.dumps(_provenance(experiment), indent=1, ensure_ascii=False) + "\n```",
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -156,7 +178,7 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], curves_svg: str) -> str:
+def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], curves: list[str]) -> str:
     try:
         import jinja2
     except ImportError as error:
@@ -164,7 +186,11 @@ def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], 
     from hyperfitting.report import figures
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("page.html.j2").render(
         recipe=experiment.recipe,
@@ -176,13 +202,10 @@ def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], 
         heat=figures.heat_step,
         examples=shown,
         passages=recited,
-        curves=curves_svg,
+        curves=curves,
         style=(_HERE / "style.css").read_text(encoding="utf-8"),
         provenance=_provenance(experiment),
         runs={role: (run.name, run.facts()) for role, run in experiment.runs().items()},
         manifest=experiment.manifest(),
         zip=zip,
     )
-
-
-assert {field.name for field in dataclasses.fields(MetricRow)} == set(_COLUMNS)

@@ -17,7 +17,7 @@ from hyperfitting.runs import new_folder
 
 @dataclass
 class State:
-    """Where training stands. `losses` are those of the epoch so far; `seconds` count updates, not probes; `ended` says why."""
+    """Where training stands: `losses` of the epoch so far, `seconds` of updates without probes, why it `ended`."""
 
     update: int = 0
     seconds: float = 0.0

@@ -111,13 +111,19 @@ def train(
                 checkpoints.maybe_save(model, optimizer, state)
             if stop_requested() and not state.ended:
                 checkpoints.save(model, optimizer, state)
-                raise Interrupted(f"stopped after update {state.update} of {total}; the same command goes on from there")
+                raise Interrupted(
+                    f"stopped after update {state.update} of {total}; the same command goes on from there"
+                )
     return Outcome(state.update, state.ended or "no updates asked for", state.seconds)
 
 
 def total_updates(settings: TrainSettings, blocks: int) -> int:
     """Updates of the whole training, if nothing stops it sooner."""
-    return settings.updates if settings.updates is not None else (settings.epochs or 0) * math.ceil(blocks / settings.batch_blocks)
+    return (
+        settings.updates
+        if settings.updates is not None
+        else (settings.epochs or 0) * math.ceil(blocks / settings.batch_blocks)
+    )
 
 
 @lru_cache(maxsize=2)

@@ -16,7 +16,14 @@ from hyperfitting.training.checkpoint import State
 
 
 def probe(
-    model: nn.Module, codec: TextCodec, ids_NT: Tensor, recipe: Recipe, *, precision: Precision, state: State, epoch: float
+    model: nn.Module,
+    codec: TextCodec,
+    ids_NT: Tensor,
+    recipe: Recipe,
+    *,
+    precision: Precision,
+    state: State,
+    epoch: float,
 ) -> ProbeRow:
     """Measure the model on the validation blocks: scores of all, greedy texts of the first `probe.contexts`."""
     scores = score_texts(model, ids_NT, batch_blocks=recipe.measure.batch_blocks, precision=precision)

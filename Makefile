@@ -1,0 +1,41 @@
+# `make demo` and `make test` are all a newcomer needs; each sets up its own environment in .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check acceptance bench gpu-test gpu-bench clean
+
+demo: .venv/.runs
+	$(BIN)/hyperfit demo
+
+test: .venv/.dev
+	$(BIN)/python -m pytest --durations=5
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+acceptance: .venv/.dev        # real corpora and minutes of work; skips, with the reason, what is not there
+	$(BIN)/python -m pytest -m "slow and not gpu" -s
+
+bench: .venv/.dev
+	$(BIN)/python -m bench
+
+gpu-test:                     # on a machine with an accelerator, in the Python that is active there
+	$(PYTHON) -m pytest -m gpu
+
+gpu-bench:
+	$(PYTHON) -m bench --device cuda
+
+.venv/.runs: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[models,report]"
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@ .venv/.runs
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
