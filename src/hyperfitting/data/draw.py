@@ -124,11 +124,13 @@ def _pools(
 
 def _deal(groups: int, shares: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
     """The part of each group: sizes by largest remainder, at least one for every part that has a share."""
-    least = (shares > 0).astype(int)
-    exact = (groups - least.sum()) * shares / shares.sum()
-    sizes = least + np.floor(exact).astype(int)
-    for part in np.argsort(-(exact - np.floor(exact)), kind="stable")[: groups - sizes.sum()]:
+    exact = groups * shares / shares.sum()
+    sizes = np.floor(exact).astype(int)
+    for part in np.argsort(-(exact - sizes), kind="stable")[: groups - sizes.sum()]:
         sizes[part] += 1
+    for part in np.flatnonzero((sizes == 0) & (shares > 0)):
+        sizes[sizes.argmax()] -= 1
+        sizes[part] = 1
     return [part for part, size in enumerate(sizes) for _ in range(size)]
 
 

@@ -1,0 +1,144 @@
+"""Tiny models, tokenizers and corpora made on the fly: no network, no shared data, seconds in all."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+
+WORDS = (
+    "the of and to in a river house morning she he they walked looked found old new green small great window road "
+    "letter ship garden winter quietly never again because while under over captain teacher bread stone light rain"
+).split()
+
+
+def sentence(random_: random.Random, words: int) -> str:
+    return " ".join(random_.choice(WORDS) for _ in range(words))
+
+
+def write_corpus(path: Path, *, documents: int, words: int, groups: int | None = None, seed: int = 0) -> Path:
+    """A .jsonl file of random documents, each its own, with `group` dealt in turn where asked for."""
+    random_ = random.Random(seed)
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(documents):
+            row: dict[str, Any] = {"title": f"Piece {number}", "text": sentence(random_, words)}
+            if groups:
+                row["book"] = f"book {number % groups}"
+            file.write(json.dumps(row) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A byte-level BPE tokenizer trained on the test words, with one token for the beginning and the end of a text."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        special_tokens=["<|end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    random_ = random.Random(1)
+    raw.train_from_iterator((sentence(random_, 50) for _ in range(50)), trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<|end|>", eos_token="<|end|>", pad_token="<|end|>")
+
+
+def tiny_config(kind: str, vocabulary: int) -> Any:
+    """A config of one of the shapes that users bring, two layers deep."""
+    import transformers as t
+
+    common = {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    rotary = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "max_position_embeddings": 128,
+    }
+    gpt = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}
+    return {
+        "llama": lambda: t.LlamaConfig(**common, **rotary, num_key_value_heads=2, tie_word_embeddings=True),
+        "qwen2": lambda: t.Qwen2Config(**common, **rotary, num_key_value_heads=2),
+        "mistral": lambda: t.MistralConfig(**common, **rotary, num_key_value_heads=2, sliding_window=None),
+        "gpt2": lambda: t.GPT2Config(**common, **gpt),
+        "gpt_neox": lambda: t.GPTNeoXConfig(**common, **rotary),
+        "imagegpt": lambda: t.ImageGPTConfig(**common, **gpt),
+    }[kind]()
+
+
+def make_model(folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32") -> Path:
+    """A random model of one shape with the tiny tokenizer, saved as an ordinary folder."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(tiny_config(kind, len(tokenizer)), dtype=getattr(torch, dtype))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Any) -> Path:
+    """A random Llama of 30,000 parameters in an ordinary Hugging Face folder."""
+    return make_model(tmp_path_factory.mktemp("models") / "tiny-llama", tiny_tokenizer)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty documents of 60 words."""
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "pieces.jsonl", documents=60, words=60)
+
+
+def tiny_tree(model: Path, corpus: Path) -> dict[str, Any]:
+    """A recipe that trains in a second: 16 blocks of 32 tokens."""
+    return {
+        "name": "tiny",
+        "model": {"source": str(model)},
+        "data": {
+            "train": {"path": str(corpus)},
+            "train_blocks": 16,
+            "validation_blocks": 4,
+            "block_tokens": 32,
+            "context_tokens": 8,
+            "contexts": [{"name": "pieces", "count": 12}],
+        },
+        "train": {"learning_rate": 3e-3, "epochs": 3, "batch_blocks": 4, "precision": "fp32"},
+        "probe": {"contexts": 4, "new_tokens": 16},
+        "generate": {
+            "new_tokens": 24,
+            "batch_contexts": 5,
+            "arms": [
+                {"name": "greedy", "method": "greedy"},
+                {"name": "nucleus", "method": "sample", "temperature": 0.7, "top_k": 50, "top_p": 0.9},
+            ],
+        },
+        "measure": {"bootstrap_draws": 200},
+    }
+
+
+@pytest.fixture
+def tree(tiny_model: Path, corpus: Path) -> dict[str, Any]:
+    return tiny_tree(tiny_model, corpus)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, corpus: Path) -> Any:
+    """One tiny experiment taken from data to report, shared by every test that only looks."""
+    from hyperfitting import pipeline
+    from hyperfitting.recipe import parse_recipe
+
+    recipe = parse_recipe(tiny_tree(tiny_model, corpus), source="test")
+    return pipeline.run(recipe, tmp_path_factory.mktemp("experiment") / "tiny", device="cpu")

@@ -1,0 +1,74 @@
+import torch
+
+from hyperfitting.decoding import Ending, chooser, continue_texts, token_steps, uniforms
+from hyperfitting.recipe import Arm
+
+GREEDY = Arm(name="greedy", method="greedy")
+
+
+class Counting:
+    """A model of ten tokens that always prefers the next number, then 0, and remembers how often it was asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def start(self, context_BT):
+        return self._after(context_BT[:, -1])
+
+    def extend(self, ids_B):
+        return self._after(ids_B)
+
+    def _after(self, ids_B):
+        self.asked += 1
+        logits = torch.zeros(len(ids_B), 10)
+        logits[torch.arange(len(ids_B)), (ids_B + 1) % 10] = 2.0
+        logits[:, 0] += 1.0
+        return logits
+
+
+def test_it_counts_on_from_each_context():
+    texts = continue_texts(
+        Counting(), torch.tensor([[1, 2], [1, 5]]), chooser(GREEDY), new_tokens=3, ending=Ending((9,), stop=False)
+    )
+    assert texts == [[3, 4, 5], [6, 7, 8]]
+
+
+def test_end_of_text_is_suppressed_by_choosing_the_next_best():
+    texts = continue_texts(
+        Counting(), torch.tensor([[8]]), chooser(GREEDY), new_tokens=3, ending=Ending((9,), stop=False)
+    )
+    assert texts == [[0, 1, 2]]
+
+
+def test_end_of_text_stops_a_text_and_is_left_out():
+    texts = continue_texts(
+        Counting(), torch.tensor([[7], [2]]), chooser(GREEDY), new_tokens=4, ending=Ending((9,), stop=True)
+    )
+    assert texts == [[8], [3, 4, 5, 6]]
+
+
+def test_the_loop_ends_once_every_text_has_and_asks_no_more_than_it_needs():
+    model = Counting()
+    steps = list(token_steps(model, torch.tensor([[7]]), chooser(GREEDY), new_tokens=50, ending=Ending((9,), stop=True)))
+    assert [int(ids[0]) for ids in steps] == [8, 9]
+    model = Counting()
+    list(token_steps(model, torch.tensor([[1]]), chooser(GREEDY), new_tokens=3, ending=Ending((9,), stop=True)))
+    assert model.asked == 3
+
+
+def test_uniforms_depend_on_their_own_key_alone():
+    together = uniforms(["a", "b", "c"], 5)
+    assert torch.equal(together[1:2], uniforms(["b"], 5))
+    assert not torch.equal(together[0], together[1])
+    assert torch.equal(together[:, :3], uniforms(["a", "b", "c"], 3))
+    assert ((together >= 0) & (together < 1)).all()
+
+
+def test_an_arm_applies_temperature_before_truncation():
+    logits = torch.tensor([[2.0, 1.0, 0.0]])
+    uniform = torch.full((1, 1), 0.999, dtype=torch.float64)
+    # At temperature 0.1 the first token alone reaches p = 0.9; at temperature 1 it does not.
+    cold = chooser(Arm(name="a", method="sample", temperature=0.1, top_p=0.9), uniform)
+    warm = chooser(Arm(name="a", method="sample", top_p=0.9), uniform)
+    assert cold(logits, 0).item() == 0
+    assert warm(logits, 0).item() == 1

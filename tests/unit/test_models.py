@@ -1,0 +1,195 @@
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from hyperfitting.errors import InputError, ModelError
+from hyperfitting.models import (
+    TextCodec,
+    check_length,
+    count_parameters,
+    load_codec,
+    load_model,
+    resolve_device,
+    resolve_precision,
+)
+from hyperfitting.recipe import ModelSettings
+from tests.conftest import make_model
+
+CPU = torch.device("cpu")
+REFERENCE = ModelSettings(source="asset:reference-lm")
+
+
+def copy(tiny_model, tmp_path):
+    return shutil.copytree(tiny_model, tmp_path / "model")
+
+
+def problem(settings, load=load_model):
+    with pytest.raises(ModelError) as caught:
+        load(settings, CPU) if load is load_model else load(settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_weights_are_loaded_at_the_named_dtype_whatever_they_were_saved_in(tmp_path, tiny_tokenizer):
+    folder = make_model(tmp_path / "bf16", tiny_tokenizer, dtype="bfloat16")
+    assert {w.dtype for w in load_model(ModelSettings(source=str(folder)), CPU).parameters()} == {torch.float32}
+    half = ModelSettings(source=str(folder), dtype="bfloat16")
+    assert {w.dtype for w in load_model(half, CPU).parameters()} == {torch.bfloat16}
+
+
+def test_the_reference_model_ships_and_counts():
+    assert count_parameters(REFERENCE) == 5_868_800
+    assert load_codec(REFERENCE).end_ids == (0,)
+
+
+def test_a_missing_folder(tmp_path):
+    assert "no such model folder" in problem(ModelSettings(source=str(tmp_path / "gone")))
+
+
+def test_a_file_instead_of_a_folder(tmp_path):
+    (tmp_path / "weights").write_text("")
+    assert "is a file, not a model folder" in problem(ModelSettings(source=str(tmp_path / "weights")))
+
+
+def test_a_folder_without_a_model(tmp_path):
+    assert "it has no config.json" in problem(ModelSettings(source=str(tmp_path)))
+
+
+def test_pickled_weights_are_refused(tiny_model, tmp_path):
+    folder = copy(tiny_model, tmp_path)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "pickled weights can run code and are not read" in problem(ModelSettings(source=str(folder)))
+
+
+@pytest.mark.parametrize("keep", [0, 100, -50])
+def test_corrupt_safetensors(tiny_model, tmp_path, keep):
+    weights = copy(tiny_model, tmp_path) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:keep])
+    assert "the weight file is damaged" in problem(ModelSettings(source=str(weights.parent)))
+
+
+def test_weights_that_do_not_fit_the_config(tiny_model, tmp_path):
+    folder = copy(tiny_model, tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+    assert "weights are missing or of another shape: model.layers.2" in problem(ModelSettings(source=str(folder)))
+
+
+def test_a_tokenizer_without_end_of_text(tiny_model, tmp_path):
+    folder = copy(tiny_model, tmp_path)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    assert "the tokenizer has no end-of-text token" in problem(ModelSettings(source=str(folder)), load_codec)
+
+
+def test_a_tokenizer_without_beginning_of_text(tiny_model, tmp_path):
+    folder = copy(tiny_model, tmp_path)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["bos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    assert 'set model.beginning_of_text = "none"' in problem(ModelSettings(source=str(folder)), load_codec)
+    codec = load_codec(ModelSettings(source=str(folder), beginning_of_text="none"))
+    assert codec.encode("the house")[0] != 0
+
+
+def test_a_hub_name_offline_is_one_line():
+    assert "nobody/nothing: no such folder here, and the hub cannot be reached" in problem(
+        ModelSettings(source="nobody/nothing")
+    )
+
+
+def test_a_mistyped_path_never_asks_the_hub():
+    assert problem(ModelSettings(source="./models/llama")).endswith("no such model folder")
+    assert problem(ModelSettings(source="a/b/c")).endswith("no such model folder")
+
+
+def test_code_that_comes_with_a_model_is_not_run_unasked(tiny_model, tmp_path):
+    folder = copy(tiny_model, tmp_path)
+    config = json.loads((folder / "config.json").read_text()) | {
+        "model_type": "strange",
+        "auto_map": {"AutoConfig": "strange.Config", "AutoModelForCausalLM": "strange.Model"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "strange.py").write_text("raise SystemExit('ran')")
+    assert "set model.trust_remote_code = true" in problem(ModelSettings(source=str(folder)))
+
+
+def test_an_asset_that_does_not_ship():
+    with pytest.raises(InputError, match="nothing named 'asset:nope' ships with hyperfitting; there is asset:reference"):
+        load_model(ModelSettings(source="asset:nope"), CPU)
+
+
+def test_texts_longer_than_the_model(tiny_model):
+    check_length(ModelSettings(source=str(tiny_model)), 128)
+    with pytest.raises(ModelError, match="texts have 129 tokens, the model has 128 positions"):
+        check_length(ModelSettings(source=str(tiny_model)), 129)
+
+
+def test_random_initialisation_is_fixed_by_the_seed(tiny_model):
+    settings = ModelSettings(source=str(tiny_model), initialise="random")
+    one, same, other = (load_model(settings, CPU, seed=seed) for seed in (1, 1, 2))
+    first = [next(model.parameters()) for model in (one, same, other)]
+    assert torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], first[2])
+
+
+def test_devices_and_precision():
+    assert resolve_device("cpu") == CPU
+    with pytest.raises(InputError, match="--device cuda:99: not available here"):
+        resolve_device("cuda:99")
+    with pytest.raises(InputError, match="--device toaster: not available here"):
+        resolve_device("toaster")
+    assert resolve_precision("fp32", CPU) == "fp32"
+    assert resolve_precision("bf16-autocast", CPU) == "bf16-autocast"
+    assert resolve_precision("auto", CPU) in ("fp32", "bf16-autocast")
+
+
+def test_beginning_of_text_comes_exactly_once():
+    codec = load_codec(REFERENCE)
+    ids = codec.encode("It was late.")
+    assert ids[0] == 0
+    assert 0 not in ids[1:]
+    assert codec.decode(ids) == "It was late."
+
+
+TEXTS = ["It was late, and the rain had\nnot stopped.", "naïve café — “quoted” 日本語 🙂 end", "", " leading  and   trailing "]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_pieces_join_to_the_text(text):
+    codec = load_codec(REFERENCE)
+    ids = codec.encode(text)
+    pieces = codec.pieces(ids)
+    assert len(pieces) == len(ids)
+    assert "".join(pieces) == codec.decode(ids) == text
+
+
+def test_pieces_keep_the_spaces_of_a_tokenizer_that_drops_them():
+    """Llama-2-like: decoding one token alone loses its leading space."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.WordLevel({"<e>": 0, "▁one": 1, "▁two": 2, "<u>": 3}, unk_token="<u>"))
+    raw.pre_tokenizer = pre_tokenizers.Metaspace()
+    raw.decoder = decoders.Metaspace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<e>", eos_token="<e>")
+    codec = TextCodec(tokenizer, [0], beginning_of_text="add")
+    assert codec.pieces([1, 2, 1]) == ["one", " two", " one"]
+
+
+def test_a_long_text_gives_the_same_first_tokens_as_whole():
+    codec = load_codec(REFERENCE)
+    text = "The lamp burned low in the window of the inn. " * 400
+    assert codec.encode(text, at_most=64)[:64] == codec.encode(text)[:64]
+    assert len(codec.encode(text, at_most=64)) < len(codec.encode(text))
+
+
+def test_the_fingerprint_tells_policies_and_tokenizers_apart(tiny_model):
+    added = load_codec(ModelSettings(source=str(tiny_model)))
+    none = load_codec(ModelSettings(source=str(tiny_model), beginning_of_text="none"))
+    assert len({added.fingerprint, none.fingerprint, load_codec(REFERENCE).fingerprint}) == 3
+    assert added.fingerprint == TextCodec(AutoTokenizer.from_pretrained(tiny_model), [0], beginning_of_text="add").fingerprint

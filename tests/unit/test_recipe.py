@@ -1,0 +1,132 @@
+import json
+
+import pytest
+
+from hyperfitting.errors import RecipeError
+from hyperfitting.recipe import load_recipe, parse_recipe, settings_list, shipped_recipes
+
+
+def problem(tree):
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(tree, source="mine.toml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_unknown_key_names_the_nearest(tree):
+    tree["train"]["learning_rat"] = 1e-4
+    assert problem(tree) == "mine.toml: train.learning_rat is not a setting; did you mean train.learning_rate?"
+
+
+def test_an_unknown_key_inside_a_list_names_the_nearest(tree):
+    tree["generate"]["arms"][1]["top_pp"] = 0.9
+    assert problem(tree) == "mine.toml: generate.arms.1.top_pp is not a setting; did you mean generate.arms.1.top_p?"
+
+
+def test_a_missing_setting_is_named(tree):
+    del tree["data"]["train_blocks"]
+    assert problem(tree) == "mine.toml: data.train_blocks is not set"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        ("train", "learning_rate", "1e-6", "train.learning_rate = \"1e-6\": input should be a valid number"),
+        ("train", "epochs", 1.5, "train.epochs = 1.5: input should be a valid integer"),
+        ("train", "learning_rate", -1.0, "train.learning_rate = -1.0: input should be greater than 0"),
+        ("train", "batch_blocks", 0, "train.batch_blocks = 0: input should be greater than or equal to 1"),
+        ("model", "dtype", "float16", "model.dtype = \"float16\": input should be 'float32' or 'bfloat16'"),
+        ("model", "dtype", "bfloat16", "model.dtype must be \"float32\" to train"),
+        ("train", "updates", 5, "set one of train.epochs and train.updates"),
+        ("data", "shares", [0.5, 0.1, 0.1], "data.shares must add up to 1"),
+        ("data", "context_tokens", 32, "data.context_tokens must be smaller than data.block_tokens"),
+        ("probe", "new_tokens", 30, "must fit in data.block_tokens"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_the_setting(tree, section, key, value, words):
+    tree[section][key] = value
+    assert words in problem(tree)
+
+
+def test_sets_and_arms_have_distinct_names(tree):
+    tree["data"]["contexts"] *= 2
+    assert "two sets of data.contexts have the same name" in problem(tree)
+    tree["data"]["contexts"] = [{"name": "a", "count": 1}, {"name": "b", "count": 1}]
+    assert "only one set of data.contexts can be drawn from data.train" in problem(tree)
+    tree["data"]["contexts"] = [{"name": "train", "count": 1}]
+    assert "'train' cannot name a set" in problem(tree)
+    tree["data"]["contexts"] = []
+    tree["generate"]["arms"] *= 2
+    assert "two arms have the same name" in problem(tree)
+
+
+def test_the_digest_ignores_key_order_and_written_out_defaults(tree):
+    recipe = parse_recipe(tree, source="a")
+    backwards = json.loads(recipe.canonical_json(), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    assert parse_recipe(backwards, source="b").digest == recipe.digest
+    tree["seed"] = 1
+    assert parse_recipe(tree, source="c").digest != recipe.digest
+    assert recipe.run_name == f"tiny-{recipe.digest[:8]}"
+
+
+def test_the_original_trains_nothing_and_forgets_how_it_would_have(tree):
+    original = parse_recipe(tree, source="a").original()
+    assert original.leaves_model_untouched
+    tree["train"]["epochs"] = 7
+    assert parse_recipe(tree, source="b").original().digest == original.digest
+    assert parse_recipe(json.loads(original.canonical_json()), source="c") == original
+
+
+def test_overrides_are_toml_and_reach_into_lists():
+    recipe = load_recipe(
+        "demo", ["seed=3", "train.learning_rate=2e-6", "generate.arms.1.top_p=0.5", "train.clip_norm=none", "name=mine"]
+    )
+    assert (recipe.seed, recipe.train.learning_rate, recipe.name) == (3, 2e-6, "mine")
+    assert recipe.generate.arms[1].top_p == 0.5
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.epochs", "write it as section.key=value"),
+        ("generate.arms.9.top_p=0.5", "there is no '9' to set there"),
+        ("seed.x=1", "seed holds a value, not settings"),
+        ("train.epochs=ten", 'train.epochs = "ten": input should be a valid integer'),
+        ("train.when=1979-05-27", "a type that recipes do not use"),
+    ],
+)
+def test_a_wrong_override_says_what_is_wrong(override, words):
+    with pytest.raises(RecipeError, match="demo.toml|--set") as caught:
+        load_recipe("demo", [override])
+    assert words in str(caught.value)
+
+
+def test_a_missing_or_broken_recipe_is_one_line(tmp_path):
+    with pytest.raises(RecipeError, match="no recipe 'nope': neither a file nor one of demo, paper"):
+        load_recipe("nope")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = ")
+    with pytest.raises(RecipeError, match="not a readable recipe"):
+        load_recipe(broken)
+    broken.write_bytes(b"\xff\xfe")
+    with pytest.raises(RecipeError, match="not a readable recipe"):
+        load_recipe(broken)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_loads_and_describes_itself(name):
+    assert load_recipe(name).description
+
+
+def test_paper_recipe_holds_the_papers_values():
+    recipe = load_recipe("paper")
+    train, data = recipe.train, recipe.data
+    assert (train.learning_rate, train.epochs, train.batch_blocks, train.weight_decay) == (1e-6, 20, 8, 0.0)
+    assert (data.train_blocks, data.block_tokens, data.context_tokens) == (2000, 256, 32)
+    assert [each.count for each in data.contexts] == [100, 100, 100]
+    nucleus = recipe.generate.arms[1]
+    assert (nucleus.top_p, nucleus.temperature, nucleus.top_k) == (0.9, 0.7, 50)
+
+
+def test_every_setting_has_a_description():
+    assert [key for key, _, text in settings_list() if not text] == []
