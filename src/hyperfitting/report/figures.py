@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ try:
 
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import findfont, get_font
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import MaxNLocator
 except ImportError as error:
@@ -119,7 +121,7 @@ def _lay_out(pieces: Sequence[str], runs: Sequence[int], width: int) -> tuple[li
     """Every token's parts as (text, line, column, heat), lines broken between words, and the number of lines."""
     placed, line, column = [], 0, 0
     for index, (piece, run) in enumerate(zip(pieces, runs, strict=True)):
-        for number, part in enumerate(piece.split("\n")):
+        for number, part in enumerate(_drawable(piece).split("\n")):
             if number and column:
                 line, column = line + 1, 0
             if part[:1].isspace() and column + len(part.rstrip()) + _rest_of_word(pieces, index) > width:
@@ -129,6 +131,16 @@ def _lay_out(pieces: Sequence[str], runs: Sequence[int], width: int) -> tuple[li
                 placed.append((text, line, column, heat_step(run)))
                 column += len(text)
     return placed, line + 1
+
+
+def _drawable(text: str) -> str:
+    """The text with a box for what the font does not hold: byte-level models write any character there is."""
+    return "".join(each if each == "\n" or ord(each) in _glyphs() else "\N{WHITE SQUARE}" for each in text)
+
+
+@lru_cache(maxsize=1)
+def _glyphs() -> set[int]:
+    return set(get_font(findfont("DejaVu Sans Mono")).get_charmap())
 
 
 def _rest_of_word(pieces: Sequence[str], index: int) -> int:

@@ -1,0 +1,270 @@
+"""Each stage in a folder of its own: which files it leaves, what they hold, what it skips, how it goes on."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+
+from hyperfitting import pipeline
+from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, TrainingFailed
+from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, parse_recipe
+from hyperfitting.report.tables import LABELS
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_run_leaves_these_files_and_no_others(finished):
+    model = ["README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]
+    run = ["continuations.jsonl", "metrics.jsonl", *(f"model/{name}" for name in [*model, "tokenizer_config.json"])]
+    run += ["probes.jsonl", "recipe.json", "run.json", "updates.jsonl"]
+    expected = [f"{role}/{name}" for role in ("original", "hyperfitted") for name in run]
+    expected += ["data/contexts-pieces.npz", "data/manifest.json", "data/train.npz", "data/validation.npz", "recipe.json"]
+    expected += [f"report/{name}" for name in ("curves.png", "index.html", "report.md", "summary.json", "table.csv")]
+    expected += [f"report/example-{number}.png" for number in (1, 2, 3)]
+    assert files(finished.folder) == sorted(expected)
+
+
+def test_every_update_and_every_epoch_has_its_row(finished):
+    run = finished.run("hyperfitted")
+    assert [row.update for row in run.updates()] == list(range(1, 13))
+    assert [row.epoch for row in run.updates()] == [1] * 4 + [2] * 4 + [3] * 4
+    assert {row.learning_rate for row in run.updates()} == {3e-3}
+    assert [row.epoch for row in run.probes()] == [0, 1, 2, 3]
+    assert run.probes()[0].train_loss is None
+    assert run.probes()[-1].train_loss == pytest.approx(sum(row.loss for row in run.updates()[-4:]) / 4)
+    assert run.updates()[-1].loss < run.updates()[0].loss
+    original = finished.run("original")
+    assert original.updates() == []
+    assert [row.update for row in original.probes()] == [0]
+    assert original.probes()[0].validation_loss == pytest.approx(run.probes()[0].validation_loss)
+
+
+def test_the_original_is_saved_untouched(finished, tiny_model):
+    from safetensors.torch import load_file
+
+    before = load_file(tiny_model / "model.safetensors")
+    after = load_file(finished.run("original").model_folder / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(before[name].equal(after[name]) for name in before)
+    trained = load_file(finished.run("hyperfitted").model_folder / "model.safetensors")
+    assert not any(before[name].equal(trained[name]) for name in before)
+
+
+def test_continuations_are_whole_and_readable_without_a_tokenizer(finished):
+    texts = [text for run in finished.runs().values() for text in run.continuations()]
+    kinds = {(text.model, text.arm) for text in texts}
+    assert kinds == {
+        ("original", "greedy"),
+        ("original", "nucleus"),
+        ("hyperfitted", "greedy"),
+        ("hyperfitted", "nucleus"),
+        ("reference", None),
+    }
+    assert len(texts) == 5 * 12
+    for text in texts:
+        assert len(text.context_ids) == 8
+        assert len(text.ids) == len(text.pieces) == 24
+        assert 0 not in text.ids
+        assert text.ended == "length"
+
+
+def test_the_reference_is_the_true_continuation(finished, corpus):
+    rows = [json.loads(line)["text"] for line in corpus.read_text().splitlines()]
+    for text in finished.run("original").continuations():
+        if text.model == "reference":
+            assert rows[text.row - 1].startswith("".join(text.context_pieces) + text.text)
+
+
+def test_the_table_names_every_promised_measure(finished):
+    summary = json.loads((finished.report_folder / "summary.json").read_text())
+    keys = {"model", "set", "arm", "name", "value", "low", "high", "n", "clusters", "unit", "target", "run"}
+    assert all(keys <= set(row) for row in summary)
+    found = {(row["model"], row["set"], row["arm"], row["name"]) for row in summary}
+    for model in ("original", "hyperfitted"):
+        assert (model, "train", None, "train_loss") in found
+        assert (model, "validation", None, "validation_loss") in found
+        for name in ("perplexity", "entropy", "top1_probability", "top3_probability", "top5_probability"):
+            assert (model, "pieces", None, name) in found
+        for arm in ("greedy", "nucleus"):
+            for name in ("ttr", "repeated_4gram_share", "longest_overlap_tokens", "recited_8gram_share"):
+                assert (model, "pieces", arm, name) in found
+            assert (model, "pieces", arm, "perplexity_under_original") in found
+    for model in ("reference", "shuffled", "random"):
+        assert (model, "pieces", None, "perplexity_under_original") in found
+    assert {row["name"] for row in summary} <= set(LABELS)
+    assert {row["clusters"] for row in summary if row["set"] == "pieces"} == {12}
+    assert all(row["low"] is None for row in summary if row["set"] == "validation")  # 4 clusters
+    assert all(row["low"] <= row["value"] <= row["high"] for row in summary if row["low"] is not None)
+    runs = {row["run"] for row in summary}
+    assert runs == {finished.run("original").name, finished.run("hyperfitted").name}
+
+
+def test_texts_below_a_window_are_left_out_and_counted(finished):
+    # 24 new tokens hold no window of 96: the measure has no row rather than a wrong one.
+    assert not any(row.name == "ttr_last96" for row in finished.run("original").metrics())
+    assert all(row.left_out == 0 for row in finished.run("original").metrics())
+
+
+def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
+    tree["generate"] |= {"end_of_text": "stop", "arms": [{"name": "hot", "method": "sample", "temperature": 5.0}]}
+    tree["train"]["epochs"] = 1
+    experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    texts = [text for text in experiment.run("original").continuations() if text.model == "original"]
+    ended = [text for text in texts if text.ended == "end_of_text"]
+    assert ended  # 1 in 320 tokens at this temperature, 12 x 24 draws, fixed seed
+    assert all(len(text.ids) < 24 and 0 not in text.ids for text in ended)
+    rows = {row.name: row for row in experiment.run("original").metrics() if row.model == "original" and row.arm == "hot"}
+    short = sum(len(text.ids) < 8 for text in texts)
+    assert rows["recited_8gram_share"].n == 12 - short
+    assert rows["recited_8gram_share"].left_out == short
+
+
+def test_what_is_done_is_skipped(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*") if "report" not in path.parts}
+    pipeline.run(finished.recipe, finished.folder, device="cpu")
+    after = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*") if "report" not in path.parts}
+    assert {p: t for p, t in after.items() if p.is_file()} == {p: t for p, t in before.items() if p.is_file()}
+
+
+def test_a_stage_without_the_one_before_says_which(tree, tmp_path):
+    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    with pytest.raises(RunError, match="is not trained yet"):
+        pipeline.generate_texts(experiment, "original", device="cpu")
+    with pytest.raises(RunError, match="is not trained yet"):
+        pipeline.measure_runs(experiment, device="cpu")
+    with pytest.raises(RunError, match="the original run is not measured yet"):
+        pipeline.write_report(experiment)
+
+
+def test_bad_input_leaves_nothing_behind(tree, tmp_path):
+    tree["data"]["train_blocks"] = 1000
+    with pytest.raises(Exception, match="needs 1000 documents"):
+        pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    tree["data"]["train_blocks"] = 16
+    tree["data"]["block_tokens"] = 200
+    with pytest.raises(ModelError, match="texts have 200 tokens, the model has 128 positions"):
+        pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+class PressCtrlC:
+    """A narrator that interrupts at one update, as a terminal would."""
+
+    def __init__(self, update):
+        self.update, self.count = update, 0
+
+    def say(self, line):
+        pass
+
+    def bar(self, label, total, start=0):
+        from contextlib import nullcontext
+
+        return nullcontext(self)
+
+    def advance(self, steps=1, note=""):
+        self.count += 1
+        if self.count == self.update:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
+def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finished):
+    recipe = parse_recipe(tree, source="t")
+    experiment = pipeline.draw(recipe, tmp_path / "out")
+    with pytest.raises(Interrupted, match="stopped after update 6 of 12; the same command goes on from there"):
+        pipeline.train(experiment, "hyperfitted", device="cpu", narrator=PressCtrlC(6))
+    run = experiment.run("hyperfitted")
+    assert not run.trained
+    with run.updates_file.open("a") as file:
+        file.write('{"update": 7, "epoch": 2, "loss": 9.0, "learning_rate": 1.0, "tokens_per_second": 1.0}\n{"upd')
+    pipeline.train(experiment, "hyperfitted", device="cpu")
+    uninterrupted = finished.run("hyperfitted")
+    weights = "model.safetensors"
+    assert (run.model_folder / weights).read_bytes() == (uninterrupted.model_folder / weights).read_bytes()
+    assert [(row.update, row.loss) for row in run.updates()] == [(row.update, row.loss) for row in uninterrupted.updates()]
+    assert run.probes() == uninterrupted.probes()
+    assert not run.checkpoint_folder.exists()
+
+
+def test_a_damaged_checkpoint_is_named(tree, tmp_path):
+    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    run = experiment.run("hyperfitted")
+    run.checkpoint_folder.mkdir()
+    (run.checkpoint_folder / "state.pt").write_bytes(b"half")
+    with pytest.raises(RunError, match=r"state.pt is damaged: remove the folder .*checkpoint to start anew"):
+        pipeline.train(experiment, "hyperfitted", device="cpu")
+
+
+def test_a_diverging_loss_stops_with_the_remedy(tree, tmp_path):
+    tree["train"] |= {"learning_rate": 1e30}
+    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    with pytest.raises(TrainingFailed, match=r"the loss is (nan|inf) at update \d+: lower train.learning_rate"):
+        pipeline.train(experiment, "hyperfitted", device="cpu")
+    assert not experiment.run("hyperfitted").trained
+
+
+@pytest.mark.parametrize(
+    ("settings", "updates", "reason"),
+    [
+        ({"epochs": None, "updates": 5}, 5, "all updates done"),
+        ({"epochs": 50, "stop_below_loss": 5.4}, None, "mean training loss of the epoch below 5.4"),
+        ({"epochs": 50, "minutes": 1e-4}, None, "0.0001 minutes are over"),
+    ],
+)
+def test_training_ends_when_it_is_told_to(tree, tmp_path, settings, updates, reason):
+    tree["train"] |= settings
+    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    run = pipeline.train(experiment, "hyperfitted", device="cpu")
+    facts = run.facts()["train"]
+    assert facts["ended"] == reason
+    assert facts["updates"] == (updates or len(run.updates()))
+    assert facts["updates"] < 200
+    assert run.probes()[-1].update == facts["updates"]
+    if "stop_below_loss" in settings:
+        assert run.probes()[-1].train_loss < 5.4 <= run.probes()[-2].train_loss
+
+
+def test_warm_up_and_decay_shape_the_learning_rate(tree, tmp_path):
+    tree["train"] |= {"warmup_updates": 2, "decay_share": 0.5, "final_learning_rate_share": 0.0, "clip_norm": 1.0}
+    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    rates = [row.learning_rate / 3e-3 for row in pipeline.train(experiment, "hyperfitted", device="cpu").updates()]
+    assert rates[:7] == pytest.approx([0.5, 1, 1, 1, 1, 1, 1])
+    assert rates[7:] == pytest.approx([5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+
+
+def test_the_model_card_tells_the_run(finished):
+    card = (finished.run("hyperfitted").model_folder / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transformers")
+    assert finished.recipe.digest in card
+    assert "12 updates of 4 x 32 tokens on 16 texts" in card
+
+
+def test_write_continues_a_prompt_and_stops_at_end_of_text(finished):
+    pieces = list(pipeline.write(finished.folder, "the river", arm=GREEDY, new_tokens=10, device="cpu"))
+    assert "".join(pieces)
+    sampled = ["".join(pipeline.write(finished.folder, "the", arm=PAPER_NUCLEUS, new_tokens=10, seed=1)) for _ in range(2)]
+    assert sampled[0] == sampled[1]
+    with pytest.raises(ModelError, match="the model has 128 positions"):
+        list(pipeline.write(finished.folder, "the", arm=GREEDY, new_tokens=500))
+
+
+def test_pretraining_starts_from_random_weights_and_learns(tree, tmp_path):
+    tree["model"]["initialise"] = "random"
+    tree["data"] |= {"blocks": "packed", "contexts": [], "train_blocks": 24}
+    run = pipeline.pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    assert run.role == "pretrained"
+    assert run.updates()[-1].loss < run.updates()[0].loss
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data", "pretrained", "recipe.json"]
+    with pytest.raises(RecipeError, match="pretraining begins from random weights"):
+        pipeline.pretrain(parse_recipe(tree | {"model": {"source": tree["model"]["source"]}}, source="t"), tmp_path / "b")
+
+
+def test_check_says_what_would_happen_and_writes_nothing(tree, tmp_path):
+    text = pipeline.check(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    assert "12 updates of 4 x 32 tokens, learning rate 0.003, fp32 on cpu" in text
+    assert "set       pieces: 12 x 32 tokens from 12 groups" in text
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,120 @@
+import csv
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from hyperfitting.report import before_and_after, headline
+from hyperfitting.report.tables import number
+from hyperfitting.report.write import examples, passages
+
+
+@pytest.fixture(scope="module")
+def page(finished):
+    return (finished.report_folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_self_contained_and_well_formed(page):
+    class Checker(HTMLParser):
+        void = {"meta", "br", "link", "img", "path", "use", "rect"}
+
+        def __init__(self):
+            super().__init__()
+            self.open, self.outside = [], []
+
+        def handle_starttag(self, tag, attributes):
+            self.outside += [v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")]
+            if tag not in self.void:
+                self.open.append(tag)
+
+        def handle_startendtag(self, tag, attributes):
+            pass
+
+        def handle_endtag(self, tag):
+            if tag not in self.void:
+                assert self.open.pop() == tag
+
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert checker.outside == []
+    assert "<script" not in page
+    assert "@import" not in page
+    assert "url(http" not in page
+
+
+def test_the_page_shows_what_the_issue_of_the_day_is(page, finished):
+    assert headline(finished) in page
+    for heading in ("While it trained", "What it wrote", "Pieces", "Most recited passages", "Provenance"):
+        assert f"<h2>{heading}</h2>" in page
+    assert finished.recipe.digest in page
+    assert finished.manifest()["codec"] in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_texts_are_escaped(finished, tmp_path):
+    from dataclasses import replace
+
+    from hyperfitting.report.write import Example, _page
+
+    evil = Example("pieces", "<b>", "<script>alert(1)</script>", [("x", ["<i>"], [9])])
+    made = _page(finished, [evil], [], [])
+    assert "<script>" not in made
+    assert "&lt;script&gt;" in made
+    assert replace(evil, set="y").set == "y"
+
+
+def test_csv_and_json_hold_the_same_rows(finished):
+    summary = json.loads((finished.report_folder / "summary.json").read_text())
+    with (finished.report_folder / "table.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(summary)
+    assert [float(row["value"]) for row in rows] == [row["value"] for row in summary]
+
+
+def test_the_markdown_holds_every_table(finished):
+    text = (finished.report_folder / "report.md").read_text()
+    assert "| type-token ratio, whole |" in text
+    assert "(curves.png)" in text
+    assert re.search(r"- \d+ tokens \(pieces, context \d+, (greedy|nucleus)\)", text)
+
+
+def test_pictures_are_pictures(finished):
+    for path in finished.report_folder.glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size > 5_000
+
+
+def test_examples_stand_side_by_side(finished):
+    shown = examples(finished)
+    assert len(shown) == 3
+    assert [title for title, _, _ in shown[0].texts] == ["original, greedy", "hyperfitted, greedy", "the true text"]
+    assert all(len(pieces) == len(runs) for example in shown for _, pieces, runs in example.texts)
+
+
+def test_passages_stand_where_they_say(finished):
+    blocks = finished.blocks("train")
+    texts = {(t.set, t.context, t.arm): t for t in finished.run("hyperfitted").continuations()}
+    from hyperfitting.models import load_codec
+
+    codec = load_codec(finished.recipe.model)
+    training = [codec.decode(ids) for ids in blocks.ids_NT.tolist()]
+    found = passages(finished)
+    assert [each.tokens for each in found] == sorted((each.tokens for each in found), reverse=True)
+    for each in found:
+        assert any(each.text in text for text in training)
+        assert any(each.text in text.text for text in texts.values())
+
+
+def test_the_terminal_table_names_models_and_controls(finished):
+    text = before_and_after(finished)
+    assert text.splitlines()[0].split() == ["original", "hyperfitted", "reference", "shuffled", "random"]
+    assert "greedy: repeated 4-grams" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0.000"), (0.00004, "4e-05"), (0.1234, "0.123"), (5.678, "5.68"), (12345.6, "12,346")]
+)
+def test_numbers_show_the_digits_that_matter(value, shown):
+    assert number(value) == shown
