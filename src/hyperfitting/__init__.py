@@ -51,7 +51,12 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module 'hyperfitting' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"hyperfitting.{_ROOMS[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"hyperfitting.{_ROOMS[name]}"), name)
+    except ModuleNotFoundError as error:
+        from hyperfitting.errors import name_the_extra
+
+        raise name_the_extra(error) from error
 
 
 def __dir__() -> list[str]:

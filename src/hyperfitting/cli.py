@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperfitting import __version__
-from hyperfitting.errors import HyperfittingError, Interrupted
+from hyperfitting.errors import HyperfittingError, Interrupted, name_the_extra
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
@@ -137,6 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HyperfittingError as error:
         print(f"hyperfit: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        named = name_the_extra(error)
+        if not isinstance(named, HyperfittingError):
+            raise
+        print(f"hyperfit: {named}", file=sys.stderr)
+        return named.exit_code
     except KeyboardInterrupt:
         print(
             "\nhyperfit: stopped; what was finished is kept, and the same command goes on from there", file=sys.stderr
@@ -221,10 +227,11 @@ def _write(options: argparse.Namespace) -> None:
 
     folder = options.folder / "original" if options.original else options.folder
     arm = PAPER_NUCLEUS if options.nucleus else GREEDY
-    print(options.prompt, end="", flush=True)
-    for piece in pipeline.write(
+    pieces = pipeline.write(
         folder, options.prompt, arm=arm, new_tokens=options.tokens, seed=options.seed, device=options.device
-    ):
+    )
+    print(options.prompt, end="", flush=True)
+    for piece in pieces:
         print(piece, end="", flush=True)
     print()
 

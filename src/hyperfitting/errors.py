@@ -47,6 +47,15 @@ class MissingExtra(InputError):
         super().__init__(f"this needs {package}, which is not installed: pip install 'hyperfitting[{extra}]'")
 
 
+_EXTRAS = {"torch": "models", "transformers": "models", "datasets": "hub", "jinja2": "report", "matplotlib": "report"}
+
+
+def name_the_extra(error: ModuleNotFoundError) -> MissingExtra | ModuleNotFoundError:
+    """The error to raise for a failed import: how to install what is missing, if an extra of ours holds it."""
+    package = (error.name or "").split(".")[0]
+    return MissingExtra(package, _EXTRAS[package]) if package in _EXTRAS else error
+
+
 class TrainingFailed(HyperfittingError):
     """The loss is NaN or infinite."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from hyperfitting.decoding import Ending, chooser, continue_texts, uniforms
+from hyperfitting.decoding import Ending, chooser, continue_texts, token_steps, uniforms
 from hyperfitting.models import CachedModel, TextCodec
 from hyperfitting.progress import Bar
 from hyperfitting.recipe import Arm, Recipe
@@ -102,3 +102,18 @@ def _continuation(
         pieces=tuple(pieces[start:]),
         ended="length" if len(ids) == full else "end_of_text",
     )
+
+
+def stream(
+    model: CachedModel, codec: TextCodec, context: list[int], arm: Arm, *, new_tokens: int, key: str
+) -> Iterator[str]:
+    """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a sampling arm."""
+    choose = chooser(arm, uniforms([key], new_tokens) if arm.method == "sample" else None)
+    ending = Ending(codec.end_ids, stop=True)
+    ids, shown = list(context), len(codec.decode(context))
+    for ids_B in token_steps(model, torch.tensor([context]), choose, new_tokens=new_tokens, ending=ending):
+        ids.append(int(ids_B[0]))
+        text = codec.decode(ids)
+        if ids[-1] not in codec.end_ids and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+            yield text[shown:]
+            shown = len(text)

@@ -14,17 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
+import transformers
+from torch import Tensor, nn
+
 from hyperfitting.assets import local_path
-from hyperfitting.errors import InputError, MissingExtra, ModelError
+from hyperfitting.errors import InputError, ModelError
 from hyperfitting.metrics.sharpness import TokenScores, token_scores
 from hyperfitting.recipe import ModelSettings
-
-try:
-    import torch
-    import transformers
-    from torch import Tensor, nn
-except ImportError as error:
-    raise MissingExtra("torch with transformers", "models") from error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,6 +118,11 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
 def describe_device(device: torch.device) -> str:
     """The device in words, as kept with a run."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def thread_count() -> int:
+    """Threads that torch computes with on the CPU."""
+    return torch.get_num_threads()
 
 
 def autocast(precision: Precision, device: torch.device) -> Any:

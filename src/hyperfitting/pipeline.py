@@ -13,11 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from hyperfitting import data, generate, measure, models, training
 from hyperfitting.check import describe
-from hyperfitting.decoding import Ending, chooser, token_steps, uniforms
 from hyperfitting.errors import RecipeError, RunError
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
@@ -94,16 +91,14 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
             updates.flush()
 
         def watch(state: State, epoch: float) -> None:
-            row = probe(
-                model, codec, torch.as_tensor(validation.ids_NT), recipe, precision=precision, state=state, epoch=epoch
-            )
+            row = probe(model, codec, validation.ids_NT, recipe, precision=precision, state=state, epoch=epoch)
             probes.write(json_line(row))
             probes.flush()
             narrator.say(_probe_line(role, row))
 
         outcome = training.train(
             model,
-            torch.as_tensor(blocks.ids_NT),
+            blocks.ids_NT,
             recipe,
             precision=precision,
             checkpoints=checkpoints,
@@ -118,7 +113,7 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
             "device": models.describe_device(place),
             "precision": precision,
             "weights_dtype": recipe.model.dtype,
-            "threads": torch.get_num_threads(),
+            "threads": models.thread_count(),
             "seed": recipe.seed,
             "batch": [recipe.train.batch_blocks, recipe.data.block_tokens],
             "beginning_of_text": recipe.model.beginning_of_text,
@@ -215,25 +210,9 @@ def write(
     model, codec = _load_run(run, device)
     context = codec.encode(prompt)
     models.check_length(_settings_of(run), len(context) + new_tokens)
-    choose = chooser(arm, uniforms([f"{seed}\n{prompt}"], new_tokens) if arm.method == "sample" else None)
-    ids = list(context)
-    shown = len(codec.decode(ids))
-    steps = token_steps(
-        models.CachedModel(model),
-        torch.tensor([context]),
-        choose,
-        new_tokens=new_tokens,
-        ending=Ending(codec.end_ids, stop=True),
+    return generate.stream(
+        models.CachedModel(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}"
     )
-    for ids_B in steps:
-        token = int(ids_B[0])
-        if token in codec.end_ids:
-            return
-        ids.append(token)
-        text = codec.decode(ids)
-        if not text.endswith("\N{REPLACEMENT CHARACTER}"):
-            yield text[shown:]
-            shown = len(text)
 
 
 def pretrain(recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None) -> Run:

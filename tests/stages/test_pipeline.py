@@ -22,7 +22,13 @@ def test_a_run_leaves_these_files_and_no_others(finished):
     run = ["continuations.jsonl", "metrics.jsonl", *(f"model/{name}" for name in [*model, "tokenizer_config.json"])]
     run += ["probes.jsonl", "recipe.json", "run.json", "updates.jsonl"]
     expected = [f"{role}/{name}" for role in ("original", "hyperfitted") for name in run]
-    expected += ["data/contexts-pieces.npz", "data/manifest.json", "data/train.npz", "data/validation.npz", "recipe.json"]
+    expected += [
+        "data/contexts-pieces.npz",
+        "data/manifest.json",
+        "data/train.npz",
+        "data/validation.npz",
+        "recipe.json",
+    ]
     expected += [f"report/{name}" for name in ("curves.png", "index.html", "report.md", "summary.json", "table.csv")]
     expected += [f"report/example-{number}.png" for number in (1, 2, 3)]
     assert files(finished.folder) == sorted(expected)
@@ -117,7 +123,9 @@ def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
     ended = [text for text in texts if text.ended == "end_of_text"]
     assert ended  # 1 in 320 tokens at this temperature, 12 x 24 draws, fixed seed
     assert all(len(text.ids) < 24 and 0 not in text.ids for text in ended)
-    rows = {row.name: row for row in experiment.run("original").metrics() if row.model == "original" and row.arm == "hot"}
+    rows = {
+        row.name: row for row in experiment.run("original").metrics() if row.model == "original" and row.arm == "hot"
+    }
     short = sum(len(text.ids) < 8 for text in texts)
     assert rows["recited_8gram_share"].n == 12 - short
     assert rows["recited_8gram_share"].left_out == short
@@ -185,7 +193,9 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finis
     uninterrupted = finished.run("hyperfitted")
     weights = "model.safetensors"
     assert (run.model_folder / weights).read_bytes() == (uninterrupted.model_folder / weights).read_bytes()
-    assert [(row.update, row.loss) for row in run.updates()] == [(row.update, row.loss) for row in uninterrupted.updates()]
+    assert [(row.update, row.loss) for row in run.updates()] == [
+        (row.update, row.loss) for row in uninterrupted.updates()
+    ]
     assert run.probes() == uninterrupted.probes()
     assert not run.checkpoint_folder.exists()
 
@@ -246,7 +256,9 @@ def test_the_model_card_tells_the_run(finished):
 def test_write_continues_a_prompt_and_stops_at_end_of_text(finished):
     pieces = list(pipeline.write(finished.folder, "the river", arm=GREEDY, new_tokens=10, device="cpu"))
     assert "".join(pieces)
-    sampled = ["".join(pipeline.write(finished.folder, "the", arm=PAPER_NUCLEUS, new_tokens=10, seed=1)) for _ in range(2)]
+    sampled = [
+        "".join(pipeline.write(finished.folder, "the", arm=PAPER_NUCLEUS, new_tokens=10, seed=1)) for _ in range(2)
+    ]
     assert sampled[0] == sampled[1]
     with pytest.raises(ModelError, match="the model has 128 positions"):
         list(pipeline.write(finished.folder, "the", arm=GREEDY, new_tokens=500))
@@ -260,7 +272,9 @@ def test_pretraining_starts_from_random_weights_and_learns(tree, tmp_path):
     assert run.updates()[-1].loss < run.updates()[0].loss
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data", "pretrained", "recipe.json"]
     with pytest.raises(RecipeError, match="pretraining begins from random weights"):
-        pipeline.pretrain(parse_recipe(tree | {"model": {"source": tree["model"]["source"]}}, source="t"), tmp_path / "b")
+        pipeline.pretrain(
+            parse_recipe(tree | {"model": {"source": tree["model"]["source"]}}, source="t"), tmp_path / "b"
+        )
 
 
 def test_check_says_what_would_happen_and_writes_nothing(tree, tmp_path):

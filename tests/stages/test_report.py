@@ -17,10 +17,9 @@ def page(finished):
 
 def test_the_page_is_self_contained_and_well_formed(page):
     class Checker(HTMLParser):
-        void = {"meta", "br", "link", "img", "path", "use", "rect"}
-
         def __init__(self):
             super().__init__()
+            self.void = {"meta", "br", "link", "img", "path", "use", "rect"}
             self.open, self.outside = [], []
 
         def handle_starttag(self, tag, attributes):

@@ -49,7 +49,9 @@ def test_end_of_text_stops_a_text_and_is_left_out():
 
 def test_the_loop_ends_once_every_text_has_and_asks_no_more_than_it_needs():
     model = Counting()
-    steps = list(token_steps(model, torch.tensor([[7]]), chooser(GREEDY), new_tokens=50, ending=Ending((9,), stop=True)))
+    steps = list(
+        token_steps(model, torch.tensor([[7]]), chooser(GREEDY), new_tokens=50, ending=Ending((9,), stop=True))
+    )
     assert [int(ids[0]) for ids in steps] == [8, 9]
     model = Counting()
     list(token_steps(model, torch.tensor([[1]]), chooser(GREEDY), new_tokens=3, ending=Ending((9,), stop=True)))

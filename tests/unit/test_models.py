@@ -119,7 +119,9 @@ def test_code_that_comes_with_a_model_is_not_run_unasked(tiny_model, tmp_path):
 
 
 def test_an_asset_that_does_not_ship():
-    with pytest.raises(InputError, match="nothing named 'asset:nope' ships with hyperfitting; there is asset:reference"):
+    with pytest.raises(
+        InputError, match="nothing named 'asset:nope' ships with hyperfitting; there is asset:reference"
+    ):
         load_model(ModelSettings(source="asset:nope"), CPU)
 
 
@@ -156,7 +158,12 @@ def test_beginning_of_text_comes_exactly_once():
     assert codec.decode(ids) == "It was late."
 
 
-TEXTS = ["It was late, and the rain had\nnot stopped.", "naïve café — “quoted” 日本語 🙂 end", "", " leading  and   trailing "]
+TEXTS = [
+    "It was late, and the rain had\nnot stopped.",
+    "naïve café — “quoted” 日本語 🙂 end",
+    "",
+    " leading  and   trailing ",
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -192,4 +199,7 @@ def test_the_fingerprint_tells_policies_and_tokenizers_apart(tiny_model):
     added = load_codec(ModelSettings(source=str(tiny_model)))
     none = load_codec(ModelSettings(source=str(tiny_model), beginning_of_text="none"))
     assert len({added.fingerprint, none.fingerprint, load_codec(REFERENCE).fingerprint}) == 3
-    assert added.fingerprint == TextCodec(AutoTokenizer.from_pretrained(tiny_model), [0], beginning_of_text="add").fingerprint
+    assert (
+        added.fingerprint
+        == TextCodec(AutoTokenizer.from_pretrained(tiny_model), [0], beginning_of_text="add").fingerprint
+    )

@@ -31,12 +31,12 @@ def test_a_missing_setting_is_named(tree):
 @pytest.mark.parametrize(
     ("section", "key", "value", "words"),
     [
-        ("train", "learning_rate", "1e-6", "train.learning_rate = \"1e-6\": input should be a valid number"),
+        ("train", "learning_rate", "1e-6", 'train.learning_rate = "1e-6": input should be a valid number'),
         ("train", "epochs", 1.5, "train.epochs = 1.5: input should be a valid integer"),
         ("train", "learning_rate", -1.0, "train.learning_rate = -1.0: input should be greater than 0"),
         ("train", "batch_blocks", 0, "train.batch_blocks = 0: input should be greater than or equal to 1"),
         ("model", "dtype", "float16", "model.dtype = \"float16\": input should be 'float32' or 'bfloat16'"),
-        ("model", "dtype", "bfloat16", "model.dtype must be \"float32\" to train"),
+        ("model", "dtype", "bfloat16", 'model.dtype must be "float32" to train'),
         ("train", "updates", 5, "set one of train.epochs and train.updates"),
         ("data", "shares", [0.5, 0.1, 0.1], "data.shares must add up to 1"),
         ("data", "context_tokens", 32, "data.context_tokens must be smaller than data.block_tokens"),
@@ -96,7 +96,7 @@ def test_overrides_are_toml_and_reach_into_lists():
     ],
 )
 def test_a_wrong_override_says_what_is_wrong(override, words):
-    with pytest.raises(RecipeError, match="demo.toml|--set") as caught:
+    with pytest.raises(RecipeError, match=r"demo\.toml|--set") as caught:
         load_recipe("demo", [override])
     assert words in str(caught.value)
 

@@ -51,7 +51,11 @@ def test_greedy_takes_the_lowest_id_of_a_tie():
 def test_sample_inverts_the_cumulative_distribution(uniform):
     logits = torch.tensor([[0.5, 0.0, 0.3, 0.2]]).log()
     token = rules.sample(logits, torch.tensor([uniform], dtype=torch.float64)).item()
-    assert token == (0 if uniform < 0.5 else 2 if uniform < 0.8 else 3) or abs(uniform - 0.8) < 1e-6 or abs(uniform - 0.5) < 1e-6
+    assert (
+        token == (0 if uniform < 0.5 else 2 if uniform < 0.8 else 3)
+        or abs(uniform - 0.8) < 1e-6
+        or abs(uniform - 0.5) < 1e-6
+    )
 
 
 def test_sample_follows_the_probabilities():

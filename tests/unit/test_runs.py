@@ -3,8 +3,8 @@ import json
 import pytest
 
 from hyperfitting.errors import RunError
-from hyperfitting.records import Continuation, UpdateRow
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.records import Continuation, UpdateRow
 from hyperfitting.runs import Experiment, find_experiments, find_run, new_folder, read_rows, write_rows, write_text
 
 ROWS = [UpdateRow(1, 1, 2.5, 1e-6, 100.0), UpdateRow(2, 1, 2.0, 1e-6, 100.0)]
@@ -53,9 +53,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     with new_folder(tmp_path / "f") as folder:
         (folder / "x").write_text("1")
-    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "f") as folder:
-        (folder / "y").write_text("2")
-        1 / 0  # noqa: B018
+
+    def fail():
+        with new_folder(tmp_path / "f") as folder:
+            (folder / "y").write_text("2")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
     assert [path.name for path in (tmp_path / "f").iterdir()] == ["x"]
 

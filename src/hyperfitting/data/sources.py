@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hyperfitting.assets import local_path
-from hyperfitting.errors import DataError, MissingExtra
+from hyperfitting.errors import DataError
 from hyperfitting.recipe import TextSource
 from hyperfitting.records import Document
 from hyperfitting.runs import file_sha256
@@ -35,7 +35,6 @@ def read_texts(source: TextSource) -> Texts:
 
     Raises:
         DataError: one line that names the file, the row and the remedy.
-        MissingExtra: if a hub data set is named and `datasets` is not installed.
     """
     path = local_path(source.path)
     if path is None:
@@ -141,10 +140,8 @@ def _field(row: dict[str, Any], column: str, name: str, number: int) -> str:
 
 def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
     """A hub data set, or a folder that `save_to_disk` wrote."""
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingExtra("datasets", "hub") from error
+    import datasets
+
     datasets.disable_progress_bars()
     try:
         if saved is None:

@@ -9,19 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.errors import MissingExtra
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
 from hyperfitting.records import ProbeRow
-
-try:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib.figure import Figure
-    from matplotlib.font_manager import findfont, get_font
-    from matplotlib.patches import Rectangle
-    from matplotlib.ticker import MaxNLocator
-except ImportError as error:
-    raise MissingExtra("matplotlib", "report") from error
 
 # Drawn in these colours for PNG; in the SVG each becomes a CSS variable, so that one drawing serves light and dark.
 INK, GRID, BEFORE, AFTER, TRUE = "#1f2430", "#d5d9e0", "#c2571a", "#1f6fb2", "#4d8a3d"

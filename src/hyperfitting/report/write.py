@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.errors import MissingExtra, RunError
+from hyperfitting.errors import RunError
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.records import Continuation, MetricRow
@@ -47,7 +47,6 @@ def write_report(experiment: Experiment) -> Path:
 
     Raises:
         RunError: if a run is not measured yet.
-        MissingExtra: if jinja2 or matplotlib is not installed.
     """
     from hyperfitting.report import figures
 
@@ -179,10 +178,8 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
 
 
 def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], curves: list[str]) -> str:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtra("jinja2", "report") from error
+    import jinja2
+
     from hyperfitting.report import figures
 
     environment = jinja2.Environment(

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -34,7 +36,7 @@ class Outcome:
 
 def train(
     model: nn.Module,
-    ids_NT: Tensor,
+    ids_NT: NDArray[np.int32],
     recipe: Recipe,
     *,
     precision: Precision,
@@ -74,7 +76,7 @@ def train(
             if step == 0:
                 state.losses.clear()
             rows = _order(recipe.seed, epoch, len(ids_NT))[step * settings.batch_blocks :][: settings.batch_blocks]
-            ids_BT = ids_NT[rows].long().to(device)
+            ids_BT = torch.as_tensor(ids_NT[rows]).long().to(device)
             learning_rate = scheduled_rate(settings, state, total)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate

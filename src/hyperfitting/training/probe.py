@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from statistics import fmean
 
-from torch import Tensor, nn
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from hyperfitting.decoding import Ending, chooser, continue_texts
 from hyperfitting.metrics.diversity import type_token_ratio
@@ -18,7 +21,7 @@ from hyperfitting.training.checkpoint import State
 def probe(
     model: nn.Module,
     codec: TextCodec,
-    ids_NT: Tensor,
+    ids_NT: NDArray[np.int32],
     recipe: Recipe,
     *,
     precision: Precision,
@@ -28,7 +31,7 @@ def probe(
     """Measure the model on the validation blocks: scores of all, greedy texts of the first `probe.contexts`."""
     scores = score_texts(model, ids_NT, batch_blocks=recipe.measure.batch_blocks, precision=precision)
     start, length = recipe.data.context_tokens, recipe.probe.new_tokens
-    contexts_BT = ids_NT[: recipe.probe.contexts, :start].long()
+    contexts_BT = torch.as_tensor(ids_NT[: recipe.probe.contexts, :start]).long()
     texts = continue_texts(
         CachedModel(model, precision),
         contexts_BT,

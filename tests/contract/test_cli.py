@@ -1,0 +1,178 @@
+"""The command line as a user meets it: what it prints, and one line with exit code 2 for every wrong input."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from hyperfitting.cli import main
+from tests.conftest import write_corpus
+
+
+def write_recipe(tree, path):
+    """The tree as the .json that a run keeps; recipes are TOML or that."""
+    path.write_text(json.dumps(tree))
+    return str(path)
+
+
+@pytest.fixture
+def recipe(tree, tmp_path):
+    return write_recipe(tree, tmp_path / "mine.json")
+
+
+def refused(capsys, *arguments):
+    """Exit code 2 and one line on standard error."""
+    try:
+        code = main(arguments)
+    except SystemExit as error:
+        code = error.code
+    captured = capsys.readouterr()
+    assert code == 2, captured.err
+    assert captured.out == ""
+    assert captured.err.startswith("hyperfit: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_the_verbs_in_turn_each_name_what_they_wrote_and_what_comes_next(recipe, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    steps = [
+        (["check", recipe, "--out", out], "write     "),
+        (["train", recipe, "--out", out, "--device", "cpu"], f"next     hyperfit generate {out}"),
+        (["generate", out], f"next     hyperfit measure {out}"),
+        (["measure", out], f"next     hyperfit report {out}"),
+        (["report", out], f"next     hyperfit write {out}"),
+        (["run", recipe, "--out", out], f"report   {out}/report/index.html"),
+        (["runs", str(tmp_path)], "reported   tiny-"),
+        (["write", out, "the river", "--tokens", "5"], "the river"),
+        (["write", out, "the river", "--tokens", "5", "--nucleus", "--original"], "the river"),
+    ]
+    for arguments, words in steps:
+        assert main(arguments) == 0
+        assert words in capsys.readouterr().out
+
+
+def test_recipes_list_show_copy_and_settings(tmp_path, capsys):
+    assert main(["recipes", "list"]) == 0
+    assert capsys.readouterr().out.startswith("demo")
+    assert main(["recipes", "show", "paper"]) == 0
+    assert "paper silent" in capsys.readouterr().out
+    assert main(["recipes", "copy", "demo", str(tmp_path / "mine.toml")]) == 0
+    assert "next     hyperfit check" in capsys.readouterr().out
+    assert (tmp_path / "mine.toml").read_text().startswith("# The demo")
+    assert main(["recipes", "settings"]) == 0
+    assert "`train.learning_rate`" in capsys.readouterr().out
+    assert "is there already" in refused(capsys, "recipes", "copy", "demo", str(tmp_path / "mine.toml"))
+    assert "needs a name" in refused(capsys, "recipes", "show")
+    assert "no shipped recipe 'x'" in refused(capsys, "recipes", "copy", "x")
+
+
+def test_no_runs_yet(tmp_path, capsys):
+    assert main(["runs", str(tmp_path)]) == 0
+    assert "next: hyperfit demo" in capsys.readouterr().out
+
+
+def test_pretrain_names_its_model(tree, tmp_path, capsys):
+    tree["model"]["initialise"] = "random"
+    tree["data"]["contexts"] = []
+    assert main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", str(tmp_path / "out")]) == 0
+    assert "pretrained/model" in capsys.readouterr().out
+
+
+CHANGES = {
+    "missing model folder": (["model.source=./gone"], "./gone: no such model folder"),
+    "missing file": (["data.train.path=gone.jsonl"], "gone.jsonl: no such file or folder"),
+    "wrong column": (["data.train.column=body"], "no field 'body'; there are: title, text"),
+    "too few long documents": (["data.block_tokens=100", "data.train_blocks=61"], "needs 61 documents"),
+    "a typo in a key": (["train.learning_rat=1e-4"], "did you mean train.learning_rate?"),
+    "a wrong type": (["train.epochs=2.5"], "train.epochs = 2.5: input should be a valid integer"),
+    "out of range": (["train.learning_rate=-1"], "train.learning_rate = -1: input should be greater than 0"),
+    "longer than the model": (["data.block_tokens=129"], "the model has 128 positions"),
+    "unknown device": ([], "--device toaster: not available here"),
+}
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "train"])
+@pytest.mark.parametrize("case", CHANGES)
+def test_wrong_settings(recipe, tmp_path, capsys, verb, case):
+    changes, words = CHANGES[case]
+    arguments = [verb, recipe, "--out", str(tmp_path / "out")]
+    arguments += [part for change in changes for part in ("--set", change)]
+    arguments += ["--device", "toaster"] if not changes else []
+    assert words in refused(capsys, *arguments)
+    if changes:
+        assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_file(tree, tmp_path, capsys):
+    (tmp_path / "empty.jsonl").write_text("")
+    tree["data"]["train"]["path"] = str(tmp_path / "empty.jsonl")
+    assert "empty.jsonl: no text in it" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
+
+
+def test_text_that_is_not_utf8(tree, tmp_path, capsys):
+    (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
+    tree["data"]["train"]["path"] = str(tmp_path / "latin.txt")
+    assert "latin.txt, line 1: not UTF-8" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
+
+
+def test_chosen_contexts_that_leak(tree, tmp_path, capsys):
+    tree["data"]["contexts"] = [{"name": "news", "count": 60, "source": tree["data"]["train"]}]
+    assert "the set 'news' leaks" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
+
+
+def test_a_folder_of_another_recipe_and_a_file_where_it_should_be(recipe, finished, tmp_path, capsys):
+    words = refused(capsys, "run", recipe, "--out", str(finished.folder), "--set", "seed=9")
+    assert "holds the run tiny-" in words
+    (tmp_path / "file").write_text("")
+    assert "is a file, and a folder is needed there" in refused(capsys, "run", recipe, "--out", str(tmp_path / "file"))
+    inside = str(tmp_path / "file" / "deeper")
+    assert "file is a file, and a folder is needed there" in refused(capsys, "run", recipe, "--out", inside)
+
+
+def test_a_corrupt_safetensors_file(tree, tiny_model, tmp_path, capsys):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "model.safetensors").write_bytes(b"\x10" * 64)
+    tree["model"]["source"] = str(folder)
+    words = refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"), "--out", str(tmp_path / "out"))
+    assert "the weight file is damaged" in words
+
+
+def test_a_tokenizer_without_end_of_text(tree, tiny_model, tmp_path, capsys):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    tree["model"]["source"] = str(folder)
+    assert "the tokenizer has no end-of-text token" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
+
+
+def test_folders_that_hold_nothing(tmp_path, capsys):
+    empty = str(tmp_path)
+    assert "holds no trained run" in refused(capsys, "write", empty, "once")
+    for verb in ("generate", "measure", "report"):
+        assert "holds no experiment" in refused(capsys, verb, empty)
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["run"], ["write", "x", "y", "--tokens", "-3"]])
+def test_wrong_words(capsys, arguments):
+    assert "--help" in refused(capsys, *arguments)
+
+
+def test_a_missing_extra_is_one_line_with_the_command(tmp_path):
+    code = (
+        "import sys\nsys.modules['torch'] = None\nfrom hyperfitting.cli import main\n"
+        f"sys.exit(main(['run', 'demo', '--out', {str(tmp_path / 'o')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == ("hyperfit: this needs torch, which is not installed: pip install 'hyperfitting[models]'\n")
+
+
+def test_a_source_read_from_a_pipe_that_closes_is_no_traceback(tmp_path):
+    write_corpus(tmp_path / "c.jsonl", documents=1, words=1)
+    command = f"{sys.executable} -m hyperfitting recipes settings | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr

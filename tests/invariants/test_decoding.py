@@ -1,0 +1,107 @@
+"""What must hold whatever the model: against plain transformers, against no cache, against other batches."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from hyperfitting.decoding import Ending, chooser, continue_texts, uniforms
+from hyperfitting.models import CachedModel, load_model
+from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, Arm, ModelSettings
+from tests.conftest import make_model
+
+CPU = torch.device("cpu")
+NEVER = Ending((0,), stop=False)
+SHAPES = ["llama", "qwen2", "mistral", "gpt2", "gpt_neox"]
+CONTEXTS = torch.randint(1, 300, (5, 9), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def folder(request, tmp_path_factory, tiny_tokenizer):
+    return make_model(tmp_path_factory.mktemp("shapes") / request.param, tiny_tokenizer, request.param)
+
+
+def ours(folder):
+    return load_model(ModelSettings(source=str(folder)), CPU)
+
+
+def texts(model, contexts, arm=GREEDY, keys="abcde", new_tokens=20):
+    choose = chooser(arm, uniforms(list(keys), new_tokens) if arm.method == "sample" else None)
+    return continue_texts(CachedModel(model), contexts, choose, new_tokens=new_tokens, ending=NEVER)
+
+
+def test_greedy_equals_transformers_generate(folder):
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    config = GenerationConfig(
+        max_new_tokens=20, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None, use_cache=True
+    )
+    with torch.inference_mode():
+        theirs = plain.generate(CONTEXTS, attention_mask=torch.ones_like(CONTEXTS), generation_config=config)[
+            :, 9:
+        ].tolist()
+    assert texts(ours(folder), CONTEXTS) == theirs
+
+
+def test_logits_equal_plain_transformers(folder):
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.inference_mode():
+        assert torch.equal(ours(folder)(CONTEXTS).logits, plain(CONTEXTS).logits)
+
+
+def test_the_cache_changes_nothing_but_rounding(folder):
+    model = ours(folder)
+    cached = CachedModel(model)
+    extended = torch.stack(
+        [cached.start(CONTEXTS[:, :4]), *(cached.extend(CONTEXTS[:, i]) for i in range(4, 9))], dim=1
+    )
+    with torch.inference_mode():
+        whole = model(CONTEXTS).logits[:, 3:].float()
+    assert torch.allclose(extended, whole, atol=1e-5)
+
+
+def test_one_context_alone_is_as_in_a_batch(folder):
+    model = ours(folder)
+    together = texts(model, CONTEXTS)
+    assert [texts(model, CONTEXTS[i : i + 1])[0] for i in range(5)] == together
+
+
+def test_a_sample_depends_on_its_own_key_and_context_alone(folder):
+    model = ours(folder)
+    together = texts(model, CONTEXTS, PAPER_NUCLEUS)
+    order = [3, 0, 4]
+    assert texts(model, CONTEXTS[order], PAPER_NUCLEUS, keys="dae") == [together[i] for i in order]
+    assert texts(model, CONTEXTS, PAPER_NUCLEUS, keys="vwxyz") != together
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 0.59, 1.0, 7.0])
+def test_greedy_at_any_temperature_is_equal_to_the_bit(tiny_model, temperature):
+    model = ours(tiny_model)
+    warm = Arm(name="warm", method="greedy", temperature=temperature)
+    assert texts(model, CONTEXTS, warm) == texts(model, CONTEXTS)
+
+
+def test_nucleus_of_one_and_top_k_of_all_change_nothing(tiny_model):
+    model = ours(tiny_model)
+    plain = Arm(name="plain", method="sample")
+    open_ = Arm(name="open", method="sample", top_p=1.0, top_k=10_000)
+    assert texts(model, CONTEXTS, open_) == texts(model, CONTEXTS, plain)
+
+
+def test_the_checkpoints_generation_config_does_not_leak(tiny_model, tmp_path, tiny_tokenizer):
+    folder = make_model(tmp_path / "m", tiny_tokenizer)
+    GenerationConfig(do_sample=True, temperature=2.0, repetition_penalty=5.0, top_k=3).save_pretrained(folder)
+    assert texts(ours(folder), CONTEXTS) == texts(ours(tiny_model), CONTEXTS)
+
+
+def test_a_saved_run_in_plain_transformers_gives_our_logits_and_text(finished):
+    for role, run in finished.runs().items():
+        plain = AutoModelForCausalLM.from_pretrained(run.model_folder, dtype=torch.float32).eval()
+        ids = torch.as_tensor(finished.blocks("pieces").ids_NT).long()[:5, :8]
+        model = load_model(ModelSettings(source=str(run.model_folder)), CPU)
+        with torch.inference_mode():
+            assert torch.equal(plain(ids).logits, model(ids).logits)
+        config = GenerationConfig(
+            max_new_tokens=24, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None
+        )
+        theirs = plain.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)[:, 8:].tolist()
+        written = [t.ids for t in run.continuations() if t.model == role and t.arm == "greedy"]
+        assert [list(each) for each in written[:5]] == theirs  # batches of five: the same shape
