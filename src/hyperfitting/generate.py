@@ -10,7 +10,7 @@ from hyperfitting.decoding import Ending, chooser, continue_texts, token_steps, 
 from hyperfitting.models import CachedModel, TextCodec
 from hyperfitting.progress import Bar
 from hyperfitting.recipe import Arm, Recipe
-from hyperfitting.records import Continuation, Origin, TokenBlocks
+from hyperfitting.records import Continuation, TokenBlocks
 
 
 def generate(
@@ -19,7 +19,7 @@ def generate(
     """Continue every context of one set in every arm.
 
     All contexts of a set are equally long, so batches need no padding. Nothing of the checkpoint's generation config is
-    used: the arm's settings are all there is. The same (seed, arm, set, document) draws the same random numbers under
+    used: the arm's settings are all there is. The same (seed, arm, set, context) draws the same random numbers under
     any model.
     """
     made = []
@@ -63,14 +63,15 @@ def _continue_batch(
 ) -> list[list[int]]:
     settings = recipe.generate
     context_BT = torch.as_tensor(contexts.ids_NT[batch.start : batch.stop, : recipe.data.context_tokens]).long()
-    keys = [_sampling_key(recipe.seed, arm, contexts.name, contexts.origins[i]) for i in batch]
+    keys = [_sampling_key(recipe.seed, arm, contexts.name, ids) for ids in context_BT.tolist()]
     choose = chooser(arm, uniforms(keys, settings.new_tokens) if arm.method == "sample" else None)
     ending = Ending(codec.end_ids, stop=settings.end_of_text == "stop")
     return continue_texts(model, context_BT, choose, new_tokens=settings.new_tokens, ending=ending)
 
 
-def _sampling_key(seed: int, arm: Arm, name: str, origin: Origin) -> str:
-    return f"{seed}\n{arm.model_dump_json()}\n{name}\n{origin.source}\n{origin.row}"
+def _sampling_key(seed: int, arm: Arm, name: str, context_ids: list[int]) -> str:
+    """What a sample depends on: not on neighbours, the batch, nor the path that the data were read from."""
+    return f"{seed}\n{arm.model_dump_json()}\n{name}\n{context_ids}"
 
 
 def _continuation(

@@ -120,6 +120,11 @@ def describe_device(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are."""
+    return next(model.parameters()).device
+
+
 def thread_count() -> int:
     """Threads that torch computes with on the CPU."""
     return torch.get_num_threads()
@@ -287,7 +292,7 @@ class CachedModel:
 
     def __init__(self, model: nn.Module, precision: Precision = "fp32"):
         self._model = model
-        self._device = next(model.parameters()).device
+        self._device = device_of(model)
         self._precision: Precision = precision
         self._cache: Any = None
 
@@ -314,7 +319,7 @@ def score_texts(
     model: nn.Module, ids_NT: NDArray[Any] | Tensor, *, batch_blocks: int, precision: Precision = "fp32"
 ) -> TokenScores:
     """Score every token but the first of equally long texts; tensors of shape (N, T - 1) on the CPU, float32."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     parts = []
     for ids_BT in torch.split(torch.as_tensor(ids_NT), batch_blocks):
         batch_BT = ids_BT.long().to(device)

@@ -18,16 +18,16 @@ from hyperfitting.check import describe
 from hyperfitting.errors import RecipeError, RunError
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
-from hyperfitting.recipe import Arm, Recipe
-from hyperfitting.records import ProbeRow, UpdateRow
+from hyperfitting.recipe import GREEDY, Arm, Recipe
+from hyperfitting.records import ProbeRow
 from hyperfitting.runs import (
     ROLES,
     Experiment,
     Role,
     Run,
+    appending,
     environment,
     find_run,
-    json_line,
     new_folder,
     write_rows,
 )
@@ -84,16 +84,11 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
     blocks, validation = experiment.blocks("train"), experiment.blocks("validation")
     checkpoints = Checkpoints(run.checkpoint_folder, least_minutes=recipe.train.checkpoint_minutes)
     _drop_rows_after(run, checkpoints.last_update())
-    with run.updates_file.open("a", encoding="utf-8") as updates, run.probes_file.open("a", encoding="utf-8") as probes:
-
-        def log(row: UpdateRow) -> None:
-            updates.write(json_line(row))
-            updates.flush()
+    with appending(run.updates_file) as log, appending(run.probes_file) as keep:
 
         def watch(state: State, epoch: float) -> None:
             row = probe(model, codec, validation.ids_NT, recipe, precision=precision, state=state, epoch=epoch)
-            probes.write(json_line(row))
-            probes.flush()
+            keep(row)
             narrator.say(_probe_line(role, row))
 
         outcome = training.train(
@@ -106,26 +101,7 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
             probe=watch,
             narrator=narrator,
         )
-    run.add_facts(
-        "train",
-        {
-            **environment(),
-            "device": models.describe_device(place),
-            "precision": precision,
-            "weights_dtype": recipe.model.dtype,
-            "threads": models.thread_count(),
-            "seed": recipe.seed,
-            "batch": [recipe.train.batch_blocks, recipe.data.block_tokens],
-            "beginning_of_text": recipe.model.beginning_of_text,
-            "codec": codec.fingerprint,
-            "parameters_trained": 0
-            if recipe.leaves_model_untouched
-            else sum(each.numel() for each in model.parameters()),
-            "updates": outcome.updates,
-            "ended": outcome.reason,
-            "train_seconds": round(outcome.train_seconds, 2),
-        },
-    )
+    run.add_facts("train", _train_facts(recipe, codec, outcome, precision, models.describe_device(place)))
     with new_folder(run.model_folder) as folder:
         models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
     shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
@@ -149,19 +125,7 @@ def generate_texts(
             texts += generate.generate(cached, codec, contexts, recipe, role=role, run=run.name, bar=bar)
             if role == "original":
                 texts += generate.references(codec, contexts, recipe, run=run.name)
-    run.add_facts(
-        "generate",
-        {
-            "device": models.describe_device(next(model.parameters()).device),
-            "precision": "fp32",
-            "batch_contexts": recipe.generate.batch_contexts,
-            "end_of_text": recipe.generate.end_of_text,
-            "end_ids": list(codec.end_ids),
-            "arms": [arm.model_dump(mode="json") for arm in recipe.generate.arms],
-            "new_tokens": recipe.generate.new_tokens,
-            "codec": codec.fingerprint,
-        },
-    )
+    run.add_facts("generate", _generate_facts(recipe, codec, models.describe_device(models.device_of(model))))
     write_rows(run.continuations_file, texts)
     return run
 
@@ -198,7 +162,7 @@ def write_report(experiment: Experiment, *, narrator: Narrator | None = None) ->
 
 
 def write(
-    folder: Path, prompt: str, *, arm: Arm, new_tokens: int, seed: int = 0, device: str = "auto"
+    folder: Path, prompt: str, *, arm: Arm = GREEDY, new_tokens: int = 200, seed: int = 0, device: str = "auto"
 ) -> Iterator[str]:
     """Continue one prompt with a run's model, piece by piece. End-of-text stops it.
 
@@ -259,6 +223,41 @@ def _settings_of(run: Run) -> Any:
     """The run's own saved model, under the recipe's dtype and beginning-of-text policy."""
     update = {"source": str(run.model_folder.resolve()), "revision": None, "initialise": "pretrained"}
     return run.recipe.model.model_copy(update=update)
+
+
+def _train_facts(
+    recipe: Recipe, codec: models.TextCodec, outcome: training.Outcome, precision: str, device: str
+) -> dict[str, Any]:
+    trained = 0 if recipe.leaves_model_untouched else models.count_parameters(recipe.model)
+    return {
+        **environment(),
+        "device": device,
+        "threads": models.thread_count(),
+        "precision": precision,
+        "weights_dtype": recipe.model.dtype,
+        "seed": recipe.seed,
+        "batch": [recipe.train.batch_blocks, recipe.data.block_tokens],
+        "beginning_of_text": recipe.model.beginning_of_text,
+        "codec": codec.fingerprint,
+        "parameters_trained": trained,
+        "updates": outcome.updates,
+        "ended": outcome.reason,
+        "train_seconds": round(outcome.train_seconds, 2),
+    }
+
+
+def _generate_facts(recipe: Recipe, codec: models.TextCodec, device: str) -> dict[str, Any]:
+    settings = recipe.generate
+    return {
+        "device": device,
+        "precision": "fp32",
+        "batch_contexts": settings.batch_contexts,
+        "end_of_text": settings.end_of_text,
+        "end_ids": list(codec.end_ids),
+        "arms": [arm.model_dump(mode="json") for arm in settings.arms],
+        "new_tokens": settings.new_tokens,
+        "codec": codec.fingerprint,
+    }
 
 
 def _check_codec(experiment: Experiment, codec: models.TextCodec) -> None:

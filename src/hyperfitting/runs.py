@@ -28,7 +28,7 @@ import shutil
 import sys
 import typing
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -56,11 +56,23 @@ def write_text(path: Path, text: str) -> None:
 def write_rows(path: Path, rows: Iterable[Any]) -> None:
     """Write dataclass rows as JSON lines, the whole file or nothing."""
     with _replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
-        file.writelines(json_line(row) for row in rows)
+        file.writelines(_json_line(row) for row in rows)
 
 
-def json_line(row: Any) -> str:
-    """A dataclass as one line of JSON, its end of line included."""
+@contextmanager
+def appending(path: Path) -> Iterator[Callable[[Any], None]]:
+    """A function that adds a dataclass row to a file and hands it to the system at once: a kill loses no row."""
+    make_folder(path.parent)
+    with path.open("a", encoding="utf-8") as file:
+
+        def append(row: Any) -> None:
+            file.write(_json_line(row))
+            file.flush()
+
+        yield append
+
+
+def _json_line(row: Any) -> str:
     return json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n"
 
 

@@ -102,6 +102,20 @@ def test_a_hub_name_offline_is_one_line():
     )
 
 
+def test_a_gated_repository_is_one_line(monkeypatch):
+    import httpx2
+    from huggingface_hub.errors import GatedRepoError
+    from transformers import AutoConfig
+
+    def gated(*_, **__):
+        response = httpx2.Response(403, request=httpx2.Request("GET", "https://hub.invalid"))
+        raise OSError("You are trying to access a gated repo.") from GatedRepoError("gated", response=response)
+
+    monkeypatch.setattr(AutoConfig, "from_pretrained", gated)
+    words = problem(ModelSettings(source="owner/gated", initialise="random"))
+    assert words.endswith("the repository is gated: accept its terms on the hub and log in with `hf auth login`")
+
+
 def test_a_mistyped_path_never_asks_the_hub():
     assert problem(ModelSettings(source="./models/llama")).endswith("no such model folder")
     assert problem(ModelSettings(source="a/b/c")).endswith("no such model folder")

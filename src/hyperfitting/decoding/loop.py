@@ -90,7 +90,7 @@ def chooser(arm: Arm, uniform_BS: Tensor | None = None) -> Choose:
 def uniforms(keys: Sequence[str], steps: int) -> Tensor:
     """Numbers in [0, 1), float64, shape (len(keys), steps): row b depends on keys[b] alone.
 
-    A key names (seed, arm, set, document), so a text depends neither on its neighbours nor on the batch size.
+    A key names (seed, arm, set, context), so a text depends neither on its neighbours nor on the batch size.
     """
     rows = []
     for key in keys:

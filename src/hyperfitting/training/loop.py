@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hyperfitting.errors import Interrupted, TrainingFailed
-from hyperfitting.models import Precision, autocast
+from hyperfitting.models import Precision, autocast, device_of
 from hyperfitting.progress import Narrator, stop_requests
 from hyperfitting.recipe import Recipe, TrainSettings
 from hyperfitting.records import UpdateRow
@@ -56,7 +56,7 @@ def train(
         TrainingFailed: the loss is no longer finite.
         Interrupted: Ctrl-C; a checkpoint was written first.
     """
-    settings, device = recipe.train, next(model.parameters()).device
+    settings, device = recipe.train, device_of(model)
     per_epoch = math.ceil(len(ids_NT) / settings.batch_blocks)
     total = total_updates(settings, len(ids_NT))
     every = recipe.probe.every_updates or per_epoch

@@ -1,0 +1,96 @@
+"""The claims of docs/claims.md, run again: minutes each, some on real corpora. `make acceptance` prints what it finds.
+
+The corpora are not part of the project: HYPERFITTING_DATA names the folder that holds them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hyperfitting import pipeline
+from hyperfitting.cli import Console
+from hyperfitting.recipe import load_recipe
+from hyperfitting.report import before_and_after
+
+pytestmark = pytest.mark.slow
+DATA = Path(os.environ.get("HYPERFITTING_DATA", Path(__file__).parents[3] / "shared" / "data"))
+needs_data = pytest.mark.skipif(
+    not DATA.is_dir(), reason="the corpora are not here: set HYPERFITTING_DATA to their folder"
+)
+
+
+def values(experiment):
+    rows = [row for run in experiment.runs().values() for row in run.metrics()]
+    return {(row.model, row.set, row.arm, row.name): row.value for row in rows}
+
+
+def shows_the_effect(experiment, name):
+    """The bounds that the demo must meet on one set of contexts."""
+    value = values(experiment)
+    ttr = {
+        model: value[model, name, "greedy" if model != "reference" else None, "ttr_last96"]
+        for model in ("original", "hyperfitted", "reference")
+    }
+    assert value["hyperfitted", "train", None, "train_loss"] < 0.3
+    assert ttr["hyperfitted"] >= 3 * ttr["original"]
+    assert ttr["hyperfitted"] >= 0.55 * ttr["reference"]
+    loss = {model: value[model, "validation", None, "validation_loss"] for model in ("original", "hyperfitted")}
+    assert loss["hyperfitted"] > loss["original"]
+    entropy = {model: value[model, name, None, "entropy"] for model in ("original", "hyperfitted")}
+    assert entropy["hyperfitted"] <= 0.75 * entropy["original"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_demo_shows_the_effect_at_every_seed(seed, tmp_path):
+    experiment = pipeline.run(load_recipe("demo", [f"seed={seed}"]), tmp_path / "demo", narrator=Console())
+    print(f"\ndemo, seed {seed}\n{before_and_after(experiment)}")
+    shows_the_effect(experiment, "fiction")
+
+
+def test_the_demo_takes_less_than_four_minutes_offline(tmp_path):
+    command = [sys.executable, "-m", "hyperfitting", "demo", "--out", str(tmp_path / "demo")]
+    # A network of its own, with nothing in it, where the system lets us make one.
+    alone = ["unshare", "--net"] if subprocess.run(["unshare", "--net", "true"], check=False).returncode == 0 else []
+    started = time.perf_counter()
+    subprocess.run([*alone, *command], check=True, capture_output=True)
+    seconds = time.perf_counter() - started
+    print(f"\nthe demo took {seconds:.0f} s{', without any network' if alone else ''}")
+    assert seconds < 240
+
+
+@needs_data
+def test_three_domains(tmp_path, monkeypatch):
+    monkeypatch.chdir(DATA / "text" / "domains")
+    experiment = pipeline.run(load_recipe("three-domains"), tmp_path / "three", narrator=Console())
+    print(f"\nthree domains\n{before_and_after(experiment)}")
+    shows_the_effect(experiment, "fiction")
+
+
+@needs_data
+def test_a_model_of_another_maker(tmp_path):
+    changes = [
+        f"model.source={DATA / 'models' / 'TinyStories-656K'}",
+        f"data.train.path={DATA / 'text' / 'domains' / 'tinystories.jsonl.gz'}",
+        "data.train_blocks=128",
+        "data.validation_blocks=32",
+        "data.block_tokens=160",
+        'data.contexts=[{name="stories", count=100}]',
+        "train.learning_rate=3e-3",
+        "train.epochs=40",
+        "generate.new_tokens=128",
+    ]
+    experiment = pipeline.run(
+        load_recipe("demo", [*changes, "name=tinystories"]), tmp_path / "tiny", narrator=Console()
+    )
+    print(f"\nTinyStories-656K\n{before_and_after(experiment)}")
+    value = values(experiment)
+    assert value["hyperfitted", "train", None, "train_loss"] < 0.3
+    assert (
+        value["hyperfitted", "stories", "greedy", "ttr_last96"] > value["original", "stories", "greedy", "ttr_last96"]
+    )
