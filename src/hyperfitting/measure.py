@@ -15,9 +15,14 @@ import torch
 from torch import nn
 
 from hyperfitting.metrics.controls import random_texts, shuffled_texts
-from hyperfitting.metrics.diversity import distinct_ngram_share, repeated_ngram_share, type_token_ratio
+from hyperfitting.metrics.diversity import (
+    distinct_ngram_share,
+    distinct_ngram_share_without_each,
+    repeated_ngram_share,
+    type_token_ratio,
+)
 from hyperfitting.metrics.overlap import RECITED_ORDER, TrainingIndex
-from hyperfitting.metrics.stats import Estimate, delete_a_group, ratio_of_sums
+from hyperfitting.metrics.stats import Estimate, jackknife, ratio_of_sums
 from hyperfitting.models import score_texts
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import Continuation, MetricRow, Target, TokenBlocks
@@ -91,7 +96,7 @@ def _diversity(cell: Texts, recipe: Recipe) -> list[MetricRow]:
     for order in (2, 3, 4):
         rows += mean(f"repeated_{order}gram_share", order, partial(repeated_ngram_share, order=order))
     for order in (1, 2, 3, 4):
-        rows += _pooled(cell, f"distinct_{order}gram_share", order, partial(distinct_ngram_share, order=order))
+        rows += _distinct(cell, order)
     return rows
 
 
@@ -149,14 +154,15 @@ def _ratio(
     return [_row_of(cell, name, estimate, unit)]
 
 
-def _pooled(cell: Texts, name: str, least: int, measure: Callable[[Sequence[Sequence[int]]], float]) -> list[MetricRow]:
-    """A measure of the whole set, of its texts of at least `least` tokens."""
-    kept = [text for text in cell if len(text.ids) >= least]
+def _distinct(cell: Texts, order: int) -> list[MetricRow]:
+    """Distinct n-grams of the whole set, of its texts that hold one."""
+    kept = [text for text in cell if len(text.ids) >= order]
+    ids, groups = [text.ids for text in kept], [text.group for text in kept]
     if not kept:
         return []
-    return [
-        _row_of(cell, name, delete_a_group([text.ids for text in kept], [text.group for text in kept], measure), "")
-    ]
+    without = distinct_ngram_share_without_each(ids, groups, order=order) if len(set(groups)) > 1 else []
+    estimate = jackknife(distinct_ngram_share(ids, order=order), without, n=len(kept))
+    return [_row_of(cell, f"distinct_{order}gram_share", replace(estimate, clusters=len(set(groups))), "")]
 
 
 def _row_of(cell: Texts, name: str, estimate: Estimate, unit: str) -> MetricRow:

@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperfitting.metrics.diversity import distinct_ngram_share, ngrams, repeated_ngram_share, type_token_ratio
+from hyperfitting.metrics.diversity import (
+    distinct_ngram_share,
+    distinct_ngram_share_without_each,
+    ngrams,
+    repeated_ngram_share,
+    type_token_ratio,
+)
 
 IDS = st.lists(st.integers(0, 9), min_size=1, max_size=60)
 
@@ -35,6 +41,22 @@ def test_distinct_ngram_share_pools_over_texts():
     assert distinct_ngram_share([[1, 2], [3]], order=2) == 1.0  # no bigram crosses a text
     with pytest.raises(ValueError, match="no text holds a 5-gram"):
         distinct_ngram_share([[1, 2]], order=5)
+
+
+@given(st.lists(IDS, min_size=2, max_size=8), st.integers(1, 3))
+def test_leaving_groups_out_equals_doing_it_one_by_one(texts, order):
+    texts = [ids + [0] * order for ids in texts]
+    groups = [str(i % 3 if len(texts) > 2 else i) for i in range(len(texts))]
+    slow = [
+        distinct_ngram_share([ids for ids, group in zip(texts, groups, strict=True) if group != name], order=order)
+        for name in sorted(set(groups))
+    ]
+    assert distinct_ngram_share_without_each(texts, groups, order=order) == pytest.approx(slow)
+
+
+def test_a_single_group_cannot_be_left_out():
+    with pytest.raises(ValueError, match="a single group cannot be left out"):
+        distinct_ngram_share_without_each([[1, 2]], ["a"], order=1)
 
 
 @given(IDS, st.integers(1, 5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 
@@ -47,6 +48,29 @@ def distinct_ngram_share(texts: Sequence[Sequence[int]], *, order: int) -> float
     if not grams:
         raise ValueError(f"no text holds a {order}-gram")
     return len(set(grams)) / len(grams)
+
+
+def distinct_ngram_share_without_each(
+    texts: Sequence[Sequence[int]], groups: Sequence[str], *, order: int
+) -> list[float]:
+    """`distinct_ngram_share` of the texts with each group left out in turn, in order of the groups' names.
+
+    Equal to leaving them out one by one, but counts once: what goes with a group are the n-grams that it alone holds.
+
+    Raises:
+        ValueError: if there is but one group.
+    """
+    if len(set(groups)) < 2:
+        raise ValueError("a single group cannot be left out")
+    held: dict[str, set[tuple[int, ...]]] = {group: set() for group in sorted(set(groups))}
+    totals: Counter[str] = Counter()
+    for ids, group in zip(texts, groups, strict=True):
+        grams = ngrams(ids, order)
+        held[group].update(grams)
+        totals[group] += len(grams)
+    holders = Counter(gram for grams in held.values() for gram in grams)
+    alone = {group: sum(holders[gram] == 1 for gram in grams) for group, grams in held.items()}
+    return [(len(holders) - alone[group]) / (totals.total() - totals[group]) for group in held]
 
 
 def ngrams(ids: Sequence[int], order: int) -> list[tuple[int, ...]]:

@@ -62,19 +62,15 @@ def ratio_of_sums(
     return Estimate(value, float(low), float(high), len(groups), len(names))
 
 
-def delete_a_group(
-    texts: Sequence[Sequence[int]], groups: Sequence[str], measure: Callable[[Sequence[Sequence[int]]], float]
-) -> Estimate:
-    """A measure of a whole set, with a normal interval from the delete-a-group jackknife.
+def jackknife(value: float, without_each: Sequence[float], *, n: int) -> Estimate:
+    """A measure of a whole set, with a normal interval from its values with each cluster left out in turn.
 
     For measures that a bootstrap would ruin: drawing a text twice repeats its n-grams. The interval speaks of the
     spread between clusters; it is not a test, and sets are comparable at equal number and length of texts only.
     """
-    value = measure(list(texts))
-    names = sorted(set(groups))
-    if len(names) < LEAST_CLUSTERS:
-        return Estimate(value, None, None, len(texts), len(names))
-    without = [measure([text for text, group in zip(texts, groups, strict=True) if group != name]) for name in names]
-    error = float(np.sqrt((len(names) - 1) / len(names) * np.sum((np.array(without) - np.mean(without)) ** 2)))
-    margin = 1.959963984540054 * error
-    return Estimate(value, value - margin, value + margin, len(texts), len(names))
+    clusters = len(without_each)
+    if clusters < LEAST_CLUSTERS:
+        return Estimate(value, None, None, n, clusters)
+    spread = np.sum((np.array(without_each) - np.mean(without_each)) ** 2)
+    margin = 1.959963984540054 * float(np.sqrt((clusters - 1) / clusters * spread))
+    return Estimate(value, value - margin, value + margin, n, clusters)
