@@ -139,7 +139,7 @@ def tree(tiny_model: Path, corpus: Path) -> dict[str, Any]:
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, corpus: Path) -> Any:
     """One tiny experiment taken from data to report, shared by every test that only looks."""
     from hyperfitting import pipeline
-    from hyperfitting.recipe import parse_recipe
+    from hyperfitting.recipes import parse_recipe
 
     recipe = parse_recipe(tiny_tree(tiny_model, corpus), source="test")
     return pipeline.run(recipe, tmp_path_factory.mktemp("experiment") / "tiny", device="cpu")

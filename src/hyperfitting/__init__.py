@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hyperfitting.errors import HyperfittingError, InputError
     from hyperfitting.pipeline import run, write
-    from hyperfitting.recipe import Recipe, load_recipe
+    from hyperfitting.recipe import Recipe
+    from hyperfitting.recipes import load_recipe
     from hyperfitting.records import Continuation, MetricRow, TokenBlocks
     from hyperfitting.runs import Experiment, Run
 
@@ -27,7 +28,7 @@ _ROOMS = {
     "Recipe": "recipe",
     "Run": "runs",
     "TokenBlocks": "records",
-    "load_recipe": "recipe",
+    "load_recipe": "recipes",
     "run": "pipeline",
     "write": "pipeline",
 }

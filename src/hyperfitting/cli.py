@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load(options: argparse.Namespace) -> Recipe:
-    from hyperfitting.recipe import load_recipe
+    from hyperfitting.recipes import load_recipe
 
     return load_recipe(options.recipe, options.set)
 
@@ -247,22 +247,22 @@ def _runs(options: argparse.Namespace) -> None:
 
 
 def _recipes(options: argparse.Namespace) -> None:
-    from hyperfitting import recipe
+    from hyperfitting import recipes
     from hyperfitting.errors import RecipeError
 
     if options.action == "list":
-        for name in recipe.shipped_recipes():
-            print(f"{name:14s} {recipe.load_recipe(name).description}")
+        for name in recipes.shipped_recipes():
+            print(f"{name:14s} {recipes.load_recipe(name).description}")
     elif options.action == "settings":
-        print(recipe.settings_markdown(), end="")
+        print(recipes.settings_markdown(), end="")
     elif options.name is None:
         raise RecipeError(
-            f"hyperfit recipes {options.action} needs a name: one of {', '.join(recipe.shipped_recipes())}"
+            f"hyperfit recipes {options.action} needs a name: one of {', '.join(recipes.shipped_recipes())}"
         )
     elif options.action == "show":
-        print(recipe.recipe_path(options.name).read_text(encoding="utf-8"), end="")
+        print(recipes.recipe_path(options.name).read_text(encoding="utf-8"), end="")
     else:
-        print(f"recipe   {recipe.copy_recipe(options.name, options.to)}")
+        print(f"recipe   {recipes.copy_recipe(options.name, options.to)}")
         print(f"next     hyperfit check {options.to or options.name + '.toml'}")
 
 

@@ -37,7 +37,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from hyperfitting.errors import RunError
-from hyperfitting.recipe import Recipe, load_recipe
+from hyperfitting.recipe import Recipe
+from hyperfitting.recipes import load_recipe
 from hyperfitting.records import Continuation, MetricRow, Origin, ProbeRow, TokenBlocks, UpdateRow
 
 Role = Literal["original", "hyperfitted", "pretrained"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hyperfitting import pipeline
-from hyperfitting.recipe import parse_recipe
+from hyperfitting.recipes import parse_recipe
 
 pytestmark = [
     pytest.mark.gpu,

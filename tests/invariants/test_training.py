@@ -4,7 +4,8 @@ from torch.nn.functional import cross_entropy
 from hyperfitting.metrics.sharpness import token_scores
 from hyperfitting.models import load_model, score_texts
 from hyperfitting.progress import Silent
-from hyperfitting.recipe import ModelSettings, parse_recipe
+from hyperfitting.recipe import ModelSettings
+from hyperfitting.recipes import parse_recipe
 from hyperfitting.training import train
 from hyperfitting.training.checkpoint import Checkpoints
 

@@ -9,7 +9,8 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, TrainingFailed
-from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, parse_recipe
+from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
+from hyperfitting.recipes import parse_recipe
 from hyperfitting.report.tables import LABELS
 
 

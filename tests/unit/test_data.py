@@ -10,7 +10,8 @@ from hyperfitting.data import draw_data
 from hyperfitting.data.leaks import LeakIndex
 from hyperfitting.data.sources import read_texts
 from hyperfitting.errors import DataError
-from hyperfitting.recipe import TextSource, parse_recipe
+from hyperfitting.recipe import TextSource
+from hyperfitting.recipes import parse_recipe
 from tests.conftest import write_corpus
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hyperfitting.errors import RunError
-from hyperfitting.recipe import parse_recipe
+from hyperfitting.recipes import parse_recipe
 from hyperfitting.records import Continuation, UpdateRow
 from hyperfitting.runs import Experiment, find_experiments, find_run, new_folder, read_rows, write_rows, write_text
 

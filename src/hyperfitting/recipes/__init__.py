@@ -1,0 +1,178 @@
+"""The shipped recipes, and how any recipe is read: TOML and overrides in, a typed tree or one line of error out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from hyperfitting.errors import RecipeError
+from hyperfitting.recipe import Recipe, Settings
+
+_SHIPPED = Path(__file__).parent
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that ship with the package."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+
+
+def recipe_path(name_or_path: str | Path) -> Path:
+    """The file behind a recipe's name or path: a file named so, else the shipped recipe of that name.
+
+    Raises:
+        RecipeError: if there is neither; the message names the nearest shipped recipe.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = _SHIPPED / f"{name_or_path}.toml"
+    if shipped.is_file():
+        return shipped
+    raise RecipeError(f"no recipe {str(name_or_path)!r}: neither a file nor one of {', '.join(shipped_recipes())}")
+
+
+def copy_recipe(name: str, to: Path | None = None) -> Path:
+    """Copy a shipped recipe with its comments, to `<name>.toml` or `to`.
+
+    Raises:
+        RecipeError: no such recipe, or the file is there already.
+    """
+    target = to or Path(f"{name}.toml")
+    if name not in shipped_recipes():
+        raise RecipeError(f"no shipped recipe {name!r}: there are {', '.join(shipped_recipes())}")
+    if target.exists():
+        raise RecipeError(f"{target} is there already: name another file")
+    target.write_bytes((_SHIPPED / f"{name}.toml").read_bytes())
+    return target
+
+
+def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe (.toml, or the .json that a run keeps) and apply overrides such as `train.epochs=10`.
+
+    Raises:
+        RecipeError: one line that names the file, the setting and the remedy.
+    """
+    path = recipe_path(name_or_path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, OSError) as error:
+        raise RecipeError(f"{path}: not a readable recipe: {error}") from error
+    for override in overrides:
+        _apply(tree, override)
+    return parse_recipe(tree, source=str(path))
+
+
+def parse_recipe(tree: dict[str, Any], source: str) -> Recipe:
+    """Validate a tree of plain values. `source` names it in errors.
+
+    Raises:
+        RecipeError: the first thing that is wrong, in one line.
+    """
+    try:
+        # Through JSON, where strict types still take an array for a tuple and 1 for 1.0.
+        return Recipe.model_validate_json(json.dumps(tree))
+    except TypeError as error:
+        raise RecipeError(f"{source}: a value is of a type that recipes do not use: {error}") from error
+    except ValidationError as error:
+        raise RecipeError(f"{source}: {_first_problem(error)}") from error
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    """Set `a.b=value` (TOML syntax; a bare word is a string) in the tree; a number indexes a list."""
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set {override}: write it as section.key=value, for example train.epochs=10")
+    *parents, last = key.strip().split(".")
+    node: Any = tree
+    for parent in parents:
+        node = node.setdefault(parent, {}) if isinstance(node, dict) else _item(node, parent, override)
+    if isinstance(node, list):
+        _item(node, last, override)
+        node[int(last)] = _toml_value(value)
+    elif isinstance(node, dict):
+        node[last] = _toml_value(value)
+    else:
+        raise RecipeError(f"--set {override}: {'.'.join(parents)} holds a value, not settings")
+
+
+def _item(node: Any, index: str, override: str) -> Any:
+    if isinstance(node, list) and index.isdecimal() and int(index) < len(node):
+        return node[int(index)]
+    raise RecipeError(f"--set {override}: there is no {index!r} to set there")
+
+
+def _toml_value(text: str) -> Any:
+    if text.strip() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, _known_keys(problem["loc"]), n=1, cutoff=0.5)
+        return f"{key} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+    if problem["type"] == "missing":
+        return f"{key} is not set"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return message
+    return f"{key} = {json.dumps(problem['input'])[:80]}: {message[0].lower()}{message[1:]}"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Every setting's dotted name, with list indices as they stand in `location`."""
+    indices = [str(part) for part in location if isinstance(part, int)]
+    keys = [key for key, _, _ in settings_list()]
+    return [key.replace("[]", f".{indices[0]}" if indices else ".0") for key in keys]
+
+
+def settings_list() -> Iterator[tuple[str, str, str]]:
+    """Every setting as (dotted key, default, description); `[]` stands for an index."""
+    return _walk(Recipe, "")
+
+
+def settings_markdown() -> str:
+    """The page docs/settings.md: every setting, its default and what it does."""
+    lines = ["# Settings", "", "Every setting of a recipe; `[]` stands for an index.", ""]
+    lines += ["| setting | default | what it does |", "|---|---|---|"]
+    for key, default, text in settings_list():
+        shown = default if default in ("required", "none") else f"`{default}`"
+        lines.append(f"| `{key}` | {shown} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def _walk(section: type[Settings], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in section.model_fields.items():
+        inner, is_list = _inner_section(field.annotation)
+        if inner is None or field.description:
+            default = "required" if field.is_required() else json.dumps(field.get_default(), default=_plain)
+            yield prefix + name, "none" if default == "null" else default, field.description or ""
+        if inner is not None:
+            yield from _walk(inner, f"{prefix}{name}{'[]' if is_list else ''}.")
+
+
+def _inner_section(annotation: Any) -> tuple[type[Settings] | None, bool]:
+    """The settings class inside an annotation, and whether it is a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation, False
+    for argument in get_args(annotation):
+        inner, _ = _inner_section(argument)
+        if inner is not None:
+            return inner, "tuple" in str(annotation)
+    return None, False
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_none=True)
