@@ -1,0 +1,51 @@
+"""The README's promises, kept: its library session runs, its links and pictures are there, its commands parse."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import hyperfitting
+from hyperfitting.cli import parser
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
+
+
+def test_the_library_session_is_eight_lines_and_runs(tree, tmp_path, monkeypatch, capsys):
+    """As printed, with a tiny recipe in the demo's place."""
+    from hyperfitting.recipes import parse_recipe
+
+    (code,) = (text for kind, text in BLOCKS if kind == "python")
+    assert len([line for line in code.splitlines() if line]) == 8
+    monkeypatch.chdir(tmp_path)
+    tree["generate"]["new_tokens"] = 100
+    monkeypatch.setattr(hyperfitting, "load_recipe", lambda *_: parse_recipe(tree, source="t"), raising=False)
+    exec(compile(code.replace('"It was late, and"', '"the", new_tokens=5'), "README.md", "exec"), {})
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("pieces greedy 0.")
+    assert len(out) >= 3
+
+
+def commands():
+    lines = [line.split("#")[0].strip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+    return [line for line in lines if line.startswith("hyperfit ")]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_parses(command):
+    assert parser().parse_args(shlex.split(command)[1:]).function
+
+
+def test_the_two_commands_are_targets_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(re.search(rf"^{target}:", makefile, re.M) for target in ("demo", "test"))
+    assert "make demo" in README
+    assert "make test" in README
+
+
+def test_links_and_pictures_are_there():
+    targets = [each for each in re.findall(r"\]\(([^)]+)\)", README) if not each.startswith("http")]
+    assert [each for each in targets if not (ROOT / each).is_file()] == []
