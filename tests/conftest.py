@@ -6,7 +6,7 @@ import json
 import os
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -143,3 +143,48 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, corpus:
 
     recipe = parse_recipe(tiny_tree(tiny_model, corpus), source="test")
     return pipeline.run(recipe, tmp_path_factory.mktemp("experiment") / "tiny", device="cpu")
+
+
+class Trained(NamedTuple):
+    """What `train_once` made."""
+
+    model: Any
+    rows: list[Any]
+    probes: list[Any]
+    outcome: Any
+    selection: Any
+
+
+def train_once(tree: dict[str, Any], ids: Any, folder: Path, *, probe: Any = None, say: Any = None) -> Trained:
+    """The loop alone, on one process, without files but its checkpoints in `folder`."""
+    import torch
+
+    from hyperfitting import models, training
+    from hyperfitting.progress import Silent
+    from hyperfitting.recipes import parse_recipe
+    from hyperfitting.records import ProbeRow
+    from hyperfitting.training.checkpoint import Checkpoints
+
+    recipe, ranks = parse_recipe(tree, source="t"), training.join_processes(torch.device("cpu"))
+    precision = models.resolve_precision(recipe.train.precision, ranks.device)
+    selection = training.prepare(recipe, ranks, precision)
+    rows, probes = [], []
+
+    def watch(state: Any, epoch: float) -> ProbeRow:
+        validation_loss, ttr = probe(state.update) if probe else (1.0, 0.5)
+        row = ProbeRow(state.update, epoch, state.epoch_loss, validation_loss, 1.0, 0.1, 0.2, 0.3, ttr, 0.7, "", "")
+        probes.append(row)
+        return row
+
+    outcome = training.train(
+        selection,
+        ids,
+        recipe,
+        precision=precision,
+        ranks=ranks,
+        checkpoints=Checkpoints(folder, recipe, ranks, say=say or (lambda line: None)),
+        log=rows.append,
+        probe=watch,
+        narrator=Silent(),
+    )
+    return Trained(selection.model, rows, probes, outcome, selection)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperfitting import __version__
-from hyperfitting.errors import HyperfittingError, Interrupted, name_the_extra
+from hyperfitting.errors import DiskFull, HyperfittingError, Interrupted, name_the_extra
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
@@ -129,6 +131,8 @@ def _count(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, call the verb, and turn errors into one line and an exit code."""
     options = parser().parse_args(arguments)
+    if int(os.environ.get("RANK", "0")) > 0:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - one of torchrun's processes speaks for all
     try:
         options.function(options)
     except Interrupted as error:
@@ -152,6 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            print(f"hyperfit: {DiskFull()}", file=sys.stderr)
+            return DiskFull.exit_code
         print(f"hyperfit: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
     return 0

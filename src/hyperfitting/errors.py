@@ -7,7 +7,9 @@ HyperfittingError          1  something went wrong that the input does not expla
 │   ├── ModelError            a folder, a repository, a weight file or a tokenizer
 │   ├── RunError              a folder that holds something else, or nothing yet
 │   └── MissingExtra          an optional part that is not installed
-├── TrainingFailed         1  the loss is no longer a number
+├── TrainingFailed         1  the loss is no longer a number or diverges, or the steps are lost
+├── OutOfMemory            1  the device is too small for the settings
+├── DiskFull               1  nothing more can be written
 └── Interrupted          130  stopped on request; the same command goes on
 """
 
@@ -47,7 +49,14 @@ class MissingExtra(InputError):
         super().__init__(f"this needs {package}, which is not installed: pip install 'hyperfitting[{extra}]'")
 
 
-_EXTRAS = {"torch": "models", "transformers": "models", "datasets": "hub", "jinja2": "report", "matplotlib": "report"}
+_EXTRAS = {
+    "torch": "models",
+    "transformers": "models",
+    "peft": "lora",
+    "datasets": "hub",
+    "jinja2": "report",
+    "matplotlib": "report",
+}
 
 
 def name_the_extra(error: ModuleNotFoundError) -> MissingExtra | ModuleNotFoundError:
@@ -57,7 +66,24 @@ def name_the_extra(error: ModuleNotFoundError) -> MissingExtra | ModuleNotFoundE
 
 
 class TrainingFailed(HyperfittingError):
-    """The loss is NaN or infinite."""
+    """The loss is NaN, infinite or diverging, or the steps do not reach the weights."""
+
+
+class OutOfMemory(HyperfittingError):
+    """The device has too little memory."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the device is out of memory: `hyperfit plan` says what fits; go on with --set engine.micro_batch_blocks=1 "
+            "or --set engine.activation_checkpointing=true, which change no result; what a checkpoint holds is kept"
+        )
+
+
+class DiskFull(HyperfittingError):
+    """The disk has too little space."""
+
+    def __init__(self) -> None:
+        super().__init__("no space left on the disk: free some, and the same command goes on from the last checkpoint")
 
 
 class Interrupted(HyperfittingError):

@@ -11,11 +11,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperfitting import data, generate, measure, models, training
 from hyperfitting.check import describe
-from hyperfitting.errors import RecipeError, RunError
+from hyperfitting.errors import InputError, RecipeError, RunError
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Recipe
@@ -25,7 +25,6 @@ from hyperfitting.runs import (
     Experiment,
     Role,
     Run,
-    appending,
     environment,
     find_run,
     new_folder,
@@ -34,6 +33,9 @@ from hyperfitting.runs import (
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
+
+if TYPE_CHECKING:
+    import torch
 
 
 def run(
@@ -52,6 +54,8 @@ def run(
         Interrupted: Ctrl-C while training; calling again goes on.
     """
     narrator = narrator or Silent()
+    if training.process_count() > 1:
+        raise InputError("torchrun is for `train`: run the other stages alone afterwards")
     experiment = draw(recipe, out)
     for role in ROLES:
         train(experiment, role, device=device, narrator=narrator)
@@ -64,48 +68,68 @@ def run(
 
 def draw(recipe: Recipe, out: Path | None = None) -> Experiment:
     """Claim the folder, check that model and texts fit the recipe, and draw the data."""
-    experiment = Experiment.claim(out or Path("runs") / recipe.run_name, recipe)
-    if not experiment.drawn:
-        models.check_length(recipe.model, recipe.text_tokens)
-        drawn = data.draw_data(recipe, models.load_codec(recipe.model))
-        experiment.write_data(recipe, drawn.sets, drawn.manifest)
-    return experiment
+    folder = out or Path("runs") / recipe.run_name
+
+    def claim_and_draw() -> None:
+        experiment = Experiment.claim(folder, recipe)
+        if not experiment.drawn:
+            models.check_length(recipe.model, recipe.text_tokens)
+            drawn = data.draw_data(recipe, models.load_codec(recipe.model))
+            experiment.write_data(recipe, drawn.sets, drawn.manifest)
+        experiment.take_engine(recipe)
+
+    training.join_processes(models.resolve_device("auto")).on_main(claim_and_draw)
+    return Experiment(folder)
 
 
 def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
-    """Train one run (the original's recipe has zero epochs) and save its model."""
-    run, narrator = experiment.run(role), narrator or Silent()
-    if run.trained:
-        return run
-    recipe, place = run.recipe, models.resolve_device(device)
-    precision = models.resolve_precision(recipe.train.precision, place)
-    codec, model = models.load_codec(recipe.model), models.load_model(recipe.model, place, seed=recipe.seed)
+    """Train one run (the original's recipe has zero epochs) and save its model; alone, or as one of torchrun's."""
+    ranks = training.join_processes(models.resolve_device(device))
+    ranks.on_main(lambda: experiment.run(role))  # makes its folder
+    run = experiment.run(role)
+    if not run.trained:
+        _train(experiment, run, ranks, narrator if narrator and ranks.is_main else Silent())
+    ranks.wait()
+    return run
+
+
+def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Narrator) -> None:
+    recipe, place = run.recipe, ranks.device
+    precision, codec = models.resolve_precision(recipe.train.precision, place), models.load_codec(recipe.model)
     _check_codec(experiment, codec)
     blocks, validation = experiment.blocks("train"), experiment.blocks("validation")
-    checkpoints = Checkpoints(run.checkpoint_folder, least_minutes=recipe.train.checkpoint_minutes)
-    _drop_rows_after(run, checkpoints.last_update())
-    with appending(run.updates_file) as log, appending(run.probes_file) as keep:
+    selection = training.prepare(recipe, ranks, precision)
+    trained = [] if recipe.leaves_model_untouched else selection.table()
+    attention = models.prefer_attention(selection.model, recipe.engine.attention, place, recipe.data.block_tokens)
+    checkpoints = Checkpoints(run.checkpoint_folder, recipe, ranks, say=narrator.say)
+    with run.rows_from(checkpoints.state(), write=ranks.is_main) as (log, keep):
 
-        def watch(state: State, epoch: float) -> None:
-            row = probe(model, codec, validation.ids_NT, recipe, precision=precision, state=state, epoch=epoch)
+        def watch(state: State, epoch: float) -> ProbeRow:
+            row = probe(
+                selection.model, codec, validation.ids_NT, recipe, precision=precision, state=state, epoch=epoch
+            )
             keep(row)
-            narrator.say(_probe_line(role, row))
+            narrator.say(_probe_line(run.role, row))
+            return row
 
         outcome = training.train(
-            model,
+            selection,
             blocks.ids_NT,
             recipe,
             precision=precision,
+            ranks=ranks,
             checkpoints=checkpoints,
             log=log,
             probe=watch,
             narrator=narrator,
         )
-    run.add_facts("train", _train_facts(recipe, codec, outcome, precision, models.describe_device(place)))
-    with new_folder(run.model_folder) as folder:
-        models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
-    shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
-    return run
+    model = training.consolidate(selection, recipe, ranks, precision)
+    if model is not None:
+        effective = {"attention": attention, "loss": outcome.loss, "processes": ranks.world}
+        run.add_facts("train", _train_facts(recipe, codec, outcome, precision, place, trained, effective))
+        with new_folder(run.model_folder) as folder:
+            models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
+        shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
 
 
 def generate_texts(
@@ -226,21 +250,29 @@ def _settings_of(run: Run) -> Any:
 
 
 def _train_facts(
-    recipe: Recipe, codec: models.TextCodec, outcome: training.Outcome, precision: str, device: str
+    recipe: Recipe,
+    codec: models.TextCodec,
+    outcome: training.Outcome,
+    precision: models.Precision,
+    device: torch.device,
+    trained: list[dict[str, Any]],
+    effective: dict[str, Any],
 ) -> dict[str, Any]:
-    trained = 0 if recipe.leaves_model_untouched else models.count_parameters(recipe.model)
     return {
         **environment(),
-        "device": device,
+        "device": models.describe_device(device),
         "threads": models.thread_count(),
         "precision": precision,
-        "weights_dtype": recipe.model.dtype,
+        "weights_dtype": str(models.weights_dtype(precision)).removeprefix("torch."),
         "seed": recipe.seed,
         "batch": [recipe.train.batch_blocks, recipe.data.block_tokens],
+        "engine": recipe.engine.model_dump(mode="json") | effective,
         "beginning_of_text": recipe.model.beginning_of_text,
         "codec": codec.fingerprint,
-        "parameters_trained": trained,
+        "parameters_trained": sum(row["parameters"] for row in trained),
+        "trained": trained,
         "updates": outcome.updates,
+        "kept_update": outcome.kept,
         "ended": outcome.reason,
         "train_seconds": round(outcome.train_seconds, 2),
     }
@@ -265,15 +297,7 @@ def _check_codec(experiment: Experiment, codec: models.TextCodec) -> None:
         raise RunError(f"{experiment.folder}: the data were drawn with another tokenizer: choose another --out")
 
 
-def _drop_rows_after(run: Run, update: int) -> None:
-    """Forget rows that the checkpoint to go on from does not know."""
-    if run.updates_file.is_file():
-        write_rows(run.updates_file, [row for row in run.updates() if row.update <= update])
-    if run.probes_file.is_file():
-        write_rows(run.probes_file, [row for row in run.probes() if update and row.update <= update])
-
-
-def _probe_line(role: Role, row: ProbeRow) -> str:
+def _probe_line(role: str, row: ProbeRow) -> str:
     loss = "     -" if row.train_loss is None else f"{row.train_loss:6.3f}"
     return (
         f"{role:11s} epoch {row.epoch:5.1f}  train loss {loss}  validation loss {row.validation_loss:6.3f}  "

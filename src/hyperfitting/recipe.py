@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,8 +30,13 @@ class ModelSettings(Settings):
 
     source: str = Field(description="Hub name, local folder, or `asset:reference-lm`.")
     revision: str | None = Field(None, description="Hub branch, tag or commit; none: the default branch.")
+    architecture: str | None = Field(
+        None, description="Folder with the same model's config.json, for `plan` where `source` is not at hand."
+    )
     dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="Dtype of the weights in memory, whatever dtype they were saved in."
+        "float32",
+        description="Dtype of the weights that generate and are measured, whatever dtype they were saved in; "
+        "`train.precision` says in which they are trained.",
     )
     beginning_of_text: Literal["add", "none"] = Field(
         "add",
@@ -104,22 +109,51 @@ class DataSettings(Settings):
         return self
 
 
+class LoraSettings(Settings):
+    """Low-rank adapters, where `train.parameters` asks for them."""
+
+    rank: Count = Field(16, description="Rank of each adapter.")
+    alpha: Positive = Field(32.0, description="An adapter's output is scaled by alpha / rank.")
+    targets: tuple[str, ...] | None = Field(
+        None, description="Last parts of the names of the adapted modules; none: every linear module of the layers."
+    )
+
+
 class TrainSettings(Settings):
     """The loop. Hyperfitting leaves schedule, decay and clipping off."""
 
     learning_rate: Positive = Field(description="Adam's learning rate, constant unless warm-up or decay are set.")
-    batch_blocks: Count = Field(8, description="Blocks in one update.")
+    batch_blocks: Count = Field(8, description="Blocks in one update, over all devices.")
+    parameters: Annotated[str, Field(pattern=r"^(all|lora|(last|late-lora):[1-9][0-9]*)$")] = Field(
+        "all", description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last K layers)."
+    )
+    embeddings: bool | None = Field(None, description="Train the embeddings too; none: only with `all`.")
+    head: bool | None = Field(None, description="Train the output head too; none: only with `all`.")
+    lora: LoraSettings = LoraSettings()
     epochs: CountOrZero | None = Field(
-        None, description="Passes over the training blocks; 0 leaves the model as it is."
+        None, description="At most so many passes over the training blocks; 0 leaves the model as it is."
     )
-    updates: CountOrZero | None = Field(None, description="Optimiser steps, instead of epochs.")
+    updates: CountOrZero | None = Field(None, description="At most so many optimiser steps, instead of epochs.")
     minutes: Positive | None = Field(None, description="Stop after so much training time, probes left out; none: off.")
-    stop_below_loss: Positive | None = Field(
-        None,
-        description="Stop after the first epoch whose mean training loss is below this (nats per token); none: off.",
+    stop: Literal["end", "train-loss", "best-validation", "auto"] = Field(
+        "end",
+        description="When to stop before that. `train-loss`: after an epoch whose mean loss is below `stop_loss`. "
+        "`best-validation`: once validation loss has not fallen for `patience_probes`, keeping the best weights (the "
+        "early-stopped control). `auto`: below `stop_loss`, and greedy TTR has not risen for `patience_probes`.",
     )
-    precision: Literal["auto", "fp32", "bf16-autocast"] = Field(
-        "auto", description="`auto` is bf16-autocast over fp32 weights where the hardware gains by it, else fp32."
+    stop_loss: Positive | None = Field(None, description="Nats per token that `train-loss` and `auto` ask for.")
+    patience_probes: Count = Field(3, description="Probes without progress that `best-validation` and `auto` wait.")
+    precision: Literal["auto", "fp32", "bf16-autocast", "bf16-stochastic", "bf16"] = Field(
+        "auto",
+        description="`bf16-autocast` computes in bfloat16 over float32 weights; `bf16-stochastic` keeps weights and "
+        "Adam's states in bfloat16, rounded stochastically, for memory; `auto` is `bf16-autocast` where the hardware "
+        "gains by it, else `fp32`. Plain `bf16` needs `force_plain_bf16`.",
+    )
+    force_plain_bf16: bool = Field(
+        False, description="Train bfloat16 weights that round to nearest, which loses most small steps."
+    )
+    least_step_share: Share = Field(
+        0.5, description="Stop where less than this share of the intended step reaches the weights; 0: never."
     )
     betas: tuple[Share, Share] = Field((0.9, 0.999), description="Adam's decay rates of the two moments.")
     epsilon: Positive = Field(1e-8, description="Adam's epsilon.")
@@ -133,16 +167,45 @@ class TrainSettings(Settings):
     )
     final_learning_rate_share: Share = Field(0.0, description="Where the decay ends, as a share of the learning rate.")
     clip_norm: Positive | None = Field(None, description="Largest global gradient norm; none: no clipping.")
-    checkpoint_minutes: Positive = Field(
-        5.0,
-        description="Least time between two resumable checkpoints, written after an epoch; Ctrl-C always writes one.",
-    )
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _settings_agree(self) -> Self:
         if (self.epochs is None) == (self.updates is None):
             raise ValueError("set one of train.epochs and train.updates")
+        if self.stop in ("train-loss", "auto") and self.stop_loss is None:
+            raise ValueError(f'train.stop = "{self.stop}" needs train.stop_loss, in nats per token')
+        if self.precision == "bf16" and not self.force_plain_bf16:
+            raise ValueError(
+                'train.precision = "bf16": most steps are smaller than half a unit in the last place of a bfloat16 '
+                'weight and round to nothing: use "bf16-stochastic" or "bf16-autocast", or set train.force_plain_bf16'
+            )
         return self
+
+
+class EngineSettings(Settings):
+    """Speed and memory. These change nothing but rounding, so the digest leaves them out and they may change midway."""
+
+    micro_batch_blocks: Count | None = Field(
+        None, description="Blocks computed at once on a device; none: all of the update's. Less memory, same update."
+    )
+    activation_checkpointing: bool = Field(
+        False, description="Compute each layer again in the backward pass instead of keeping its activations."
+    )
+    compile: bool = Field(False, description="Compile the training step with torch.compile; pays in long trainings.")
+    attention: Literal["auto", "sdpa", "eager"] = Field(
+        "auto", description="Attention kernel while training; `auto` is `eager` for short blocks on a CPU, else `sdpa`."
+    )
+    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        5.0,
+        description="Least time between two resumable checkpoints, written after a probe; Ctrl-C always writes one.",
+    )
+    checkpoint_updates: Count | None = Field(None, description="Write one after so many updates too; none: off.")
+    keep_last: Count = Field(
+        2, description="Resumable checkpoints kept: a damaged one is passed over for the one before."
+    )
+    keep_best: bool = Field(
+        False, description="Keep the checkpoint of the lowest validation loss too (`best-validation` always does)."
+    )
 
 
 class ProbeSettings(Settings):
@@ -214,6 +277,7 @@ class Recipe(Settings):
     model: ModelSettings
     data: DataSettings
     train: TrainSettings
+    engine: EngineSettings = EngineSettings()
     probe: ProbeSettings = ProbeSettings()
     generate: GenerateSettings = GenerateSettings()
     measure: MeasureSettings = MeasureSettings()
@@ -225,11 +289,6 @@ class Recipe(Settings):
             raise ValueError("data.context_tokens must be smaller than data.block_tokens")
         if self.data.context_tokens + self.probe.new_tokens > self.data.block_tokens:
             raise ValueError("data.context_tokens and probe.new_tokens together must fit in data.block_tokens")
-        if self.model.dtype != "float32" and not self.leaves_model_untouched:
-            raise ValueError(
-                'model.dtype must be "float32" to train: in bfloat16 weights most steps at these learning rates '
-                "round to nothing (use train.precision for bf16 arithmetic)"
-            )
         return self
 
     @property
@@ -244,8 +303,12 @@ class Recipe(Settings):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON, in hex: equal recipes have equal digests, comments and key order aside."""
-        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+        """SHA-256, in hex, of the settings that decide results and differ from their defaults.
+
+        Comments, key order, `engine` and defaults written out change nothing, nor does a setting added later.
+        """
+        deciding = self.model_dump(mode="json", exclude_defaults=True, exclude=_DECIDES_NOTHING)
+        return hashlib.sha256(_canonical(deciding).encode()).hexdigest()
 
     @property
     def run_name(self) -> str:
@@ -254,7 +317,7 @@ class Recipe(Settings):
 
     def canonical_json(self) -> str:
         """The resolved recipe, every default written out, keys sorted, without white space."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return _canonical(self.model_dump(mode="json"))
 
     def original(self) -> Recipe:
         """The same recipe with zero epochs: the untouched model as a run like any other.
@@ -269,3 +332,10 @@ class Recipe(Settings):
                 ),
             }
         )
+
+
+_DECIDES_NOTHING: Any = {"engine": True, "description": True, "model": {"architecture"}}
+
+
+def _canonical(tree: dict[str, Any]) -> str:
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

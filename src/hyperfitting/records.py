@@ -80,13 +80,21 @@ class TokenBlocks:
 
 @dataclass(frozen=True)
 class UpdateRow:
-    """One optimiser step. `loss` in nats per token, before the step."""
+    """One optimiser step. `loss` in nats per token and the global `gradient_norm` are taken before the step.
+
+    Every 100th update says what became of the steps since the last such row, on a fixed sample of weights:
+    `step_share` is the displacement along the intended steps over the intended steps (1: nothing was lost to rounding),
+    `moved_share` the share of weights that moved at all among those that should have.
+    """
 
     update: int
     epoch: int
     loss: float
     learning_rate: float
+    gradient_norm: float
     tokens_per_second: float
+    step_share: float | None = None
+    moved_share: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@
       original/  hyperfitted/       two Runs
         recipe.json  run.json       what was asked for; what was in effect (device, precision, versions, hashes)
         updates.jsonl  probes.jsonl one row an update; one a probe
-        checkpoint/                 only while training is unfinished
+        checkpoint/                 only while training is unfinished (training/checkpoint.py says what is in it)
         model/                      an ordinary Hugging Face folder
         continuations.jsonl         contexts x arms
         metrics.jsonl
@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -172,6 +172,13 @@ def environment() -> dict[str, Any]:
     }
 
 
+class RowsSoFar(Protocol):
+    """What training had written when it was last saved."""
+
+    updates: list[UpdateRow]
+    probes: list[ProbeRow]
+
+
 class Run:
     """One model of an experiment and everything that was made with it."""
 
@@ -219,6 +226,19 @@ class Run:
     def add_facts(self, stage: str, facts: dict[str, Any]) -> None:
         """Keep what was in effect in one stage."""
         write_text(self.facts_file, json.dumps({**self.facts(), stage: facts}, indent=1) + "\n")
+
+    @contextmanager
+    def rows_from(
+        self, held: RowsSoFar, *, write: bool
+    ) -> Iterator[tuple[Callable[[Any], None], Callable[[Any], None]]]:
+        """Functions that append an update's row and a probe's, after the rows that a checkpoint holds and no others."""
+        if not write:
+            yield (lambda row: None), (lambda row: None)
+            return
+        write_rows(self.updates_file, held.updates)
+        write_rows(self.probes_file, held.probes)
+        with appending(self.updates_file) as log, appending(self.probes_file) as keep:
+            yield log, keep
 
     def updates(self) -> list[UpdateRow]:
         """One row an update."""
@@ -277,6 +297,12 @@ class Experiment:
         elif folder.is_dir() and any(folder.iterdir()):
             raise RunError(f"{folder} is not empty and holds no experiment: choose another --out")
         return experiment
+
+    def take_engine(self, recipe: Recipe) -> None:
+        """Go on with another engine: it decides no result, so a training may change it midway."""
+        if self.recipe.engine != recipe.engine:
+            for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
+                write_text(file, _pretty(load_recipe(file).model_copy(update={"engine": recipe.engine})))
 
     def run(self, role: Role) -> Run:
         """One of the two runs; its folder and recipe are made on first use."""

@@ -3,30 +3,15 @@ from torch.nn.functional import cross_entropy
 
 from hyperfitting.metrics.sharpness import token_scores
 from hyperfitting.models import load_model, score_texts
-from hyperfitting.progress import Silent
 from hyperfitting.recipe import ModelSettings
-from hyperfitting.recipes import parse_recipe
-from hyperfitting.training import train
-from hyperfitting.training.checkpoint import Checkpoints
+from tests.conftest import make_model, train_once
 
 CPU = torch.device("cpu")
 
 
 def trained(tree, ids, tmp_path, name):
-    recipe = parse_recipe(tree, source="t")
-    model, losses = load_model(recipe.model, CPU), []
-    checkpoints = Checkpoints(tmp_path / name, least_minutes=5)
-    train(
-        model,
-        ids,
-        recipe,
-        precision="fp32",
-        checkpoints=checkpoints,
-        log=lambda row: losses.append(row.loss),
-        probe=lambda state, epoch: None,
-        narrator=Silent(),
-    )
-    return model, losses
+    outcome = train_once(tree, ids, tmp_path / name)
+    return outcome.model, [row.loss for row in outcome.rows]
 
 
 def test_the_loop_equals_plain_adam_written_out(tree, finished, tmp_path):
@@ -57,8 +42,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_order_does_not(tree, fini
 
 
 def test_dropout_is_off_unless_asked_for(tree, finished, tmp_path, tiny_tokenizer):
-    from tests.conftest import make_model
-
     tree["model"]["source"] = str(make_model(tmp_path / "gpt2", tiny_tokenizer, "gpt2"))  # its config asks for 0.1
     ids = finished.blocks("train").ids_NT
     first_loss = trained(tree, ids, tmp_path, "off")[1][0]

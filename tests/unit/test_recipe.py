@@ -36,7 +36,9 @@ def test_a_missing_setting_is_named(tree):
         ("train", "learning_rate", -1.0, "train.learning_rate = -1.0: input should be greater than 0"),
         ("train", "batch_blocks", 0, "train.batch_blocks = 0: input should be greater than or equal to 1"),
         ("model", "dtype", "float16", "model.dtype = \"float16\": input should be 'float32' or 'bfloat16'"),
-        ("model", "dtype", "bfloat16", 'model.dtype must be "float32" to train'),
+        ("train", "precision", "bf16", 'train.precision = "bf16": most steps are smaller than half a unit'),
+        ("train", "stop", "train-loss", 'train.stop = "train-loss" needs train.stop_loss'),
+        ("train", "parameters", "last:0", 'train.parameters = "last:0": string should match pattern'),
         ("train", "updates", 5, "set one of train.epochs and train.updates"),
         ("data", "shares", [0.5, 0.1, 0.1], "data.shares must add up to 1"),
         ("data", "context_tokens", 32, "data.context_tokens must be smaller than data.block_tokens"),
@@ -64,6 +66,8 @@ def test_the_digest_ignores_key_order_and_written_out_defaults(tree):
     recipe = parse_recipe(tree, source="a")
     backwards = json.loads(recipe.canonical_json(), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
     assert parse_recipe(backwards, source="b").digest == recipe.digest
+    other_engine = recipe.model_copy(update={"engine": recipe.engine.model_copy(update={"micro_batch_blocks": 1})})
+    assert other_engine.digest == recipe.digest
     tree["seed"] = 1
     assert parse_recipe(tree, source="c").digest != recipe.digest
     assert recipe.run_name == f"tiny-{recipe.digest[:8]}"

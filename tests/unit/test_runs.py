@@ -7,7 +7,7 @@ from hyperfitting.recipes import parse_recipe
 from hyperfitting.records import Continuation, UpdateRow
 from hyperfitting.runs import Experiment, find_experiments, find_run, new_folder, read_rows, write_rows, write_text
 
-ROWS = [UpdateRow(1, 1, 2.5, 1e-6, 100.0), UpdateRow(2, 1, 2.0, 1e-6, 100.0)]
+ROWS = [UpdateRow(1, 1, 2.5, 1e-6, 0.5, 100.0), UpdateRow(2, 1, 2.0, 1e-6, 0.5, 100.0)]
 
 
 def test_rows_come_back_as_they_were(tmp_path):

@@ -10,12 +10,12 @@ from hyperfitting.training.loop import Outcome
 
 def model_card(recipe: Recipe, probes: list[ProbeRow], outcome: Outcome) -> str:
     """Markdown with the front matter that model hubs read."""
-    first, last = probes[0], probes[-1]
+    first, last = probes[0], next(row for row in reversed(probes) if row.update == outcome.kept)
     base = "" if recipe.model.source.startswith(PREFIX) else f"base_model: {recipe.model.source}\n"
     what = (
         f"`{recipe.model.source}`, untouched and saved as {recipe.model.dtype}."
         if recipe.leaves_model_untouched
-        else f"`{recipe.model.source}` after {outcome.updates} updates of {recipe.train.batch_blocks} x "
+        else f"`{recipe.model.source}` after {outcome.kept} updates of {recipe.train.batch_blocks} x "
         f"{recipe.data.block_tokens} tokens on {recipe.data.train_blocks} texts of `{recipe.data.train.path}` "
         f"(learning rate {recipe.train.learning_rate:g}, seed {recipe.seed}; {outcome.reason})."
     )

@@ -1,6 +1,6 @@
-"""The training loop: next-token loss, all parameters, Adam. Everything that decides the weights is on this screen.
+"""The training loop: next-token loss and Adam. Everything that decides the weights is on this screen.
 
-Shapes: N blocks, B blocks of one update, T tokens, V vocabulary.
+Shapes: N blocks, B blocks of one pass, T tokens.
 """
 
 from __future__ import annotations
@@ -14,38 +14,46 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
 from hyperfitting.errors import Interrupted, TrainingFailed
-from hyperfitting.models import Precision, autocast, device_of
+from hyperfitting.models import Precision, Selection, autocast
 from hyperfitting.progress import Narrator, stop_requests
 from hyperfitting.recipe import Recipe, TrainSettings
-from hyperfitting.records import UpdateRow
+from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.training.checkpoint import Checkpoints, State
+from hyperfitting.training.failures import diverges, not_a_number, plain_failures
+from hyperfitting.training.loss import LossOf, choose_loss
+from hyperfitting.training.meter import StepMeter
+from hyperfitting.training.optimizer import make_optimizer
+from hyperfitting.training.ranks import Ranks
+from hyperfitting.training.stopping import best_probe, is_over, seen_enough
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended."""
+    """How training ended: after how many `updates`, why, and of which update the weights are that were `kept`."""
 
     updates: int
     reason: str
     train_seconds: float
+    kept: int
+    loss: str
 
 
 def train(
-    model: nn.Module,
+    selection: Selection,
     ids_NT: NDArray[np.int32],
     recipe: Recipe,
     *,
     precision: Precision,
+    ranks: Ranks,
     checkpoints: Checkpoints,
     log: Callable[[UpdateRow], None],
-    probe: Callable[[State, float], None],
+    probe: Callable[[State, float], ProbeRow],
     narrator: Narrator,
 ) -> Outcome:
-    """Minimise the next-token loss of the blocks; the model's weights are changed in place.
+    """Minimise the next-token loss of the blocks; the selected weights are changed in place.
 
     The loss of an update is the mean over all its predicted tokens, in nats, computed in float32. `probe` is called
     before the first update, after every epoch (or `probe.every_updates`) and after the last, with the state and the
@@ -53,70 +61,105 @@ def train(
     silent on schedule, clipping and precision.
 
     Raises:
-        TrainingFailed: the loss is no longer finite.
+        TrainingFailed: the loss is no number or diverges, or the steps do not reach the weights.
+        OutOfMemory, DiskFull: nothing is lost that a checkpoint holds.
         Interrupted: Ctrl-C; a checkpoint was written first.
     """
-    settings, device = recipe.train, device_of(model)
-    per_epoch = math.ceil(len(ids_NT) / settings.batch_blocks)
-    total = total_updates(settings, len(ids_NT))
+    model, settings, weights = selection.model, recipe.train, [weight for _, weight in selection.trained]
+    per_epoch, total = math.ceil(len(ids_NT) / settings.batch_blocks), total_updates(settings, len(ids_NT))
     every = recipe.probe.every_updates or per_epoch
-    # AdamW with weight_decay = 0 is Adam. Dropout is off because the model stays in evaluation mode: ImageGPT and GPT-2
-    # configs ask for 0.1.
-    optimizer = torch.optim.AdamW(
-        model.parameters(), settings.learning_rate, settings.betas, settings.epsilon, settings.weight_decay, fused=True
-    )
-    state = checkpoints.resume(model, optimizer)
-    if state.update == 0:
-        probe(state, 0.0)
+    keeps_best = recipe.engine.keep_best or settings.stop == "best-validation"
+    optimizer = make_optimizer(weights, settings, precision, seed=hash((recipe.seed, ranks.rank)))
+    meter = StepMeter(weights, optimizer, settings, seed=recipe.seed, ranks=ranks)
+    loss_of = choose_loss(model, recipe.engine, precision, ranks.device)
 
-    with stop_requests() as stop_requested, narrator.bar("training", total, start=state.update) as bar:
+    def watch() -> None:
+        state.probes.append(probe(state, state.update / per_epoch))
+        if keeps_best and state.probes[-1] is best_probe(state.probes):
+            checkpoints.save_best(model, state)
+
+    begun = checkpoints.state().update
+    with plain_failures(), stop_requests() as stop_requested, narrator.bar("training", total, start=begun) as bar:
+        state = checkpoints.resume(model, optimizer, meter)
+        if not state.probes:
+            watch()
         while state.update < total and not state.ended:
             started = time.perf_counter()
             epoch, step = divmod(state.update, per_epoch)
-            if step == 0:
-                state.losses.clear()
             rows = _order(recipe.seed, epoch, len(ids_NT))[step * settings.batch_blocks :][: settings.batch_blocks]
-            ids_BT = torch.as_tensor(ids_NT[rows]).long().to(device)
-            learning_rate = scheduled_rate(settings, state, total)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate
+                group["lr"] = learning_rate = scheduled_rate(settings, state, total)
 
+            # Dropout is off because the model stays in evaluation mode: ImageGPT and GPT-2 configs ask for 0.1.
             model.train(settings.dropout)
-            with autocast(precision, device):
-                logits_BTV = model(ids_BT, use_cache=False).logits
-            loss = cross_entropy(logits_BTV[:, :-1].float().flatten(0, 1), ids_BT[:, 1:].flatten())
-            loss.backward()  # type: ignore[no-untyped-call]
-            if settings.clip_norm is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            loss = accumulate_gradients(loss_of, ids_NT, rows, ranks, precision, recipe.engine.micro_batch_blocks)
             model.eval()
+            norm = clip_gradients(weights, settings.clip_norm)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                optimizer.zero_grad()
+                checkpoints.save(model, optimizer, meter, state)  # the weights are as they were before this update
+                raise TrainingFailed(not_a_number(loss, norm, state.update + 1))
+            meter.before()
+            optimizer.step()
+            optimizer.zero_grad()
+            reading = meter.after(last=state.update + 1 == total)
 
-            value, seconds = loss.item(), time.perf_counter() - started
-            if not math.isfinite(value):
-                raise TrainingFailed(f"the loss is {value} at update {state.update + 1}: lower train.learning_rate")
-            state.update, state.seconds = state.update + 1, state.seconds + seconds
-            state.losses.append(value)
-            log(UpdateRow(state.update, epoch + 1, value, learning_rate, ids_BT[:, 1:].numel() / seconds))
-            bar.advance(note=f"loss {value:.3f}")
+            seconds = time.perf_counter() - started
+            state.seconds = ranks.from_main(state.seconds + seconds) if settings.minutes else state.seconds + seconds
+            state.update += 1
+            speed = len(rows) * (ids_NT.shape[1] - 1) / seconds
+            state.updates.append(UpdateRow(state.update, epoch + 1, loss, learning_rate, norm, speed, *reading))
+            log(state.updates[-1])
+            bar.advance(note=f"loss {loss:.3f}")
+            if problem := meter.problem(precision) or diverges(state.updates, model.config):
+                raise TrainingFailed(problem)
 
-            mean_loss = math.fsum(state.losses) / len(state.losses)
-            epoch_done = state.update % per_epoch == 0
-            if settings.minutes is not None and state.seconds >= 60 * settings.minutes:
-                state.ended = f"{settings.minutes:g} minutes are over"
-            elif epoch_done and settings.stop_below_loss is not None and mean_loss < settings.stop_below_loss:
-                state.ended = f"mean training loss of the epoch below {settings.stop_below_loss:g}"
-            elif state.update == total:
-                state.ended = "all updates done"
-            if state.update % every == 0 or state.ended:
-                probe(state, state.update / per_epoch)
-                checkpoints.maybe_save(model, optimizer, state)
-            if stop_requested() and not state.ended:
-                checkpoints.save(model, optimizer, state)
+            state.ended = is_over(settings, state, total=total, epoch_done=state.update % per_epoch == 0)
+            probed = state.update % every == 0 or bool(state.ended)
+            if probed:
+                watch()
+                state.ended = state.ended or seen_enough(settings, state.probes)
+            checkpoints.maybe_save(model, optimizer, meter, state, probed=probed)
+            if ranks.any(stop_requested()) and not state.ended:
+                checkpoints.save(model, optimizer, meter, state)
                 raise Interrupted(
                     f"stopped after update {state.update} of {total}; the same command goes on from there"
                 )
-    return Outcome(state.update, state.ended or "no updates asked for", state.seconds)
+        kept = checkpoints.load_best(model) if settings.stop == "best-validation" and state.ended else state.update
+    return Outcome(state.update, state.ended or "no updates asked for", state.seconds, kept, loss_of.__name__)
+
+
+def accumulate_gradients(
+    loss_of: LossOf,
+    ids_NT: NDArray[np.int32],
+    rows: torch.Tensor,
+    ranks: Ranks,
+    precision: Precision,
+    micro: int | None,
+) -> float:
+    """Add up the gradients of the mean loss of the rows' predicted tokens, over micro-batches and processes.
+
+    The sum over tokens divided by all tokens, whatever the parts: a mean of the parts' means would not be the same.
+    """
+    predicted = len(rows) * (ids_NT.shape[1] - 1)
+    total = torch.zeros((), device=ranks.device)
+    for part, weights in ranks.share(rows.tolist(), micro):
+        ids_BT = torch.as_tensor(ids_NT[part]).long().to(ranks.device)
+        with autocast(precision, ranks.device):
+            loss = loss_of(ids_BT, torch.tensor(weights, device=ranks.device)) / predicted
+        (loss * ranks.world).backward()  # FSDP takes the mean over processes, and the sum is meant
+        total += loss.detach()
+    return float(ranks.sum(total))
+
+
+def clip_gradients(weights: list[nn.Parameter], largest: float | None) -> float:
+    """The global gradient norm, before clipping to `largest` if that is set."""
+    norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+    if hasattr(norm, "full_tensor"):
+        norm = norm.full_tensor()
+    if largest is not None:
+        nn.utils.clip_grads_with_norm_(weights, largest, norm)
+    return float(norm)
 
 
 def total_updates(settings: TrainSettings, blocks: int) -> int:
@@ -129,7 +172,7 @@ def total_updates(settings: TrainSettings, blocks: int) -> int:
 
 
 @lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, blocks: int) -> Tensor:
+def _order(seed: int, epoch: int, blocks: int) -> torch.Tensor:
     """The order of one epoch: a function of seed and epoch alone, so a resumed run needs no sampler state."""
     return torch.randperm(blocks, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from statistics import fmean
 
 import numpy as np
@@ -43,7 +42,7 @@ def probe(
     return ProbeRow(
         update=state.update,
         epoch=round(epoch, 4),
-        train_loss=math.fsum(state.losses) / len(state.losses) if state.losses else None,
+        train_loss=state.epoch_loss,
         validation_loss=float(scores.loss.mean()),
         entropy=float(scores.entropy.mean()),
         top1_probability=float(scores.top1.mean()),

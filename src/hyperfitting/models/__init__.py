@@ -1,0 +1,52 @@
+"""The door to transformers and peft: load, choose what is trained, decode, score, save."""
+
+from hyperfitting.models.codec import TextCodec
+from hyperfitting.models.devices import (
+    Precision,
+    autocast,
+    describe_device,
+    device_of,
+    prefer_attention,
+    resolve_device,
+    resolve_precision,
+    thread_count,
+    weights_dtype,
+)
+from hyperfitting.models.loading import (
+    assert_dtype,
+    build_empty,
+    check_length,
+    count_parameters,
+    load_codec,
+    load_config,
+    load_model,
+    save_model,
+)
+from hyperfitting.models.running import CachedModel, score_texts
+from hyperfitting.models.selection import Selection, decoder_layers, select_trained
+
+__all__ = [
+    "CachedModel",
+    "Precision",
+    "Selection",
+    "TextCodec",
+    "assert_dtype",
+    "autocast",
+    "build_empty",
+    "check_length",
+    "count_parameters",
+    "decoder_layers",
+    "describe_device",
+    "device_of",
+    "load_codec",
+    "load_config",
+    "load_model",
+    "prefer_attention",
+    "resolve_device",
+    "resolve_precision",
+    "save_model",
+    "score_texts",
+    "select_trained",
+    "thread_count",
+    "weights_dtype",
+]

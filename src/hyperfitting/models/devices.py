@@ -1,0 +1,75 @@
+"""Where a model computes and in which arithmetic."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any, Literal, cast
+
+import torch
+from torch import nn
+
+from hyperfitting.errors import InputError
+
+Precision = Literal["fp32", "bf16-autocast", "bf16-stochastic", "bf16"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is the accelerator where there is one, else the CPU.
+
+    Raises:
+        InputError: if the device is unknown or absent.
+    """
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {name}: not available here (use auto, cpu, cuda or cuda:1)") from error
+    return device
+
+
+def resolve_precision(name: str, device: torch.device) -> Precision:
+    """`auto` is bf16-autocast on CUDA and CPUs with bf16 instructions, else fp32, since emulation is slower."""
+    if name != "auto":
+        return cast("Precision", name)
+    if device.type == "cuda":
+        return "bf16-autocast" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    gains = device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return "bf16-autocast" if gains else "fp32"
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words, as kept with a run."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are."""
+    return next(model.parameters()).device
+
+
+def thread_count() -> int:
+    """Threads that torch computes with on the CPU."""
+    return torch.get_num_threads()
+
+
+def autocast(precision: Precision, device: torch.device) -> Any:
+    """The context in which a forward pass of this precision runs; weights stay as they are."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16-autocast" else nullcontext()
+
+
+def weights_dtype(precision: Precision) -> torch.dtype:
+    """The dtype in which weights are held while they are trained."""
+    return torch.bfloat16 if precision in ("bf16-stochastic", "bf16") else torch.float32
+
+
+def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> str:
+    """Choose the attention kernel, and say which. On CPUs torch's fused kernel is the slower one for short blocks."""
+    name = wanted if wanted != "auto" else "eager" if device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS else "sdpa"
+    model.set_attn_implementation(name)  # type: ignore[operator]
+    return name
+
+
+_SHORT_BLOCK_TOKENS = 512
+"""Up to here the B x T x T scores of a layer are small beside its other activations. See docs/benchmarks.md."""

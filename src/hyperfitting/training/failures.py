@@ -1,0 +1,65 @@
+"""What stops a training from outside: memory, disk, numbers. Each becomes one line with the remedy."""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from hyperfitting.errors import DiskFull, OutOfMemory
+from hyperfitting.records import UpdateRow
+
+_LOST_UPDATES = 20
+
+
+@contextmanager
+def plain_failures() -> Iterator[None]:
+    """Turn a full memory or disk into an error of ours. Checkpoints written before it stay as they are."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory() from error
+    except MemoryError as error:
+        raise OutOfMemory() from error
+    except Exception as error:
+        if "DefaultCPUAllocator" in str(error):
+            raise OutOfMemory() from error
+        if _tells_of_full_disk(error):
+            raise DiskFull() from error
+        raise
+
+
+def _tells_of_full_disk(error: BaseException | None) -> bool:
+    """Whether the error, or one that it hides, is that of a full disk; torch's writers keep only words of it."""
+    while error is not None:
+        inner = getattr(error, "failures", {})
+        hidden = [each[0] if isinstance(each, tuple) else each for each in inner.values()] if inner else []
+        words = str(error)
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in words or "file write failed" in words:
+            return True
+        if any(_tells_of_full_disk(each) for each in hidden):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def not_a_number(loss: float, gradient_norm: float, update: int) -> str:
+    """What to say when a step would leave weights that are no numbers."""
+    if not math.isfinite(loss):
+        return f"the loss is {loss} at update {update}: lower train.learning_rate"
+    return f"the gradient is {gradient_norm} at update {update}: lower train.learning_rate, or set train.clip_norm"
+
+
+def diverges(updates: Sequence[UpdateRow], config: Any) -> str:
+    """What to say when the loss is, for 20 updates, worse than that of a model that knows nothing; else nothing."""
+    last, blind = updates[-_LOST_UPDATES:], math.log(config.vocab_size)
+    if len(last) < _LOST_UPDATES or math.fsum(row.loss for row in last) / len(last) <= blind + 1:
+        return ""
+    return (
+        f"the loss diverges: {last[-1].loss:.2f} at update {last[-1].update}, where guessing gives {blind:.2f}: "
+        "lower train.learning_rate, or set train.clip_norm or train.warmup_updates"
+    )

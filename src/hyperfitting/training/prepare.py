@@ -1,0 +1,68 @@
+"""The model as it is trained: loaded in the precision's dtype, frozen but for the selection, dealt out; and back."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import MethodType
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from hyperfitting import models
+from hyperfitting.models import Precision, Selection
+from hyperfitting.recipe import EngineSettings, ModelSettings, Recipe
+from hyperfitting.training.loss import next_token_loss
+from hyperfitting.training.ranks import Ranks, gather, shard
+
+_CPU = torch.device("cpu")
+
+
+def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
+    """Load and select on one process; on many, the main one loads and deals out, and the others begin empty.
+
+    Raises:
+        ModelError: the model cannot be loaded, or not trained so.
+    """
+    settings = _settings(recipe, precision)
+    if ranks.world == 1:
+        selection = _select(models.load_model(settings, ranks.device, seed=recipe.seed), recipe)
+    else:
+        full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed), recipe))
+        selection = _select(models.build_empty(settings).to(models.weights_dtype(precision)), recipe)
+    equip(selection.model, recipe.engine)
+    if ranks.world > 1:
+        shard(selection.model, full.model if full else None, ranks, precision)
+    models.assert_dtype(selection.model, models.weights_dtype(precision))
+    return selection
+
+
+def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: Precision) -> nn.Module | None:
+    """The whole model with adapters merged, on the main process; None on the others."""
+    if ranks.world == 1:
+        return selection.merge()
+    weights = gather(selection.model)
+    if not ranks.is_main:
+        return None
+    whole = _select(models.load_model(_settings(recipe, precision), _CPU, seed=recipe.seed), recipe)
+    whole.model.load_state_dict(weights)
+    return whole.merge()
+
+
+def equip(model: nn.Module, engine: EngineSettings) -> None:
+    """Give the model the loss as a method, which FSDP can gather for, and checkpoint its layers if asked to."""
+    model.next_token_loss = MethodType(next_token_loss, model)  # type: ignore[assignment]
+    if engine.activation_checkpointing:
+        for layer in models.decoder_layers(model):
+            # Not transformers' own switch: that works in training mode only, where dropout is on.
+            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+
+
+def _select(model: nn.Module, recipe: Recipe) -> Selection:
+    torch.manual_seed(recipe.seed)  # adapters begin at random
+    return models.select_trained(model, recipe.train)
+
+
+def _settings(recipe: Recipe, precision: Precision) -> ModelSettings:
+    dtype = "bfloat16" if models.weights_dtype(precision) == torch.bfloat16 else "float32"
+    return recipe.model.model_copy(update={"dtype": dtype})

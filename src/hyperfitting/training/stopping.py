@@ -1,0 +1,49 @@
+"""When training stops before its epochs or updates are over: one small rule a name. Only validation texts decide.
+
+Each rule says why it stops, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hyperfitting.recipe import TrainSettings
+from hyperfitting.records import ProbeRow
+from hyperfitting.training.checkpoint import State
+
+
+def is_over(settings: TrainSettings, state: State, *, total: int, epoch_done: bool) -> str:
+    """Why training ends after this update, before anything is probed; else nothing."""
+    if settings.minutes is not None and state.seconds >= 60 * settings.minutes:
+        return f"{settings.minutes:g} minutes are over"
+    if settings.stop == "train-loss" and epoch_done and state.epoch_loss < settings.stop_loss:  # type: ignore[operator]
+        return f"mean training loss of the epoch below {settings.stop_loss:g}"
+    return "all updates done" if state.update == total else ""
+
+
+def seen_enough(settings: TrainSettings, probes: Sequence[ProbeRow]) -> str:
+    """Why training ends after this probe; else nothing."""
+    patience = settings.patience_probes
+    if settings.stop == "best-validation" and _falls_no_more(probes, patience):
+        return f"validation loss has not fallen for {patience} probes"
+    if settings.stop == "auto" and _loops_no_less(probes, settings.stop_loss or 0.0, patience):
+        return f"training loss below {settings.stop_loss:g}, and greedy TTR has not risen for {patience} probes"
+    return ""
+
+
+def best_probe(probes: Sequence[ProbeRow]) -> ProbeRow:
+    """The probe of the lowest validation loss, the first of equals."""
+    return min(probes, key=lambda row: row.validation_loss)
+
+
+def _falls_no_more(probes: Sequence[ProbeRow], patience: int) -> bool:
+    return len(probes) - 1 - probes.index(best_probe(probes)) >= patience
+
+
+def _loops_no_less(probes: Sequence[ProbeRow], near_zero: float, patience: int) -> bool:
+    """Near-zero loss, and the last `patience` probes' TTR no higher than the highest before them."""
+    last, before = probes[-patience:], probes[:-patience]
+    loss = probes[-1].train_loss
+    if not before or loss is None or loss >= near_zero:
+        return False
+    return max(row.ttr for row in last) <= max(row.ttr for row in before)
