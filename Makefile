@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check acceptance bench gpu-test gpu-bench clean
+.PHONY: demo test check acceptance torture bench gpu-test gpu-bench clean
 
 demo: .venv/.runs
 	$(BIN)/hyperfit demo
@@ -17,6 +17,9 @@ check: .venv/.dev
 
 acceptance: .venv/.dev        # real corpora and minutes of work; skips, with the reason, what is not there
 	$(BIN)/python -m pytest -m "slow and not gpu" -s
+
+torture: .venv/.dev           # 50 trainings, each killed once at a random moment; the last line counts the equal ones
+	$(BIN)/python -m tests.torture
 
 bench: .venv/.dev
 	$(BIN)/python -m bench

@@ -37,8 +37,7 @@ def write_corpus(path: Path, *, documents: int, words: int, groups: int | None =
     return path
 
 
-@pytest.fixture(scope="session")
-def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def make_tokenizer() -> Any:
     """A byte-level BPE tokenizer trained on the test words, with one token for the beginning and the end of a text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -55,6 +54,11 @@ def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     random_ = random.Random(1)
     raw.train_from_iterator((sentence(random_, 50) for _ in range(50)), trainer)
     return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<|end|>", eos_token="<|end|>", pad_token="<|end|>")
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    return make_tokenizer()
 
 
 def tiny_config(kind: str, vocabulary: int) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hyperfitting.recipe import Recipe
+from hyperfitting.records import Fit, Memory
 
 
 def describe(
@@ -17,6 +18,8 @@ def describe(
     parameters: int,
     updates: int,
     precision: str,
+    memory: Memory,
+    room: int,
     device: str,
     folder: Path,
 ) -> str:
@@ -29,6 +32,7 @@ def describe(
         *(_set_line(each) for each in manifest["sets"]),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
+        f"memory    {in_gib(memory.peak)} at the height of an update, of {in_gib(room)}: {_parts(memory)}",
         f"generate  {recipe.generate.new_tokens} tokens after each context, {_plural(len(arms), 'arm')}: "
         f"{', '.join(arm.name for arm in arms)}",
         f"write     {folder}: recipe.json, data/, original/, hyperfitted/, report/",
@@ -46,3 +50,46 @@ def _set_line(each: dict[str, Any]) -> str:
 
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def plan_table(recipe: Recipe, fits: Iterable[Fit], room: int, count: int) -> str:
+    """The plan as a table: a row for each choice of settings that was tried."""
+    head = (
+        "precision",
+        "micro-batch",
+        "checkpointing",
+        "weights",
+        "gradients",
+        "states",
+        "activations",
+        "logits",
+        "peak",
+    )
+    rows: list[tuple[str, ...]] = [(*head, f"fits {in_gib(room)}")]
+    for fit in fits:
+        micro = fit.engine.micro_batch_blocks or -(-recipe.train.batch_blocks // count)
+        memory = [in_gib(getattr(fit.memory, name)) for name in head[3:]]
+        switch = "on" if fit.engine.activation_checkpointing else "off"
+        rows.append((fit.precision, str(micro), switch, *memory, "yes" if fit.fits else "no"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    what = f"{recipe.train.batch_blocks} x {recipe.data.block_tokens} tokens an update, {recipe.train.parameters}"
+    return "\n".join([f"{recipe.run_name}: {what}, on {_plural(count, 'device')}; bytes on each", *lines])
+
+
+def dry_run_line(recipe: Recipe, precision: str, device: str, planned: Memory, peak: int, rate: float) -> str:
+    """What a dry run measured, beside the plan."""
+    return (
+        f"{recipe.run_name}: {precision} on {device}: {rate:,.0f} tokens/s; peak {in_gib(peak)}, "
+        f"planned {in_gib(planned.peak)} ({peak / planned.peak - 1:+.1%})"
+    )
+
+
+def _parts(memory: Memory) -> str:
+    names = ("weights", "gradients", "states", "activations", "logits")
+    return ", ".join(f"{name} {in_gib(getattr(memory, name))}" for name in names)
+
+
+def in_gib(size: float) -> str:
+    """Bytes as a person reads them."""
+    return f"{size / 2**30:.2f} GiB" if size >= 2**27 else f"{size / 2**20:.1f} MiB"

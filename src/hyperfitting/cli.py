@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     verb("demo", "the shipped demo: train, generate, measure, report, offline", _run, _demo_recipe, _out, _device)
     verb("run", "a recipe from data to report; what is done already is skipped", _run, _recipe, _out, _device)
     verb("check", "validate a recipe and say what it would load, train and write", _check, _recipe, _out, _device)
+    plan = verb("plan", "what memory a recipe's training needs, and which settings fit", _plan, _recipe)
+    plan.add_argument("--device", type=_memory, metavar="80GiB", help="a device's memory; default: this machine's")
+    plan.add_argument(
+        "--dry-run", action="store_true", help="train a few updates of this shape here, with random weights and tokens"
+    )
+    plan.add_argument("--count", type=_count, default=1, metavar="N", help="devices that share the training (1)")
     verb("train", "only draw the data and train both runs of a recipe", _train, _recipe, _out, _device)
     verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
     verb("measure", "only measure what was generated", _measure, _folder, _device)
@@ -121,6 +128,14 @@ def _folder(made: argparse.ArgumentParser) -> None:
     )
 
 
+def _memory(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT]i?B)", text)
+    if found is None or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory: write it as 80GiB")
+    kilo = 1024 if "i" in found[2] else 1000
+    return int(float(found[1]) * kilo ** (" MGT".index(found[2][0]) + 1))
+
+
 def _count(text: str) -> int:
     value = int(text) if text.isdecimal() else -1
     if not 0 <= value <= 10**9:
@@ -185,6 +200,15 @@ def _check(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
     print(pipeline.check(_load(options), options.out, device=options.device))
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline
+
+    if options.dry_run:
+        print(pipeline.dry_run(_load(options)))
+        return
+    print(pipeline.plan(_load(options), memory=options.device, count=max(1, options.count)))
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting import data, generate, measure, models, training
-from hyperfitting.check import describe
+from hyperfitting.check import describe, dry_run_line, plan_table
 from hyperfitting.errors import InputError, RecipeError, RunError
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
@@ -88,7 +88,10 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
     ranks.on_main(lambda: experiment.run(role))  # makes its folder
     run = experiment.run(role)
     if not run.trained:
-        _train(experiment, run, ranks, narrator if narrator and ranks.is_main else Silent())
+        with training.plain_failures():
+            _train(experiment, run, ranks, narrator if narrator and ranks.is_main else Silent())
+    if ranks.is_main:
+        shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
     ranks.wait()
     return run
 
@@ -129,7 +132,6 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
         run.add_facts("train", _train_facts(recipe, codec, outcome, precision, place, trained, effective))
         with new_folder(run.model_folder) as folder:
             models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
-        shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
 
 
 def generate_texts(
@@ -224,16 +226,39 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     models.check_length(recipe.model, recipe.text_tokens)
     codec = models.load_codec(recipe.model)
     drawn = data.draw_data(recipe, codec)
+    precision = models.resolve_precision(recipe.train.precision, place)
     return describe(
         recipe,
         drawn.manifest,
         end_ids=codec.end_ids,
         parameters=models.count_parameters(recipe.model),
         updates=training.total_updates(recipe.train, recipe.data.train_blocks),
-        precision=models.resolve_precision(recipe.train.precision, place),
+        precision=precision,
+        memory=training.memory_of(recipe, precision, recipe.engine, device=place.type),
+        room=models.memory_bytes(place),
         device=models.describe_device(place),
         folder=folder,
     )
+
+
+def plan(recipe: Recipe, *, memory: int | None = None, count: int = 1, device: str = "auto") -> str:
+    """What each precision needs on each of `count` devices of `memory` bytes, and which settings fit, as a table.
+
+    Only the architecture is read, from `model.architecture` where `model.source` is not at hand.
+    """
+    place = models.resolve_device(device)
+    kind = "cuda" if memory is not None else place.type
+    room = memory or models.memory_bytes(place)
+    return plan_table(recipe, training.plan(recipe, device_bytes=room, count=count, device=kind), room, count)
+
+
+def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
+    """A few updates of the recipe's shape on this device, with random weights and tokens: no hub, no texts."""
+    place = models.resolve_device(device)
+    precision = models.resolve_precision(recipe.train.precision, place)
+    planned = training.memory_of(recipe, precision, recipe.engine, device=place.type)
+    peak, rate = training.dry_run(recipe, precision, place)
+    return dry_run_line(recipe, precision, models.describe_device(place), planned, peak, rate)
 
 
 def _load_run(run: Run, device: str) -> tuple[Any, models.TextCodec]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hyperfitting.recipe import EngineSettings
 
 Target = Literal["lower", "higher", "reference"]
 
@@ -162,3 +165,29 @@ class MetricRow:
     target: Target
     run: str
     left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on each device during an update.
+
+    `activations`: what the layers keep for the backward pass. `logits`: what the head and the loss need on top of them
+    at their height. Gradients come while activations go, so `peak` is less than the sum.
+    """
+
+    weights: int
+    gradients: int
+    states: int
+    activations: int
+    logits: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One choice of settings, what it needs, and whether a device holds it."""
+
+    precision: str
+    engine: EngineSettings
+    memory: Memory
+    fits: bool

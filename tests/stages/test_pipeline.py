@@ -212,7 +212,9 @@ def test_a_damaged_checkpoint_is_named(tree, tmp_path):
 def test_a_diverging_loss_stops_with_the_remedy(tree, tmp_path):
     tree["train"] |= {"learning_rate": 1e30}
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
-    with pytest.raises(TrainingFailed, match=r"the (loss|gradient) is (nan|inf) at update \d+: lower train.learning_rate"):
+    with pytest.raises(
+        TrainingFailed, match=r"the (loss|gradient) is (nan|inf) at update \d+: lower train.learning_rate"
+    ):
         pipeline.train(experiment, "hyperfitted", device="cpu")
     assert not experiment.run("hyperfitted").trained
 

@@ -1,4 +1,4 @@
-"""What ships with the package: the reference model and the tales, found by name and usable offline."""
+"""What ships with the package, found by name and usable offline: a model, the tales, the shapes of A's models."""
 
 from pathlib import Path
 
@@ -23,7 +23,8 @@ def asset_path(name: str) -> Path:
 def asset_names() -> list[str]:
     """Every name that `asset_path` accepts."""
     tales = sorted(f"{PREFIX}tales/{path.name}" for path in (_FOLDER / "tales").glob("*.jsonl"))
-    return [f"{PREFIX}reference-lm", *tales]
+    shapes = sorted(f"{PREFIX}architectures/{path.name}" for path in (_FOLDER / "architectures").iterdir())
+    return [f"{PREFIX}reference-lm", *shapes, *tales]
 
 
 def local_path(name: str) -> Path | None:

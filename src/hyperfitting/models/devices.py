@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from typing import Any, Literal, cast
 
@@ -42,6 +43,13 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
 def describe_device(device: torch.device) -> str:
     """The device in words, as kept with a run."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Memory of a GPU, or of this machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -76,14 +76,14 @@ def check_length(settings: ModelSettings, tokens: int) -> None:
         )
 
 
-def build_empty(settings: ModelSettings) -> nn.Module:
-    """The architecture without a byte of weights (on the meta device), in float32, in evaluation mode.
+def build_empty(settings: ModelSettings, *, device: str = "meta") -> nn.Module:
+    """The architecture with weights that mean nothing, at the named dtype; on `meta` they take no byte.
 
     Raises:
         ModelError: if there is no config.
     """
-    with _plain_errors(settings), torch.device("meta"):
-        return _from_config(settings, torch.float32)  # type: ignore[no-any-return]
+    with _plain_errors(settings), torch.device(device):
+        return _from_config(settings, _DTYPES[settings.dtype])  # type: ignore[no-any-return]
 
 
 def count_parameters(settings: ModelSettings) -> int:

@@ -64,9 +64,26 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
         tree = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, OSError) as error:
         raise RecipeError(f"{path}: not a readable recipe: {error}") from error
+    tree = _on_its_base(tree, path)
     for override in overrides:
         _apply(tree, override)
     return parse_recipe(tree, source=str(path))
+
+
+def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The tree laid over the shipped recipe that it is `based_on`, if it names one; lists are replaced whole."""
+    base = tree.pop("based_on", None)
+    if base is None:
+        return tree
+    if base not in shipped_recipes():
+        raise RecipeError(f"{path}: based_on = {base!r}: no such shipped recipe: {', '.join(shipped_recipes())}")
+    under = _on_its_base(tomllib.loads((_SHIPPED / f"{base}.toml").read_text(encoding="utf-8")), path)
+    return _laid_over(under, tree)
+
+
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = {key: _laid_over(under[key], over[key]) for key in under.keys() & over.keys() if isinstance(over[key], dict)}
+    return {**under, **over, **both}
 
 
 def parse_recipe(tree: dict[str, Any], source: str) -> Recipe:

@@ -72,7 +72,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, recipe: Recipe, ranks: Ranks, *, say: Callable[[str], None] = lambda line: None):
         self._folder, self._recipe, self._ranks, self._say = folder, recipe, ranks, say
-        self._saved_at, self._saved_update = time.monotonic(), 0
+        self._saved_at, self._saved_update = time.monotonic(), -1
 
     @cached_property
     def _newest(self) -> Path | None:
@@ -120,6 +120,7 @@ class Checkpoints:
                 no_dist=self._ranks.world == 1,
             )
         set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=states)
+        self._saved_update = state.update
         if _read_state(self._newest)["processes"] == self._ranks.world:
             own = torch.load(self._newest / f"rank-{self._ranks.rank}.pt", map_location=self._ranks.device)
             torch.set_rng_state(own["rng"].cpu())
@@ -138,7 +139,9 @@ class Checkpoints:
             self.save(model, optimizer, meter, state)
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, meter: StepMeter, state: State) -> None:
-        """Save now, and drop the oldest beyond `keep_last`."""
+        """Save now, if this update is not saved yet, and drop the oldest beyond `keep_last`."""
+        if state.update == self._saved_update:
+            return
         weights, states = get_state_dict(model, optimizer)
         own = {"rng": torch.get_rng_state(), "meter": meter.state_dict()}
         if self._ranks.device.type == "cuda":
@@ -149,7 +152,7 @@ class Checkpoints:
         sampler = {"seed": self._recipe.seed, "epoch": epoch, "next_row": step * self._recipe.train.batch_blocks}
         held = {**asdict(state), "sampler": sampler, "processes": self._ranks.world}
         self._write(f"update-{state.update:08d}", tensors, held, own, keep=self._recipe.engine.keep_last)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._saved_update = time.monotonic(), state.update
 
     def save_best(self, model: nn.Module, state: State) -> None:
         """Keep these weights as the best, and drop the best before them."""
@@ -162,7 +165,7 @@ class Checkpoints:
         Raises:
             RunError: they are damaged.
         """
-        (path,) = self._folder.glob("best-*")
+        path = max(self._folder.glob("best-*"), default=self._folder / "best")
         problem = self._ranks.from_main(_problem(path) if self._ranks.is_main else None)
         if problem is not None:
             raise RunError(f"{path}: {problem}: remove {self._folder} to start anew")
@@ -176,34 +179,47 @@ class Checkpoints:
         self, name: str, tensors: dict[str, Any], held: dict[str, Any], own: dict[str, Any], *, keep: int
     ) -> None:
         partial, kind = self._folder / f".{name}.partial", name.partition("-")[0]
-        if self._ranks.is_main:
-            shutil.rmtree(partial, ignore_errors=True)
-            make_folder(partial / "tensors")
+        try:
+            if self._ranks.is_main:
+                for cut_off in self._folder.glob(".*.partial"):
+                    shutil.rmtree(cut_off)
+                make_folder(partial / "tensors")
+            self._ranks.wait()
+            with _quietly():
+                save(tensors, checkpoint_id=partial / "tensors", no_dist=self._ranks.world == 1)
+            torch.save(own, partial / f"rank-{self._ranks.rank}.pt")
+            self._ranks.wait()
+            if self._ranks.is_main:
+                write_text(partial / "state.json", json.dumps(held))
+                before_hashes()
+                hashes = {str(each.relative_to(partial)): file_sha256(each) for each in _files(partial)}
+                write_text(partial / "hashes.json", json.dumps(hashes, indent=1))
+                shutil.rmtree(self._folder / name, ignore_errors=True)
+                os.replace(partial, self._folder / name)
+                self._drop(kind, newest=name, keep=keep)
+        finally:
+            if self._ranks.is_main:
+                shutil.rmtree(partial, ignore_errors=True)
         self._ranks.wait()
-        with _quietly():
-            save(tensors, checkpoint_id=partial / "tensors", no_dist=self._ranks.world == 1)
-        torch.save(own, partial / f"rank-{self._ranks.rank}.pt")
-        self._ranks.wait()
-        if self._ranks.is_main:
-            write_text(partial / "state.json", json.dumps(held))
-            before_hashes()
-            hashes = {str(each.relative_to(partial)): file_sha256(each) for each in _files(partial)}
-            write_text(partial / "hashes.json", json.dumps(hashes, indent=1))
-            shutil.rmtree(self._folder / name, ignore_errors=True)
-            os.replace(partial, self._folder / name)
-            for old in sorted(self._folder.glob(f"{kind}-*"))[:-keep]:
-                shutil.rmtree(old)
-        self._ranks.wait()
+
+    def _drop(self, kind: str, *, newest: str, keep: int) -> None:
+        """Drop all but the newest; one of a later update is damaged, or of a course that training left."""
+        found = sorted(self._folder.glob(f"{kind}-*"))
+        kept = [path for path in found if path.name <= newest][-keep:]
+        for path in found:
+            if path not in kept:
+                shutil.rmtree(path)
 
 
 def _problem(folder: Path) -> str | None:
     """What is wrong with a checkpoint, None if nothing is."""
     try:
-        hashes = json.loads((folder / "hashes.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        hashes = dict(json.loads((folder / "hashes.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return "damaged checkpoint (hashes.json is not there or not whole)"
-    for name, known in hashes.items():
-        if not (folder / name).is_file() or file_sha256(folder / name) != known:
+    there = {str(each.relative_to(folder)) for each in _files(folder)} - {"hashes.json"}
+    for name in sorted({"state.json", *there, *hashes}):
+        if name not in there or file_sha256(folder / name) != hashes.get(name):
             return f"damaged checkpoint ({name} is not what was written)"
     return None
 

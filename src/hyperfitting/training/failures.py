@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
 
 from hyperfitting.errors import DiskFull, OutOfMemory
 from hyperfitting.records import UpdateRow
 
 _LOST_UPDATES = 20
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_FULL_DISK_WORDS = ("No space left", "Disk quota exceeded", "file write failed")
 
 
 @contextmanager
@@ -25,7 +28,7 @@ def plain_failures() -> Iterator[None]:
         raise OutOfMemory() from error
     except MemoryError as error:
         raise OutOfMemory() from error
-    except Exception as error:
+    except (Exception, CheckpointException) as error:  # torch's is no Exception
         if "DefaultCPUAllocator" in str(error):
             raise OutOfMemory() from error
         if _tells_of_full_disk(error):
@@ -38,8 +41,7 @@ def _tells_of_full_disk(error: BaseException | None) -> bool:
     while error is not None:
         inner = getattr(error, "failures", {})
         hidden = [each[0] if isinstance(each, tuple) else each for each in inner.values()] if inner else []
-        words = str(error)
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in words or "file write failed" in words:
+        if getattr(error, "errno", None) in _FULL_DISK or any(words in str(error) for words in _FULL_DISK_WORDS):
             return True
         if any(_tells_of_full_disk(each) for each in hidden):
             return True

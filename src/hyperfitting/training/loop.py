@@ -22,7 +22,7 @@ from hyperfitting.progress import Narrator, stop_requests
 from hyperfitting.recipe import Recipe, TrainSettings
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.training.checkpoint import Checkpoints, State
-from hyperfitting.training.failures import diverges, not_a_number, plain_failures
+from hyperfitting.training.failures import diverges, not_a_number
 from hyperfitting.training.loss import LossOf, choose_loss
 from hyperfitting.training.meter import StepMeter
 from hyperfitting.training.optimizer import make_optimizer
@@ -79,7 +79,7 @@ def train(
             checkpoints.save_best(model, state)
 
     begun = checkpoints.state().update
-    with plain_failures(), stop_requests() as stop_requested, narrator.bar("training", total, start=begun) as bar:
+    with stop_requests() as stop_requested, narrator.bar("training", total, start=begun) as bar:
         state = checkpoints.resume(model, optimizer, meter)
         if not state.probes:
             watch()

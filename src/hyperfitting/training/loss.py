@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from types import MethodType
 from typing import Any
 
 import torch
@@ -21,6 +22,14 @@ LossOf = Callable[[Tensor, Tensor], Tensor]
 
 _CHUNK_BYTES = 2**27
 """The float32 logits of one chunk: 256 tokens at the 128,256 words of Llama 3, all 2,048 of an update at 16,384."""
+_WORDS = 2**14
+
+
+def add_loss(model: nn.Module) -> None:
+    """Give the model the loss as a method and its head the work of taking it: there FSDP has gathered their weights."""
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    head.forward = MethodType(_logits_or_loss, head)
+    model.next_token_loss = MethodType(next_token_loss, model)  # type: ignore[assignment]
 
 
 def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
@@ -30,13 +39,18 @@ def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tenso
     """
     hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
     weight_N = weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)
-    loss: Tensor = _SummedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden_BTH[:, :-1].flatten(0, 1),
-        model.get_output_embeddings().weight,  # type: ignore[operator]
-        ids_BT[:, 1:].flatten(),
-        weight_N,
-    )
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    loss: Tensor = head(hidden_BTH[:, :-1].flatten(0, 1), ids_BT[:, 1:].flatten(), weight_N)
     return loss
+
+
+def _logits_or_loss(
+    head: nn.Module, hidden_NH: Tensor, target_N: Tensor | None = None, weight_N: Tensor | None = None
+) -> Any:
+    """The head's own forward, or the loss under it where there are targets."""
+    if target_N is None:
+        return type(head).forward(head, hidden_NH)
+    return _SummedCrossEntropy.apply(hidden_NH, head.weight, target_N, weight_N)  # type: ignore[no-untyped-call]
 
 
 def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
@@ -47,13 +61,36 @@ def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) ->
 
 
 def choose_loss(model: nn.Module, engine: EngineSettings, precision: Precision, device: torch.device) -> LossOf:
-    """The loss in chunks where it equals the model's own on eight tokens, else from its logits; compiled if asked."""
+    """The loss in chunks where the logits are one product and it equals theirs on eight tokens; compiled if asked."""
     whole = update_wrapper(partial(plain_next_token_loss, model), plain_next_token_loss)
     ids_BT, weight_B = torch.arange(1, 9, device=device).unsqueeze(0), torch.ones(1, device=device)
     with torch.no_grad(), autocast(precision, device):
-        equal = torch.allclose(model.next_token_loss(ids_BT, weight_B), whole(ids_BT, weight_B), rtol=1e-4)  # type: ignore[operator]
+        equal = _head_is_one_product(model, ids_BT) and torch.allclose(
+            model.next_token_loss(ids_BT, weight_B),  # type: ignore[operator]
+            whole(ids_BT, weight_B),
+            rtol=1e-4,
+        )
     chosen: LossOf = model.next_token_loss if equal else whole  # type: ignore[assignment]
     return torch.compile(chosen) if engine.compile else chosen
+
+
+def _head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:
+    """Whether the head has no bias, and logits far larger than the model's leave it as they are.
+
+    At random weights a bias is zero and a cap is not reached, so that equal losses do not tell.
+    """
+    head, grown = model.get_output_embeddings(), []  # type: ignore[operator]
+
+    def grow(module: nn.Module, inputs: Any, logits_BTV: Tensor) -> Tensor:
+        grown.append(100 * logits_BTV)
+        return grown[0]
+
+    hook = head.register_forward_hook(grow)
+    try:
+        logits_BTV = model(ids_BT, use_cache=False).logits
+    finally:
+        hook.remove()
+    return getattr(head, "bias", None) is None and torch.equal(logits_BTV.float(), grown[0].float())
 
 
 class _SummedCrossEntropy(torch.autograd.Function):
@@ -64,9 +101,11 @@ class _SummedCrossEntropy(torch.autograd.Function):
         device = hidden_NH.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight_VH.dtype
         head_VH = weight_VH.to(dtype)
+        weight_N = weight_N.float()  # FSDP hands a bfloat16 module its inputs in bfloat16
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
         chunk = max(1, _CHUNK_BYTES // (4 * len(weight_VH)))
-        loss, gradient_VH, gradients_CH = hidden_NH.new_zeros((), dtype=torch.float32), None, []
+        loss, gradients_CH = hidden_NH.new_zeros((), dtype=torch.float32), []
+        gradient_VH = torch.zeros_like(weight_VH, dtype=torch.float32) if needs_weight else None
         for hidden_CH, target_C, weight_C in zip(
             *(torch.split(each, chunk) for each in (hidden_NH.to(dtype), target_N, weight_N)), strict=True
         ):
@@ -84,9 +123,10 @@ class _SummedCrossEntropy(torch.autograd.Function):
             slope_CV = p_CV.to(dtype)
             if needs_hidden:
                 gradients_CH.append(slope_CV @ head_VH)
-            if needs_weight:
-                part_VH = (slope_CV.T @ hidden_CH).float()
-                gradient_VH = part_VH if gradient_VH is None else gradient_VH.add_(part_VH)
+            if gradient_VH is not None:
+                for words in range(0, len(weight_VH), _WORDS):  # in parts: a product as large as the head is not needed
+                    part = slice(words, words + _WORDS)
+                    gradient_VH[part] += slope_CV[:, part].T @ hidden_CH
         ctx.save_for_backward(
             torch.cat(gradients_CH).to(hidden_NH.dtype) if needs_hidden else None,
             gradient_VH.to(weight_VH.dtype) if gradient_VH is not None else None,

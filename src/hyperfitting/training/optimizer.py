@@ -55,6 +55,7 @@ class StochasticAdamW(torch.optim.Optimizer):
     ):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
         self._seed = seed
+        self.chunks = chunks
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -72,11 +73,12 @@ class StochasticAdamW(torch.optim.Optimizer):
                 tensors = (weight, weight.grad, state["exp_avg"], state["exp_avg_sq"])
                 noise = torch.Generator(weight.device)
                 noise.manual_seed(hash((self._seed, number, int(state["step"]))) & (2**63 - 1))
-                for chunk in _chunks(tensors):
+                for chunk in self.chunks(tensors):
                     _update(chunk, group, int(state["step"]), noise)
 
 
-def _chunks(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+def chunks(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+    """A weight with its gradient and states, in flat parts that are updated in turn."""
     local = (each.to_local() if hasattr(each, "to_local") else each for each in tensors)
     yield from zip(*(each.view(-1).split(_CHUNK) for each in local), strict=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from types import MethodType
 
 import torch
 from torch import nn
@@ -12,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from hyperfitting import models
 from hyperfitting.models import Precision, Selection
 from hyperfitting.recipe import EngineSettings, ModelSettings, Recipe
-from hyperfitting.training.loss import next_token_loss
+from hyperfitting.training.loss import add_loss
 from hyperfitting.training.ranks import Ranks, gather, shard
 
 _CPU = torch.device("cpu")
@@ -24,12 +23,12 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
     Raises:
         ModelError: the model cannot be loaded, or not trained so.
     """
-    settings = _settings(recipe, precision)
+    settings = training_settings(recipe, precision)
     if ranks.world == 1:
         selection = _select(models.load_model(settings, ranks.device, seed=recipe.seed), recipe)
     else:
         full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed), recipe))
-        selection = _select(models.build_empty(settings).to(models.weights_dtype(precision)), recipe)
+        selection = _select(models.build_empty(settings), recipe)
     equip(selection.model, recipe.engine)
     if ranks.world > 1:
         shard(selection.model, full.model if full else None, ranks, precision)
@@ -44,14 +43,14 @@ def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: P
     weights = gather(selection.model)
     if not ranks.is_main:
         return None
-    whole = _select(models.load_model(_settings(recipe, precision), _CPU, seed=recipe.seed), recipe)
+    whole = _select(models.load_model(training_settings(recipe, precision), _CPU, seed=recipe.seed), recipe)
     whole.model.load_state_dict(weights)
     return whole.merge()
 
 
 def equip(model: nn.Module, engine: EngineSettings) -> None:
-    """Give the model the loss as a method, which FSDP can gather for, and checkpoint its layers if asked to."""
-    model.next_token_loss = MethodType(next_token_loss, model)  # type: ignore[assignment]
+    """Add the loss, and checkpoint the layers if asked to."""
+    add_loss(model)
     if engine.activation_checkpointing:
         for layer in models.decoder_layers(model):
             # Not transformers' own switch: that works in training mode only, where dropout is on.
@@ -63,6 +62,7 @@ def _select(model: nn.Module, recipe: Recipe) -> Selection:
     return models.select_trained(model, recipe.train)
 
 
-def _settings(recipe: Recipe, precision: Precision) -> ModelSettings:
+def training_settings(recipe: Recipe, precision: Precision) -> ModelSettings:
+    """The recipe's model in the dtype that this precision trains."""
     dtype = "bfloat16" if models.weights_dtype(precision) == torch.bfloat16 else "float32"
     return recipe.model.model_copy(update={"dtype": dtype})

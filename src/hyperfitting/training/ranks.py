@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
 from hyperfitting.models import Precision, decoder_layers
@@ -30,6 +30,7 @@ class Ranks:
     device: torch.device
     rank: int = 0
     world: int = 1
+    mesh: DeviceMesh | None = None
 
     @property
     def is_main(self) -> bool:
@@ -108,7 +109,7 @@ def join_processes(device: torch.device) -> Ranks:
     if not dist.is_initialized():
         dist.init_process_group("gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl")
         atexit.register(dist.destroy_process_group)
-    return ranks
+    return replace(ranks, mesh=init_device_mesh(ranks.device.type, (world,)))
 
 
 def shard(empty: nn.Module, full: nn.Module | None, ranks: Ranks, precision: Precision) -> nn.Module:
@@ -116,13 +117,7 @@ def shard(empty: nn.Module, full: nn.Module | None, ranks: Ranks, precision: Pre
 
     Weights are sharded in the dtype they have: float32 masters, gathered as bfloat16 under bf16-autocast.
     """
-    gathered = torch.bfloat16 if precision == "bf16-autocast" else None
-    policy = MixedPrecisionPolicy(param_dtype=gathered, reduce_dtype=torch.float32)
-    mesh = init_device_mesh(ranks.device.type, (ranks.world,))
-    for layer in decoder_layers(empty):
-        fully_shard(layer, mesh=mesh, mp_policy=policy)
-    fully_shard(empty, mesh=mesh, mp_policy=policy)
-    register_fsdp_forward_method(empty, "next_token_loss")
+    deal_out(empty, ranks, precision)
     empty.to_empty(device=ranks.device)
     set_model_state_dict(empty, full.state_dict() if full is not None else {}, options=_WHOLE)
     # Buffers outside the state dict, such as rotary frequencies, are garbage after to_empty.
@@ -132,6 +127,19 @@ def shard(empty: nn.Module, full: nn.Module | None, ranks: Ranks, precision: Pre
             buffer.copy_(true[name])
         dist.broadcast(buffer, 0)
     return empty
+
+
+def deal_out(model: nn.Module, ranks: Ranks, precision: Precision) -> None:
+    """Shard layer by layer; embeddings and head too, unless they are one weight, so that each is whole in turn only."""
+    gathered = torch.bfloat16 if precision == "bf16-autocast" else None
+    summed = torch.float32 if precision != "bf16-stochastic" else None  # that mode is for memory
+    policy = MixedPrecisionPolicy(param_dtype=gathered, reduce_dtype=summed)
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore[operator]
+    apart = [embeddings, head] if embeddings.weight is not head.weight else []
+    for module in [*decoder_layers(model), *apart]:
+        fully_shard(module, mesh=ranks.mesh, mp_policy=policy, reshard_after_forward=module is not head)
+    fully_shard(model, mesh=ranks.mesh, mp_policy=policy)
+    register_fsdp_forward_method(model, "next_token_loss")
 
 
 def gather(model: nn.Module) -> dict[str, Tensor]:
