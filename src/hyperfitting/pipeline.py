@@ -25,6 +25,7 @@ from hyperfitting.runs import (
     Experiment,
     Role,
     Run,
+    alone_in,
     environment,
     find_run,
     new_folder,
@@ -88,7 +89,7 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
     ranks.on_main(lambda: experiment.run(role))  # makes its folder
     run = experiment.run(role)
     if not run.trained:
-        with training.plain_failures():
+        with training.plain_failures(), ranks.alone(lambda: alone_in(run.folder)):
             _train(experiment, run, ranks, narrator if narrator and ranks.is_main else Silent())
     if ranks.is_main:
         shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
@@ -103,7 +104,6 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
     blocks, validation = experiment.blocks("train"), experiment.blocks("validation")
     selection = training.prepare(recipe, ranks, precision)
     trained = [] if recipe.leaves_model_untouched else selection.table()
-    attention = models.prefer_attention(selection.model, recipe.engine.attention, place, recipe.data.block_tokens)
     checkpoints = Checkpoints(run.checkpoint_folder, recipe, ranks, say=narrator.say)
     with run.rows_from(checkpoints.state(), write=ranks.is_main) as (log, keep):
 
@@ -128,7 +128,7 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
         )
     model = training.consolidate(selection, recipe, ranks, precision)
     if model is not None:
-        effective = {"attention": attention, "loss": outcome.loss, "processes": ranks.world}
+        effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
         run.add_facts("train", _train_facts(recipe, codec, outcome, precision, place, trained, effective))
         with new_folder(run.model_folder) as folder:
             models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))

@@ -20,6 +20,7 @@ A stage is done when its last file is there; every file and the model folder app
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -134,6 +135,23 @@ def new_folder(path: Path) -> Iterator[Path]:
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder against a second process that would write to it: the system lets go when this one ends, however.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    make_folder(folder)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{folder}: another process is training there: wait for it, or stop it") from error
+        yield
+    (folder / ".lock").unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

@@ -176,3 +176,19 @@ def test_a_source_read_from_a_pipe_that_closes_is_no_traceback(tmp_path):
     command = f"{sys.executable} -m hyperfitting recipes settings | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "Traceback" not in done.stderr
+
+
+def test_plan_prints_what_each_precision_needs(capsys):
+    assert main(["plan", "demo", "--device", "64MiB", "--count", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "on 2 devices; bytes on each" in lines[0]
+    assert lines[1].endswith("fits 64.0 MiB")
+    assert {line.split()[0] for line in lines[2:]} == {"fp32", "bf16-autocast", "bf16-stochastic"}
+
+
+@pytest.mark.parametrize("size", ["80", "GiB", "-1GiB", "0GiB", "manyGiB"])
+def test_an_amount_of_memory_that_is_none(size, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["plan", "demo", f"--device={size}"])
+    assert caught.value.code == 2
+    assert "is no amount of memory: write it as 80GiB" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from hyperfitting.errors import DiskFull, Interrupted, OutOfMemory, RunError, Tr
 from hyperfitting.progress import Silent
 from hyperfitting.recipes import parse_recipe
 from hyperfitting.records import UpdateRow
-from hyperfitting.runs import Experiment
+from hyperfitting.runs import Experiment, alone_in
 from hyperfitting.training import loop
 from hyperfitting.training.failures import diverges, plain_failures
 from tests.conftest import tiny_tree
@@ -418,3 +418,14 @@ def test_another_engine_goes_on_with_the_same_run_and_is_recorded(stopped, finis
     assert (engine["micro_batch_blocks"], engine["activation_checkpointing"]) == (1, True)
     assert engine["checkpoint_updates"] is None
     assert experiment.recipe.engine == run.recipe.engine == recipe.engine
+
+
+def test_a_second_process_in_the_same_folder_is_refused(tree, tmp_path):
+    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    with (
+        alone_in(experiment.run("hyperfitted").folder),
+        pytest.raises(RunError, match=r"hyperfitted: another process is training there: wait for it, or stop it"),
+    ):
+        pipeline.train(experiment, "hyperfitted", device="cpu")
+    run = pipeline.train(experiment, "hyperfitted", device="cpu")
+    assert not (run.folder / ".lock").exists()

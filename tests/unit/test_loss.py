@@ -11,7 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hyperfitting.recipe import EngineSettings
 from hyperfitting.training import loss as module
 from hyperfitting.training.loss import add_loss, choose_loss, next_token_loss
-from hyperfitting.training.prepare import equip
 from tests.conftest import make_model, train_once
 
 CPU = torch.device("cpu")
@@ -26,6 +25,7 @@ class HeadOnly(torch.nn.Module):
         self.hidden_BTH = hidden_BTH
         self.head = torch.nn.Linear(*weight_VH.T.shape, bias=False)
         self.head.weight = torch.nn.Parameter(weight_VH.detach(), requires_grad=weight_VH.requires_grad)
+        self.weight_VH = self.head.weight
         add_loss(self)
 
     def base_model(self, ids_BT, use_cache):
@@ -33,10 +33,6 @@ class HeadOnly(torch.nn.Module):
 
     def get_output_embeddings(self):
         return self.head
-
-    @property
-    def weight_VH(self):
-        return self.head.weight
 
 
 def case(dtype=torch.float32, *, seed=0, hidden=True, head=True, scale=1.0, vocabulary=V):
@@ -175,7 +171,7 @@ def test_a_head_that_does_more_than_one_product_falls_back_to_its_own_logits(hea
     torch.manual_seed(0)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     model = transformers.AutoModelForCausalLM.from_config(make(), dtype=dtype).eval()
-    equip(model, EngineSettings())
+    add_loss(model)
     chosen = choose_loss(model, EngineSettings(), precision, CPU)
     assert chosen.__name__ == expected
     assert not model.get_output_embeddings()._forward_hooks  # what choosing hung up is taken down

@@ -134,3 +134,14 @@ def test_paper_recipe_holds_the_papers_values():
 
 def test_every_setting_has_a_description():
     assert [key for key, _, text in settings_list() if not text] == []
+
+
+def test_a_recipe_lies_over_the_one_it_is_based_on(tmp_path):
+    mine = tmp_path / "mine.toml"
+    mine.write_text('based_on = "demo"\nname = "mine"\n[train]\nepochs = 3\n')
+    recipe, base = load_recipe(mine), load_recipe("demo")
+    assert (recipe.name, recipe.train.epochs, recipe.train.learning_rate) == ("mine", 3, base.train.learning_rate)
+    assert recipe.data == base.data
+    mine.write_text('based_on = "dema"\n')
+    with pytest.raises(RecipeError, match="based_on = 'dema': no such shipped recipe: demo, paper"):
+        load_recipe(mine)

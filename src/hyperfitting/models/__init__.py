@@ -3,6 +3,7 @@
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.models.devices import (
     Precision,
+    attention_of,
     autocast,
     describe_device,
     device_of,
@@ -32,6 +33,7 @@ __all__ = [
     "Selection",
     "TextCodec",
     "assert_dtype",
+    "attention_of",
     "autocast",
     "build_empty",
     "check_length",

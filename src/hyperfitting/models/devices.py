@@ -72,11 +72,15 @@ def weights_dtype(precision: Precision) -> torch.dtype:
     return torch.bfloat16 if precision in ("bf16-stochastic", "bf16") else torch.float32
 
 
-def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> str:
-    """Choose the attention kernel, and say which. On CPUs torch's fused kernel is the slower one for short blocks."""
+def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> None:
+    """Choose the attention kernel. On CPUs torch's fused one is the slower for short blocks."""
     name = wanted if wanted != "auto" else "eager" if device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS else "sdpa"
     model.set_attn_implementation(name)  # type: ignore[operator]
-    return name
+
+
+def attention_of(model: nn.Module) -> str:
+    """The attention kernel in effect."""
+    return str(model.config._attn_implementation)  # type: ignore[union-attr]
 
 
 _SHORT_BLOCK_TOKENS = 512

@@ -76,13 +76,13 @@ def check_length(settings: ModelSettings, tokens: int) -> None:
         )
 
 
-def build_empty(settings: ModelSettings, *, device: str = "meta") -> nn.Module:
-    """The architecture with weights that mean nothing, at the named dtype; on `meta` they take no byte.
+def build_empty(settings: ModelSettings) -> nn.Module:
+    """The architecture at the named dtype without a byte of weights (on the meta device), in evaluation mode.
 
     Raises:
         ModelError: if there is no config.
     """
-    with _plain_errors(settings), torch.device(device):
+    with _plain_errors(settings), torch.device("meta"):
         return _from_config(settings, _DTYPES[settings.dtype])  # type: ignore[no-any-return]
 
 

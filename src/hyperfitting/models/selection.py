@@ -98,9 +98,7 @@ def _adapt(model: nn.Module, late: nn.ModuleList, settings: TrainSettings) -> An
         fan_in_fan_out=any(isinstance(modules[name], Conv1D) for name in names),
         bias="none",
     )
-    dtype = next(model.parameters()).dtype
     adapted = peft.LoraModel(model, config, "default")
-    model.to(dtype)
     found = sorted(name for name, module in model.named_modules() if hasattr(module, "lora_A"))
     if found != sorted(names):
         raise ModelError(f"adapters sit on {len(found)} modules, and {len(names)} were asked for: {found[:3]} ...")

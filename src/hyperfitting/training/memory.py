@@ -2,7 +2,7 @@
 
 Nothing is estimated by a formula that could drift from the code: the model, the loss, FSDP over as many make-believe
 processes, checkpointing and the optimiser are those of training. What is not counted: the allocator's fragmentation, a
-GPU's context (about half a GiB), and buffers inside kernels and collectives.
+GPU's context (about half a GiB), buffers inside kernels and collectives, and the few megabytes of the step meter.
 """
 
 from __future__ import annotations
@@ -71,15 +71,16 @@ def memory_of(
 
     Counted on the CPU's kernels, whose attention keeps what a GPU's does; `device` decides which kernel is chosen.
     """
-    mesh_first = _pretend_processes(count) if count > 1 else nullcontext(Ranks(torch.device("cpu")))
-    with mesh_first as ranks, FakeTensorMode(allow_non_fake_inputs=True), LiveBytes() as live:
-        settings = training_settings(recipe, precision)
-        model = models.build_empty(settings, device="cpu")
-        selection = models.select_trained(model, recipe.train)
-        models.prefer_attention(model, engine.attention, torch.device(device), recipe.data.block_tokens)
-        equip(model, engine)
+    settings = training_settings(recipe, precision)
+    selection = models.select_trained(models.build_empty(settings), recipe.train)
+    equip(selection.model, recipe.model_copy(update={"engine": engine}), torch.device(device))
+    processes = _pretend_processes(count) if count > 1 else nullcontext(Ranks(torch.device("cpu")))
+    with processes as ranks, FakeTensorMode(allow_non_fake_inputs=True), LiveBytes() as live:
         if count > 1:
-            deal_out(model, ranks, precision)
+            deal_out(selection.model, ranks, precision)
+        selection.model.to_empty(device="cpu")
+        if count == 1:
+            selection.model.tie_weights()  # type: ignore[operator]
         return _watch_updates(selection, recipe, precision, engine, ranks, live)
 
 
@@ -93,8 +94,7 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device, *, updat
     counting = LiveBytes() if device.type != "cuda" else nullcontext()
     with counting:
         selection = models.select_trained(models.load_model(settings, device, seed=recipe.seed), recipe.train)
-        models.prefer_attention(selection.model, recipe.engine.attention, device, data.block_tokens)
-        equip(selection.model, recipe.engine)
+        equip(selection.model, recipe, device)
         optimizer = make_optimizer(
             [weight for _, weight in selection.trained], recipe.train, precision, seed=recipe.seed
         )

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from hyperfitting import models
 from hyperfitting.models import Precision, Selection
-from hyperfitting.recipe import EngineSettings, ModelSettings, Recipe
+from hyperfitting.recipe import ModelSettings, Recipe
 from hyperfitting.training.loss import add_loss
 from hyperfitting.training.ranks import Ranks, gather, shard
 
@@ -29,7 +29,7 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
     else:
         full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed), recipe))
         selection = _select(models.build_empty(settings), recipe)
-    equip(selection.model, recipe.engine)
+    equip(selection.model, recipe, ranks.device)
     if ranks.world > 1:
         shard(selection.model, full.model if full else None, ranks, precision)
     models.assert_dtype(selection.model, models.weights_dtype(precision))
@@ -48,10 +48,11 @@ def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: P
     return whole.merge()
 
 
-def equip(model: nn.Module, engine: EngineSettings) -> None:
-    """Add the loss, and checkpoint the layers if asked to."""
+def equip(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
+    """Add the loss, choose the attention kernel, and checkpoint the layers if asked to."""
     add_loss(model)
-    if engine.activation_checkpointing:
+    models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
+    if recipe.engine.activation_checkpointing:
         for layer in models.decoder_layers(model):
             # Not transformers' own switch: that works in training mode only, where dropout is on.
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -76,6 +77,13 @@ class Ranks:
         if code is not None:
             raise SystemExit(code)
         return result
+
+    @contextmanager
+    def alone(self, hold: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+        """Enter what `hold` gives on the main process alone."""
+        with ExitStack() as stack:
+            self.on_main(lambda: stack.enter_context(hold()))
+            yield
 
     def share(self, rows: Sequence[int], micro: int | None) -> Iterator[tuple[list[int], list[float]]]:
         """This process's rows of an update with their weights, in parts of at most `micro`.

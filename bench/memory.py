@@ -1,0 +1,43 @@
+"""What an update needs above weights, gradients and states, at the vocabulary of Llama 3."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+
+import numpy as np
+import torch
+import transformers
+
+from bench.baselines import public_loop
+from bench.training import SHAPES, fresh, recipe_tree, run_loop
+from hyperfitting.models import count_parameters
+from hyperfitting.recipes import parse_recipe
+from hyperfitting.records import ProbeRow
+from hyperfitting.training.memory import LiveBytes
+
+VOCABULARY = 128_256
+
+
+def report(device: torch.device) -> None:
+    """Live bytes of the second update's height, ours and the public loop's, with the same weights and tokens."""
+    with tempfile.TemporaryDirectory() as folder:
+        transformers.LlamaConfig(**{**SHAPES["17M Llama"], "vocab_size": VOCABULARY}).save_pretrained(folder)
+        recipe = parse_recipe(recipe_tree(folder, updates=2, probe={"every_updates": 2}), source="bench")
+        ids_NT = np.random.default_rng(0).integers(1, VOCABULARY, (16, 256), dtype=np.int32)
+        held = 4 * 4 * count_parameters(recipe.model)
+        with LiveBytes() as live:
+            run_loop(
+                recipe, ids_NT, device, lambda state, epoch: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", "")
+            )
+            ours = live.peak - held
+        gc.collect()
+        with LiveBytes() as live:
+            plain = public_loop(fresh(recipe, device), ids_NT, 1e-5)
+            next(plain), next(plain)
+            theirs = live.peak - held
+    print(
+        f"memory at a vocabulary of {VOCABULARY:,}, above weights, gradients and states: {ours / 2**30:.2f} GiB, "
+        f"the public loop {theirs / 2**30:.2f} GiB: {ours / theirs:.2f} of it",
+        flush=True,
+    )

@@ -1,0 +1,98 @@
+"""End to end: two processes, ours and A's public loop, from start to the first epoch with a mean loss below 0.1.
+
+The shipped model on 256 blocks of fiction (HYPERFITTING_DATA names the corpora's folder), at the learning rate of one
+shared sweep that gets there in the fewest updates. `python -m bench.sooner ours|public RATE BLOCKS.npy` is one process.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+DATA = Path(os.environ.get("HYPERFITTING_DATA", Path(__file__).parents[2] / "shared" / "data"))
+RATES = (5e-4, 1e-3, 2e-3)
+ENOUGH, MOST_EPOCHS = 0.1, 40
+
+
+def report(device: torch.device, rounds: int) -> None:
+    """The sweep, then ours and the public loop in turn."""
+    corpus = DATA / "text" / "domains" / "fiction.jsonl.gz"
+    if not corpus.is_file():
+        print("sooner: skipped, the corpora are not here: set HYPERFITTING_DATA to their folder")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        blocks = draw_blocks(corpus, Path(folder))
+        sweep = {rate: finish("ours", rate, blocks)[1] for rate in RATES}
+        rate = min(RATES, key=lambda each: sweep[each])
+        print(f"sooner: updates to a loss below {ENOUGH}: {sweep}; both at {rate:g}", flush=True)
+        pairs = [(finish("ours", rate, blocks), finish("public", rate, blocks)) for _ in range(rounds)]
+    ratios = sorted(theirs[0] / ours[0] for ours, theirs in pairs)
+    ours, theirs = (statistics.median(each[0] for each in column) for column in zip(*pairs, strict=True))
+    updates = sorted({(one[1], other[1]) for one, other in pairs})
+    print(
+        f"sooner, start-up included: {ours:.0f} s, the public loop {theirs:.0f} s: {statistics.median(ratios):.2f}x "
+        f"(from {ratios[0]:.2f} to {ratios[-1]:.2f}, {rounds} rounds; updates, ours and theirs: {updates})",
+        flush=True,
+    )
+
+
+def draw_blocks(corpus: Path, folder: Path) -> Path:
+    import numpy as np
+
+    from hyperfitting import data, models
+    from hyperfitting.recipes import load_recipe
+
+    recipe = load_recipe("three-domains", [f"data.train.path={corpus}", 'data.contexts=[{name="fiction", count=1}]'])
+    drawn = data.draw_data(recipe, models.load_codec(recipe.model))
+    np.save(folder / "blocks.npy", drawn.sets[0].ids_NT)
+    return folder / "blocks.npy"
+
+
+def finish(whose: str, rate: float, blocks: Path) -> tuple[float, int]:
+    """Seconds of a whole process, and the updates that it made."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "bench.sooner", whose, str(rate), str(blocks)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return time.perf_counter() - started, int(done.stdout.split()[-1])
+
+
+def ours(rate: float, ids_NT: object) -> int:
+    from bench.training import recipe_tree, run_loop
+    from hyperfitting.recipes import parse_recipe
+    from hyperfitting.records import ProbeRow
+
+    train = {"learning_rate": rate, "updates": None, "epochs": MOST_EPOCHS, "stop": "train-loss", "stop_loss": ENOUGH}
+    tree = recipe_tree("asset:reference-lm", updates=0, train=train) | {"probe": {"every_updates": 10**6}}
+    tree["model"]["initialise"] = "pretrained"
+    row = ProbeRow(0, 0.0, None, *[0.5] * 7, "", "")
+    return len(run_loop(parse_recipe(tree, source="bench"), ids_NT, torch.device("cpu"), lambda state, epoch: row))
+
+
+def public(rate: float, ids_NT: object) -> int:
+    from bench.baselines import public_loop
+    from hyperfitting.models import load_model
+    from hyperfitting.recipe import ModelSettings
+
+    model = load_model(ModelSettings(source="asset:reference-lm"), torch.device("cpu"))
+    losses: list[float] = []
+    per_epoch = -(-len(ids_NT) // 8)  # type: ignore[arg-type]
+    for loss in public_loop(model, ids_NT, rate):  # type: ignore[arg-type]
+        losses.append(loss)
+        if len(losses) % per_epoch == 0 and statistics.fmean(losses[-per_epoch:]) < ENOUGH:
+            break
+        if len(losses) == MOST_EPOCHS * per_epoch:
+            break
+    return len(losses)
+
+
+if __name__ == "__main__":
+    import numpy as np
+
+    print({"ours": ours, "public": public}[sys.argv[1]](float(sys.argv[2]), np.load(sys.argv[3])))
