@@ -35,7 +35,7 @@ def main() -> None:
     if "decoding" in options.what:
         decoding.decoding(device, options.rounds, options.contexts)
     if "sooner" in options.what:
-        sooner.report(device, rounds=3)
+        sooner.report(device, rounds=min(3, options.rounds))
 
 
 if __name__ == "__main__":

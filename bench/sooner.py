@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 DATA = Path(os.environ.get("HYPERFITTING_DATA", Path(__file__).parents[2] / "shared" / "data"))
-RATES = (5e-4, 1e-3, 2e-3)
+RATES = (2e-3, 1e-3)
 ENOUGH, MOST_EPOCHS = 0.1, 40
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ def describe(
     *,
     end_ids: Sequence[int],
     parameters: int,
+    trained: Sequence[dict[str, Any]],
     updates: int,
     precision: str,
     memory: Memory,
@@ -32,6 +33,7 @@ def describe(
         *(_set_line(each) for each in manifest["sets"]),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
+        *_trained_lines(trained),
         f"memory    {in_gib(memory.peak)} at the height of an update, of {in_gib(room)}: {_parts(memory)}",
         f"generate  {recipe.generate.new_tokens} tokens after each context, {_plural(len(arms), 'arm')}: "
         f"{', '.join(arm.name for arm in arms)}",
@@ -50,6 +52,16 @@ def _set_line(each: dict[str, Any]) -> str:
 
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _trained_lines(trained: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Exactly what is trained, a line for all weights of one place in the layers."""
+    yield f"trained   {sum(row['parameters'] for row in trained):,} parameters:"
+    width = max((len(row["weights"]) for row in trained), default=0)
+    for row in trained:
+        layers = f"layers {row['layers'][0]}-{row['layers'][-1]}, " if row["layers"] else ""
+        shape = " x ".join(map(str, row["shape"]))
+        yield f"          {row['weights']:{width}s}  {row['parameters']:>13,}  ({layers}{shape})"
 
 
 def plan_table(recipe: Recipe, fits: Iterable[Fit], room: int, count: int) -> str:

@@ -232,6 +232,7 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
         drawn.manifest,
         end_ids=codec.end_ids,
         parameters=models.count_parameters(recipe.model),
+        trained=models.select_trained(models.build_empty(recipe.model), recipe.train).table(),
         updates=training.total_updates(recipe.train, recipe.data.train_blocks),
         precision=precision,
         memory=training.memory_of(recipe, precision, recipe.engine, device=place.type),

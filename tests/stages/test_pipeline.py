@@ -283,4 +283,7 @@ def test_check_says_what_would_happen_and_writes_nothing(tree, tmp_path):
     text = pipeline.check(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     assert "12 updates of 4 x 32 tokens, learning rate 0.003, fp32 on cpu" in text
     assert "set       pieces: 12 x 32 tokens from 12 groups" in text
+    assert "trained   28,832 parameters:\n          model.embed_tokens.weight" in text
+    assert "memory    " in text
+    assert "at the height of an update" in text
     assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from contextlib import nullcontext
 from typing import Any, Literal, cast
 
@@ -52,6 +54,20 @@ def memory_bytes(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def keep_freed_memory() -> None:
+    """Have the C library keep what training frees, where it is glibc.
+
+    That gives large blocks back to the system, and each update asks for them again, page by page: a tenth of its time.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
 def device_of(model: nn.Module) -> torch.device:
     """Where a model's weights are."""
     return next(model.parameters()).device
@@ -74,7 +90,8 @@ def weights_dtype(precision: Precision) -> torch.dtype:
 
 def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> None:
     """Choose the attention kernel. On CPUs torch's fused one is the slower for short blocks."""
-    name = wanted if wanted != "auto" else "eager" if device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS else "sdpa"
+    short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
+    name = wanted if wanted != "auto" else "eager" if short else "sdpa"
     model.set_attn_implementation(name)  # type: ignore[operator]
 
 

@@ -23,6 +23,8 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
     Raises:
         ModelError: the model cannot be loaded, or not trained so.
     """
+    if ranks.device.type == "cpu":
+        models.keep_freed_memory()
     settings = training_settings(recipe, precision)
     if ranks.world == 1:
         selection = _select(models.load_model(settings, ranks.device, seed=recipe.seed), recipe)
