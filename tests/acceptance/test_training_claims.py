@@ -19,7 +19,7 @@ from tests.acceptance.test_claims import DATA, needs_data
 
 pytestmark = pytest.mark.slow
 SEEDS = range(3)
-CONTEXTS = 300
+CONTEXTS = 200
 FIXED = ["train.epochs=20"]
 VARIANTS = {
     "fixed": [*FIXED, "train.precision=bf16-autocast"],
