@@ -75,6 +75,7 @@ def draw(recipe: Recipe, out: Path | None = None) -> Experiment:
         experiment = Experiment.claim(folder, recipe)
         if not experiment.drawn:
             models.check_length(recipe.model, recipe.text_tokens)
+            models.select_trained(models.build_empty(recipe.model), recipe.train)  # refuses what cannot be selected
             drawn = data.draw_data(recipe, models.load_codec(recipe.model))
             experiment.write_data(recipe, drawn.sets, drawn.manifest)
         experiment.take_engine(recipe)

@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it prints, and one line with exit code 2 for every wrong input."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -192,3 +193,28 @@ def test_an_amount_of_memory_that_is_none(size, capsys):
         main(["plan", "demo", f"--device={size}"])
     assert caught.value.code == 2
     assert "is no amount of memory: write it as 80GiB" in capsys.readouterr().err
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path):
+    """Without HF_HUB_OFFLINE, as on a train: the hub's library would tell of each of its retries."""
+    code = (
+        "import sys, huggingface_hub.utils._http as http\n"
+        "http.time.sleep = lambda seconds: None\n"
+        "from hyperfitting.cli import main\n"
+        "sys.exit(main(['check', 'demo', '--set', 'model.source=nobody/nothing']))"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "hyperfit: nobody/nothing: no such folder here, and the hub cannot be reached: check the name, or download the "
+        "model first"
+    ]
+
+
+def test_what_cannot_be_selected_is_said_before_anything_is_written(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["train", "demo", "--set", "train.parameters=last:99", "--out", str(out)]) == 2
+    assert capsys.readouterr().err == "hyperfit: train.parameters = 'last:99': the model has 6 layers\n"
+    assert not out.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from hyperfitting.recipe import ModelSettings
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry, and we tell of the end
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
