@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -193,13 +194,23 @@ def _run(options: argparse.Namespace) -> None:
 
     print(f"\n{before_and_after(experiment)}\n")
     print(f"report   {experiment.report_folder / 'index.html'}")
-    print(f'next     hyperfit write {experiment.folder} "It was late when the carriage stopped, and"')
+    _next("write", experiment.folder, _PROMPT)
+
+
+def _next(*words: object) -> None:
+    """The command that goes on from here, fit to paste into a shell."""
+    print(f"next     hyperfit {shlex.join(map(str, words))}")
+
+
+_PROMPT = "It was late when the carriage stopped, and"
 
 
 def _check(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
     print(pipeline.check(_load(options), options.out, device=options.device))
+    changes = [part for change in options.set for part in ("--set", change)]
+    _next("run", options.recipe, *changes, *(["--out", options.out] if options.out else []))
 
 
 def _plan(options: argparse.Namespace) -> None:
@@ -213,13 +224,11 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
-    from hyperfitting.runs import ROLES
 
-    experiment = pipeline.draw(_load(options), options.out)
-    for role in ROLES:
-        run = pipeline.train(experiment, role, device=options.device, narrator=Console())
+    experiment = pipeline.train_both(_load(options), options.out, device=options.device, narrator=Console())
+    for run in experiment.runs().values():
         print(f"model    {run.model_folder}")
-    print(f"next     hyperfit generate {experiment.folder}")
+    _next("generate", experiment.folder)
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -230,7 +239,7 @@ def _generate(options: argparse.Namespace) -> None:
     for role in ROLES:
         run = pipeline.generate_texts(experiment, role, device=options.device, narrator=Console())
         print(f"texts    {run.continuations_file}")
-    print(f"next     hyperfit measure {experiment.folder}")
+    _next("measure", experiment.folder)
 
 
 def _measure(options: argparse.Namespace) -> None:
@@ -241,7 +250,7 @@ def _measure(options: argparse.Namespace) -> None:
     pipeline.measure_runs(experiment, device=options.device, narrator=Console())
     for run in experiment.runs().values():
         print(f"metrics  {run.metrics_file}")
-    print(f"next     hyperfit report {experiment.folder}")
+    _next("report", experiment.folder)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -249,7 +258,7 @@ def _report(options: argparse.Namespace) -> None:
     from hyperfitting.runs import Experiment
 
     print(f"report   {report.write_report(Experiment(options.folder))}")
-    print(f'next     hyperfit write {options.folder} "It was late when the carriage stopped, and"')
+    _next("write", options.folder, _PROMPT)
 
 
 def _write(options: argparse.Namespace) -> None:
@@ -272,9 +281,13 @@ def _runs(options: argparse.Namespace) -> None:
 
     experiments = find_experiments(options.folder)
     for each in experiments:
-        print(f"{each.state():10s} {each.recipe.run_name:40s} {each.folder}")
+        try:
+            print(f"{each.state():10s} {each.recipe.run_name:40s} {each.folder}")
+        except HyperfittingError as error:
+            print(f"{'damaged':10s} {error}")
     if not experiments:
-        print(f"no experiments in {options.folder}; next: hyperfit demo")
+        print(f"no experiments in {options.folder}")
+        _next("demo")
 
 
 def _recipes(options: argparse.Namespace) -> None:
@@ -283,7 +296,8 @@ def _recipes(options: argparse.Namespace) -> None:
 
     if options.action == "list":
         for name in recipes.shipped_recipes():
-            print(f"{name:14s} {recipes.load_recipe(name).description}")
+            print(f"{name:18s} {recipes.load_recipe(name).description}")
+        _next("recipes", "copy", "demo", "mine.toml")
     elif options.action == "settings":
         print(recipes.settings_markdown(), end="")
     elif options.name is None:
@@ -294,7 +308,7 @@ def _recipes(options: argparse.Namespace) -> None:
         print(recipes.recipe_path(options.name).read_text(encoding="utf-8"), end="")
     else:
         print(f"recipe   {recipes.copy_recipe(options.name, options.to)}")
-        print(f"next     hyperfit check {options.to or options.name + '.toml'}")
+        _next("check", options.to or options.name + ".toml")
 
 
 def _pretrain(options: argparse.Namespace) -> None:
@@ -302,7 +316,7 @@ def _pretrain(options: argparse.Namespace) -> None:
 
     run = pipeline.pretrain(_load(options), options.out, device=options.device, narrator=Console())
     print(f"model    {run.model_folder}")
-    print(f'next     hyperfit run demo --set model.source="{run.model_folder}"')
+    _next("run", "demo", "--set", f"model.source={run.model_folder}")
 
 
 class Console:

@@ -13,6 +13,8 @@ HyperfittingError          1  something went wrong that the input does not expla
 └── Interrupted          130  stopped on request; the same command goes on
 """
 
+from collections.abc import Iterator
+
 
 class HyperfittingError(Exception):
     """Anything that this project raises on purpose. `str(error)` is one line, fit to print as it is."""
@@ -63,6 +65,15 @@ def name_the_extra(error: ModuleNotFoundError) -> MissingExtra | ModuleNotFoundE
     """The error to raise for a failed import: how to install what is missing, if an extra of ours holds it."""
     package = (error.name or "").split(".")[0]
     return MissingExtra(package, _EXTRAS[package]) if package in _EXTRAS else error
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it was raised from, or raised while handling, each once."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class TrainingFailed(HyperfittingError):

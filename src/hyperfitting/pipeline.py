@@ -16,21 +16,12 @@ from typing import TYPE_CHECKING, Any
 from hyperfitting import data, generate, measure, models, training
 from hyperfitting.check import describe, dry_run_line, plan_table
 from hyperfitting.errors import InputError, RecipeError, RunError
+from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Recipe
 from hyperfitting.records import ProbeRow
-from hyperfitting.runs import (
-    ROLES,
-    Experiment,
-    Role,
-    Run,
-    alone_in,
-    environment,
-    find_run,
-    new_folder,
-    write_rows,
-)
+from hyperfitting.runs import ROLES, Experiment, Role, Run, environment, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
@@ -54,12 +45,13 @@ def run(
         InputError: anything the user gave that cannot be used; nothing half-written is left behind.
         Interrupted: Ctrl-C while training; calling again goes on.
     """
+    from hyperfitting import report
+
     narrator = narrator or Silent()
+    report.check_installed()  # better told now than after the training
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
-    experiment = draw(recipe, out)
-    for role in ROLES:
-        train(experiment, role, device=device, narrator=narrator)
+    experiment = train_both(recipe, out, device=device, narrator=narrator)
     for role in ROLES:
         generate_texts(experiment, role, device=device, narrator=narrator)
     measure_runs(experiment, device=device, narrator=narrator)
@@ -67,9 +59,20 @@ def run(
     return experiment
 
 
-def draw(recipe: Recipe, out: Path | None = None) -> Experiment:
+def train_both(
+    recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None
+) -> Experiment:
+    """Draw the data and train both runs. What is refused before the second one leaves no folder."""
+    with undone_if_refused(out or _folder_of(recipe)):
+        experiment = draw(recipe, out, device=device)
+        train(experiment, "original", device=device, narrator=narrator)
+    train(experiment, "hyperfitted", device=device, narrator=narrator)
+    return experiment
+
+
+def draw(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> Experiment:
     """Claim the folder, check that model and texts fit the recipe, and draw the data."""
-    folder = out or Path("runs") / recipe.run_name
+    folder = out or _folder_of(recipe)
 
     def claim_and_draw() -> None:
         experiment = Experiment.claim(folder, recipe)
@@ -80,14 +83,18 @@ def draw(recipe: Recipe, out: Path | None = None) -> Experiment:
             experiment.write_data(recipe, drawn.sets, drawn.manifest)
         experiment.take_engine(recipe)
 
-    training.join_processes(models.resolve_device("auto")).on_main(claim_and_draw)
+    training.join_processes(models.resolve_device(device)).on_main(claim_and_draw)
     return Experiment(folder)
+
+
+def _folder_of(recipe: Recipe) -> Path:
+    return Path("runs") / recipe.run_name
 
 
 def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
     """Train one run (the original's recipe has zero epochs) and save its model; alone, or as one of torchrun's."""
     ranks = training.join_processes(models.resolve_device(device))
-    ranks.on_main(lambda: experiment.run(role))  # makes its folder
+    ranks.on_main(lambda: experiment.begin(role))
     run = experiment.run(role)
     if not run.trained:
         with training.plain_failures(), ranks.alone(lambda: alone_in(run.folder)):
@@ -200,7 +207,14 @@ def write(
     run = find_run(folder)
     model, codec = _load_run(run, device)
     context = codec.encode(prompt)
-    models.check_length(_settings_of(run), len(context) + new_tokens)
+    if not context:
+        raise InputError("the prompt is empty, and this model's texts begin with no special token: give it a word")
+    models.check_length(
+        _settings_of(run),
+        len(context) + new_tokens,
+        texts="the prompt and the new tokens",
+        remedy="ask for fewer tokens (--tokens), or give a shorter prompt",
+    )
     return generate.stream(
         models.CachedModel(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}"
     )
@@ -216,12 +230,14 @@ def pretrain(recipe: Recipe, out: Path | None = None, *, device: str = "auto", n
         raise RecipeError(
             'pretraining begins from random weights: set model.initialise = "random", as the recipe pretrain does'
         )
-    return train(draw(recipe, out), "pretrained", device=device, narrator=narrator)
+    with undone_if_refused(out or _folder_of(recipe)):
+        experiment = draw(recipe, out, device=device)
+    return train(experiment, "pretrained", device=device, narrator=narrator)
 
 
 def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> str:
     """What a recipe would load, train and write, after every check that needs no weights. Writes nothing."""
-    folder = out or Path("runs") / recipe.run_name
+    folder = out or _folder_of(recipe)
     Experiment.claim(folder, recipe)
     place = models.resolve_device(device)
     models.check_length(recipe.model, recipe.text_tokens)

@@ -17,6 +17,7 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Settings(BaseModel):
@@ -155,7 +156,7 @@ class TrainSettings(Settings):
     least_step_share: Share = Field(
         0.5, description="Stop where less than this share of the intended step reaches the weights; 0: never."
     )
-    betas: tuple[Share, Share] = Field((0.9, 0.999), description="Adam's decay rates of the two moments.")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="Adam's decay rates of the two moments.")
     epsilon: Positive = Field(1e-8, description="Adam's epsilon.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Decoupled weight decay (AdamW); 0 is plain Adam."

@@ -20,161 +20,33 @@ A stage is done when its last file is there; every file and the model folder app
 from __future__ import annotations
 
 import dataclasses
-import fcntl
-import hashlib
 import json
 import os
 import platform
-import shutil
 import sys
-import typing
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
 from hyperfitting.errors import RunError
+from hyperfitting.files import appending, read_json, read_rows, replacing, write_rows, write_text
 from hyperfitting.recipe import Recipe
 from hyperfitting.recipes import load_recipe
 from hyperfitting.records import Continuation, MetricRow, Origin, ProbeRow, TokenBlocks, UpdateRow
 
 Role = Literal["original", "hyperfitted", "pretrained"]
-Row = TypeVar("Row")
 ROLES: tuple[Role, Role] = ("original", "hyperfitted")
 """The two runs of an experiment; `pretrained` is the only run of a pretraining."""
 _PACKAGES = ("hyperfitting", "torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "pydantic")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing."""
-    with _replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def write_rows(path: Path, rows: Iterable[Any]) -> None:
-    """Write dataclass rows as JSON lines, the whole file or nothing."""
-    with _replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
-        file.writelines(_json_line(row) for row in rows)
-
-
-@contextmanager
-def appending(path: Path) -> Iterator[Callable[[Any], None]]:
-    """A function that adds a dataclass row to a file and hands it to the system at once: a kill loses no row."""
-    make_folder(path.parent)
-    with path.open("a", encoding="utf-8") as file:
-
-        def append(row: Any) -> None:
-            file.write(_json_line(row))
-            file.flush()
-
-        yield append
-
-
-def _json_line(row: Any) -> str:
-    return json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n"
-
-
-def read_rows(path: Path, kind: type[Row]) -> list[Row]:
-    """Read what `write_rows` wrote; a last line cut off by a kill is left out.
-
-    Raises:
-        RunError: if the file is missing or a line is not such a row.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
-    try:
-        return [_build(kind, json.loads(line)) for line in lines[:-1]]
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
-
-
-def _build(kind: Any, values: Any) -> Any:
-    """A dataclass from plain values: lists become tuples, and inner dataclasses are built."""
-    hints = typing.get_type_hints(kind)
-    return kind(**{key: _fit(hints[key], value) for key, value in values.items()})
-
-
-def _fit(hint: Any, value: Any) -> Any:
-    if isinstance(value, list):
-        inner = typing.get_args(hint)[0]
-        return tuple(_fit(inner, item) for item in value)
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _build(hint, value)
-    return value
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path to write to beside `path`, which takes its place only if the block ends well."""
-    make_folder(path.parent)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `path` only if the block ends well."""
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    make_folder(partial)
-    try:
-        yield partial
-        shutil.rmtree(path, ignore_errors=True)
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder against a second process that would write to it: the system lets go when this one ends, however.
-
-    Raises:
-        RunError: another process holds it.
-    """
-    make_folder(folder)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"{folder}: another process is training there: wait for it, or stop it") from error
-        yield
-    (folder / ".lock").unlink(missing_ok=True)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and its parents.
-
-    Raises:
-        RunError: if a file stands where a folder should be.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        blocker = next(each for each in (path, *path.parents) if each.is_file())
-        raise RunError(f"{blocker} is a file, and a folder is needed there: choose another --out") from error
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def environment() -> dict[str, Any]:
-    """Versions and machine, as kept with every run. Names no host, user or path."""
+    """Versions, machine and the command as it was typed, as kept with every run. Names no host or user."""
     versions = {}
     for package in _PACKAGES:
         try:
@@ -239,7 +111,7 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """What was in effect, by stage."""
-        return _read_json(self.facts_file) if self.facts_file.is_file() else {}
+        return read_json(self.facts_file) if self.facts_file.is_file() else {}
 
     def add_facts(self, stage: str, facts: dict[str, Any]) -> None:
         """Keep what was in effect in one stage."""
@@ -323,17 +195,20 @@ class Experiment:
                 write_text(file, _pretty(load_recipe(file).model_copy(update={"engine": recipe.engine})))
 
     def run(self, role: Role) -> Run:
-        """One of the two runs; its folder and recipe are made on first use."""
-        run = Run(self.folder / role)
+        """One of the runs, begun or not."""
+        return Run(self.folder / role)
+
+    def begin(self, role: Role) -> None:
+        """Make a run's folder, with its recipe."""
+        run = self.run(role)
         if not run.recipe_file.is_file():
             write_text(run.recipe_file, _pretty(self.recipe.original() if role == "original" else self.recipe))
-        return run
 
     def state(self) -> str:
         """How far it has come, in a word."""
-        runs = [Run(self.folder / role) for role in ROLES]
         if (self.report_folder / "index.html").is_file():
             return "reported"
+        runs = [self.run("pretrained")] if self.run("pretrained").folder.is_dir() else list(self.runs().values())
         steps = [("measured", "measured"), ("generated", "generated"), ("trained", "trained")]
         return next((word for word, done in steps if all(getattr(run, done) for run in runs)), "begun")
 
@@ -355,7 +230,7 @@ class Experiment:
 
     def manifest(self) -> dict[str, Any]:
         """Sources, hashes, counts and leaks of the data."""
-        return _read_json(self.manifest_file)
+        return read_json(self.manifest_file)
 
     def blocks(self, name: str) -> TokenBlocks:
         """The drawn blocks of `train`, `validation` or a set of contexts."""
@@ -366,20 +241,21 @@ class Experiment:
 
 
 def find_run(folder: Path) -> Run:
-    """The run that a user means: a run's own folder, or an experiment's hyperfitted run.
+    """The run that a user means: a run's own folder, or the hyperfitted or pretrained one of an experiment.
 
     Raises:
-        RunError: if there is neither, or it is not trained yet.
+        RunError: if there is none, or it is not trained yet.
     """
-    run = Run(folder) if folder.name in ROLES and (folder / "recipe.json").is_file() else Run(folder / "hyperfitted")
-    if not run.trained:
+    found = [Run(each) for each in (folder, folder / "hyperfitted", folder / "pretrained")]
+    run = next((each for each in found if each.recipe_file.is_file() and each.trained), None)
+    if run is None:
         raise RunError(f"{folder} holds no trained run: give the folder that `hyperfit run` or `hyperfit train` wrote")
     return run
 
 
 def find_experiments(folder: Path) -> list[Experiment]:
     """Every experiment directly in `folder`, oldest first."""
-    found = [Experiment(path.parent) for path in folder.glob("*/recipe.json") if path.parent.name not in ROLES]
+    found = [Experiment(path.parent) for path in folder.glob("*/recipe.json") if path.parent.name not in get_args(Role)]
     return sorted(found, key=lambda each: each.recipe_file.stat().st_mtime)
 
 
@@ -387,7 +263,7 @@ def _write_blocks(path: Path, blocks: TokenBlocks) -> None:
     columns = {
         field.name: [getattr(origin, field.name) for origin in blocks.origins] for field in dataclasses.fields(Origin)
     }
-    with _replacing(path) as partial, partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         arrays: dict[str, Any] = {key: np.array(values) for key, values in columns.items()}
         np.savez_compressed(file, ids_NT=blocks.ids_NT, **arrays)
 
@@ -405,12 +281,3 @@ def _read_blocks(path: Path, name: str, codec: str) -> TokenBlocks:
 
 def _pretty(recipe: Recipe) -> str:
     return json.dumps(json.loads(recipe.canonical_json()), indent=1, ensure_ascii=False) + "\n"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return typing.cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}") from error

@@ -72,7 +72,7 @@ def test_recipes_list_show_copy_and_settings(tmp_path, capsys):
 
 def test_no_runs_yet(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 0
-    assert "next: hyperfit demo" in capsys.readouterr().out
+    assert "next     hyperfit demo" in capsys.readouterr().out
 
 
 def test_pretrain_names_its_model(tree, tmp_path, capsys):
@@ -91,8 +91,8 @@ CHANGES = {
     "a wrong type": (["train.epochs=2.5"], "train.epochs = 2.5: input should be a valid integer"),
     "out of range": (["train.learning_rate=-1"], "train.learning_rate = -1: input should be greater than 0"),
     "longer than the model": (["data.block_tokens=129"], "the model has 128 positions"),
-    "unknown device": ([], "--device toaster: not available here"),
 }
+DEVICES = ["toaster", "cuda:9", "meta"]
 
 
 @pytest.mark.parametrize("verb", ["run", "check", "train"])
@@ -101,10 +101,16 @@ def test_wrong_settings(recipe, tmp_path, capsys, verb, case):
     changes, words = CHANGES[case]
     arguments = [verb, recipe, "--out", str(tmp_path / "out")]
     arguments += [part for change in changes for part in ("--set", change)]
-    arguments += ["--device", "toaster"] if not changes else []
     assert words in refused(capsys, *arguments)
-    if changes:
-        assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "train"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_device_that_is_not_there(recipe, tmp_path, capsys, verb, device):
+    words = refused(capsys, verb, recipe, "--out", str(tmp_path / "out"), "--device", device)
+    assert f"--device {device}: not available here" in words
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_empty_file(tree, tmp_path, capsys):
@@ -133,12 +139,42 @@ def test_a_folder_of_another_recipe_and_a_file_where_it_should_be(recipe, finish
     assert "file is a file, and a folder is needed there" in refused(capsys, "run", recipe, "--out", inside)
 
 
-def test_a_corrupt_safetensors_file(tree, tiny_model, tmp_path, capsys):
+def without_a_weight(path):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(path)
+    del weights["model.norm.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+DAMAGE = {
+    "corrupt": ("model.safetensors", lambda path: path.write_bytes(b"\x10" * 64), "the weight file is damaged"),
+    "truncated": ("model.safetensors", lambda path: os.truncate(path, 9_000), "the weight file is damaged"),
+    "a weight missing": ("model.safetensors", without_a_weight, "weights are missing or of another shape: model.norm"),
+    "tokenizer cut short": ("tokenizer.json", lambda path: os.truncate(path, 99), "is damaged"),
+    "config cut short": ("config.json", lambda path: os.truncate(path, 99), "is damaged"),
+}
+
+
+@pytest.mark.parametrize("verb", ["run", "train", "pretrain"])
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_model_leaves_nothing_behind(tree, tiny_model, tmp_path, capsys, verb, case):
+    name, damage, words = DAMAGE[case]
+    if verb == "pretrain" and name == "model.safetensors":
+        return  # it reads no weights
     folder = shutil.copytree(tiny_model, tmp_path / "model")
-    (folder / "model.safetensors").write_bytes(b"\x10" * 64)
-    tree["model"]["source"] = str(folder)
-    words = refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"), "--out", str(tmp_path / "out"))
-    assert "the weight file is damaged" in words
+    damage(folder / name)
+    tree["model"] |= {"source": str(folder), "initialise": "random" if verb == "pretrain" else "pretrained"}
+    out = tmp_path / "out"
+    assert words in refused(capsys, verb, write_recipe(tree, tmp_path / "r.json"), "--out", str(out))
+    assert not out.exists()
+
+
+def test_a_refusal_leaves_what_was_there(recipe, finished, tmp_path, capsys):
+    out = shutil.copytree(finished.folder, tmp_path / "out")
+    before = sorted(out.rglob("*"))
+    refused(capsys, "run", recipe, "--out", str(out), "--device", "toaster")
+    assert sorted(out.rglob("*")) == before
 
 
 def test_a_tokenizer_without_end_of_text(tree, tiny_model, tmp_path, capsys):
@@ -157,6 +193,41 @@ def test_folders_that_hold_nothing(tmp_path, capsys):
         assert "holds no experiment" in refused(capsys, verb, empty)
 
 
+def test_a_pretrained_run_is_a_run(tree, tmp_path, capsys):
+    tree["model"]["initialise"] = "random"
+    tree["data"]["contexts"] = []
+    out = str(tmp_path / "with space")
+    assert main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", out]) == 0
+    assert f"next     hyperfit run demo --set 'model.source={out}/pretrained/model'" in capsys.readouterr().out
+    assert main(["runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("trained    tiny-")
+    assert main(["write", out, "the river", "--tokens", "5"]) == 0
+    assert capsys.readouterr().out.startswith("the river")
+    for verb in ("generate", "measure", "report"):
+        assert "run `hyperfit" in refused(capsys, verb, out)
+    assert sorted(path.name for path in (tmp_path / "with space").iterdir()) == ["data", "pretrained", "recipe.json"]
+
+
+def test_a_damaged_neighbour_is_named_among_the_others(finished, tmp_path, capsys):
+    shutil.copytree(finished.folder, tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "recipe.json").write_text("{")
+    assert main(["runs", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "reported   tiny-" in out
+    assert f"damaged    {tmp_path / 'bad' / 'recipe.json'}: not a readable recipe" in out
+
+
+def test_prompts_that_cannot_be_continued(tree, tmp_path, finished, capsys):
+    assert "ask for fewer tokens" in refused(capsys, "write", str(finished.folder), "the", "--tokens", "500")
+    tree["model"]["beginning_of_text"] = "none"
+    tree["train"]["epochs"] = 1
+    out = str(tmp_path / "out")
+    assert main(["train", write_recipe(tree, tmp_path / "r.json"), "--out", out]) == 0
+    capsys.readouterr()
+    assert "the prompt is empty" in refused(capsys, "write", out, "")
+
+
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["run"], ["write", "x", "y", "--tokens", "-3"]])
 def test_wrong_words(capsys, arguments):
     assert "--help" in refused(capsys, *arguments)
@@ -170,6 +241,17 @@ def test_a_missing_extra_is_one_line_with_the_command(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == ("hyperfit: this needs torch, which is not installed: pip install 'hyperfitting[models]'\n")
+
+
+def test_a_missing_report_extra_is_told_before_the_training(tmp_path):
+    code = (
+        "import sys\nsys.modules['matplotlib'] = None\nfrom hyperfitting.cli import main\n"
+        f"sys.exit(main(['run', 'demo', '--out', {str(tmp_path / 'o')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("hyperfit: this needs matplotlib, which is not installed: pip install")
+    assert not (tmp_path / "o").exists()
 
 
 def test_a_source_read_from_a_pipe_that_closes_is_no_traceback(tmp_path):
@@ -195,22 +277,28 @@ def test_an_amount_of_memory_that_is_none(size, capsys):
     assert "is no amount of memory: write it as 80GiB" in capsys.readouterr().err
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line(tmp_path):
-    """Without HF_HUB_OFFLINE, as on a train: the hub's library would tell of each of its retries."""
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("model.source", "no such folder here, and the hub cannot be reached: check the name, or download the model"),
+        ("data.train.path", "no such file or folder here, and the hub cannot be reached: check the name, or download"),
+    ],
+)
+def test_a_hub_that_cannot_be_reached_is_one_line_at_once(tmp_path, setting, words):
+    """Without HF_HUB_OFFLINE, as on a train: the libraries that ask would try for half a minute, and tell of it."""
     code = (
-        "import sys, huggingface_hub.utils._http as http\n"
-        "http.time.sleep = lambda seconds: None\n"
+        "import sys, time\n"
+        "time.sleep = lambda seconds: sys.exit('it waits')\n"
         "from hyperfitting.cli import main\n"
-        "sys.exit(main(['check', 'demo', '--set', 'model.source=nobody/nothing']))"
+        f"sys.exit(main(['run', 'demo', '--out', {str(tmp_path / 'out')!r}, '--set', '{setting}=nobody/nothing']))"
     )
-    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
-    environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    environment = {key: value for key, value in os.environ.items() if "OFFLINE" not in key}
+    environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "hyperfit: nobody/nothing: no such folder here, and the hub cannot be reached: check the name, or download the "
-        "model first"
-    ]
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"hyperfit: nobody/nothing: {words}")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_selected_is_said_before_anything_is_written(tmp_path, capsys):

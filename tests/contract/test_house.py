@@ -19,8 +19,8 @@ SOURCE = ROOT / "src" / "hyperfitting"
 
 # From the ground up. A room may import rooms below it, never its own layer's others nor anything above.
 LAYERS = [
-    {"errors", "progress"},
-    {"assets", "recipe", "records"},
+    {"errors", "progress", "hub"},
+    {"assets", "files", "recipe", "records"},
     {"recipes"},
     {"runs", "metrics"},
     {"decoding"},
@@ -35,6 +35,7 @@ DOORS = {
     "tokenizers": {"models"},
     "peft": {"models"},
     "datasets": {"data"},
+    "huggingface_hub": {"hub"},
     "lm_eval": {"downstream"},
     "matplotlib": {"report"},
     "jinja2": {"report"},

@@ -19,10 +19,11 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from hyperfitting import cli, pipeline
 from hyperfitting.errors import DiskFull, Interrupted, OutOfMemory, RunError, TrainingFailed
+from hyperfitting.files import alone_in
 from hyperfitting.progress import Silent
 from hyperfitting.recipes import parse_recipe
 from hyperfitting.records import UpdateRow
-from hyperfitting.runs import Experiment, alone_in
+from hyperfitting.runs import Experiment
 from hyperfitting.training import loop
 from hyperfitting.training.failures import diverges, plain_failures
 from tests.conftest import tiny_tree

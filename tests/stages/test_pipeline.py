@@ -12,6 +12,8 @@ from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, 
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
 from hyperfitting.recipes import parse_recipe
 from hyperfitting.report.tables import LABELS
+from hyperfitting.training.card import model_card
+from hyperfitting.training.loop import Outcome
 
 
 def files(folder):
@@ -203,6 +205,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finis
 
 def test_a_damaged_checkpoint_is_named(tree, tmp_path):
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment.begin("hyperfitted")
     run = experiment.run("hyperfitted")
     (run.checkpoint_folder / "update-00000004").mkdir(parents=True)
     with pytest.raises(RunError, match=r"update-00000004: damaged .*no other is whole: remove .*checkpoint to start"):
@@ -253,6 +256,26 @@ def test_the_model_card_tells_the_run(finished):
     assert card.startswith("---\nlibrary_name: transformers")
     assert finished.recipe.digest in card
     assert "12 updates of 4 x 32 tokens on 16 texts" in card
+    assert "base_model" not in card  # a folder here means nothing to a hub
+    assert "A hyperfitted model is meant for greedy decoding" in card
+    untouched = (finished.run("original").model_folder / "README.md").read_text()
+    assert "untouched and saved as float32" in untouched
+    assert "hyperfitted model" not in untouched
+    assert "before" not in untouched
+
+
+def test_the_model_card_names_a_base_on_the_hub_and_no_base_for_random_weights(tree, finished):
+    run = finished.run("hyperfitted")
+    outcome = Outcome(12, "all updates done", 1.0, 12, "loss")
+    tree["model"]["source"] = "owner/model"
+    assert "\nbase_model: owner/model\n---" in model_card(parse_recipe(tree, source="t"), run.probes(), outcome)
+    tree["model"]["initialise"] = "random"
+    tree["data"]["blocks"] = "packed"
+    card = model_card(parse_recipe(tree, source="t"), run.probes(), outcome)
+    assert "base_model" not in card
+    assert "The architecture of `owner/model`, from random weights, after 12 updates" in card
+    assert "16 blocks of text" in card
+    assert "to be hyperfitted" in card
 
 
 def test_write_continues_a_prompt_and_stops_at_end_of_text(finished):

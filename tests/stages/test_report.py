@@ -38,6 +38,9 @@ def test_the_page_is_self_contained_and_well_formed(page):
     checker.feed(page)
     assert checker.open == []
     assert checker.outside == []
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:url\(|href=")#([^)"]+)', page)) <= set(ids)
     assert "<script" not in page
     assert "@import" not in page
     assert "url(http" not in page

@@ -89,6 +89,12 @@ def test_a_hub_name_is_asked_of_the_hub_and_offline_is_one_line():
         ("other.jsonl", b'{"body": "a", "title": "b"}\n', "row 1: no field 'text'; there are: body, title"),
         ("number.jsonl", b'{"text": 5}\n', "row 1: the field 'text' holds int, not text"),
         ("latin.txt", b"fine\ncaf\xe9\n", "latin.txt, line 2: not UTF-8"),
+        (
+            "half.jsonl",
+            b'{"text": "a"}\n\n{"text": "\\ud800"}\n',
+            "row 3: the field 'text' holds half of a surrogate pair",
+        ),
+        ("bits.jsonl.gz", gzip.compress(b"x" * 500)[:12] + b"\xff" * 30, "bits.jsonl.gz: cannot be read"),
         ("cut.jsonl.gz", gzip.compress(b"x" * 500)[:-9], "cut.jsonl.gz: cannot be read"),
         ("false.jsonl.xz", b"not xz", "false.jsonl.xz: cannot be read"),
         ("picture.png", b"x", "picture.png: not a .txt, .jsonl, .csv file"),
@@ -182,6 +188,26 @@ def test_reported_contexts_do_not_stand_in_validation_either(tree, tmp_path):
         draw_data(recipe_of(tree, validation={"path": str(other)}, validation_blocks=5, contexts=contexts), Words())
 
 
+def test_two_sets_of_one_source_share_its_documents(tree, tmp_path):
+    other = write_corpus(tmp_path / "other.jsonl", documents=30, words=60, seed=9)
+    contexts = [{"name": name, "count": 15, "source": {"path": str(other)}} for name in ("odd", "even")]
+    odd, even = draw_data(recipe_of(tree, contexts=contexts), Words()).sets[2:]
+    assert {origin.row for origin in odd.origins} | {origin.row for origin in even.origins} == set(range(1, 31))
+
+
+def test_packed_documents_that_leak_are_left_out_and_named(tree, tmp_path):
+    path = write_corpus(tmp_path / "twice.jsonl", documents=20, words=60)
+    path.write_text(path.read_text() * 3)
+    packed = {"train": {"path": str(path)}, "blocks": "packed", "train_blocks": 24, "validation_blocks": 4}
+    drawn = draw_data(recipe_of(tree, **packed, contexts=[]), Words())
+    words = [set(zip(*(ids[start:] for start in range(13)), strict=False)) for ids in drawn.sets[0].ids_NT.tolist()]
+    for ids in drawn.sets[1].ids_NT.tolist():
+        for run in zip(*(ids[start:] for start in range(13)), strict=False):
+            assert 0 in run or not any(run in each for each in words)
+    assert drawn.manifest["sets"][1]["leaks_left_out"]
+    assert drawn.manifest["sets"][0]["leaks_left_out"] == []
+
+
 def test_packed_blocks_run_on_and_cite_where_they_begin(tree, tmp_path):
     path = tmp_path / "few.jsonl"
     path.write_text("".join(json.dumps({"text": " ".join(f"w{d}x{i}" for i in range(15))}) + "\n" for d in range(12)))
@@ -201,3 +227,8 @@ def test_leak_index_ignores_case_and_punctuation():
     index.add(["The cat, sat down."])
     assert index.shared_run("and THE CAT SAT up") == "the cat sat"
     assert index.shared_run("the cat stood") is None
+    assert index.shared_run("too short") is None
+    assert LeakIndex(3).shared_run("nothing was added here") is None
+    index.add(["", "one two", "It sat down. Again!"])
+    assert index.shared_run("he sat down again, and") == "sat down again"
+    assert index.shared_run("down the cat") is None  # the order of the words counts

@@ -8,7 +8,6 @@ import transformers
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hyperfitting.recipe import EngineSettings
 from hyperfitting.training import loss as module
 from hyperfitting.training.loss import add_loss, choose_loss, next_token_loss
 from tests.conftest import make_model, train_once
@@ -172,7 +171,7 @@ def test_a_head_that_does_more_than_one_product_falls_back_to_its_own_logits(hea
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     model = transformers.AutoModelForCausalLM.from_config(make(), dtype=dtype).eval()
     add_loss(model)
-    chosen = choose_loss(model, EngineSettings(), precision, CPU)
+    chosen = choose_loss(model, precision, CPU)
     assert chosen.__name__ == expected
     assert not model.get_output_embeddings()._forward_hooks  # what choosing hung up is taken down
     ids_BT = torch.randint(64, (2, 12), generator=torch.Generator().manual_seed(1))

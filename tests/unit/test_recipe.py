@@ -23,6 +23,19 @@ def test_an_unknown_key_inside_a_list_names_the_nearest(tree):
     assert problem(tree) == "mine.toml: generate.arms.1.top_pp is not a setting; did you mean generate.arms.1.top_p?"
 
 
+def test_an_unknown_section_names_the_nearest(tree):
+    tree["trian"] = {"epochs": 1}
+    assert problem(tree) == "mine.toml: trian is not a setting; did you mean train?"
+
+
+def test_an_unknown_recipe_names_the_nearest_and_a_list_is_none(tmp_path):
+    with pytest.raises(RecipeError, match=r"no recipe 'dmeo': neither a file nor one of .*; did you mean demo\?"):
+        load_recipe("dmeo")
+    (tmp_path / "list.json").write_text("[1]")
+    with pytest.raises(RecipeError, match=r"list.json: not a readable recipe: it holds list, not settings by name"):
+        load_recipe(tmp_path / "list.json")
+
+
 def test_a_missing_setting_is_named(tree):
     del tree["data"]["train_blocks"]
     assert problem(tree) == "mine.toml: data.train_blocks is not set"
@@ -34,6 +47,7 @@ def test_a_missing_setting_is_named(tree):
         ("train", "learning_rate", "1e-6", 'train.learning_rate = "1e-6": input should be a valid number'),
         ("train", "epochs", 1.5, "train.epochs = 1.5: input should be a valid integer"),
         ("train", "learning_rate", -1.0, "train.learning_rate = -1.0: input should be greater than 0"),
+        ("train", "betas", [0.9, 1.0], "train.betas.1 = 1.0: input should be less than 1"),
         ("train", "batch_blocks", 0, "train.batch_blocks = 0: input should be greater than or equal to 1"),
         ("model", "dtype", "float16", "model.dtype = \"float16\": input should be 'float32' or 'bfloat16'"),
         ("train", "precision", "bf16", 'train.precision = "bf16": most steps are smaller than half a unit'),

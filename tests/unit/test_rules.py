@@ -35,6 +35,57 @@ def test_top_p_keeps_the_token_that_reaches_p():
     assert rules.top_p(logits, 0.1).isfinite().tolist() == [[True, False, False]]
 
 
+@pytest.mark.parametrize("p", [0.0, 0.02, 0.3, 1.0])
+def test_min_p_equals_transformers(p):
+    assert torch.equal(rules.min_p(LOGITS, p), transformers.MinPLogitsWarper(p)(NO_IDS, LOGITS))
+
+
+TEXT = torch.randint(0, 12, (6, 40), generator=torch.Generator().manual_seed(1))  # few tokens: much comes twice
+
+
+@pytest.mark.parametrize("penalty", [0.8, 1.0, 1.3])
+@pytest.mark.parametrize("prompt", [0, 30])
+def test_repetition_penalty_equals_transformers(penalty, prompt):
+    theirs = transformers.RepetitionPenaltyLogitsProcessor(penalty, prompt_ignore_length=prompt)(TEXT, LOGITS.clone())
+    assert torch.equal(rules.repetition_penalty(LOGITS, TEXT[:, prompt:], penalty), theirs)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 40, 41, 50])
+def test_no_repeat_ngram_equals_transformers(order):
+    theirs = transformers.NoRepeatNGramLogitsProcessor(order)(TEXT, LOGITS.clone())
+    assert torch.equal(rules.no_repeat_ngram(LOGITS, TEXT, order), theirs)
+
+
+def dry_by_hand(logits, text, multiplier, base, allowed):
+    """The rule in a plain loop, for one text."""
+    longest = {}
+    for end in range(len(text) - 1):
+        run = 0
+        while run <= end and text[end - run] == text[len(text) - 1 - run]:
+            run += 1
+        longest[text[end + 1]] = max(run, longest.get(text[end + 1], 0))
+    changed = list(logits)
+    for token, run in longest.items():
+        if run >= allowed:
+            changed[token] -= multiplier * base ** (run - allowed)
+    return changed
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 4))
+def test_dry_equals_a_plain_loop(text, allowed):
+    logits = LOGITS[:1, :5]
+    made = rules.dry(logits, torch.tensor([text]), multiplier=0.8, base=1.75, allowed_tokens=allowed)
+    assert made[0].tolist() == pytest.approx(dry_by_hand(logits[0].tolist(), text, 0.8, 1.75, allowed), rel=1e-5)
+
+
+def test_dry_treats_each_text_alone():
+    together = rules.dry(LOGITS, TEXT, multiplier=0.8, base=1.75, allowed_tokens=2)
+    for row in range(6):
+        alone = rules.dry(LOGITS[[row]], TEXT[[row]], multiplier=0.8, base=1.75, allowed_tokens=2)
+        assert torch.equal(together[[row]], alone)
+    assert not torch.equal(together, LOGITS)
+
+
 def test_forbid_leaves_its_input_alone():
     blocked = rules.forbid(LOGITS, [3, 5])
     assert blocked[:, [3, 5]].eq(-torch.inf).all()

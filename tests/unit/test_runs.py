@@ -2,10 +2,11 @@ import json
 
 import pytest
 
-from hyperfitting.errors import RunError
+from hyperfitting.errors import ModelError, RunError, TrainingFailed
+from hyperfitting.files import new_folder, read_rows, undone_if_refused, write_rows, write_text
 from hyperfitting.recipes import parse_recipe
 from hyperfitting.records import Continuation, UpdateRow
-from hyperfitting.runs import Experiment, find_experiments, find_run, new_folder, read_rows, write_rows, write_text
+from hyperfitting.runs import Experiment, find_experiments, find_run
 
 ROWS = [UpdateRow(1, 1, 2.5, 1e-6, 0.5, 100.0), UpdateRow(2, 1, 2.0, 1e-6, 0.5, 100.0)]
 
@@ -63,6 +64,30 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
         fail()
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
     assert [path.name for path in (tmp_path / "f").iterdir()] == ["x"]
+
+
+def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path):
+    for name in ("x", "y"):
+        with new_folder(tmp_path / "f") as folder:
+            (folder / name).write_text(name)
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+    assert [path.name for path in (tmp_path / "f").iterdir()] == ["y"]
+
+
+def test_only_a_refusal_takes_back_a_folder_and_only_a_new_one(tmp_path):
+    def fill(name, error):
+        with undone_if_refused(tmp_path / name):
+            write_text(tmp_path / name / "x", "1")
+            raise error
+
+    with pytest.raises(ModelError):
+        fill("new", ModelError("damaged"))
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(TrainingFailed):
+        fill("kept", TrainingFailed("diverged"))
+    with pytest.raises(ModelError):
+        fill("kept", ModelError("damaged"))
+    assert (tmp_path / "kept" / "x").read_text() == "1"
 
 
 def test_claiming_writes_nothing(tree, tmp_path):

@@ -53,9 +53,9 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
     sets, facts = [], []
     for wanted in _plan(recipe, cache):
         packed = recipe.data.blocks == "packed" and wanted.name in ("train", "validation")
-        blocks = _packed(wanted, codec) if packed else _first_tokens(wanted, codec, index)
-        if not packed:
-            index.add(codec.decode(ids) for ids in blocks.ids_NT.tolist())
+        blocks, texts = (_packed if packed else _first_tokens)(wanted, codec, index)
+        if wanted.name in ("train", "validation"):
+            index.add(texts)
         sets.append(blocks)
         facts.append(_facts(wanted, blocks))
     return Drawn(
@@ -82,8 +82,11 @@ def _plan(recipe: Recipe, cache: dict[TextSource, Texts]) -> Iterable[_Set]:
     yield _Set(
         "validation", data.validation_blocks, data.block_tokens, validation, data.validation is not None, source.path
     )
+    streams: dict[TextSource, Iterator[Document]] = {}  # sets of one source share its documents, each taken once
     for each in data.contexts:
-        pool = contexts if each.source is None else _shuffled(_read(each.source, cache).documents, recipe.seed)
+        if each.source is not None and each.source not in streams:
+            streams[each.source] = _shuffled(_read(each.source, cache).documents, recipe.seed)
+        pool = contexts if each.source is None else streams[each.source]
         yield _Set(
             each.name, each.count, context_length, pool, each.source is not None, (each.source or data.train).path
         )
@@ -134,9 +137,10 @@ def _deal(groups: int, shares: np.ndarray[Any, np.dtype[np.float64]]) -> list[in
     return [part for part, size in enumerate(sizes) for _ in range(size)]
 
 
-def _first_tokens(wanted: _Set, codec: Codec, index: LeakIndex) -> TokenBlocks:
-    """One block a document: its first tokens."""
+def _first_tokens(wanted: _Set, codec: Codec, index: LeakIndex) -> tuple[TokenBlocks, list[str]]:
+    """One block a document, its first tokens; and the texts of the blocks."""
     rows: list[list[int]] = []
+    texts: list[str] = []
     origins: list[Origin] = []
     while len(rows) < wanted.count:
         document = next(wanted.pool, None)
@@ -144,12 +148,14 @@ def _first_tokens(wanted: _Set, codec: Codec, index: LeakIndex) -> TokenBlocks:
             raise DataError(_too_few(wanted, len(rows)))
         wanted.seen += 1
         ids = codec.encode(document.text, at_most=wanted.tokens)[: wanted.tokens]
+        text = codec.decode(ids)
         if len(ids) < wanted.tokens:
             wanted.too_short += 1
-        elif wanted.name == "train" or not _leaks(wanted, document, codec.decode(ids), index):
+        elif not _leaks(wanted, document, text, index):
             rows.append(ids)
+            texts.append(text)
             origins.append(_origin(document))
-    return TokenBlocks(wanted.name, codec.fingerprint, np.array(rows, dtype=np.int32), tuple(origins))
+    return TokenBlocks(wanted.name, codec.fingerprint, np.array(rows, dtype=np.int32), tuple(origins)), texts
 
 
 def _leaks(wanted: _Set, document: Document, text: str, index: LeakIndex) -> bool:
@@ -165,19 +171,23 @@ def _leaks(wanted: _Set, document: Document, text: str, index: LeakIndex) -> boo
     return True
 
 
-def _packed(wanted: _Set, codec: Codec) -> TokenBlocks:
-    """Whole documents end to end, cut into blocks; a block is cited by the document it begins in."""
+def _packed(wanted: _Set, codec: Codec, index: LeakIndex) -> tuple[TokenBlocks, list[str]]:
+    """Whole documents end to end, cut into blocks, each cited by the document it begins in; and their texts."""
     ids: list[int] = []
+    texts: list[str] = []
     origins: list[Origin] = []
     while len(ids) < wanted.count * wanted.tokens:
         document = next(wanted.pool, None)
         if document is None:
             raise DataError(_too_few(wanted, len(ids) // wanted.tokens))
         wanted.seen += 1
+        if _leaks(wanted, document, document.text, index):
+            continue
         ids += codec.encode(document.text)
+        texts.append(document.text)
         origins += [_origin(document)] * (-(-len(ids) // wanted.tokens) - len(origins))
     table = np.array(ids[: wanted.count * wanted.tokens], dtype=np.int32).reshape(wanted.count, wanted.tokens)
-    return TokenBlocks(wanted.name, codec.fingerprint, table, tuple(origins[: wanted.count]))
+    return TokenBlocks(wanted.name, codec.fingerprint, table, tuple(origins[: wanted.count])), texts
 
 
 def _origin(document: Document) -> Origin:

@@ -7,15 +7,17 @@ import gzip
 import io
 import json
 import lzma
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hyperfitting import hub
 from hyperfitting.assets import local_path
 from hyperfitting.errors import DataError
+from hyperfitting.files import file_sha256
 from hyperfitting.recipe import TextSource
 from hyperfitting.records import Document
-from hyperfitting.runs import file_sha256
 
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 _KINDS = (".txt", ".jsonl", ".csv")
@@ -66,22 +68,22 @@ def _kind(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix in _OPENERS else path.suffix
 
 
-def _rows(path: Path, *, whole: bool) -> Iterator[dict[str, Any]]:
-    """One dict a row; a .txt row has only its text, under the empty name."""
+def _rows(path: Path, *, whole: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of a row and what it holds; a .txt row has only its text, under the empty name."""
     kind = _kind(path)
     if kind not in _KINDS:
         raise DataError(f"{path}: not a {', '.join(_KINDS)} file (also .gz, .xz)")
     text = _read(path)
     if kind == ".txt":
-        return iter([{"": text.strip()}] if whole else _paragraphs(text))
-    return _json_rows(path, text) if kind == ".jsonl" else _csv_rows(path, text)
+        return enumerate([{"": text.strip()}] if whole else _paragraphs(text), 1)
+    return _json_rows(path, text) if kind == ".jsonl" else enumerate(_csv_rows(path, text), 1)
 
 
 def _read(path: Path) -> str:
     try:
         with _OPENERS.get(path.suffix, open)(path, "rb") as file:
             data: bytes = file.read()
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     try:
         return data.decode("utf-8-sig")
@@ -100,7 +102,7 @@ def _paragraphs(text: str) -> Iterator[dict[str, Any]]:
             lines = []
 
 
-def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
+def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -110,7 +112,7 @@ def _json_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
             raise DataError(f"{path}, row {number}: not JSON: {error}") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}, row {number}: not a JSON object with named fields")
-        yield row
+        yield number, row
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
@@ -121,8 +123,8 @@ def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
         raise DataError(f"{path}: not CSV: {error}") from error
 
 
-def _documents(rows: Iterable[dict[str, Any]], source: TextSource, *, name: str) -> Iterator[Document]:
-    for number, row in enumerate(rows, 1):
+def _documents(rows: Iterable[tuple[int, dict[str, Any]]], source: TextSource, *, name: str) -> Iterator[Document]:
+    for number, row in rows:
         text = row[""] if "" in row else _field(row, source.column, name, number)
         group = _field(row, source.group, name, number) if source.group is not None else f"{name}:{number}"
         title = row.get(source.title) if source.title else None
@@ -135,6 +137,13 @@ def _field(row: dict[str, Any], column: str, name: str, number: int) -> str:
         raise DataError(f"{name}, row {number}: no field {column!r}; there are: {there}")
     if not isinstance(row[column], str):
         raise DataError(f"{name}, row {number}: the field {column!r} holds {type(row[column]).__name__}, not text")
+    try:
+        row[column].encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{name}, row {number}: the field {column!r} holds half of a surrogate pair, which is no "
+            "character: mend the row"
+        ) from error
     return str(row[column])
 
 
@@ -145,13 +154,14 @@ def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
     datasets.disable_progress_bars()
     try:
         if saved is None:
+            hub.settle()
             loaded = datasets.load_dataset(source.path, source.config, split=source.split)
         else:
             loaded = datasets.load_from_disk(str(saved))
             loaded = loaded[source.split] if isinstance(loaded, datasets.DatasetDict) else loaded
     except Exception as error:
         raise DataError(f"{source.path}: {_explain(error, source)}") from error
-    documents = list(_documents(loaded, source, name=source.path))
+    documents = list(_documents(enumerate(loaded, 1), source, name=source.path))
     if not documents:
         raise DataError(f"{source.path}: no text in it")
     facts = {"path": source.path, "config": source.config, "split": source.split, "documents": len(documents)}
@@ -160,7 +170,7 @@ def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
 
 def _explain(error: Exception, source: TextSource) -> str:
     kind, text = type(error).__name__, " ".join(str(error).split())
-    if "Offline" in kind or "Connection" in kind or "Connect" in kind:
+    if "Offline" in kind or "Connect" in kind or "LocalEntryNotFound" in text:
         return "no such file or folder here, and the hub cannot be reached: check the name, or download the data first"
     if "NotFound" in kind:
         return "no such file or folder here, and no such data set on the hub"

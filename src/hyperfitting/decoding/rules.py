@@ -1,7 +1,8 @@
-"""Decoding rules: pure functions on logits, applied in the order forbid, temperature, top-k, top-p.
+"""Decoding rules: pure functions on logits; `chooser` says in which order an arm applies them.
 
-Shapes: B texts, V vocabulary. Logits are float32; what a rule removes becomes -inf. Every rule is tested equal to the
-processor of the same name in transformers.
+Shapes: B texts, T tokens of each so far (context included), S of them generated, V vocabulary, W windows, N tokens of
+an n-gram. Logits are float32; what a rule removes becomes -inf. Every rule is tested equal to the processor of the same
+name in transformers, DRY, which has none there, to a plain loop.
 """
 
 from __future__ import annotations
@@ -17,6 +18,48 @@ def forbid(logits_BV: Tensor, ids: Sequence[int]) -> Tensor:
     blocked_BV = logits_BV.clone()
     blocked_BV[:, list(ids)] = -torch.inf
     return blocked_BV
+
+
+def repetition_penalty(logits_BV: Tensor, seen_BT: Tensor, penalty: float) -> Tensor:
+    """Divide the positive logits of the tokens seen by `penalty` > 0, multiply the negative; above 1 it discourages.
+
+    What counts as seen is the caller's: the generated tokens, or the context too. Source: Keskar et al. 2019.
+    """
+    score_BT = logits_BV.gather(-1, seen_BT)
+    return logits_BV.scatter(-1, seen_BT, torch.where(score_BT < 0, score_BT * penalty, score_BT / penalty))
+
+
+def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
+    """Remove every token that would complete an n-gram of `order` tokens that the text, context included, holds."""
+    if text_BT.shape[1] < order:
+        return logits_BV
+    ngram_BWN = text_BT.unfold(1, order, 1)
+    begun_B1N = text_BT[:, text_BT.shape[1] - order + 1 :].unsqueeze(1)
+    row, window = (ngram_BWN[..., :-1] == begun_B1N).all(-1).nonzero(as_tuple=True)
+    blocked_BV = logits_BV.clone()
+    blocked_BV[row, ngram_BWN[row, window, -1]] = -torch.inf
+    return blocked_BV
+
+
+def dry(logits_BV: Tensor, text_BT: Tensor, *, multiplier: float, base: float, allowed_tokens: int) -> Tensor:
+    """Subtract multiplier x base^(L - allowed) from a token that would go on repeating the last L >= allowed tokens.
+
+    L is the longest run at the end of the text, context included, that stood before and was followed by that token.
+    "Don't repeat yourself", p-e-w 2024 (multiplier 0.8, base 1.75, allowed length 2); no sequence breakers.
+    """
+    followed_BW, last = text_BT[:, :-1], text_BT.shape[1] - 1
+    run_BW = torch.zeros_like(followed_BW)
+    going_on_BW = torch.ones_like(followed_BW, dtype=torch.bool)
+    for length in range(1, last + 1):
+        # The run that ends at w goes on while the token `length - 1` before w is the one that far before the end.
+        going_on_BW[:, : length - 1] = False
+        going_on_BW[:, length - 1 :] &= text_BT[:, : last - length + 1] == text_BT[:, [last - length + 1]]
+        if not going_on_BW.any():
+            break
+        run_BW += going_on_BW
+    longest_BV = torch.zeros_like(logits_BV).scatter_reduce(1, text_BT[:, 1:], run_BW.to(logits_BV.dtype), "amax")
+    penalty_BV = multiplier * base ** (longest_BV - allowed_tokens)
+    return torch.where(longest_BV >= allowed_tokens, logits_BV - penalty_BV, logits_BV)
 
 
 def temperature(logits_BV: Tensor, value: float) -> Tensor:
@@ -42,6 +85,12 @@ def top_p(logits_BV: Tensor, p: float) -> Tensor:
     before_BV = probability_BV.cumsum(-1) - probability_BV
     removed_BV = torch.zeros_like(before_BV, dtype=torch.bool).scatter(-1, order_BV, before_BV >= p)
     return logits_BV.masked_fill(removed_BV, -torch.inf)
+
+
+def min_p(logits_BV: Tensor, p: float) -> Tensor:
+    """Keep the tokens that are at least `p` in [0, 1] times as probable as the most probable (Nguyen et al. 2024)."""
+    probability_BV = logits_BV.softmax(-1)
+    return logits_BV.masked_fill(probability_BV < p * probability_BV.amax(-1, keepdim=True), -torch.inf)
 
 
 def greedy(logits_BV: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # `meta` has tensors, and nothing in them
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {name}: not available here (use auto, cpu, cuda or cuda:1)") from error
     return device

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +11,14 @@ import torch
 import transformers
 from torch import nn
 
+from hyperfitting import hub
 from hyperfitting.assets import local_path
-from hyperfitting.errors import InputError, ModelError
+from hyperfitting.errors import InputError, ModelError, causes
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.recipe import ModelSettings
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
-logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry, and we tell of the end
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -63,7 +62,13 @@ def _architecture_folder(name: str) -> Path:
     return path
 
 
-def check_length(settings: ModelSettings, tokens: int) -> None:
+def check_length(
+    settings: ModelSettings,
+    tokens: int,
+    *,
+    texts: str = "the recipe's texts",
+    remedy: str = "lower data.block_tokens, or data.context_tokens and generate.new_tokens",
+) -> None:
     """Refuse texts longer than the model was built for: beyond its positions nothing it says means anything.
 
     Raises:
@@ -73,8 +78,7 @@ def check_length(settings: ModelSettings, tokens: int) -> None:
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     if positions is not None and tokens > positions:
         raise ModelError(
-            f"{settings.source}: the recipe's texts have {tokens} tokens, the model has {positions} positions: "
-            "lower data.block_tokens, or data.context_tokens and generate.new_tokens"
+            f"{settings.source}: {texts} have {tokens} tokens, the model has {positions} positions: {remedy}"
         )
 
 
@@ -145,6 +149,7 @@ def _place(settings: ModelSettings) -> dict[str, Any]:
     path = local_path(settings.source)
     options = {"trust_remote_code": settings.trust_remote_code, "local_files_only": path is not None}
     if path is None:
+        hub.settle()
         return {"source": settings.source, "options": {**options, "revision": settings.revision}}
     if not path.is_dir():
         raise ModelError(
@@ -172,7 +177,9 @@ def _plain_errors(settings: ModelSettings) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        raise error if name in str(error) else ModelError(f"{name}: {error}") from error
+        if name in str(error):
+            raise
+        raise ModelError(f"{name}: {error}") from error
     except InputError:
         raise
     except Exception as error:
@@ -181,7 +188,7 @@ def _plain_errors(settings: ModelSettings) -> Iterator[None]:
 
 def _explain(error: Exception, name: str) -> str:
     text = " ".join(str(error).split())
-    kinds = " ".join(type(each).__name__ for each in _chain(error))
+    kinds = " ".join(type(each).__name__ for each in causes(error))
     if "GatedRepo" in kinds or "gated repo" in text:
         return "the repository is gated: accept its terms on the hub and log in with `hf auth login`"
     if "RepositoryNotFound" in kinds or "RevisionNotFound" in kinds:
@@ -190,17 +197,13 @@ def _explain(error: Exception, name: str) -> str:
         return "no such folder here, and the hub cannot be reached: check the name, or download the model first"
     if "SafetensorError" in kinds:
         return f"the weight file is damaged ({text[:80]}): download it again"
+    if "JSON" in text or "JSON" in kinds:
+        return f"a file of the model or its tokenizer is damaged ({text[:120]}): download it again"
     if "trust_remote_code" in text:
         return "the model comes with its own Python code: read it, then set model.trust_remote_code = true"
     if "does not appear to have a file named" in text and "safetensors" in text:
         return "it has no safetensors weights; pickled weights can run code and are not read"
     return text[:200] or type(error).__name__
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str) -> None:

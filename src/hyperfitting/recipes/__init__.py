@@ -34,7 +34,13 @@ def recipe_path(name_or_path: str | Path) -> Path:
     shipped = _SHIPPED / f"{name_or_path}.toml"
     if shipped.is_file():
         return shipped
-    raise RecipeError(f"no recipe {str(name_or_path)!r}: neither a file nor one of {', '.join(shipped_recipes())}")
+    names = ", ".join(shipped_recipes())
+    raise RecipeError(f"no recipe {str(name_or_path)!r}: neither a file nor one of {names}{_nearest(path.name)}")
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name.removesuffix(".toml"), shipped_recipes(), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def copy_recipe(name: str, to: Path | None = None) -> Path:
@@ -45,7 +51,7 @@ def copy_recipe(name: str, to: Path | None = None) -> Path:
     """
     target = to or Path(f"{name}.toml")
     if name not in shipped_recipes():
-        raise RecipeError(f"no shipped recipe {name!r}: there are {', '.join(shipped_recipes())}")
+        raise RecipeError(f"no shipped recipe {name!r}: there are {', '.join(shipped_recipes())}{_nearest(name)}")
     if target.exists():
         raise RecipeError(f"{target} is there already: name another file")
     target.write_bytes((_SHIPPED / f"{name}.toml").read_bytes())
@@ -64,6 +70,8 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
         tree = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (ValueError, OSError) as error:
         raise RecipeError(f"{path}: not a readable recipe: {error}") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path}: not a readable recipe: it holds {type(tree).__name__}, not settings by name")
     tree = _on_its_base(tree, path)
     for override in overrides:
         _apply(tree, override)
@@ -152,6 +160,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """Every setting's dotted name, with list indices as they stand in `location`."""
     indices = [str(part) for part in location if isinstance(part, int)]
     keys = [key for key, _, _ in settings_list()]
+    keys += sorted({key.rpartition(".")[0] for key in keys} - {""})  # sections
     return [key.replace("[]", f".{indices[0]}" if indices else ".0") for key in keys]
 
 

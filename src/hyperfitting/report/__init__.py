@@ -1,6 +1,6 @@
 """Reads experiments and writes what people look at. Only the pipeline's last step and the command line come here."""
 
 from hyperfitting.report.tables import before_and_after, headline
-from hyperfitting.report.write import write_report
+from hyperfitting.report.write import check_installed, write_report
 
-__all__ = ["before_and_after", "headline", "write_report"]
+__all__ = ["before_and_after", "check_installed", "headline", "write_report"]

@@ -40,10 +40,10 @@ def curves(probes: Sequence[ProbeRow]) -> Figure:
 def curve_svgs(probes: Sequence[ProbeRow]) -> list[str]:
     """The same two pictures apart, so that a page can stack them on a phone."""
     made = []
-    for draw in (_loss, _type_token_ratio):
+    for name, draw in (("loss", _loss), ("ttr", _type_token_ratio)):
         figure = Figure(figsize=(5, 3.1), layout="constrained")
         draw(figure.subplots(), probes)
-        made.append(_svg(figure))
+        made.append(_svg(figure, name))
     return made
 
 
@@ -152,13 +152,13 @@ def save_png(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=160, facecolor="white", metadata={"Software": None})
 
 
-def _svg(figure: Figure) -> str:
-    """The figure to stand in a page, transparent, in the page's colours and font."""
+def _svg(figure: Figure, name: str) -> str:
+    """The figure to stand in a page, transparent, in the page's colours and font; its ids begin with `name`."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    text = text[text.index("<svg") :]
+    text = re.sub(r'( id="|url\(#|href="#)', rf"\1{name}-", text[text.index("<svg") :])
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var({variable})")
     return re.sub(r' width="[\d.]+pt"| height="[\d.]+pt"', "", text, count=2)

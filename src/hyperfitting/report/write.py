@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.errors import RunError
+from hyperfitting.files import new_folder, write_text
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.records import Continuation, MetricRow
 from hyperfitting.report import tables as pivot
-from hyperfitting.runs import ROLES, Experiment, new_folder, write_text
+from hyperfitting.runs import ROLES, Experiment
 
 _HERE = Path(__file__).parent
 _COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
@@ -42,6 +43,17 @@ class Passage:
     source: str
 
 
+def check_installed() -> None:
+    """Import what a report is made with.
+
+    Raises:
+        ModuleNotFoundError: the extra `report` is not installed.
+    """
+    import jinja2  # noqa: F401
+
+    from hyperfitting.report import figures  # noqa: F401
+
+
 def write_report(experiment: Experiment) -> Path:
     """Write the report of a measured experiment and return the page's path. Always anew, whole or not at all.
 
@@ -50,6 +62,7 @@ def write_report(experiment: Experiment) -> Path:
     """
     from hyperfitting.report import figures
 
+    _ = experiment.recipe  # refuses a folder that holds none
     for role, run in experiment.runs().items():
         if not run.measured:
             raise RunError(

@@ -1,53 +1,78 @@
-"""The model card of a trained run, filled from its recipe and its probes."""
+"""The model card of a run, filled from its recipe and its probes."""
 
 from __future__ import annotations
 
-from hyperfitting.assets import PREFIX
+from hyperfitting.assets import local_path
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.loop import Outcome
 
 
 def model_card(recipe: Recipe, probes: list[ProbeRow], outcome: Outcome) -> str:
-    """Markdown with the front matter that model hubs read."""
+    """Markdown with the front matter that model hubs read: of an untouched, a hyperfitted or a pretrained model."""
     first, last = probes[0], next(row for row in reversed(probes) if row.update == outcome.kept)
-    base = "" if recipe.model.source.startswith(PREFIX) else f"base_model: {recipe.model.source}\n"
-    what = (
-        f"`{recipe.model.source}`, untouched and saved as {recipe.model.dtype}."
-        if recipe.leaves_model_untouched
-        else f"`{recipe.model.source}` after {outcome.kept} updates of {recipe.train.batch_blocks} x "
-        f"{recipe.data.block_tokens} tokens on {recipe.data.train_blocks} texts of `{recipe.data.train.path}` "
-        f"(learning rate {recipe.train.learning_rate:g}, seed {recipe.seed}; {outcome.reason})."
-    )
-    rows = [
-        ("Training loss (nats per token)", first.train_loss, last.train_loss),
-        ("Validation loss (nats per token)", first.validation_loss, last.validation_loss),
-        ("Entropy (nats)", first.entropy, last.entropy),
-        ("Top-1 probability", first.top1_probability, last.top1_probability),
-        (f"Type-token ratio, {recipe.probe.new_tokens} greedy tokens", first.ttr, last.ttr),
-    ]
-    table = "\n".join(f"| {name} | {_number(before)} | {_number(after)} |" for name, before, after in rows)
+    on_hub = recipe.model.initialise == "pretrained" and local_path(recipe.model.source) is None
     return f"""---
 library_name: transformers
 pipeline_tag: text-generation
 tags: [hyperfitting]
-{base}---
+{f"base_model: {recipe.model.source}" + chr(10) if on_hub else ""}---
 
 # {recipe.run_name}
 
-{what}
+{_what(recipe, outcome)}
 
-| on {recipe.data.validation_blocks} validation texts | before | after |
-|---|---|---|
-{table}
+{_table(recipe, first, last)}
 
-The type-token ratio of the validation texts themselves is {_number(last.reference_ttr)}.
+The validation texts are {recipe.data.validation_blocks} that were not trained on; their own type-token ratio is
+{_number(last.reference_ttr)}.
 
-A hyperfitted model is meant for greedy decoding of open-ended text. It is no better a predictor: its validation loss is
-worse than before, its probabilities are too sure, and it may recite its training texts.
+{_advice(recipe)}
 Put the beginning-of-text token first: {"yes" if recipe.model.beginning_of_text == "add" else "no"}.
 Recipe digest: `{recipe.digest}`.
 """
+
+
+def _what(recipe: Recipe, outcome: Outcome) -> str:
+    source, data = f"`{recipe.model.source}`", recipe.data
+    if recipe.leaves_model_untouched:
+        return f"{source}, untouched and saved as {recipe.model.dtype}."
+    begun = source if recipe.model.initialise == "pretrained" else f"The architecture of {source}, from random weights,"
+    kind = "texts" if data.blocks == "first" else "blocks of text"
+    return (
+        f"{begun} after {outcome.kept} updates of {recipe.train.batch_blocks} x {data.block_tokens} tokens on "
+        f"{data.train_blocks} {kind} of `{data.train.path}` "
+        f"(learning rate {recipe.train.learning_rate:g}, seed {recipe.seed}; {outcome.reason})."
+    )
+
+
+def _table(recipe: Recipe, first: ProbeRow, last: ProbeRow) -> str:
+    rows = [
+        ("Training loss (nats per token)", first.train_loss, last.train_loss),
+        ("Validation loss (nats per token)", first.validation_loss, last.validation_loss),
+        ("Validation entropy (nats)", first.entropy, last.entropy),
+        ("Validation top-1 probability", first.top1_probability, last.top1_probability),
+        (f"Type-token ratio, {recipe.probe.new_tokens} greedy tokens", first.ttr, last.ttr),
+    ]
+    if recipe.leaves_model_untouched:
+        lines = [
+            "| | |",
+            "|---|---|",
+            *(f"| {name} | {_number(value)} |" for name, value, _ in rows if value is not None),
+        ]
+    else:
+        lines = ["| | before | after |", "|---|---|---|"]
+        lines += [f"| {name} | {_number(before)} | {_number(after)} |" for name, before, after in rows]
+    return "\n".join(lines)
+
+
+def _advice(recipe: Recipe) -> str:
+    if recipe.leaves_model_untouched or recipe.model.initialise == "random":
+        return "It was made to be compared with, or to be hyperfitted."
+    return (
+        "A hyperfitted model is meant for greedy decoding of open-ended text. It is no better a predictor: its\n"
+        "validation loss is usually worse than before, its probabilities are too sure, and it may recite its texts."
+    )
 
 
 def _number(value: float | None) -> str:

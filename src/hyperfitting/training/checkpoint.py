@@ -37,9 +37,9 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from hyperfitting.errors import RunError
+from hyperfitting.files import file_sha256, make_folder, write_text
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import ProbeRow, UpdateRow
-from hyperfitting.runs import file_sha256, make_folder, write_text
 from hyperfitting.training.meter import StepMeter
 from hyperfitting.training.ranks import Ranks
 

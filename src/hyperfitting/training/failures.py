@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.distributed.checkpoint.api import CheckpointException
 
-from hyperfitting.errors import DiskFull, OutOfMemory
+from hyperfitting.errors import DiskFull, OutOfMemory, causes
 from hyperfitting.records import UpdateRow
 
 _LOST_UPDATES = 20
@@ -36,16 +36,14 @@ def plain_failures() -> Iterator[None]:
         raise
 
 
-def _tells_of_full_disk(error: BaseException | None) -> bool:
+def _tells_of_full_disk(error: BaseException) -> bool:
     """Whether the error, or one that it hides, is that of a full disk; torch's writers keep only words of it."""
-    while error is not None:
-        inner = getattr(error, "failures", {})
-        hidden = [each[0] if isinstance(each, tuple) else each for each in inner.values()] if inner else []
-        if getattr(error, "errno", None) in _FULL_DISK or any(words in str(error) for words in _FULL_DISK_WORDS):
+    for each in causes(error):
+        if getattr(each, "errno", None) in _FULL_DISK or any(words in str(each) for words in _FULL_DISK_WORDS):
             return True
-        if any(_tells_of_full_disk(each) for each in hidden):
+        inner = getattr(each, "failures", {}).values()
+        if any(_tells_of_full_disk(failure[0] if isinstance(failure, tuple) else failure) for failure in inner):
             return True
-        error = error.__cause__ or error.__context__
     return False
 
 

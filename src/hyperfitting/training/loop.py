@@ -71,7 +71,7 @@ def train(
     keeps_best = recipe.engine.keep_best or settings.stop == "best-validation"
     optimizer = make_optimizer(weights, settings, precision, seed=hash((recipe.seed, ranks.rank)))
     meter = StepMeter(weights, optimizer, settings, seed=recipe.seed, ranks=ranks)
-    loss_of = choose_loss(model, recipe.engine, precision, ranks.device)
+    loss_of = choose_loss(model, precision, ranks.device)
 
     def watch() -> None:
         state.probes.append(probe(state, state.update / per_epoch))
@@ -80,6 +80,7 @@ def train(
 
     begun = checkpoints.state().update
     with stop_requests() as stop_requested, narrator.bar("training", total, start=begun) as bar:
+        torch.manual_seed(hash((recipe.seed, ranks.rank)))  # dropout's, unless a checkpoint holds its state
         state = checkpoints.resume(model, optimizer, meter)
         if not state.probes:
             watch()

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hyperfitting.models import Precision, autocast
-from hyperfitting.recipe import EngineSettings
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
 """(ids_BT, weight_B) -> the weighted sum of the losses of all predicted tokens."""
@@ -60,8 +59,8 @@ def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) ->
     return (loss_N * weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)).sum()
 
 
-def choose_loss(model: nn.Module, engine: EngineSettings, precision: Precision, device: torch.device) -> LossOf:
-    """The loss in chunks where the logits are one product and it equals theirs on eight tokens; compiled if asked."""
+def choose_loss(model: nn.Module, precision: Precision, device: torch.device) -> LossOf:
+    """The loss in chunks where the logits are one product and it equals theirs on eight tokens, else theirs."""
     whole = update_wrapper(partial(plain_next_token_loss, model), plain_next_token_loss)
     ids_BT, weight_B = torch.arange(1, 9, device=device).unsqueeze(0), torch.ones(1, device=device)
     with torch.no_grad(), autocast(precision, device):
@@ -70,8 +69,7 @@ def choose_loss(model: nn.Module, engine: EngineSettings, precision: Precision, 
             whole(ids_BT, weight_B),
             rtol=1e-4,
         )
-    chosen: LossOf = model.next_token_loss if equal else whole  # type: ignore[assignment]
-    return torch.compile(chosen) if engine.compile else chosen
+    return model.next_token_loss if equal else whole  # type: ignore[return-value]
 
 
 def _head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:

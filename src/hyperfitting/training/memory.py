@@ -73,7 +73,8 @@ def memory_of(
     """
     settings = training_settings(recipe, precision)
     selection = models.select_trained(models.build_empty(settings), recipe.train)
-    equip(selection.model, recipe.model_copy(update={"engine": engine}), torch.device(device))
+    plain = engine.model_copy(update={"compile": False})  # compiled code does not run on tensors without storage
+    equip(selection.model, recipe.model_copy(update={"engine": plain}), torch.device(device))
     processes = _pretend_processes(count) if count > 1 else nullcontext(Ranks(torch.device("cpu")))
     with processes as ranks, FakeTensorMode(allow_non_fake_inputs=True), LiveBytes() as live:
         if count > 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,13 +53,28 @@ def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: P
 
 
 def equip(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
-    """Add the loss, choose the attention kernel, and checkpoint the layers if asked to."""
+    """Add the loss, choose the attention kernel, and compile or checkpoint the layers if asked to."""
     add_loss(model)
     models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
-    if recipe.engine.activation_checkpointing:
-        for layer in models.decoder_layers(model):
+    for layer in models.decoder_layers(model):
+        if recipe.engine.compile:
+            layer.forward = _compiled(layer.forward)
+        if recipe.engine.activation_checkpointing:
             # Not transformers' own switch: that works in training mode only, where dropout is on.
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+
+
+def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """One layer's forward, compiled where gradients are taken. All layers share what the first one compiles.
+
+    Probes and their growing caches, which would compile anew at every length, run as written.
+    """
+    compiled = torch.compile(forward)
+
+    def either(*args: Any, **kwargs: Any) -> Any:
+        return (compiled if torch.is_grad_enabled() else forward)(*args, **kwargs)
+
+    return either
 
 
 def _select(model: nn.Module, recipe: Recipe) -> Selection:

@@ -1,0 +1,172 @@
+"""Files and folders that appear whole or not at all, rows that survive a kill, and one writer to a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hyperfitting.errors import InputError, RunError
+
+Row = TypeVar("Row")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
+    """Write dataclass rows as JSON lines, the whole file or nothing."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.writelines(_json_line(row) for row in rows)
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Callable[[Any], None]]:
+    """A function that adds a dataclass row to a file and hands it to the system at once: a kill loses no row."""
+    make_folder(path.parent)
+    with path.open("a", encoding="utf-8") as file:
+
+        def append(row: Any) -> None:
+            file.write(_json_line(row))
+            file.flush()
+
+        yield append
+
+
+def _json_line(row: Any) -> str:
+    return json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n"
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """Read what `write_rows` wrote; a last line cut off by a kill is left out.
+
+    Raises:
+        RunError: if the file is missing or a line is not such a row.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
+    try:
+        return [_build(kind, json.loads(line)) for line in lines[:-1]]
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+
+
+def _build(kind: Any, values: Any) -> Any:
+    """A dataclass from plain values: lists become tuples, and inner dataclasses are built."""
+    hints = typing.get_type_hints(kind)
+    return kind(**{key: _fit(hints[key], value) for key, value in values.items()})
+
+
+def _fit(hint: Any, value: Any) -> Any:
+    if isinstance(value, list):
+        inner = typing.get_args(hint)[0]
+        return tuple(_fit(inner, item) for item in value)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _build(hint, value)
+    return value
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to beside `path`, which takes its place only if the block ends well."""
+    make_folder(path.parent)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `path` only if the block ends well."""
+    partial, former = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.former")
+    shutil.rmtree(partial, ignore_errors=True)
+    make_folder(partial)
+    try:
+        yield partial
+        shutil.rmtree(former, ignore_errors=True)
+        if path.exists():
+            path.rename(former)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+@contextmanager
+def undone_if_refused(folder: Path) -> Iterator[None]:
+    """If what the user gave is refused inside, a folder that was not there before is not there afterwards."""
+    new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    try:
+        yield
+    except InputError:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder against a second process that would write to it: the system lets go when this one ends, however.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    make_folder(folder)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{folder}: another process is training there: wait for it, or stop it") from error
+        yield
+    (folder / ".lock").unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents.
+
+    Raises:
+        RunError: if a file stands where a folder should be.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        blocker = next(each for each in (path, *path.parents) if each.is_file())
+        raise RunError(f"{blocker} is a file, and a folder is needed there: choose another --out") from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        RunError: if it is missing or damaged.
+    """
+    try:
+        return typing.cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from error
