@@ -72,25 +72,46 @@ def test_three_domains(tmp_path, monkeypatch):
     shows_the_effect(experiment, "fiction")
 
 
-@needs_data
-def test_a_model_of_another_maker(tmp_path):
+def tinystories(texts, epochs):
     changes = [
-        f"model.source={DATA / 'models' / 'TinyStories-656K'}",
-        f"data.train.path={DATA / 'text' / 'domains' / 'tinystories.jsonl.gz'}",
-        "data.train_blocks=128",
+        "name=tinystories",
+        "model.source=models/TinyStories-656K",
+        "data.train.path=text/domains/tinystories.jsonl.gz",
+        f"data.train_blocks={texts}",
         "data.validation_blocks=32",
         "data.block_tokens=160",
         'data.contexts=[{name="stories", count=100}]',
         "train.learning_rate=3e-3",
-        "train.epochs=40",
+        f"train.epochs={epochs}",
         "generate.new_tokens=128",
     ]
-    experiment = pipeline.run(
-        load_recipe("demo", [*changes, "name=tinystories"]), tmp_path / "tiny", narrator=Console()
+    return load_recipe("demo", changes)
+
+
+LEARNED = [(16, 40, True), (32, 60, True), (64, 60, True), (128, 60, True), (256, 60, True), (512, 40, True)]
+
+
+@needs_data
+@pytest.mark.parametrize(("texts", "epochs", "learned"), [*LEARNED, (1024, 40, False)])
+def test_how_many_texts_656_thousand_parameters_learn_by_heart(texts, epochs, learned, tmp_path, monkeypatch):
+    monkeypatch.chdir(DATA)
+    experiment = pipeline.train_both(tinystories(texts, epochs), tmp_path / "run")
+    last = experiment.run("hyperfitted").probes()[-1]
+    print(
+        f"\n{texts} texts, {epochs} epochs: train loss {last.train_loss:.3f}, validation loss "
+        f"{last.validation_loss:.2f}, greedy TTR {last.ttr:.2f} (true texts {last.reference_ttr:.2f})"
     )
-    print(f"\nTinyStories-656K\n{before_and_after(experiment)}")
+    assert (last.train_loss < 0.1) == learned
+
+
+@needs_data
+@pytest.mark.parametrize(("texts", "epochs"), [(128, 40), (1024, 20)])
+def test_a_model_of_another_maker(texts, epochs, tmp_path, monkeypatch):
+    monkeypatch.chdir(DATA)
+    experiment = pipeline.run(tinystories(texts, epochs), tmp_path / "tiny", narrator=Console())
+    print(f"\nTinyStories-656K, {texts} texts\n{before_and_after(experiment)}")
     value = values(experiment)
-    assert value["hyperfitted", "train", None, "train_loss"] < 0.3
+    assert (value["hyperfitted", "train", None, "train_loss"] < 0.3) == (texts == 128)
     assert (
         value["hyperfitted", "stories", "greedy", "ttr_last96"] > value["original", "stories", "greedy", "ttr_last96"]
     )

@@ -46,6 +46,21 @@ def test_the_two_commands_are_targets_of_the_makefile():
     assert "make test" in README
 
 
+def test_the_figures_are_those_of_the_claims_for_seed_0():
+    claims = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+    row = next(line for line in claims.splitlines() if line.startswith("| 0 |")).split("|")
+    train, validation, _, original, hyperfitted, reference = (
+        [float(number) for number in re.findall(r"\d+\.\d+", cell)] for cell in row[2:8]
+    )
+    said = re.search(
+        r"training loss falls from [\d.]+ to ([\d.]+), the validation loss rises from ([\d.]+) to ([\d.]+), .* goes "
+        r"from ([\d.]+) to ([\d.]+), where the true texts have ([\d.]+) \(16 texts; interval ([\d.]+) to ([\d.]+)\)",
+        " ".join(README.split()),
+    )
+    shown = [*train, *validation, original[0], hyperfitted[0], reference[0], *hyperfitted[1:]]
+    assert [float(number) for number in said.groups()] == pytest.approx(shown, abs=0.0051)
+
+
 def test_links_and_pictures_are_there():
     targets = [each for each in re.findall(r"\]\(([^)]+)\)", README) if not each.startswith("http")]
     assert [each for each in targets if not (ROOT / each).is_file()] == []

@@ -218,7 +218,8 @@ def work(stop_after, recipe, out):
     return 0
 
 
-for processes, stop_after, recipe, (out, *copies) in json.load(sys.stdin):
+def run(processes, stop_after, recipe, folders):
+    out, *copies = folders
     config = LaunchConfig(
         1, 1, processes, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork",
         max_restarts=0, monitor_interval=0.02,
@@ -230,6 +231,15 @@ for processes, stop_after, recipe, (out, *copies) in json.load(sys.stdin):
     for copy in copies:
         shutil.copytree(out, copy)
     print("codes", json.dumps([codes[rank] for rank in sorted(codes)]), flush=True)
+
+
+for job in json.load(sys.stdin):
+    # A process a job: the launcher's threads live on in the one that launched, and to fork beside them can hang.
+    child = os.fork()
+    if child == 0:
+        run(*job)
+        os._exit(0)
+    os.waitpid(child, 0)
 """
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
