@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.recipe import Recipe
-from hyperfitting.records import Fit, Memory
+from hyperfitting.records import Continuation, Difference, Fit, Memory
 
 
 def describe(
@@ -36,7 +36,8 @@ def describe(
         *_trained_lines(trained),
         f"memory    {in_gib(memory.peak)} at the height of an update, of {in_gib(room)}: {_parts(memory)}",
         f"generate  {recipe.generate.new_tokens} tokens after each context, {_plural(len(arms), 'arm')}: "
-        f"{', '.join(arm.name for arm in arms)}",
+        f"{recipe.generate.mode} mode",
+        *(f"          {arm.name}: {arm.in_words()}" for arm in arms),
         f"write     {folder}: recipe.json, data/, original/, hyperfitted/, report/",
     ]
     return "\n".join(lines)
@@ -95,6 +96,16 @@ def dry_run_line(recipe: Recipe, precision: str, device: str, planned: Memory, p
         f"{recipe.run_name}: {precision} on {device}: {rate:,.0f} tokens/s; peak {in_gib(peak)}, "
         f"planned {in_gib(planned.peak)} ({peak / planned.peak - 1:+.1%})"
     )
+
+
+def agreement_lines(role: str, texts: Sequence[Continuation], differences: Sequence[Difference]) -> str:
+    """How many texts equal those of reference mode, and for each other one its first difference."""
+    head = f"{role}: {len(texts) - len(differences)} of {len(texts)} texts are those of reference mode"
+    lines = [
+        f"  {each.set}, context {each.context}, {each.arm}: another token {each.step + 1}, margin {each.margin:.2g}"
+        for each in differences
+    ]
+    return "\n".join([head, *lines])
 
 
 def _parts(memory: Memory) -> str:

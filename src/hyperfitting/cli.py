@@ -52,7 +52,15 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--count", type=_count, default=1, metavar="N", help="devices that share the training (1)")
     verb("train", "only draw the data and train both runs of a recipe", _train, _recipe, _out, _device)
-    verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
+    generate = verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
+    generate.add_argument(
+        "--compare-reference",
+        type=_count,
+        nargs="?",
+        const=10,
+        metavar="N",
+        help="write N contexts of every set anew, one at a time in float32, and say how far they agree (10)",
+    )
     verb("measure", "only measure what was generated", _measure, _folder, _device)
     verb("report", "only write the report of what was measured", _report, _folder)
     write = verb("write", "continue one prompt with a trained run, as it is written", _write, _folder, _device)
@@ -239,6 +247,11 @@ def _generate(options: argparse.Namespace) -> None:
     for role in ROLES:
         run = pipeline.generate_texts(experiment, role, device=options.device, narrator=Console())
         print(f"texts    {run.continuations_file}")
+        if options.compare_reference:
+            count = options.compare_reference
+            print(pipeline.compare_reference(experiment, role, count, device=options.device, narrator=Console()))
+    for arm in experiment.recipe.generate.arms:
+        print(f"arm      {arm.name}: {arm.in_words()}")
     _next("measure", experiment.folder)
 
 

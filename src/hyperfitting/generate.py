@@ -2,46 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import torch
+from torch import Tensor
 
-from hyperfitting.decoding import Ending, chooser, continue_texts, token_steps, uniforms
+from hyperfitting.decoding import (
+    Blocking,
+    Choose,
+    CitationBlocker,
+    CitationIndex,
+    Ending,
+    arm_rules,
+    chooser,
+    continue_texts,
+    token_steps,
+    uniforms,
+)
 from hyperfitting.models import CachedModel, TextCodec
-from hyperfitting.progress import Bar
 from hyperfitting.recipe import Arm, Recipe
-from hyperfitting.records import Continuation, TokenBlocks
+from hyperfitting.records import Blocked, Continuation, Difference, TokenBlocks
 
 
-def generate(
-    model: CachedModel, codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, role: str, run: str, bar: Bar
-) -> list[Continuation]:
-    """Continue every context of one set in every arm.
+@dataclass(frozen=True)
+class Batch:
+    """Contexts of one set that are continued side by side in one arm."""
+
+    set: str
+    arm: Arm
+    contexts: range
+
+    @property
+    def keys(self) -> list[tuple[str, str | None, int]]:
+        """What tells each of its continuations from all others of the run."""
+        return [(self.set, self.arm.name, context) for context in self.contexts]
+
+
+def batches(recipe: Recipe) -> list[Batch]:
+    """All batches of a run, in the order in which its continuations stand. The same whoever works on them."""
+    size = 1 if recipe.generate.mode == "reference" else recipe.generate.batch_contexts
+    return [
+        Batch(each.name, arm, range(start, min(start + size, each.count)))
+        for each in recipe.data.contexts
+        for arm in recipe.generate.arms
+        for start in range(0, each.count, size)
+    ]
+
+
+class Writer:
+    """Continues batches of contexts with one model.
 
     All contexts of a set are equally long, so batches need no padding. Nothing of the checkpoint's generation config is
     used: the arm's settings are all there is. The same (seed, arm, set, context) draws the same random numbers under
     any model.
     """
-    made = []
-    for arm in recipe.generate.arms:
-        for batch in _batches(len(contexts), recipe.generate.batch_contexts):
-            ids = _continue_batch(model, codec, contexts, recipe, arm, batch)
-            made += [
-                _continuation(
-                    codec,
-                    contexts,
-                    i,
-                    recipe.data.context_tokens,
-                    ids_S,
-                    recipe.generate.new_tokens,
-                    role,
-                    run,
-                    arm.name,
-                )
-                for i, ids_S in zip(batch, ids, strict=True)
-            ]
-            bar.advance(len(batch))
-    return made
+
+    def __init__(
+        self, model: CachedModel, codec: TextCodec, recipe: Recipe, sets: Mapping[str, TokenBlocks], train: TokenBlocks
+    ):
+        self._model, self._codec, self._recipe, self._sets, self._train = model, codec, recipe, sets, train
+        self._index = cache(lambda order: CitationIndex(train.ids_NT, order))
+
+    def write(self, batch: Batch, *, role: str, run: str) -> tuple[list[Continuation], list[Blocked]]:
+        """The continuations of a batch, and what its citation blocker did."""
+        settings, contexts = self._recipe.generate, self._sets[batch.set]
+        start, context_BT = self._recipe.data.context_tokens, self.contexts(batch)
+        blocker = self.blocker(batch.arm)
+        texts = continue_texts(
+            self._model,
+            context_BT,
+            self.chooser(batch, blocker),
+            new_tokens=settings.new_tokens,
+            ending=Ending(self._codec.end_ids, stop=settings.end_of_text == "stop"),
+        )
+        made = [
+            _continuation(self._codec, contexts, i, start, ids_S, settings.new_tokens, role, run, batch.arm.name)
+            for i, ids_S in zip(batch.contexts, texts, strict=True)
+        ]
+        record = [each for each in blocker.record if each.step < len(texts[each.text])] if blocker else []
+        return made, [self._blocked(batch, made, each) for each in record]
+
+    def contexts(self, batch: Batch) -> Tensor:
+        """The batch's contexts, shape (B, T), int64."""
+        rows = self._sets[batch.set].ids_NT[batch.contexts.start : batch.contexts.stop]
+        return torch.as_tensor(rows[:, : self._recipe.data.context_tokens]).long()
+
+    def chooser(self, batch: Batch, blocker: CitationBlocker | None) -> Choose:
+        """How the batch's arm chooses, with each context's own random numbers if it samples."""
+        keys = [_sampling_key(self._recipe.seed, batch.arm, batch.set, ids) for ids in self.contexts(batch).tolist()]
+        uniform_BS = uniforms(keys, self._recipe.generate.new_tokens) if batch.arm.method == "sample" else None
+        return chooser(batch.arm, uniform_BS, context_tokens=self._recipe.data.context_tokens, blocker=blocker)
+
+    def blocker(self, arm: Arm) -> CitationBlocker | None:
+        """The arm's citation blocker over the training blocks, with an empty record."""
+        if arm.blocker is None:
+            return None
+        words = self._codec.words if arm.blocker.mode == "word" else None
+        index = self._index(arm.blocker.tokens)
+        return CitationBlocker(index, arm.blocker, context_tokens=self._recipe.data.context_tokens, words=words)
+
+    def again(self, text: Continuation) -> Difference | None:
+        """Write one text anew, alone, and say where it first differs from what was written, if it does."""
+        arm = next(each for each in self._recipe.generate.arms if each.name == text.arm)
+        batch = Batch(text.set, arm, range(text.context, text.context + 1))
+        (new,), _ = self.write(batch, role=text.model, run=text.run)
+        step = next((i for i, pair in enumerate(zip(new.ids, text.ids, strict=False)) if pair[0] != pair[1]), None)
+        if step is None:
+            same = len(new.ids) == len(text.ids)
+            return None if same else Difference(text.set, arm.name, text.context, min(len(new.ids), len(text.ids)), 0.0)
+        margin = self._margin(batch, new.ids[:step], new.ids[step], text.ids[step])
+        return Difference(text.set, arm.name, text.context, step, margin)
+
+    def _margin(self, batch: Batch, begun: Sequence[int], chosen: int, other: int) -> float:
+        """By how much `chosen` won, as `Difference` says."""
+        text_1T = torch.cat([self.contexts(batch), torch.tensor([begun], dtype=torch.long)], dim=1)
+        start = self._recipe.data.context_tokens
+        rules = arm_rules(batch.arm, context_tokens=start, blocker=self.blocker(batch.arm))
+        logits_V = rules(self._model.start(text_1T), text_1T)[0].double().cpu()
+        if batch.arm.method == "greedy":
+            return float(logits_V[chosen] - logits_V[other])
+        key = _sampling_key(self._recipe.seed, batch.arm, batch.set, text_1T[0, :start].tolist())
+        number = float(uniforms([key], len(begun) + 1)[0, -1])
+        share_V = logits_V.softmax(-1)
+        below = float(share_V[:other].sum())
+        return max(below - number, number - below - float(share_V[other]))
+
+    def _blocked(self, batch: Batch, made: Sequence[Continuation], each: Blocking) -> Blocked:
+        text, order = made[each.text], batch.arm.blocker.tokens if batch.arm.blocker else 0
+        pieces = [*text.context_pieces, *text.pieces][: len(text.context_pieces) + each.step]
+        origins = [self._train.origins[block] for block in each.blocks[:_PASSAGES]]
+        return Blocked(
+            set=batch.set,
+            arm=batch.arm.name,
+            context=text.context,
+            step=each.step,
+            citation="".join(pieces[-order:]),
+            forbidden_ids=each.forbidden,
+            forbidden=tuple(self._codec.decode([token]) for token in each.forbidden),
+            passages=tuple(f"{origin.source}, row {origin.row}" for origin in origins),
+            changed_greedy=each.changed_greedy,
+            gave_way=each.gave_way,
+        )
+
+
+_PASSAGES = 5
 
 
 def references(codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: str) -> list[Continuation]:
@@ -54,24 +160,9 @@ def references(codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: 
     ]
 
 
-def _batches(count: int, size: int) -> Iterator[range]:
-    return (range(start, min(start + size, count)) for start in range(0, count, size))
-
-
-def _continue_batch(
-    model: CachedModel, codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, arm: Arm, batch: range
-) -> list[list[int]]:
-    settings = recipe.generate
-    context_BT = torch.as_tensor(contexts.ids_NT[batch.start : batch.stop, : recipe.data.context_tokens]).long()
-    keys = [_sampling_key(recipe.seed, arm, contexts.name, ids) for ids in context_BT.tolist()]
-    choose = chooser(arm, uniforms(keys, settings.new_tokens) if arm.method == "sample" else None)
-    ending = Ending(codec.end_ids, stop=settings.end_of_text == "stop")
-    return continue_texts(model, context_BT, choose, new_tokens=settings.new_tokens, ending=ending)
-
-
 def _sampling_key(seed: int, arm: Arm, name: str, context_ids: list[int]) -> str:
     """What a sample depends on: not on neighbours, the batch, nor the path that the data were read from."""
-    return f"{seed}\n{arm.model_dump_json()}\n{name}\n{context_ids}"
+    return f"{seed}\n{arm.model_dump_json(exclude_defaults=True)}\n{name}\n{context_ids}"
 
 
 def _continuation(
@@ -109,7 +200,8 @@ def stream(
     model: CachedModel, codec: TextCodec, context: list[int], arm: Arm, *, new_tokens: int, key: str
 ) -> Iterator[str]:
     """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a sampling arm."""
-    choose = chooser(arm, uniforms([key], new_tokens) if arm.method == "sample" else None)
+    uniform_BS = uniforms([key], new_tokens) if arm.method == "sample" else None
+    choose = chooser(arm, uniform_BS, context_tokens=len(context))
     ending = Ending(codec.end_ids, stop=True)
     ids, shown = list(context), len(codec.decode(context))
     for ids_B in token_steps(model, torch.tensor([context]), choose, new_tokens=new_tokens, ending=ending):

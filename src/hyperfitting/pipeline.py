@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting import data, generate, measure, models, training
-from hyperfitting.check import describe, dry_run_line, plan_table
+from hyperfitting.check import agreement_lines, describe, dry_run_line, plan_table
 from hyperfitting.errors import InputError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
@@ -145,23 +145,76 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
 def generate_texts(
     experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None
 ) -> Run:
-    """Continue the reported contexts with one run's model, in every arm."""
-    run, recipe, narrator = experiment.run(role), experiment.recipe, narrator or Silent()
+    """Continue the reported contexts with one run's model, in every arm; alone, or as one of torchrun's processes.
+
+    What an earlier call has written is kept, so a stopped generation goes on, and texts come out the same however the
+    batches were dealt out.
+    """
+    run, recipe = experiment.run(role), experiment.recipe
     if run.generated:
         return run
-    model, codec = _load_run(run, device)
-    cached = models.CachedModel(model)
-    sets = [experiment.blocks(each.name) for each in recipe.data.contexts]
-    total = sum(map(len, sets)) * len(recipe.generate.arms)
-    texts = []
-    with narrator.bar(f"continuing contexts, {role}", total) as bar:
-        for contexts in sets:
-            texts += generate.generate(cached, codec, contexts, recipe, role=role, run=run.name, bar=bar)
-            if role == "original":
-                texts += generate.references(codec, contexts, recipe, run=run.name)
-    run.add_facts("generate", _generate_facts(recipe, codec, models.describe_device(models.device_of(model))))
-    write_rows(run.continuations_file, texts)
+    ranks = training.join_processes(models.resolve_device(device))
+    narrator = narrator if narrator and ranks.is_main else Silent()
+    writer, codec, facts = _writer(experiment, run, ranks.device)
+    done = {(text.set, text.arm, text.context) for text in run.parts()[0]}
+    todo = [batch for batch in generate.batches(recipe) if not done.issuperset(batch.keys)]
+    ranks.wait()
+    mine = todo[ranks.rank :: ranks.world]
+    total = sum(len(batch.contexts) for batch in mine)
+    with narrator.bar(f"continuing contexts, {role}", total) as bar, run.new_part(ranks.rank) as (keep, block):
+        for batch in mine:
+            texts, blocked = writer.write(batch, role=role, run=run.name)
+            for each in blocked:
+                block(each)
+            for text in texts:
+                keep(text)
+            bar.advance(len(texts))
+    ranks.wait()
+    if ranks.is_main:
+        run.add_facts("generate", facts | {"processes": ranks.world})
+        _gather_texts(experiment, run, codec)
+    ranks.wait()
     return run
+
+
+def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[generate.Writer, Any, dict[str, Any]]:
+    recipe = experiment.recipe
+    model, codec = _load_run(run, device, reference=recipe.generate.mode == "reference")
+    sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
+    writer = generate.Writer(models.CachedModel(model), codec, recipe, sets, experiment.blocks("train"))
+    return writer, codec, _generate_facts(recipe, codec, models.describe_device(device))
+
+
+def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> None:
+    """Put what all processes have written into one file, in the order of the batches, each text once."""
+    texts, blocked = run.parts()
+    written = {(text.set, text.arm, text.context): text for text in texts}
+    rows = [written[key] for batch in generate.batches(experiment.recipe) for key in batch.keys]
+    if run.role == "original":
+        for each in experiment.recipe.data.contexts:
+            rows += generate.references(codec, experiment.blocks(each.name), experiment.recipe, run=run.name)
+    if blocked:
+        steps = {(row.set, row.arm, row.context, row.step): row for row in blocked}
+        write_rows(run.blocked_file, [steps[step] for step in sorted(steps)])
+    write_rows(run.continuations_file, rows)
+    shutil.rmtree(run.parts_folder, ignore_errors=True)
+
+
+def compare_reference(
+    experiment: Experiment, role: Role, contexts: int, *, device: str = "auto", narrator: Narrator | None = None
+) -> str:
+    """Write the first contexts of every set anew, one at a time in float32, and say how far the texts agree."""
+    run, narrator = experiment.run(role), narrator or Silent()
+    texts = [text for text in run.continuations() if text.model == role and text.context < contexts]
+    model, codec = _load_run(run, models.resolve_device(device), reference=True)
+    sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.contexts}
+    writer = generate.Writer(models.CachedModel(model), codec, experiment.recipe, sets, experiment.blocks("train"))
+    differences = []
+    with narrator.bar(f"reference mode, {role}", len(texts)) as bar:
+        for text in texts:
+            differences.append(writer.again(text))
+            bar.advance()
+    return agreement_lines(role, texts, [each for each in differences if each is not None])
 
 
 def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narrator | None = None) -> None:
@@ -171,7 +224,8 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
     if not todo:
         return
     index = TrainingIndex(experiment.blocks("train").ids_NT.tolist())
-    original, _ = _load_run(runs["original"], device)
+    place = models.resolve_device(device)
+    original, _ = _load_run(runs["original"], place)
     names = ["train", "validation", *(each.name for each in recipe.data.contexts)]
     with narrator.bar("measuring", len(todo) * (len(names) + 1)) as bar:
         for role in todo:
@@ -180,7 +234,7 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
             references = [text for text in texts if text.model == "reference"]
             rows = measure.measure_texts([*texts, *measure.controls(references, recipe)], recipe, index, original)
             bar.advance()
-            model = original if role == "original" else _load_run(run, device)[0]
+            model = original if role == "original" else _load_run(run, place)[0]
             for name in names:
                 rows += measure.measure_model(model, experiment.blocks(name), recipe, role=role, run=run.name)
                 bar.advance()
@@ -205,7 +259,7 @@ def write(
         InputError: the prompt and the new tokens do not fit the model.
     """
     run = find_run(folder)
-    model, codec = _load_run(run, device)
+    model, codec = _load_run(run, models.resolve_device(device))
     context = codec.encode(prompt)
     if not context:
         raise InputError("the prompt is empty, and this model's texts begin with no special token: give it a word")
@@ -279,11 +333,14 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
     return dry_run_line(recipe, precision, models.describe_device(place), planned, peak, rate)
 
 
-def _load_run(run: Run, device: str) -> tuple[Any, models.TextCodec]:
+def _load_run(run: Run, device: torch.device, *, reference: bool = False) -> tuple[Any, models.TextCodec]:
+    """A run's model, in the recipe's dtype or, as reference, in float32; and its codec."""
     if not run.trained:
         raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
     settings = _settings_of(run)
-    return models.load_model(settings, models.resolve_device(device)), models.load_codec(settings)
+    if reference:
+        settings = settings.model_copy(update={"dtype": "float32"})
+    return models.load_model(settings, device), models.load_codec(settings)
 
 
 def _settings_of(run: Run) -> Any:
@@ -325,8 +382,9 @@ def _generate_facts(recipe: Recipe, codec: models.TextCodec, device: str) -> dic
     settings = recipe.generate
     return {
         "device": device,
-        "precision": "fp32",
-        "batch_contexts": settings.batch_contexts,
+        "mode": settings.mode,
+        "dtype": "float32" if settings.mode == "reference" else recipe.model.dtype,
+        "batch_contexts": 1 if settings.mode == "reference" else settings.batch_contexts,
         "end_of_text": settings.end_of_text,
         "end_ids": list(codec.end_ids),
         "arms": [arm.model_dump(mode="json") for arm in settings.arms],

@@ -149,6 +149,42 @@ class Continuation:
 
 
 @dataclass(frozen=True)
+class Blocked:
+    """One step at which the citation blocker forbade something.
+
+    `citation` is the text of the last tokens, `forbidden` the strings of what would go on with it, `passages` where it
+    stands in the training texts (at most five). `changed_greedy`: the most probable token was among the forbidden.
+    `gave_way`: nothing else was left, and the rule was not applied.
+    """
+
+    set: str
+    arm: str
+    context: int
+    step: int
+    citation: str
+    forbidden_ids: tuple[int, ...]
+    forbidden: tuple[str, ...]
+    passages: tuple[str, ...]
+    changed_greedy: bool
+    gave_way: bool
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a text first differs from the one that reference mode writes, and the margin that decided it there.
+
+    Of a greedy arm the margin is in logits; of a sampling arm it is how far, in probability, the number drawn was from
+    those that choose the other token.
+    """
+
+    set: str
+    arm: str
+    context: int
+    step: int
+    margin: float
+
+
+@dataclass(frozen=True)
 class MetricRow:
     """One number of the table. `low` and `high` bound its 95 % interval, none below 10 clusters."""
 

@@ -9,7 +9,9 @@
         updates.jsonl  probes.jsonl one row an update; one a probe
         checkpoint/                 only while training is unfinished (training/checkpoint.py says what is in it)
         model/                      an ordinary Hugging Face folder
+        parts/                      only while generation is unfinished: what each process has written
         continuations.jsonl         contexts x arms
+        blocked.jsonl               what the citation blocker forbade, if an arm has one
         metrics.jsonl
       report/
         index.html  report.md  table.csv  summary.json  *.png
@@ -37,7 +39,7 @@ from hyperfitting.errors import RunError
 from hyperfitting.files import appending, read_json, read_rows, replacing, write_rows, write_text
 from hyperfitting.recipe import Recipe
 from hyperfitting.recipes import load_recipe
-from hyperfitting.records import Continuation, MetricRow, Origin, ProbeRow, TokenBlocks, UpdateRow
+from hyperfitting.records import Blocked, Continuation, MetricRow, Origin, ProbeRow, TokenBlocks, UpdateRow
 
 Role = Literal["original", "hyperfitted", "pretrained"]
 ROLES: tuple[Role, Role] = ("original", "hyperfitted")
@@ -81,7 +83,9 @@ class Run:
         self.probes_file = folder / "probes.jsonl"
         self.checkpoint_folder = folder / "checkpoint"
         self.model_folder = folder / "model"
+        self.parts_folder = folder / "parts"
         self.continuations_file = folder / "continuations.jsonl"
+        self.blocked_file = folder / "blocked.jsonl"
         self.metrics_file = folder / "metrics.jsonl"
 
     @property
@@ -137,6 +141,28 @@ class Run:
     def probes(self) -> list[ProbeRow]:
         """One row a probe."""
         return read_rows(self.probes_file, ProbeRow)
+
+    @contextmanager
+    def new_part(self, number: int) -> Iterator[tuple[Callable[[Any], None], Callable[[Any], None]]]:
+        """Functions that append a continuation and what was blocked in it, to files of this process's own."""
+        begun = len(list(self.parts_folder.glob("continuations-*.jsonl")))
+        with (
+            appending(self.parts_folder / f"continuations-{begun}-{number}.jsonl") as keep,
+            appending(self.parts_folder / f"blocked-{begun}-{number}.jsonl") as block,
+        ):
+            yield keep, block
+
+    def parts(self) -> tuple[list[Continuation], list[Blocked]]:
+        """What an unfinished generation has written, by whichever processes."""
+        texts = [row for path in self._part_files("continuations") for row in read_rows(path, Continuation)]
+        return texts, [row for path in self._part_files("blocked") for row in read_rows(path, Blocked)]
+
+    def _part_files(self, kind: str) -> list[Path]:
+        return sorted(self.parts_folder.glob(f"{kind}-*.jsonl"))
+
+    def blocked(self) -> list[Blocked]:
+        """What the citation blocker did; nothing where no arm has one."""
+        return read_rows(self.blocked_file, Blocked) if self.blocked_file.is_file() else []
 
     def continuations(self) -> list[Continuation]:
         """Every context continued in every arm; the reference texts among them, as `model` reference."""

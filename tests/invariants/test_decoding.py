@@ -24,8 +24,9 @@ def ours(folder):
     return load_model(ModelSettings(source=str(folder)), CPU)
 
 
-def texts(model, contexts, arm=GREEDY, keys="abcde", new_tokens=20):
-    choose = chooser(arm, uniforms(list(keys), new_tokens) if arm.method == "sample" else None)
+def texts(model, contexts, arm=GREEDY, keys="abcde", new_tokens=20, blocker=None):
+    uniform = uniforms(list(keys), new_tokens) if arm.method == "sample" else None
+    choose = chooser(arm, uniform, context_tokens=contexts.shape[1], blocker=blocker)
     return continue_texts(CachedModel(model), contexts, choose, new_tokens=new_tokens, ending=NEVER)
 
 

@@ -189,7 +189,8 @@ def test_eager_and_sdpa_attention_agree(tree, gpt2, tmp_path, kind):
 
 
 # torchrun's own launcher, with processes forked from one that has imported everything: seconds instead of minutes.
-# A job is [processes, the update after which the last process is sent Ctrl-C or null, recipe, folder and its copies].
+# A job is [processes, the update after which the last process is sent Ctrl-C or null, recipe, folder and its copies];
+# with "generate" in the update's place a trained folder's contexts are continued.
 LAUNCH = """
 import json, os, shutil, signal, sys
 from pathlib import Path
@@ -198,6 +199,7 @@ import peft
 from hyperfitting import pipeline
 from hyperfitting.errors import HyperfittingError
 from hyperfitting.recipes import load_recipe
+from hyperfitting.runs import Experiment
 from hyperfitting.training.checkpoint import Checkpoints
 
 plain = Checkpoints.maybe_save
@@ -211,6 +213,9 @@ def work(stop_after, recipe, out):
 
     Checkpoints.maybe_save = and_stop
     try:
+        if stop_after == "generate":
+            pipeline.generate_texts(Experiment(Path(out)), "hyperfitted", device="cpu")
+            return 0
         pipeline.train(pipeline.draw(load_recipe(recipe), Path(out)), "hyperfitted", device="cpu")
     except HyperfittingError as error:
         print(error, file=sys.stderr)
@@ -284,12 +289,15 @@ def many(tmp_path_factory, tiny_model, corpus, tiny_tokenizer):
     folder, recipes, jobs = tmp_path_factory.mktemp("many"), {}, {}
     tree = tiny_tree(tiny_model, corpus) | {"probe": {"contexts": 2, "new_tokens": 4}}
     tree["train"]["epochs"] = 2
+    tree["generate"] |= {"batch_contexts": 5}
     sources = {kind: {"source": str(make_model(folder / kind, tiny_tokenizer, kind))} for kind in ("qwen2", "gpt2")}
     for name, (train, engine) in CASES.items():
         changed = {"train": tree["train"] | train, "engine": engine, "model": sources.get(name, tree["model"])}
         recipes[name] = write_recipe(tree | changed, folder / f"{name}.json")
         jobs[f"{name} on 2"] = (2, None, recipes[name], [f"{name} on 2"])
     fp32 = recipes["fp32"]
+    jobs["fp32 on 2"][-1].append("generated on 3")
+    jobs["generated on 3"] = (3, "generate", fp32, ["generated on 3"])
     jobs["fp32 on 4"] = (4, None, fp32, ["fp32 on 4"])
     jobs["stopped"] = (2, STOPPED_AFTER, fp32, ["resumed on 1", "resumed on 2", "resumed on 3"])
     jobs["resumed on 2"] = (2, None, fp32, ["resumed on 2"])
@@ -323,6 +331,15 @@ def test_two_processes_train_as_one(many, name):
 
 def test_four_processes_train_as_one(many):
     compare(many, "fp32", 4)
+
+
+def test_three_processes_write_what_one_writes(many):
+    assert many.codes["generated on 3"] == [0] * 3, many.said
+    shared = Experiment(many.folder / "generated on 3").run("hyperfitted")
+    one = pipeline.generate_texts(Experiment(many.folder / "fp32 on 2"), "hyperfitted", device="cpu")
+    assert shared.facts()["generate"]["processes"] == 3
+    assert shared.continuations() == one.continuations()
+    assert len(one.continuations()) == 24
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])

@@ -120,7 +120,7 @@ def test_texts_below_a_window_are_left_out_and_counted(finished):
 
 def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
     tree["generate"] |= {"end_of_text": "stop", "arms": [{"name": "hot", "method": "sample", "temperature": 5.0}]}
-    tree["train"]["epochs"] = 1
+    tree["train"]["epochs"], tree["seed"] = 1, 1
     experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     texts = [text for text in experiment.run("original").continuations() if text.model == "original"]
     ended = [text for text in texts if text.ended == "end_of_text"]

@@ -72,5 +72,33 @@ def test_an_arm_applies_temperature_before_truncation():
     # At temperature 0.1 the first token alone reaches p = 0.9; at temperature 1 it does not.
     cold = chooser(Arm(name="a", method="sample", temperature=0.1, top_p=0.9), uniform)
     warm = chooser(Arm(name="a", method="sample", top_p=0.9), uniform)
-    assert cold(logits, 0).item() == 0
-    assert warm(logits, 0).item() == 1
+    text = torch.zeros(1, 0, dtype=torch.long)
+    assert cold(logits, text).item() == 0
+    assert warm(logits, text).item() == 1
+
+
+def test_the_rules_see_the_text_so_far_and_the_penalty_what_it_is_told():
+    """A model that always prefers token 3, then 2: a penalty on what was seen decides."""
+
+    class Stubborn(Counting):
+        def _after(self, ids_B):
+            return torch.tensor([[0.0, 0.0, 1.9, 2.0, 0, 0, 0, 0, 0, 0]]).expand(len(ids_B), -1)
+
+    def written(arm):
+        choose = chooser(arm, context_tokens=2)
+        return continue_texts(Stubborn(), torch.tensor([[3, 2]]), choose, new_tokens=3, ending=Ending((9,), stop=False))
+
+    assert written(GREEDY) == [[3, 3, 3]]
+    on = {"method": "greedy", "repetition_penalty": 1.1}
+    assert written(Arm(name="own", **on)) == [[3, 2, 3]]
+    assert written(Arm(name="all", penalised="all", **on)) == [[3, 3, 3]]  # both were seen in the context
+    assert written(Arm(name="n", method="greedy", no_repeat_ngram=2)) == [[3, 3, 0]]
+
+
+def test_an_arm_says_in_words_what_it_does():
+    arm = Arm(name="x", method="sample", dry={}, temperature=0.7, blocker={"mode": "word"}, repetition_penalty=1.2)
+    assert arm.in_words() == (
+        "sample, blocker (mode word, tokens 5, context False), repetition_penalty 1.2, penalised generated, "
+        "dry (multiplier 0.8, base 1.75, allowed_tokens 2), temperature 0.7"
+    )
+    assert GREEDY.in_words() == "greedy"

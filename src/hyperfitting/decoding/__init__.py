@@ -1,5 +1,28 @@
-"""Choosing the next token: rules on logits, and the one loop that applies them."""
+"""Choosing the next token: rules on logits, the citation blocker, and the one loop that applies them."""
 
-from hyperfitting.decoding.loop import Ending, NextToken, chooser, continue_texts, token_steps, uniforms
+from hyperfitting.decoding.citations import Blocking, CitationBlocker, CitationIndex, Words
+from hyperfitting.decoding.loop import (
+    Choose,
+    Ending,
+    NextToken,
+    arm_rules,
+    chooser,
+    continue_texts,
+    token_steps,
+    uniforms,
+)
 
-__all__ = ["Ending", "NextToken", "chooser", "continue_texts", "token_steps", "uniforms"]
+__all__ = [
+    "Blocking",
+    "Choose",
+    "CitationBlocker",
+    "CitationIndex",
+    "Ending",
+    "NextToken",
+    "Words",
+    "arm_rules",
+    "chooser",
+    "continue_texts",
+    "token_steps",
+    "uniforms",
+]

@@ -29,8 +29,11 @@ class NextToken(Protocol):
         ...
 
 
-Choose = Callable[[Tensor, int], Tensor]
-"""(logits_BV, step) -> ids_B."""
+Rule = Callable[[Tensor, Tensor], Tensor]
+"""(logits_BV, text_BT) -> logits_BV: what a rule makes of the logits behind the texts so far, contexts included."""
+
+Choose = Callable[[Tensor, Tensor], Tensor]
+"""(logits_BV, text_BT) -> ids_B."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,13 @@ def token_steps(
     once all have ended.
     """
     logits_BV = model.start(context_BT)
+    begun = context_BT.shape[1]
+    text_BT = torch.cat([context_BT, context_BT.new_zeros(len(context_BT), new_tokens)], dim=1).to(logits_BV.device)
     ended_B = torch.zeros(len(context_BT), dtype=torch.bool)
     for step in range(new_tokens):
-        ids_B = choose(logits_BV if ending.stop else rules.forbid(logits_BV, ending.end_ids), step)
+        allowed_BV = logits_BV if ending.stop else rules.forbid(logits_BV, ending.end_ids)
+        ids_B = choose(allowed_BV, text_BT[:, : begun + step])
+        text_BT[:, begun + step] = ids_B
         yield ids_B
         ended_B |= torch.isin(ids_B.cpu(), torch.tensor(ending.end_ids))
         if (ending.stop and ended_B.all()) or step == new_tokens - 1:
@@ -72,17 +79,43 @@ def _until_end(ids_S: list[int], end_ids: Sequence[int]) -> list[int]:
     return ids_S[: next((i for i, token in enumerate(ids_S) if token in end_ids), len(ids_S))]
 
 
-def chooser(arm: Arm, uniform_BS: Tensor | None = None) -> Choose:
-    """The arm's rules as one function. Sampling arms need `uniform_BS`: a number in [0, 1) a text and step."""
+def arm_rules(arm: Arm, *, context_tokens: int, blocker: Rule | None = None) -> Rule:
+    """The arm's rules as one, in the order in which its settings stand."""
 
-    def choose(logits_BV: Tensor, step: int) -> Tensor:
+    def apply(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
+        if blocker is not None:
+            logits_BV = blocker(logits_BV, text_BT)
+        if arm.repetition_penalty is not None:
+            seen_BT = text_BT if arm.penalised == "all" else text_BT[:, context_tokens:]
+            logits_BV = rules.repetition_penalty(logits_BV, seen_BT, arm.repetition_penalty)
+        if arm.no_repeat_ngram is not None:
+            logits_BV = rules.no_repeat_ngram(logits_BV, text_BT, arm.no_repeat_ngram)
+        if arm.dry is not None:
+            logits_BV = rules.dry(logits_BV, text_BT, **arm.dry.model_dump())
         if arm.temperature is not None:
             logits_BV = rules.temperature(logits_BV, arm.temperature)
         if arm.top_k is not None:
             logits_BV = rules.top_k(logits_BV, arm.top_k)
         if arm.top_p is not None:
             logits_BV = rules.top_p(logits_BV, arm.top_p)
-        return rules.greedy(logits_BV) if uniform_BS is None else rules.sample(logits_BV, uniform_BS[:, step])
+        if arm.min_p is not None:
+            logits_BV = rules.min_p(logits_BV, arm.min_p)
+        return logits_BV
+
+    return apply
+
+
+def chooser(
+    arm: Arm, uniform_BS: Tensor | None = None, *, context_tokens: int = 0, blocker: Rule | None = None
+) -> Choose:
+    """The arm's rules and its choice. Sampling arms need `uniform_BS`: a number in [0, 1) a text and step."""
+    apply = arm_rules(arm, context_tokens=context_tokens, blocker=blocker)
+
+    def choose(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
+        logits_BV = apply(logits_BV, text_BT)
+        if uniform_BS is None:
+            return rules.greedy(logits_BV)
+        return rules.sample(logits_BV, uniform_BS[:, text_BT.shape[1] - context_tokens])
 
     return choose
 

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
+from hyperfitting.decoding import Words
 from hyperfitting.errors import ModelError
 
 
@@ -53,6 +56,20 @@ class TextCodec:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids` without special tokens, white space as it is."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    @cached_property
+    def words(self) -> Words:
+        """For every token whether its text begins, and ends, within a word."""
+        anchor = self._encode("a")[-1:]  # tokenizers drop the space that a text begins with
+        start = len(self.decode(anchor))
+        pairs = [[*anchor, token] for token in range(len(self.tokenizer))]
+        texts = self.tokenizer.batch_decode(pairs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        inside = [
+            (not text[start].isspace(), not text[-1].isspace()) if len(text) > start else (False, False)
+            for text in texts
+        ]
+        begins_V, ends_V = np.array(inside, dtype=np.bool_).T
+        return Words(begins_V, ends_V)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """One string a token, in step with the text: a character that spans tokens goes to its last one."""

@@ -1,0 +1,123 @@
+"""The citation blocker (A, section 5): what would go on citing a training block is forbidden, on raw logits.
+
+Shapes: B texts, T tokens of each so far, V vocabulary, N training blocks, L their tokens, G tokens of a citation, K
+continuations found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hyperfitting.recipe import BlockerSettings
+
+Ids = NDArray[Any]
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+class CitationIndex:
+    """Every run of `order` tokens of the training blocks and what follows it there; none crosses a block's border."""
+
+    def __init__(self, blocks_NL: Ids, order: int):
+        self.order = order
+        self._blocks_NL = np.ascontiguousarray(blocks_NL, dtype=np.int32)
+        self._starts = max(0, self._blocks_NL.shape[1] - order)  # of a block: the last run has a token behind it
+        hashes_NL = self._hash(self._blocks_NL[:, : self._blocks_NL.shape[1] - 1])
+        keys = hashes_NL.ravel()
+        self._order = np.argsort(keys, kind="stable").astype(np.int32 if len(keys) < 2**31 else np.int64)
+        self._keys = keys[self._order]
+
+    def _hash(self, ids_NL: Ids) -> NDArray[np.uint64]:
+        """A polynomial of each window of `order` tokens along the last axis."""
+        count = max(0, ids_NL.shape[1] - self.order + 1)
+        hashes: NDArray[np.uint64] = np.zeros((len(ids_NL), count), dtype=np.uint64)
+        for place in range(self.order):
+            hashes *= _FACTOR
+            hashes += ids_NL[:, place : place + count].astype(np.uint64)
+        return hashes
+
+    def continuations(self, last_BG: Ids) -> tuple[Ids, Ids, Ids]:
+        """What follows each text's last tokens in the training blocks: text (K,), next token (K,), block (K,)."""
+        keys_B = self._hash(np.asarray(last_BG))[:, 0]
+        first_B = np.searchsorted(self._keys, keys_B, side="left")
+        count_B = np.searchsorted(self._keys, keys_B, side="right") - first_B
+        text_K = np.repeat(np.arange(len(keys_B)), count_B)
+        offset_K = np.arange(len(text_K)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
+        place_K = self._order[first_B[text_K] + offset_K]
+        block_K, start_K = np.divmod(place_K, max(1, self._starts))
+        window_KG = start_K[:, None] + np.arange(self.order)
+        same_K = (self._blocks_NL[block_K[:, None], window_KG] == np.asarray(last_BG)[text_K]).all(-1)
+        token_K = self._blocks_NL[block_K, start_K + self.order]
+        return text_K[same_K], token_K[same_K], block_K[same_K]
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """One step of one text at which the blocker found something to forbid."""
+
+    text: int
+    step: int
+    forbidden: tuple[int, ...]
+    blocks: tuple[int, ...]
+    changed_greedy: bool
+    gave_way: bool
+
+
+@dataclass(frozen=True)
+class Words:
+    """For every token whether its text begins, and ends, within a word: without white space there. Shape (V,)."""
+
+    begins_V: NDArray[np.bool_]
+    ends_V: NDArray[np.bool_]
+
+
+class CitationBlocker:
+    """Forbids, under every arm alike, the tokens that the index holds behind a text's last tokens; keeps a record.
+
+    If nothing would be left to choose, the rule gives way for that text at that step.
+    """
+
+    def __init__(self, index: CitationIndex, settings: BlockerSettings, *, context_tokens: int, words: Words | None):
+        if settings.mode == "word" and words is None:
+            raise ValueError("word mode needs to know where words begin")
+        self._index, self._settings, self._context, self._words = index, settings, context_tokens, words
+        self.record: list[Blocking] = []
+
+    def __call__(self, logits_BV: Tensor, text_BT: Tensor) -> Tensor:
+        """The logits with the continuations of citations at -inf."""
+        citing = text_BT if self._settings.context else text_BT[:, self._context :]
+        if citing.shape[1] < self._index.order:
+            return logits_BV
+        last_BG = citing[:, -self._index.order :].cpu().numpy()
+        text_K, token_K, block_K = self._index.continuations(last_BG)
+        if self._settings.mode == "word" and self._words is not None:
+            ends_word_K = self._words.ends_V[last_BG[text_K, -1]] & self._words.begins_V[token_K]
+            text_K, token_K, block_K = text_K[~ends_word_K], token_K[~ends_word_K], block_K[~ends_word_K]
+        return self._forbid(logits_BV, text_K, token_K, block_K, text_BT.shape[1] - self._context)
+
+    def _forbid(self, logits_BV: Tensor, text_K: Ids, token_K: Ids, block_K: Ids, step: int) -> Tensor:
+        if not len(text_K):
+            return logits_BV
+        blocked_BV = logits_BV.clone()
+        blocked_BV[torch.from_numpy(text_K), torch.from_numpy(token_K.astype(np.int64))] = -torch.inf
+        for text in np.unique(text_K).tolist():
+            gave_way = not bool(blocked_BV[text].isfinite().any())
+            if gave_way:
+                blocked_BV[text] = logits_BV[text]
+            forbidden = np.unique(token_K[text_K == text])
+            self.record.append(
+                Blocking(
+                    text,
+                    step,
+                    tuple(forbidden.tolist()),
+                    tuple(np.unique(block_K[text_K == text]).tolist()),
+                    int(logits_BV[text].argmax()) in forbidden,
+                    gave_way,
+                )
+            )
+        return blocked_BV
