@@ -1,35 +1,58 @@
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperfitting.metrics.overlap import TrainingIndex
-
-TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=30)
+from hyperfitting.metrics.overlap import SharedRun, TrainingIndex, share_of_texts_above
 
 
-def slow_longest(ids, blocks):
-    """Every run of every text against every run of every block."""
-    best = 0
+def texts(*, least):
+    """Texts that share much: few ids, near each other or far apart, so that more or fewer fit into one sorting key."""
+    few = st.sampled_from([[0], [0, 1], [0, 1, 2, 3], [7, 50_000, 130_000], [0, 10**6, 10**12]])
+    return few.flatmap(
+        lambda ids: st.tuples(
+            st.lists(st.sampled_from(ids), min_size=least, max_size=30),
+            st.lists(st.lists(st.sampled_from(ids), max_size=30), min_size=1, max_size=6),
+        )
+    )
+
+
+def slow_runs(ids, blocks):
+    """From each start the longest run in a block and the first place of it, by trying every place."""
+    runs = []
     for start in range(len(ids)):
-        for end in range(start + 1, len(ids) + 1):
-            run = ids[start:end]
-            if any(block[i : i + len(run)] == run for block in blocks for i in range(len(block))):
-                best = max(best, len(run))
-    return best
+        best = SharedRun(0, start, 0, 0)
+        for number, block in enumerate(blocks):
+            for place in range(len(block)):
+                length = 0
+                while ids[start : start + length + 1] == block[place : place + length + 1]:
+                    length += 1
+                    if length == min(len(ids) - start, len(block) - place):
+                        break
+                if length > best.length:
+                    best = SharedRun(length, start, number, place)
+        runs.append(best)
+    return runs
 
 
-@given(TOKENS, st.lists(TOKENS, min_size=1, max_size=4))
-def test_longest_shared_run_equals_the_slow_search(ids, blocks):
-    run = TrainingIndex(blocks).longest_shared_run(ids)
-    assert run.length == slow_longest(ids, blocks)
-    if run.length:
-        found = blocks[run.block][run.block_start : run.block_start + run.length]
-        assert found == ids[run.start : run.start + run.length]
+@given(texts(least=0))
+def test_lengths_equal_the_slow_search(case):
+    ids, blocks = case
+    assert TrainingIndex(blocks).shared_run_lengths(ids).tolist() == [run.length for run in slow_runs(ids, blocks)]
 
 
-@given(TOKENS, st.lists(TOKENS, min_size=1, max_size=4), st.integers(1, 5))
-def test_recited_ngrams_equals_the_slow_count(ids, blocks, order):
+@given(texts(least=1))
+def test_longest_shared_run_and_its_place_equal_the_slow_search(case):
+    ids, blocks = case
+    assert TrainingIndex(blocks).longest_shared_run(ids) == max(slow_runs(ids, blocks), key=lambda run: run.length)
+
+
+@given(texts(least=0), st.integers(1, 9))
+def test_recited_ngrams_equals_the_slow_count(case, order):
+    ids, blocks = case
     held = {tuple(block[i : i + order]) for block in blocks for i in range(len(block) - order + 1)}
     grams = [tuple(ids[i : i + order]) for i in range(len(ids) - order + 1)]
     assert TrainingIndex(blocks).recited_ngrams(ids, order=order) == (sum(gram in held for gram in grams), len(grams))
@@ -49,6 +72,67 @@ def test_an_empty_continuation_is_refused():
         TrainingIndex([[1]]).longest_shared_run([])
 
 
+def test_no_blocks_are_refused():
+    with pytest.raises(ValueError, match="no training blocks to search"):
+        TrainingIndex([])
+
+
 def test_lengths_are_given_for_every_position():
     lengths = TrainingIndex([[1, 2, 3, 4]]).shared_run_lengths([2, 3, 9, 1])
     assert np.array_equal(lengths, [2, 1, 0, 1])
+
+
+def test_empty_blocks_share_nothing():
+    index = TrainingIndex([[], []])
+    assert index.shared_run_lengths([0, 1]).tolist() == [0, 0]
+    assert index.longest_shared_run([0]) == SharedRun(0, 0, 0, 0)
+    assert TrainingIndex([[], [], [5]]).longest_shared_run([5]) == SharedRun(1, 0, 2, 0)
+
+
+def test_an_array_of_blocks_is_as_good_as_lists():
+    blocks = np.array([[1, 2, 3], [3, 4, 5]], dtype=np.int32)
+    assert TrainingIndex(blocks).longest_shared_run([3, 4, 9]) == SharedRun(2, 0, 1, 0)
+
+
+def test_one_token_a_hundred_thousand_times_over():
+    index = TrainingIndex(np.full((400, 256), 7))
+    assert index.shared_run_lengths([7] * 300).tolist() == [min(256, 300 - start) for start in range(300)]
+    assert index.longest_shared_run([1, *[7] * 300]) == SharedRun(256, 1, 0, 0)
+
+
+def test_a_training_set_that_holds_each_block_twice_names_the_first():
+    blocks = np.random.default_rng(0).integers(0, 1000, (200, 256))
+    index = TrainingIndex(np.concatenate([blocks, blocks]))
+    assert index.longest_shared_run([1000, *blocks[150, 20:200].tolist()]) == SharedRun(180, 1, 150, 20)
+
+
+def test_share_of_texts_above_the_bound():
+    assert share_of_texts_above([4, 10, 11, 40]) == 0.5
+    assert share_of_texts_above([4, 10, 11, 40], bound=3) == 1.0
+    with pytest.raises(ValueError, match="no texts to take a share of"):
+        share_of_texts_above([])
+
+
+@pytest.mark.slow
+def test_ten_million_tokens_take_seconds_and_one_gibibyte():
+    random = np.random.default_rng(0)
+    frequencies = 1 / np.arange(1, 32_001)
+    drawn = random.choice(32_000, size=(39_363, 256), p=frequencies / frequencies.sum())
+    blocks, texts = drawn[:-300], drawn[-300:].tolist()
+    texts[0] = blocks[30_000].tolist()
+
+    started = time.perf_counter()
+    index = TrainingIndex(blocks)
+    built = time.perf_counter() - started
+    runs = [index.longest_shared_run(ids) for ids in texts]
+    seconds = time.perf_counter() - started
+    print(f"{blocks.size:,} tokens: {seconds:.2f} s, of which the index {built:.2f} s")
+    assert runs[0] == SharedRun(256, 0, 30_000, 0)
+    assert seconds < 10
+
+    tracemalloc.start()
+    TrainingIndex(blocks).longest_shared_run(texts[1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(f"at most {peak / 2**30:.2f} GiB")
+    assert peak < 2**30

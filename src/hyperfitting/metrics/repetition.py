@@ -1,8 +1,57 @@
-"""Where a text repeats itself, token by token: the colours of the paper's Figure 1."""
+"""Where a text repeats itself: token by token (the colours of the paper's Figure 1), in a final loop, and in bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What a text ends in: `copies` of a unit of `unit_tokens` tokens, the first of them at `start`."""
+
+    unit_tokens: int
+    copies: int
+    start: int
+
+
+def final_loop(ids: Sequence[Hashable], *, most_tokens: int = 64, least_copies: int = 3) -> Loop | None:
+    """The loop that one continuation ends in, or None: at least `least_copies` copies of a unit of up to `most_tokens`.
+
+    The smallest such unit counts, even where a longer one loops from earlier on (a b b b, three times, loops in b).
+    Copies are whole and counted from the end: a text cut off within one loops all the same, in the unit shifted. `ids`
+    must end before end-of-text and padding: both would loop.
+
+    Over a set of texts: the share that loops (range [0, 1], no unit; target: the reference texts' value, near 0), and
+    where the loops start (unit: tokens; target: higher). Source: the papers are silent; the bounds are ours.
+
+    Raises:
+        ValueError: if a unit may hold no token, or one copy is enough.
+    """
+    if most_tokens < 1 or least_copies < 2:
+        raise ValueError(f"{least_copies} copies of a unit of up to {most_tokens} tokens are no loop")
+    for unit_tokens in range(1, min(most_tokens, len(ids) // least_copies) + 1):
+        copies = _periodic_tail(ids, unit_tokens) // unit_tokens
+        if copies >= least_copies:
+            return Loop(unit_tokens, copies, len(ids) - copies * unit_tokens)
+    return None
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of a text in UTF-8 / bytes of the same compressed by zlib at level 9.
+
+    Range > 0, no unit; below 1 for a few words, up to about 1,000 for one letter without end; higher is more
+    repetitive. Target: the reference text's value. Rises with length, so compare equal lengths only. Source: the
+    papers are silent.
+
+    Raises:
+        ValueError: if the text is empty.
+    """
+    if not text:
+        raise ValueError("an empty text has no compression ratio")
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw, 9))
 
 
 def repeated_run_lengths(ids: Sequence[int], *, context: Sequence[int] = ()) -> list[int]:
@@ -24,3 +73,11 @@ def repeated_run_lengths(ids: Sequence[int], *, context: Sequence[int] = ()) -> 
         lengths.append(max(current[:end], default=0))
         previous = current
     return lengths[len(context) :]
+
+
+def _periodic_tail(ids: Sequence[Hashable], period: int) -> int:
+    """How many tokens at the end repeat with this period."""
+    start = len(ids) - period
+    while start and ids[start - 1] == ids[start - 1 + period]:
+        start -= 1
+    return len(ids) - start
