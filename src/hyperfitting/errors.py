@@ -58,6 +58,7 @@ _EXTRAS = {
     "datasets": "hub",
     "jinja2": "report",
     "matplotlib": "report",
+    "sacrebleu": "measures",
 }
 
 

@@ -42,6 +42,7 @@ DOORS = {
     "sqlalchemy": {"preference"},
     "fastapi": {"preference"},
     "tqdm": {"cli"},
+    "sacrebleu": {"metrics"},
 }
 TORCH_ROOMS = {"decoding", "metrics", "models", "measure", "generate", "training"}
 
@@ -109,9 +110,10 @@ def test_importing_the_package_is_light():
 
 def test_judging_and_reporting_need_no_torch():
     loaded = loaded_by(
-        "import hyperfitting.report, hyperfitting.runs, hyperfitting.metrics.overlap, hyperfitting.metrics.stats"
+        "import hyperfitting.report, hyperfitting.runs, hyperfitting.metrics.overlap, hyperfitting.metrics.stats, "
+        "hyperfitting.metrics.bleu, hyperfitting.metrics.mauve"
     )
-    assert not {"torch", "transformers", "datasets"} & loaded
+    assert not {"torch", "transformers", "datasets", "sacrebleu"} & loaded
 
 
 def test_help_is_there_in_half_a_second():
