@@ -1,10 +1,13 @@
-"""How sure a model is, and how surprised: per-token scores in float32, whatever dtype the model computes in.
+"""How sure a model is, how surprised, and where two models part: per-token scores in float32, whatever it computes in.
 
-Shapes: B texts, T tokens, V vocabulary.
+Shapes: B texts, T tokens, S = T - 1 predicted tokens, V vocabulary, R different ranks; P positions on any number of
+axes.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,11 +16,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class TokenScores:
-    """One value a predicted token, shape (B, T - 1), float32: the first token of a text is never predicted.
+    """One value a predicted token, shape (B, T - 1): the first token of a text is never predicted.
 
     `loss` (cross-entropy of the true token) and `entropy` (of the predicted distribution) in nats; `top1`, `top3` and
-    `top5` are the probability mass of the most probable tokens, in [0, 1]. Target of all: the paper sets none;
-    hyperfitting raises `loss` on held-out text and the top masses, and lowers `entropy`. Source: A, Table 3.
+    `top5` are the probability mass of the most probable tokens, in [0, 1]; all float32. Target of all: the paper sets
+    none; hyperfitting raises `loss` on held-out text and the top masses, and lowers `entropy`. Source: A, Table 3.
+    `rank` is `rank_under` of the true token, `top1_id` the greedy choice (the lowest id wins a tie); both int64.
+    Target of `rank`: lower; the papers are silent on it (B's rank map ranks choices, not true tokens).
     """
 
     loss: Tensor
@@ -25,17 +30,137 @@ class TokenScores:
     top1: Tensor
     top3: Tensor
     top5: Tensor
+    rank: Tensor
+    top1_id: Tensor
 
 
 def token_scores(logits_BTV: Tensor, ids_BT: Tensor) -> TokenScores:
-    """Score every token of the texts but the first, under the logits of the token before it.
+    """Score every token of the texts but the first, under the logits of the token before it; shapes (B, T - 1)."""
+    return target_scores(logits_BTV[:, :-1], ids_BT[:, 1:])
+
+
+def target_scores(logits_PV: Tensor, target_P: Tensor) -> TokenScores:
+    """Score the true token of each position under the logits of that position; every field has the shape (P).
 
     Entropy is taken from log-probabilities, not from probabilities plus a small number as in the public code.
     """
-    log_p_BTV = logits_BTV[:, :-1].float().log_softmax(-1)
-    p_BTV = log_p_BTV.exp()
-    entropy_BT = -torch.where(p_BTV > 0, p_BTV * log_p_BTV, 0.0).sum(-1)
-    loss_BT = -log_p_BTV.gather(-1, ids_BT[:, 1:].long().unsqueeze(-1)).squeeze(-1)
-    mass_BT5 = p_BTV.topk(min(5, p_BTV.shape[-1]), -1).values.cumsum(-1)
-    top1, top3, top5 = (mass_BT5[..., min(k, mass_BT5.shape[-1]) - 1] for k in (1, 3, 5))
-    return TokenScores(loss_BT, entropy_BT, top1, top3, top5)
+    logits_PV = logits_PV.float()
+    log_p_PV = logits_PV.log_softmax(-1)
+    p_PV = log_p_PV.exp()
+    entropy_P = -torch.where(p_PV > 0, p_PV * log_p_PV, 0.0).sum(-1)
+    loss_P = -log_p_PV.gather(-1, target_P.long().unsqueeze(-1)).squeeze(-1)
+    mass_P5 = p_PV.topk(min(5, p_PV.shape[-1]), -1).values.cumsum(-1)
+    top1, top3, top5 = (mass_P5[..., min(k, mass_P5.shape[-1]) - 1] for k in (1, 3, 5))
+    return TokenScores(loss_P, entropy_P, top1, top3, top5, rank_under(logits_PV, target_P), logits_PV.argmax(-1))
+
+
+def rank_under(logits_PV: Tensor, id_P: Tensor) -> Tensor:
+    """1 + the number of tokens with a larger logit than the given one, at each position; shape (P), int64.
+
+    Range [1, V], no unit: 1 is the model's own greedy choice, or as good. Ties count as not larger, so ranks are the
+    lowest that any order of equal logits allows; logits in bfloat16 tie often. Target: none of its own, except for
+    true tokens (lower). Source: B, the rank map, for another model's choices; B does not say how ties are ranked.
+    """
+    return 1 + (logits_PV > logits_PV.gather(-1, id_P.long().unsqueeze(-1))).sum(-1)
+
+
+def agreement(top1_id_BS: Tensor, other_id_BS: Tensor) -> Tensor:
+    """Share of the positions of each text where two models make the same greedy choice; shape (B,), float64.
+
+    Range [0, 1], no unit. Texts are equally long, so the mean over them is the share of all positions. Target: none of
+    its own: read it beside the agreement of two trainings on the same data in the same order. Source: A, Figure 5 left
+    (68 to 75 % between orders of the data) and B, entropy-matched temperature (0.570 with the original).
+
+    Raises:
+        ValueError: if the shapes differ, or there is no position.
+    """
+    if top1_id_BS.shape != other_id_BS.shape or not top1_id_BS.numel():
+        shapes = f"{tuple(top1_id_BS.shape)} and {tuple(other_id_BS.shape)}"
+        raise ValueError(f"choices of shapes {shapes} have no positions in common to compare")
+    return (top1_id_BS == other_id_BS).double().mean(-1)
+
+
+@dataclass(frozen=True)
+class RankMap:
+    """How deep in one model's ranking another model's greedy choices lie.
+
+    Positions of each text, shape (B,), int64: all `tokens`, and those whose rank is 1 (`first`), 2 to 10 (`to_10`),
+    above 10 and above 100 (the latter among the former). They are counts since every share, of all positions or of
+    those that changed, is a ratio of sums with a bootstrap over clusters. The distribution: the different `ranks` in
+    ascending order and their `counts` over all texts, shape (R,), int64.
+    """
+
+    tokens: Tensor
+    first: Tensor
+    to_10: Tensor
+    above_10: Tensor
+    above_100: Tensor
+    ranks: Tensor
+    counts: Tensor
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of all positions, in [0, 1]: `first`, `to_10` and `above_10` add up to 1."""
+        parts = {"first": self.first, "to_10": self.to_10, "above_10": self.above_10, "above_100": self.above_100}
+        return {name: int(part.sum()) / int(self.tokens.sum()) for name, part in parts.items()}
+
+    @property
+    def above_10_of_changed(self) -> float | None:
+        """Share of rank above 10 among the choices that are not the ranking model's own; None if none changed."""
+        changed = int((self.tokens - self.first).sum())
+        return int(self.above_10.sum()) / changed if changed else None
+
+
+def rank_map(ranks: Sequence[Tensor]) -> RankMap:
+    """Count the ranks of one model's greedy choices under another: a tensor (S,) of `rank_under` for each text.
+
+    Target: none: it describes a change. Source: B, the rank map (39 % of choices are not the original's first; of
+    those 13 % have a rank above 10), which counts generated tokens: these are `TokenScores.rank` of the hyperfitted
+    model's greedy continuations under the original. On true texts it is `models.rank_choices` of its `top1_id`.
+
+    Raises:
+        ValueError: if there is no rank.
+    """
+    if not sum(map(len, ranks)):
+        raise ValueError("no ranks to map")
+
+    def count(low: int, high: float = math.inf) -> Tensor:
+        return torch.tensor([int(((rank_S >= low) & (rank_S <= high)).sum()) for rank_S in ranks])
+
+    values_R, counts_R = torch.unique(torch.cat(list(ranks)), return_counts=True)
+    return RankMap(count(1), count(1, 1), count(2, 10), count(11), count(101), values_R, counts_R)
+
+
+@dataclass(frozen=True)
+class LossSums:
+    """Summed loss of each text in nats, shape (B,), float64, and the predicted tokens that it is summed over, int64."""
+
+    nats: Tensor
+    tokens: Tensor
+
+    @property
+    def perplexity(self) -> float:
+        """exp(summed loss / summed tokens) over all texts; >= 1."""
+        return math.exp(float(self.nats.sum()) / int(self.tokens.sum()))
+
+
+def split_loss(loss_BS: Tensor, *, context_tokens: int) -> tuple[LossSums, LossSums]:
+    """The losses of contexts, and of continuations given their contexts, told apart; text by text, for `ratio_of_sums`.
+
+    `loss_BS` is `TokenScores.loss` of whole texts whose first `context_tokens` tokens are the context: its first token
+    is never predicted, so a context has `context_tokens - 1` losses and a continuation one for each token. Target of
+    both perplexities: lower. Source: A, Table 1 (perplexity on contexts, 255 to 545 after hyperfitting).
+
+    Raises:
+        ValueError: if either part would hold no predicted token.
+    """
+    predicted = context_tokens - 1
+    if not 0 < predicted < loss_BS.shape[1]:
+        tokens = loss_BS.shape[1] + 1
+        raise ValueError(f"texts of {tokens} tokens have no context and continuation to predict at {context_tokens}")
+    return _loss_sums(loss_BS[:, :predicted]), _loss_sums(loss_BS[:, predicted:])
+
+
+def _loss_sums(loss_BS: Tensor) -> LossSums:
+    texts, tokens = loss_BS.shape
+    return LossSums(loss_BS.double().sum(1), torch.full((texts,), tokens))

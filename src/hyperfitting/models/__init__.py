@@ -25,7 +25,7 @@ from hyperfitting.models.loading import (
     load_model,
     save_model,
 )
-from hyperfitting.models.running import CachedModel, score_texts
+from hyperfitting.models.running import CachedModel, rank_choices, score_texts
 from hyperfitting.models.selection import Selection, decoder_layers, select_trained
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "load_model",
     "memory_bytes",
     "prefer_attention",
+    "rank_choices",
     "resolve_device",
     "resolve_precision",
     "save_model",

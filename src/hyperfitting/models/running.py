@@ -1,17 +1,21 @@
 """A loaded model at work: decoding with a cache, and scoring texts.
 
-Shapes: B texts, T tokens, V vocabulary.
+Shapes: N texts, B of them at a time, T tokens, S = T - 1 predicted tokens, V vocabulary, M = B x S predicted tokens of
+a batch, C tokens of a chunk.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from hyperfitting.metrics.sharpness import TokenScores, token_scores
+from hyperfitting.metrics.sharpness import TokenScores, rank_under, target_scores
 from hyperfitting.models.devices import Precision, autocast, device_of
+from hyperfitting.models.heads import can_be_fed, logits_in_chunks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,13 +52,50 @@ class CachedModel:
 def score_texts(
     model: nn.Module, ids_NT: NDArray[Any] | Tensor, *, batch_blocks: int, precision: Precision = "fp32"
 ) -> TokenScores:
-    """Score every token but the first of equally long texts; tensors of shape (N, T - 1) on the CPU, float32."""
-    device = device_of(model)
-    parts = []
-    for ids_BT in torch.split(torch.as_tensor(ids_NT), batch_blocks):
-        batch_BT = ids_BT.long().to(device)
-        with autocast(precision, device):
-            logits_BTV = model(batch_BT, use_cache=False).logits
-        parts.append(token_scores(logits_BTV, batch_BT))
-    fields = ("loss", "entropy", "top1", "top3", "top5")
-    return TokenScores(*(torch.cat([getattr(part, field).cpu() for part in parts]) for field in fields))
+    """Score every token but the first of N equally long texts; tensors of shape (N, T - 1) on the CPU.
+
+    Softmax and scores are taken in float32, a chunk of tokens at a time: the logits of a batch are whole only
+    where the model's head cannot be fed so.
+    """
+    targets_NS = torch.as_tensor(ids_NT)[:, 1:]
+    chunks = _predictions(model, ids_NT, targets_NS, batch_blocks, precision)
+    parts = [target_scores(logits_CV, target_C) for logits_CV, target_C in chunks]
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(TokenScores))
+    return TokenScores(*(torch.cat(column).cpu().view(targets_NS.shape) for column in columns))
+
+
+@torch.no_grad()
+def rank_choices(
+    model: nn.Module,
+    ids_NT: NDArray[Any] | Tensor,
+    choices_NS: Tensor,
+    *,
+    batch_blocks: int,
+    precision: Precision = "fp32",
+) -> Tensor:
+    """`rank_under` this model of what another one chose for each predicted token of the same texts; (N, T - 1), int64.
+
+    `choices_NS` is the other model's `TokenScores.top1_id`. Source: B, the rank map.
+
+    Raises:
+        ValueError: if there is not one choice for every token but the first.
+    """
+    expected = (len(ids_NT), ids_NT.shape[1] - 1)
+    if tuple(choices_NS.shape) != expected:
+        raise ValueError(f"choices of shape {tuple(choices_NS.shape)} for texts that need {expected}")
+    chunks = _predictions(model, ids_NT, choices_NS, batch_blocks, precision)
+    return torch.cat([rank_under(logits_CV.float(), choice_C).cpu() for logits_CV, choice_C in chunks]).view(expected)
+
+
+def _predictions(
+    model: nn.Module, ids_NT: NDArray[Any] | Tensor, targets_NS: Tensor, batch_blocks: int, precision: Precision
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits (C, V) of every token but the first, text after text, and their targets (C,), on the model's device."""
+    device, all_ids_NT = device_of(model), torch.as_tensor(ids_NT)
+    fed = can_be_fed(model, all_ids_NT[:1].long().to(device), precision)
+    batches = zip(*(torch.split(each, batch_blocks) for each in (all_ids_NT, targets_NS)), strict=True)
+    for ids_BT, targets_BS in batches:
+        start, target_M = 0, targets_BS.flatten().long().to(device)
+        for logits_CV in logits_in_chunks(model, ids_BT.long().to(device), precision, fed=fed):
+            yield logits_CV, target_M[start : start + len(logits_CV)]
+            start += len(logits_CV)
