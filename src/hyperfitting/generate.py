@@ -21,6 +21,7 @@ from hyperfitting.decoding import (
     token_steps,
     uniforms,
 )
+from hyperfitting.decoding.rules import forbid
 from hyperfitting.models import CachedModel, TextCodec
 from hyperfitting.recipe import Arm, Recipe
 from hyperfitting.records import Blocked, Continuation, Difference, TokenBlocks
@@ -120,7 +121,10 @@ class Writer:
         text_1T = torch.cat([self.contexts(batch), torch.tensor([begun], dtype=torch.long)], dim=1)
         start = self._recipe.data.context_tokens
         rules = arm_rules(batch.arm, context_tokens=start, blocker=self.blocker(batch.arm))
-        logits_V = rules(self._model.start(text_1T), text_1T)[0].double().cpu()
+        logits_1V = self._model.start(text_1T)
+        if self._recipe.generate.end_of_text == "suppress":
+            logits_1V = forbid(logits_1V, self._codec.end_ids)
+        logits_V = rules(logits_1V, text_1T.to(logits_1V.device))[0].double().cpu()
         if batch.arm.method == "greedy":
             return float(logits_V[chosen] - logits_V[other])
         key = _sampling_key(self._recipe.seed, batch.arm, batch.set, text_1T[0, :start].tolist())

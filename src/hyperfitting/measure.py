@@ -18,10 +18,14 @@ from hyperfitting.metrics.controls import random_texts, shuffled_texts
 from hyperfitting.metrics.diversity import (
     distinct_ngram_share,
     distinct_ngram_share_without_each,
+    moving_average_type_token_ratio,
     repeated_ngram_share,
     type_token_ratio,
+    words,
 )
-from hyperfitting.metrics.overlap import RECITED_ORDER, TrainingIndex
+from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, RECITED_ORDER, TrainingIndex
+from hyperfitting.metrics.repetition import compression_ratio, final_loop
+from hyperfitting.metrics.sharpness import TokenScores, agreement, split_loss
 from hyperfitting.metrics.stats import Estimate, jackknife, ratio_of_sums
 from hyperfitting.models import score_texts
 from hyperfitting.recipe import Recipe
@@ -30,15 +34,23 @@ from hyperfitting.records import Continuation, MetricRow, Target, TokenBlocks
 TTR_WINDOW_TOKENS = 96
 """A, section 4: diversity is taken on 96 tokens."""
 
+MATTR_WINDOW_TOKENS = 50
+"""Shorter than the window of `ttr_last96`, so that the two tell different things; the papers are silent."""
+
 Texts = Sequence[Continuation]
 
 
-def measure_texts(texts: Texts, recipe: Recipe, index: TrainingIndex, original: nn.Module) -> list[MetricRow]:
-    """Every measure of continuations, by model, set and arm. `original` scores them for `perplexity_under_original`."""
+def measure_texts(
+    texts: Texts, recipe: Recipe, index: TrainingIndex, original: nn.Module, training_texts: Sequence[str]
+) -> list[MetricRow]:
+    """Every measure of continuations, by model, set and arm. `original` scores them for what is `_under_original`."""
     rows = []
     for key in dict.fromkeys((text.model, text.set, text.arm) for text in texts):
         cell = [text for text in texts if (text.model, text.set, text.arm) == key]
-        rows += [*_diversity(cell, recipe), *_overlap(cell, recipe, index), *_perplexity_under(original, cell, recipe)]
+        rows += [*_diversity(cell, recipe), *_repetition(cell, recipe), *_overlap(cell, recipe, index)]
+        rows += _under_original(original, cell, recipe)
+        if recipe.measure.bleu and all(text.pieces for text in cell):
+            rows += _bleu(cell, recipe, training_texts)
     return rows
 
 
@@ -56,34 +68,74 @@ def controls(references: Texts, recipe: Recipe) -> list[Continuation]:
     return made
 
 
-def measure_model(model: nn.Module, blocks: TokenBlocks, recipe: Recipe, *, role: str, run: str) -> list[MetricRow]:
-    """How sharp a model is on the texts of one set, every token but the first; the loss alone on the training blocks.
+def score(model: nn.Module, blocks: TokenBlocks, recipe: Recipe) -> TokenScores:
+    """What a model thinks of the texts of one set, every token but the first."""
+    return score_texts(model, blocks.ids_NT, batch_blocks=recipe.measure.batch_blocks)
+
+
+def measure_model(
+    scores: TokenScores,
+    blocks: TokenBlocks,
+    recipe: Recipe,
+    *,
+    role: str,
+    run: str,
+    original: TokenScores | None = None,
+) -> list[MetricRow]:
+    """How sharp a model is on the texts of a set, and how far it agrees with the original; on training blocks the loss.
 
     Source: A, Table 3 (entropy in nats, cumulative top-1/3/5 probability, perplexity, on 300 original texts).
     """
-    scores = score_texts(model, blocks.ids_NT, batch_blocks=recipe.measure.batch_blocks)
-    tokens = [scores.loss.shape[1]] * len(blocks)
-
-    def row(
-        name: str, each: torch.Tensor, unit: str, target: Target, transform: Callable[[Any], Any] = lambda value: value
-    ) -> MetricRow:
-        sums, draws = each.double().sum(1).tolist(), recipe.measure.bootstrap_draws
-        estimate = ratio_of_sums(sums, tokens, blocks.groups, draws=draws, seed=recipe.seed, transform=transform)
-        return _row(role, blocks.name, None, name, estimate, unit, target, run)
-
+    row = partial(_model_row, blocks, recipe, role, run)
     if blocks.name == "train":
         return [row("train_loss", scores.loss, "nats per token", "lower")]
-    loss = (
-        row("validation_loss", scores.loss, "nats per token", "lower")
-        if blocks.name == "validation"
-        else row("perplexity", scores.loss, "", "lower", np.exp)
-    )
-    masses = [("top1_probability", scores.top1), ("top3_probability", scores.top3), ("top5_probability", scores.top5)]
-    return [
-        loss,
+    rows = [
         row("entropy", scores.entropy, "nats", "reference"),
-        *(row(name, mass, "", "reference") for name, mass in masses),
+        row("top1_probability", scores.top1, "", "reference"),
+        row("top3_probability", scores.top3, "", "reference"),
+        row("top5_probability", scores.top5, "", "reference"),
+        row("true_token_rank_mean", scores.rank, "", "lower"),
+        _median_rank(scores.rank, blocks, role, run),
     ]
+    if original is not None:
+        rows.append(row("top1_agreement", agreement(scores.top1_id, original.top1_id).unsqueeze(1), "", "reference"))
+    if blocks.name == "validation":
+        return [row("validation_loss", scores.loss, "nats per token", "lower"), *rows]
+    return [*rows, *_perplexities(scores.loss, row, recipe.data.context_tokens)]
+
+
+def _model_row(
+    blocks: TokenBlocks,
+    recipe: Recipe,
+    role: str,
+    run: str,
+    name: str,
+    each: torch.Tensor,
+    unit: str,
+    target: Target,
+    transform: Callable[[Any], Any] = lambda value: value,
+) -> MetricRow:
+    """The mean over the tokens (N, S) of a set."""
+    sums, tokens = each.double().sum(1).tolist(), [each.shape[1]] * len(blocks)
+    draws = recipe.measure.bootstrap_draws
+    estimate = ratio_of_sums(sums, tokens, blocks.groups, draws=draws, seed=recipe.seed, transform=transform)
+    return _row(role, blocks.name, None, name, estimate, unit, target, run)
+
+
+def _median_rank(rank_NS: torch.Tensor, blocks: TokenBlocks, role: str, run: str) -> MetricRow:
+    """Without an interval: most ranks are small whole numbers, of which a bootstrap median is one or the other."""
+    estimate = Estimate(float(rank_NS.double().median()), None, None, len(blocks), len(set(blocks.groups)))
+    return _row(role, blocks.name, None, "true_token_rank_median", estimate, "", "lower", run)
+
+
+def _perplexities(loss_NS: torch.Tensor, row: Callable[..., MetricRow], context_tokens: int) -> list[MetricRow]:
+    """Of whole texts, of the contexts, and of the continuations given the contexts."""
+    rows = [row("perplexity", loss_NS, "", "lower", np.exp)]
+    if context_tokens > 1:
+        split_loss(loss_NS, context_tokens=context_tokens)  # refuses what cannot be told apart
+        rows.append(row("perplexity_contexts", loss_NS[:, : context_tokens - 1], "", "lower", np.exp))
+        rows.append(row("perplexity_continuations", loss_NS[:, context_tokens - 1 :], "", "lower", np.exp))
+    return rows
 
 
 def _diversity(cell: Texts, recipe: Recipe) -> list[MetricRow]:
@@ -100,31 +152,97 @@ def _diversity(cell: Texts, recipe: Recipe) -> list[MetricRow]:
     return rows
 
 
-def _overlap(cell: Texts, recipe: Recipe, index: TrainingIndex) -> list[MetricRow]:
-    order = RECITED_ORDER
+def _repetition(cell: Texts, recipe: Recipe) -> list[MetricRow]:
+    """Windows, loops, words and compression; the controls are shuffled ids, without text for the last two."""
+    window = MATTR_WINDOW_TOKENS
+    rows = _mean(
+        cell, recipe, "mattr", window, lambda text: moving_average_type_token_ratio(text.ids, window_tokens=window)
+    )
+    loops = [final_loop(text.ids) for text in cell]
+    rows += _mean_of(cell, recipe, "looping_share", [float(loop is not None) for loop in loops])
+    starts = [None if loop is None else loop.start for loop in loops]
+    rows += _mean_of(cell, recipe, "loop_start_tokens", starts, unit="tokens")
+    if all(text.pieces for text in cell):
+        rows += _words(cell, recipe)
+        rows += _mean_of(cell, recipe, "compression_ratio", [compression_ratio(text.text) for text in cell])
+    return rows
 
-    def longest(text: Continuation) -> float:
-        return index.longest_shared_run(text.ids).length
 
+def _words(cell: Texts, recipe: Recipe) -> list[MetricRow]:
+    window, held = TTR_WINDOW_TOKENS, [words(text.text) for text in cell]
+    whole = [type_token_ratio(each) if each else None for each in held]
+    last = [type_token_ratio(each, window_tokens=window) if len(each) >= window else None for each in held]
     return [
-        *_mean(cell, recipe, "longest_overlap_tokens", 1, longest, unit="tokens"),
+        *_mean_of(cell, recipe, f"ttr_words_last{window}", last),
+        *_mean_of(cell, recipe, "ttr_words", whole),
+    ]
+
+
+def _bleu(cell: Texts, recipe: Recipe, training_texts: Sequence[str]) -> list[MetricRow]:
+    """Self-BLEU with a jackknife, since a text drawn twice would be its own reference; Dataset-BLEU text by text."""
+    from hyperfitting.metrics.bleu import dataset_bleu, self_bleu, self_bleu_without_each
+
+    texts, groups = [text.text for text in cell], [text.group for text in cell]
+    without = self_bleu_without_each(texts, groups) if len(set(groups)) > 1 else []
+    own = jackknife(float(np.mean(self_bleu(texts))), without, n=len(cell))
+    together, best = dataset_bleu(texts, training_texts)
+    return [
+        _row_of(cell, "self_bleu", replace(own, clusters=len(set(groups))), "BLEU"),
+        *_mean_of(cell, recipe, "dataset_bleu", together, unit="BLEU"),
+        *_mean_of(cell, recipe, "dataset_bleu_best_text", best, unit="BLEU"),
+    ]
+
+
+def _overlap(cell: Texts, recipe: Recipe, index: TrainingIndex) -> list[MetricRow]:
+    order, bound = RECITED_ORDER, LONG_OVERLAP_TOKENS
+    longest = [index.longest_shared_run(text.ids).length if text.ids else None for text in cell]
+    above = [None if length is None else float(length > bound) for length in longest]
+    return [
+        *_mean_of(cell, recipe, "longest_overlap_tokens", longest, unit="tokens"),
+        *_mean_of(cell, recipe, f"overlap_above{bound}_share", above),
         *_ratio(cell, recipe, f"recited_{order}gram_share", order, lambda text: index.recited_ngrams(text.ids)),
     ]
 
 
-def _perplexity_under(original: nn.Module, cell: Texts, recipe: Recipe) -> list[MetricRow]:
-    """exp(summed loss / summed tokens) of the continuations given their contexts, under the untouched model."""
+def _under_original(original: nn.Module, cell: Texts, recipe: Recipe) -> list[MetricRow]:
+    """Perplexity of the continuations given their contexts, and how deep their tokens rank there (B, rank map)."""
     kept = [text for text in cell if text.ids]
-    longest = max((len(text.ids) for text in kept), default=0)
-    # Padded on the right, where a causal model does not look back from; the padding's own losses are not summed.
+    if not kept:
+        return []
+    longest = max(len(text.ids) for text in kept)
+    # Padded on the right, where a causal model does not look back from; the padding's own scores are not summed.
     rows = [[*text.context_ids, *text.ids, *[0] * (longest - len(text.ids))] for text in kept]
-    sums = {}
-    if kept:
-        losses = score_texts(original, np.array(rows), batch_blocks=recipe.measure.batch_blocks).loss.double()
-        for text, loss in zip(kept, losses, strict=True):
-            sums[text.context] = float(loss[len(text.context_ids) - 1 :][: len(text.ids)].sum())
-    name = "perplexity_under_original"
-    return _ratio(cell, recipe, name, 1, lambda text: (sums[text.context], len(text.ids)), transform=np.exp)
+    scores = score_texts(original, np.array(rows), batch_blocks=recipe.measure.batch_blocks)
+    own = {id(text): slice(len(text.context_ids) - 1, len(text.context_ids) - 1 + len(text.ids)) for text in kept}
+    loss = {id(t): float(each[own[id(t)]].double().sum()) for t, each in zip(kept, scores.loss, strict=True)}
+    rank = {id(t): each[own[id(t)]] for t, each in zip(kept, scores.rank, strict=True)}
+
+    def share(name: str, above: int) -> list[MetricRow]:
+        return _ratio(
+            cell, recipe, f"{name}_under_original", 1, lambda text: (int((rank[id(text)] > above).sum()), len(text.ids))
+        )
+
+    return [
+        *_ratio(
+            cell,
+            recipe,
+            "perplexity_under_original",
+            1,
+            lambda text: (loss[id(text)], len(text.ids)),
+            transform=np.exp,
+        ),
+        *share("rank_above1_share", 1),
+        *share("rank_above10_share", 10),
+        *share("rank_above100_share", 100),
+    ]
+
+
+def _mean_of(cell: Texts, recipe: Recipe, name: str, values: Sequence[float | None], unit: str = "") -> list[MetricRow]:
+    """The mean of what each text has; texts without a value are left out and counted."""
+    held = {id(text): value for text, value in zip(cell, values, strict=True) if value is not None}
+    kept = [text for text in cell if id(text) in held]
+    rows = _mean(kept, recipe, name, 0, lambda text: held[id(text)], unit=unit)
+    return [replace(row, left_out=len(cell) - row.n) for row in rows]
 
 
 def _mean(

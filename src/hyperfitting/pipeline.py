@@ -20,7 +20,7 @@ from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_ro
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Recipe
-from hyperfitting.records import ProbeRow
+from hyperfitting.records import Blocked, ProbeRow
 from hyperfitting.runs import ROLES, Experiment, Role, Run, environment, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
@@ -194,10 +194,23 @@ def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> 
         for each in experiment.recipe.data.contexts:
             rows += generate.references(codec, experiment.blocks(each.name), experiment.recipe, run=run.name)
     if blocked:
+        run.add_facts("blocked", _blocked_facts(blocked))
         steps = {(row.set, row.arm, row.context, row.step): row for row in blocked}
         write_rows(run.blocked_file, [steps[step] for step in sorted(steps)])
     write_rows(run.continuations_file, rows)
     shutil.rmtree(run.parts_folder, ignore_errors=True)
+
+
+def _blocked_facts(blocked: list[Blocked]) -> dict[str, Any]:
+    """Counts by arm: steps at which something was forbidden, that changed the greedy choice, and that gave way."""
+    return {
+        arm: {
+            "steps": sum(row.arm == arm for row in blocked),
+            "changed_greedy": sum(row.arm == arm and row.changed_greedy for row in blocked),
+            "gave_way": sum(row.arm == arm and row.gave_way for row in blocked),
+        }
+        for arm in dict.fromkeys(row.arm for row in blocked)
+    }
 
 
 def compare_reference(
@@ -223,20 +236,30 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
     todo = [role for role in ROLES if not runs[role].measured]
     if not todo:
         return
-    index = TrainingIndex(experiment.blocks("train").ids_NT.tolist())
+    training_ids = experiment.blocks("train").ids_NT.tolist()
+    index = TrainingIndex(training_ids)
     place = models.resolve_device(device)
-    original, _ = _load_run(runs["original"], place)
+    original, codec = _load_run(runs["original"], place)
+    training_texts = [codec.decode(ids) for ids in training_ids] if recipe.measure.bleu else []
     names = ["train", "validation", *(each.name for each in recipe.data.contexts)]
-    with narrator.bar("measuring", len(todo) * (len(names) + 1)) as bar:
+    with narrator.bar("measuring", len(names) + len(todo) * (len(names) + 1)) as bar:
+        before = {}
+        for name in names:
+            before[name] = measure.score(original, experiment.blocks(name), recipe)
+            bar.advance()
         for role in todo:
             run = runs[role]
             texts = run.continuations()
             references = [text for text in texts if text.model == "reference"]
-            rows = measure.measure_texts([*texts, *measure.controls(references, recipe)], recipe, index, original)
+            written = [*texts, *measure.controls(references, recipe)]
+            rows = measure.measure_texts(written, recipe, index, original, training_texts)
             bar.advance()
-            model = original if role == "original" else _load_run(run, place)[0]
+            model = None if role == "original" else _load_run(run, place)[0]
             for name in names:
-                rows += measure.measure_model(model, experiment.blocks(name), recipe, role=role, run=run.name)
+                blocks = experiment.blocks(name)
+                scores = before[name] if model is None else measure.score(model, blocks, recipe)
+                beside = None if model is None else before[name]
+                rows += measure.measure_model(scores, blocks, recipe, role=role, run=run.name, original=beside)
                 bar.advance()
             write_rows(run.metrics_file, rows)
 

@@ -311,6 +311,7 @@ class MeasureSettings(Settings):
 
     bootstrap_draws: Count = Field(2000, description="Draws of the cluster bootstrap behind each interval.")
     batch_blocks: Count = Field(8, description="Texts scored side by side under a model.")
+    bleu: bool = Field(False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`.")
 
 
 class ReportSettings(Settings):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
+from statistics import fmean
 
 import pytest
 
@@ -12,8 +14,13 @@ from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, 
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
 from hyperfitting.recipes import parse_recipe
 from hyperfitting.report.tables import LABELS
+from hyperfitting.runs import Experiment
 from hyperfitting.training.card import model_card
 from hyperfitting.training.loop import Outcome
+
+
+OF_SOME = {"loop_start_tokens", "ttr_words"}
+"""Measures of the texts that loop, or that hold a word: a tiny model does not always write one."""
 
 
 def files(folder):
@@ -102,10 +109,17 @@ def test_the_table_names_every_promised_measure(finished):
             for name in ("ttr", "repeated_4gram_share", "longest_overlap_tokens", "recited_8gram_share"):
                 assert (model, "pieces", arm, name) in found
             assert (model, "pieces", arm, "perplexity_under_original") in found
+            for name in ("looping_share", "compression_ratio", "ttr_words", "overlap_above10_share"):
+                assert (model, "pieces", arm, name) in found
+            assert (model, "pieces", arm, "rank_above10_share_under_original") in found
+        for name in ("perplexity_contexts", "perplexity_continuations", "true_token_rank_median"):
+            assert (model, "pieces", None, name) in found
+    assert ("hyperfitted", "pieces", None, "top1_agreement") in found
     for model in ("reference", "shuffled", "random"):
         assert (model, "pieces", None, "perplexity_under_original") in found
     assert {row["name"] for row in summary} <= set(LABELS)
-    assert {row["clusters"] for row in summary if row["set"] == "pieces"} == {12}
+    assert {row["clusters"] for row in summary if row["set"] == "pieces" and row["name"] not in OF_SOME} == {12}
+    assert all(0 < row["n"] <= 12 for row in summary if row["name"] in OF_SOME)
     assert all(row["low"] is None for row in summary if row["set"] == "validation")  # 4 clusters
     assert all(row["low"] <= row["value"] <= row["high"] for row in summary if row["low"] is not None)
     runs = {row["run"] for row in summary}
@@ -115,7 +129,8 @@ def test_the_table_names_every_promised_measure(finished):
 def test_texts_below_a_window_are_left_out_and_counted(finished):
     # 24 new tokens hold no window of 96: the measure has no row rather than a wrong one.
     assert not any(row.name == "ttr_last96" for row in finished.run("original").metrics())
-    assert all(row.left_out == 0 for row in finished.run("original").metrics())
+    assert all(row.left_out == 0 for row in finished.run("original").metrics() if row.name not in OF_SOME)
+    assert all(row.left_out == 12 - row.n for row in finished.run("original").metrics() if row.name in OF_SOME)
 
 
 def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
@@ -132,6 +147,31 @@ def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
     short = sum(len(text.ids) < 8 for text in texts)
     assert rows["recited_8gram_share"].n == 12 - short
     assert rows["recited_8gram_share"].left_out == short
+
+
+def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
+    pytest.importorskip("sacrebleu")
+    from hyperfitting.metrics.bleu import dataset_bleu, self_bleu
+    from hyperfitting.models import load_codec
+
+    shutil.copytree(finished.folder, tmp_path / "out")
+    experiment = Experiment(tmp_path / "out")
+    recipe = parse_recipe(tree | {"measure": {"bleu": True}}, source="t")
+    experiment.recipe_file.write_text(recipe.canonical_json())
+    for run in experiment.runs().values():
+        run.metrics_file.unlink()
+    pipeline.measure_runs(experiment, device="cpu")
+    rows = {(row.model, row.arm, row.name): row for run in experiment.runs().values() for row in run.metrics()}
+    written = [text.text for text in experiment.run("original").continuations() if text.model == "reference"]
+    blocks = experiment.blocks("train").ids_NT.tolist()
+    training = [load_codec(recipe.model).decode(ids) for ids in blocks]
+    assert rows["reference", None, "self_bleu"].value == pytest.approx(fmean(self_bleu(written)))
+    together, best = map(fmean, dataset_bleu(written, training))
+    assert rows["reference", None, "dataset_bleu"].value == pytest.approx(together)
+    assert rows["reference", None, "dataset_bleu_best_text"].value == pytest.approx(best)
+    assert rows["hyperfitted", "greedy", "self_bleu"].low < rows["hyperfitted", "greedy", "self_bleu"].value
+    assert ("random", None, "self_bleu") not in rows
+    assert not any(row.name == "self_bleu" for row in finished.run("original").metrics())
 
 
 def test_what_is_done_is_skipped(finished):
