@@ -25,7 +25,7 @@ def describe(
     folder: Path,
 ) -> str:
     """One line for the recipe, the model, each set, the training, the decoding and the folder."""
-    model, settings, arms = recipe.model, recipe.train, recipe.generate.arms
+    model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
     lines = [
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
         f"model     {model.source}: {parameters:,} parameters as {model.dtype}",
@@ -35,12 +35,19 @@ def describe(
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
         *_trained_lines(trained),
         f"memory    {in_gib(memory.peak)} at the height of an update, of {in_gib(room)}: {_parts(memory)}",
-        f"generate  {recipe.generate.new_tokens} tokens after each context, {_plural(len(arms), 'arm')}: "
-        f"{recipe.generate.mode} mode",
-        *(f"          {arm.name}: {arm.in_words()}" for arm in arms),
-        f"write     {folder}: recipe.json, data/, original/, hyperfitted/, report/",
+        *_afterwards(recipe),
+        f"write     {folder}: recipe.json, data/, {'pretrained/' if pretrains else 'original/, hyperfitted/, report/'}",
     ]
     return "\n".join(lines)
+
+
+def _afterwards(recipe: Recipe) -> Iterator[str]:
+    """How contexts are continued; a pretraining ends without."""
+    if recipe.model.initialise == "pretrained":
+        settings = recipe.generate
+        count = _plural(len(settings.arms), "arm")
+        yield f"generate  {settings.new_tokens} tokens after each context, {settings.mode} mode, {count}:"
+        yield from (f"          {arm.name}: {arm.in_words()}" for arm in settings.arms)
 
 
 def _set_line(each: dict[str, Any]) -> str:

@@ -216,9 +216,11 @@ _PROMPT = "It was late when the carriage stopped, and"
 def _check(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
-    print(pipeline.check(_load(options), options.out, device=options.device))
+    recipe = _load(options)
+    print(pipeline.check(recipe, options.out, device=options.device))
     changes = [part for change in options.set for part in ("--set", change)]
-    _next("run", options.recipe, *changes, *(["--out", options.out] if options.out else []))
+    verb = "run" if recipe.model.initialise == "pretrained" else "pretrain"
+    _next(verb, options.recipe, *changes, *(["--out", options.out] if options.out else []))
 
 
 def _plan(options: argparse.Namespace) -> None:

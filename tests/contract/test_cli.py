@@ -197,6 +197,11 @@ def test_a_pretrained_run_is_a_run(tree, tmp_path, capsys):
     tree["model"]["initialise"] = "random"
     tree["data"]["contexts"] = []
     out = str(tmp_path / "with space")
+    assert main(["check", write_recipe(tree, tmp_path / "p.json"), "--out", out]) == 0
+    said = capsys.readouterr().out
+    assert f"write     {out}: recipe.json, data/, pretrained/\n" in said
+    assert "generate  " not in said
+    assert f"next     hyperfit pretrain {tmp_path / 'p.json'} --out '{out}'" in said
     assert main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", out]) == 0
     assert f"next     hyperfit run demo --set 'model.source={out}/pretrained/model'" in capsys.readouterr().out
     assert main(["runs", str(tmp_path)]) == 0

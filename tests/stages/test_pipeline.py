@@ -18,7 +18,6 @@ from hyperfitting.runs import Experiment
 from hyperfitting.training.card import model_card
 from hyperfitting.training.loop import Outcome
 
-
 OF_SOME = {"loop_start_tokens", "ttr_words"}
 """Measures of the texts that loop, or that hold a word: a tiny model does not always write one."""
 
