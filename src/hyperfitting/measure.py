@@ -54,6 +54,19 @@ def measure_texts(
     return rows
 
 
+def signatures(recipe: Recipe) -> dict[str, str]:
+    """What pins the measures that another library computes.
+
+    Raises:
+        ModuleNotFoundError: a measure is asked for whose extra is not installed.
+    """
+    if not recipe.measure.bleu:
+        return {}
+    from hyperfitting.metrics.bleu import bleu_signature
+
+    return {"bleu": bleu_signature()}
+
+
 def controls(references: Texts, recipe: Recipe) -> list[Continuation]:
     """The two controls of every set, shaped like the reference texts: models `shuffled` and `random`."""
     made = []

@@ -48,7 +48,8 @@ def run(
     from hyperfitting import report
 
     narrator = narrator or Silent()
-    report.check_installed()  # better told now than after the training
+    report.check_installed()  # what is missing is better told now than after the training
+    measure.signatures(recipe)
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
     experiment = train_both(recipe, out, device=device, narrator=narrator)
@@ -261,6 +262,8 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
                 beside = None if model is None else before[name]
                 rows += measure.measure_model(scores, blocks, recipe, role=role, run=run.name, original=beside)
                 bar.advance()
+            if signatures := measure.signatures(recipe):
+                run.add_facts("measure", signatures)
             write_rows(run.metrics_file, rows)
 
 

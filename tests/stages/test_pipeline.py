@@ -170,6 +170,7 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
     assert rows["reference", None, "dataset_bleu_best_text"].value == pytest.approx(best)
     assert rows["hyperfitted", "greedy", "self_bleu"].low < rows["hyperfitted", "greedy", "self_bleu"].value
     assert ("random", None, "self_bleu") not in rows
+    assert "tok:13a" in experiment.run("original").facts()["measure"]["bleu"]
     assert not any(row.name == "self_bleu" for row in finished.run("original").metrics())
 
 
