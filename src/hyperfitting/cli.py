@@ -61,7 +61,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="write N contexts of every set anew, one at a time in float32, and say how far they agree (10)",
     )
-    verb("measure", "only measure what was generated", _measure, _folder, _device)
+    measure = verb("measure", "only measure what was generated; or anybody's texts in a file", _measure, _device)
+    measure.add_argument("folder", type=Path, metavar="RUN|FILE", help="a run's folder, or a .txt, .jsonl or .csv file")
+    measure.add_argument("--reference", type=Path, metavar="FILE", help="true texts to stand beside those of a file")
+    measure.add_argument("--training", type=Path, metavar="FILE", help="texts that those of a file may have learnt")
+    measure.add_argument("--tokenizer", metavar="MODEL", help="count its tokens (default: words between white space)")
+    measure.add_argument("--column", default="text", metavar="FIELD", help="the field that holds the text (text)")
+    measure.add_argument("--group", metavar="FIELD", help="the field that names a text's cluster, such as its book")
+    measure.add_argument("--bleu", action="store_true", help="Self-BLEU and Dataset-BLEU too")
+    measure.add_argument("--out", type=Path, metavar="FILE", help="where the rows of a file's table go, as JSON")
     verb("report", "only write the report of what was measured", _report, _folder)
     write = verb("write", "continue one prompt with a trained run, as it is written", _write, _folder, _device)
     write.add_argument("prompt", help="the text to continue")
@@ -261,11 +269,27 @@ def _measure(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
     from hyperfitting.runs import Experiment
 
+    if not options.folder.is_dir():
+        _measure_file(options)
+        return
     experiment = Experiment(options.folder)
     pipeline.measure_runs(experiment, device=options.device, narrator=Console())
     for run in experiment.runs().values():
         print(f"metrics  {run.metrics_file}")
     _next("report", experiment.folder)
+
+
+def _measure_file(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline, report
+    from hyperfitting.files import write_text
+
+    names = ("reference", "training", "tokenizer", "column", "group", "bleu")
+    chosen = {name: getattr(options, name) for name in names}
+    rows = pipeline.measure_file(options.folder, **chosen, narrator=Console())
+    print(report.markdown_table(report.texts_table(rows)))
+    if options.out is not None:
+        write_text(options.out, report.summary_json(rows))
+        print(f"metrics  {options.out}")
 
 
 def _report(options: argparse.Namespace) -> None:

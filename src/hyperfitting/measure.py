@@ -5,10 +5,10 @@ The names are fixed; docs/measures.md defines every one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,18 +40,38 @@ MATTR_WINDOW_TOKENS = 50
 Texts = Sequence[Continuation]
 
 
+class Intervals(NamedTuple):
+    """How the intervals of per-text measures are drawn."""
+
+    draws: int
+    seed: int
+
+
 def measure_texts(
-    texts: Texts, recipe: Recipe, index: TrainingIndex, original: nn.Module, training_texts: Sequence[str]
+    texts: Texts, how: Intervals, *, index: TrainingIndex | None = None, training_texts: Sequence[str] | None = None
 ) -> list[MetricRow]:
-    """Every measure of continuations, by model, set and arm. `original` scores them for what is `_under_original`."""
+    """Every measure of continuations that needs no model, by model, set and arm.
+
+    Overlap needs the `index` of the training ids; BLEU is taken where there are `training_texts`, be it none.
+    """
     rows = []
-    for key in dict.fromkeys((text.model, text.set, text.arm) for text in texts):
-        cell = [text for text in texts if (text.model, text.set, text.arm) == key]
-        rows += [*_diversity(cell, recipe), *_repetition(cell, recipe), *_overlap(cell, recipe, index)]
-        rows += _under_original(original, cell, recipe)
-        if recipe.measure.bleu and all(text.pieces for text in cell):
-            rows += _bleu(cell, recipe, training_texts)
+    for cell in _cells(texts):
+        rows += [*_diversity(cell, how), *_repetition(cell, how)]
+        if index is not None:
+            rows += _overlap(cell, how, index)
+        if training_texts is not None and all(text.pieces for text in cell):
+            rows += _bleu(cell, how, training_texts)
     return rows
+
+
+def measure_under(original: nn.Module, texts: Texts, how: Intervals, *, batch_blocks: int) -> list[MetricRow]:
+    """What the untouched model says of continuations, by model, set and arm."""
+    return [row for cell in _cells(texts) for row in _under_original(original, cell, how, batch_blocks)]
+
+
+def _cells(texts: Texts) -> Iterator[Texts]:
+    for key in dict.fromkeys((text.model, text.set, text.arm) for text in texts):
+        yield [text for text in texts if (text.model, text.set, text.arm) == key]
 
 
 def signatures(recipe: Recipe) -> dict[str, str]:
@@ -67,14 +87,14 @@ def signatures(recipe: Recipe) -> dict[str, str]:
     return {"bleu": bleu_signature()}
 
 
-def controls(references: Texts, recipe: Recipe) -> list[Continuation]:
+def controls(references: Texts, seed: int) -> list[Continuation]:
     """The two controls of every set, shaped like the reference texts: models `shuffled` and `random`."""
     made = []
     for name in dict.fromkeys(text.set for text in references):
         texts = [text for text in references if text.set == name]
         ids = [text.ids for text in texts]
         for model, control in (("shuffled", shuffled_texts), ("random", random_texts)):
-            changed = control(ids, seed=recipe.seed)
+            changed = control(ids, seed=seed)
             made += [
                 replace(text, model=model, ids=tuple(new), pieces=()) for text, new in zip(texts, changed, strict=True)
             ]
@@ -151,9 +171,9 @@ def _perplexities(loss_NS: torch.Tensor, row: Callable[..., MetricRow], context_
     return rows
 
 
-def _diversity(cell: Texts, recipe: Recipe) -> list[MetricRow]:
+def _diversity(cell: Texts, how: Intervals) -> list[MetricRow]:
     def mean(name: str, least: int, function: Callable[[Sequence[int]], float]) -> list[MetricRow]:
-        return _mean(cell, recipe, name, least, lambda text: function(text.ids))
+        return _mean(cell, how, name, least, lambda text: function(text.ids))
 
     window = TTR_WINDOW_TOKENS
     rows = mean(f"ttr_last{window}", window, partial(type_token_ratio, window_tokens=window))
@@ -165,59 +185,62 @@ def _diversity(cell: Texts, recipe: Recipe) -> list[MetricRow]:
     return rows
 
 
-def _repetition(cell: Texts, recipe: Recipe) -> list[MetricRow]:
+def _repetition(cell: Texts, how: Intervals) -> list[MetricRow]:
     """Windows, loops, words and compression; the controls are shuffled ids, without text for the last two."""
     window = MATTR_WINDOW_TOKENS
     rows = _mean(
-        cell, recipe, "mattr", window, lambda text: moving_average_type_token_ratio(text.ids, window_tokens=window)
+        cell, how, "mattr", window, lambda text: moving_average_type_token_ratio(text.ids, window_tokens=window)
     )
     loops = [final_loop(text.ids) for text in cell]
-    rows += _mean_of(cell, recipe, "looping_share", [float(loop is not None) for loop in loops])
+    rows += _mean_of(cell, how, "looping_share", [float(loop is not None) for loop in loops])
     starts = [None if loop is None else loop.start for loop in loops]
-    rows += _mean_of(cell, recipe, "loop_start_tokens", starts, unit="tokens")
+    rows += _mean_of(cell, how, "loop_start_tokens", starts, unit="tokens")
     if all(text.pieces for text in cell):
-        rows += _words(cell, recipe)
-        rows += _mean_of(cell, recipe, "compression_ratio", [compression_ratio(text.text) for text in cell])
+        rows += _words(cell, how)
+        rows += _mean_of(cell, how, "compression_ratio", [compression_ratio(text.text) for text in cell])
     return rows
 
 
-def _words(cell: Texts, recipe: Recipe) -> list[MetricRow]:
+def _words(cell: Texts, how: Intervals) -> list[MetricRow]:
     window, held = TTR_WINDOW_TOKENS, [words(text.text) for text in cell]
     whole = [type_token_ratio(each) if each else None for each in held]
     last = [type_token_ratio(each, window_tokens=window) if len(each) >= window else None for each in held]
     return [
-        *_mean_of(cell, recipe, f"ttr_words_last{window}", last),
-        *_mean_of(cell, recipe, "ttr_words", whole),
+        *_mean_of(cell, how, f"ttr_words_last{window}", last),
+        *_mean_of(cell, how, "ttr_words", whole),
     ]
 
 
-def _bleu(cell: Texts, recipe: Recipe, training_texts: Sequence[str]) -> list[MetricRow]:
+def _bleu(cell: Texts, how: Intervals, training_texts: Sequence[str]) -> list[MetricRow]:
     """Self-BLEU with a jackknife, since a text drawn twice would be its own reference; Dataset-BLEU text by text."""
     from hyperfitting.metrics.bleu import dataset_bleu, self_bleu, self_bleu_without_each
 
     texts, groups = [text.text for text in cell], [text.group for text in cell]
     without = self_bleu_without_each(texts, groups) if len(set(groups)) > 1 else []
     own = jackknife(float(np.mean(self_bleu(texts))), without, n=len(cell))
+    rows = [_row_of(cell, "self_bleu", replace(own, clusters=len(set(groups))), "BLEU")]
+    if not training_texts:
+        return rows
     together, best = dataset_bleu(texts, training_texts)
     return [
-        _row_of(cell, "self_bleu", replace(own, clusters=len(set(groups))), "BLEU"),
-        *_mean_of(cell, recipe, "dataset_bleu", together, unit="BLEU"),
-        *_mean_of(cell, recipe, "dataset_bleu_best_text", best, unit="BLEU"),
+        *rows,
+        *_mean_of(cell, how, "dataset_bleu", together, unit="BLEU"),
+        *_mean_of(cell, how, "dataset_bleu_best_text", best, unit="BLEU"),
     ]
 
 
-def _overlap(cell: Texts, recipe: Recipe, index: TrainingIndex) -> list[MetricRow]:
+def _overlap(cell: Texts, how: Intervals, index: TrainingIndex) -> list[MetricRow]:
     order, bound = RECITED_ORDER, LONG_OVERLAP_TOKENS
     longest = [index.longest_shared_run(text.ids).length if text.ids else None for text in cell]
     above = [None if length is None else float(length > bound) for length in longest]
     return [
-        *_mean_of(cell, recipe, "longest_overlap_tokens", longest, unit="tokens"),
-        *_mean_of(cell, recipe, f"overlap_above{bound}_share", above),
-        *_ratio(cell, recipe, f"recited_{order}gram_share", order, lambda text: index.recited_ngrams(text.ids)),
+        *_mean_of(cell, how, "longest_overlap_tokens", longest, unit="tokens"),
+        *_mean_of(cell, how, f"overlap_above{bound}_share", above),
+        *_ratio(cell, how, f"recited_{order}gram_share", order, lambda text: index.recited_ngrams(text.ids)),
     ]
 
 
-def _under_original(original: nn.Module, cell: Texts, recipe: Recipe) -> list[MetricRow]:
+def _under_original(original: nn.Module, cell: Texts, how: Intervals, batch_blocks: int) -> list[MetricRow]:
     """Perplexity of the continuations given their contexts, and how deep their tokens rank there (B, rank map)."""
     kept = [text for text in cell if text.ids]
     if not kept:
@@ -225,20 +248,20 @@ def _under_original(original: nn.Module, cell: Texts, recipe: Recipe) -> list[Me
     longest = max(len(text.ids) for text in kept)
     # Padded on the right, where a causal model does not look back from; the padding's own scores are not summed.
     rows = [[*text.context_ids, *text.ids, *[0] * (longest - len(text.ids))] for text in kept]
-    scores = score_texts(original, np.array(rows), batch_blocks=recipe.measure.batch_blocks)
+    scores = score_texts(original, np.array(rows), batch_blocks=batch_blocks)
     own = {id(text): slice(len(text.context_ids) - 1, len(text.context_ids) - 1 + len(text.ids)) for text in kept}
     loss = {id(t): float(each[own[id(t)]].double().sum()) for t, each in zip(kept, scores.loss, strict=True)}
     rank = {id(t): each[own[id(t)]] for t, each in zip(kept, scores.rank, strict=True)}
 
     def share(name: str, above: int) -> list[MetricRow]:
         return _ratio(
-            cell, recipe, f"{name}_under_original", 1, lambda text: (int((rank[id(text)] > above).sum()), len(text.ids))
+            cell, how, f"{name}_under_original", 1, lambda text: (int((rank[id(text)] > above).sum()), len(text.ids))
         )
 
     return [
         *_ratio(
             cell,
-            recipe,
+            how,
             "perplexity_under_original",
             1,
             lambda text: (loss[id(text)], len(text.ids)),
@@ -250,24 +273,24 @@ def _under_original(original: nn.Module, cell: Texts, recipe: Recipe) -> list[Me
     ]
 
 
-def _mean_of(cell: Texts, recipe: Recipe, name: str, values: Sequence[float | None], unit: str = "") -> list[MetricRow]:
+def _mean_of(cell: Texts, how: Intervals, name: str, values: Sequence[float | None], unit: str = "") -> list[MetricRow]:
     """The mean of what each text has; texts without a value are left out and counted."""
     held = {id(text): value for text, value in zip(cell, values, strict=True) if value is not None}
     kept = [text for text in cell if id(text) in held]
-    rows = _mean(kept, recipe, name, 0, lambda text: held[id(text)], unit=unit)
+    rows = _mean(kept, how, name, 0, lambda text: held[id(text)], unit=unit)
     return [replace(row, left_out=len(cell) - row.n) for row in rows]
 
 
 def _mean(
-    cell: Texts, recipe: Recipe, name: str, least: int, function: Callable[[Continuation], float], unit: str = ""
+    cell: Texts, how: Intervals, name: str, least: int, function: Callable[[Continuation], float], unit: str = ""
 ) -> list[MetricRow]:
     """The mean over texts of at least `least` tokens."""
-    return _ratio(cell, recipe, name, least, lambda text: (function(text), 1.0), unit=unit)
+    return _ratio(cell, how, name, least, lambda text: (function(text), 1.0), unit=unit)
 
 
 def _ratio(
     cell: Texts,
-    recipe: Recipe,
+    how: Intervals,
     name: str,
     least: int,
     function: Callable[[Continuation], tuple[float, float]],
@@ -280,8 +303,8 @@ def _ratio(
     if not kept:
         return []
     numerators, denominators = zip(*map(function, kept), strict=True)
-    draws, groups = recipe.measure.bootstrap_draws, [text.group for text in kept]
-    estimate = ratio_of_sums(numerators, denominators, groups, draws=draws, seed=recipe.seed, transform=transform)
+    draws, groups = how.draws, [text.group for text in kept]
+    estimate = ratio_of_sums(numerators, denominators, groups, draws=draws, seed=how.seed, transform=transform)
     return [_row_of(cell, name, estimate, unit)]
 
 

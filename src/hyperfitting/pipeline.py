@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting import data, generate, measure, models, training
+from hyperfitting import data, generate, judge, measure, models, training
 from hyperfitting.check import agreement_lines, describe, dry_run_line, plan_table
 from hyperfitting.errors import InputError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
-from hyperfitting.recipe import GREEDY, Arm, Recipe
-from hyperfitting.records import Blocked, ProbeRow
+from hyperfitting.recipe import GREEDY, Arm, MeasureSettings, ModelSettings, Recipe
+from hyperfitting.records import Blocked, MetricRow, ProbeRow
 from hyperfitting.runs import ROLES, Experiment, Role, Run, environment, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
@@ -241,7 +242,8 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
     index = TrainingIndex(training_ids)
     place = models.resolve_device(device)
     original, codec = _load_run(runs["original"], place)
-    training_texts = [codec.decode(ids) for ids in training_ids] if recipe.measure.bleu else []
+    training_texts = [codec.decode(ids) for ids in training_ids] if recipe.measure.bleu else None
+    how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
     names = ["train", "validation", *(each.name for each in recipe.data.contexts)]
     with narrator.bar("measuring", len(names) + len(todo) * (len(names) + 1)) as bar:
         before = {}
@@ -252,8 +254,9 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
             run = runs[role]
             texts = run.continuations()
             references = [text for text in texts if text.model == "reference"]
-            written = [*texts, *measure.controls(references, recipe)]
-            rows = measure.measure_texts(written, recipe, index, original, training_texts)
+            written = [*texts, *measure.controls(references, recipe.seed)]
+            rows = measure.measure_texts(written, how, index=index, training_texts=training_texts)
+            rows += measure.measure_under(original, written, how, batch_blocks=recipe.measure.batch_blocks)
             bar.advance()
             model = None if role == "original" else _load_run(run, place)[0]
             for name in names:
@@ -265,6 +268,46 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
             if signatures := measure.signatures(recipe):
                 run.add_facts("measure", signatures)
             write_rows(run.metrics_file, rows)
+
+
+def measure_file(
+    path: Path,
+    *,
+    reference: Path | None = None,
+    training: Path | None = None,
+    tokenizer: str | None = None,
+    column: str = "text",
+    group: str | None = None,
+    bleu: bool = False,
+    seed: int = 0,
+    narrator: Narrator | None = None,
+) -> list[MetricRow]:
+    """Measure anybody's texts: beside `reference` texts and their two controls, and against `training` texts.
+
+    Tokens are those of the model that `tokenizer` names, else what stands between white space. Each text is its own
+    cluster, or each value of the field `group`. Rows that cannot be used are told one by one and passed over.
+
+    Raises:
+        DataError: a file cannot be read, or holds no text.
+    """
+    told = (narrator or Silent()).say
+    tokens: judge.Tokens = judge.WordTokens()
+    if tokenizer is not None:
+        tokens = judge.codec_tokens(models.load_codec(ModelSettings(source=tokenizer, beginning_of_text="none")))
+    read = partial(judge.read_written, tokens=tokens, column=column, group=group, told=told)
+    texts, index = read(path, "texts"), None
+    training_texts: list[str] | None = [] if bleu else None
+    if reference is not None:
+        true = read(reference, "reference")
+        if warning := judge.same_number(texts, true):
+            told(warning)
+        texts = [*texts, *true, *measure.controls(true, seed)]
+    if training is not None:
+        blocks = read(training, "training")
+        index = TrainingIndex([text.ids for text in blocks])
+        training_texts = [text.text for text in blocks] if bleu else None
+    draws = MeasureSettings().bootstrap_draws
+    return measure.measure_texts(texts, measure.Intervals(draws, seed), index=index, training_texts=training_texts)
 
 
 def write_report(experiment: Experiment, *, narrator: Narrator | None = None) -> Path:

@@ -25,7 +25,7 @@ LAYERS = [
     {"runs", "metrics"},
     {"decoding"},
     {"models", "data"},
-    {"check", "generate", "measure", "training", "report"},
+    {"check", "generate", "judge", "measure", "training", "report"},
     {"pipeline"},
     {"cli"},
     {"__init__", "__main__"},

@@ -30,10 +30,11 @@ class Texts(NamedTuple):
     facts: dict[str, Any]
 
 
-def read_texts(source: TextSource) -> Texts:
+def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None) -> Texts:
     """Every document of a source.
 
-    A `.txt` file holds documents separated by blank lines; in a folder, each `.txt` file is one document.
+    A `.txt` file holds documents separated by blank lines; in a folder, each `.txt` file is one document. With `told`,
+    a row that cannot be used is named to it and passed over.
 
     Raises:
         DataError: one line that names the file, the row and the remedy.
@@ -51,9 +52,8 @@ def read_texts(source: TextSource) -> Texts:
     documents: list[Document] = []
     for file in files:
         rows = _rows(file, whole=path.is_dir())
-        documents += _documents(
-            rows, source, name=source.path if file is path else f"{source.path}/{file.relative_to(path)}"
-        )
+        name = source.path if file is path else f"{source.path}/{file.relative_to(path)}"
+        documents += _documents(rows, source, name=name, told=told)
     if not documents:
         raise DataError(f"{source.path}: no text in it")
     facts = {
@@ -68,8 +68,11 @@ def _kind(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix in _OPENERS else path.suffix
 
 
-def _rows(path: Path, *, whole: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The number of a row and what it holds; a .txt row has only its text, under the empty name."""
+Row = tuple[int, "dict[str, Any] | DataError"]
+"""Its number and what it holds, or why it holds nothing; a .txt row has only its text, under the empty name."""
+
+
+def _rows(path: Path, *, whole: bool) -> Iterator[Row]:
     kind = _kind(path)
     if kind not in _KINDS:
         raise DataError(f"{path}: not a {', '.join(_KINDS)} file (also .gz, .xz)")
@@ -102,17 +105,16 @@ def _paragraphs(text: str) -> Iterator[dict[str, Any]]:
             lines = []
 
 
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(path: Path, text: str) -> Iterator[Row]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise DataError(f"{path}, row {number}: not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}, row {number}: not a JSON object with named fields")
-        yield number, row
+            row = DataError(f"{path}, row {number}: not JSON: {error}")
+        named = isinstance(row, dict | DataError)
+        yield number, row if named else DataError(f"{path}, row {number}: not a JSON object with named fields")
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
@@ -123,12 +125,25 @@ def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
         raise DataError(f"{path}: not CSV: {error}") from error
 
 
-def _documents(rows: Iterable[tuple[int, dict[str, Any]]], source: TextSource, *, name: str) -> Iterator[Document]:
+def _documents(
+    rows: Iterable[Row], source: TextSource, *, name: str, told: Callable[[str], None] | None = None
+) -> Iterator[Document]:
     for number, row in rows:
-        text = row[""] if "" in row else _field(row, source.column, name, number)
-        group = _field(row, source.group, name, number) if source.group is not None else f"{name}:{number}"
-        title = row.get(source.title) if source.title else None
-        yield Document(name, number, text, group, title if isinstance(title, str) else "")
+        try:
+            yield _document(row, source, name, number)
+        except DataError as error:
+            if told is None:
+                raise
+            told(str(error))
+
+
+def _document(row: dict[str, Any] | DataError, source: TextSource, name: str, number: int) -> Document:
+    if isinstance(row, DataError):
+        raise row
+    text = row[""] if "" in row else _field(row, source.column, name, number)
+    group = _field(row, source.group, name, number) if source.group is not None else f"{name}:{number}"
+    title = row.get(source.title) if source.title else None
+    return Document(name, number, text, group, title if isinstance(title, str) else "")
 
 
 def _field(row: dict[str, Any], column: str, name: str, number: int) -> str:

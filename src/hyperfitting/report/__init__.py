@@ -1,6 +1,14 @@
 """Reads experiments and writes what people look at. Only the pipeline's last step and the command line come here."""
 
-from hyperfitting.report.tables import before_and_after, headline
-from hyperfitting.report.write import check_installed, write_report
+from hyperfitting.report.tables import before_and_after, headline, markdown_table, texts_table
+from hyperfitting.report.write import check_installed, summary_json, write_report
 
-__all__ = ["before_and_after", "check_installed", "headline", "write_report"]
+__all__ = [
+    "before_and_after",
+    "check_installed",
+    "headline",
+    "markdown_table",
+    "summary_json",
+    "texts_table",
+    "write_report",
+]

@@ -96,6 +96,14 @@ def set_table(rows: Sequence[MetricRow], name: str, recipe: Recipe) -> Table:
     return Table(name, columns, [(measure, found) for measure, found in table if any(found)])
 
 
+def texts_table(rows: Sequence[MetricRow]) -> Table:
+    """Anybody's texts beside reference texts and the controls, where there are any."""
+    columns = [Column(model, None) for model in dict.fromkeys(row.model for row in rows)]
+    cells = {(row.model, row.name): row for row in rows}
+    found = [(measure, [cells.get((column.model, measure)) for column in columns]) for measure in LABELS]
+    return Table("texts", columns, [(measure, each) for measure, each in found if any(each)])
+
+
 def loss_table(rows: Sequence[MetricRow]) -> Table:
     """Training and validation, before and after."""
     columns = [Column("original", None), Column("hyperfitted", None)]

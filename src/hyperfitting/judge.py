@@ -1,0 +1,88 @@
+"""Anybody's texts in the form of continuations, so that the measures take them: no model, no run, no context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hyperfitting.data import read_texts
+from hyperfitting.errors import DataError
+from hyperfitting.models import TextCodec
+from hyperfitting.recipe import TextSource
+from hyperfitting.records import Continuation, Document
+
+Tokens = Callable[[str], tuple[list[int], list[str]]]
+"""The ids of a text and one string each, which joined are the text."""
+
+
+class WordTokens:
+    """What stands between white space, each kind its own number: for texts whose tokenizer nobody knows."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+
+    def __call__(self, text: str) -> tuple[list[int], list[str]]:
+        """Ids and strings of one text."""
+        pieces = re.findall(r"\s*\S+", text)
+        return [self._ids.setdefault(piece.strip(), len(self._ids)) for piece in pieces], pieces
+
+
+def codec_tokens(codec: TextCodec) -> Tokens:
+    """The tokens of a model's tokenizer, without one for the beginning of a text."""
+
+    def tokens(text: str) -> tuple[list[int], list[str]]:
+        ids = codec.encode(text)
+        return ids, codec.pieces(ids)
+
+    return tokens
+
+
+def read_written(
+    path: Path, model: str, tokens: Tokens, *, column: str, group: str | None, told: Callable[[str], None]
+) -> list[Continuation]:
+    """The texts of a file as continuations of no context, in file order. What cannot be used is told and passed over.
+
+    Raises:
+        DataError: the file cannot be read, or no text is left.
+    """
+    source = TextSource(path=str(path.resolve()), column=column, group=group)
+    documents = read_texts(source, told=told).documents
+    written = [_written(each, model, tokens, number) for number, each in enumerate(documents)]
+    kept = [text for text in written if text.ids]
+    for text in written:
+        if not text.ids:
+            told(f"{path}, row {text.row}: an empty text")
+    if not kept:
+        raise DataError(f"{path}: no text in it")
+    return kept
+
+
+def _written(document: Document, model: str, tokens: Tokens, number: int) -> Continuation:
+    ids, pieces = tokens(document.text)
+    return Continuation(
+        model=model,
+        run="",
+        set="texts",
+        arm=None,
+        context=number,
+        source=document.source,
+        row=document.row,
+        group=document.group,
+        title=document.title,
+        context_ids=(),
+        context_pieces=(),
+        ids=tuple(ids),
+        pieces=tuple(pieces),
+        ended="length",
+    )
+
+
+def same_number(texts: Sequence[Continuation], others: Sequence[Continuation]) -> str | None:
+    """What to warn of where pooled measures of two sets do not compare."""
+    if len(texts) == len(others):
+        return None
+    return (
+        f"{len(texts)} texts and {len(others)} reference texts: distinct n-grams and Self-BLEU depend on the number of "
+        "texts and do not compare"
+    )

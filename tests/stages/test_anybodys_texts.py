@@ -1,0 +1,113 @@
+"""`hyperfit measure FILE`: texts that nobody here wrote, measured without a run or a model."""
+
+import json
+
+import pytest
+
+from hyperfitting import pipeline
+from hyperfitting.cli import main
+from hyperfitting.errors import DataError
+from hyperfitting.judge import WordTokens
+from hyperfitting.metrics.diversity import type_token_ratio
+from hyperfitting.progress import Silent
+from tests.conftest import write_corpus
+
+
+def lines(path, texts):
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def values(rows):
+    return {(row.model, row.name): row for row in rows}
+
+
+class Said(Silent):
+    """A narrator that keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def test_words_are_what_stands_between_white_space_and_pieces_join_to_the_text():
+    tokens = WordTokens()
+    assert tokens("The cat, the\n cat") == ([0, 1, 2, 3], ["The", " cat,", " the", "\n cat"])
+    assert tokens("cat The") == ([3, 0], ["cat", " The"])
+    assert tokens("  ") == ([], [])
+
+
+def test_each_text_is_measured_and_its_own_cluster(tmp_path):
+    texts = [f"a b a b {number} the end of it {number}" for number in range(12)]
+    rows = values(pipeline.measure_file(lines(tmp_path / "t.jsonl", texts)))
+    ttr = rows["texts", "ttr"]
+    assert ttr.value == pytest.approx(type_token_ratio(texts[0].split()))
+    assert (ttr.n, ttr.clusters) == (12, 12)
+    assert ttr.low <= ttr.value <= ttr.high
+    assert ("texts", "longest_overlap_tokens") not in rows
+    assert {model for model, _ in rows} == {"texts"}
+
+
+def test_reference_controls_training_and_groups(tmp_path):
+    path = write_corpus(tmp_path / "t.jsonl", documents=20, words=40, groups=4)
+    true = write_corpus(tmp_path / "r.jsonl", documents=20, words=40, groups=10, seed=1)
+    options = {"reference": true, "training": path, "group": "book"}
+    rows = values(pipeline.measure_file(path, **options))
+    assert rows["texts", "longest_overlap_tokens"].value == 40  # trained on itself
+    assert rows["texts", "recited_8gram_share"].value == 1
+    assert rows["reference", "recited_8gram_share"].value == 0
+    assert rows["texts", "ttr"].low is None  # 4 clusters
+    assert rows["reference", "ttr"].clusters == 10
+    assert rows["random", "ttr"].n == 20
+
+
+def test_a_models_tokens_and_bleu(tmp_path, tiny_model):
+    pytest.importorskip("sacrebleu")
+    path = write_corpus(tmp_path / "t.jsonl", documents=12, words=40)
+    rows = values(pipeline.measure_file(path, tokenizer=str(tiny_model), bleu=True))
+    assert 0 < rows["texts", "self_bleu"].value < 100
+    assert ("texts", "dataset_bleu") not in rows
+    rows = values(pipeline.measure_file(path, training=path, bleu=True))
+    assert rows["texts", "dataset_bleu_best_text"].value == pytest.approx(100)
+
+
+def test_rows_that_cannot_be_used_are_told_and_the_others_kept(tmp_path):
+    path = tmp_path / "t.jsonl"
+    good = json.dumps({"text": "one two three"})
+    bad = ["{", "[]", json.dumps({"body": "x"}), json.dumps({"text": " "}), json.dumps({"text": 5})]
+    path.write_text("\n".join([good, *bad, json.dumps({"text": "word"}), '{"text": "half']) + "\n")
+    said = Said()
+    rows = values(pipeline.measure_file(path, narrator=said))
+    assert rows["texts", "ttr"].n == 2
+    assert rows["texts", "repeated_2gram_share"].n == 1  # a text of one token has no pair
+    assert rows["texts", "repeated_2gram_share"].left_out == 1
+    assert len(said.lines) == 6
+    for number, words in [(2, "not JSON"), (3, "not a JSON object"), (4, "no field 'text'"), (8, "not JSON")]:
+        assert any(f"row {number}: {words}" in line for line in said.lines)
+    assert any("row 5: an empty text" in line for line in said.lines)
+    with pytest.raises(DataError, match="no text in it"):
+        pipeline.measure_file(lines(tmp_path / "empty.jsonl", ["", " "]))
+    with pytest.raises(DataError, match="no such file"):
+        pipeline.measure_file(tmp_path / "gone.jsonl")
+
+
+def test_sets_of_another_size_are_warned_of(tmp_path):
+    said = Said()
+    one, other = lines(tmp_path / "a.jsonl", ["a b", "c d"]), lines(tmp_path / "b.jsonl", ["a b"])
+    pipeline.measure_file(one, reference=other, narrator=said)
+    assert "2 texts and 1 reference texts" in said.lines[0]
+
+
+def test_the_command_prints_a_table_and_keeps_its_rows(tmp_path, capsys):
+    path = write_corpus(tmp_path / "t.jsonl", documents=12, words=40)
+    out = tmp_path / "rows.json"
+    assert main(["measure", str(path), "--reference", str(path), "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("| | texts | reference | shuffled | random |")
+    assert "| type-token ratio, whole |" in shown
+    names = {row["name"] for row in json.loads(out.read_text())}
+    assert {"ttr", "looping_share", "distinct_2gram_share"} <= names
+    assert main(["measure", str(tmp_path / "gone.jsonl")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
