@@ -1,0 +1,94 @@
+"""The citation blocker and the measures of texts, against their bounds and a loop over sacrebleu."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hyperfitting.decoding import CitationBlocker, CitationIndex, Ending, chooser, continue_texts
+from hyperfitting.metrics.bleu import self_bleu
+from hyperfitting.metrics.overlap import TrainingIndex
+from hyperfitting.models import CachedModel, load_model
+from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings
+
+
+def report(device: torch.device, rounds: int) -> None:
+    """Each line one claim."""
+    blocker(device, rounds)
+    indexes()
+    bleu()
+
+
+def zipf(random: np.random.Generator, shape: tuple[int, ...], words: int) -> NDArray[np.int32]:
+    """Ids whose frequencies fall as one over their rank, as words do."""
+    shares = 1 / np.arange(1, words + 1)
+    return random.choice(words, size=shape, p=shares / shares.sum()).astype(np.int32)
+
+
+def blocker(device: torch.device, rounds: int) -> None:
+    """Greedy decoding with the blocker over 2,000 x 256 training tokens, against without, in turn."""
+    model = load_model(ModelSettings(source="asset:reference-lm"), device)
+    random = np.random.default_rng(0)
+    training, contexts = zipf(random, (2000, 256), 4096), torch.from_numpy(zipf(random, (48, 32), 4096)).long()
+    index = CitationIndex(training, 5)
+    seconds, _ = clock(lambda: CitationIndex(training, 5))
+    print(f"blocker: index of 2,000 x 256 tokens in {seconds:.2f} s", flush=True)
+
+    def write(blocks: bool) -> None:
+        rule = CitationBlocker(index, BlockerSettings(), context_tokens=32, words=None) if blocks else None
+        choose = chooser(GREEDY, context_tokens=32, blocker=rule)
+        continue_texts(CachedModel(model), contexts, choose, new_tokens=224, ending=Ending((0,), stop=False))
+
+    write(True), write(False)
+    ratios = sorted(clock(lambda: write(True))[0] / clock(lambda: write(False))[0] for _ in range(rounds))
+    print(
+        f"blocker: {statistics.median(ratios) - 1:+.1%} time (from {ratios[0] - 1:+.1%} to {ratios[-1] - 1:+.1%}, "
+        f"{rounds} rounds; 48 contexts, 224 new tokens)",
+        flush=True,
+    )
+
+
+def indexes() -> None:
+    """Both indexes over 10 million training tokens."""
+    random = np.random.default_rng(1)
+    training, texts = zipf(random, (39_063, 256), 32_000), zipf(random, (300, 256), 32_000)
+    tracemalloc.start()
+    seconds, _ = clock(lambda: CitationIndex(training, 5))
+    peak = tracemalloc.get_traced_memory()[1] / 2**30
+    tracemalloc.stop()
+    print(f"blocker: index of 10 million tokens in {seconds:.1f} s, at most {peak:.2f} GiB", flush=True)
+
+    def overlap() -> None:
+        index = TrainingIndex(training)
+        for text in texts.tolist():
+            index.longest_shared_run(text)
+            index.recited_ngrams(text)
+
+    print(f"overlap and recitation: 300 x 256 against 10 million tokens in {clock(overlap)[0]:.1f} s", flush=True)
+
+
+def bleu() -> None:
+    """Self-BLEU of 300 texts of 256 words, against sacrebleu text by text (five of them, times 60)."""
+    import sacrebleu
+
+    random = np.random.default_rng(2)
+    texts = [" ".join(f"w{word}" for word in row) for row in zipf(random, (300, 256), 8000).tolist()]
+    seconds, ours = clock(lambda: self_bleu(texts))
+    loop, theirs = clock(
+        lambda: [sacrebleu.sentence_bleu(texts[i], [*texts[:i], *texts[i + 1 :]]).score for i in range(5)]
+    )
+    equal = np.allclose(ours[:5], theirs, atol=1e-9)
+    print(f"Self-BLEU: {seconds:.2f} s, {60 * loop / seconds:.0f}x sacrebleu's loop, equal: {equal}", flush=True)
+
+
+def clock(work: Callable[[], object]) -> tuple[float, object]:
+    """Seconds of one call, and what it gave."""
+    started = time.perf_counter()
+    made = work()
+    return time.perf_counter() - started, made
