@@ -112,10 +112,15 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def undone_if_refused(folder: Path) -> Iterator[None]:
-    """If what the user gave is refused inside, a folder that was not there before is not there afterwards."""
+    """If what the user gave is refused inside, a folder that was not there before is not there afterwards.
+
+    A RunError takes nothing back: it speaks of a folder that another process may have begun at the same moment.
+    """
     new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     try:
         yield
+    except RunError:
+        raise
     except InputError:
         if new:
             shutil.rmtree(folder, ignore_errors=True)
