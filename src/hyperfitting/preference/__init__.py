@@ -1,0 +1,1 @@
+"""The human preference study: pairs of texts, blinded judgements, and a percentage with an honest interval."""
