@@ -25,7 +25,8 @@ LAYERS = [
     {"runs", "metrics"},
     {"decoding"},
     {"models", "data"},
-    {"check", "generate", "judge", "measure", "preference", "training", "report"},
+    {"check", "generate", "judge", "measure", "preference", "training"},
+    {"report"},
     {"pipeline"},
     {"cli"},
     {"__init__", "__main__"},
@@ -42,6 +43,7 @@ DOORS = {
     "sqlalchemy": {"preference"},
     "fastapi": {"preference"},
     "uvicorn": {"preference"},
+    "scipy": {"preference"},
     "tqdm": {"cli"},
     "sacrebleu": {"metrics"},
 }
