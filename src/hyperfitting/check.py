@@ -26,6 +26,7 @@ def describe(
 ) -> str:
     """One line for the recipe, the model, each set, the training, the decoding and the folder."""
     model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
+    made = ["pretrained"] if pretrains else [*recipe.roles, "report"]
     lines = [
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
         f"model     {model.source}: {parameters:,} parameters as {model.dtype}",
@@ -36,7 +37,7 @@ def describe(
         *_trained_lines(trained),
         f"memory    {in_gib(memory.peak)} at the height of an update, of {in_gib(room)}: {_parts(memory)}",
         *_afterwards(recipe),
-        f"write     {folder}: recipe.json, data/, {'pretrained/' if pretrains else 'original/, hyperfitted/, report/'}",
+        f"write     {folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
     ]
     return "\n".join(lines)
 

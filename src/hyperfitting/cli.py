@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="train a few updates of this shape here, with random weights and tokens"
     )
     plan.add_argument("--count", type=_count, default=1, metavar="N", help="devices that share the training (1)")
-    verb("train", "only draw the data and train both runs of a recipe", _train, _recipe, _out, _device)
+    verb("train", "only draw the data and train the runs of a recipe", _train, _recipe, _out, _device)
     generate = verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
     generate.add_argument(
         "--compare-reference",
@@ -243,7 +243,7 @@ def _plan(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
-    experiment = pipeline.train_both(_load(options), options.out, device=options.device, narrator=Console())
+    experiment = pipeline.train_all(_load(options), options.out, device=options.device, narrator=Console())
     for run in experiment.runs().values():
         print(f"model    {run.model_folder}")
     _next("generate", experiment.folder)
@@ -251,10 +251,10 @@ def _train(options: argparse.Namespace) -> None:
 
 def _generate(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
-    from hyperfitting.runs import ROLES, Experiment
+    from hyperfitting.runs import Experiment
 
     experiment = Experiment(options.folder)
-    for role in ROLES:
+    for role in experiment.recipe.roles:
         run = pipeline.generate_texts(experiment, role, device=options.device, narrator=Console())
         print(f"texts    {run.continuations_file}")
         if options.compare_reference:

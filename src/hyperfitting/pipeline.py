@@ -20,9 +20,9 @@ from hyperfitting.errors import InputError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
-from hyperfitting.recipe import GREEDY, Arm, MeasureSettings, ModelSettings, Recipe
+from hyperfitting.recipe import GREEDY, Arm, MeasureSettings, ModelSettings, Recipe, Role
 from hyperfitting.records import Blocked, MetricRow, ProbeRow
-from hyperfitting.runs import ROLES, Experiment, Role, Run, environment, find_run
+from hyperfitting.runs import Experiment, Run, environment, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def run(
     recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None
 ) -> Experiment:
-    """The main job: both runs of a recipe, from the data to the report. What is already done is skipped.
+    """The main job: all runs of a recipe, from the data to the report. What is already done is skipped.
 
     Args:
         recipe: what to do.
@@ -53,22 +53,23 @@ def run(
     measure.signatures(recipe)
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
-    experiment = train_both(recipe, out, device=device, narrator=narrator)
-    for role in ROLES:
+    experiment = train_all(recipe, out, device=device, narrator=narrator)
+    for role in recipe.roles:
         generate_texts(experiment, role, device=device, narrator=narrator)
     measure_runs(experiment, device=device, narrator=narrator)
     write_report(experiment, narrator=narrator)
     return experiment
 
 
-def train_both(
+def train_all(
     recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None
 ) -> Experiment:
-    """Draw the data and train both runs. What is refused before the second one leaves no folder."""
+    """Draw the data and train every run. What is refused before the second one leaves no folder."""
     with undone_if_refused(out or _folder_of(recipe)):
         experiment = draw(recipe, out, device=device)
         train(experiment, "original", device=device, narrator=narrator)
-    train(experiment, "hyperfitted", device=device, narrator=narrator)
+    for role in recipe.roles[1:]:
+        train(experiment, role, device=device, narrator=narrator)
     return experiment
 
 
@@ -233,41 +234,78 @@ def compare_reference(
 
 
 def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narrator | None = None) -> None:
-    """Measure both runs' texts and models. References and controls stand with the original's rows."""
+    """Measure the runs' texts and models. References and controls stand with the original's rows."""
     narrator, runs, recipe = narrator or Silent(), experiment.runs(), experiment.recipe
-    todo = [role for role in ROLES if not runs[role].measured]
+    todo = [role for role in recipe.roles if not runs[role].measured]
     if not todo:
         return
-    training_ids = experiment.blocks("train").ids_NT.tolist()
-    index = TrainingIndex(training_ids)
     place = models.resolve_device(device)
     original, codec = _load_run(runs["original"], place)
-    training_texts = [codec.decode(ids) for ids in training_ids] if recipe.measure.bleu else None
-    how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
-    names = ["train", "validation", *(each.name for each in recipe.data.contexts)]
-    with narrator.bar("measuring", len(names) + len(todo) * (len(names) + 1)) as bar:
+    beside = _beside(experiment, original, codec, place)
+    sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
+    sets = {"train": experiment.blocks("train"), "validation": experiment.blocks("validation"), **sets}
+    with narrator.bar("measuring", len(sets) + len(todo) * (len(sets) + 1)) as bar:
         before = {}
-        for name in names:
-            before[name] = measure.score(original, experiment.blocks(name), recipe)
+        for name, blocks in sets.items():
+            before[name] = measure.score(original, blocks, recipe)
             bar.advance()
         for role in todo:
-            run = runs[role]
-            texts = run.continuations()
-            references = [text for text in texts if text.model == "reference"]
-            written = [*texts, *measure.controls(references, recipe.seed)]
-            rows = measure.measure_texts(written, how, index=index, training_texts=training_texts)
-            rows += measure.measure_under(original, written, how, batch_blocks=recipe.measure.batch_blocks)
-            bar.advance()
-            model = None if role == "original" else _load_run(run, place)[0]
-            for name in names:
-                blocks = experiment.blocks(name)
+            model = None if role == "original" else _load_run(runs[role], place)[0]
+            model_rows = []
+            for name, blocks in sets.items():
                 scores = before[name] if model is None else measure.score(model, blocks, recipe)
-                beside = None if model is None else before[name]
-                rows += measure.measure_model(scores, blocks, recipe, role=role, run=run.name, original=beside)
+                model_rows += measure.measure_model(
+                    scores,
+                    blocks,
+                    recipe,
+                    role=role,
+                    run=runs[role].name,
+                    original=None if model is None else before[name],
+                )
                 bar.advance()
-            if signatures := measure.signatures(recipe):
-                run.add_facts("measure", signatures)
-            write_rows(run.metrics_file, rows)
+            _measure_texts(experiment, runs[role], beside, model_rows, place)
+            bar.advance()
+
+
+def _beside(
+    experiment: Experiment, original: torch.nn.Module, codec: models.TextCodec, place: torch.device
+) -> measure.Beside:
+    """What the texts of an experiment are measured against."""
+    settings, training_ids = experiment.recipe.measure, experiment.blocks("train").ids_NT.tolist()
+    return measure.Beside(
+        index=TrainingIndex(training_ids),
+        training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else None,
+        original=original,
+        scorer=models.load_reader(settings.scorer, place) if settings.scorer else None,
+        batch_blocks=settings.batch_blocks,
+    )
+
+
+def _measure_texts(
+    experiment: Experiment, run: Run, beside: measure.Beside, model_rows: list[MetricRow], place: torch.device
+) -> None:
+    """Measure what one run wrote, and keep it with the rows of its model."""
+    recipe, texts = experiment.recipe, run.continuations()
+    references = [text for text in experiment.run("original").continuations() if text.model == "reference"]
+    if run.role == "original":
+        texts += measure.controls(references, recipe.seed)
+    each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
+    how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
+    rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
+    facts: dict[str, Any] = measure.signatures(recipe)
+    if recipe.measure.scorer:
+        facts["scorer"] = recipe.measure.scorer
+    if recipe.measure.mauve:
+        reader = models.load_reader(recipe.measure.mauve, place)
+        beside_true = [*texts, *([] if run.role == "original" else references)]
+        found, taken = measure.mauve_rows(
+            reader, beside_true, batch_blocks=recipe.measure.batch_blocks, force=recipe.measure.force_mauve
+        )
+        rows += found
+        facts["mauve"] = {"features": recipe.measure.mauve, "values": taken}
+    if facts:
+        run.add_facts("measure", facts)
+    run.keep_measures(each, together, [*rows, *model_rows])
 
 
 def measure_file(
@@ -306,8 +344,10 @@ def measure_file(
         blocks = read(training, "training")
         index = TrainingIndex([text.ids for text in blocks])
         training_texts = [text.text for text in blocks] if bleu else None
-    draws = MeasureSettings().bootstrap_draws
-    return measure.measure_texts(texts, measure.Intervals(draws, seed), index=index, training_texts=training_texts)
+    how = measure.Intervals(MeasureSettings().bootstrap_draws, seed)
+    beside = measure.Beside(index=index, training_texts=training_texts)
+    sets = measure.measure_sets(texts, beside)
+    return [*measure.text_rows(measure.measure_texts(texts, beside), how), *measure.set_rows(sets)]
 
 
 def write_report(experiment: Experiment, *, narrator: Narrator | None = None) -> Path:

@@ -312,6 +312,16 @@ class MeasureSettings(Settings):
     bootstrap_draws: Count = Field(2000, description="Draws of the cluster bootstrap behind each interval.")
     batch_blocks: Count = Field(8, description="Texts scored side by side under a model.")
     bleu: bool = Field(False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`.")
+    scorer: str | None = Field(
+        None,
+        description="A model that is neither arm, under which perplexity is taken too: as `model.source`; none: off.",
+    )
+    mauve: str | None = Field(
+        None,
+        description="MAUVE against the true texts, with this model's last hidden state as features; none: off. Needs "
+        "1,000 contexts a set.",
+    )
+    force_mauve: bool = Field(False, description="Take MAUVE of fewer texts too, where it is mostly chance.")
 
 
 class ReportSettings(Settings):
@@ -319,6 +329,13 @@ class ReportSettings(Settings):
 
     examples: CountOrZero = Field(3, description="Contexts shown as in the paper's Figure 1, spread over the sets.")
     passages: CountOrZero = Field(5, description="Most recited passages shown with their source.")
+
+
+LEAST_MAUVE_TEXTS = 1_000
+"""Texts a set below which MAUVE is refused unless forced."""
+
+Role = Literal["original", "early-stopped", "hyperfitted", "pretrained"]
+"""What a run is in its experiment; `pretrained` is the only run of a pretraining."""
 
 
 class Recipe(Settings):
@@ -335,9 +352,21 @@ class Recipe(Settings):
     generate: GenerateSettings = GenerateSettings()
     measure: MeasureSettings = MeasureSettings()
     report: ReportSettings = ReportSettings()
+    controls: tuple[Literal["early-stopped"], ...] = Field(
+        (), description="Runs beside the two: `early-stopped` is the same training, kept at its best validation loss."
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.controls and self.train.stop == "best-validation":
+            raise ValueError('controls = ["early-stopped"] is the same run twice where train.stop = "best-validation"')
+        if self.measure.mauve and not self.measure.force_mauve:
+            few = next((each for each in self.data.contexts if each.count < LEAST_MAUVE_TEXTS), None)
+            if few is not None:
+                raise ValueError(
+                    f"measure.mauve of {few.count} contexts ({few.name}) is mostly chance: give {LEAST_MAUVE_TEXTS:,} "
+                    "a set, or measure.force_mauve = true"
+                )
         if self.data.context_tokens >= self.data.block_tokens:
             raise ValueError("data.context_tokens must be smaller than data.block_tokens")
         if self.data.context_tokens + self.probe.new_tokens > self.data.block_tokens:
@@ -372,6 +401,21 @@ class Recipe(Settings):
         """The resolved recipe, every default written out, keys sorted, without white space."""
         return _canonical(self.model_dump(mode="json"))
 
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The runs of the experiment: the original, the controls, the hyperfitted."""
+        return ("original", *self.controls, "hyperfitted")
+
+    def of(self, role: Role) -> Recipe:
+        """What one of the runs does."""
+        made = {"original": self.original, "early-stopped": self.early_stopped}.get(role)
+        return made() if made else self
+
+    def early_stopped(self) -> Recipe:
+        """The same recipe, kept at its best validation loss: is it near-zero loss that does it, or any fine-tuning?"""
+        train = self.train.model_copy(update={"stop": "best-validation"})
+        return self.model_copy(update={"name": f"{self.name}-early-stopped", "controls": (), "train": train})
+
     def original(self) -> Recipe:
         """The same recipe with zero epochs: the untouched model as a run like any other.
 
@@ -380,6 +424,7 @@ class Recipe(Settings):
         return self.model_copy(
             update={
                 "name": f"{self.name}-original",
+                "controls": (),
                 "train": TrainSettings(
                     learning_rate=self.train.learning_rate, epochs=0, precision=self.train.precision
                 ),

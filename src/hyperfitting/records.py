@@ -185,6 +185,38 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class TextMeasures:
+    """What was measured of one text: by measure a sum, and what it is divided by (1: the text as a whole).
+
+    Over many texts a measure is the sums' sum over the counts' sum. Where the texts are equally long, and nothing is
+    left out, that is the mean over texts. Of a perplexity the sum is the loss in nats.
+    """
+
+    model: str
+    set: str
+    arm: str | None
+    context: int
+    group: str
+    run: str
+    values: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class SetMeasure:
+    """A measure of a whole set of texts, and what it is without each cluster in turn."""
+
+    model: str
+    set: str
+    arm: str | None
+    run: str
+    name: str
+    value: float
+    n: int
+    left_out: int
+    without: dict[str, float]
+
+
+@dataclass(frozen=True)
 class MetricRow:
     """One number of the table. `low` and `high` bound its 95 % interval, none below 10 clusters."""
 

@@ -2,9 +2,9 @@
 
     EXPERIMENT/                     default: runs/<name>-<digest8>
       recipe.json                   the resolved recipe
-      data/                         drawn once, read by both runs
+      data/                         drawn once, read by all runs
         manifest.json  train.npz  validation.npz  contexts-<set>.npz
-      original/  hyperfitted/       two Runs
+      original/  hyperfitted/       two Runs, and early-stopped/ where the recipe has that control
         recipe.json  run.json       what was asked for; what was in effect (device, precision, versions, hashes)
         updates.jsonl  probes.jsonl one row an update; one a probe
         checkpoint/                 only while training is unfinished (training/checkpoint.py says what is in it)
@@ -12,6 +12,8 @@
         parts/                      only while generation is unfinished: what each process has written
         continuations.jsonl         contexts x arms
         blocked.jsonl               what the citation blocker forbade, if an arm has one
+        text_measures.jsonl           what was measured of each text, and of sets of them as a whole
+        set_measures.jsonl
         metrics.jsonl
       report/
         index.html  report.md  table.csv  summary.json  *.png
@@ -31,19 +33,26 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
 from hyperfitting.errors import RunError
 from hyperfitting.files import appending, read_json, read_rows, replacing, write_rows, write_text
-from hyperfitting.recipe import Recipe
+from hyperfitting.recipe import Recipe, Role
 from hyperfitting.recipes import load_recipe
-from hyperfitting.records import Blocked, Continuation, MetricRow, Origin, ProbeRow, TokenBlocks, UpdateRow
+from hyperfitting.records import (
+    Blocked,
+    Continuation,
+    MetricRow,
+    Origin,
+    ProbeRow,
+    SetMeasure,
+    TextMeasures,
+    TokenBlocks,
+    UpdateRow,
+)
 
-Role = Literal["original", "hyperfitted", "pretrained"]
-ROLES: tuple[Role, Role] = ("original", "hyperfitted")
-"""The two runs of an experiment; `pretrained` is the only run of a pretraining."""
 _PACKAGES = ("hyperfitting", "torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "pydantic")
 
 
@@ -86,6 +95,8 @@ class Run:
         self.parts_folder = folder / "parts"
         self.continuations_file = folder / "continuations.jsonl"
         self.blocked_file = folder / "blocked.jsonl"
+        self.text_measures_file = folder / "text_measures.jsonl"
+        self.set_measures_file = folder / "set_measures.jsonl"
         self.metrics_file = folder / "metrics.jsonl"
 
     @property
@@ -168,13 +179,29 @@ class Run:
         """Every context continued in every arm; the reference texts among them, as `model` reference."""
         return read_rows(self.continuations_file, Continuation)
 
+    def keep_measures(
+        self, texts: Iterable[TextMeasures], sets: Iterable[SetMeasure], rows: Iterable[MetricRow]
+    ) -> None:
+        """Write what was measured; the rows of the table last, since with them the run counts as measured."""
+        write_rows(self.text_measures_file, texts)
+        write_rows(self.set_measures_file, sets)
+        write_rows(self.metrics_file, rows)
+
+    def text_measures(self) -> list[TextMeasures]:
+        """What was measured of each text by itself."""
+        return read_rows(self.text_measures_file, TextMeasures)
+
+    def set_measures(self) -> list[SetMeasure]:
+        """What was measured of sets of texts as a whole."""
+        return read_rows(self.set_measures_file, SetMeasure)
+
     def metrics(self) -> list[MetricRow]:
         """The run's share of the table."""
         return read_rows(self.metrics_file, MetricRow)
 
 
 class Experiment:
-    """A recipe's folder: its data, its two runs and its report."""
+    """A recipe's folder: its data, its runs and its report."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -228,7 +255,7 @@ class Experiment:
         """Make a run's folder, with its recipe."""
         run = self.run(role)
         if not run.recipe_file.is_file():
-            write_text(run.recipe_file, _pretty(self.recipe.original() if role == "original" else self.recipe))
+            write_text(run.recipe_file, _pretty(self.recipe.of(role)))
 
     def state(self) -> str:
         """How far it has come, in a word."""
@@ -239,8 +266,8 @@ class Experiment:
         return next((word for word, done in steps if all(getattr(run, done) for run in runs)), "begun")
 
     def runs(self) -> dict[Role, Run]:
-        """Both runs, the original first."""
-        return {role: self.run(role) for role in ROLES}
+        """The recipe's runs, the original first."""
+        return {role: self.run(role) for role in self.recipe.roles}
 
     @property
     def drawn(self) -> bool:

@@ -95,7 +95,7 @@ LEARNED = [(16, 40, True), (32, 60, True), (64, 60, True), (128, 60, True), (256
 @pytest.mark.parametrize(("texts", "epochs", "learned"), [*LEARNED, (1024, 40, False)])
 def test_how_many_texts_656_thousand_parameters_learn_by_heart(texts, epochs, learned, tmp_path, monkeypatch):
     monkeypatch.chdir(DATA)
-    experiment = pipeline.train_both(tinystories(texts, epochs), tmp_path / "run")
+    experiment = pipeline.train_all(tinystories(texts, epochs), tmp_path / "run")
     last = experiment.run("hyperfitted").probes()[-1]
     print(
         f"\n{texts} texts, {epochs} epochs: train loss {last.train_loss:.3f}, validation loss "

@@ -30,7 +30,7 @@ def trained(tmp_path_factory, tiny_model, corpus):
 
     tree = tiny_tree(tiny_model, corpus)
     tree["generate"] = {"new_tokens": 24, "batch_contexts": 5, "arms": ARMS}
-    return pipeline.train_both(parse_recipe(tree, source="t"), tmp_path_factory.mktemp("arms") / "out", device="cpu")
+    return pipeline.train_all(parse_recipe(tree, source="t"), tmp_path_factory.mktemp("arms") / "out", device="cpu")
 
 
 @pytest.fixture(scope="module")

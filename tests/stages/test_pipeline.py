@@ -1,6 +1,7 @@
 """Each stage in a folder of its own: which files it leaves, what they hold, what it skips, how it goes on."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from hyperfitting.report.tables import LABELS
 from hyperfitting.runs import Experiment
 from hyperfitting.training.card import model_card
 from hyperfitting.training.loop import Outcome
+from tests.conftest import make_model
 
 OF_SOME = {"loop_start_tokens", "ttr_words"}
 """Measures of the texts that loop, or that hold a word: a tiny model does not always write one."""
@@ -29,7 +31,7 @@ def files(folder):
 def test_a_run_leaves_these_files_and_no_others(finished):
     model = ["README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]
     run = ["continuations.jsonl", "metrics.jsonl", *(f"model/{name}" for name in [*model, "tokenizer_config.json"])]
-    run += ["probes.jsonl", "recipe.json", "run.json", "updates.jsonl"]
+    run += ["probes.jsonl", "recipe.json", "run.json", "set_measures.jsonl", "text_measures.jsonl", "updates.jsonl"]
     expected = [f"{role}/{name}" for role in ("original", "hyperfitted") for name in run]
     expected += [
         "data/contexts-pieces.npz",
@@ -169,9 +171,85 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
     assert rows["reference", None, "dataset_bleu"].value == pytest.approx(together)
     assert rows["reference", None, "dataset_bleu_best_text"].value == pytest.approx(best)
     assert rows["hyperfitted", "greedy", "self_bleu"].low < rows["hyperfitted", "greedy", "self_bleu"].value
-    assert ("random", None, "self_bleu") not in rows
+    assert 0 < rows["random", None, "self_bleu"].value < 100  # the controls are texts too
     assert "tok:13a" in experiment.run("original").facts()["measure"]["bleu"]
     assert not any(row.name == "self_bleu" for row in finished.run("original").metrics())
+
+
+def test_the_rows_of_a_table_are_made_of_what_is_kept_of_each_text(finished):
+    run = finished.run("hyperfitted")
+    kept = [text for text in run.text_measures() if text.arm == "greedy"]
+    assert [text.context for text in kept] == list(range(12))
+    sums, counts = zip(*(text.values["perplexity_under_original"] for text in kept), strict=True)
+    row = next(r for r in run.metrics() if r.arm == "greedy" and r.name == "perplexity_under_original")
+    assert row.value == pytest.approx(math.exp(sum(sums) / sum(counts)))
+    assert set(counts) == {24}
+    pooled = next(each for each in run.set_measures() if each.arm == "greedy" and each.name == "distinct_2gram_share")
+    assert pooled.value == next(r.value for r in run.metrics() if r.arm == "greedy" and r.name == pooled.name)
+    assert sorted(pooled.without) == sorted({text.group for text in kept})
+
+
+def test_a_third_model_reads_the_texts_and_mauve_is_taken_of_few_only_by_force(tree, tiny_tokenizer, tmp_path):
+    other = make_model(tmp_path / "scorer", tiny_tokenizer, "gpt2")
+    tree["train"]["epochs"] = 1
+    tree["measure"] = {"scorer": str(other), "mauve": str(other)}
+    with pytest.raises(RecipeError, match=r"mauve of 12 contexts \(pieces\) is mostly chance: give 1,000 a set"):
+        parse_recipe(tree, source="t")
+    tree["measure"]["force_mauve"] = True
+    experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    original = experiment.run("original")
+    rows = {(row.model, row.arm, row.name): row for run in experiment.runs().values() for row in run.metrics()}
+    assert rows["shuffled", None, "perplexity_under_scorer"].n == 12
+    text = next(text for text in original.continuations() if text.model == "reference")
+    sums, count = next(
+        each.values["perplexity_under_scorer"] for each in original.text_measures() if each.model == "reference"
+    )
+    loss = loss_by_hand(other, [*text.context_ids, *text.ids], start=len(text.context_ids))
+    assert (sums, count) == (pytest.approx(loss, rel=1e-5), len(text.ids))
+    taken = original.facts()["measure"]["mauve"]["values"]
+    assert taken["original · pieces · greedy"]["clusters"] == 2
+    assert rows["original", "greedy", "mauve"].value == pytest.approx(
+        fmean(taken["original · pieces · greedy"]["by_seed"])
+    )
+    assert ("reference", None, "mauve") not in rows
+    assert rows["hyperfitted", "greedy", "mauve"].target == "higher"
+
+
+def loss_by_hand(folder, ids, *, start):
+    """Summed loss of the tokens from `start` on, in float64, one token after another."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64)
+    logits = model(torch.tensor([ids])).logits[0].detach().log_softmax(-1)
+    return -sum(float(logits[i - 1, ids[i]]) for i in range(start, len(ids)))
+
+
+def test_the_early_stopped_control_is_a_run_like_the_others(tree, tmp_path):
+    tree |= {"controls": ["early-stopped"]}
+    recipe = parse_recipe(tree, source="t")
+    assert recipe.roles == ("original", "early-stopped", "hyperfitted")
+    experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
+    stopped, hyperfitted = experiment.run("early-stopped"), experiment.run("hyperfitted")
+    assert [row.loss for row in stopped.updates()] == [row.loss for row in hyperfitted.updates()]
+    best = min(stopped.probes(), key=lambda row: row.validation_loss)
+    assert stopped.facts()["train"]["kept_update"] == best.update
+    loss = {
+        run.role: row.value
+        for run in experiment.runs().values()
+        for row in run.metrics()
+        if row.name == "validation_loss"
+    }
+    assert loss["early-stopped"] == pytest.approx(best.validation_loss, abs=1e-4)
+    assert loss["early-stopped"] <= min(loss.values())
+    assert ">early-stopped, greedy<" in (experiment.report_folder / "index.html").read_text()
+
+
+def test_the_early_stopped_control_of_an_early_stopped_training_is_refused(tree):
+    tree |= {"controls": ["early-stopped"]}
+    tree["train"]["stop"] = "best-validation"
+    with pytest.raises(RecipeError, match="the same run twice"):
+        parse_recipe(tree, source="t")
 
 
 def test_what_is_done_is_skipped(finished):

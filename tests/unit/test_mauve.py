@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperfitting.metrics.mauve import LEAST_TEXTS, cluster, mauve, mauve_of_histograms, principal_components
+from hyperfitting.metrics.mauve import cluster, mauve, mauve_of_histograms, principal_components
+from hyperfitting.recipe import LEAST_MAUVE_TEXTS
 
 SHARES = st.floats(0.02, 0.98)
 COUNTS = st.lists(st.integers(0, 20), min_size=4, max_size=4).filter(any)
@@ -102,7 +103,7 @@ def test_smoothing_brings_far_sets_nearer():
 
 
 def test_fewer_than_a_thousand_texts_are_refused():
-    few, enough = np.ones((LEAST_TEXTS - 1, 2)), np.ones((LEAST_TEXTS, 2))
+    few, enough = np.ones((LEAST_MAUVE_TEXTS - 1, 2)), np.ones((LEAST_MAUVE_TEXTS, 2))
     for sides in ((few, enough), (enough, few)):
         with pytest.raises(ValueError, match="MAUVE of 999 texts is mostly chance: 1,000 a side are the least"):
             mauve(*sides)

@@ -12,8 +12,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LEAST_TEXTS = 1_000
-"""Texts a side below which MAUVE is refused."""
+from hyperfitting.recipe import LEAST_MAUVE_TEXTS
 
 KEPT_VARIANCE = 0.9
 RESTARTS = 5
@@ -61,8 +60,8 @@ def mauve(
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (features_ND, other_ND)]
     n = min(map(len, sides))
-    if n < (1 if force else LEAST_TEXTS):
-        raise ValueError(f"MAUVE of {n} texts is mostly chance: {LEAST_TEXTS:,} a side are the least")
+    if n < (1 if force else LEAST_MAUVE_TEXTS):
+        raise ValueError(f"MAUVE of {n} texts is mostly chance: {LEAST_MAUVE_TEXTS:,} a side are the least")
     clusters = max(2, round(n / 10)) if clusters is None else clusters
     points_MD = principal_components(np.concatenate(sides))
     values = []

@@ -16,6 +16,7 @@ from hyperfitting.models.devices import (
     weights_dtype,
 )
 from hyperfitting.models.loading import (
+    Reader,
     assert_dtype,
     build_empty,
     check_length,
@@ -23,14 +24,16 @@ from hyperfitting.models.loading import (
     load_codec,
     load_config,
     load_model,
+    load_reader,
     save_model,
 )
-from hyperfitting.models.running import CachedModel, rank_choices, score_texts
+from hyperfitting.models.running import CachedModel, last_hidden_states, rank_choices, score_texts
 from hyperfitting.models.selection import Selection, decoder_layers, select_trained
 
 __all__ = [
     "CachedModel",
     "Precision",
+    "Reader",
     "Selection",
     "TextCodec",
     "assert_dtype",
@@ -43,9 +46,11 @@ __all__ = [
     "describe_device",
     "device_of",
     "keep_freed_memory",
+    "last_hidden_states",
     "load_codec",
     "load_config",
     "load_model",
+    "load_reader",
     "memory_bytes",
     "prefer_attention",
     "rank_choices",

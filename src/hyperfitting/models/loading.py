@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,15 @@ def check_length(
     Raises:
         ModelError: names both lengths.
     """
-    config = load_config(settings)
-    positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    positions = _positions(load_config(settings))
     if positions is not None and tokens > positions:
         raise ModelError(
             f"{settings.source}: {texts} have {tokens} tokens, the model has {positions} positions: {remedy}"
         )
+
+
+def _positions(config: Any) -> int | None:
+    return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
 
 
 def build_empty(settings: ModelSettings) -> nn.Module:
@@ -118,6 +122,28 @@ def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0) 
                 raise ModelError(f"{settings.source}: weights are missing or of another shape: {absent[0]}")
     assert_dtype(model, dtype)
     return model.to(device).eval()  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A model that reads what others wrote, from their text: itself, its tokenizer, and how many tokens it can take."""
+
+    model: nn.Module
+    codec: TextCodec
+    positions: int | None
+
+
+def load_reader(source: str, device: torch.device) -> Reader:
+    """A hub name or a folder as reader, in float32; beginning-of-text stands first where its tokenizer has one.
+
+    Raises:
+        ModelError: as `load_model`.
+    """
+    settings = ModelSettings(source=source, beginning_of_text="none")
+    codec = load_codec(settings)
+    if codec.tokenizer.bos_token_id is not None:
+        codec = load_codec(settings.model_copy(update={"beginning_of_text": "add"}))
+    return Reader(load_model(settings, device), codec, _positions(load_config(settings)))
 
 
 def assert_dtype(model: nn.Module, dtype: torch.dtype) -> None:

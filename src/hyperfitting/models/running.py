@@ -6,19 +6,18 @@ a batch, C tokens of a chunk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperfitting.metrics.sharpness import TokenScores, rank_under, target_scores
 from hyperfitting.models.devices import Precision, autocast, device_of
 from hyperfitting.models.heads import can_be_fed, logits_in_chunks
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class CachedModel:
@@ -85,6 +84,28 @@ def rank_choices(
         raise ValueError(f"choices of shape {tuple(choices_NS.shape)} for texts that need {expected}")
     chunks = _predictions(model, ids_NT, choices_NS, batch_blocks, precision)
     return torch.cat([rank_under(logits_CV.float(), choice_C).cpu() for logits_CV, choice_C in chunks]).view(expected)
+
+
+@torch.no_grad()
+def last_hidden_states(model: nn.Module, rows: Sequence[Sequence[int]], *, batch_texts: int) -> NDArray[np.float32]:
+    """What the body makes of the last token of each text, after its last layer; (N, H), float32.
+
+    Texts may differ in length: they are padded on the right, where a causal model does not look back from.
+
+    Raises:
+        ValueError: if a text is empty.
+    """
+    if not all(rows):
+        raise ValueError("an empty text has no last token")
+    device, parts = device_of(model), []
+    for start in range(0, len(rows), batch_texts):
+        batch = rows[start : start + batch_texts]
+        longest = max(map(len, batch))
+        ids_BT = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in batch], device=device)
+        hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
+        last_B = torch.tensor([len(ids) - 1 for ids in batch], device=device)
+        parts.append(hidden_BTH[torch.arange(len(batch), device=device), last_B].float().cpu())
+    return torch.cat(parts).numpy() if parts else np.zeros((0, 0), np.float32)
 
 
 def _predictions(

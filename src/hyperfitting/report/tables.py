@@ -44,6 +44,8 @@ LABELS = {
     "overlap_above10_share": "texts that share more than 10 tokens",
     "recited_8gram_share": "8-grams that stand in training",
     "perplexity_under_original": "perplexity under the original",
+    "perplexity_under_scorer": "perplexity under a third model",
+    "mauve": "MAUVE against the true texts",
     "rank_above1_share_under_original": "tokens not the original's first choice",
     "rank_above10_share_under_original": "tokens of rank above 10 there",
     "rank_above100_share_under_original": "tokens of rank above 100 there",
@@ -76,14 +78,14 @@ class Table:
 
 
 def all_rows(experiment: Experiment) -> list[MetricRow]:
-    """The rows of both runs."""
+    """The rows of all runs."""
     return [row for run in experiment.runs().values() for row in run.metrics()]
 
 
 def set_table(rows: Sequence[MetricRow], name: str, recipe: Recipe) -> Table:
     """The table of one set: what the models are on its texts, and what they wrote, beside reference and controls."""
     arms: list[str | None] = [arm.name for arm in recipe.generate.arms]
-    columns = [Column(model, arm) for arm in arms for model in ("original", "hyperfitted")]
+    columns = [Column(model, arm) for arm in arms for model in recipe.roles]
     columns += [Column(model, None) for model in _CONTROLS]
     cells = {(row.model, row.arm, row.name): row for row in rows if row.set == name}
 
@@ -104,9 +106,9 @@ def texts_table(rows: Sequence[MetricRow]) -> Table:
     return Table("texts", columns, [(measure, each) for measure, each in found if any(each)])
 
 
-def loss_table(rows: Sequence[MetricRow]) -> Table:
+def loss_table(rows: Sequence[MetricRow], recipe: Recipe) -> Table:
     """Training and validation, before and after."""
-    columns = [Column("original", None), Column("hyperfitted", None)]
+    columns = [Column(role, None) for role in recipe.roles]
     cells = {(row.model, row.name): row for row in rows if row.set in ("train", "validation")}
     found = [(measure, [cells.get((column.model, measure)) for column in columns]) for measure in LABELS]
     return Table("training and validation texts", columns, [(measure, each) for measure, each in found if any(each)])
@@ -115,7 +117,7 @@ def loss_table(rows: Sequence[MetricRow]) -> Table:
 def tables(experiment: Experiment) -> list[Table]:
     """Every table of an experiment, the losses first."""
     rows, recipe = all_rows(experiment), experiment.recipe
-    return [loss_table(rows), *(set_table(rows, each.name, recipe) for each in recipe.data.contexts)]
+    return [loss_table(rows, recipe), *(set_table(rows, each.name, recipe) for each in recipe.data.contexts)]
 
 
 def number(value: float) -> str:
@@ -182,11 +184,12 @@ def before_and_after(experiment: Experiment) -> str:
     """The short table for the terminal: losses and entropy, then each set and arm beside reference and controls."""
     rows, recipe = all_rows(experiment), experiment.recipe
     value = {(row.model, row.set, row.arm, row.name): row.value for row in rows}
-    models = ("original", "hyperfitted", *_CONTROLS)
-    lines = [f"{'':46}" + "".join(f"{model:>12}" for model in models)]
+    models = (*recipe.roles, *_CONTROLS)
+    width = max(12, 1 + max(map(len, models)))
+    lines = [f"{'':46}" + "".join(f"{model:>{width}}" for model in models)]
 
     def add(label: str, keys: list[tuple[str, str, str | None, str]]) -> None:
-        cells = [f"{number(value[key]):>12}" if key in value else f"{'':>12}" for key in keys]
+        cells = [f"{number(value[key]):>{width}}" if key in value else " " * width for key in keys]
         lines.append(f"{label:46}{''.join(cells)}".rstrip())
 
     add("training loss", [(model, "train", None, "train_loss") for model in models])
@@ -196,7 +199,7 @@ def before_and_after(experiment: Experiment) -> str:
         add("  entropy (nats)", [(model, name, None, "entropy") for model in models])
         for arm in recipe.generate.arms:
             for measure in _TERMINAL:
-                arms = [arm.name if model in models[:2] else None for model in models]
+                arms = [arm.name if model in recipe.roles else None for model in models]
                 keys = [(model, name, each, measure) for model, each in zip(models, arms, strict=True)]
                 if any(key in value for key in keys):
                     add(f"  {arm.name}: {LABELS[measure].replace(' (tokens)', '')}"[:46], keys)

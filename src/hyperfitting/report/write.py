@@ -17,7 +17,7 @@ from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.records import Continuation, MetricRow
 from hyperfitting.report import tables as pivot
-from hyperfitting.runs import ROLES, Experiment
+from hyperfitting.runs import Experiment
 
 _HERE = Path(__file__).parent
 _COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
@@ -109,7 +109,7 @@ def examples(experiment: Experiment) -> list[Example]:
     chosen = [(names[i % len(names)], i // len(names)) for i in range(recipe.report.examples)] if names else []
     made = []
     for name, context in chosen:
-        found = [texts[key] for model in (*ROLES, "reference") if (key := (name, context, model)) in texts]
+        found = [texts[key] for model in (*recipe.roles, "reference") if (key := (name, context, model)) in texts]
         if found:
             made.append(
                 Example(name, _cite(found[0]), "".join(found[0].context_pieces), [_coloured(text) for text in found])

@@ -1,0 +1,56 @@
+"""What is measured of a set of texts as a whole, and what it is without each cluster in turn.
+
+A bootstrap would draw a text twice, and make it its own reference: intervals of these are jackknifed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hyperfitting.metrics.diversity import distinct_ngram_share, distinct_ngram_share_without_each
+from hyperfitting.records import Continuation, SetMeasure
+
+
+def by_cell(texts: Sequence[Continuation]) -> Iterator[list[Continuation]]:
+    """The texts of each model, set and arm, in the order in which they first come."""
+    cells: dict[tuple[str, str, str | None], list[Continuation]] = {}
+    for text in texts:
+        cells.setdefault((text.model, text.set, text.arm), []).append(text)
+    yield from cells.values()
+
+
+def set_measures(texts: Sequence[Continuation], *, bleu: bool) -> list[SetMeasure]:
+    """Distinct n-grams, pooled, and Self-BLEU of the texts of one model, set and arm."""
+    made = [_distinct(texts, order) for order in (1, 2, 3, 4)]
+    if bleu and all(text.pieces for text in texts):
+        made.append(_self_bleu(texts))
+    return [each for each in made if each is not None]
+
+
+def _distinct(texts: Sequence[Continuation], order: int) -> SetMeasure | None:
+    """Of the texts that hold an n-gram."""
+    kept = [text for text in texts if len(text.ids) >= order]
+    if not kept:
+        return None
+    ids, groups = [text.ids for text in kept], [text.group for text in kept]
+    without = distinct_ngram_share_without_each(ids, groups, order=order) if len(set(groups)) > 1 else []
+    name = f"distinct_{order}gram_share"
+    return _measure(texts, name, distinct_ngram_share(ids, order=order), len(kept), groups, without)
+
+
+def _self_bleu(texts: Sequence[Continuation]) -> SetMeasure:
+    from hyperfitting.metrics.bleu import self_bleu, self_bleu_without_each
+
+    strings, groups = [text.text for text in texts], [text.group for text in texts]
+    without = self_bleu_without_each(strings, groups) if len(set(groups)) > 1 else []
+    return _measure(texts, "self_bleu", float(np.mean(self_bleu(strings))), len(texts), groups, without)
+
+
+def _measure(
+    texts: Sequence[Continuation], name: str, value: float, n: int, groups: Sequence[str], without: Sequence[float]
+) -> SetMeasure:
+    first, names = texts[0], sorted(set(groups))
+    by_group = dict(zip(names, without, strict=True)) if len(without) else dict.fromkeys(names, value)
+    return SetMeasure(first.model, first.set, first.arm, first.run, name, value, n, len(texts) - n, by_group)
