@@ -11,6 +11,7 @@ import shutil
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,14 +67,21 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
 
 def _build(kind: Any, values: Any) -> Any:
     """A dataclass from plain values: lists become tuples, and inner dataclasses are built."""
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     return kind(**{key: _fit(hints[key], value) for key, value in values.items()})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _fit(hint: Any, value: Any) -> Any:
     if isinstance(value, list):
         inner = typing.get_args(hint)[0]
         return tuple(_fit(inner, item) for item in value)
+    if isinstance(value, dict) and typing.get_origin(hint) is dict:
+        return {key: _fit(typing.get_args(hint)[1], item) for key, item in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(hint, value)
     return value

@@ -59,6 +59,22 @@ def test_the_cache_changes_nothing_but_rounding(folder):
     assert torch.allclose(extended, whole, atol=1e-5)
 
 
+def test_memory_that_grows_holds_what_transformers_own_cache_holds(folder):
+    model = ours(folder)
+    cached, past = CachedModel(model), None
+    ids = torch.randint(1, 300, (3, 110), generator=torch.Generator().manual_seed(5))
+    cached.start(ids[:, :40])
+    with torch.inference_mode():
+        past = model(ids[:, :40], use_cache=True).past_key_values
+        for i in range(40, 110):  # past the first memory, and the second
+            theirs = model(ids[:, i : i + 1], past_key_values=past, use_cache=True).logits[:, -1]
+            assert torch.allclose(cached.extend(ids[:, i]), theirs, atol=1e-6)
+    layers = cached._cache.layers
+    assert all(torch.equal(one.keys, other.keys) for one, other in zip(layers, past.layers, strict=True))
+    assert all(layer.keys.shape[2] == 110 for layer in layers)
+    assert all(layer._room[0].shape[2] == 128 for layer in layers)
+
+
 def test_one_context_alone_is_as_in_a_batch(folder):
     model = ours(folder)
     together = texts(model, CONTEXTS)

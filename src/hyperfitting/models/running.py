@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperfitting.metrics.sharpness import TokenScores, rank_under, target_scores
+from hyperfitting.models.cache import with_room
 from hyperfitting.models.devices import Precision, autocast, device_of
 from hyperfitting.models.heads import can_be_fed, logits_in_chunks
 
 
 class CachedModel:
-    """A causal model behind the `NextToken` protocol, with transformers' key-value cache in the model's precision."""
+    """A causal model behind the `NextToken` protocol, with its key-value cache in the model's precision."""
 
     def __init__(self, model: nn.Module, precision: Precision = "fp32"):
         self._model = model
@@ -42,7 +43,7 @@ class CachedModel:
     def _step(self, ids_BT: Tensor) -> Tensor:
         with autocast(self._precision, self._device):
             output = self._model(ids_BT.to(self._device), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-        self._cache = output.past_key_values
+        self._cache = output.past_key_values if self._cache is not None else with_room(output.past_key_values)
         logits_BV: Tensor = output.logits[:, -1].float()
         return logits_BV
 

@@ -1,0 +1,167 @@
+"""Which experiments stand side by side: seeds of one recipe, or recipes that continued the same contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from hyperfitting.errors import RunError
+from hyperfitting.recipe import Recipe
+from hyperfitting.records import MetricRow, SetMeasure, TextMeasures
+from hyperfitting.runs import Experiment
+
+CONTROLS = ("reference", "shuffled", "random")
+"""Who stands in every table beside the models."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Who wrote: a model of an experiment in an arm, the true texts, or a control. `label` tells recipes apart."""
+
+    label: str
+    model: str
+    arm: str | None
+
+    @property
+    def title(self) -> str:
+        """As a person names it: `hyperfitted, greedy`."""
+        who = f"{self.label}: {self.model}" if self.label else self.model
+        return f"{who}, {self.arm}" if self.arm else who
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One set of contexts at one seed: whatever all columns wrote there, and what was measured of it."""
+
+    set: str
+    seed: int
+    columns: tuple[Column, ...]
+    texts: dict[Column, list[TextMeasures]]
+    sets: dict[tuple[Column, str], SetMeasure]
+    rows: dict[tuple[Column, str], MetricRow]
+
+    def reference(self) -> Column:
+        """The column of the true texts."""
+        return next(column for column in self.columns if column.model == "reference")
+
+    def written(self) -> list[Column]:
+        """The columns that a model wrote."""
+        return [column for column in self.columns if column.model not in CONTROLS]
+
+
+def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
+    """The measured experiments in the folders: by what tells their recipes apart, in order of their seeds.
+
+    Raises:
+        RunError: one is not measured, was measured before single texts were kept, or does not compare with the first.
+    """
+    experiments = [_measured(Experiment(folder)) for folder in folders]
+    kinds: dict[str, list[Experiment]] = {}
+    for each in sorted(experiments, key=lambda each: each.recipe.seed):
+        kinds.setdefault(_without_seed(each.recipe).digest, []).append(each)
+    for same in kinds.values():
+        _refuse_equal_seeds(same)
+    _refuse_other_contexts(list(kinds.values()))
+    return dict(zip(_labels([same[0].recipe for same in kinds.values()]), kinds.values(), strict=True))
+
+
+def _measured(experiment: Experiment) -> Experiment:
+    _ = experiment.recipe  # refuses a folder that holds none
+    for role, run in experiment.runs().items():
+        if not run.measured:
+            raise RunError(
+                f"{experiment.folder}: the {role} run is not measured yet: run `hyperfit measure {experiment.folder}`"
+            )
+        if not run.text_measures_file.is_file():
+            raise RunError(
+                f"{experiment.folder}: the {role} run was measured before single texts were kept: remove its "
+                f"{run.metrics_file.name} and run `hyperfit measure {experiment.folder}`"
+            )
+    return experiment
+
+
+def _without_seed(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"seed": 0})
+
+
+def _refuse_equal_seeds(same: Sequence[Experiment]) -> None:
+    for one, other in pairwise(same):
+        if one.recipe.seed == other.recipe.seed:
+            raise RunError(f"{one.folder} and {other.folder} are the same run twice: name it once")
+
+
+def _refuse_other_contexts(kinds: Sequence[Sequence[Experiment]]) -> None:
+    """Texts pair only over the same contexts, and measures of sets compare at equal length only."""
+    first = kinds[0]
+    for other in kinds[1:]:
+        if [each.recipe.seed for each in first] != [each.recipe.seed for each in other]:
+            raise RunError(
+                f"{first[0].folder} and {other[0].folder} are different recipes: give the same seeds of each"
+            )
+        for one, two in zip(first, other, strict=True):
+            if one.recipe.generate.new_tokens != two.recipe.generate.new_tokens:
+                raise RunError(f"{one.folder} and {two.folder}: texts of different length do not compare")
+            if not _same_contexts(one, two):
+                raise RunError(f"{one.folder} and {two.folder} continued other contexts, so their texts do not pair")
+
+
+def _same_contexts(one: Experiment, two: Experiment) -> bool:
+    names = [each.name for each in one.recipe.data.contexts]
+    if names != [each.name for each in two.recipe.data.contexts]:
+        return False
+    return all(np.array_equal(one.blocks(name).ids_NT, two.blocks(name).ids_NT) for name in names)
+
+
+def _labels(recipes: Sequence[Recipe]) -> list[str]:
+    """Nothing for one recipe; their names where these differ; else the names of their runs."""
+    names = [recipe.name for recipe in recipes]
+    if len(names) == 1:
+        return [""]
+    return names if len(set(names)) == len(names) else [recipe.run_name for recipe in recipes]
+
+
+def panels(experiments: dict[str, list[Experiment]]) -> Iterator[Panel]:
+    """Every set of contexts at every seed, set by set."""
+    first = next(iter(experiments.values()))
+    held = [_held({label: same[i] for label, same in experiments.items()}) for i in range(len(first))]
+    for each in first[0].recipe.data.contexts:
+        for experiment, (texts, sets, rows) in zip(first, held, strict=True):
+            own = {column: found for (name, column), found in texts.items() if name == each.name}
+            yield Panel(
+                each.name,
+                experiment.recipe.seed,
+                tuple(own),
+                own,
+                {(column, measure): found for (name, column, measure), found in sets.items() if name == each.name},
+                {(column, measure): found for (name, column, measure), found in rows.items() if name == each.name},
+            )
+
+
+Held = tuple[
+    dict[tuple[str, Column], list[TextMeasures]],
+    dict[tuple[str, Column, str], SetMeasure],
+    dict[tuple[str, Column, str], MetricRow],
+]
+
+
+def _held(experiments: dict[str, Experiment]) -> Held:
+    """What was measured in the experiments of one seed, by set and column. True texts and controls stand once."""
+    texts: dict[tuple[str, Column], list[TextMeasures]] = {}
+    sets, rows = {}, {}
+    for number, (label, experiment) in enumerate(experiments.items()):
+        for run in experiment.runs().values():
+            for text in run.text_measures():
+                if number == 0 or text.model not in CONTROLS:
+                    texts.setdefault((text.set, _column(label, text)), []).append(text)
+            sets.update({(each.set, _column(label, each), each.name): each for each in run.set_measures()})
+            rows.update({(each.set, _column(label, each), each.name): each for each in run.metrics()})
+    ordered = sorted(texts, key=lambda key: key[1].model in CONTROLS)
+    return {key: texts[key] for key in ordered}, sets, rows
+
+
+def _column(label: str, row: TextMeasures | SetMeasure | MetricRow) -> Column:
+    return Column("" if row.model in CONTROLS else label, row.model, row.arm)
