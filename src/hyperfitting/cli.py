@@ -70,6 +70,10 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--group", metavar="FIELD", help="the field that names a text's cluster, such as its book")
     measure.add_argument("--bleu", action="store_true", help="Self-BLEU and Dataset-BLEU too")
     measure.add_argument("--out", type=Path, metavar="FILE", help="where the rows of a file's table go, as JSON")
+    compare = verb("compare", "measured experiments side by side: every arm, marked where it is nearest", _compare)
+    compare.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="seeds of one recipe, or several recipes")
+    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the pages and tables go")
+    compare.add_argument("--baseline", metavar="TITLE", help="what is subtracted from the others (hyperfitted, greedy)")
     verb("report", "only write the report of what was measured", _report, _folder)
     write = verb("write", "continue one prompt with a trained run, as it is written", _write, _folder, _device)
     write.add_argument("prompt", help="the text to continue")
@@ -298,6 +302,15 @@ def _report(options: argparse.Namespace) -> None:
 
     print(f"report   {report.write_report(Experiment(options.folder))}")
     _next("write", options.folder, _PROMPT)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from hyperfitting import pipeline, report
+
+    comparison = pipeline.compare_runs(options.folders, baseline=options.baseline)
+    page = report.write_comparison(comparison, options.out)
+    print("\n".join(report.nearest_lines(comparison)))
+    print(f"report   {page}")
 
 
 def _write(options: argparse.Namespace) -> None:

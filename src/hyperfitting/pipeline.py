@@ -9,12 +9,12 @@ again, alone, or after a stop. `run` is all of them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting import data, generate, judge, measure, models, training
+from hyperfitting import compare, data, generate, judge, measure, models, training
 from hyperfitting.check import agreement_lines, describe, dry_run_line, plan_table
 from hyperfitting.errors import InputError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
@@ -348,6 +348,16 @@ def measure_file(
     beside = measure.Beside(index=index, training_texts=training_texts)
     sets = measure.measure_sets(texts, beside)
     return [*measure.text_rows(measure.measure_texts(texts, beside), how), *measure.set_rows(sets)]
+
+
+def compare_runs(folders: Sequence[Path], *, baseline: str | None = None) -> compare.Comparison:
+    """Measured experiments side by side; seeds of one recipe, or recipes that continued the same contexts.
+
+    Raises:
+        RunError: a folder is not measured, or does not compare with the first.
+        InputError: there is no column named `baseline`.
+    """
+    return compare.compare(folders, baseline=baseline)
 
 
 def write_report(experiment: Experiment, *, narrator: Narrator | None = None) -> Path:

@@ -25,7 +25,7 @@ LAYERS = [
     {"runs", "metrics"},
     {"decoding"},
     {"models", "data"},
-    {"check", "generate", "judge", "measure", "preference", "training"},
+    {"check", "compare", "generate", "judge", "measure", "preference", "training"},
     {"report"},
     {"pipeline"},
     {"cli"},

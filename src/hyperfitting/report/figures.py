@@ -43,7 +43,7 @@ def curve_svgs(probes: Sequence[ProbeRow]) -> list[str]:
     for name, draw in (("loss", _loss), ("ttr", _type_token_ratio)):
         figure = Figure(figsize=(5, 3.1), layout="constrained")
         draw(figure.subplots(), probes)
-        made.append(_svg(figure, name))
+        made.append(svg(figure, name))
     return made
 
 
@@ -74,9 +74,9 @@ def _type_token_ratio(axes: Any, probes: Sequence[ProbeRow]) -> None:
 _LINE: dict[str, Any] = {"marker": "o", "ms": 3}
 
 
-def _dress(axes: Any, title: str) -> None:
+def _dress(axes: Any, title: str, *, x: str = "epoch") -> None:
     axes.set_title(title, color=INK, fontsize=11, loc="left")
-    axes.set_xlabel("epoch", color=INK)
+    axes.set_xlabel(x, color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=INK)
@@ -86,6 +86,51 @@ def _dress(axes: Any, title: str) -> None:
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(GRID)
+
+
+_COLOURS = {"reference": TRUE, "original": BEFORE, "hyperfitted": AFTER}
+_OTHERS = ("#8456a8", "#b08900", "#2a8c8c", "#a04a6a")
+
+
+def _colour(title: str, number: int) -> str:
+    """The colour of a column: the three that every page has in theirs, others in turn."""
+    model = title.rsplit(": ", 1)[-1].split(",")[0]
+    return _COLOURS.get(model, _OTHERS[number % len(_OTHERS)])
+
+
+def by_position(curves_: Sequence[tuple[str, str, dict[int, float]]]) -> Figure:
+    """Type-token ratio of the 96 tokens that end at a position (A, Figure 9): (set, title, {position: TTR})."""
+    sets = list(dict.fromkeys(name for name, _, _ in curves_))
+    figure = Figure(figsize=(3.4 * max(1, len(sets)), 3.3), layout="constrained")
+    for axes, name in zip(figure.subplots(1, max(1, len(sets)), sharey=True, squeeze=False)[0], sets, strict=False):
+        for number, (title, means) in enumerate((title, held) for own, title, held in curves_ if own == name):
+            dash = "--" if title == "reference" else "-"
+            axes.plot(list(means), list(means.values()), color=_colour(title, number), ls=dash, label=title, **_LINE)
+        _dress(axes, name, x="position of the window's end (tokens)")
+        axes.set_ylim(0, 1)
+    return figure
+
+
+def rank_bars(shares: Sequence[tuple[str, str, list[float]]]) -> Figure:
+    """Shares of tokens by their rank under the original (B, the rank map), a bar a column: (set, title, shares)."""
+    figure = Figure(figsize=(9, 0.9 + 0.32 * max(1, len(shares))), layout="constrained")
+    axes = figure.subplots()
+    labels = [f"{name}: {title}" for name, title, _ in shares]
+    left = [0.0] * len(shares)
+    for colour, words, part in zip(HEAT[1:], _RANKS, zip(*(each for _, _, each in shares), strict=True), strict=False):
+        axes.barh(labels, part, left=left, color=colour, label=words, height=0.75)
+        left = [a + b for a, b in zip(left, part, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_title("rank of the written tokens under the original", color=INK, fontsize=11, loc="left")
+    axes.legend(frameon=False, labelcolor=INK, ncols=4, loc="upper left", bbox_to_anchor=(0, -0.08))
+    axes.tick_params(colors=INK)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure
+
+
+_RANKS = ("rank 1", "2 to 10", "11 to 100", "above 100")
 
 
 def coloured_texts(columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44) -> Figure:
@@ -152,7 +197,7 @@ def save_png(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=160, facecolor="white", metadata={"Software": None})
 
 
-def _svg(figure: Figure, name: str) -> str:
+def svg(figure: Figure, name: str) -> str:
     """The figure to stand in a page, transparent, in the page's colours and font; its ids begin with `name`."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}):

@@ -17,9 +17,9 @@ from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.records import Continuation, MetricRow
 from hyperfitting.report import tables as pivot
+from hyperfitting.report.page import STYLE, templates
 from hyperfitting.runs import Experiment
 
-_HERE = Path(__file__).parent
 _COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
 
 
@@ -49,9 +49,9 @@ def check_installed() -> None:
     Raises:
         ModuleNotFoundError: the extra `report` is not installed.
     """
-    import jinja2  # noqa: F401
-
     from hyperfitting.report import figures  # noqa: F401
+
+    templates()
 
 
 def write_report(experiment: Experiment) -> Path:
@@ -191,31 +191,26 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
 
 
 def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], curves: list[str]) -> str:
-    import jinja2
-
     from hyperfitting.report import figures
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
-        recipe=experiment.recipe,
-        headline=pivot.headline(experiment),
-        tables=pivot.tables(experiment),
-        labels=pivot.LABELS,
-        number=pivot.number,
-        interval=pivot.interval,
-        heat=figures.heat_step,
-        examples=shown,
-        passages=recited,
-        curves=curves,
-        style=(_HERE / "style.css").read_text(encoding="utf-8"),
-        provenance=_provenance(experiment),
-        runs={role: (run.name, run.facts()) for role, run in experiment.runs().items()},
-        manifest=experiment.manifest(),
-        zip=zip,
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            recipe=experiment.recipe,
+            headline=pivot.headline(experiment),
+            tables=pivot.tables(experiment),
+            labels=pivot.LABELS,
+            number=pivot.number,
+            interval=pivot.interval,
+            heat=figures.heat_step,
+            examples=shown,
+            passages=recited,
+            curves=curves,
+            style=STYLE,
+            provenance=_provenance(experiment),
+            runs={role: (run.name, run.facts()) for role, run in experiment.runs().items()},
+            manifest=experiment.manifest(),
+            zip=zip,
+        )
     )

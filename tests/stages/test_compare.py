@@ -1,0 +1,167 @@
+"""Experiments side by side: what the tables, marks and differences hold, and what is refused."""
+
+import csv
+import json
+import re
+import shutil
+from statistics import fmean, stdev
+
+import pytest
+
+from hyperfitting import pipeline
+from hyperfitting.cli import main
+from hyperfitting.compare import Column, compare
+from hyperfitting.errors import InputError, RunError
+from hyperfitting.recipes import parse_recipe
+from hyperfitting.report import nearest_lines, write_comparison
+from hyperfitting.report.comparison import positions, ranks
+from hyperfitting.runs import Experiment
+
+
+@pytest.fixture(scope="module")
+def other_seed(finished, tmp_path_factory):
+    recipe = json.loads(finished.recipe.canonical_json()) | {"seed": 1}
+    return pipeline.run(parse_recipe(recipe, source="t"), tmp_path_factory.mktemp("seeds") / "one", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def both(finished, other_seed):
+    return compare([other_seed.folder, finished.folder])
+
+
+GREEDY, ORIGINAL = Column("", "hyperfitted", "greedy"), Column("", "original", "greedy")
+
+
+def test_seeds_stand_one_by_one_in_their_order(both, finished, other_seed):
+    assert both.seeds == [0, 1]
+    assert [(table.set, table.seed) for table in both.tables] == [("pieces", 0), ("pieces", 1)]
+    for table, experiment in zip(both.tables, (finished, other_seed), strict=True):
+        rows = {(r.model, r.arm, r.name): r for run in experiment.runs().values() for r in run.metrics()}
+        assert table.cells[GREEDY, "compression_ratio"] == rows["hyperfitted", "greedy", "compression_ratio"]
+        assert table.cells[GREEDY, "compression_ratio"].n == 12  # a seed adds no texts
+
+
+def test_controls_stand_in_every_table_and_are_never_marked(both):
+    for table in both.tables:
+        assert [column.model for column in table.columns[-3:]] == ["reference", "shuffled", "random"]
+        assert {column.model for (column, _), mark in table.marks.items() if mark} <= {"original", "hyperfitted"}
+
+
+def test_in_every_measure_the_nearest_column_is_marked(both):
+    for table in both.tables:
+        reference = next(column for column in table.columns if column.model == "reference")
+        for measure in ("compression_ratio", "distinct_2gram_share", "longest_overlap_tokens"):
+            truth = table.cells[reference, measure].value
+            far = {column: abs(table.cells[column, measure].value - truth) for column in table.columns[:-3]}
+            marks = {column: table.marks[column, measure] for column in far}
+            assert marks[min(far, key=far.get)] in ("nearest", "among")
+            assert list(marks.values()).count("nearest") <= 1
+            assert "nearest" not in marks.values() or list(marks.values()).count("") == len(marks) - 1
+
+
+def test_differences_are_paired_by_context_and_corrected_within_a_table(both, finished):
+    kept = {
+        (text.model, text.arm, text.context): text.values["compression_ratio"][0]
+        for run in finished.runs().values()
+        for text in run.text_measures()
+    }
+    by_hand = fmean(kept["original", "greedy", i] - kept["hyperfitted", "greedy", i] for i in range(12))
+    own = [each for each in both.differences if each.seed == 0]
+    found = next(each for each in own if each.column == ORIGINAL and each.measure == "compression_ratio")
+    assert found.baseline == GREEDY
+    assert found.difference == pytest.approx(by_hand)
+    assert found.low <= found.difference <= found.high
+    tested = sorted(each.p for each in own if each.p is not None)
+    least = min((each for each in own if each.p is not None), key=lambda each: each.p)
+    assert least.p_holm == pytest.approx(min(1, tested[0] * len(tested)))
+    assert all(each.p is None for each in own if each.measure == "distinct_2gram_share")
+
+
+def test_perplexities_are_subtracted_as_losses(both, finished):
+    rows = {(r.model, r.arm, r.name): r.value for run in finished.runs().values() for r in run.metrics()}
+    found = next(
+        each
+        for each in both.differences
+        if each.seed == 0 and each.column == ORIGINAL and each.measure == "perplexity_under_original"
+    )
+    import math
+
+    one, other = (rows[model, "greedy", "perplexity_under_original"] for model in ("original", "hyperfitted"))
+    assert found.difference == pytest.approx(math.log(one) - math.log(other))
+    assert found.unit == "nats per token"
+
+
+def test_the_pages_hold_every_seed_with_its_spread(both, finished, tmp_path):
+    page = write_comparison(both, tmp_path / "out").read_text(encoding="utf-8")
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert made == [
+        "differences.csv",
+        "index.html",
+        "ranks.png",
+        "report.md",
+        "summary.json",
+        "table.csv",
+    ]
+    values = [table.cells[GREEDY, "compression_ratio"].value for table in both.tables]
+    assert f"sd {stdev(values):.3f}" in page
+    for value in values:
+        assert f">{value:.3f}<i>" in page or f">{value:.2f}<i>" in page
+    assert "<script" not in page
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    runs = {run.name for run in finished.runs().values()}
+    assert {row["run"] for row in rows if row["seed"] == "0"} == runs
+    assert len(rows) == len(json.loads((tmp_path / "out" / "summary.json").read_text()))
+    assert nearest_lines(both)[0] == "pieces"
+    write_comparison(both, tmp_path / "out")  # an earlier comparison is replaced
+
+
+def test_the_pictures_are_of_what_was_measured(both):
+    assert [title for _, title, _ in ranks(both)] == ["original, greedy", "hyperfitted, greedy", "reference"]
+    assert all(sum(shares) == pytest.approx(1) and min(shares) >= 0 for _, _, shares in ranks(both))
+    assert positions(both) == []  # 24 tokens hold no window of 96
+
+
+def test_recipes_that_continued_the_same_contexts_stand_side_by_side(tree, finished, tmp_path):
+    tree["name"], tree["train"]["learning_rate"] = "gentle", 1e-4
+    gentle = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "gentle", device="cpu")
+    found = compare([finished.folder, gentle.folder], baseline="gentle: hyperfitted, greedy")
+    titles = [column.title for column in found.tables[0].columns]
+    assert titles.count("reference") == 1
+    assert {"tiny: hyperfitted, greedy", "gentle: hyperfitted, nucleus"} <= set(titles)
+    with pytest.raises(InputError, match="did you mean 'gentle: hyperfitted, greedy'"):
+        compare([finished.folder, gentle.folder], baseline="gentel: hyperfitted, greedy")
+
+
+def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, capsys):
+    with pytest.raises(RunError, match="are the same run twice"):
+        compare([finished.folder, finished.folder])
+    with pytest.raises(RunError, match="holds no experiment"):
+        compare([tmp_path])
+    tree["data"]["contexts"][0]["count"] = 10
+    fewer = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "fewer", device="cpu")
+    with pytest.raises(RunError, match="continued other contexts"):
+        compare([finished.folder, fewer.folder])
+    shutil.copytree(finished.folder, tmp_path / "old")
+    (tmp_path / "old" / "original" / "text_measures.jsonl").unlink()
+    assert main(["compare", str(tmp_path / "old"), "--out", str(tmp_path / "out")]) == 2
+    assert "measured before single texts were kept: remove its metrics.jsonl" in capsys.readouterr().err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    assert main(["compare", str(finished.folder), "--out", str(tmp_path / "mine")]) == 2
+    assert "holds no comparison: choose another --out" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+def test_comparing_needs_no_torch(finished):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from hyperfitting.compare import compare; "
+        f"compare([Path({str(finished.folder)!r})]); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert Experiment(finished.folder).recipe.name == "tiny"
