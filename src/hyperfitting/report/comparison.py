@@ -121,20 +121,25 @@ def nearest_lines(comparison: Comparison) -> list[str]:
         tables = of_set(comparison, name)
         lines.append(name)
         for measure in tables[0].measures:
-            marked = _times_marked(tables, measure)
-            if marked:
+            if not any(own == measure for _, own in tables[0].marks):
+                continue
+            if marked := _times_marked(tables, measure):
                 lines.append(f"  {LABELS[measure]}: {_shortly(marked, len(tables))}")
     return lines
 
 
 def _times_marked(tables: Sequence[SetTable], measure: str) -> dict[str, int]:
-    """How often each column is nearest, or not told apart from the nearest; most often first."""
-    marked: dict[str, int] = {}
+    """How often each column is nearest, or not told apart from the nearest; most often first, then the nearer ones."""
+    marked: dict[str, list[float]] = {}
     for table in tables:
+        true = next(
+            row.value for (column, own), row in table.cells.items() if (column.model, own) == ("reference", measure)
+        )
         for (column, own), mark in table.marks.items():
             if own == measure and mark:
-                marked[column.title] = marked.get(column.title, 0) + 1
-    return dict(sorted(marked.items(), key=lambda pair: -pair[1]))
+                marked.setdefault(column.title, []).append(abs(table.cells[column, measure].value - true))
+    order = sorted(marked.items(), key=lambda pair: (-len(pair[1]), fmean(pair[1])))
+    return {title: len(distances) for title, distances in order}
 
 
 def _shortly(marked: dict[str, int], seeds: int) -> str:
