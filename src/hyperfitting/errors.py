@@ -6,6 +6,8 @@ HyperfittingError          1  something went wrong that the input does not expla
 │   ├── DataError             a file, a column, a row, or a split that leaks
 │   ├── ModelError            a folder, a repository, a weight file or a tokenizer
 │   ├── RunError              a folder that holds something else, or nothing yet
+│   ├── StudyError            a preference study's folder, plan, database or file of judgements
+│   ├── Refused               what an annotator may not do, or not now; `reason` says why in a word
 │   └── MissingExtra          an optional part that is not installed
 ├── TrainingFailed         1  the loss is no longer a number or diverges, or the steps are lost
 ├── OutOfMemory            1  the device is too small for the settings
@@ -14,6 +16,7 @@ HyperfittingError          1  something went wrong that the input does not expla
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 
 class HyperfittingError(Exception):
@@ -44,6 +47,48 @@ class RunError(InputError):
     """A run folder is missing, unfinished, or belongs to another recipe."""
 
 
+class StudyError(InputError):
+    """A preference study's folder, plan, database or file of judgements cannot be used as it is."""
+
+
+class Refused(InputError):
+    """What an annotator may not do, or not now. `reason` is one word for programs."""
+
+    def __init__(self, reason: "Reason"):
+        super().__init__(_REASONS[reason])
+        self.reason = reason
+
+
+Reason = Literal[
+    "unknown",
+    "expired",
+    "revoked",
+    "paused",
+    "full",
+    "failed",
+    "excluded",
+    "withdrawn",
+    "unready",
+    "not_theirs",
+    "answered",
+    "no_undo",
+]
+_REASONS: dict[Reason, str] = {
+    "unknown": "this link is not known: ask whoever sent it for another",
+    "expired": "this link has expired: ask whoever sent it for another",
+    "revoked": "this link is no longer valid: ask whoever sent it",
+    "paused": "the study is paused: come back later with the same link",
+    "full": "the study has all the answers that it needs",
+    "failed": "the test was not passed, and no attempt is left",
+    "excluded": "the study has ended for this annotator",
+    "withdrawn": "this annotator has withdrawn",
+    "unready": "consent and the test come first",
+    "not_theirs": "this item was not given to this annotator",
+    "answered": "this item has been answered already",
+    "no_undo": "there is no answer to take back: only the last one can be, and only once",
+}
+
+
 class MissingExtra(InputError):
     """An optional part is not installed."""
 
@@ -59,6 +104,12 @@ _EXTRAS = {
     "jinja2": "report",
     "matplotlib": "report",
     "sacrebleu": "measures",
+    "sqlalchemy": "preference",
+    "fastapi": "preference",
+    "uvicorn": "preference",
+    "scipy": "preference",
+    "httpx": "preference",
+    "psycopg": "postgresql",
 }
 
 

@@ -1,0 +1,239 @@
+"""Which item comes next for an annotator, and which text stands first. Called inside a writing transaction.
+
+An annotator's items follow a sequence of kinds that the seed and their id decide. Scored comparisons are taken where
+the fewest answers are (given or expected), then from contexts that this annotator has not seen, then from the arms and
+domains that are furthest behind. Sides come in blocks of two, so that at every moment each side has been dealt as often
+as the other, give or take one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, exists, func, insert, select, update
+
+from hyperfitting.preference.database import annotators, assignments, comparisons
+from hyperfitting.preference.plan import StudyPlan
+from hyperfitting.preference.records import AGAIN, Kind
+
+_GAP = 5  # a repeat comes at least so many items after its comparison
+
+
+@dataclass(frozen=True)
+class Deal:
+    """One dealing: by which plan, for whom, in which transaction, and the times between which the item is held."""
+
+    connection: Connection
+    plan: StudyPlan
+    annotator: str
+    now: str
+    until: str
+
+
+def kinds(plan: StudyPlan, annotator: str) -> Iterator[Kind]:
+    """What an annotator's items are for, in order and without end: one check and one repeat in each stretch of 1/rate.
+
+    A check never comes first, and a repeat only in the second half of its stretch.
+    """
+    checks = _marks(random.Random(f"{plan.seed} {annotator} checks"), plan.attention_rate, lambda n: 1)
+    repeats = _marks(random.Random(f"{plan.seed} {annotator} repeats"), plan.repeat_rate, lambda n: n // 2)
+    check, repeat = next(checks), next(repeats)
+    for ordinal in itertools.count():
+        if ordinal >= check:
+            yield "attention"
+            check = next(checks)
+        elif ordinal >= repeat:
+            yield "repeat"
+            repeat = next(repeats)
+        else:
+            yield "scored"
+
+
+def _marks(random_: random.Random, rate: float, earliest: Callable[[int], int]) -> Iterator[float]:
+    """One random ordinal in each stretch of 1/rate items, never before `earliest(stretch)` within it."""
+    if rate == 0:
+        yield from itertools.repeat(float("inf"))
+    stretch = round(1 / rate)
+    for start in itertools.count(0, stretch):
+        yield start + random_.randrange(earliest(stretch), stretch)
+
+
+def items_for(plan: StudyPlan, annotator: str, dealt: int, scored_left: int) -> int:
+    """Items in all for someone who was dealt `dealt` and for whom `scored_left` comparisons are left."""
+    total, left = dealt, scored_left
+    ahead = itertools.islice(kinds(plan, annotator), dealt, None)
+    while left > 0:
+        left -= next(ahead) == "scored"
+        total += 1
+    return total if plan.items is None else max(dealt, min(total, plan.items))
+
+
+def release(connection: Connection, now: str) -> None:
+    """Give back every item whose time has run out."""
+    late = and_(assignments.c.state == "open", assignments.c.held_until < now)
+    lost = connection.execute(
+        update(assignments).where(late).values(state="lapsed").returning(assignments.c.comparison, assignments.c.kind)
+    ).all()
+    for row in lost:
+        if row.kind == "scored":
+            add_load(connection, row.comparison, -1)
+
+
+def drop(connection: Connection, annotator: str) -> None:
+    """Give back what one annotator holds; to be followed by a `recount`."""
+    held = and_(assignments.c.annotator == annotator, assignments.c.state == "open")
+    connection.execute(update(assignments).where(held).values(state="lapsed"))
+
+
+def add_load(connection: Connection, comparison: str, change: int) -> None:
+    """Count an answer that is given or expected, or no longer."""
+    load = comparisons.c.load + change
+    connection.execute(update(comparisons).where(comparisons.c.id == comparison).values(load=load))
+
+
+def recount(connection: Connection) -> None:
+    """Count every comparison's answers, given and expected, anew: after an exclusion or a withdrawal."""
+    counted = (
+        select(func.count())
+        .select_from(assignments.join(annotators, annotators.c.id == assignments.c.annotator))
+        .where(
+            assignments.c.comparison == comparisons.c.id,
+            assignments.c.state.in_(("open", "answered")),
+            annotators.c.excluded.is_(None),
+            annotators.c.source != "model",
+        )
+        .scalar_subquery()
+    )
+    connection.execute(update(comparisons).where(comparisons.c.kind == "scored").values(load=counted))
+
+
+def open_item(deal: Deal) -> Row[Any] | None:
+    """The item that the annotator holds, held anew; or one whose time ran out, if nobody else has taken it up."""
+    theirs = select(assignments).where(assignments.c.annotator == deal.annotator).order_by(assignments.c.ordinal)
+    for row in deal.connection.execute(theirs.where(assignments.c.state.in_(("open", "lapsed")))).all():
+        if row.state == "open" or row.kind != "scored" or _room(deal, row.comparison):
+            if row.state == "lapsed" and row.kind == "scored":
+                add_load(deal.connection, row.comparison, 1)
+            hold(deal, row.id)
+            return row
+        deal.connection.execute(update(assignments).where(assignments.c.id == row.id).values(state="replaced"))
+    return None
+
+
+def hold(deal: Deal, assignment: str) -> None:
+    """Keep an item for its annotator."""
+    one = assignments.c.id == assignment
+    deal.connection.execute(update(assignments).where(one).values(state="open", held_until=deal.until))
+
+
+def _room(deal: Deal, comparison: str) -> bool:
+    load = deal.connection.scalar(select(comparisons.c.load).where(comparisons.c.id == comparison))
+    return load is not None and load < deal.plan.judgements
+
+
+def scored_left(connection: Connection, plan: StudyPlan, annotator: str) -> list[Row[Any]]:
+    """The comparisons that still need answers and that this annotator has not met."""
+    met = exists().where(assignments.c.annotator == annotator, assignments.c.comparison == comparisons.c.id)
+    needed = and_(comparisons.c.kind == "scored", comparisons.c.load < plan.judgements)
+    columns = (comparisons.c.id, comparisons.c.load, comparisons.c.stratum, comparisons.c.context)
+    return list(connection.execute(select(*columns).where(needed, ~met)).all())
+
+
+def new_item(deal: Deal) -> Row[Any] | None:
+    """Deal the next item, or none if the annotator has had their share or nothing is left for them."""
+    had = _items_had(deal)
+    left = scored_left(deal.connection, deal.plan, deal.annotator)
+    if not left or (deal.plan.items is not None and len(had) >= deal.plan.items):
+        return None
+    kind = next(itertools.islice(kinds(deal.plan, deal.annotator), len(had), None))
+    if kind == "attention" and (check := _unmet_check(deal, had)) is not None:
+        return _assign(deal, "attention", check, _side(deal, "attention", had))
+    if kind == "repeat" and (earlier := _earlier(deal, had)) is not None:
+        return _assign(deal, "repeat", earlier.comparison + AGAIN, not earlier.one_first)
+    return _assign(deal, "scored", _furthest_behind(deal, had, left), _side(deal, "scored", had))
+
+
+def _items_had(deal: Deal) -> list[Row[Any]]:
+    theirs = and_(assignments.c.annotator == deal.annotator, assignments.c.state != "replaced")
+    return list(deal.connection.execute(select(assignments).where(theirs).order_by(assignments.c.ordinal)).all())
+
+
+def _furthest_behind(deal: Deal, had: list[Row[Any]], left: list[Row[Any]]) -> str:
+    lowest = min(row.load for row in left)
+    behind = [row for row in left if row.load == lowest]
+    seen = _contexts(deal, [row.comparison for row in had])
+    unseen = [row for row in behind if row.context not in seen] or behind
+    sizes = _stratum_sizes(deal)
+    waiting = Counter(row.stratum for row in behind)
+    most = max(waiting[row.stratum] / sizes[row.stratum] for row in unseen)
+    best = sorted(row.id for row in unseen if waiting[row.stratum] / sizes[row.stratum] == most)
+    return _random(deal, "comparison", len(had)).choice(best)
+
+
+def _contexts(deal: Deal, met: list[str]) -> set[str]:
+    ids = {name.removesuffix(AGAIN) for name in met}
+    return set(deal.connection.scalars(select(comparisons.c.context).where(comparisons.c.id.in_(ids))))
+
+
+def _stratum_sizes(deal: Deal) -> dict[str, int]:
+    scored = select(comparisons.c.stratum, func.count()).where(comparisons.c.kind == "scored")
+    return {stratum: size for stratum, size in deal.connection.execute(scored.group_by(comparisons.c.stratum))}
+
+
+def _unmet_check(deal: Deal, had: list[Row[Any]]) -> str | None:
+    met = {row.comparison for row in had}
+    checks = deal.connection.scalars(select(comparisons.c.id).where(comparisons.c.kind == "attention"))
+    unmet = sorted(set(checks) - met)
+    return _random(deal, "check", len(had)).choice(unmet) if unmet else None
+
+
+def _earlier(deal: Deal, had: list[Row[Any]]) -> Row[Any] | None:
+    """A scored comparison that the annotator answered a while ago and has not met again."""
+    met = {row.comparison for row in had}
+    old = [row for row in had if row.kind == "scored" and row.state == "answered" and row.ordinal <= len(had) - _GAP]
+    fresh = [row for row in old if row.comparison + AGAIN not in met]
+    return _random(deal, "repeat", len(had)).choice(fresh) if fresh else None
+
+
+def _side(deal: Deal, kind: Kind, had: list[Row[Any]]) -> bool:
+    """Whether `one` stands first: drawn where the sides are even, else the side that is behind."""
+    sides = Counter(bool(row.one_first) for row in had if row.kind == kind)
+    if sides[True] != sides[False]:
+        return sides[True] < sides[False]
+    return _random(deal, f"{kind} side", sides.total()).random() < 0.5
+
+
+def _assign(deal: Deal, kind: Kind, comparison: str, one_first: bool) -> Row[Any]:
+    ordinal = deal.connection.scalar(
+        select(func.count()).select_from(assignments).where(assignments.c.annotator == deal.annotator)
+    )
+    row = {
+        "id": assignment_id(deal.plan, deal.annotator, comparison),
+        "annotator": deal.annotator,
+        "comparison": comparison,
+        "kind": kind,
+        "ordinal": ordinal,
+        "one_first": one_first,
+        "dealt_at": deal.now,
+        "held_until": deal.until,
+        "state": "open",
+        "round": 0,
+    }
+    if kind == "scored":
+        add_load(deal.connection, comparison, 1)
+    return deal.connection.execute(insert(assignments).values(row).returning(*assignments.c)).one()
+
+
+def assignment_id(plan: StudyPlan, annotator: str, comparison: str) -> str:
+    """One number for annotator x comparison, the same whenever it is dealt; nothing can be read from it."""
+    return hashlib.sha256(f"{plan.seed} {annotator} {comparison}".encode()).hexdigest()[:20]
+
+
+def _random(deal: Deal, what: str, number: int) -> random.Random:
+    return random.Random(f"{deal.plan.seed} {deal.annotator} {what} {number}")
