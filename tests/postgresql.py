@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL server on a free port of 127.0.0.1, started once a test session; none where it is not installed."""
+"""A throwaway PostgreSQL server on a free port of 127.0.0.1, started once a test session."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ _STANDING = (
 )
 
 
-def _judgement(row: Row[Any], study: str, shown: Comparison, *, surplus: bool) -> Judgement:
+def _judgement(row: Row[*tuple[Any, ...]], study: str, shown: Comparison, *, surplus: bool) -> Judgement:
     first, second = (shown.one, shown.other) if row.one_first else (shown.other, shown.one)
     return Judgement(
         study=study,

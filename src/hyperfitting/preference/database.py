@@ -51,8 +51,6 @@ comparisons = Table(
     metadata,
     Column("id", String(60), primary_key=True),
     Column("kind", String(10), nullable=False),
-    Column("context", String(200), nullable=False),
-    Column("stratum", Text, nullable=False),
     Column("load", Integer, nullable=False),  # answers that count plus items held; never a model's
 )
 

@@ -12,17 +12,35 @@ import hashlib
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, select, update
 
 from hyperfitting.preference.database import annotators, assignments, comparisons
 from hyperfitting.preference.plan import StudyPlan
-from hyperfitting.preference.records import AGAIN, Kind
+from hyperfitting.preference.records import AGAIN, Comparison, Kind
 
 _GAP = 5  # a repeat comes at least so many items after its comparison
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where each scored comparison belongs: its context, and its stratum (domain and arms); the ids of the checks."""
+
+    context: Mapping[str, str]
+    stratum: Mapping[str, tuple[str, ...]]
+    sizes: Mapping[tuple[str, ...], int]
+    checks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Comparison]) -> Places:
+        """The places of a study's comparisons."""
+        scored = [row for row in rows if row.kind == "scored"]
+        stratum = {row.id: (row.domain, row.one.arm, row.other.arm) for row in scored}
+        checks = tuple(sorted(row.id for row in rows if row.kind == "attention"))
+        return cls({row.id: row.context for row in scored}, stratum, Counter(stratum.values()), checks)
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,7 @@ class Deal:
 
     connection: Connection
     plan: StudyPlan
+    places: Places
     annotator: str
     now: str
     until: str
@@ -68,10 +87,11 @@ def items_for(plan: StudyPlan, annotator: str, dealt: int, scored_left: int) -> 
     """Items in all for someone who was dealt `dealt` and for whom `scored_left` comparisons are left."""
     total, left = dealt, scored_left
     ahead = itertools.islice(kinds(plan, annotator), dealt, None)
-    while left > 0:
+    most = float("inf") if plan.items is None else plan.items
+    while left > 0 and total < most:
         left -= next(ahead) == "scored"
         total += 1
-    return total if plan.items is None else max(dealt, min(total, plan.items))
+    return total
 
 
 def release(connection: Connection, now: str) -> None:
@@ -137,26 +157,29 @@ def _room(deal: Deal, comparison: str) -> bool:
     return load is not None and load < deal.plan.judgements
 
 
-def scored_left(connection: Connection, plan: StudyPlan, annotator: str) -> list[Row[Any]]:
-    """The comparisons that still need answers and that this annotator has not met."""
+def scored_left(connection: Connection, plan: StudyPlan, annotator: str) -> int:
+    """How many comparisons still need answers and have not been met by this annotator."""
+    needed = _needed(plan, annotator)
+    return connection.scalar(select(func.count()).select_from(comparisons).where(needed)) or 0
+
+
+def _needed(plan: StudyPlan, annotator: str) -> ColumnElement[bool]:
     met = exists().where(assignments.c.annotator == annotator, assignments.c.comparison == comparisons.c.id)
-    needed = and_(comparisons.c.kind == "scored", comparisons.c.load < plan.judgements)
-    columns = (comparisons.c.id, comparisons.c.load, comparisons.c.stratum, comparisons.c.context)
-    return list(connection.execute(select(*columns).where(needed, ~met)).all())
+    return and_(comparisons.c.kind == "scored", comparisons.c.load < plan.judgements, ~met)
 
 
 def new_item(deal: Deal) -> Row[Any] | None:
     """Deal the next item, or none if the annotator has had their share or nothing is left for them."""
     had = _items_had(deal)
-    left = scored_left(deal.connection, deal.plan, deal.annotator)
-    if not left or (deal.plan.items is not None and len(had) >= deal.plan.items):
+    behind = _behind(deal)
+    if not behind or (deal.plan.items is not None and len(had) >= deal.plan.items):
         return None
     kind = next(itertools.islice(kinds(deal.plan, deal.annotator), len(had), None))
     if kind == "attention" and (check := _unmet_check(deal, had)) is not None:
         return _assign(deal, "attention", check, _side(deal, "attention", had))
     if kind == "repeat" and (earlier := _earlier(deal, had)) is not None:
         return _assign(deal, "repeat", earlier.comparison + AGAIN, not earlier.one_first)
-    return _assign(deal, "scored", _furthest_behind(deal, had, left), _side(deal, "scored", had))
+    return _assign(deal, "scored", _furthest_behind(deal, had, behind), _side(deal, "scored", had))
 
 
 def _items_had(deal: Deal) -> list[Row[Any]]:
@@ -164,32 +187,28 @@ def _items_had(deal: Deal) -> list[Row[Any]]:
     return list(deal.connection.execute(select(assignments).where(theirs).order_by(assignments.c.ordinal)).all())
 
 
-def _furthest_behind(deal: Deal, had: list[Row[Any]], left: list[Row[Any]]) -> str:
-    lowest = min(row.load for row in left)
-    behind = [row for row in left if row.load == lowest]
-    seen = _contexts(deal, [row.comparison for row in had])
-    unseen = [row for row in behind if row.context not in seen] or behind
-    sizes = _stratum_sizes(deal)
-    waiting = Counter(row.stratum for row in behind)
-    most = max(waiting[row.stratum] / sizes[row.stratum] for row in unseen)
-    best = sorted(row.id for row in unseen if waiting[row.stratum] / sizes[row.stratum] == most)
+def _behind(deal: Deal) -> list[str]:
+    """The comparisons with the fewest answers, given and expected, among those that this annotator may be dealt."""
+    needed = _needed(deal.plan, deal.annotator)
+    lowest = select(func.min(comparisons.c.load)).where(needed).scalar_subquery()
+    return list(deal.connection.scalars(select(comparisons.c.id).where(needed, comparisons.c.load == lowest)).all())
+
+
+def _furthest_behind(deal: Deal, had: list[Row[Any]], behind: list[str]) -> str:
+    """Of an unseen context, if there is one, and of the stratum that has most left to do."""
+    context, stratum = deal.places.context, deal.places.stratum
+    seen = {context.get(row.comparison) for row in had}
+    unseen = [id_ for id_ in behind if context[id_] not in seen] or behind
+    waiting = Counter(stratum[id_] for id_ in behind)
+    share = {name: count / deal.places.sizes[name] for name, count in waiting.items()}
+    most = max(share[stratum[id_]] for id_ in unseen)
+    best = sorted(id_ for id_ in unseen if share[stratum[id_]] == most)
     return _random(deal, "comparison", len(had)).choice(best)
-
-
-def _contexts(deal: Deal, met: list[str]) -> set[str]:
-    ids = {name.removesuffix(AGAIN) for name in met}
-    return set(deal.connection.scalars(select(comparisons.c.context).where(comparisons.c.id.in_(ids))))
-
-
-def _stratum_sizes(deal: Deal) -> dict[str, int]:
-    scored = select(comparisons.c.stratum, func.count()).where(comparisons.c.kind == "scored")
-    return {stratum: size for stratum, size in deal.connection.execute(scored.group_by(comparisons.c.stratum))}
 
 
 def _unmet_check(deal: Deal, had: list[Row[Any]]) -> str | None:
     met = {row.comparison for row in had}
-    checks = deal.connection.scalars(select(comparisons.c.id).where(comparisons.c.kind == "attention"))
-    unmet = sorted(set(checks) - met)
+    unmet = [id_ for id_ in deal.places.checks if id_ not in met]
     return _random(deal, "check", len(had)).choice(unmet) if unmet else None
 
 

@@ -27,6 +27,7 @@ class Store:
 
     def __init__(self, study: Study, url: str, clock: Callable[[], datetime]):
         self.study, self._clock = study, clock
+        self._places = dealing.Places.of(study.comparisons())
         self._database = Database(url)
         try:
             self._database.prepare()
@@ -40,10 +41,7 @@ class Store:
         held = _fact(connection, "digest")
         if held is None:
             _set_fact(connection, "digest", self.study.digest)
-            rows = [
-                {"id": c.id, "kind": c.kind, "context": c.context, "stratum": _stratum(c), "load": 0}
-                for c in self.study.comparisons()
-            ]
+            rows = [{"id": each.id, "kind": each.kind, "load": 0} for each in self.study.comparisons()]
             if rows:
                 connection.execute(insert(comparisons), rows)
         elif held != self.study.digest:
@@ -139,9 +137,9 @@ class Store:
     def _progress(self, connection: Connection, annotator: str) -> tuple[int, int]:
         """Items answered, and how many there will be at most as things stand."""
         theirs = select(assignments.c.state, func.count()).where(assignments.c.annotator == annotator)
-        counts = {state: count for state, count in connection.execute(theirs.group_by(assignments.c.state))}
+        counts = {row[0]: row[1] for row in connection.execute(theirs.group_by(assignments.c.state))}
         dealt = sum(counts.values()) - counts.get("replaced", 0)
-        left = len(dealing.scored_left(connection, self.study.plan, annotator))
+        left = dealing.scored_left(connection, self.study.plan, annotator)
         return counts.get("answered", 0), dealing.items_for(self.study.plan, annotator, dealt, left)
 
     # The way to the first item
@@ -197,7 +195,7 @@ class Store:
     def _deal(self, connection: Connection, annotator_id: str) -> dealing.Deal:
         now = self._clock()
         until = now + timedelta(minutes=self.study.plan.hold_minutes)
-        return dealing.Deal(connection, self.study.plan, annotator_id, stamp(now), stamp(until))
+        return dealing.Deal(connection, self.study.plan, self._places, annotator_id, stamp(now), stamp(until))
 
     def _item(self, connection: Connection, held: Row[Any]) -> Item:
         shown = self.study.comparison(held.comparison)
@@ -342,10 +340,6 @@ class Store:
 
 
 _ORDER: tuple[State, ...] = ("invited", "consented", "tested", "finished")
-
-
-def _stratum(comparison: Any) -> str:
-    return "\n".join((comparison.domain, comparison.one.arm, comparison.other.arm))
 
 
 def _fact(connection: Connection, name: str) -> str | None:
