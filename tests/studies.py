@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
+import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from hyperfitting.files import write_rows
 from hyperfitting.preference.plan import StudyPlan
 from hyperfitting.preference.records import Comparison, Item, Shown
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
+from hyperfitting.records import Continuation
 from tests.conftest import sentence
 
 ARMS = ("hyperfitted · greedy", "original · greedy")
@@ -83,3 +87,44 @@ def work(store: Store, annotator: str, items: int, choice: Any = "first") -> lis
         answer(store, annotator, item, choice)
         done.append(item)
     return done
+
+
+def continuation(text: str, **fields: Any) -> Continuation:
+    """A text as a run keeps it: one token a word, the space before it included."""
+    pieces = tuple(re.findall(r"\s*\S+|\s+$", text))
+    kept: dict[str, Any] = {
+        "model": "original",
+        "run": "tiny-1a2b3c4d",
+        "set": "fiction",
+        "arm": "greedy",
+        "context": 0,
+        "source": "corpus.jsonl",
+        "row": 1,
+        "group": "book 1",
+        "title": "Piece",
+        "context_ids": (1, 2),
+        "context_pieces": ("It", " began"),
+        "ids": tuple(zlib.crc32(piece.strip().encode()) % 10**6 for piece in pieces),
+        "pieces": pieces,
+        "ended": "length",
+    }
+    return Continuation(**{**kept, **fields})
+
+
+def experiment(folder: Path, contexts: int = 6, *, words: int = 40, seed: int = 0) -> Path:
+    """An experiment's folder with two runs, two arms and two sets of contexts, made without torch."""
+    random_ = random.Random(seed)
+    for model in ("original", "hyperfitted"):
+        rows = []
+        for domain in DOMAINS:
+            for number in range(contexts):
+                where = {"set": domain, "context": number, "row": number + 1, "group": f"{domain} {number // 2}"}
+                where["context_pieces"] = (f"{domain} piece", f" {number}", f" of {seed}")
+                shared = random.Random(f"{seed} {domain} {number}")
+                for arm in ("greedy", "nucleus"):
+                    text = " " + sentence(random_, words)
+                    rows.append(continuation(text, model=model, run=f"{model}-{seed:08d}", arm=arm, **where))
+                true = " " + sentence(shared, words)
+                rows.append(continuation(true, model="reference", run=f"{model}-{seed:08d}", arm=None, **where))
+        write_rows(folder / model / "continuations.jsonl", rows)
+    return folder

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hyperfitting import __version__
+from hyperfitting import __version__, preference_cli
 from hyperfitting.errors import DiskFull, HyperfittingError, Interrupted, name_the_extra
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
         _out,
         _device,
     )
+    preference_cli.add_verbs(verbs.add_parser("preference", help=preference_cli.HELP))
     return top
 
 

@@ -27,7 +27,7 @@ LAYERS = [
     {"models", "data"},
     {"check", "compare", "generate", "judge", "measure", "preference", "training"},
     {"report"},
-    {"pipeline"},
+    {"pipeline", "preference_cli"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -27,7 +27,7 @@ _GAP = 5  # a repeat comes at least so many items after its comparison
 
 @dataclass(frozen=True)
 class Places:
-    """Where each scored comparison belongs: its context, and its stratum (domain and arms); the ids of the checks."""
+    """The context of each comparison, the stratum (domain and arms) of each scored one, and the ids of the checks."""
 
     context: Mapping[str, str]
     stratum: Mapping[str, tuple[str, ...]]
@@ -40,7 +40,7 @@ class Places:
         scored = [row for row in rows if row.kind == "scored"]
         stratum = {row.id: (row.domain, row.one.arm, row.other.arm) for row in scored}
         checks = tuple(sorted(row.id for row in rows if row.kind == "attention"))
-        return cls({row.id: row.context for row in scored}, stratum, Counter(stratum.values()), checks)
+        return cls({row.id: row.context for row in rows}, stratum, Counter(stratum.values()), checks)
 
 
 @dataclass(frozen=True)
@@ -207,9 +207,13 @@ def _furthest_behind(deal: Deal, had: list[Row[Any]], behind: list[str]) -> str:
 
 
 def _unmet_check(deal: Deal, had: list[Row[Any]]) -> str | None:
-    met = {row.comparison for row in had}
+    """A check that the annotator has not met: its true text would give that of its context away later on."""
+    context = deal.places.context
+    met, seen = {row.comparison for row in had}, {context.get(row.comparison) for row in had}
+    scored = set(map(context.get, deal.places.stratum))
     unmet = [id_ for id_ in deal.places.checks if id_ not in met]
-    return _random(deal, "check", len(had)).choice(unmet) if unmet else None
+    harmless = [id_ for id_ in unmet if context[id_] in seen or context[id_] not in scored]
+    return _random(deal, "check", len(had)).choice(harmless or unmet) if unmet else None
 
 
 def _earlier(deal: Deal, had: list[Row[Any]]) -> Row[Any] | None:

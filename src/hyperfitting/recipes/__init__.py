@@ -7,12 +7,14 @@ import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import Recipe, Settings
+
+Kind = TypeVar("Kind", bound=Settings)
 
 _SHIPPED = Path(__file__).parent
 
@@ -65,6 +67,18 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
         RecipeError: one line that names the file, the setting and the remedy.
     """
     path = recipe_path(name_or_path)
+    tree = _on_its_base(read_tree(path), path)
+    for override in overrides:
+        apply_override(tree, override)
+    return parse_recipe(tree, source=str(path))
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The settings in a .toml or .json file as plain values, not yet validated.
+
+    Raises:
+        RecipeError: the file cannot be read, or holds something else.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         tree = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
@@ -72,10 +86,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
         raise RecipeError(f"{path}: not a readable recipe: {error}") from error
     if not isinstance(tree, dict):
         raise RecipeError(f"{path}: not a readable recipe: it holds {type(tree).__name__}, not settings by name")
-    tree = _on_its_base(tree, path)
-    for override in overrides:
-        _apply(tree, override)
-    return parse_recipe(tree, source=str(path))
+    return tree
 
 
 def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -100,17 +111,30 @@ def parse_recipe(tree: dict[str, Any], source: str) -> Recipe:
     Raises:
         RecipeError: the first thing that is wrong, in one line.
     """
+    return parse_settings(Recipe, tree, source)
+
+
+def parse_settings(kind: type[Kind], tree: dict[str, Any], source: str) -> Kind:
+    """The same for any settings: a recipe, or the plan of a study.
+
+    Raises:
+        RecipeError: the first thing that is wrong, in one line.
+    """
     try:
         # Through JSON, where strict types still take an array for a tuple and 1 for 1.0.
-        return Recipe.model_validate_json(json.dumps(tree))
+        return kind.model_validate_json(json.dumps(tree))
     except TypeError as error:
         raise RecipeError(f"{source}: a value is of a type that recipes do not use: {error}") from error
     except ValidationError as error:
-        raise RecipeError(f"{source}: {_first_problem(error)}") from error
+        raise RecipeError(f"{source}: {_first_problem(error, kind)}") from error
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
-    """Set `a.b=value` (TOML syntax; a bare word is a string) in the tree; a number indexes a list."""
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Set `a.b=value` (TOML syntax; a bare word is a string) in the tree; a number indexes a list.
+
+    Raises:
+        RecipeError: it is written in another way, or there is nothing of that name to set.
+    """
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
         raise RecipeError(f"--set {override}: write it as section.key=value, for example train.epochs=10")
@@ -142,11 +166,11 @@ def _toml_value(text: str) -> Any:
         return text.strip()
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, kind: type[Settings]) -> str:
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, _known_keys(problem["loc"]), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(key, _known_keys(problem["loc"], kind), n=1, cutoff=0.5)
         return f"{key} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
     if problem["type"] == "missing":
         return f"{key} is not set"
@@ -156,26 +180,31 @@ def _first_problem(error: ValidationError) -> str:
     return f"{key} = {json.dumps(problem['input'])[:80]}: {message[0].lower()}{message[1:]}"
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+def _known_keys(location: tuple[int | str, ...], kind: type[Settings]) -> list[str]:
     """Every setting's dotted name, with list indices as they stand in `location`."""
     indices = [str(part) for part in location if isinstance(part, int)]
-    keys = [key for key, _, _ in settings_list()]
+    keys = [key for key, _, _ in settings_list(kind)]
     keys += sorted({key.rpartition(".")[0] for key in keys} - {""})  # sections
     return [key.replace("[]", f".{indices[0]}" if indices else ".0") for key in keys]
 
 
-def settings_list() -> Iterator[tuple[str, str, str]]:
+def settings_list(kind: type[Settings] = Recipe) -> Iterator[tuple[str, str, str]]:
     """Every setting as (dotted key, default, description); `[]` stands for an index."""
-    return _walk(Recipe, "")
+    return _walk(kind, "")
 
 
 def settings_markdown() -> str:
     """The page docs/settings.md: every setting, its default and what it does."""
     lines = ["# Settings", "", "Every setting of a recipe; `[]` stands for an index.", ""]
-    lines += ["| setting | default | what it does |", "|---|---|---|"]
-    for key, default, text in settings_list():
-        shown = default if default in ("required", "none") else f"`{default}`"
-        lines.append(f"| `{key}` | {shown} | {text} |")
+    return "\n".join(lines) + "\n" + settings_table(Recipe)
+
+
+def settings_table(kind: type[Settings]) -> str:
+    """The settings as a Markdown table; a text of several lines is shown by its first words."""
+    lines = ["| setting | default | what it does |", "|---|---|---|"]
+    for key, default, text in settings_list(kind):
+        shown = default if len(default) < 80 else default[:60] + "..."
+        lines.append(f"| `{key}` | {shown if default in ('required', 'none') else f'`{shown}`'} | {text} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,182 @@
+"""`hyperfit preference ...`: the words of the human study. Parsing and printing; each verb loads what it needs."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperfitting.errors import StudyError
+
+if TYPE_CHECKING:
+    from hyperfitting.preference.plan import StudyPlan
+    from hyperfitting.preference.store import Store
+
+HELP = "the human study: create, invite, serve, simulate, judge, export, analyse"
+
+
+def add_verbs(made: argparse.ArgumentParser) -> None:
+    """Give the parser of `hyperfit preference` its verbs."""
+    verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", required=True, parser_class=type(made))
+
+    def verb(
+        name: str, help_: str, function: Callable[[argparse.Namespace], None], *needs: Callable[[Any], None]
+    ) -> Any:
+        one = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        one.set_defaults(function=function)
+        for need in needs:
+            need(one)
+        return one
+
+    _add_create(
+        verb("create", "a study from what runs wrote: comparisons, blinded, and the plan of the analysis", _create)
+    )
+    _add_invite(verb("invite", "personal links; or list, revoke them, or renew the admin's token", _invite, _study))
+    export = verb("export", "every judgement as JSON lines or CSV", _export, _study)
+    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .jsonl or .csv file")
+    verb("settings", "every setting of a study's plan with its default", _settings)
+
+
+def _study(made: argparse.ArgumentParser) -> None:
+    made.add_argument("folder", type=Path, metavar="STUDY", help="the folder that `hyperfit preference create` wrote")
+    made.add_argument(
+        "--database", metavar="URL", help="postgresql://user@host/database; default: study.sqlite in the folder"
+    )
+
+
+def _add_create(made: argparse.ArgumentParser) -> None:
+    made.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of experiments or runs with texts")
+    made.add_argument("--out", type=Path, metavar="STUDY", help="the study's folder; never overwritten")
+    made.add_argument("--plan", type=Path, metavar="FILE", help="a .toml file with settings of the plan")
+    for option, (setting, metavar, help_) in _SETTINGS.items():
+        made.add_argument(option, dest=f"plan_{setting}", metavar=metavar, help=help_)
+    made.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change any setting of the plan; repeatable"
+    )
+    made.add_argument("--dry-run", action="store_true", help="only say what would be compared")
+
+
+_SETTINGS = {
+    "--name": ("name", "NAME", "the study's name (that of its folder)"),
+    "--pairs": ("pairs", "reference|all|ARM=ARM,...", "each arm with the true text, every two arms, or pairs by name"),
+    "--per-domain": ("per_domain", "N", "contexts drawn from each set (all)"),
+    "--tokens": ("tokens", "N", "cut every text to at most so many tokens (the shorter one's)"),
+    "--judgements": ("judgements", "K", "judgements that count for each comparison (3)"),
+    "--items": ("items", "N", "items for one annotator at most (all)"),
+    "--attention-rate": ("attention_rate", "SHARE", "share of attention checks (0.05)"),
+    "--repeat-rate": ("repeat_rate", "SHARE", "share of repeats (0.05)"),
+    "--seed": ("seed", "N", "decides contexts, orders and sides (0)"),
+}
+
+
+def _add_invite(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--count", type=_count, default=1, metavar="N", help="how many links (1)")
+    made.add_argument("--label", metavar="WORDS", help="who they are for; purged if they withdraw")
+    made.add_argument(
+        "--expires", type=_expiry, metavar="14d", help="days (14d), hours (6h) or a date with its zone; default: never"
+    )
+    made.add_argument("--url", default="http://127.0.0.1:8000", help="where the study is served (%(default)s)")
+    what = made.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="list the links, without their tokens")
+    what.add_argument("--revoke", type=_count, metavar="ID", help="make a link invalid")
+    what.add_argument("--admin", action="store_true", help="a new token for the admin; the former one ends")
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 10_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
+    return int(text)
+
+
+def _expiry(text: str) -> datetime:
+    span = re.fullmatch(r"(\d{1,4})([dh])", text)
+    if span is not None:
+        return datetime.now(UTC) + timedelta(**{"days" if span[2] == "d" else "hours": int(span[1])})
+    try:
+        time = datetime.fromisoformat(text)
+        if time.utcoffset() is not None:
+            return time
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: write it as 14d, 6h or 2026-12-31T18:00+00:00")
+
+
+def _create(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.arms import read_contexts
+    from hyperfitting.preference.making import create_study
+    from hyperfitting.preference.pairing import pair_up, summary
+
+    plan = _plan(options)
+    paired = pair_up(read_contexts(options.runs), plan)
+    print(summary(paired, plan))
+    if options.dry_run:
+        return
+    if options.out is None:
+        raise StudyError("--out STUDY is needed: the folder of the new study")
+    study, token = create_study(options.out, plan, paired, options.runs)
+    print(f"plan     {study.digest[:8]}, fixed from now on: {study.plan_file}")
+    print(f"study    {study.folder}")
+    print(f"admin    {token}   (kept nowhere: write it down; `hyperfit preference invite STUDY --admin` makes another)")
+    _next("invite", study.folder, "--count", 5)
+    _next("serve", study.folder)
+
+
+def _plan(options: argparse.Namespace) -> StudyPlan:
+    from hyperfitting.preference.making import read_plan
+
+    chosen = {setting: getattr(options, f"plan_{setting}") for setting, _, _ in _SETTINGS.values()}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    folder = "study" if options.out is None else options.out.name.lower()
+    name = re.sub(r"[^a-z0-9_-]+", "-", folder).strip("-_")[:60] or "study"
+    return read_plan(options.plan, given, options.set, default_name=name)
+
+
+def _next(*words: object) -> None:
+    print(f"next     hyperfit preference {shlex.join(map(str, words))}")
+
+
+def _store(options: argparse.Namespace) -> Store:
+    from hyperfitting.preference.study import Study
+
+    return Study.find(options.folder).open_store(options.database)
+
+
+def _invite(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.study import Study
+
+    base = options.url.rstrip("/")
+    if options.admin:
+        print(f"admin    {Study.find(options.folder).renew_admin_token()}")
+        return
+    with _store(options) as store:
+        if options.list:
+            for each in store.invitations():
+                state = "revoked" if each.revoked else f"used by {each.annotator}" if each.annotator else "not used"
+                print(f"{each.id:6d}  {state:16s}  expires {each.expires_at or 'never':32s}  {each.label or ''}")
+        elif options.revoke:
+            store.revoke(options.revoke)
+            print(f"revoked  {options.revoke}")
+        else:
+            for token in store.invite(options.count, options.expires, options.label):
+                print(f"{base}/i/{token}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.exchange import write_judgements
+
+    with _store(options) as store:
+        rows = list(store.judgements())
+    write_judgements(options.out, rows)
+    print(f"rows     {len(rows)} judgements: {options.out}")
+    _next("analyse", options.folder)
+
+
+def _settings(_: argparse.Namespace) -> None:
+    from hyperfitting.preference.plan import StudyPlan
+    from hyperfitting.recipes import settings_table
+
+    print(settings_table(StudyPlan), end="")
