@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
         _out,
         _device,
     )
-    preference_cli.add_verbs(verbs.add_parser("preference", help=preference_cli.HELP))
+    preference_cli.add_verbs(verbs.add_parser("preference", help=preference_cli.HELP), Console)
     return top
 
 

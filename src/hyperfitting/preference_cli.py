@@ -15,19 +15,20 @@ from hyperfitting.errors import StudyError
 if TYPE_CHECKING:
     from hyperfitting.preference.plan import StudyPlan
     from hyperfitting.preference.store import Store
+    from hyperfitting.progress import Narrator
 
 HELP = "the human study: create, invite, serve, simulate, judge, export, analyse"
 
 
-def add_verbs(made: argparse.ArgumentParser) -> None:
-    """Give the parser of `hyperfit preference` its verbs."""
+def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) -> None:
+    """Give the parser of `hyperfit preference` its verbs; `console` makes the narrator of the long ones."""
     verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", required=True, parser_class=type(made))
 
     def verb(
         name: str, help_: str, function: Callable[[argparse.Namespace], None], *needs: Callable[[Any], None]
     ) -> Any:
         one = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
-        one.set_defaults(function=function)
+        one.set_defaults(function=function, console=console)
         for need in needs:
             need(one)
         return one
@@ -36,6 +37,7 @@ def add_verbs(made: argparse.ArgumentParser) -> None:
         verb("create", "a study from what runs wrote: comparisons, blinded, and the plan of the analysis", _create)
     )
     _add_invite(verb("invite", "personal links; or list, revoke them, or renew the admin's token", _invite, _study))
+    _add_simulate(verb("simulate", "synthetic annotators of known taste, marked as such for ever", _simulate, _study))
     export = verb("export", "every judgement as JSON lines or CSV", _export, _study)
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .jsonl or .csv file")
     verb("settings", "every setting of a study's plan with its default", _settings)
@@ -86,6 +88,25 @@ def _add_invite(made: argparse.ArgumentParser) -> None:
     what.add_argument("--admin", action="store_true", help="a new token for the admin; the former one ends")
 
 
+def _add_simulate(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--annotators", type=_count, required=True, metavar="N", help="how many")
+    made.add_argument("--seed", type=int, default=0, help="decides who they are and what they answer (0)")
+    made.add_argument(
+        "--strength",
+        action="append",
+        default=[],
+        metavar="ARM=S",
+        help="log strength of an arm, such as 'reference=1.5'; repeatable (0)",
+    )
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="ties, context_spread, annotator_spread, side_bias, careless or seconds; repeatable",
+    )
+
+
 def _count(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= 10_000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
@@ -109,14 +130,17 @@ def _create(options: argparse.Namespace) -> None:
     from hyperfitting.preference.arms import read_contexts
     from hyperfitting.preference.making import create_study
     from hyperfitting.preference.pairing import pair_up, summary
+    from hyperfitting.preference.study import refuse_to_overwrite
 
     plan = _plan(options)
+    if not options.dry_run:
+        if options.out is None:
+            raise StudyError("--out STUDY is needed: the folder of the new study")
+        refuse_to_overwrite(options.out)
     paired = pair_up(read_contexts(options.runs), plan)
     print(summary(paired, plan))
     if options.dry_run:
         return
-    if options.out is None:
-        raise StudyError("--out STUDY is needed: the folder of the new study")
     study, token = create_study(options.out, plan, paired, options.runs)
     print(f"plan     {study.digest[:8]}, fixed from now on: {study.plan_file}")
     print(f"study    {study.folder}")
@@ -172,6 +196,29 @@ def _export(options: argparse.Namespace) -> None:
         rows = list(store.judgements())
     write_judgements(options.out, rows)
     print(f"rows     {len(rows)} judgements: {options.out}")
+    _next("analyse", options.folder)
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.making import read_taste
+    from hyperfitting.preference.simulate import simulate, truth
+    from hyperfitting.preference.study import Study
+
+    study, taste = Study.find(options.folder), read_taste(options.strength, options.set)
+    count = simulate(study, options.annotators, taste, options.seed, url=options.database, narrator=options.console())
+    true = truth(study, taste)
+    study.add_simulation(
+        {
+            "annotators": options.annotators,
+            "seed": options.seed,
+            "judgements": count,
+            "taste": taste.model_dump(mode="json"),
+            "truth": [{"one": one, "other": other, "shares": shares} for (one, other), shares in true.items()],
+        }
+    )
+    for (one, other), (won, equal, lost) in true.items():
+        print(f"truth    {one} against {other}: preferred {won:.1%}, equal {equal:.1%}, not preferred {lost:.1%}")
+    print(f"rows     {count} simulated judgements by {options.annotators} annotators")
     _next("analyse", options.folder)
 
 

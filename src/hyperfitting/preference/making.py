@@ -10,6 +10,7 @@ from typing import Any
 from hyperfitting.errors import RecipeError, StudyError
 from hyperfitting.preference.pairing import Paired
 from hyperfitting.preference.plan import StudyPlan
+from hyperfitting.preference.simulate import Taste
 from hyperfitting.preference.study import Study
 from hyperfitting.recipes import apply_override, parse_settings, read_tree
 from hyperfitting.runs import environment
@@ -39,6 +40,27 @@ def read_plan(
         return parse_settings(StudyPlan, tree, source=str(file or "the plan"))
     except RecipeError as error:
         raise StudyError(str(error).replace("not a readable recipe", "not a readable plan")) from error
+
+
+def read_taste(strengths: Sequence[str], overrides: Sequence[str]) -> Taste:
+    """The taste of simulated annotators from `ARM=S` and `KEY=VALUE`.
+
+    Raises:
+        StudyError: what is wrong, in one line.
+    """
+    tree: dict[str, Any] = {"strengths": {}}
+    try:
+        for each in strengths:
+            arm, _, value = each.rpartition("=")
+            try:
+                tree["strengths"][arm.strip()] = float(value)
+            except ValueError as error:
+                raise StudyError(f"--strength {each}: write it as 'arm=1.5'") from error
+        for override in overrides:
+            apply_override(tree, override)
+        return parse_settings(Taste, tree, source="the taste")
+    except RecipeError as error:
+        raise StudyError(str(error)) from error
 
 
 def _pairs(text: str) -> Any:

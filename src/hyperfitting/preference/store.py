@@ -18,7 +18,17 @@ from hyperfitting.preference import answers, dealing, invitations, overview
 from hyperfitting.preference.database import Database, annotators, assignments, comparisons, facts, judgements, marks
 from hyperfitting.preference.database import invitations as invitation_rows
 from hyperfitting.preference.invitations import stamp
-from hyperfitting.preference.records import Annotator, Answer, Invitation, Item, Judgement, Overview, Source, State
+from hyperfitting.preference.records import (
+    Annotator,
+    Answer,
+    Comparison,
+    Invitation,
+    Item,
+    Judgement,
+    Overview,
+    Source,
+    State,
+)
 from hyperfitting.preference.study import Study
 
 
@@ -202,6 +212,18 @@ class Store:
         first, second = (shown.one, shown.other) if held.one_first else (shown.other, shown.one)
         done, total = self._progress(connection, held.annotator)
         return Item(held.id, shown.context_text, first.text, second.text, done + 1, total)
+
+    def dealt(self, assignment: str) -> tuple[Comparison, bool]:
+        """What stands behind an assignment, arms and all, and whether `one` stands first. Not for annotators' eyes.
+
+        Raises:
+            Refused: there is no such assignment.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(select(assignments).where(assignments.c.id == assignment)).first()
+        if row is None:
+            raise Refused("not_theirs")
+        return self.study.comparison(row.comparison), bool(row.one_first)
 
     def judge(self, annotator_id: str, assignment: str, answer: Answer, attempt: str, seconds: float) -> None:
         """Keep an answer; returns after it is committed. The same `attempt` again is the same answer.

@@ -36,6 +36,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def refuse_to_overwrite(folder: Path) -> None:
+    """A new study needs a folder that is not there, or is empty.
+
+    Raises:
+        StudyError: something is there.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudyError(f"{folder} is there already: choose another --out; a study is never overwritten")
+
+
 class Study:
     """One study: a plan and its comparisons, fixed when it was made, and the store of its answers."""
 
@@ -45,6 +55,7 @@ class Study:
         self.plan_file = folder / "plan.json"
         self.comparisons_file = folder / "comparisons.jsonl"
         self.database_file = folder / "study.sqlite"
+        self.simulations_file = folder / "simulations.json"
 
     @classmethod
     def find(cls, folder: Path) -> Study:
@@ -75,8 +86,7 @@ class Study:
         Raises:
             StudyError: something is there already.
         """
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise StudyError(f"{folder} is there already: choose another --out; a study is never overwritten")
+        refuse_to_overwrite(folder)
         token = new_token()
         with new_folder(folder) as partial:
             begun = cls(partial)
@@ -137,6 +147,15 @@ class Study:
         facts = {**self.facts(), "admin_hash": hashed(token)}
         write_text(self.facts_file, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         return token
+
+    def simulations(self) -> list[dict[str, Any]]:
+        """What was simulated, one entry a run of `simulate`."""
+        return list(read_json(self.simulations_file)["simulations"]) if self.simulations_file.is_file() else []
+
+    def add_simulation(self, facts: dict[str, Any]) -> None:
+        """Keep what was simulated."""
+        kept = {"simulations": [*self.simulations(), facts]}
+        write_text(self.simulations_file, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
     def open_store(self, url: str | None = None, clock: Callable[[], datetime] = utc_now) -> Store:
         """The store of the answers: SQLite in the folder, or the PostgreSQL database of `url`; a context manager.
