@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting.errors import StudyError
+from hyperfitting.errors import HyperfittingError, StudyError
 
 if TYPE_CHECKING:
     from hyperfitting.preference.plan import StudyPlan
@@ -38,6 +38,7 @@ def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) ->
     )
     _add_invite(verb("invite", "personal links; or list, revoke them, or renew the admin's token", _invite, _study))
     _add_simulate(verb("simulate", "synthetic annotators of known taste, marked as such for ever", _simulate, _study))
+    _add_judge(verb("judge", "a model as judge, behind an OpenAI-compatible endpoint", _judge, _study))
     export = verb("export", "every judgement as JSON lines or CSV", _export, _study)
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .jsonl or .csv file")
     verb("settings", "every setting of a study's plan with its default", _settings)
@@ -104,6 +105,23 @@ def _add_simulate(made: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="ties, context_spread, annotator_spread, side_bias, careless or seconds; repeatable",
+    )
+
+
+def _add_judge(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--url", required=True, help="the endpoint, such as http://127.0.0.1:8080/v1")
+    made.add_argument("--model", required=True, metavar="NAME", help="the model's name there")
+    made.add_argument("--prompt", type=Path, metavar="FILE", help="a prompt of your own: {context} {first} {second}")
+    made.add_argument(
+        "--key-from", metavar="VARIABLE", help="the environment variable that holds the key; it is kept nowhere"
+    )
+    made.add_argument("--parallel", type=_count, default=4, metavar="N", help="questions under way at a time (4)")
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="temperature, max_tokens, seed, timeout_seconds or retries; repeatable",
     )
 
 
@@ -219,6 +237,25 @@ def _simulate(options: argparse.Namespace) -> None:
     for (one, other), (won, equal, lost) in true.items():
         print(f"truth    {one} against {other}: preferred {won:.1%}, equal {equal:.1%}, not preferred {lost:.1%}")
     print(f"rows     {count} simulated judgements by {options.annotators} annotators")
+    _next("analyse", options.folder)
+
+
+def _judge(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.making import read_model_settings
+    from hyperfitting.preference.model_judge import judge, key_from
+
+    settings = read_model_settings(options.url, options.model, options.prompt, options.set)
+    key = key_from(options.key_from)
+    with _store(options) as store:
+        judged = judge(store, settings, key=key, parallel=min(options.parallel, 64), narrator=options.console())
+    both = judged.now + judged.before
+    print(f"rows     {judged.now} comparisons judged now, {judged.before} before, by {settings.model}")
+    print(f"flips    {judged.flips} of {both}: another answer in the other order, counted as ties")
+    if judged.unanswered:
+        raise HyperfittingError(
+            f"{judged.unanswered} comparisons got a reply that is neither A, B nor EQUAL: the same command asks again; "
+            "a model that thinks first needs --set max_tokens=4000"
+        )
     _next("analyse", options.folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
@@ -10,8 +11,9 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, select, upda
 
 from hyperfitting.errors import Refused, StudyError
 from hyperfitting.preference import dealing
-from hyperfitting.preference.database import annotators, assignments, facts, judgements, voids
-from hyperfitting.preference.records import Answer, Comparison, Judgement, Source
+from hyperfitting.preference.database import annotators, assignments, comparisons, facts, judgements, replies, voids
+from hyperfitting.preference.plan import StudyPlan
+from hyperfitting.preference.records import Answer, Comparison, Judgement, Reply, Source
 
 _MOST_SECONDS = 1e7  # a tab left open for months
 _MOST_ATTEMPT = 100  # characters
@@ -62,6 +64,49 @@ def keep_apart(connection: Connection, source: Source) -> None:
         raise StudyError(f"this study holds {held} judgements, and {nature} ones are never mixed with them")
 
 
+def keep_replies(
+    connection: Connection, plan: StudyPlan, annotator: str, comparison: str, said: tuple[Reply, Reply], now: str
+) -> None:
+    """Add a model's answer to a comparison, from its replies to both orders; nothing if it is there already."""
+    id_ = dealing.assignment_id(plan, annotator, comparison)
+    if connection.scalar(select(assignments.c.id).where(assignments.c.id == id_)) is not None:
+        return
+    kind = connection.scalar(select(comparisons.c.kind).where(comparisons.c.id == comparison))
+    ordinal = select(func.count()).select_from(assignments).where(assignments.c.annotator == annotator)
+    item = {"id": id_, "annotator": annotator, "comparison": comparison, "kind": kind, "one_first": said[0].one_first}
+    times = {"dealt_at": now, "held_until": now, "ordinal": connection.scalar(ordinal), "round": 0}
+    connection.execute(insert(assignments).values(**item, **times, state="answered"))
+    seconds = sum(reply.seconds for reply in said)
+    answer = {"assignment": id_, "round": 0, "attempt": "both orders", "answer": both_orders(*said), "seconds": seconds}
+    connection.execute(insert(judgements).values(**answer, answered_at=now))
+    connection.execute(insert(replies), [{"assignment": id_, **dataclasses.asdict(reply)} for reply in said])
+
+
+def both_orders(first: Reply, second: Reply) -> Answer:
+    """The answer to the first order, from both: the text that was preferred twice, or a tie."""
+    return "equal" if flipped(first, second) else first.answer
+
+
+def flipped(first: Reply, second: Reply) -> bool:
+    """Whether the order decided: the two replies do not name the same text."""
+    other_way: dict[Answer, Answer] = {"first": "second", "second": "first", "equal": "equal"}
+    return first.answer != other_way[second.answer]
+
+
+def said(connection: Connection, annotator: str) -> list[tuple[Reply, Reply]]:
+    """A model's replies, two and two."""
+    theirs = replies.join(assignments, assignments.c.id == replies.c.assignment)
+    columns = (replies.c.assignment, replies.c.one_first, replies.c.answer, replies.c.text, replies.c.seconds)
+    rows = connection.execute(
+        select(*columns)
+        .select_from(theirs)
+        .where(assignments.c.annotator == annotator)
+        .order_by(assignments.c.ordinal, replies.c.one_first.desc())
+    ).all()
+    each = [Reply(bool(row.one_first), row.answer, row.text, row.seconds) for row in rows]
+    return list(zip(each[::2], each[1::2], strict=True))
+
+
 def take_back(connection: Connection, annotator: str, now: str) -> str:
     """Make the annotator's last answer void and give its assignment back. Once an item, and only the last answer.
 
@@ -92,6 +137,7 @@ def purge(connection: Connection, annotator: str) -> int:
     given = select(judgements.c.id).where(judgements.c.assignment.in_(theirs))
     connection.execute(delete(voids).where(voids.c.judgement.in_(given)))
     connection.execute(delete(judgements).where(judgements.c.assignment.in_(theirs)))
+    connection.execute(delete(replies).where(replies.c.assignment.in_(theirs)))
     connection.execute(delete(assignments).where(assignments.c.annotator == annotator))
     return count
 

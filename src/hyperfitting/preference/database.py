@@ -120,6 +120,24 @@ voids = Table(
 )
 """Answers that were taken back: the rows of `judgements` themselves never change."""
 
+models = Table(
+    "models",
+    metadata,
+    Column("annotator", ForeignKey("annotators.id"), primary_key=True),
+    Column("settings", Text, nullable=False),  # endpoint, model, prompt and all that was sent along, as JSON
+)
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("assignment", ForeignKey("assignments.id"), primary_key=True),
+    Column("one_first", Boolean, primary_key=True),
+    Column("answer", String(10), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+"""What a model said, one row an order of the texts."""
+
 marks = Table(
     "marks",
     metadata,

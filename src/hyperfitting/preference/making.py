@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.errors import RecipeError, StudyError
+from hyperfitting.preference.model_judge import ModelSettings
 from hyperfitting.preference.pairing import Paired
 from hyperfitting.preference.plan import StudyPlan
 from hyperfitting.preference.simulate import Taste
@@ -61,6 +62,25 @@ def read_taste(strengths: Sequence[str], overrides: Sequence[str]) -> Taste:
         return parse_settings(Taste, tree, source="the taste")
     except RecipeError as error:
         raise StudyError(str(error)) from error
+
+
+def read_model_settings(url: str, model: str, prompt: Path | None, overrides: Sequence[str]) -> ModelSettings:
+    """How a model is asked, from options and `KEY=VALUE`.
+
+    Raises:
+        StudyError: what is wrong, in one line.
+    """
+    tree: dict[str, Any] = {"url": url, "model": model}
+    try:
+        if prompt is not None:
+            tree["prompt"] = prompt.read_text(encoding="utf-8")
+        for override in overrides:
+            apply_override(tree, override)
+        return parse_settings(ModelSettings, tree, source="the model's settings")
+    except RecipeError as error:
+        raise StudyError(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{prompt}: not UTF-8") from error
 
 
 def _pairs(text: str) -> Any:

@@ -84,6 +84,16 @@ class Judgement:
     repeats: str | None = None
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What a model said to one order of a comparison: `answer` by place, and its own words."""
+
+    one_first: bool
+    answer: Answer
+    text: str
+    seconds: float
+
+
 State = Literal["invited", "consented", "tested", "finished", "withdrawn", "excluded", "failed"]
 """How far an annotator has come: each step follows the one before, the last three are ends of another kind."""
 

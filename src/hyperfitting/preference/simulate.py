@@ -27,7 +27,7 @@ from hyperfitting.recipe import Positive, Settings, Share
 Spread = Annotated[float, Field(ge=0, le=100)]
 Real = Annotated[float, Field(ge=-100, le=100)]
 
-_READ_WELL = 5.0
+_READ_WELL = 8.0
 """Log-odds with which whoever reads prefers a text to its own shuffled words."""
 
 

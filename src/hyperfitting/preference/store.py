@@ -15,7 +15,16 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from hyperfitting.errors import Refused, StudyError
 from hyperfitting.preference import answers, dealing, invitations, overview
-from hyperfitting.preference.database import Database, annotators, assignments, comparisons, facts, judgements, marks
+from hyperfitting.preference.database import (
+    Database,
+    annotators,
+    assignments,
+    comparisons,
+    facts,
+    judgements,
+    marks,
+    models,
+)
 from hyperfitting.preference.database import invitations as invitation_rows
 from hyperfitting.preference.invitations import stamp
 from hyperfitting.preference.records import (
@@ -26,6 +35,7 @@ from hyperfitting.preference.records import (
     Item,
     Judgement,
     Overview,
+    Reply,
     Source,
     State,
 )
@@ -273,6 +283,46 @@ class Store:
             if row.state != "withdrawn":
                 self._mark(connection, "withdrawn", annotator_id, f"{count} answers")
             dealing.recount(connection)
+
+    # A model as judge
+
+    def model_annotator(self, name: str, settings: str) -> str:
+        """The annotator that stands for a model with these settings, made when they are first used.
+
+        Raises:
+            StudyError: the study holds simulated judgements.
+        """
+        with self._database.writing() as connection:
+            found = connection.scalar(select(models.c.annotator).where(models.c.settings == settings))
+            if found is not None:
+                return str(found)
+            answers.keep_apart(connection, "model")
+            row = self._enrol(connection, source="model", label=name)
+            _set(connection, row.id, state="tested")
+            connection.execute(insert(models).values(annotator=row.id, settings=settings))
+            return str(row.id)
+
+    def model_settings(self) -> dict[str, str]:
+        """How each model was asked: its endpoint, prompt and settings as JSON, by annotator."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(models).order_by(models.c.annotator)).all()
+            return {row.annotator: row.settings for row in rows}
+
+    def judged_by(self, annotator_id: str) -> set[str]:
+        """The comparisons that an annotator has answered."""
+        theirs = select(assignments.c.comparison).where(assignments.c.annotator == annotator_id)
+        with self._database.reading() as connection:
+            return set(connection.scalars(theirs.where(assignments.c.state == "answered")).all())
+
+    def judge_as_model(self, annotator_id: str, comparison: str, said: tuple[Reply, Reply]) -> None:
+        """Keep what a model said to both orders of a comparison, and the answer that it comes to."""
+        with self._database.writing() as connection:
+            answers.keep_replies(connection, self.study.plan, annotator_id, comparison, said, self._now())
+
+    def replies(self, annotator_id: str) -> list[tuple[Reply, Reply]]:
+        """What a model said, both orders of each comparison: `one` first, and `other` first."""
+        with self._database.reading() as connection:
+            return answers.said(connection, annotator_id)
 
     # The admin
 
