@@ -55,8 +55,12 @@ class Refused(InputError):
     """What an annotator may not do, or not now. `reason` is one word for programs."""
 
     def __init__(self, reason: "Reason"):
-        super().__init__(_REASONS[reason])
+        super().__init__(reason)
         self.reason = reason
+
+    def __str__(self) -> str:
+        """One line for whoever is refused."""
+        return _REASONS[self.reason]
 
 
 Reason = Literal[
