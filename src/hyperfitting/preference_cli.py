@@ -41,7 +41,14 @@ def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) ->
     _add_judge(verb("judge", "a model as judge, behind an OpenAI-compatible endpoint", _judge, _study))
     export = verb("export", "every judgement as JSON lines or CSV", _export, _study)
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .jsonl or .csv file")
-    verb("settings", "every setting of a study's plan with its default", _settings)
+    settings = verb("settings", "every setting with its default, and the fields of a judgement", _settings)
+    settings.add_argument(
+        "of",
+        nargs="?",
+        choices=["plan", "taste", "model", "fields"],
+        default="plan",
+        help="a plan's (default) or those of simulated annotators, of a model as judge; or the fields of exported rows",
+    )
 
 
 def _study(made: argparse.ArgumentParser) -> None:
@@ -259,8 +266,7 @@ def _judge(options: argparse.Namespace) -> None:
     _next("analyse", options.folder)
 
 
-def _settings(_: argparse.Namespace) -> None:
-    from hyperfitting.preference.plan import StudyPlan
-    from hyperfitting.recipes import settings_table
+def _settings(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.documents import table
 
-    print(settings_table(StudyPlan), end="")
+    print(table(options.of), end="")
