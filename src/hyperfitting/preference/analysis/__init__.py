@@ -1,0 +1,1 @@
+"""Judgements in, a defensible percentage out: pure functions of Judgement and Comparison rows, without a database."""

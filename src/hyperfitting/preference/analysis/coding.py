@@ -1,0 +1,150 @@
+"""Answers coded by arm instead of by side, as arrays.
+
+Shapes: N judgements. A pair of arms is (one, other); `reference` is always the other, else names decide, so that a
+share reads "how often `one` was preferred to `other`" whatever stood first on the page.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperfitting.errors import DataError
+from hyperfitting.preference.records import Judgement, Source
+
+REFERENCE = "reference"
+"""The arm that true continuations stand under."""
+
+Pair = tuple[str, str]
+Name = TypeVar("Name", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Judgements as arrays. `answer_N`: 1 where the pair's `one` was preferred, 0 equal, -1 where the other was.
+
+    `first_N` is 1 where `one` stood first, -1 where it stood second; `ttr_difference_N` is the type-token ratio of
+    `one` - that of the other. `pair_N`, `context_N`, `annotator_N`, `comparison_N`, `domain_N` are positions in the
+    names of the same noun.
+    """
+
+    pairs: tuple[Pair, ...]
+    contexts: tuple[str, ...]
+    annotators: tuple[str, ...]
+    comparisons: tuple[str, ...]
+    domains: tuple[str, ...]
+    pair_N: NDArray[np.int64]
+    context_N: NDArray[np.int64]
+    annotator_N: NDArray[np.int64]
+    comparison_N: NDArray[np.int64]
+    domain_N: NDArray[np.int64]
+    tokens_N: NDArray[np.int64]
+    answer_N: NDArray[np.int64]
+    first_N: NDArray[np.int64]
+    ttr_difference_N: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """How many judgements."""
+        return len(self.answer_N)
+
+    def where(self, chosen_N: NDArray[np.bool_]) -> Coded:
+        """The judgements chosen; names keep their positions."""
+        arrays = {
+            field.name: getattr(self, field.name)[chosen_N]
+            for field in dataclasses.fields(self)
+            if field.name.endswith("_N")
+        }
+        return dataclasses.replace(self, **arrays)
+
+    def of_pair(self, pair: Pair) -> Coded:
+        """The judgements of one pair of arms."""
+        return self.where(self.pair_N == self.pairs.index(pair))
+
+
+def of_one_source(judgements: Iterable[Judgement], source: Source | None = None) -> list[Judgement]:
+    """The rows of `source`, or all of them if they are of one source.
+
+    Raises:
+        DataError: there are none, or people, models and simulations would mix.
+    """
+    rows = list(judgements)
+    found = sorted({row.source for row in rows})
+    if source is None and len(found) > 1:
+        raise DataError(f"{' and '.join(found)} judgements never mix in one estimate: choose one with --source")
+    chosen = [row for row in rows if source in (None, row.source)]
+    if not chosen:
+        there = f"; there are {' and '.join(found)} ones" if found else ""
+        raise DataError(f"no {source + ' ' if source else ''}judgements to analyse{there}")
+    return chosen
+
+
+def counted(judgements: Iterable[Judgement], *, excluded: bool = False) -> list[Judgement]:
+    """The rows that enter a score: neither checks nor repeats nor surplus, nor (unless `excluded`) excluded ones.
+
+    Raises:
+        DataError: an annotator has two counted answers to one comparison.
+    """
+    rows = [row for row in judgements if row.kind == "scored" and not row.surplus and (excluded or not row.excluded)]
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        if (key := (row.annotator, row.comparison)) in seen:
+            raise DataError(f"annotator {row.annotator} has two counted answers to comparison {row.comparison}")
+        seen.add(key)
+    return rows
+
+
+def pair_of(row: Judgement) -> Pair:
+    """The pair's arms, (one, other), in an order that sides do not touch.
+
+    Raises:
+        DataError: both texts are of one arm.
+    """
+    if row.arm_first == row.arm_second:
+        raise DataError(f"comparison {row.comparison} sets {row.arm_first} against itself")
+    one, other = sorted((row.arm_first, row.arm_second), key=lambda arm: (arm == REFERENCE, arm))
+    return one, other
+
+
+def answer_of(row: Judgement) -> int:
+    """1 where the pair's `one` was preferred, 0 equal, -1 where the other was."""
+    by_side = {"first": 1, "equal": 0, "second": -1}[row.answer]
+    return by_side if row.arm_first == pair_of(row)[0] else -by_side
+
+
+def code(rows: Sequence[Judgement]) -> Coded:
+    """Rows as arrays; choose them first (`of_one_source`, `counted`)."""
+    pairs, pair_N = _positions([pair_of(row) for row in rows])
+    contexts, context_N = _positions([row.context for row in rows])
+    annotators, annotator_N = _positions([row.annotator for row in rows])
+    comparisons, comparison_N = _positions([row.comparison for row in rows])
+    domains, domain_N = _positions([row.domain for row in rows])
+    first_N = np.array([1 if row.arm_first == pair_of(row)[0] else -1 for row in rows], dtype=np.int64)
+    ttr_N = np.array([row.ttr_first - row.ttr_second for row in rows], dtype=np.float64)
+    return Coded(
+        pairs,
+        contexts,
+        annotators,
+        comparisons,
+        domains,
+        pair_N,
+        context_N,
+        annotator_N,
+        comparison_N,
+        domain_N,
+        np.array([row.tokens for row in rows], dtype=np.int64),
+        np.array([answer_of(row) for row in rows], dtype=np.int64),
+        first_N,
+        ttr_N * first_N,
+    )
+
+
+def _positions(names: Sequence[Name]) -> tuple[tuple[Name, ...], NDArray[np.int64]]:
+    """The different names in order, and each one's position among them."""
+    found = tuple(sorted(set(names)))  # type: ignore[type-var]  # strings or pairs of strings
+    position = {name: index for index, name in enumerate(found)}
+    return found, np.array([position[name] for name in names], dtype=np.int64)

@@ -1,0 +1,127 @@
+"""Judges, contexts and answers drawn from a model, as arrays: for power calculations and for checking the intervals.
+
+Behind each answer stands a latent preference: the pair's lean + the context's own + the annotator's own + a pull
+towards the text that stands first + logistic noise. It is an "equal" where it is nearer to 0 than the annotator's tie width.
+
+Shapes: S studies side by side, N judgements, C contexts, A annotators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperfitting.errors import InputError
+from hyperfitting.preference.analysis.coding import Coded, Pair
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Population:
+    """What judges and contexts are drawn from; in units of the latent preference, whose noise has a deviation of 1.8.
+
+    `context_sd` and `annotator_sd`: how far contexts and annotators differ in their lean. `tie_width` is the median
+    annotator's, and log-normal among them with `tie_sd`. `side_bias`: the mean pull of the first text, `side_sd` its
+    spread among annotators.
+    """
+
+    lean: float = -0.6
+    tie_width: float = 0.5
+    context_sd: float = 1.0
+    annotator_sd: float = 0.5
+    tie_sd: float = 0.4
+    side_bias: float = 0.2
+    side_sd: float = 0.2
+
+
+@dataclass(frozen=True)
+class Design:
+    """Who judges what: every context `judgements` times, by different annotators, who all get the same within one.
+
+    Raises:
+        InputError: there are fewer annotators than judgements of a comparison.
+    """
+
+    contexts: int
+    annotators: int
+    judgements: int
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be dealt."""
+        if min(self.contexts, self.annotators, self.judgements) < 1:
+            raise InputError("a design needs at least one context, one annotator and one judgement")
+        if self.annotators < self.judgements:
+            raise InputError(
+                f"{self.judgements} judgements a comparison need as many annotators, and there are {self.annotators}"
+            )
+
+    @property
+    def size(self) -> int:
+        """Judgements in all."""
+        return self.contexts * self.judgements
+
+    def deal(self) -> tuple[Ints, Ints]:
+        """(context_N, annotator_N): in each block of contexts, another way of grouping annotators."""
+        context_N = np.repeat(np.arange(self.contexts), self.judgements)
+        turn_N = np.tile(np.arange(self.judgements), self.contexts)
+        steps = np.array([step for step in range(1, min(self.annotators, 500)) if self._apart(step)] or [0])
+        step_N = steps[context_N // self.annotators % len(steps)]
+        return context_N, (context_N + turn_N * step_N) % self.annotators
+
+    def _apart(self, step: int) -> bool:
+        return len({turn * step % self.annotators for turn in range(self.judgements)}) == self.judgements
+
+
+def draw(
+    population: Population, design: Design, studies: int, rng: np.random.Generator, *, lean_N: Floats | None = None
+) -> tuple[NDArray[np.int8], Ints, Ints, NDArray[np.int8]]:
+    """Answers by arm (S, N), context_N, annotator_N, and where `one` stood (S, N; 1 first, -1 second).
+
+    `lean_N` gives each judgement's own lean where the pairs of arms differ.
+    """
+    context_N, annotator_N = design.deal()
+    annotators = (studies, design.annotators)
+    first_SN = (2 * rng.integers(2, size=(studies, design.size)) - 1).astype(np.int8)
+    pull_SA = population.side_bias + population.side_sd * rng.standard_normal(annotators)
+    latent_SN = rng.logistic(size=(studies, design.size)) + (population.lean if lean_N is None else lean_N)
+    latent_SN += (population.context_sd * rng.standard_normal((studies, design.contexts)))[:, context_N]
+    latent_SN += (population.annotator_sd * rng.standard_normal(annotators))[:, annotator_N]
+    latent_SN += first_SN * pull_SA[:, annotator_N]
+    width_SA = population.tie_width * np.exp(population.tie_sd * rng.standard_normal(annotators))
+    answer_SN = np.sign(latent_SN) * (np.abs(latent_SN) >= width_SA[:, annotator_N])
+    return answer_SN.astype(np.int8), context_N, annotator_N, first_SN
+
+
+def as_coded(
+    answer_N: NDArray[np.int8],
+    context_N: Ints,
+    annotator_N: Ints,
+    first_N: NDArray[np.int8],
+    *,
+    pairs: tuple[Pair, ...] = (("one", "other"),),
+    pair_N: Ints | None = None,
+) -> Coded:
+    """One drawn study as the analysis sees it; each context is one comparison."""
+    nothing_N = np.zeros(len(answer_N), dtype=np.int64)
+    contexts = tuple(f"{number:07d}" for number in range(int(context_N.max()) + 1))
+    annotators = tuple(f"{number:07d}" for number in range(int(annotator_N.max()) + 1))
+    return Coded(
+        pairs,
+        contexts,
+        annotators,
+        contexts,
+        ("drawn",),
+        nothing_N if pair_N is None else pair_N,
+        context_N,
+        annotator_N,
+        context_N,
+        nothing_N,
+        nothing_N,
+        answer_N.astype(np.int64),
+        first_N.astype(np.int64),
+        nothing_N.astype(np.float64),
+    )
