@@ -1,8 +1,8 @@
 """Whether annotators agree, in coefficients that fail in different ways, with intervals over contexts.
 
 Shapes: U items (comparisons), Q categories in order, C contexts, D draws; counts_UQ: how many judges gave each item
-each answer. Every coefficient is a function of sums over items, so that a bootstrap over contexts is one matrix product.
-Each is 1 where all agree; alpha, AC1 and kappa are 0 at chance, and chance is where they differ.
+each answer. Every coefficient is a function of sums over items, so that a bootstrap over contexts is one matrix
+product. Each is 1 where all agree; alpha, AC1 and kappa are 0 at chance, and chance is where they differ.
 """
 
 from __future__ import annotations
@@ -167,9 +167,7 @@ def coefficient(
     value = statistic.of(counts_UQ) if not note else np.nan
     if np.isnan(value):
         return Coefficient(statistic.name, None, None, None, *counts, note or "every answer is the same")
-    if counts[2] < LEAST_CLUSTERS:
-        return Coefficient(statistic.name, value, None, None, *counts)
-    low, high = _bootstrap(statistic, counts_UQ, context_U, draws, seed)
+    low, high = bootstrap(statistic.value, statistic.additions(counts_UQ), context_U, draws=draws, seed=seed)
     return Coefficient(statistic.name, value, low, high, *counts)
 
 
@@ -181,16 +179,18 @@ def _undefined(statistic: Statistic, judges_U: Floats) -> str:
     return ""
 
 
-def _bootstrap(
-    statistic: Statistic, counts_UQ: Floats, context_U: NDArray[np.int64], draws: int, seed: int
-) -> tuple[float, float]:
-    additions_UF = statistic.additions(counts_UQ)
+def bootstrap(
+    value: Callable[[Floats], Floats], additions_UF: Floats, context_U: NDArray[np.int64], *, draws: int, seed: int
+) -> tuple[float, float] | tuple[None, None]:
+    """Percentile bounds (95 %) of a function of summed additions, drawing whole contexts; none below 10 of them."""
     names, position_U = np.unique(context_U, return_inverse=True)
+    if len(names) < LEAST_CLUSTERS:
+        return None, None
     sums_CF = np.zeros((len(names), additions_UF.shape[1]))
     np.add.at(sums_CF, position_U, additions_UF)
     even_C = np.full(len(names), 1 / len(names))
     weights_DC = np.random.default_rng(seed).multinomial(len(names), even_C, size=draws)
     with np.errstate(divide="ignore", invalid="ignore"):
-        drawn_D = statistic.value(weights_DC @ sums_CF)
-    ends = np.nanquantile(drawn_D, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(ends[0]), float(ends[1])
+        drawn_D = value(weights_DC @ sums_CF)
+    low, high = np.nanquantile(drawn_D, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)

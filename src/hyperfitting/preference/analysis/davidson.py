@@ -313,8 +313,11 @@ def _profile(problem: Problem, index: int, value: float) -> float:
 
 def _expectations(problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats) -> Sequence[Expected]:
     chance_P3 = probabilities(problem, allowed_P3, best_B)
+    share_P3 = problem.counts_P3 / np.maximum(problem.counts_P3.sum(axis=1, keepdims=True), 1)
     return [
-        Expected(*pair, int(seen.sum()), seen[0] / seen.sum(), chance[0], seen[1] / seen.sum(), chance[1])
-        for pair, seen, chance in zip(problem.pairs, problem.counts_P3, chance_P3.tolist(), strict=True)
+        Expected(*pair, int(seen.sum()), share[0], chance[0], share[1], chance[1])
+        for pair, seen, share, chance in zip(
+            problem.pairs, problem.counts_P3, share_P3.tolist(), chance_P3.tolist(), strict=True
+        )
         if seen.any()
     ]

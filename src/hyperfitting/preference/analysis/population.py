@@ -1,7 +1,8 @@
 """Judges, contexts and answers drawn from a model, as arrays: for power calculations and for checking the intervals.
 
 Behind each answer stands a latent preference: the pair's lean + the context's own + the annotator's own + a pull
-towards the text that stands first + logistic noise. It is an "equal" where it is nearer to 0 than the annotator's tie width.
+towards the text that stands first + logistic noise. The answer is "equal" where it is nearer to 0 than the annotator's
+tie width.
 
 Shapes: S studies side by side, N judgements, C contexts, A annotators.
 """
