@@ -24,7 +24,7 @@ CATEGORIES = 3
 
 @dataclass(frozen=True)
 class Coefficient:
-    """One coefficient with its 95 % interval over contexts (percentile bootstrap), or why there is none.
+    """One coefficient with its interval over contexts (percentile bootstrap), or why there is none.
 
     `items` are comparisons with two judgements or more. No interval below `LEAST_CLUSTERS` contexts.
     """
@@ -145,7 +145,7 @@ FLEISS = Statistic("fleiss_kappa", _fleiss_additions, _fleiss)
 STATISTICS = (RAW, ALPHA_NOMINAL, ALPHA_ORDINAL, AC1, FLEISS)
 
 
-def agreement(coded: Coded, *, draws: int, seed: int) -> list[Coefficient]:
+def agreement(coded: Coded, *, draws: int, seed: int, level: float = CONFIDENCE) -> list[Coefficient]:
     """All coefficients of the judgements given, answers coded by arm (worse < equal < better).
 
     Fleiss' kappa is left out, with the reason, unless each item has exactly the same number of judges.
@@ -154,11 +154,17 @@ def agreement(coded: Coded, *, draws: int, seed: int) -> list[Coefficient]:
     counts_UQ = counts_table(item_N, coded.answer_N + 1, CATEGORIES)
     context_U = np.zeros(len(items), dtype=np.int64)
     context_U[item_N] = coded.context_N
-    return [coefficient(each, counts_UQ, context_U, draws=draws, seed=seed) for each in STATISTICS]
+    return [coefficient(each, counts_UQ, context_U, draws=draws, seed=seed, level=level) for each in STATISTICS]
 
 
 def coefficient(
-    statistic: Statistic, counts_UQ: Floats, context_U: NDArray[np.int64], *, draws: int, seed: int
+    statistic: Statistic,
+    counts_UQ: Floats,
+    context_U: NDArray[np.int64],
+    *,
+    draws: int,
+    seed: int,
+    level: float = CONFIDENCE,
 ) -> Coefficient:
     """One coefficient of a table of counts, with a percentile bootstrap that draws whole contexts."""
     judges_U = counts_UQ.sum(axis=1)
@@ -167,7 +173,8 @@ def coefficient(
     value = statistic.of(counts_UQ) if not note else np.nan
     if np.isnan(value):
         return Coefficient(statistic.name, None, None, None, *counts, note or "every answer is the same")
-    low, high = bootstrap(statistic.value, statistic.additions(counts_UQ), context_U, draws=draws, seed=seed)
+    additions_UF = statistic.additions(counts_UQ)
+    low, high = bootstrap(statistic.value, additions_UF, context_U, draws=draws, seed=seed, level=level)
     return Coefficient(statistic.name, value, low, high, *counts)
 
 
@@ -180,9 +187,15 @@ def _undefined(statistic: Statistic, judges_U: Floats) -> str:
 
 
 def bootstrap(
-    value: Callable[[Floats], Floats], additions_UF: Floats, context_U: NDArray[np.int64], *, draws: int, seed: int
+    value: Callable[[Floats], Floats],
+    additions_UF: Floats,
+    context_U: NDArray[np.int64],
+    *,
+    draws: int,
+    seed: int,
+    level: float,
 ) -> tuple[float, float] | tuple[None, None]:
-    """Percentile bounds (95 %) of a function of summed additions, drawing whole contexts; none below 10 of them."""
+    """Percentile bounds of a function of summed additions, drawing whole contexts; none below 10 of them."""
     names, position_U = np.unique(context_U, return_inverse=True)
     if len(names) < LEAST_CLUSTERS:
         return None, None
@@ -192,5 +205,5 @@ def bootstrap(
     weights_DC = np.random.default_rng(seed).multinomial(len(names), even_C, size=draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn_D = value(weights_DC @ sums_CF)
-    low, high = np.nanquantile(drawn_D, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.nanquantile(drawn_D, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

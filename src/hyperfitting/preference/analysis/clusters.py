@@ -21,10 +21,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, its standard error and 95 % bounds, and what they rest on: judgements, contexts, annotators.
+    """A value, its standard error, the bounds of its interval, and the judgements, contexts and annotators behind it.
 
-    No error and no bounds below `LEAST_CLUSTERS` contexts or annotators. `bound` says that the value is none, or lies
-    at the edge, and that only this one-sided 95 % bound is known: `upper` (see `high`) or `lower` (see `low`).
+    The interval is of 95 % unless a plan says otherwise. No error and no bounds below `LEAST_CLUSTERS` contexts or
+    annotators. `bound` says that the value is none, or lies at the edge, and that only this one-sided bound is known:
+    `upper` (see `high`) or `lower` (see `low`).
     """
 
     value: float | None
@@ -61,10 +62,9 @@ class Variance:
         """Whether both counts allow an interval."""
         return self.clusters >= LEAST_CLUSTERS
 
-    @property
-    def quantile(self) -> float:
-        """How many standard errors a 95 % interval reaches to each side: t with clusters - 1 degrees of freedom."""
-        return float(student.ppf((1 + CONFIDENCE) / 2, self.clusters - 1))
+    def quantile(self, level: float) -> float:
+        """How many standard errors an interval reaches to each side: t with clusters - 1 degrees of freedom."""
+        return float(student.ppf((1 + level) / 2, self.clusters - 1))
 
 
 def two_way(influence_PN: Floats, context_N: Ints, annotator_N: Ints) -> Variance:
@@ -90,28 +90,30 @@ def _clustered(influence_PN: Floats, ids_N: Ints) -> tuple[Floats, int]:
     return (sums_PG**2).sum(axis=1) * clusters / (clusters - 1), clusters
 
 
-def share_intervals(hits_PN: Floats, context_N: Ints, annotator_N: Ints) -> tuple[Floats, Floats, Floats, Variance]:
-    """P shares of the same N judgements, each with the bounds of its 95 % interval.
+def share_intervals(
+    hits_PN: Floats, context_N: Ints, annotator_N: Ints, *, level: float = CONFIDENCE
+) -> tuple[Floats, Floats, Floats, Variance]:
+    """P shares of the same N judgements, each with the bounds of its interval.
 
     The interval is symmetric in the log-odds (delta method), and so stays within 0 and 1 and holds for rare answers,
-    where one symmetric in the share falls short. A share of exactly 0 or 1 gets a one-sided bound, 1 - 0.05^(1/G) away,
-    with G the smaller count of clusters: as if each of the G spoke with one voice. The caller looks whether there are
-    clusters enough.
+    where one symmetric in the share falls short. A share of exactly 0 or 1 gets a one-sided bound,
+    1 - (1 - level)^(1/G) away, with G the smaller count of clusters: as if each of the G spoke with one voice. The
+    caller looks whether there are clusters enough.
     """
     share_P = hits_PN.mean(axis=1)
     variance = two_way((hits_PN - share_P[:, None]) / hits_PN.shape[1], context_N, annotator_N)
     inside_P = (share_P > 0) & (share_P < 1)
     middle_P = np.where(inside_P, share_P, 0.5)
     with np.errstate(invalid="ignore"):
-        reach_P = variance.quantile * np.sqrt(variance.total()) / (middle_P * (1 - middle_P))
-    edge = 1 - (1 - CONFIDENCE) ** (1 / variance.clusters)
+        reach_P = variance.quantile(level) * np.sqrt(variance.total()) / (middle_P * (1 - middle_P))
+    edge = 1 - (1 - level) ** (1 / variance.clusters)
     low_P = np.where(inside_P, expit(logit(middle_P) - reach_P), np.where(share_P > 0, 1 - edge, 0))
     high_P = np.where(inside_P, expit(logit(middle_P) + reach_P), np.where(share_P > 0, 1, edge))
     return share_P, low_P, high_P, variance
 
 
-def share(hits_N: NDArray[np.bool_], context_N: Ints, annotator_N: Ints) -> Interval:
-    """The share of judgements that are hits, with its two-way clustered 95 % interval.
+def share(hits_N: NDArray[np.bool_], context_N: Ints, annotator_N: Ints, *, level: float = CONFIDENCE) -> Interval:
+    """The share of judgements that are hits, with its two-way clustered interval.
 
     Range [0, 1]. No interval below 10 contexts or 10 annotators.
 
@@ -120,7 +122,8 @@ def share(hits_N: NDArray[np.bool_], context_N: Ints, annotator_N: Ints) -> Inte
     """
     if not len(hits_N):
         raise ValueError("no judgements, no share")
-    share_P, low_P, high_P, variance = share_intervals(hits_N[None].astype(np.float64), context_N, annotator_N)
+    hits_PN = hits_N[None].astype(np.float64)
+    share_P, low_P, high_P, variance = share_intervals(hits_PN, context_N, annotator_N, level=level)
     value, counts = float(share_P[0]), (len(hits_N), variance.contexts, variance.annotators)
     if not variance.enough:
         return Interval(value, None, None, None, *counts)

@@ -1,8 +1,8 @@
-"""How the judging went: the same answer twice, the pull of a side, attention, and what exclusions change."""
+"""How the judging went: the same answer twice, the pull of a side, attention."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,7 +33,7 @@ class Consistency:
     moved: Interval | None
 
 
-def self_consistency(judgements: Iterable[Judgement]) -> Consistency:
+def self_consistency(judgements: Iterable[Judgement], *, level: float = CONFIDENCE) -> Consistency:
     """Repeats beside the first answers of the same annotators; excluded annotators out."""
     rows = [row for row in judgements if not row.excluded]
     before = {(row.annotator, row.comparison): answer_of(row) for row in rows if row.kind == "scored"}
@@ -45,7 +45,7 @@ def self_consistency(judgements: Iterable[Judgement]) -> Consistency:
     coded = code(matched)
     first_N = np.array([before[row.annotator, str(row.repeats)] for row in matched])
     step_N = np.abs(coded.answer_N - first_N)
-    same, moved, back = (share(step_N == step, coded.context_N, coded.annotator_N) for step in (0, 1, 2))
+    same, moved, back = (share(step_N == step, coded.context_N, coded.annotator_N, level=level) for step in (0, 1, 2))
     return Consistency(len(matched), unmatched, same, back, moved)
 
 
@@ -68,29 +68,29 @@ class SideBias:
     p_adjusted: float | None = None
 
 
-def side_bias(coded: Coded) -> SideBias:
+def side_bias(coded: Coded, *, level: float = CONFIDENCE) -> SideBias:
     """Over all annotators."""
     decided_N = coded.answer_N != 0
     first_N = coded.answer_N[decided_N] == coded.first_N[decided_N]
-    return _side_bias("all", int(first_N.sum()), int((~first_N).sum()))
+    return _side_bias("all", int(first_N.sum()), int((~first_N).sum()), level)
 
 
-def side_bias_by_annotator(coded: Coded) -> list[SideBias]:
+def side_bias_by_annotator(coded: Coded, *, level: float = CONFIDENCE) -> list[SideBias]:
     """Annotator by annotator, p-values adjusted (Holm) for their number."""
     found = []
     for index in np.unique(coded.annotator_N).tolist():
-        one = side_bias(coded.where(coded.annotator_N == index))
-        found.append(_side_bias(coded.annotators[index], one.first, one.second))
+        one = side_bias(coded.where(coded.annotator_N == index), level=level)
+        found.append(replace(one, annotator=coded.annotators[index]))
     tested = [each for each in found if each.p_value is not None]
     adjusted = dict(zip([each.annotator for each in tested], holm([each.p_value or 0 for each in tested]), strict=True))
     return [replace(each, p_adjusted=adjusted.get(each.annotator)) for each in found]
 
 
-def _side_bias(annotator: str, first: int, second: int) -> SideBias:
+def _side_bias(annotator: str, first: int, second: int, level: float) -> SideBias:
     if first + second == 0:
         return SideBias(annotator, 0, 0, None, None, None, None)
     test = binomtest(first, first + second)
-    ends = test.proportion_ci(CONFIDENCE, method="exact")
+    ends = test.proportion_ci(level, method="exact")
     share_first = first / (first + second)
     return SideBias(annotator, first, second, share_first, float(ends.low), float(ends.high), float(test.pvalue))
 
@@ -102,10 +102,6 @@ class Attention:
     annotator: str
     checks: int
     failures: int
-
-    def failed(self, most_failures: float) -> bool:
-        """Whether more than `most_failures` (a share of the checks) went wrong."""
-        return self.checks > 0 and self.failures > most_failures * self.checks
 
 
 def attention(judgements: Iterable[Judgement], comparisons: Iterable[Comparison] = ()) -> list[Attention]:
@@ -137,18 +133,3 @@ def _unshuffled(row: Judgement) -> str:
             f"attention check {row.comparison} does not say which text is better: name the worse arm {SHUFFLED!r}"
         )
     return good[0]
-
-
-def who_failed(found: Iterable[Attention], most_failures: float) -> frozenset[str]:
-    """The annotators who failed more than this share of their checks."""
-    return frozenset(each.annotator for each in found if each.failed(most_failures))
-
-
-def by_exclusion(judgements: Sequence[Judgement], failed: frozenset[str]) -> Mapping[str, list[Judgement]]:
-    """The three sets of rows that every estimate is tried on: `all`, `not excluded`, `passed attention`."""
-    kept = [row for row in judgements if not row.excluded]
-    return {
-        "all": list(judgements),
-        "not excluded": kept,
-        "passed attention": [row for row in kept if row.annotator not in failed],
-    }

@@ -19,7 +19,7 @@ from scipy.optimize import brentq, linprog, minimize
 from scipy.special import logsumexp
 
 from hyperfitting.errors import DataError
-from hyperfitting.metrics.stats import CONFIDENCE
+from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
 from hyperfitting.preference.analysis.clusters import Interval, two_way
 from hyperfitting.preference.analysis.coding import REFERENCE, Coded, Pair
 
@@ -75,12 +75,12 @@ class Problem:
     features_P3B: Floats
 
 
-def fit(coded: Coded) -> Davidson:
+def fit(coded: Coded, *, level: float = CONFIDENCE) -> Davidson:
     """Fit all arms; the baseline is `reference` where there is one, else the first by name.
 
-    Bounds of arms at the edge are one-sided 95 %: the values under which the log-likelihood stays within ln 20 of its
-    supremum, each judgement weighted as if every one of the fewer clusters (contexts or annotators of that arm) spoke
-    once. For two arms without ties that is the exact binomial bound.
+    Bounds of arms at the edge are one-sided, by profile likelihood: the values under which the log-likelihood stays
+    within -ln(1 - level) of its supremum (ln 20 at 95 %), each judgement weighted as if every one of the fewer clusters
+    (contexts or annotators of that arm) spoke once. For two arms without ties that is the exact binomial bound.
 
     Raises:
         DataError: there is one arm, or groups of arms were never compared with each other.
@@ -91,9 +91,9 @@ def fit(coded: Coded) -> Davidson:
     best_B = maximise(problem, allowed_P3)
     log_likelihood = likelihood(problem, allowed_P3, best_B)
     known = _known(problem, allowed_P3)
-    intervals = _intervals(problem, allowed_P3, best_B, coded)
+    intervals = _intervals(problem, allowed_P3, best_B, coded, level)
     for index in np.flatnonzero(~known[:-1]).tolist():
-        intervals[index] = _bound(problem, coded, edge_DB, index, log_likelihood)
+        intervals[index] = _bound(problem, coded, edge_DB, index, log_likelihood, level)
     log_worths = [_nothing_varies(coded, problem.arms[0]), *intervals]
     worths = tuple(Worth(*each) for each in zip(problem.arms, log_worths, strict=True))
     tie = float(np.exp(best_B[-1])) if known[-1] else 0.0 if not problem.counts_P3[:, 1].any() else None
@@ -241,7 +241,9 @@ def _known(problem: Problem, allowed_P3: NDArray[np.bool_]) -> NDArray[np.bool_]
     return np.asarray(np.abs(unknown).max(axis=1) < 1e-8)
 
 
-def _intervals(problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats, coded: Coded) -> list[Interval]:
+def _intervals(
+    problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats, coded: Coded, level: float
+) -> list[Interval]:
     """Each arm's log-worth with the two-way sandwich and t, over all judgements."""
     pull_BN = influences(problem, allowed_P3, best_B, coded)
     made = []
@@ -250,7 +252,7 @@ def _intervals(problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats, 
         variance = two_way(pull_BN[[index]], coded.context_N, coded.annotator_N)
         counts = _counts(coded, involved_N)
         value, error = float(best_B[index]), float(np.sqrt(variance.total()[0])) if variance.enough else None
-        reach = variance.quantile * error if error is not None and min(counts[1:]) >= 2 else None
+        reach = variance.quantile(level) * error if error is not None and min(counts[1:]) >= 2 else None
         low, high = (None, None) if reach is None else (value - reach, value + reach)
         made.append(Interval(value, error, low, high, *counts))
     return made
@@ -270,13 +272,13 @@ def _nothing_varies(coded: Coded, arm: str) -> Interval:
     return Interval(0.0, 0.0, 0.0, 0.0, *_counts(coded, _involves(coded, arm)))
 
 
-def _bound(problem: Problem, coded: Coded, edge_DB: Floats, index: int, supremum: float) -> Interval:
+def _bound(problem: Problem, coded: Coded, edge_DB: Floats, index: int, supremum: float, level: float) -> Interval:
     """A one-sided bound by profile likelihood for a parameter without a maximum; nothing where both sides are open."""
     counts = _counts(coded, _involves(coded, problem.arms[1 + index]))
     up, down = _open(edge_DB, index, 1), _open(edge_DB, index, -1)
-    if (up and down) or min(counts[1:]) < 10:
+    if (up and down) or min(counts[1:]) < LEAST_CLUSTERS:
         return Interval(None, None, None, None, *counts)
-    drop = -np.log(1 - CONFIDENCE) * counts[0] / min(counts[1:])
+    drop = -np.log(1 - level) * counts[0] / min(counts[1:])
     at = float(brentq(lambda value: supremum - _profile(problem, index, value) - drop, -_FURTHEST, _FURTHEST))
     side: Literal["upper", "lower"] = "lower" if up else "upper"
     return Interval(None, None, at if up else None, None if up else at, *counts, side)

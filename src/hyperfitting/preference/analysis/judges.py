@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperfitting.metrics.stats import CONFIDENCE
 from hyperfitting.preference.analysis.agreement import CATEGORIES, Coefficient, bootstrap
 from hyperfitting.preference.analysis.coding import answer_of, counted
 from hyperfitting.preference.records import Judgement
@@ -30,7 +31,9 @@ class Beside:
     people: Coefficient
 
 
-def models_beside_people(judgements: Sequence[Judgement], *, draws: int, seed: int) -> list[Beside]:
+def models_beside_people(
+    judgements: Sequence[Judgement], *, draws: int, seed: int, level: float = CONFIDENCE
+) -> list[Beside]:
     """Every model judge beside the people of the same comparisons; answers coded by arm. Simulated rows never enter."""
     people = counted(row for row in judgements if row.source == "human")
     models = counted(row for row in judgements if row.source == "model")
@@ -41,11 +44,13 @@ def models_beside_people(judgements: Sequence[Judgement], *, draws: int, seed: i
     for name in sorted({row.annotator for row in models}):
         shared = [row for row in models if row.annotator == name and row.comparison in answers]
         if shared:
-            found.append(_beside(name, shared, answers, draws, seed))
+            found.append(_beside(name, shared, answers, draws=draws, seed=seed, level=level))
     return found
 
 
-def _beside(name: str, rows: list[Judgement], answers: dict[str, Floats], draws: int, seed: int) -> Beside:
+def _beside(
+    name: str, rows: list[Judgement], answers: dict[str, Floats], *, draws: int, seed: int, level: float
+) -> Beside:
     people_UQ = np.array([answers[row.comparison] for row in rows])
     model_UQ = np.eye(CATEGORIES)[[answer_of(row) + 1 for row in rows]]
     number_U = people_UQ.sum(axis=1)
@@ -64,7 +69,7 @@ def _beside(name: str, rows: list[Judgement], answers: dict[str, Floats], draws:
             middle = float(value(additions_UF.sum(axis=0)))
         if np.isnan(middle):
             return Coefficient(label, None, None, None, *counts, "no comparison has two people's answers")
-        low, high = bootstrap(value, additions_UF, context_U, draws=draws, seed=seed)
+        low, high = bootstrap(value, additions_UF, context_U, draws=draws, seed=seed, level=level)
         return Coefficient(label, middle, low, high, *counts)
 
     return Beside(name, coefficient("agreement", _agreement), coefficient("ac1", _ac1), coefficient("people", _people))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperfitting.metrics.stats import CONFIDENCE
 from hyperfitting.preference.analysis.clusters import Interval, share
 from hyperfitting.preference.analysis.coding import Coded
 
@@ -34,10 +35,10 @@ class PairShares:
     preferred_or_equal: Interval
 
 
-def pair_shares(coded: Coded) -> list[PairShares]:
+def pair_shares(coded: Coded, *, level: float = CONFIDENCE) -> list[PairShares]:
     """Every pair's shares over all, then by domain, by length, and by both where there is more than one of each."""
     return [
-        _shares_of(coded.where(chosen_N), pair, domain, tokens)
+        _shares_of(coded.where(chosen_N), pair, domain, tokens, level)
         for index, pair in enumerate(coded.pairs)
         for domain, tokens, chosen_N in _cells(coded, coded.pair_N == index)
         if chosen_N.any()
@@ -58,10 +59,10 @@ def _cells(coded: Coded, chosen_N: NDArray[np.bool_]) -> Iterator[tuple[str, str
             yield from ((domain, tokens, first_N & second_N) for tokens, second_N in of_length.items())
 
 
-def _shares_of(coded: Coded, pair: tuple[str, str], domain: str, tokens: str) -> PairShares:
+def _shares_of(coded: Coded, pair: tuple[str, str], domain: str, tokens: str, level: float) -> PairShares:
     answer_N = coded.answer_N
     preferred, equal, worse, score = (
-        share(hits_N, coded.context_N, coded.annotator_N)
+        share(hits_N, coded.context_N, coded.annotator_N, level=level)
         for hits_N in (answer_N == 1, answer_N == 0, answer_N == -1, answer_N >= 0)
     )
     comparisons = len(np.unique(coded.comparison_N))

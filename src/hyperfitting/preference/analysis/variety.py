@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog, minimize
+from scipy.optimize import minimize
 from scipy.special import expit
 
+from hyperfitting.metrics.stats import CONFIDENCE
 from hyperfitting.preference.analysis.clusters import Interval, two_way
 from hyperfitting.preference.analysis.coding import Coded
 
@@ -34,23 +35,24 @@ class Slope:
     note: str = ""
 
 
-def does_variety_predict(coded: Coded) -> list[Slope]:
+def does_variety_predict(coded: Coded, *, level: float = CONFIDENCE) -> list[Slope]:
     """A logistic regression of decided answers (ties out) on the difference in TTR, an intercept for each pair of arms.
 
     That is Davidson's model given that the answer is no tie, with the difference as covariate. Interval: two-way
     sandwich over contexts and annotators and t on the log-odds scale. First all pairs together, then each.
     """
     decided = coded.where(coded.answer_N != 0)
-    slopes = [_slope("all", decided)]
+    slopes = [_slope("all", decided, level)]
     if len(coded.pairs) > 1:
-        slopes += [_slope(" / ".join(pair), decided.of_pair(pair)) for pair in coded.pairs]
+        slopes += [_slope(" / ".join(pair), decided.of_pair(pair), level) for pair in coded.pairs]
     return slopes
 
 
-def _slope(name: str, decided: Coded) -> Slope:
-    features_NB, wins_N = _features(decided), (decided.answer_N == 1).astype(np.float64)
-    if note := _hopeless(features_NB, wins_N):
+def _slope(name: str, decided: Coded, level: float) -> Slope:
+    decided = decided.where(_both_ways(decided))
+    if note := _hopeless(decided):
         return Slope(name, None, note)
+    features_NB, wins_N = _features(decided), (decided.answer_N == 1).astype(np.float64)
     best_B = maximise(features_NB, wins_N)
     chance_N = expit(features_NB @ best_B)
     information_BB = (features_NB * (chance_N * (1 - chance_N))[:, None]).T @ features_NB
@@ -60,7 +62,7 @@ def _slope(name: str, decided: Coded) -> Slope:
     if not variance.enough:
         return Slope(name, Interval(value, None, None, None, *counts))
     error = float(np.sqrt(variance.total()[0]))
-    low, high = (float(np.exp(best_B[-1] + sign * variance.quantile * error)) for sign in (-1, 1))
+    low, high = (float(np.exp(best_B[-1] + sign * variance.quantile(level) * error)) for sign in (-1, 1))
     return Slope(name, Interval(value, value * error, low, high, *counts))
 
 
@@ -91,16 +93,28 @@ def maximise(features_NB: Floats, wins_N: Floats) -> Floats:
     return np.asarray(found.x)
 
 
-def _hopeless(features_NB: Floats, wins_N: Floats) -> str:
+def _both_ways(decided: Coded) -> NDArray[np.bool_]:
+    """Judgements of the pairs in which each arm won once or more: the others say nothing of the slope."""
+    wins, losses = (set(decided.pair_N[decided.answer_N == sign].tolist()) for sign in (1, -1))
+    return np.isin(decided.pair_N, list(wins & losses))
+
+
+def _hopeless(decided: Coded) -> str:
     """Why there is no maximum, if there is none."""
-    if not len(wins_N):
-        return "no decided answers"
-    if not np.isfinite(features_NB).all():
+    if not len(decided):
+        return "in no pair of arms did each win"
+    if not np.isfinite(decided.ttr_difference_N).all():
         return "some rows have no type-token ratio"
-    centred = features_NB[:, -1] - features_NB[:, :-1] @ np.linalg.lstsq(features_NB[:, :-1], features_NB[:, -1])[0]
-    if np.abs(centred).max() < 1e-12:
+    pairs = [decided.where(decided.pair_N == pair) for pair in np.unique(decided.pair_N)]
+    if all(np.ptp(pair.ttr_difference_N) == 0 for pair in pairs):
         return "the difference in type-token ratio never varies within a pair of arms"
-    signed_NB = np.unique(features_NB * (2 * wins_N - 1)[:, None], axis=0)
-    aim = -signed_NB.sum(axis=0)
-    found = linprog(aim, A_ub=-signed_NB, b_ub=np.zeros(len(signed_NB)), bounds=[(-1, 1)] * len(aim))
-    return "the answers are separated: no finite slope" if found.fun < -1e-9 and abs(found.x[-1]) > 1e-9 else ""
+    # A threshold in every pair that parts its wins from its losses, on the same side, lets the slope grow for ever.
+    if any(all(_parts(pair, sign) for pair in pairs) for sign in (1, -1)):
+        return "the answers are separated: no finite slope"
+    return ""
+
+
+def _parts(pair: Coded, sign: int) -> bool:
+    """Whether every win has a difference (times `sign`) at least as large as every loss."""
+    difference_N = sign * pair.ttr_difference_N
+    return bool(difference_N[pair.answer_N == -1].max() <= difference_N[pair.answer_N == 1].min())

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from hyperfitting.errors import DataError
+from hyperfitting.metrics.stats import CONFIDENCE
 from hyperfitting.preference.analysis import conduct
 from hyperfitting.preference.analysis.agreement import Coefficient, agreement
 from hyperfitting.preference.analysis.coding import Coded, code, counted, of_one_source
 from hyperfitting.preference.analysis.davidson import Davidson, fit
 from hyperfitting.preference.analysis.judges import Beside, models_beside_people
-from hyperfitting.preference.analysis.shares import PairShares, pair_shares
+from hyperfitting.preference.analysis.keeping import Exclusions, hasty, inattentive
+from hyperfitting.preference.analysis.shares import ALL, PairShares, pair_shares
 from hyperfitting.preference.analysis.variety import Slope, does_variety_predict
 from hyperfitting.preference.records import Comparison, Judgement, Source
 
-ATTENTION_FAILURES = 0.5
-"""The share of failed checks above which an annotator counts as inattentive, unless the plan says otherwise."""
+SETS = ("everyone", "not excluded by hand", "nor inattentive", "nor hasty")
+"""The sets of annotators that every estimate is tried on, each within the one before."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything that the rows of one source say. `agreement` is by "all" and, where there are several, by pair."""
+    """Everything that the rows of one source say.
+
+    All but `sensitivity` and `attention` rest on the rows of `primary_set`, one of `SETS`. `agreement` is by "all" and,
+    where there are several, by pair; `sensitivity` by set.
+    """
 
     source: Source
     studies: tuple[str, ...]
@@ -54,7 +60,9 @@ class Analysis:
     side_bias: conduct.SideBias
     side_bias_by_annotator: tuple[conduct.SideBias, ...]
     attention: tuple[conduct.Attention, ...]
-    failed_attention: tuple[str, ...]
+    inattentive: tuple[str, ...]
+    hasty: tuple[str, ...]
+    primary_set: str
     sensitivity: dict[str, tuple[PairShares, ...]]
     variety: tuple[Slope, ...]
     models: tuple[Beside, ...]
@@ -65,39 +73,61 @@ def analyse(
     comparisons: Iterable[Comparison] = (),
     *,
     source: Source | None = None,
-    attention_failures: float = ATTENTION_FAILURES,
+    rules: Exclusions | None = None,
+    level: float = CONFIDENCE,
     draws: int = 2000,
     seed: int = 0,
 ) -> Analysis:
     """Analyse the rows of one source; a model's and people's rows together also say how far they agree.
+
+    `rules` are the plan's: whom they name is left out. Without a plan nobody is but those excluded by hand, and
+    `sensitivity` alone says what the default rules would change.
 
     Raises:
         DataError: sources would mix, no row counts, a row is not usable, or arms were never linked by comparisons.
     """
     everything = list(judgements)
     rows = of_one_source(everything, source)
-    scored = counted(rows)
-    if not scored:
-        raise DataError(f"none of {len(rows)} {rows[0].source} judgements counts: all are checks, surplus or excluded")
-    coded = code(scored)
     checks = conduct.attention(rows, comparisons)
-    failed = conduct.who_failed(checks, attention_failures)
+    unheeding, quick = inattentive(checks, rules or Exclusions()), hasty(rows, rules or Exclusions())
+    sets = _sets(rows, unheeding, quick)
+    name = SETS[-1] if rules else SETS[1]
+    scored = counted(sets[name], excluded=True)
+    if not scored:
+        raise DataError(f"none of {len(rows)} {rows[0].source} judgements counts: all are checks, surplus or left out")
+    coded = code(scored)
     return Analysis(
-        rows[0].source,
-        tuple(sorted({row.study for row in rows})),
-        _counts(rows, scored),
-        tuple(pair_shares(coded)),
-        fit(coded),
-        _agreements(coded, draws, seed),
-        conduct.self_consistency(rows),
-        conduct.side_bias(coded),
-        tuple(conduct.side_bias_by_annotator(coded)),
-        tuple(checks),
-        tuple(sorted(failed)),
-        _sensitivity(rows, failed),
-        tuple(does_variety_predict(coded)),
-        tuple(models_beside_people(everything, draws=draws, seed=seed)) if rows[0].source != "simulated" else (),
+        source=rows[0].source,
+        studies=tuple(sorted({row.study for row in rows})),
+        counts=_counts(rows, scored),
+        shares=tuple(pair_shares(coded, level=level)),
+        davidson=fit(coded, level=level),
+        agreement=_agreements(coded, draws, seed, level),
+        consistency=conduct.self_consistency(sets[name], level=level),
+        side_bias=conduct.side_bias(coded, level=level),
+        side_bias_by_annotator=tuple(conduct.side_bias_by_annotator(coded, level=level)),
+        attention=tuple(checks),
+        inattentive=tuple(sorted(unheeding)),
+        hasty=tuple(sorted(quick)),
+        primary_set=name,
+        sensitivity={each: _overall(kept, level) for each, kept in sets.items()},
+        variety=tuple(does_variety_predict(coded, level=level)),
+        models=_models(everything, rows[0].source, draws, seed, level),
     )
+
+
+def _sets(rows: Sequence[Judgement], unheeding: frozenset[str], quick: frozenset[str]) -> dict[str, list[Judgement]]:
+    by_hand = [row for row in rows if not row.excluded]
+    attentive = [row for row in by_hand if row.annotator not in unheeding]
+    careful = [row for row in attentive if row.annotator not in quick]
+    return dict(zip(SETS, (list(rows), by_hand, attentive, careful), strict=True))
+
+
+def _models(everything: Sequence[Judgement], source: Source, draws: int, seed: int, level: float) -> tuple[Beside, ...]:
+    """Simulated judgements are never set beside real ones."""
+    if source == "simulated":
+        return ()
+    return tuple(models_beside_people(everything, draws=draws, seed=seed, level=level))
 
 
 def _counts(rows: Sequence[Judgement], scored: Sequence[Judgement]) -> Counts:
@@ -119,19 +149,16 @@ def _counts(rows: Sequence[Judgement], scored: Sequence[Judgement]) -> Counts:
     )
 
 
-def _agreements(coded: Coded, draws: int, seed: int) -> dict[str, tuple[Coefficient, ...]]:
-    found = {"all": tuple(agreement(coded, draws=draws, seed=seed))}
+def _agreements(coded: Coded, draws: int, seed: int, level: float) -> dict[str, tuple[Coefficient, ...]]:
+    found = {"all": tuple(agreement(coded, draws=draws, seed=seed, level=level))}
     if len(coded.pairs) > 1:
         for pair in coded.pairs:
-            found[" / ".join(pair)] = tuple(agreement(coded.of_pair(pair), draws=draws, seed=seed))
+            found[" / ".join(pair)] = tuple(agreement(coded.of_pair(pair), draws=draws, seed=seed, level=level))
     return found
 
 
-def _sensitivity(rows: Sequence[Judgement], failed: frozenset[str]) -> dict[str, tuple[PairShares, ...]]:
-    """Each pair's shares over all domains and lengths, on each set of rows."""
-    found = {}
-    for name, kept in conduct.by_exclusion(rows, failed).items():
-        scored = counted(kept, excluded=True)
-        whole = pair_shares(code(scored)) if scored else []
-        found[name] = tuple(each for each in whole if (each.domain, each.tokens) == ("all", "all"))
-    return found
+def _overall(rows: Sequence[Judgement], level: float) -> tuple[PairShares, ...]:
+    """Each pair's shares over all domains and lengths."""
+    scored = counted(rows, excluded=True)
+    found = pair_shares(code(scored), level=level) if scored else []
+    return tuple(each for each in found if (each.domain, each.tokens) == (ALL, ALL))
