@@ -49,6 +49,8 @@ def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) ->
         default="plan",
         help="a plan's (default) or those of simulated annotators, of a model as judge; or the fields of exported rows",
     )
+    _add_analyse(verb("analyse", "shares, worths, agreement and their intervals, as a report", _analyse))
+    _add_power(verb("power", "how many contexts, annotators and hours buy which interval", _power))
 
 
 def _study(made: argparse.ArgumentParser) -> None:
@@ -130,6 +132,61 @@ def _add_judge(made: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="temperature, max_tokens, seed, timeout_seconds or retries; repeatable",
     )
+
+
+def _add_analyse(made: argparse.ArgumentParser) -> None:
+    made.add_argument("what", type=Path, metavar="STUDY|FILE", help="a study's folder, or judgements in .jsonl or .csv")
+    made.add_argument(
+        "--source", choices=["human", "model", "simulated"], help="whose judgements, where there are several"
+    )
+    made.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (report-SOURCE in or beside it)")
+    made.add_argument(
+        "--database", metavar="URL", help="postgresql://user@host/database; default: study.sqlite in the folder"
+    )
+    made.add_argument("--draws", type=_count, default=2000, metavar="N", help="bootstrap draws (2000)")
+    made.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
+
+
+def _add_power(made: argparse.ArgumentParser) -> None:
+    for option, default, help_ in (
+        ("--contexts", [60, 100, 300], "contexts, each judged for one pair (60,100,300)"),
+        ("--annotators", [10, 20, 30], "annotators (10,20,30)"),
+        ("--judgements", [3], "judgements of each comparison (3)"),
+    ):
+        made.add_argument(option, type=_counts, default=default, metavar="N,N", help=help_)
+    made.add_argument("--seconds", type=_positive, default=40.0, metavar="S", help="seconds a judgement takes (40)")
+    made.add_argument(
+        "--preferred", type=_positive, default=0.3, metavar="SHARE", help="expected share preferred (0.3)"
+    )
+    made.add_argument("--equal", type=_from_0, default=0.15, metavar="SHARE", help="expected share equal (0.15)")
+    made.add_argument(
+        "--context-sd", type=_from_0, default=1.0, metavar="SD", help="how far contexts differ, in log-odds (1.0)"
+    )
+    made.add_argument(
+        "--annotator-sd", type=_from_0, default=0.5, metavar="SD", help="how far annotators differ, in log-odds (0.5)"
+    )
+    made.add_argument("--studies", type=_count, default=400, metavar="N", help="studies drawn for each line (400)")
+    made.add_argument("--seed", type=int, default=0, help="of the drawing (0)")
+
+
+def _counts(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
+
+
+def _from_0(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return value
+
+
+def _positive(text: str) -> float:
+    if not (value := _from_0(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return value
 
 
 def _count(text: str) -> int:
@@ -264,6 +321,41 @@ def _judge(options: argparse.Namespace) -> None:
             "a model that thinks first needs --set max_tokens=4000"
         )
     _next("analyse", options.folder)
+
+
+def _analyse(options: argparse.Namespace) -> None:
+    from hyperfitting.report.preference_study import report_on
+
+    page, lines = report_on(
+        options.what,
+        source=options.source,
+        out=options.out,
+        database=options.database,
+        draws=options.draws,
+        seed=options.seed,
+    )
+    print("\n".join(lines))
+    print(f"report   {page}")
+
+
+def _power(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.analysis import Design, Population, calibrated, power
+    from hyperfitting.preference.analysis.power import power_table
+
+    guess = Population(context_sd=options.context_sd, annotator_sd=options.annotator_sd)
+    population = calibrated(guess, preferred=options.preferred, equal=options.equal, seed=options.seed)
+    designs = [
+        Design(contexts, annotators, judgements)
+        for contexts in options.contexts
+        for annotators in options.annotators
+        for judgements in options.judgements
+    ]
+    found = power(population, designs, studies=options.studies, seconds_each=options.seconds, seed=options.seed)
+    print(power_table(found))
+    print(
+        f"for one pair of arms; preferred {options.preferred:.0%}, equal {options.equal:.0%}; contexts and annotators "
+        f"differ by {options.context_sd:g} and {options.annotator_sd:g} in log-odds, a guess until a pilot tells"
+    )
 
 
 def _settings(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import differential_evolution, minimize
 
-from hyperfitting.errors import DataError
+from hyperfitting.errors import StudyError
 from hyperfitting.preference.analysis import davidson
 from hyperfitting.preference.analysis.coding import code
 from hyperfitting.preference.analysis.population import Design, Population
@@ -185,7 +185,7 @@ def test_only_ties_say_nothing_of_worths():
 
 
 def test_disconnected_arms_are_refused_by_name():
-    with pytest.raises(DataError, match=r"no comparison links \{a, b\} and \{c, reference\}: .* no common scale"):
+    with pytest.raises(StudyError, match=r"no comparison links \{a, b\} and \{c, reference\}: .* no common scale"):
         davidson.fit(code(duels(("a", "b", 10, 5, 10), ("c", "reference", 10, 5, 10))))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import preference_coverage as coverage
-from hyperfitting.errors import DataError, InputError
+from hyperfitting.errors import InputError, StudyError
 from hyperfitting.preference.analysis import Design, Population, analyse, calibrated, power, published_preference
 from hyperfitting.preference.analysis.agreement import AC1, RAW, counts_table
 from hyperfitting.preference.analysis.coding import code, counted
@@ -88,7 +88,7 @@ def test_attention_checks_fail_by_the_wrong_text_and_by_equal():
         ("c", 0, 0),
     ]
     unnamed = replace(check("a", "first"), arm_second="scrambled")
-    with pytest.raises(DataError, match=r"attention check check-0 does not say which text is better: .*'shuffled'"):
+    with pytest.raises(StudyError, match=r"attention check check-0 does not say which text is better: .*'shuffled'"):
         attention([unnamed])
     text = Shown("scrambled", "run", "text", 10, 0.5)
     comparison = Comparison("check-0", "attention", "wiki", "c", "g", "context", replace(text, arm=MODEL), text)
@@ -233,7 +233,7 @@ def test_the_whole_leaves_out_whom_the_plan_leaves_out():
 
 
 def test_a_study_of_nothing_that_counts_is_refused():
-    with pytest.raises(DataError, match="none of 2 human judgements counts: all are checks, surplus or left out"):
+    with pytest.raises(StudyError, match="none of 2 human judgements counts: all are checks, surplus or left out"):
         analyse([check("a", "first"), judgement(surplus=True)])
 
 

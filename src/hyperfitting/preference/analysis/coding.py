@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfitting.errors import DataError
+from hyperfitting.errors import StudyError
 from hyperfitting.preference.records import Judgement, Source
 
 REFERENCE = "reference"
@@ -70,16 +70,16 @@ def of_one_source(judgements: Iterable[Judgement], source: Source | None = None)
     """The rows of `source`, or all of them if they are of one source.
 
     Raises:
-        DataError: there are none, or people, models and simulations would mix.
+        StudyError: there are none, or people, models and simulations would mix.
     """
     rows = list(judgements)
     found = sorted({row.source for row in rows})
     if source is None and len(found) > 1:
-        raise DataError(f"{' and '.join(found)} judgements never mix in one estimate: choose one with --source")
+        raise StudyError(f"{' and '.join(found)} judgements never mix in one estimate: choose one with --source")
     chosen = [row for row in rows if source in (None, row.source)]
     if not chosen:
         there = f"; there are {' and '.join(found)} ones" if found else ""
-        raise DataError(f"no {source + ' ' if source else ''}judgements to analyse{there}")
+        raise StudyError(f"no {source + ' ' if source else ''}judgements to analyse{there}")
     return chosen
 
 
@@ -87,13 +87,13 @@ def counted(judgements: Iterable[Judgement], *, excluded: bool = False) -> list[
     """The rows that enter a score: neither checks nor repeats nor surplus, nor (unless `excluded`) excluded ones.
 
     Raises:
-        DataError: an annotator has two counted answers to one comparison.
+        StudyError: an annotator has two counted answers to one comparison.
     """
     rows = [row for row in judgements if row.kind == "scored" and not row.surplus and (excluded or not row.excluded)]
     seen: set[tuple[str, str]] = set()
     for row in rows:
         if (key := (row.annotator, row.comparison)) in seen:
-            raise DataError(f"annotator {row.annotator} has two counted answers to comparison {row.comparison}")
+            raise StudyError(f"annotator {row.annotator} has two counted answers to comparison {row.comparison}")
         seen.add(key)
     return rows
 
@@ -102,10 +102,10 @@ def pair_of(row: Judgement) -> Pair:
     """The pair's arms, (one, other), in an order that sides do not touch.
 
     Raises:
-        DataError: both texts are of one arm.
+        StudyError: both texts are of one arm.
     """
     if row.arm_first == row.arm_second:
-        raise DataError(f"comparison {row.comparison} sets {row.arm_first} against itself")
+        raise StudyError(f"comparison {row.comparison} sets {row.arm_first} against itself")
     one, other = sorted((row.arm_first, row.arm_second), key=lambda arm: (arm == REFERENCE, arm))
     return one, other
 

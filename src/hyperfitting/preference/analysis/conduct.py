@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import binomtest
 
-from hyperfitting.errors import DataError
+from hyperfitting.errors import StudyError
 from hyperfitting.metrics.stats import CONFIDENCE, holm
 from hyperfitting.preference.analysis.clusters import Interval, share
 from hyperfitting.preference.analysis.coding import Coded, answer_of, code
@@ -110,7 +110,7 @@ def attention(judgements: Iterable[Judgement], comparisons: Iterable[Comparison]
     The better text is the comparison's `one`; without comparisons, the arm that is not called "shuffled".
 
     Raises:
-        DataError: neither says which text of a check is better.
+        StudyError: neither says which text of a check is better.
     """
     better = {each.id: each.one.arm for each in comparisons if each.kind == "attention"}
     rows = list(judgements)
@@ -129,7 +129,7 @@ def _chosen(row: Judgement) -> str | None:
 def _unshuffled(row: Judgement) -> str:
     good = [arm for arm in (row.arm_first, row.arm_second) if arm != SHUFFLED]
     if len(good) != 1:
-        raise DataError(
+        raise StudyError(
             f"attention check {row.comparison} does not say which text is better: name the worse arm {SHUFFLED!r}"
         )
     return good[0]

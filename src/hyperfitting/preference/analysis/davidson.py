@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, linprog, minimize
 from scipy.special import logsumexp
 
-from hyperfitting.errors import DataError
+from hyperfitting.errors import StudyError
 from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
 from hyperfitting.preference.analysis.clusters import Interval, two_way
 from hyperfitting.preference.analysis.coding import REFERENCE, Coded, Pair
@@ -83,7 +83,7 @@ def fit(coded: Coded, *, level: float = CONFIDENCE) -> Davidson:
     (contexts or annotators of that arm) spoke once. For two arms without ties that is the exact binomial bound.
 
     Raises:
-        DataError: there is one arm, or groups of arms were never compared with each other.
+        StudyError: there is one arm, or groups of arms were never compared with each other.
     """
     problem = pose(coded)
     _refuse_disconnected(problem)
@@ -104,11 +104,11 @@ def pose(coded: Coded) -> Problem:
     """The outcomes counted by pair, and their features.
 
     Raises:
-        DataError: there is one arm or none.
+        StudyError: there is one arm or none.
     """
     arms = tuple(sorted({arm for pair in coded.pairs for arm in pair}, key=lambda arm: (arm != REFERENCE, arm)))
     if len(arms) < 2:
-        raise DataError("a scale of worths needs comparisons of two arms or more")
+        raise StudyError("a scale of worths needs comparisons of two arms or more")
     counts_P3 = np.zeros((len(coded.pairs), 3))
     np.add.at(counts_P3, (coded.pair_N, 1 - coded.answer_N), 1)
     features_P3B = np.zeros((len(coded.pairs), 3, len(arms)))
@@ -136,7 +136,7 @@ def _refuse_disconnected(problem: Problem) -> None:
     parts = {tuple(sorted(each)) for each in group.values()}
     if len(parts) > 1:
         named = " and ".join("{" + ", ".join(part) + "}" for part in sorted(parts))
-        raise DataError(f"no comparison links {named}: their worths have no common scale; compare an arm of each")
+        raise StudyError(f"no comparison links {named}: their worths have no common scale; compare an arm of each")
 
 
 def limit(problem: Problem) -> tuple[NDArray[np.bool_], Floats]:

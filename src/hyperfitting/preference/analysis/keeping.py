@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
@@ -76,8 +77,9 @@ def _digest(digest: str, judgements: Sequence[Judgement]) -> Promise:
 
 
 def _order(created_at: str, judgements: Sequence[Judgement]) -> Promise:
-    first = min(row.answered_at for row in judgements)
-    return Promise("order", f"plan fixed {created_at}", f"first answer {first}", created_at <= first)
+    first = min((row.answered_at for row in judgements), key=datetime.fromisoformat)
+    kept = datetime.fromisoformat(created_at) <= datetime.fromisoformat(first)
+    return Promise("order", f"plan fixed {created_at}", f"first answer {first}", kept)
 
 
 def _estimand(plan: StudyPlan, comparisons: Sequence[Comparison], judgements: Sequence[Judgement]) -> Promise:

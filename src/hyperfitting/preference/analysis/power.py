@@ -96,3 +96,29 @@ def _widths(
     _, low_S, high_S, _ = share_intervals(hits_SN, context_N, annotator_N)
     median, most = np.quantile((high_S - low_S) / 2, [0.5, 0.9])
     return float(median), float(most), float(((low_S > 0.5) | (high_S < 0.5)).mean())
+
+
+def power_table(rows: Iterable[Power]) -> str:
+    """A line a design, in words for the terminal and for Markdown."""
+    first = ("contexts", "annotators", "judgements", "in all", "each")
+    head = (*first, "half-width", "9 in 10 under", "decides 50 %", "hours", "hours each")
+    lines = [list(head), ["-" * len(name) for name in head]]
+    for row in rows:
+        lines.append(
+            [
+                str(row.contexts),
+                str(row.annotators),
+                str(row.judgements),
+                str(row.judgements_total),
+                f"{row.judgements_each:.0f}",
+                *(_percent(value) for value in (row.half_width, row.half_width_90, row.decides_half)),
+                f"{row.hours_total:.1f}",
+                f"{row.hours_each:.1f}",
+            ]
+        )
+    padded = ([cell.rjust(len(name)) for cell, name in zip(line, head, strict=True)] for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in padded)
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{share:.1%}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyperfitting.errors import DataError
+from hyperfitting.errors import StudyError
 from hyperfitting.metrics.stats import CONFIDENCE
 from hyperfitting.preference.analysis import conduct
 from hyperfitting.preference.analysis.agreement import Coefficient, agreement
@@ -40,6 +40,8 @@ class Counts:
     seconds_median: float
     judgements_each_least: int
     judgements_each_most: int
+    tokens_least: int
+    tokens_most: int
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def analyse(
     `sensitivity` alone says what the default rules would change.
 
     Raises:
-        DataError: sources would mix, no row counts, a row is not usable, or arms were never linked by comparisons.
+        StudyError: sources would mix, no row counts, a row is not usable, or arms were never linked by comparisons.
     """
     everything = list(judgements)
     rows = of_one_source(everything, source)
@@ -94,7 +96,7 @@ def analyse(
     name = SETS[-1] if rules else SETS[1]
     scored = counted(sets[name], excluded=True)
     if not scored:
-        raise DataError(f"none of {len(rows)} {rows[0].source} judgements counts: all are checks, surplus or left out")
+        raise StudyError(f"none of {len(rows)} {rows[0].source} judgements counts: all are checks, surplus or left out")
     coded = code(scored)
     return Analysis(
         source=rows[0].source,
@@ -146,6 +148,8 @@ def _counts(rows: Sequence[Judgement], scored: Sequence[Judgement]) -> Counts:
         seconds_median=float(np.median([row.seconds for row in scored])),
         judgements_each_least=int(each.min()),
         judgements_each_most=int(each.max()),
+        tokens_least=min(row.tokens for row in scored),
+        tokens_most=max(row.tokens for row in scored),
     )
 
 
