@@ -290,7 +290,7 @@ def test_a_plan_that_was_kept_and_every_way_not_to_keep_it():
 
     assert all(each.kept for each in held(rows).values())
     assert held(rows)["stop rule"].found == "all 30 have them"
-    assert held(rows)["primary estimand"].planned == "share preferred or equal, by pair of arms, 95% intervals"
+    assert held(rows)["primary estimand"].planned == "share preferred or equal, by pair of arms, 95 % intervals"
     early = held(rows[1:])["stop rule"]
     assert (early.kept, early.found) == (False, "1 of 30 comparisons have fewer")
     other = held([replace(rows[0], study="f" * 64), *rows[1:]])["version"]

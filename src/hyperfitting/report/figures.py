@@ -19,7 +19,8 @@ from hyperfitting.records import ProbeRow
 
 # Drawn in these colours for PNG; in the SVG each becomes a CSS variable, so that one drawing serves light and dark.
 INK, GRID, BEFORE, AFTER, TRUE = "#1f2430", "#d5d9e0", "#c2571a", "#1f6fb2", "#4d8a3d"
-_VARIABLES = {INK: "--ink", GRID: "--grid", BEFORE: "--before", AFTER: "--after", TRUE: "--true"}
+CARD = "#fffffe"  # ink on a coloured ground
+_VARIABLES = {CARD: "--card", INK: "--ink", GRID: "--grid", BEFORE: "--before", AFTER: "--after", TRUE: "--true"}
 HEAT = ("#ffffff", "#fde9c9", "#fbc98a", "#f59a5a", "#e0603f")
 """Backgrounds of Figure 1 by step of `heat_step`."""
 

@@ -16,6 +16,7 @@ from hyperfitting.preference.analysis.clusters import Interval
 from hyperfitting.preference.analysis.keeping import Promise
 from hyperfitting.preference.analysis.published import SOURCE
 from hyperfitting.preference.analysis.shares import PairShares
+from hyperfitting.preference.analysis.whole import Counts
 from hyperfitting.report.preference_tables import Sheet, bounds, number, sheet_csv, sheet_markdown, sheets, shown
 
 _HERE = Path(__file__).parent
@@ -104,7 +105,12 @@ def _in_words(score: Interval, level: float) -> str:
         return f"{value} ({few})"
     if score.bound is not None:
         return f"{value} ({shown(score, 'share')[1]})"
-    return f"{value} ({level:.0%} interval {bounds(score.low, score.high, 'share')})"
+    return f"{value} ({percent(level)} interval {bounds(score.low, score.high, 'share')})"
+
+
+def percent(level: float) -> str:
+    """A level in words, such as 95 %."""
+    return f"{100 * level:g}\N{NO-BREAK SPACE}%"
 
 
 def summary(analysis: Analysis, context: Context) -> str:
@@ -127,12 +133,12 @@ def summary(analysis: Analysis, context: Context) -> str:
 
 def notes(analysis: Analysis, context: Context) -> dict[str, str]:
     """What stands under the tables: how each figure was made and where it fails."""
-    counts, level = analysis.counts, f"{context.level:.0%}"
+    counts, level = analysis.counts, percent(context.level)
     return {
         "counts": (
-            f"Of {counts.rows} {analysis.source} judgements {counts.counted} count: {counts.annotators} annotators, "
-            f"{counts.contexts} contexts, {counts.comparisons} comparisons with {counts.judgements_each_least} to "
-            f"{counts.judgements_each_most} judgements each, {counts.seconds_median:.0f} seconds a page at the median. "
+            f"Of {counts.rows:,} {analysis.source} judgements {counts.counted:,} count: "
+            f"{counts.annotators} annotators, {counts.contexts} contexts, {counts.comparisons} comparisons "
+            f"with {_span(counts)} judgements each, {counts.seconds_median:.0f} seconds a page at the median. "
             f"Besides: {counts.attention} attention checks, {counts.repeats} repeats, {counts.surplus} surplus; "
             f"{counts.annotators_excluded} annotators excluded by hand."
         ),
@@ -140,6 +146,11 @@ def notes(analysis: Analysis, context: Context) -> dict[str, str]:
         "agreement": _AGREEMENT.format(level=level),
         **_NOTES,
     }
+
+
+def _span(counts: Counts) -> str:
+    least, most = counts.judgements_each_least, counts.judgements_each_most
+    return str(least) if least == most else f"{least} to {most}"
 
 
 _INTERVALS = """\
@@ -181,12 +192,11 @@ def _markdown(analysis: Analysis, context: Context, made: Sequence[Sheet], pictu
     parts += headlines(analysis, context)
     said = notes(analysis, context)
     parts.append(said["counts"])
-    under = {"shares": "intervals", "worths": "bounds"}
+    under = {"shares": "intervals", "worths": "bounds", "agreement-pairs": ""}
     for sheet in made:
         parts += [f"## {sheet.title}"]
         parts += [f"![{sheet.title}]({sheet.name}.png)"] if sheet.name in pictures else []
-        parts += ["![by domain and length](slices.png)"] if sheet.name == "shares" and "slices" in pictures else []
-        parts += [sheet_markdown(sheet), sheet.note, said.get(under.get(sheet.name, sheet.name), "")]
+        parts += [sheet_markdown(sheet.readable()), sheet.note, said.get(under.get(sheet.name, sheet.name), "")]
     parts += ["## Provenance", "```json\n" + json.dumps(context.provenance, indent=1, ensure_ascii=False) + "\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -201,7 +211,7 @@ def _page(analysis: Analysis, context: Context, made: Sequence[Sheet], svgs: dic
         title=context.title,
         banner=BANNERS.get(analysis.source),
         headlines=headlines(analysis, context),
-        sheets={sheet.name: sheet for sheet in made},
+        sheets={sheet.name: sheet.readable() for sheet in made},
         pictures=svgs,
         notes=notes(analysis, context),
         shown=shown,

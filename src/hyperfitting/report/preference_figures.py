@@ -6,31 +6,34 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
 
 from hyperfitting.preference.analysis import Analysis
 from hyperfitting.preference.analysis.clusters import Interval
 from hyperfitting.preference.analysis.shares import PairShares
-from hyperfitting.report.figures import AFTER, BEFORE, GRID, INK, TRUE
+from hyperfitting.report.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
 from hyperfitting.report.preference_tables import number, pair_name, where
 
-_WIDTH = 5.4  # inches, at which words keep their size on a phone
+_WIDTH = 3.8  # inches, at which words keep their size on a phone
 _SMALL = 8.5
 
 
 def pictures(analysis: Analysis) -> dict[str, tuple[Figure, str]]:
     """Every picture by the name of its file, with the words that stand for it."""
     whole = [row for row in analysis.shares if (row.domain, row.tokens) == ("all", "all")]
-    sliced = [row for row in analysis.shares if row not in whole]
+    sliced = [row for row in analysis.shares if "all" in (row.domain, row.tokens)]
     made = {"shares": (shares(whole), "Shares preferred, equal and not preferred, by pair of arms")}
-    if sliced:
-        rows = [(pair_name(row.one, row.other), where(row), row.preferred_or_equal) for row in (*whole, *sliced)]
+    if len(sliced) > len(whole):
+        rows = [(pair_name(row.one, row.other), where(row), row.preferred_or_equal) for row in sliced]
         made["slices"] = (shares_forest(rows), "Share preferred or equal, by domain and length")
     worths = [(each.arm, each.log_worth) for each in analysis.davidson.worths if each.arm != analysis.davidson.baseline]
     made["worths"] = (worth_forest(worths, analysis.davidson.baseline), "Log-worths of all arms on one scale")
     tried = [
         (pair_name(row.one, row.other), name, row.preferred_or_equal)
+        for pair in dict.fromkeys((row.one, row.other) for row in whole)
         for name, kept in analysis.sensitivity.items()
         for row in kept
+        if (row.one, row.other) == pair
     ]
     made["sensitivity"] = (shares_forest(tried), "Share preferred or equal, by who is left out")
     return made
@@ -38,7 +41,7 @@ def pictures(analysis: Analysis) -> dict[str, tuple[Figure, str]]:
 
 def shares(rows: Sequence[PairShares]) -> Figure:
     """One bar a pair, preferred from the left; the line is the interval of preferred or equal."""
-    figure = Figure(figsize=(_WIDTH, 0.75 + 0.72 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, 0.85 + 0.72 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
         _bar(axes, place, row)
@@ -53,14 +56,14 @@ def _bar(axes: Any, place: int, row: PairShares) -> None:
     for interval, colour in ((row.preferred, AFTER), (row.equal, GRID), (row.not_preferred, BEFORE)):
         value = interval.value or 0.0
         axes.barh(place, value, left=start, color=colour, height=0.34)
-        if value > 0.07:
-            ink = INK if colour == GRID else "white"
+        if value > 0.08:
+            ink = INK if colour == GRID else CARD
             axes.text(start + value / 2, place, f"{value:.0%}", color=ink, ha="center", va="center", fontsize=_SMALL)
         start += value
     score = row.preferred_or_equal
     if score.low is not None and score.high is not None:
         axes.plot([score.low, score.high], [place + 0.26] * 2, color=INK, lw=1.6, solid_capstyle="butt")
-        axes.plot([score.value], [place + 0.26], marker="o", ms=3.6, color=INK)
+        axes.plot([score.value], [place + 0.26], marker="o", ms=3.6, color=INK, clip_on=False)
     axes.text(0, place - 0.26, pair_name(row.one, row.other), color=INK, fontsize=9, va="bottom", parse_math=False)
 
 
@@ -69,7 +72,7 @@ def _legend(axes: Any) -> None:
         axes.barh(0, 0, color=colour, label=label)
     axes.plot([], [], color=INK, marker="o", ms=3.6, lw=1.6, label="preferred or equal")
     axes.legend(
-        frameon=False, labelcolor=INK, fontsize=_SMALL, ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1),
+        frameon=False, labelcolor=INK, fontsize=_SMALL, ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1),
         borderpad=0, handlelength=1.2, columnspacing=1.0,
     )  # fmt: skip
 
@@ -111,9 +114,11 @@ def _forest(rows: Sequence[tuple[str, str, Interval]], *, share: bool = True) ->
     axes.set_yticks(places, [label for _, label, _ in rows])
     axes.set_ylim(line + 0.7, -0.7)
     for place, pair in heads:
-        axes.annotate(
-            pair, (0, place), xycoords=("axes fraction", "data"), color=INK, fontsize=9, va="center", parse_math=False
-        )
+        # At the left edge of the picture, where a long name has room; the layout need not make any for it.
+        axes.text(
+            0.02, place, pair, transform=blended_transform_factory(figure.transFigure, axes.transData), color=INK,
+            fontsize=9, va="center", parse_math=False, in_layout=False,
+        )  # fmt: skip
     return figure, axes
 
 
@@ -128,7 +133,7 @@ def _line(axes: Any, place: float, interval: Interval, share: bool) -> None:
         axes.annotate("", (end + 0.4 * way, place), (end, place), arrowprops=arrow)
         words = f"{'below' if way < 0 else 'above'} {number(end, kind)}"
     if interval.value is not None:
-        axes.plot([interval.value], [place], marker="o", ms=4.2, color=AFTER)
+        axes.plot([interval.value], [place], marker="o", ms=4.2, color=AFTER, clip_on=False)
     axes.annotate(
         words, (1, place), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
         color=INK, fontsize=_SMALL, va="center",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hyperfitting.preference.analysis import Analysis, published_preference
@@ -45,6 +45,16 @@ class Sheet:
     rows: list[tuple[Any, ...]]
     note: str = ""
 
+    def readable(self) -> Sheet:
+        """Without a column of notes that says nothing: a CSV file keeps it, a reader need not see it."""
+        kept = [
+            index
+            for index, column in enumerate(self.columns)
+            if column.name != "note" or any(row[index] for row in self.rows)
+        ]
+        columns = tuple(self.columns[index] for index in kept)
+        return replace(self, columns=columns, rows=[tuple(row[index] for index in kept) for row in self.rows])
+
 
 _COUNTS = (
     Column("judgements", "judgements", "count"),
@@ -64,14 +74,7 @@ def shown(value: Any, kind: Kind) -> tuple[str, str]:
     if value is None:
         return "–", ""
     if isinstance(value, Coefficient):
-        return (
-            (number(value.value, kind), bounds(value.low, value.high, kind))
-            if value.value is not None
-            else (
-                "–",
-                value.note,
-            )
-        )
+        return number(value.value, kind), bounds(value.low, value.high, kind)
     if not isinstance(value, Interval):
         return (value if isinstance(value, str) else number(value, kind)), ""
     if value.bound is not None and value.value is None:
@@ -88,7 +91,7 @@ def bounds(low: float | None, high: float | None, kind: Kind) -> str:
     if low is None or high is None:
         return ""
     join = " to " if low < 0 or high < 0 else "–"
-    return f"{number(low, kind).removesuffix(' %')}{join}{number(high, kind).removesuffix(' %')}"
+    return _bare(low, kind) + join + _bare(high, kind)
 
 
 def number(value: float | None, kind: Kind) -> str:
@@ -96,8 +99,12 @@ def number(value: float | None, kind: Kind) -> str:
     if value is None:
         return "–"
     if kind == "share":
-        return f"{100 * value:.1f} %"
-    return f"{value:,.0f}" if kind == "count" else f"{value:.3g}" if abs(value) < 0.095 else f"{value:.2f}"
+        return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+    return f"{value:,.0f}" if kind == "count" else f"{value:.3f}" if abs(value) < 0.0995 else f"{value:.2f}"
+
+
+def _bare(value: float, kind: Kind) -> str:
+    return number(value, kind).removesuffix("\N{NO-BREAK SPACE}%")
 
 
 def sheets(analysis: Analysis, promises: Sequence[Promise], truth: Sequence[dict[str, Any]]) -> list[Sheet]:
@@ -105,10 +112,12 @@ def sheets(analysis: Analysis, promises: Sequence[Promise], truth: Sequence[dict
     made = [
         _plan(promises),
         _shares(analysis),
+        _slices(analysis),
         _truth(analysis, truth),
         _worths(analysis),
         _expected(analysis),
         _agreement(analysis),
+        _agreement_by_pair(analysis),
         _conduct(analysis),
         _sensitivity(analysis),
         _variety(analysis),
@@ -148,9 +157,15 @@ def _share_row(row: PairShares) -> tuple[Any, ...]:
 
 
 def _shares(analysis: Analysis) -> Sheet:
+    rows = [(pair_name(row.one, row.other), *_share_row(row)) for row in analysis.shares if where(row) == "all"]
+    return Sheet("shares", "What was preferred", (Column("pair", "arms"), *_SHARES, *_COUNTS), rows)
+
+
+def _slices(analysis: Analysis) -> Sheet:
     columns = (Column("pair", "arms"), Column("slice", "texts"), *_SHARES, *_COUNTS)
-    rows = [(pair_name(row.one, row.other), where(row), *_share_row(row)) for row in analysis.shares]
-    return Sheet("shares", "Shares by arms, domain and length", columns, rows)
+    found = [row for row in analysis.shares if where(row) != "all"]
+    rows = [(pair_name(row.one, row.other), where(row), *_share_row(row)) for row in found]
+    return Sheet("slices", "By domain and length", columns, rows)
 
 
 def _truth(analysis: Analysis, truth: Sequence[dict[str, Any]]) -> Sheet:
@@ -211,21 +226,32 @@ def _expected(analysis: Analysis) -> Sheet:
     return Sheet("fit", "How well one scale fits", columns, rows if len(rows) > 1 else [], note)
 
 
+_AGREEMENT = (
+    Column("coefficient", "coefficient"),
+    Column("value", "value", "number"),
+    Column("comparisons", "comparisons", "count"),
+    Column("judgements", "judgements", "count"),
+    Column("contexts", "contexts", "count"),
+    Column("note", "note"),
+)
+
+
 def _agreement(analysis: Analysis) -> Sheet:
-    columns = (
-        Column("pair", "arms"),
-        *(Column(name, title, "number") for name, title in COEFFICIENTS.items()),
-        Column("comparisons", "comparisons", "count"),
-        Column("judgements", "judgements", "count"),
-        Column("contexts", "contexts", "count"),
-    )
-    rows = []
-    for name, found in analysis.agreement.items():
-        cells = {each.name: each for each in found}
-        one = found[0]
-        counts = (one.items, one.judgements, one.contexts)
-        rows.append((name.replace(" / ", " vs "), *(cells[each] for each in COEFFICIENTS), *counts))
-    return Sheet("agreement", "Do annotators agree?", columns, rows)
+    return Sheet("agreement", "Do annotators agree?", _AGREEMENT, _agreement_rows(analysis.agreement["all"]))
+
+
+def _agreement_by_pair(analysis: Analysis) -> Sheet:
+    rows = [
+        (pair.replace(" / ", " vs "), *row)
+        for pair, found in analysis.agreement.items()
+        if pair != "all"
+        for row in _agreement_rows(found)
+    ]
+    return Sheet("agreement-pairs", "Agreement, pair by pair", (Column("pair", "arms"), *_AGREEMENT), rows)
+
+
+def _agreement_rows(found: Sequence[Coefficient]) -> list[tuple[Any, ...]]:
+    return [(COEFFICIENTS[e.name], e, e.items, e.judgements, e.contexts, e.note) for e in found]
 
 
 def _conduct(analysis: Analysis) -> Sheet:
@@ -240,7 +266,7 @@ def _conduct(analysis: Analysis) -> Sheet:
         if found is not None:
             rows.append((title, found, f"{consistency.repeats} repeats, {found.annotators} annotators"))
     if side.share_first is not None:
-        words = f"{side.first} first, {side.second} second; exact binomial p = {p_value(side.p_value)}"
+        words = f"{side.first} first, {side.second} second; exact binomial p {p_value(side.p_value)}"
         rows.append(("the text that stood first, of decided answers", _side_interval(side), words))
     checks, failures = (sum(getattr(each, name) for each in analysis.attention) for name in ("checks", "failures"))
     if checks:
@@ -371,6 +397,8 @@ def sheet_csv(sheet: Sheet) -> str:
 
 
 def _fields(cell: Any, wide: bool) -> list[Any]:
+    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")):
+        cell = "'" + cell  # a spreadsheet would take the name of an arm for a formula
     if not wide:
         return [cell]
     if isinstance(cell, Interval):

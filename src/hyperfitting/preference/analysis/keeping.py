@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def promises(
         _digest(digest, judgements),
         _order(created_at, judgements),
         _estimand(plan, comparisons, judgements),
-        _stop(plan, comparisons, judgements),
+        _stop(plan, comparisons, judgements, left_out),
         _exclusions(plan, judgements, left_out),
     ]
 
@@ -77,26 +77,41 @@ def _digest(digest: str, judgements: Sequence[Judgement]) -> Promise:
 
 
 def _order(created_at: str, judgements: Sequence[Judgement]) -> Promise:
-    first = min((row.answered_at for row in judgements), key=datetime.fromisoformat)
-    kept = datetime.fromisoformat(created_at) <= datetime.fromisoformat(first)
-    return Promise("order", f"plan fixed {created_at}", f"first answer {first}", kept)
+    fixed, first = _time(created_at), min(_time(row.answered_at) for row in judgements)
+    return Promise("order", f"plan fixed {fixed:{_FORMAT}}", f"first answer {first:{_FORMAT}}", fixed <= first)
+
+
+_FORMAT = "%Y-%m-%d %H:%M UTC"
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _estimand(plan: StudyPlan, comparisons: Sequence[Comparison], judgements: Sequence[Judgement]) -> Promise:
     arms = {each.id: {each.one.arm, each.other.arm} for each in comparisons}
     strange = sum({row.arm_first, row.arm_second} != arms.get(row.repeats or row.comparison) for row in judgements)
     what = {"preferred-or-equal": "preferred or equal", "preferred": "preferred"}[plan.analysis.primary]
-    planned = f"share {what}, by pair of arms, {plan.analysis.level:.0%} intervals"
+    planned = f"share {what}, by pair of arms, {100 * plan.analysis.level:g} % intervals"
     found = f"{strange} judgements of other comparisons" if strange else "computed from the planned comparisons alone"
     return Promise("primary estimand", planned, found, not strange)
 
 
-def _stop(plan: StudyPlan, comparisons: Sequence[Comparison], judgements: Sequence[Judgement]) -> Promise:
-    answers = Counter(row.comparison for row in counted(judgements))
+def _stop(
+    plan: StudyPlan, comparisons: Sequence[Comparison], judgements: Sequence[Judgement], left_out: frozenset[str]
+) -> Promise:
+    """The rule counts what was collected; what its own exclusions leave is said beside it."""
     scored = [each.id for each in comparisons if each.kind == "scored"]
-    short = sum(answers[each] < plan.judgements for each in scored)
-    found = f"{short} of {len(scored)} comparisons have fewer" if short else f"all {len(scored)} have them"
-    return Promise("stop rule", f"{plan.judgements} judgements of every comparison", found, not short)
+    rows = counted(judgements)
+
+    def short(rows: Sequence[Judgement]) -> int:
+        answers = Counter(row.comparison for row in rows)
+        return sum(answers[each] < plan.judgements for each in scored)
+
+    before, after = short(rows), short([row for row in rows if row.annotator not in left_out])
+    found = f"{before} of {len(scored)} comparisons have fewer" if before else f"all {len(scored)} have them"
+    found += f"; {after} have fewer once the rule has left people out" if after > before else ""
+    return Promise("stop rule", f"{plan.judgements} judgements of every comparison", found, not before)
 
 
 def _exclusions(plan: StudyPlan, judgements: Sequence[Judgement], left_out: frozenset[str]) -> Promise:
