@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--column", default="text", metavar="FIELD", help="the field that holds the text (text)")
     measure.add_argument("--group", metavar="FIELD", help="the field that names a text's cluster, such as its book")
     measure.add_argument("--bleu", action="store_true", help="Self-BLEU and Dataset-BLEU too")
+    measure.add_argument("--scorer", metavar="MODEL", help="perplexity of a file's texts under this model")
+    measure.add_argument("--mauve", metavar="MODEL", help="MAUVE against --reference, with this model's features")
+    measure.add_argument("--force-mauve", action="store_true", help="MAUVE of fewer than 1,000 texts, mostly chance")
     measure.add_argument("--out", type=Path, metavar="FILE", help="where the rows of a file's table go, as JSON")
     compare = verb("compare", "measured experiments side by side: every arm, marked where it is nearest", _compare)
     compare.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="seeds of one recipe, or several recipes")
@@ -288,9 +291,9 @@ def _measure_file(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline, report
     from hyperfitting.files import write_text
 
-    names = ("reference", "training", "tokenizer", "column", "group", "bleu")
+    names = ("reference", "training", "tokenizer", "column", "group", "bleu", "scorer", "mauve", "force_mauve")
     chosen = {name: getattr(options, name) for name in names}
-    rows = pipeline.measure_file(options.folder, **chosen, narrator=Console())
+    rows = pipeline.measure_file(options.folder, **chosen, device=options.device, narrator=Console())
     print(report.markdown_table(report.texts_table(rows)))
     if options.out is not None:
         write_text(options.out, report.summary_json(rows))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hyperfitting.data import read_texts
 from hyperfitting.errors import DataError
 from hyperfitting.models import TextCodec
-from hyperfitting.recipe import TextSource
+from hyperfitting.recipe import LEAST_MAUVE_TEXTS, TextSource
 from hyperfitting.records import Continuation, Document
 
 Tokens = Callable[[str], tuple[list[int], list[str]]]
@@ -76,6 +77,20 @@ def _written(document: Document, model: str, tokens: Tokens, number: int) -> Con
         pieces=tuple(pieces),
         ended="length",
     )
+
+
+def refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
+    """Refuse MAUVE without reference texts, and of so few that it is mostly chance.
+
+    Raises:
+        DataError: says what is missing.
+    """
+    counts = Counter(text.model for text in texts)
+    if "reference" not in counts:
+        raise DataError("MAUVE tells how near texts are to others: give true ones with --reference")
+    few = min(counts.values())
+    if few < LEAST_MAUVE_TEXTS and not force:
+        raise DataError(f"MAUVE of {few} texts is mostly chance: give {LEAST_MAUVE_TEXTS:,} a file, or --force-mauve")
 
 
 def same_number(texts: Sequence[Continuation], others: Sequence[Continuation]) -> str | None:

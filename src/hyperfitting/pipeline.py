@@ -317,16 +317,22 @@ def measure_file(
     column: str = "text",
     group: str | None = None,
     bleu: bool = False,
+    scorer: str | None = None,
+    mauve: str | None = None,
+    force_mauve: bool = False,
     seed: int = 0,
+    device: str = "auto",
     narrator: Narrator | None = None,
 ) -> list[MetricRow]:
     """Measure anybody's texts: beside `reference` texts and their two controls, and against `training` texts.
+
+    `scorer` names a model for perplexity under it, `mauve` one whose features tell how near they are to `reference`.
 
     Tokens are those of the model that `tokenizer` names, else what stands between white space. Each text is its own
     cluster, or each value of the field `group`. Rows that cannot be used are told one by one and passed over.
 
     Raises:
-        DataError: a file cannot be read, or holds no text.
+        DataError: a file cannot be read, or holds no text; MAUVE is asked for without reference texts, or of too few.
     """
     told = (narrator or Silent()).say
     tokens: judge.Tokens = judge.WordTokens()
@@ -345,9 +351,16 @@ def measure_file(
         index = TrainingIndex([text.ids for text in blocks])
         training_texts = [text.text for text in blocks] if bleu else None
     how = measure.Intervals(MeasureSettings().bootstrap_draws, seed)
-    beside = measure.Beside(index=index, training_texts=training_texts)
-    sets = measure.measure_sets(texts, beside)
-    return [*measure.text_rows(measure.measure_texts(texts, beside), how), *measure.set_rows(sets)]
+    place = models.resolve_device(device)
+    reader = models.load_reader(scorer, place) if scorer else None
+    beside = measure.Beside(index=index, training_texts=training_texts, scorer=reader)
+    rows = [*measure.text_rows(measure.measure_texts(texts, beside), how)]
+    rows += measure.set_rows(measure.measure_sets(texts, beside))
+    if mauve is not None:
+        judge.refuse_mauve(texts, force=force_mauve)
+        features = models.load_reader(mauve, place)
+        rows += measure.mauve_rows(features, texts, batch_blocks=beside.batch_blocks, force=force_mauve)[0]
+    return rows
 
 
 def compare_runs(folders: Sequence[Path], *, baseline: str | None = None) -> compare.Comparison:

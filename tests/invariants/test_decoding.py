@@ -89,7 +89,7 @@ def test_a_sample_depends_on_its_own_key_and_context_alone(folder):
     assert texts(model, CONTEXTS, PAPER_NUCLEUS, keys="vwxyz") != together
 
 
-@pytest.mark.parametrize("temperature", [1e-3, 0.59, 1.0, 7.0])
+@pytest.mark.parametrize("temperature", [1e-3, 0.3, 0.59, 1.0, 5.0, 7.0])
 def test_greedy_at_any_temperature_is_equal_to_the_bit(tiny_model, temperature):
     model = ours(tiny_model)
     warm = Arm(name="warm", method="greedy", temperature=temperature)

@@ -73,6 +73,26 @@ def test_a_models_tokens_and_bleu(tmp_path, tiny_model):
     assert rows["texts", "dataset_bleu_best_text"].value == pytest.approx(100)
 
 
+def test_a_models_perplexity_and_mauve(tmp_path, tiny_model, capsys):
+    path = write_corpus(tmp_path / "t.jsonl", documents=12, words=40)
+    true = write_corpus(tmp_path / "r.jsonl", documents=12, words=40, seed=1)
+    with pytest.raises(DataError, match="give true ones with --reference"):
+        pipeline.measure_file(path, mauve=str(tiny_model))
+    with pytest.raises(DataError, match="MAUVE of 12 texts is mostly chance: give 1,000 a file, or --force-mauve"):
+        pipeline.measure_file(path, reference=true, mauve=str(tiny_model))
+    asked = {"scorer": str(tiny_model), "mauve": str(tiny_model), "force_mauve": True}
+    rows = values(pipeline.measure_file(path, reference=true, **asked))
+    assert rows["texts", "perplexity_under_scorer"].n == 12
+    assert 100 < rows["texts", "perplexity_under_scorer"].value < 1000  # of 320 tokens, under random weights
+    assert rows["texts", "mauve"].clusters == 12
+    same = values(pipeline.measure_file(path, reference=path, **asked))
+    assert same["texts", "mauve"].value == pytest.approx(1)
+    assert rows["texts", "mauve"].value < 1
+    gone = str(tmp_path / "gone")
+    assert main(["measure", str(path), "--scorer", gone]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_rows_that_cannot_be_used_are_told_and_the_others_kept(tmp_path):
     path = tmp_path / "t.jsonl"
     good = json.dumps({"text": "one two three"})
