@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+_NO_CARE = ("-F", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")  # its data need not outlive the power
 _NUMBERS = itertools.count(1)
 
 
@@ -55,14 +57,14 @@ def _server() -> str:
     data = folder / "data"
     subprocess.run([programs / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"], **quiet)
     server = subprocess.Popen(
-        [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder],
+        [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, *_NO_CARE],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         **as_nobody,
     )
 
     def stop() -> None:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # SIGTERM would wait for every client
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 

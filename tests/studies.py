@@ -34,7 +34,7 @@ class Clock:
         self.now += timedelta(**time)
 
 
-def comparisons(contexts: int = 6, checks: int = 4, arms: tuple[str, ...] = ARMS) -> list[Comparison]:
+def comparisons(contexts: int = 4, checks: int = 4, arms: tuple[str, ...] = ARMS) -> list[Comparison]:
     """Each arm against the reference on `contexts` contexts a domain, and attention checks; texts of random words."""
     random_, made = random.Random(5), []
     for domain in DOMAINS:

@@ -245,7 +245,7 @@ def test_an_item_shows_no_arm_and_stays_the_same_until_it_is_answered(open_study
     annotator = studies.ready(store)
     item = store.next_item(annotator)
     assert store.next_item(annotator) == item
-    assert (item.number, item.total) == (1, 24)
+    assert (item.number, item.total) == (1, 16)
     assert not [name for name in (*studies.ARMS, "reference", "run") if name in str(item)]
     studies.answer(store, annotator, item)
     assert store.next_item(annotator).assignment != item.assignment
@@ -258,27 +258,27 @@ def test_one_annotator_judges_everything_once_and_gets_a_code(open_study):
     store.consent(annotator)
     store.pass_test(annotator)
     done = studies.work(store, annotator, 99)
-    assert [item.number for item in done] == list(range(1, 25))
-    assert {item.total for item in done} == {24}
+    assert [item.number for item in done] == list(range(1, 17))
+    assert {item.total for item in done} == {16}
     now = store.annotator(token)
-    assert (now.state, now.done, now.total) == ("finished", 24, 24)
+    assert (now.state, now.done, now.total) == ("finished", 16, 16)
     assert len(now.completion_code) == 10
     assert store.next_item(annotator) is None
     assert store.annotator(token).completion_code == now.completion_code
     given = list(store.judgements())
-    assert len({row.comparison for row in given}) == len(given) == 24
+    assert len({row.comparison for row in given}) == len(given) == 16
 
 
 def test_contexts_do_not_come_twice_before_all_have_come_once(open_study):
     store = open_study()
-    studies.work(store, studies.ready(store), 12)
-    assert len({row.context for row in store.judgements()}) == 12
+    studies.work(store, studies.ready(store), 8)
+    assert len({row.context for row in store.judgements()}) == 8
 
 
 def test_comparisons_finish_evenly(open_study):
     store = open_study(items=5)
-    for annotators in range(1, 15):
-        assert len(studies.work(store, studies.ready(store), 99)) == min(5, 72 - 5 * (annotators - 1))
+    for annotators in range(1, 11):
+        assert len(studies.work(store, studies.ready(store), 99)) == min(5, 48 - 5 * (annotators - 1))
         counts = Counter(row.comparison for row in store.judgements())
         loads = [counts[row.id] for row in store.study.comparisons() if row.kind == "scored"]
         assert max(loads) - min(loads) <= 1
@@ -292,9 +292,9 @@ def test_quotas_are_met_exactly(open_study):
         studies.work(store, annotator, 99)
     counts = Counter(row.comparison for row in store.judgements())
     assert set(counts.values()) == {3}
-    assert len(counts) == 24
-    assert store.overview().finished == 24
-    assert [people.answers for people in store.overview().annotators] == [24, 24, 24, 0]
+    assert len(counts) == 16
+    assert store.overview().finished == 16
+    assert [people.answers for people in store.overview().annotators] == [16, 16, 16, 0]
 
 
 def test_sides_balance_within_one_at_every_moment(open_study):
@@ -306,7 +306,7 @@ def test_sides_balance_within_one_at_every_moment(open_study):
         balance[row.annotator] += 1 if row.arm_first != "reference" else -1
         firsts[row.annotator] += row.arm_first == "reference"
         assert abs(balance[row.annotator]) <= 1
-    assert set(firsts.values()) == {12}
+    assert set(firsts.values()) == {8}
     orders = {
         "".join(
             "r" if row.arm_first == "reference" else "m" for row in store.judgements() if row.annotator == annotator
@@ -322,8 +322,8 @@ def test_checks_and_repeats_come_at_their_rates(open_study):
     done = studies.work(store, annotator, 99)
     given = list(store.judgements())
     kinds = Counter(row.kind for row in given)
-    assert kinds["scored"] == 24
-    assert kinds["attention"] == 4  # all there are; the rate asks for six
+    assert kinds["scored"] == 16
+    assert kinds["attention"] == 4  # all there are; the rate asks for five
     assert 2 <= kinds["repeat"] <= 3
     assert given[0].kind == "scored"
     for place, row in enumerate(given):
@@ -365,7 +365,7 @@ def test_a_late_answer_counts_if_nobody_took_its_place(open_study, clock):
     studies.ready(store)
     studies.answer(store, annotator, item)
     assert [row.surplus for row in store.judgements()] == [False]
-    assert len(studies.work(store, studies.ready(store), 99)) == 23
+    assert len(studies.work(store, studies.ready(store), 99)) == 15
 
 
 def test_who_comes_back_late_gets_the_same_item_with_the_same_sides(open_study, clock):
@@ -409,12 +409,29 @@ def test_other_peoples_items_are_refused(open_study):
     assert list(store.judgements()) == []
 
 
+@pytest.mark.parametrize("strange", ["\x00", "\udcff", "a" * 10_000, "a0001\n", "' OR 1=1 --", ""])
+def test_names_that_no_database_takes_are_only_unknown(open_study, strange):
+    store = open_study()
+    annotator = studies.ready(store)
+    assert reason(store.judge, annotator, strange, "first", "x", 1.0) == "not_theirs"
+    for call in (store.next_item, store.undo, store.withdraw, store.consent, store.include):
+        assert reason(call, strange) == "unknown"
+    store.invite(1, label=strange)
+    store.exclude(annotator, f"{strange} odd")
+    assert store.overview().annotators[0].excluded.endswith(("odd", "aaa"))
+    for number in (0, -1, 2**31, 10**30):
+        with pytest.raises(StudyError, match="there is no invitation"):
+            store.revoke(number)
+
+
 @pytest.mark.parametrize(
     ("answer", "attempt", "seconds", "words"),
     [
         ("both", "x", 1.0, "it is first, second or equal"),
-        ("first", "", 1.0, "an attempt is named by 1 to 100 characters"),
-        ("first", "x" * 101, 1.0, "an attempt is named by 1 to 100 characters"),
+        ("first", "", 1.0, "an attempt is named by 1 to 100 printable ASCII"),
+        ("first", "x" * 101, 1.0, "an attempt is named by 1 to 100 printable ASCII"),
+        ("first", "\x00", 1.0, "an attempt is named by 1 to 100 printable ASCII"),
+        ("first", "\udcff", 1.0, "an attempt is named by 1 to 100 printable ASCII"),
         ("first", "x", -1.0, "from 0 to 10000000"),
         ("first", "x", float("nan"), "from 0 to 10000000"),
         ("first", "x", float("inf"), "from 0 to 10000000"),
@@ -500,10 +517,10 @@ def test_an_exclusion_keeps_the_answers_marked_and_asks_others_instead(open_stud
     assert reason(store.next_item, bad) == "excluded"
     assert {row.excluded for row in store.judgements()} == {"failed every check"}
     assert store.overview().answers == 0
-    assert len(studies.work(store, studies.ready(store), 99)) == 24
+    assert len(studies.work(store, studies.ready(store), 99)) == 16
     store.include(bad)
     assert sum(row.surplus for row in store.judgements()) == 10
-    assert store.overview().finished == 24
+    assert store.overview().finished == 16
     assert [mark.what for mark in rows(store, database.marks)] == ["excluded", "included"]
 
 
@@ -525,7 +542,7 @@ def test_a_withdrawal_purges_identity_and_answers_and_leaves_a_mark(open_study):
     assert [(mark.what, mark.annotator, mark.detail) for mark in rows(store, database.marks)] == [
         ("withdrawn", annotator, "4 answers")
     ]
-    assert len(studies.work(store, studies.ready(store), 99)) == 24
+    assert len(studies.work(store, studies.ready(store), 99)) == 16
 
 
 def test_real_and_simulated_answers_are_never_mixed(open_study):
@@ -560,15 +577,15 @@ def test_the_overview_counts_what_counts(open_study):
     for choice in ("first", "first", "equal"):
         studies.work(store, studies.ready(store), 99, choice)
     seen = store.overview()
-    assert (seen.comparisons, seen.finished, seen.answers, seen.needed, seen.surplus) == (24, 24, 72, 72, 0)
+    assert (seen.comparisons, seen.finished, seen.answers, seen.needed, seen.surplus) == (16, 16, 48, 48, 0)
     assert {group.name: (group.finished, group.answers, group.needed) for group in seen.domains} == {
-        "fiction": (12, 36, 36),
-        "news": (12, 36, 36),
+        "fiction": (8, 24, 24),
+        "news": (8, 24, 24),
     }
     assert {group.name: group.comparisons for group in seen.arms} == {
-        "hyperfitted · greedy": 12,
-        "original · greedy": 12,
-        "reference": 24,
+        "hyperfitted · greedy": 8,
+        "original · greedy": 8,
+        "reference": 16,
     }
     always_equal = seen.annotators[2]
     assert (always_equal.attention_shown, always_equal.attention_failed) == (4, 4)
@@ -592,17 +609,27 @@ def seen_pairs(store):
         yield from (won[a] == won[b] for a in range(len(won)) for b in range(a))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_whatever_happens_no_quota_is_exceeded_and_the_counts_are_true(tmp_path_factory, seed):
-    """A random walk: people work, get lost, come back late, undo, withdraw and are excluded, in any order."""
+    random_walk(tmp_path_factory.mktemp("walk"), seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_whatever_happens_three_hundred_times(tmp_path_factory, seed):
+    random_walk(tmp_path_factory.mktemp("walk"), seed)
+
+
+def random_walk(folder, seed):
+    """People work, get lost, come back late, undo, withdraw and are excluded, in any order."""
     random_, clock = random.Random(seed), studies.Clock()
-    folder = tmp_path_factory.mktemp("walk")
     rows_ = studies.comparisons(2, 2)
     with studies.study(folder, rows=rows_, attention_rate=0.2, repeat_rate=0.1).open_store(None, clock) as store:
         people = [studies.ready(store) for _ in range(4)]
         pages = []
-        for _ in range(120):
+        for _ in range(100):
             annotator = random_.choice(people)
             try:
                 match random_.randrange(12):

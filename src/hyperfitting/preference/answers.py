@@ -27,8 +27,8 @@ def check_answer(answer: str, attempt: str, seconds: float) -> None:
     """
     if answer not in get_args(Answer):
         raise StudyError(f"answer {answer[:40]!r}: it is first, second or equal")
-    if not 0 < len(attempt) <= _MOST_ATTEMPT:
-        raise StudyError(f"an attempt is named by 1 to {_MOST_ATTEMPT} characters")
+    if not 0 < len(attempt) <= _MOST_ATTEMPT or not attempt.isascii() or not attempt.isprintable():
+        raise StudyError(f"an attempt is named by 1 to {_MOST_ATTEMPT} printable ASCII characters")
     if not 0 <= seconds <= _MOST_SECONDS:
         raise StudyError(f"seconds {seconds}: from 0 to {_MOST_SECONDS:.0f}")
 

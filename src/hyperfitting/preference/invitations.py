@@ -38,11 +38,18 @@ def stamp(time: datetime) -> str:
     return (time - time.utcoffset()).replace(tzinfo=None).isoformat(timespec="microseconds") + "+00:00"  # type: ignore[operator]
 
 
+def one_line(words: str) -> str:
+    """Words that somebody typed, as one line of at most 200 characters that every database takes."""
+    kept = "".join(letter if letter.isprintable() else " " for letter in words)
+    return " ".join(kept.split())[:200]
+
+
 def invite(connection: Connection, count: int, expires_at: datetime | None, label: str | None, now: str) -> list[str]:
     """New personal tokens, which are kept nowhere."""
     tokens = [new_token() for _ in range(count)]
     expiry = stamp(expires_at) if expires_at is not None else None
-    rows = [{"token_hash": hashed(t), "label": label, "created_at": now, "expires_at": expiry} for t in tokens]
+    shown = one_line(label or "") or None
+    rows = [{"token_hash": hashed(t), "label": shown, "created_at": now, "expires_at": expiry} for t in tokens]
     if rows:
         connection.execute(insert(invitations), rows)
     return tokens
@@ -139,7 +146,10 @@ def revoke(connection: Connection, invitation: int, now: str) -> None:
         StudyError: there is no such invitation.
     """
     one = invitations.c.id == invitation
-    if not connection.execute(update(invitations).where(one).values(revoked_at=now)).rowcount:
+    if (
+        not 0 < invitation < 2**31
+        or not connection.execute(update(invitations).where(one).values(revoked_at=now)).rowcount
+    ):
         raise StudyError(f"there is no invitation {invitation}")
 
 

@@ -5,6 +5,7 @@ Every method that changes something is one transaction and returns after its com
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -230,7 +231,7 @@ class Store:
             Refused: there is no such assignment.
         """
         with self._database.reading() as connection:
-            row = connection.execute(select(assignments).where(assignments.c.id == assignment)).first()
+            row = _item_dealt(connection, assignment)
         if row is None:
             raise Refused("not_theirs")
         return self.study.comparison(row.comparison), bool(row.one_first)
@@ -246,7 +247,7 @@ class Store:
         """
         answers.check_answer(answer, attempt, seconds)
         with self._database.writing() as connection:
-            item = connection.execute(select(assignments).where(assignments.c.id == assignment)).first()
+            item = _item_dealt(connection, assignment)
             if item is None or item.annotator != annotator_id:
                 raise Refused("not_theirs")
             if answers.repeated(connection, assignment, attempt):
@@ -362,9 +363,10 @@ class Store:
         Raises:
             StudyError: no reason, or no such annotator.
         """
-        if not reason.strip():
+        words = invitations.one_line(reason)
+        if not words:
             raise StudyError("an exclusion needs a reason: it stands in the report")
-        self._set_excluded(annotator_id, reason.strip(), "excluded")
+        self._set_excluded(annotator_id, words, "excluded")
 
     def include(self, annotator_id: str) -> None:
         """Take an exclusion back."""
@@ -411,6 +413,7 @@ class Store:
         connection.execute(insert(marks).values(at=self._now(), what=what, annotator=annotator, detail=detail))
 
 
+_ID = re.compile(r"[a-z0-9]{1,40}")
 _ORDER: tuple[State, ...] = ("invited", "consented", "tested", "finished")
 
 
@@ -432,10 +435,18 @@ def _refuse_if_paused(connection: Connection) -> None:
 
 
 def _known_annotator(connection: Connection, annotator_id: str) -> Row[Any]:
-    row = connection.execute(select(annotators).where(annotators.c.id == annotator_id)).first()
+    row = None
+    if _ID.fullmatch(annotator_id):  # nothing else reaches the database: it may hold what that refuses
+        row = connection.execute(select(annotators).where(annotators.c.id == annotator_id)).first()
     if row is None:
         raise Refused("unknown")
     return row
+
+
+def _item_dealt(connection: Connection, assignment: str) -> Row[Any] | None:
+    if not _ID.fullmatch(assignment):
+        return None
+    return connection.execute(select(assignments).where(assignments.c.id == assignment)).first()
 
 
 def _at_work(connection: Connection, annotator_id: str) -> Row[Any]:
