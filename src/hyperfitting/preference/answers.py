@@ -50,14 +50,13 @@ def keep(connection: Connection, item: Row[Any], answer: Answer, attempt: str, s
     connection.execute(update(assignments).where(assignments.c.id == item.id).values(state="answered"))
 
 
-def keep_apart(connection: Connection, source: Source) -> None:
-    """Real answers and simulated ones never meet in one study: its first answer decides which it holds.
+def keep_apart(connection: Connection, source: Source, held: str | None) -> None:
+    """Real answers and simulated ones never meet in one study: its first answer decides which it holds (`held`).
 
     Raises:
         StudyError: this answer is of the other kind.
     """
     nature = "simulated" if source == "simulated" else "real"
-    held = connection.scalar(select(facts.c.value).where(facts.c.name == "nature"))
     if held is None:
         connection.execute(insert(facts).values(name="nature", value=nature))
     elif held != nature:

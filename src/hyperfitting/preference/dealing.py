@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, select, update
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, func, insert, select, update
 
 from hyperfitting.preference.database import annotators, assignments, comparisons
 from hyperfitting.preference.plan import StudyPlan
@@ -96,13 +96,17 @@ def items_for(plan: StudyPlan, annotator: str, dealt: int, scored_left: int) -> 
 
 def release(connection: Connection, now: str) -> None:
     """Give back every item whose time has run out."""
-    late = and_(assignments.c.state == "open", assignments.c.held_until < now)
-    lost = connection.execute(
-        update(assignments).where(late).values(state="lapsed").returning(assignments.c.comparison, assignments.c.kind)
-    ).all()
-    for row in lost:
+    for row in connection.execute(_RELEASE, {"now": now}).all():
         if row.kind == "scored":
             add_load(connection, row.comparison, -1)
+
+
+_RELEASE = (
+    update(assignments)
+    .where(assignments.c.state == "open", assignments.c.held_until < bindparam("now"))
+    .values(state="lapsed")
+    .returning(assignments.c.comparison, assignments.c.kind)
+)
 
 
 def drop(connection: Connection, annotator: str) -> None:
@@ -113,8 +117,14 @@ def drop(connection: Connection, annotator: str) -> None:
 
 def add_load(connection: Connection, comparison: str, change: int) -> None:
     """Count an answer that is given or expected, or no longer."""
-    load = comparisons.c.load + change
-    connection.execute(update(comparisons).where(comparisons.c.id == comparison).values(load=load))
+    connection.execute(_ADD_LOAD, {"which": comparison, "change": change})
+
+
+_ADD_LOAD = (
+    update(comparisons)
+    .where(comparisons.c.id == bindparam("which"))
+    .values(load=comparisons.c.load + bindparam("change", type_=Integer))
+)
 
 
 def recount(connection: Connection) -> None:
@@ -133,17 +143,30 @@ def recount(connection: Connection) -> None:
     connection.execute(update(comparisons).where(comparisons.c.kind == "scored").values(load=counted))
 
 
-def open_item(deal: Deal) -> Row[Any] | None:
-    """The item that the annotator holds, held anew; or one whose time ran out, if nobody else has taken it up."""
-    theirs = select(assignments).where(assignments.c.annotator == deal.annotator).order_by(assignments.c.ordinal)
-    for row in deal.connection.execute(theirs.where(assignments.c.state.in_(("open", "lapsed")))).all():
-        if row.state == "open" or row.kind != "scored" or _room(deal, row.comparison):
-            if row.state == "lapsed" and row.kind == "scored":
-                add_load(deal.connection, row.comparison, 1)
-            hold(deal, row.id)
+def next_item(deal: Deal) -> Row[Any] | None:
+    """The item that the annotator holds, or had held if nobody took it up since; else a new one, if any is left."""
+    rows = deal.connection.execute(_THEIRS, {"annotator": deal.annotator}).all()
+    had = [row for row in rows if row.state != "replaced"]
+    for row in [row for row in had if row.state in ("open", "lapsed")]:
+        if _held_again(deal, row):
             return row
+        had.remove(row)
+    return _new_item(deal, had, len(rows))
+
+
+_THEIRS = select(assignments).where(assignments.c.annotator == bindparam("annotator")).order_by(assignments.c.ordinal)
+
+
+def _held_again(deal: Deal, row: Row[Any]) -> bool:
+    """Hold an item anew; one whose time ran out only if there is still room for its answer."""
+    lapsed = row.state == "lapsed" and row.kind == "scored"
+    if lapsed and not _room(deal, row.comparison):
         deal.connection.execute(update(assignments).where(assignments.c.id == row.id).values(state="replaced"))
-    return None
+        return False
+    if lapsed:
+        add_load(deal.connection, row.comparison, 1)
+    hold(deal, row.id)
+    return True
 
 
 def hold(deal: Deal, assignment: str) -> None:
@@ -159,39 +182,55 @@ def _room(deal: Deal, comparison: str) -> bool:
 
 def scored_left(connection: Connection, plan: StudyPlan, annotator: str) -> int:
     """How many comparisons still need answers and have not been met by this annotator."""
-    needed = _needed(plan, annotator)
-    return connection.scalar(select(func.count()).select_from(comparisons).where(needed)) or 0
+    return connection.scalar(_LEFT, {"annotator": annotator, "quota": plan.judgements}) or 0
 
 
-def _needed(plan: StudyPlan, annotator: str) -> ColumnElement[bool]:
-    met = exists().where(assignments.c.annotator == annotator, assignments.c.comparison == comparisons.c.id)
-    return and_(comparisons.c.kind == "scored", comparisons.c.load < plan.judgements, ~met)
+# NOT IN, since PostgreSQL without statistics of the young tables would compare each with each for NOT EXISTS.
+_MET = select(assignments.c.comparison).where(assignments.c.annotator == bindparam("annotator"))
+_NEEDED = and_(comparisons.c.kind == "scored", comparisons.c.load < bindparam("quota"), comparisons.c.id.not_in(_MET))
+_LEFT = select(func.count()).select_from(comparisons).where(_NEEDED)
+_LOWEST = select(func.min(comparisons.c.load)).where(_NEEDED).scalar_subquery()
+_BEHIND = select(comparisons.c.id).where(_NEEDED, comparisons.c.load == _LOWEST)
+"""The comparisons with the fewest answers, given and expected, among those that an annotator may be dealt."""
 
 
-def new_item(deal: Deal) -> Row[Any] | None:
-    """Deal the next item, or none if the annotator has had their share or nothing is left for them."""
-    had = _items_had(deal)
-    behind = _behind(deal)
+def _new_item(deal: Deal, had: list[Row[Any]], ordinal: int) -> Row[Any] | None:
+    chosen = _chosen(deal, had)
+    if chosen is None:
+        return None
+    kind, comparison, one_first = chosen
+    row = {
+        "id": assignment_id(deal.plan, deal.annotator, comparison),
+        "annotator": deal.annotator,
+        "comparison": comparison,
+        "kind": kind,
+        "ordinal": ordinal,
+        "one_first": one_first,
+        "dealt_at": deal.now,
+        "held_until": deal.until,
+        "state": "open",
+        "round": 0,
+    }
+    if kind == "scored":
+        add_load(deal.connection, comparison, 1)
+    return deal.connection.execute(_ASSIGN, row).one()
+
+
+_ASSIGN = insert(assignments).returning(*assignments.c)
+
+
+def _chosen(deal: Deal, had: list[Row[Any]]) -> tuple[Kind, str, bool] | None:
+    """Kind, comparison, and whether `one` stands first; none if they have had their share or nothing is left."""
+    quota = {"annotator": deal.annotator, "quota": deal.plan.judgements}
+    behind = list(deal.connection.scalars(_BEHIND, quota).all())
     if not behind or (deal.plan.items is not None and len(had) >= deal.plan.items):
         return None
     kind = next(itertools.islice(kinds(deal.plan, deal.annotator), len(had), None))
     if kind == "attention" and (check := _unmet_check(deal, had)) is not None:
-        return _assign(deal, "attention", check, _side(deal, "attention", had))
+        return "attention", check, _side(deal, "attention", had)
     if kind == "repeat" and (earlier := _earlier(deal, had)) is not None:
-        return _assign(deal, "repeat", earlier.comparison + AGAIN, not earlier.one_first)
-    return _assign(deal, "scored", _furthest_behind(deal, had, behind), _side(deal, "scored", had))
-
-
-def _items_had(deal: Deal) -> list[Row[Any]]:
-    theirs = and_(assignments.c.annotator == deal.annotator, assignments.c.state != "replaced")
-    return list(deal.connection.execute(select(assignments).where(theirs).order_by(assignments.c.ordinal)).all())
-
-
-def _behind(deal: Deal) -> list[str]:
-    """The comparisons with the fewest answers, given and expected, among those that this annotator may be dealt."""
-    needed = _needed(deal.plan, deal.annotator)
-    lowest = select(func.min(comparisons.c.load)).where(needed).scalar_subquery()
-    return list(deal.connection.scalars(select(comparisons.c.id).where(needed, comparisons.c.load == lowest)).all())
+        return "repeat", earlier.comparison + AGAIN, not earlier.one_first
+    return "scored", _furthest_behind(deal, had, behind), _side(deal, "scored", had)
 
 
 def _furthest_behind(deal: Deal, had: list[Row[Any]], behind: list[str]) -> str:
@@ -230,27 +269,6 @@ def _side(deal: Deal, kind: Kind, had: list[Row[Any]]) -> bool:
     if sides[True] != sides[False]:
         return sides[True] < sides[False]
     return _random(deal, f"{kind} side", sides.total()).random() < 0.5
-
-
-def _assign(deal: Deal, kind: Kind, comparison: str, one_first: bool) -> Row[Any]:
-    ordinal = deal.connection.scalar(
-        select(func.count()).select_from(assignments).where(assignments.c.annotator == deal.annotator)
-    )
-    row = {
-        "id": assignment_id(deal.plan, deal.annotator, comparison),
-        "annotator": deal.annotator,
-        "comparison": comparison,
-        "kind": kind,
-        "ordinal": ordinal,
-        "one_first": one_first,
-        "dealt_at": deal.now,
-        "held_until": deal.until,
-        "state": "open",
-        "round": 0,
-    }
-    if kind == "scored":
-        add_load(deal.connection, comparison, 1)
-    return deal.connection.execute(insert(assignments).values(row).returning(*assignments.c)).one()
 
 
 def assignment_id(plan: StudyPlan, annotator: str, comparison: str) -> str:

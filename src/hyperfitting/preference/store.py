@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, cast
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from hyperfitting.errors import Refused, StudyError
 from hyperfitting.preference import answers, dealing, invitations, overview
@@ -129,7 +129,7 @@ class Store:
             StudyError: the study holds answers that these may not be mixed with.
         """
         with self._database.writing() as connection:
-            answers.keep_apart(connection, source)
+            answers.keep_apart(connection, source, _fact(connection, "nature"))
             return self._annotator(connection, self._enrol(connection, source=source, label=label))
 
     def _enrol(self, connection: Connection, **who: Any) -> Row[Any]:
@@ -203,25 +203,28 @@ class Store:
         """
         with self._database.writing() as connection:
             row = _at_work(connection, annotator_id)
-            _refuse_if_paused(connection)
+            if row.paused is not None:
+                raise Refused("paused")
             deal = self._deal(connection, annotator_id)
             dealing.release(connection, deal.now)
-            held = dealing.open_item(deal) or dealing.new_item(deal)
+            held = dealing.next_item(deal)
             if held is None:
                 _set(connection, annotator_id, state="finished", completion_code=row.completion_code or _code())
                 return None
-            _set(connection, annotator_id, state="tested")
-            return self._item(connection, held)
+            if row.state != "tested":
+                _set(connection, annotator_id, state="tested")
+        return self._item(held)
 
     def _deal(self, connection: Connection, annotator_id: str) -> dealing.Deal:
         now = self._clock()
         until = now + timedelta(minutes=self.study.plan.hold_minutes)
         return dealing.Deal(connection, self.study.plan, self._places, annotator_id, stamp(now), stamp(until))
 
-    def _item(self, connection: Connection, held: Row[Any]) -> Item:
+    def _item(self, held: Row[Any]) -> Item:
         shown = self.study.comparison(held.comparison)
         first, second = (shown.one, shown.other) if held.one_first else (shown.other, shown.one)
-        done, total = self._progress(connection, held.annotator)
+        with self._database.reading() as connection:
+            done, total = self._progress(connection, held.annotator)
         return Item(held.id, shown.context_text, first.text, second.text, done + 1, total)
 
     def dealt(self, assignment: str) -> tuple[Comparison, bool]:
@@ -250,10 +253,10 @@ class Store:
             item = _item_dealt(connection, assignment)
             if item is None or item.annotator != annotator_id:
                 raise Refused("not_theirs")
-            if answers.repeated(connection, assignment, attempt):
+            if (item.state == "answered" or item.round) and answers.repeated(connection, assignment, attempt):
                 return
             row = _at_work(connection, annotator_id)
-            answers.keep_apart(connection, row.source)
+            answers.keep_apart(connection, row.source, row.nature)
             answers.keep(connection, item, answer, attempt, seconds, self._now())
 
     def undo(self, annotator_id: str) -> Item:
@@ -269,7 +272,7 @@ class Store:
             dealing.hold(deal, assignment)
             _set(connection, annotator_id, state="tested")
             held = connection.execute(select(assignments).where(assignments.c.id == assignment)).one()
-            return self._item(connection, held)
+        return self._item(held)
 
     def withdraw(self, annotator_id: str) -> None:
         """Delete the annotator's answers and all that leads to them; a mark stays that somebody withdrew."""
@@ -297,7 +300,7 @@ class Store:
             found = connection.scalar(select(models.c.annotator).where(models.c.settings == settings))
             if found is not None:
                 return str(found)
-            answers.keep_apart(connection, "model")
+            answers.keep_apart(connection, "model", _fact(connection, "nature"))
             row = self._enrol(connection, source="model", label=name)
             _set(connection, row.id, state="tested")
             connection.execute(insert(models).values(annotator=row.id, settings=settings))
@@ -437,10 +440,16 @@ def _refuse_if_paused(connection: Connection) -> None:
 def _known_annotator(connection: Connection, annotator_id: str) -> Row[Any]:
     row = None
     if _ID.fullmatch(annotator_id):  # nothing else reaches the database: it may hold what that refuses
-        row = connection.execute(select(annotators).where(annotators.c.id == annotator_id)).first()
+        row = connection.execute(_ONE_ANNOTATOR, {"id": annotator_id}).first()
     if row is None:
         raise Refused("unknown")
     return row
+
+
+_ONE_ANNOTATOR = select(
+    *annotators.c,
+    *(select(facts.c.value).where(facts.c.name == name).scalar_subquery().label(name) for name in ("paused", "nature")),
+).where(annotators.c.id == bindparam("id"))
 
 
 def _item_dealt(connection: Connection, assignment: str) -> Row[Any] | None:
