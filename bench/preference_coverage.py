@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import logit
+from scipy.stats import t as student
 
 from hyperfitting.preference.analysis import davidson
 from hyperfitting.preference.analysis.agreement import AC1, ALPHA_ORDINAL, coefficient, counts_table
@@ -30,6 +32,7 @@ MILLION = 1_000_002  # divisible by three judgements
 DESIGNS = (Design(300, 30, 3), Design(60, 10, 3))
 USUAL = Population()
 RARE = Population(lean=-3.5)
+ALIKE = Population(context_sd=0.0, annotator_sd=0.0, tie_sd=0.0, side_sd=0.0)
 PAIRS = (("a", "b"), ("a", "reference"), ("b", "reference"))
 LEANS = np.array([1.2, 0.6, -0.6])  # of the pairs, as worths 0.6, -0.6 and 0 would have it
 VARIETY_PULL = 0.4  # on the latent preference, for each 0.1 of type-token ratio
@@ -81,6 +84,36 @@ def shares(design: Design, population: Population, studies: int, label: str = ""
         true = float(hit(truth).mean())
         _, low_S, high_S, _ = share_intervals(hit(answer_SN).astype(float), context_N, annotator_N)
         yield Coverage(design, name + label, true, int(((low_S <= true) & (true <= high_S)).sum()), studies)
+
+
+def alternatives(design: Design, population: Population, studies: int, answer: str, label: str) -> Iterator[Coverage]:
+    """What other intervals of a share would hold: the reasons for the one in use."""
+    hit = ANSWERS[answer]
+    truth = float(hit(draw(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]).mean())
+    answer_SN, context_N, annotator_N, _ = draw(population, design, studies, np.random.default_rng(SEED))
+    hits_SN = hit(answer_SN).astype(float)
+    share_S, _, _, variance = share_intervals(hits_SN, context_N, annotator_N)
+    contexts, annotators, number = variance.contexts, variance.annotators, hits_SN.shape[1]
+    plain_S = np.maximum(variance.context_P * (1 - 1 / contexts), variance.annotator_P * (1 - 1 / annotators))
+    both_S = variance.context_P * (1 - 1 / contexts) + variance.annotator_P * (1 - 1 / annotators)
+    both_S -= variance.both_P * (1 - 1 / number)  # each context and annotator meet once
+    t, inside_S = variance.quantile(0.95), np.clip(share_S * (1 - share_S), 1e-12, None)
+    reaches = {
+        "symmetric in the share": (t * np.sqrt(variance.total()), False),
+        "without G / (G - 1)": (t * np.sqrt(np.maximum(both_S, plain_S)), True),
+        "by context alone": (t_of(contexts) * np.sqrt(variance.context_P), True),
+        "as if all were independent": (t_of(number) * np.sqrt(inside_S / number), True),
+    }
+    for name, (reach_S, log_odds) in reaches.items():
+        if log_odds:
+            held = np.abs(logit(np.clip(share_S, 1e-9, 1 - 1e-9)) - logit(truth)) <= reach_S / inside_S
+        else:
+            held = np.abs(share_S - truth) <= reach_S
+        yield Coverage(design, f"{answer}{label}, {name}", truth, int(held.sum()), studies)
+
+
+def t_of(clusters: int) -> float:
+    return float(student.ppf(0.975, clusters - 1))
 
 
 def three_arms(design: Design, studies: int, rng: np.random.Generator) -> Iterator[Coded]:
@@ -163,8 +196,11 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for design in DESIGNS:
         asked = [*shares(design, USUAL, studies), *worths(design, studies)]
-        beyond = [*shares(design, RARE, studies, ", rare"), slopes(design, studies), *agreements(design, studies)]
-        for each in [*asked, *beyond, side_test(design, studies)]:
+        beyond = [*shares(design, RARE, studies, ", rare"), *shares(design, ALIKE, studies, ", all alike")]
+        beyond += [slopes(design, studies), *agreements(design, studies)]
+        others = [*alternatives(design, USUAL, studies, "preferred or equal", "")]
+        others += alternatives(design, RARE, studies, "preferred", ", rare")
+        for each in [*asked, *beyond, side_test(design, studies), *others]:
             print(each.line(), flush=True)
         print(f"required of the first five: {'met' if all(map(required, asked)) else 'NOT MET'}", flush=True)
     print(f"{time.perf_counter() - started:.0f} s")

@@ -71,8 +71,8 @@ def two_way(influence_PN: Floats, context_N: Ints, annotator_N: Ints) -> Varianc
     """The variance of estimates from what each judgement adds to them (influences, which sum to 0).
 
     Each of the three sums over clusters is multiplied by G / (G - 1), with its own number of clusters G: the
-    small-sample factor (CR1) that makes the coverage right (docs/preference-analysis.md). Source: Cameron, Gelbach and
-    Miller 2011, "Robust Inference With Multiway Clustering"; the paper is silent.
+    small-sample factor CR1, with which the coverage is right (docs/preference-analysis.md). Source: Cameron, Gelbach
+    and Miller 2011, "Robust Inference With Multiway Clustering"; the paper is silent.
     """
     both_N = context_N * (int(annotator_N.max(initial=0)) + 1) + annotator_N
     parts = [_clustered(influence_PN, ids_N) for ids_N in (context_N, annotator_N, both_N)]
