@@ -18,6 +18,7 @@ from hyperfitting.preference.analysis import Design
 from hyperfitting.preference.exchange import read_judgements, write_judgements
 from hyperfitting.preference.simulate import Taste, simulate, truth
 from hyperfitting.preference.study import Study
+from hyperfitting.report.preference import Context, headlines, write_preference_report
 from hyperfitting.report.preference_tables import Column, Sheet, sheet_csv
 from tests.judged import MODEL, NUCLEUS, REFERENCE, judged
 from tests.studies import comparisons, plan
@@ -156,6 +157,17 @@ def test_a_bad_row_is_named_in_one_line(rows_file: Path, line: str, message: str
     error = capsys.readouterr().err
     assert f"{rows_file}, {message}" in error
     assert error.count("\n") == 1
+
+
+def test_the_headline_is_the_share_that_the_plan_made_primary(tmp_path: Path):
+    rows = analysis.analyse(judged(Design(45, 12, 3)), draws=50)
+    preferred, either = (rows.shares[0].preferred.value, rows.shares[0].preferred_or_equal.value)
+    (line,) = headlines(rows, Context("t", primary="preferred"))
+    assert f"was preferred to the true text in {100 * preferred:.1f}\N{NO-BREAK SPACE}% (95\N{NO-BREAK SPACE}%" in line
+    (line,) = headlines(rows, Context("t"))
+    assert f"preferred to, or found equal to, the true text in {100 * either:.1f}\N{NO-BREAK SPACE}%" in line
+    page = write_preference_report(rows, Context("t", primary="preferred"), tmp_path / "out")
+    assert "interval, preferred<" in page.read_text(encoding="utf-8")
 
 
 def test_what_is_not_there_or_not_ours_is_refused(rows_file: Path, capsys: pytest.CaptureFixture[str]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -266,6 +268,48 @@ def test_relabelling_two_arms_mirrors_every_estimate(seed: int):
     assert one.side_bias == two.side_bias
     # With the arms, the sign of the difference in TTR turns as well: what predicts preference stays.
     assert one.variety[0].odds_ratio.value == pytest.approx(two.variety[0].odds_ratio.value, rel=1e-6)
+
+
+def odd_rows(seed: int) -> list[Judgement]:
+    """A few rows of few arms, contexts and annotators, with taste that may be all for one arm, or none."""
+    r = random.Random(seed)
+    arms, rows, seen = r.sample(["a", "b", "c", REFERENCE], r.randint(2, 4)), [], set()
+    weights = r.choice([(1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 1, 1), (5, 1, 1), (1, 0, 1)])
+    contexts, annotators = r.randint(1, 30), r.randint(1, 15)
+    for number in range(r.randint(1, 80)):
+        one, other = r.sample(arms, 2)
+        context, annotator = r.randrange(contexts), r.randrange(annotators)
+        key = (*sorted((one, other)), context)
+        if (key, annotator) not in seen:
+            seen.add((key, annotator))
+            answer = r.choices(["first" if one < other else "second", "equal", "first"], weights)[0]
+            changes = {"tokens": r.choice([20, 100, 300]), "seconds": r.choice([1.0, 30.0]), "domain": r.choice("xy")}
+            names = {"comparison": str(key), "context": str(context), "annotator": str(annotator)}
+            sides = {"arm_first": one, "arm_second": other, "ttr_first": r.choice([0.4, 0.5]), "ttr_second": 0.5}
+            left = {"surplus": r.random() < 0.05, "excluded": None if annotator else "absent"}
+            rows.append(judgement(answer, assignment=str(number), **names, **sides, **changes, **left))
+    return rows
+
+
+def test_odd_rows_are_analysed_or_refused_in_one_line():
+    # Warnings are errors here: no division by nothing, no logarithm of 0, on the way to any figure.
+    refused: list[str] = []
+    for seed in range(30):
+        try:
+            found = analyse(odd_rows(seed), rules=Exclusions() if seed % 2 else None, draws=20)
+        except StudyError as error:
+            refused.append(str(error))
+            continue
+        json.dumps(asdict(found), allow_nan=False)
+        for each in found.shares:
+            for interval in (each.preferred, each.equal, each.not_preferred, each.preferred_or_equal):
+                assert interval.low is None or 0 <= interval.low <= interval.value <= interval.high <= 1
+        for worth in found.davidson.worths:
+            known = worth.log_worth.value is not None
+            assert not (known and worth.log_worth.bound)
+            assert not known or abs(worth.log_worth.value) < 20
+    assert 0 < len(refused) < 10
+    assert not any("\n" in line for line in refused)
 
 
 def planned(rows: list[Judgement]) -> list[Comparison]:

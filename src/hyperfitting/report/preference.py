@@ -17,7 +17,16 @@ from hyperfitting.preference.analysis.keeping import Promise
 from hyperfitting.preference.analysis.published import SOURCE
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.preference.analysis.whole import Counts
-from hyperfitting.report.preference_tables import Sheet, bounds, number, sheet_csv, sheet_markdown, sheets, shown
+from hyperfitting.report.preference_tables import (
+    Sheet,
+    bounds,
+    number,
+    score_of,
+    sheet_csv,
+    sheet_markdown,
+    sheets,
+    shown,
+)
 
 _HERE = Path(__file__).parent
 _MARK = "sensitivity.csv"  # stands in every report of ours
@@ -60,7 +69,7 @@ def write_preference_report(analysis: Analysis, context: Context, folder: Path) 
     from hyperfitting.report import figures
     from hyperfitting.report.preference_figures import pictures
 
-    made, drawn = sheets(analysis, context.promises, context.truth), pictures(analysis)
+    made, drawn = sheets(analysis, context.promises, context.truth), pictures(analysis, context.primary)
     svgs = {name: (figures.svg(figure, name), words) for name, (figure, words) in drawn.items()}
     with new_folder(folder) as partial:
         for name, (figure, _) in drawn.items():
@@ -90,7 +99,7 @@ def headlines(analysis: Analysis, context: Context) -> list[str]:
 
 
 def _headline(row: PairShares, context: Context) -> str:
-    score = row.preferred if context.primary == "preferred" else row.preferred_or_equal
+    score = score_of(row, context.primary)
     what = "preferred to" if context.primary == "preferred" else "preferred to, or found equal to,"
     other = "the true text" if row.other == "reference" else row.other
     parts = (("preferred", row.preferred), ("equal", row.equal), ("not preferred", row.not_preferred))

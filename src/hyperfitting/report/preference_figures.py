@@ -12,46 +12,47 @@ from hyperfitting.preference.analysis import Analysis
 from hyperfitting.preference.analysis.clusters import Interval
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.report.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
-from hyperfitting.report.preference_tables import number, pair_name, where
+from hyperfitting.report.preference_tables import SCORES, number, pair_name, score_of, where
 
 _WIDTH = 3.8  # inches, at which words keep their size on a phone
 _SMALL = 8.5
 
 
-def pictures(analysis: Analysis) -> dict[str, tuple[Figure, str]]:
-    """Every picture by the name of its file, with the words that stand for it."""
+def pictures(analysis: Analysis, primary: str) -> dict[str, tuple[Figure, str]]:
+    """Every picture by the name of its file, with the words that stand for it; intervals are of the primary share."""
+    what = SCORES[primary]
     whole = [row for row in analysis.shares if (row.domain, row.tokens) == ("all", "all")]
     sliced = [row for row in analysis.shares if "all" in (row.domain, row.tokens)]
-    made = {"shares": (shares(whole), "Shares preferred, equal and not preferred, by pair of arms")}
+    made = {"shares": (shares(whole, primary), "Shares preferred, equal and not preferred, by pair of arms")}
     if len(sliced) > len(whole):
-        rows = [(pair_name(row.one, row.other), where(row), row.preferred_or_equal) for row in sliced]
-        made["slices"] = (shares_forest(rows), "Share preferred or equal, by domain and length")
+        rows = [(pair_name(row.one, row.other), where(row), score_of(row, primary)) for row in sliced]
+        made["slices"] = (shares_forest(rows), f"Share {what}, by domain and length")
     worths = [(each.arm, each.log_worth) for each in analysis.davidson.worths if each.arm != analysis.davidson.baseline]
     made["worths"] = (worth_forest(worths, analysis.davidson.baseline), "Log-worths of all arms on one scale")
     tried = [
-        (pair_name(row.one, row.other), name, row.preferred_or_equal)
+        (pair_name(row.one, row.other), name, score_of(row, primary))
         for pair in dict.fromkeys((row.one, row.other) for row in whole)
         for name, kept in analysis.sensitivity.items()
         for row in kept
         if (row.one, row.other) == pair
     ]
-    made["sensitivity"] = (shares_forest(tried), "Share preferred or equal, by who is left out")
+    made["sensitivity"] = (shares_forest(tried), f"Share {what}, by who is left out")
     return made
 
 
-def shares(rows: Sequence[PairShares]) -> Figure:
-    """One bar a pair, preferred from the left; the line is the interval of preferred or equal."""
+def shares(rows: Sequence[PairShares], primary: str) -> Figure:
+    """One bar a pair, preferred from the left; the line is the interval of the primary share."""
     figure = Figure(figsize=(_WIDTH, 0.85 + 0.72 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
-        _bar(axes, place, row)
+        _bar(axes, place, row, score_of(row, primary))
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.45, -0.75), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
-    _legend(axes)
+    _legend(axes, SCORES[primary])
     _dress(axes)
     return figure
 
 
-def _bar(axes: Any, place: int, row: PairShares) -> None:
+def _bar(axes: Any, place: int, row: PairShares, score: Interval) -> None:
     start = 0.0
     for interval, colour in ((row.preferred, AFTER), (row.equal, GRID), (row.not_preferred, BEFORE)):
         value = interval.value or 0.0
@@ -60,17 +61,16 @@ def _bar(axes: Any, place: int, row: PairShares) -> None:
             ink = INK if colour == GRID else CARD
             axes.text(start + value / 2, place, f"{value:.0%}", color=ink, ha="center", va="center", fontsize=_SMALL)
         start += value
-    score = row.preferred_or_equal
     if score.low is not None and score.high is not None:
         axes.plot([score.low, score.high], [place + 0.26] * 2, color=INK, lw=1.6, solid_capstyle="butt")
         axes.plot([score.value], [place + 0.26], marker="o", ms=3.6, color=INK, clip_on=False)
     axes.text(0, place - 0.26, pair_name(row.one, row.other), color=INK, fontsize=9, va="bottom", parse_math=False)
 
 
-def _legend(axes: Any) -> None:
+def _legend(axes: Any, what: str) -> None:
     for label, colour in (("preferred", AFTER), ("equal", GRID), ("not preferred", BEFORE)):
         axes.barh(0, 0, color=colour, label=label)
-    axes.plot([], [], color=INK, marker="o", ms=3.6, lw=1.6, label="preferred or equal")
+    axes.plot([], [], color=INK, marker="o", ms=3.6, lw=1.6, label=f"interval, {what}")
     axes.legend(
         frameon=False, labelcolor=INK, fontsize=_SMALL, ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1),
         borderpad=0, handlelength=1.2, columnspacing=1.0,

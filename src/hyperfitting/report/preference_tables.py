@@ -26,6 +26,10 @@ COEFFICIENTS = {
 }
 
 
+SCORES = {"preferred-or-equal": "preferred or equal", "preferred": "preferred"}
+"""The shares that a plan can make primary."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its name in CSV, its heading, and how its values are shown."""
@@ -142,6 +146,11 @@ def _plan(promises: Sequence[Promise]) -> Sheet:
 def pair_name(one: str, other: str) -> str:
     """A pair of arms in words."""
     return f"{one} vs {other}"
+
+
+def score_of(row: PairShares, primary: str) -> Interval:
+    """The share that the plan made primary."""
+    return row.preferred if primary == "preferred" else row.preferred_or_equal
 
 
 def where(row: PairShares) -> str:

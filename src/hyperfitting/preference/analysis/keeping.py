@@ -91,7 +91,7 @@ def _time(text: str) -> datetime:
 def _estimand(plan: StudyPlan, comparisons: Sequence[Comparison], judgements: Sequence[Judgement]) -> Promise:
     arms = {each.id: {each.one.arm, each.other.arm} for each in comparisons}
     strange = sum({row.arm_first, row.arm_second} != arms.get(row.repeats or row.comparison) for row in judgements)
-    what = {"preferred-or-equal": "preferred or equal", "preferred": "preferred"}[plan.analysis.primary]
+    what = plan.analysis.primary.replace("-", " ")
     planned = f"share {what}, by pair of arms, {100 * plan.analysis.level:g} % intervals"
     found = f"{strange} judgements of other comparisons" if strange else "computed from the planned comparisons alone"
     return Promise("primary estimand", planned, found, not strange)
