@@ -16,10 +16,12 @@ from hyperfitting.cli import main
 from hyperfitting.preference import analysis
 from hyperfitting.preference.analysis import Design
 from hyperfitting.preference.exchange import read_judgements, write_judgements
+from hyperfitting.preference.records import Reply
 from hyperfitting.preference.simulate import Taste, simulate, truth
 from hyperfitting.preference.study import Study
 from hyperfitting.report.preference import Context, headlines, write_preference_report
 from hyperfitting.report.preference_tables import Column, Sheet, sheet_csv
+from tests import studies
 from tests.judged import MODEL, NUCLEUS, REFERENCE, judged
 from tests.studies import comparisons, plan
 
@@ -115,7 +117,7 @@ def test_sources_are_chosen_and_a_model_stands_beside_people(tmp_path: Path, cap
     assert analyse(tmp_path / "rows.jsonl", "--source", "model") == 0
     page = (tmp_path / "rows-report-model" / "index.html").read_text(encoding="utf-8")
     assert "A model judged." in page
-    assert "no interval from 45 contexts and 1 annotators" in page
+    assert "no interval from 45 contexts and 1 annotator" in page
 
 
 def test_a_simulated_study_carries_its_banner_and_its_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -141,6 +143,33 @@ def test_a_simulated_study_carries_its_banner_and_its_truth(tmp_path: Path, caps
         "exclusions",
     ]
     assert Study.find(folder).digest == study.digest  # the report beside it changes nothing of the study
+
+
+def test_a_study_that_people_and_a_model_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    study = studies.study(tmp_path, comparisons(6))
+    with study.open_store() as store:
+        for choice in ("first", "second", "equal"):
+            studies.work(store, studies.ready(store), 99, choice)
+        model = store.model_annotator("judge-7b", '{"model": "judge-7b", "url": "http://me:secret@host/v1"}')
+        for row in study.comparisons():
+            if row.kind == "scored":
+                store.judge_as_model(model, row.id, (Reply(True, "first", "A", 1.0), Reply(False, "second", "B", 1.0)))
+    assert analyse(study.folder) == 2
+    assert "choose one with --source" in capsys.readouterr().err
+    assert analyse(study.folder, "--source", "human") == 0
+    said = capsys.readouterr().out
+    assert "plan     kept: stop rule: all 24 have them" in said
+    assert "plan     NOT KEPT" not in said
+    report = study.folder / "report-human"
+    (row,) = read_csv(report / "models.csv")
+    assert row["model"] == f"judge-7b ({model})"
+    assert (row["comparisons"], row["contexts"]) == ("24", "12")
+    assert row["agreement_low"] != ""
+    assert all(b"secret" not in path.read_bytes() for path in report.iterdir())
+    assert analyse(study.folder, "--source", "model") == 0
+    said = capsys.readouterr().out
+    assert "note     A model judged." in said
+    assert "100.0\N{NO-BREAK SPACE}% (no interval from 12 contexts and 1 annotator)" in said
 
 
 @pytest.mark.parametrize(

@@ -109,12 +109,16 @@ def _headline(row: PairShares, context: Context) -> str:
 
 def _in_words(score: Interval, level: float) -> str:
     value = number(score.value, "share")
-    few = f"no interval from {score.contexts} contexts and {score.annotators} annotators"
+    few = f"no interval from {_many(score.contexts, 'context')} and {_many(score.annotators, 'annotator')}"
     if score.low is None or score.high is None:
         return f"{value} ({few})"
     if score.bound is not None:
         return f"{value} ({shown(score, 'share')[1]})"
     return f"{value} ({percent(level)} interval {bounds(score.low, score.high, 'share')})"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def percent(level: float) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +48,10 @@ def _of_study(
     plan, comparisons = study.plan, study.comparisons()
     with study.open_store(database) as store:
         rows = list(store.judgements())
+        models = {name: json.loads(_URL_USER.sub("//", text)) for name, text in store.model_settings().items()}
     rules = Exclusions(plan.analysis.attention_failures, plan.analysis.least_seconds)
     analysis = analyse(rows, comparisons, source=source, rules=rules, level=plan.analysis.level, **settings)
+    analysis = replace(analysis, models=tuple(replace(e, model=_named(e.model, models)) for e in analysis.models))
     mine: Sequence[Judgement] = [row for row in rows if row.source == analysis.source]
     left_out = frozenset(analysis.inattentive) | frozenset(analysis.hasty)
     facts = study.facts()
@@ -63,9 +68,19 @@ def _of_study(
             "created_at": facts["created_at"],
             "plan": plan.model_dump(mode="json"),
             "simulations": told,
+            "models": models,
         }
         | _facts(analysis, settings),
     )
+
+
+_URL_USER = re.compile(r"//[^/@\s\"]*@")  # a name and password in the address of an endpoint
+
+
+def _named(annotator: str, models: dict[str, Any]) -> str:
+    """A model by its name as well as by its number: two prompts make two judges of one model."""
+    name = models.get(annotator, {}).get("model")
+    return f"{name} ({annotator})" if name else annotator
 
 
 def _facts(analysis: Analysis, settings: dict[str, Any]) -> dict[str, Any]:
