@@ -75,7 +75,7 @@ def _add_create(made: argparse.ArgumentParser) -> None:
 _SETTINGS = {
     "--name": ("name", "NAME", "the study's name (that of its folder)"),
     "--pairs": ("pairs", "reference|all|ARM=ARM,...", "each arm with the true text, every two arms, or pairs by name"),
-    "--per-domain": ("per_domain", "N", "contexts drawn from each set (all)"),
+    "--per-domain": ("per_domain", "N", "contexts drawn from each set, or '{ fiction = 9, news = 3 }' (all)"),
     "--tokens": ("tokens", "N", "cut every text to at most so many tokens (the shorter one's)"),
     "--judgements": ("judgements", "K", "judgements that count for each comparison (3)"),
     "--items": ("items", "N", "items for one annotator at most (all)"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import random
+import subprocess
+import sys
 import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -92,6 +95,39 @@ def test_processes_share_a_database(tmp_path, url):
 def test_fifty_people_in_five_processes(tmp_path, url):
     """Five thousand judgements without a pause between them."""
     in_processes(tmp_path, url, contexts=417, processes=5, people_each=10)
+
+
+_WORKER = """
+import sys
+from pathlib import Path
+from hyperfitting.preference.study import Study
+folder, url, annotator, run = sys.argv[1:]
+with Study.find(Path(folder)).open_store(url or None) as store:
+    while (item := store.next_item(annotator)) is not None:
+        store.judge(annotator, item.assignment, "first", f"{run}-{item.assignment}", 1.0)
+        print(item.assignment, flush=True)
+"""
+
+
+def test_what_was_acknowledged_before_a_kill_is_there_afterwards(tmp_path, url):
+    """Killed twice, without warning and at once after an answer; the third worker comes to the end."""
+    study = studies.study(tmp_path, rows=studies.comparisons(6, 0))
+    with study.open_store(url) as store:
+        annotator = studies.ready(store)
+    acknowledged = []
+    for run, answers in enumerate((3, 5, 99)):
+        command = [sys.executable, "-c", _WORKER, study.folder, url or "", annotator, str(run)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+            heard = list(itertools.islice(worker.stdout, answers))
+            worker.kill()
+            acknowledged += [line.strip() for line in (*heard, *worker.stdout)]
+    with study.open_store(url) as store:
+        given = [row.assignment for row in store.judgements()]
+        assert len(given) == len(set(given)) == 24
+        assert len(acknowledged) == len(set(acknowledged))
+        assert set(acknowledged) <= set(given)
+        assert len(given) - len(acknowledged) <= 2  # one a kill may be kept and not heard of
+        assert store.overview().annotators[0].state == "finished"
 
 
 def open_at_once(folder: Path, url: str | None) -> int:

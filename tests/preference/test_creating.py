@@ -96,6 +96,13 @@ def test_the_same_contexts_are_drawn_for_every_pair(contexts):
     assert {row.context for row in scored(other)} != {row.context for row in scored(made)}
 
 
+def test_a_quota_for_each_domain(contexts):
+    made = paired(contexts, per_domain={"news": 3, "fiction": 1})
+    assert Counter(row.domain for row in scored(made)) == {"fiction": 4, "news": 12}
+    assert {row.domain for row in scored(paired(contexts, per_domain={"news": 2}))} == {"news"}
+    assert read_plan(None, {"per_domain": "{ fiction = 9 }"}, default_name="x").per_domain == {"fiction": 9}
+
+
 def test_checks_are_a_true_text_against_its_own_words(contexts):
     made = paired(contexts, per_domain=3, attention_rate=0.1)
     checks = [row for row in made.comparisons if row.kind == "attention"]
@@ -157,6 +164,8 @@ def test_texts_without_a_reference_are_compared_with_each_other_only(experiment,
         ({"domains": ("poems",)}, "domains: there is no 'poems' in these runs; there are: fiction, news"),
         ({"pairs": (("a", "b"),)}, "pairs: there is no 'a'"),
         ({"per_domain": 7}, "per_domain = 7: the set 'fiction' has 6 contexts"),
+        ({"per_domain": {"poems": 1}}, "per_domain: there is no 'poems' in these runs"),
+        ({"per_domain": {"news": 9}}, "per_domain = 9: the set 'news' has 6 contexts"),
         ({"shortest_tokens": 99}, "nothing is left to compare: 48 shorter than 99 tokens when cut"),
     ],
 )

@@ -92,7 +92,9 @@ _MARKUP = (
     (re.compile(r"(?<!\w)(\*{1,3}|_{2,3})(?=\S)(.+?)(?<=\S)\1(?!\w)"), r"\2"),  # emphasis
     (re.compile(r"(?<!\w)_(?=\S)([^_\n]+?)(?<=\S)_(?!\w)"), r"\1"),
     (re.compile(r" @([-,.])@ "), r"\1"),  # WikiText's way of writing 1,000 and well-known
-    (re.compile(r"<unk>"), ""),
+    # What a cut has left of a pair, and what has no pair
+    (re.compile(r"<unk>|<[a-zA-Z/][^<>]{0,200}$|\[\[(?:[^\[\]|\n]*\|)?|\]\]|(?<!\*)\*{2,3}(?!\*)|'{3}"), ""),
+    (re.compile(r"``|''"), '"'),
 )
 _SPACES = (
     (re.compile(r"[ \t\f\v]+"), " "),

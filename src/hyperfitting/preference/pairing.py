@@ -56,7 +56,11 @@ def pair_up(contexts: Sequence[Context], plan: StudyPlan) -> Paired:
 def _of_domains(contexts: Sequence[Context], plan: StudyPlan) -> list[Context]:
     known = domain_names(contexts)
     _all_known(plan.domains or (), known, "domains")
-    return [context for context in contexts if plan.domains is None or context.domain in plan.domains]
+    wanted = set(known if plan.domains is None else plan.domains)
+    if isinstance(plan.per_domain, dict):
+        _all_known(plan.per_domain, known, "per_domain")
+        wanted &= set(plan.per_domain)
+    return [context for context in contexts if context.domain in wanted]
 
 
 def _all_known(names: Iterable[str], known: Sequence[str], setting: str) -> None:
@@ -84,9 +88,10 @@ def _drawn(contexts: Sequence[Context], plan: StudyPlan) -> list[Context]:
     drawn: list[Context] = []
     for domain in domain_names(contexts):
         own = [context for context in contexts if context.domain == domain]
-        if plan.per_domain is not None and plan.per_domain > len(own):
-            raise StudyError(f"per_domain = {plan.per_domain}: the set {domain!r} has {len(own)} contexts")
-        count = len(own) if plan.per_domain is None else plan.per_domain
+        quota = plan.per_domain[domain] if isinstance(plan.per_domain, dict) else plan.per_domain
+        count = len(own) if quota is None else quota
+        if count > len(own):
+            raise StudyError(f"per_domain = {count}: the set {domain!r} has {len(own)} contexts")
         chosen = random.Random(f"{plan.seed} contexts {domain}").sample(range(len(own)), count)
         drawn += [own[number] for number in sorted(chosen)]
     return drawn

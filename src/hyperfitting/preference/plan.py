@@ -66,7 +66,11 @@ class StudyPlan(Settings):
     )
     arms: tuple[str, ...] | None = Field(None, description="The arms taken from the runs, by name; none: all.")
     domains: tuple[str, ...] | None = Field(None, description="The sets of contexts taken; none: all.")
-    per_domain: Count | None = Field(None, description="Contexts drawn from each set; none: all.")
+    per_domain: Count | dict[str, Count] | None = Field(
+        None,
+        description="Contexts drawn from each set: one number, or a table such as `{ fiction = 100, news = 50 }`, "
+        "which leaves the sets out that it does not name; none: all contexts.",
+    )
     tokens: Count | None = Field(
         None, description="Tokens that every text is cut to; none: as many as the shortest text of its comparison has."
     )
