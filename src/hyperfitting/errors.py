@@ -112,7 +112,6 @@ _EXTRAS = {
     "fastapi": "preference",
     "uvicorn": "preference",
     "scipy": "preference",
-    "httpx": "preference",
     "psycopg": "postgresql",
 }
 
