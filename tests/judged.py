@@ -59,6 +59,7 @@ def judged(
                     comparison=f"{number}-{context}",
                     domain=domain,
                     context=f"{domain}-{context}",
+                    group=f"{domain} piece {context}",
                     annotator=f"ann-{annotator}",
                     arm_first=one if first > 0 else other,
                     arm_second=other if first > 0 else one,

@@ -189,6 +189,12 @@ def test_disconnected_arms_are_refused_by_name():
         davidson.fit(code(duels(("a", "b", 10, 5, 10), ("c", "reference", 10, 5, 10))))
 
 
+def test_an_arm_that_few_judged_has_no_interval_in_a_study_of_many():
+    few = [replace(row, annotator=f"ann-{n % 9}") for n, row in enumerate(duels(("a", "reference", 20, 10, 30)))]
+    worths = davidson.fit(code([*few, *duels(("b", "reference", 30, 20, 60))])).worths[1:]
+    assert [(each.log_worth.low is None, each.log_worth.annotators) for each in worths] == [(True, 9), (False, 10)]
+
+
 def test_few_clusters_give_values_without_intervals():
     rows = [replace(row, annotator=f"ann-{n % 9}") for n, row in enumerate(duels(("model", "reference", 30, 20, 60)))]
     interval = davidson.fit(code(rows)).worths[1].log_worth

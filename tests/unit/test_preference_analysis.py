@@ -234,6 +234,20 @@ def test_the_whole_leaves_out_whom_the_plan_leaves_out():
     assert without_plan.shares[0] == without_plan.sensitivity["not excluded by hand"][0]
 
 
+def test_contexts_of_one_book_widen_the_interval_only():
+    rows = judged(Design(60, 12, 3))
+    rows = [replace(row, group=f"book {int(row.context.split('-')[1]) // 2}") for row in rows]
+    found = analyse(rows, draws=50)
+    assert "by book or article" not in found.sensitivity  # neighbours are of two domains: every context has its book
+    (whole,) = found.sensitivity["not excluded by hand"]
+    same = analyse([replace(row, group=row.context) for row in rows], draws=50)
+    assert "by book or article" not in same.sensitivity
+    one = analyse([replace(row, domain="all", group=f"book {int(row.context.split('-')[1]) // 3}") for row in rows])
+    (grouped,) = one.sensitivity["by book or article"]
+    assert (grouped.preferred.contexts, grouped.preferred.value) == (20, whole.preferred.value)
+    assert grouped.preferred.low != whole.preferred.low
+
+
 def test_a_study_of_nothing_that_counts_is_refused():
     with pytest.raises(StudyError, match="none of 2 human judgements counts: all are checks, surplus or left out"):
         analyse([check("a", "first"), judgement(surplus=True)])

@@ -188,8 +188,9 @@ where the first two columns are alike.""",
 Sides are drawn by lot within each annotator, so a pull of the side costs precision but favours no arm. Repeats show \
 the same two texts with sides swapped; neither they nor attention checks enter a score.""",
     "sensitivity": """\
-Each set lies within the one before. The planned rules name the inattentive (more failed checks than the plan \
-allows) and the hasty (median time on a page below its least).""",
+Each set lies within the one before; "by book or article" is the primary one with that as its cluster. The planned \
+rules name the inattentive (more failed checks than the plan allows) and the hasty (median time on a page below its \
+least).""",
     "variety": """\
 Logistic regression of decided answers, an intercept for each pair of arms: above 1, the more varied of two texts is \
 preferred more often than its arms alone explain. It says nothing of causes.""",

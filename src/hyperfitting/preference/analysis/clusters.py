@@ -64,7 +64,12 @@ class Variance:
 
     def quantile(self, level: float) -> float:
         """How many standard errors an interval reaches to each side: t with clusters - 1 degrees of freedom."""
-        return float(student.ppf((1 + level) / 2, self.clusters - 1))
+        return quantile(level, self.clusters)
+
+
+def quantile(level: float, clusters: int) -> float:
+    """The quantile of t with `clusters` - 1 degrees of freedom that a two-sided interval of this level reaches to."""
+    return float(student.ppf((1 + level) / 2, clusters - 1))
 
 
 def two_way(influence_PN: Floats, context_N: Ints, annotator_N: Ints) -> Variance:

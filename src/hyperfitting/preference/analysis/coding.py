@@ -116,10 +116,14 @@ def answer_of(row: Judgement) -> int:
     return by_side if row.arm_first == pair_of(row)[0] else -by_side
 
 
-def code(rows: Sequence[Judgement]) -> Coded:
-    """Rows as arrays; choose them first (`of_one_source`, `counted`)."""
+def code(rows: Sequence[Judgement], *, by_group: bool = False) -> Coded:
+    """Rows as arrays; choose them first (`of_one_source`, `counted`).
+
+    `by_group` puts the book or article in the place of the context: contexts of one book are not quite independent.
+    """
     pairs, pair_N = _positions([pair_of(row) for row in rows])
-    contexts, context_N = _positions([row.context for row in rows])
+    clusters = [f"{row.domain} {row.group}" if by_group else row.context for row in rows]
+    contexts, context_N = _positions(clusters)
     annotators, annotator_N = _positions([row.annotator for row in rows])
     comparisons, comparison_N = _positions([row.comparison for row in rows])
     domains, domain_N = _positions([row.domain for row in rows])

@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 
 from hyperfitting.errors import StudyError
 from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
-from hyperfitting.preference.analysis.clusters import Interval, two_way
+from hyperfitting.preference.analysis.clusters import Interval, quantile, two_way
 from hyperfitting.preference.analysis.coding import REFERENCE, Coded, Pair
 
 Floats = NDArray[np.float64]
@@ -244,17 +244,17 @@ def _known(problem: Problem, allowed_P3: NDArray[np.bool_]) -> NDArray[np.bool_]
 def _intervals(
     problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats, coded: Coded, level: float
 ) -> list[Interval]:
-    """Each arm's log-worth with the two-way sandwich and t, over all judgements."""
+    """Each arm's log-worth with the two-way sandwich over all judgements, and t by the clusters that judged the arm."""
     pull_BN = influences(problem, allowed_P3, best_B, coded)
     made = []
     for index, arm in enumerate(problem.arms[1:]):
-        involved_N = _involves(coded, arm)
-        variance = two_way(pull_BN[[index]], coded.context_N, coded.annotator_N)
-        counts = _counts(coded, involved_N)
-        value, error = float(best_B[index]), float(np.sqrt(variance.total()[0])) if variance.enough else None
-        reach = variance.quantile(level) * error if error is not None and min(counts[1:]) >= 2 else None
-        low, high = (None, None) if reach is None else (value - reach, value + reach)
-        made.append(Interval(value, error, low, high, *counts))
+        value, counts = float(best_B[index]), _counts(coded, _involves(coded, arm))
+        if min(counts[1:]) < LEAST_CLUSTERS:
+            made.append(Interval(value, None, None, None, *counts))
+            continue
+        error = float(np.sqrt(two_way(pull_BN[[index]], coded.context_N, coded.annotator_N).total()[0]))
+        reach = quantile(level, min(counts[1:])) * error
+        made.append(Interval(value, error, value - reach, value + reach, *counts))
     return made
 
 

@@ -23,6 +23,10 @@ SETS = ("everyone", "not excluded by hand", "nor inattentive", "nor hasty")
 """The sets of annotators that every estimate is tried on, each within the one before."""
 
 
+BY_GROUP = "by book or article"
+"""The name under which `sensitivity` holds the primary set clustered by group; its contexts are groups."""
+
+
 @dataclass(frozen=True)
 class Counts:
     """What became of the rows, and how long answers took. `seconds_median` is over counted judgements."""
@@ -112,7 +116,7 @@ def analyse(
         inattentive=tuple(sorted(unheeding)),
         hasty=tuple(sorted(quick)),
         primary_set=name,
-        sensitivity={each: _overall(kept, level) for each, kept in sets.items()},
+        sensitivity={each: _overall(kept, level) for each, kept in sets.items()} | _by_group(scored, level),
         variety=tuple(does_variety_predict(coded, level=level)),
         models=_models(everything, rows[0].source, draws, seed, level),
     )
@@ -159,6 +163,15 @@ def _agreements(coded: Coded, draws: int, seed: int, level: float) -> dict[str, 
         for pair in coded.pairs:
             found[" / ".join(pair)] = tuple(agreement(coded.of_pair(pair), draws=draws, seed=seed, level=level))
     return found
+
+
+def _by_group(scored: Sequence[Judgement], level: float) -> dict[str, tuple[PairShares, ...]]:
+    """The primary rows once more, clustered by book or article instead of context, where one holds several contexts."""
+    contexts = {row.context for row in scored}
+    if len({(row.domain, row.group) for row in scored}) == len(contexts):
+        return {}
+    found = pair_shares(code(scored, by_group=True), level=level)
+    return {BY_GROUP: tuple(each for each in found if (each.domain, each.tokens) == (ALL, ALL))}
 
 
 def _overall(rows: Sequence[Judgement], level: float) -> tuple[PairShares, ...]:
