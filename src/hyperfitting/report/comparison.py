@@ -14,7 +14,7 @@ from typing import Any
 from hyperfitting.compare import CONTROLS, Column, Comparison, Difference, SetTable
 from hyperfitting.errors import RunError
 from hyperfitting.files import new_folder, write_text
-from hyperfitting.report.page import STYLE, templates
+from hyperfitting.report.page import style, templates
 from hyperfitting.report.tables import LABELS, interval, number
 
 _SIGNS = {"nearest": "●", "among": "○", "": ""}
@@ -237,6 +237,6 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
             number=number,
             legend=_LEGEND.format(baseline=comparison.baseline.title),
             pictures=pictures,
-            style=STYLE,
+            style=style(),
         )
     )

@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     import jinja2
 
 _HERE = Path(__file__).parent
-STYLE = (_HERE / "style.css").read_text(encoding="utf-8")
+
+
+def style(*more: str) -> str:
+    """The style sheet that all pages share, and further ones of this room after it."""
+    return "".join((_HERE / name).read_text(encoding="utf-8") for name in ("style.css", *more))
 
 
 def templates() -> jinja2.Environment:

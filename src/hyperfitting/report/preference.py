@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from hyperfitting.preference.analysis.keeping import Promise
 from hyperfitting.preference.analysis.published import SOURCE
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.preference.analysis.whole import Counts
+from hyperfitting.report.page import style, templates
 from hyperfitting.report.preference_tables import (
     Sheet,
     bounds,
@@ -28,7 +30,6 @@ from hyperfitting.report.preference_tables import (
     shown,
 )
 
-_HERE = Path(__file__).parent
 _MARK = "sensitivity.csv"  # stands in every report of ours
 
 BANNERS = {
@@ -216,19 +217,18 @@ def _markdown(analysis: Analysis, context: Context, made: Sequence[Sheet], pictu
 
 
 def _page(analysis: Analysis, context: Context, made: Sequence[Sheet], svgs: dict[str, tuple[str, str]]) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("preference.html.j2").render(
-        title=context.title,
-        banner=BANNERS.get(analysis.source),
-        headlines=headlines(analysis, context),
-        sheets={sheet.name: sheet.readable() for sheet in made},
-        pictures=svgs,
-        notes=notes(analysis, context),
-        shown=shown,
-        provenance=context.provenance,
-        style="".join((_HERE / name).read_text(encoding="utf-8") for name in ("style.css", "preference.css")),
+    return (
+        templates()
+        .get_template("preference.html.j2")
+        .render(
+            title=context.title,
+            banner=BANNERS.get(analysis.source),
+            headlines=headlines(analysis, context),
+            sheets=defaultdict(lambda: None, {sheet.name: sheet.readable() for sheet in made}),
+            pictures=svgs,
+            notes=notes(analysis, context),
+            shown=shown,
+            provenance=context.provenance,
+            style=style("preference.css"),
+        )
     )

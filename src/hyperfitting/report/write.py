@@ -17,7 +17,7 @@ from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.records import Continuation, MetricRow
 from hyperfitting.report import tables as pivot
-from hyperfitting.report.page import STYLE, templates
+from hyperfitting.report.page import style, templates
 from hyperfitting.runs import Experiment
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
@@ -207,7 +207,7 @@ def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], 
             examples=shown,
             passages=recited,
             curves=curves,
-            style=STYLE,
+            style=style(),
             provenance=_provenance(experiment),
             runs={role: (run.name, run.facts()) for role, run in experiment.runs().items()},
             manifest=experiment.manifest(),
