@@ -1,8 +1,8 @@
 """The study's tables and the door to SQLite and PostgreSQL.
 
 One writer at a time, on both: a transaction that writes holds the file's write lock (SQLite) or an advisory lock
-(PostgreSQL) from its first statement, so that what it read is still true when it commits. An answer takes a few
-milliseconds, and a study asks for tens a second. A study on a server has a database to itself.
+(PostgreSQL) from its first statement, so that what it read is still true when it commits. Answers, which touch one item
+each, share that lock on PostgreSQL and wait for the disk together. A study on a server has a database to itself.
 """
 
 from __future__ import annotations
@@ -176,11 +176,29 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is alone in writing; committed when the block ends well, undone otherwise."""
-        with self._turn, self._engine.connect() as raw:
+        with self._turn, self._transaction(func.pg_advisory_xact_lock) as connection:
+            yield connection
+
+    @contextmanager
+    def adding(self) -> Iterator[Connection]:
+        """A transaction that only adds to what it has locked row by row: on a server it shares its time with its like.
+
+        None of them runs while somebody is `writing`. SQLite knows one writer only.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with self.writing() as connection:
+                yield connection
+        else:
+            with self._transaction(func.pg_advisory_xact_lock_shared) as connection:
+                yield connection
+
+    @contextmanager
+    def _transaction(self, lock: Any) -> Iterator[Connection]:
+        with self._engine.connect() as raw:
             connection = raw.execution_options(writes=True)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
-                    connection.execute(select(func.pg_advisory_xact_lock(_WRITERS)))
+                    connection.execute(select(lock(_WRITERS)))
                 yield connection
 
     @contextmanager

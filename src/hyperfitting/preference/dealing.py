@@ -143,15 +143,22 @@ def recount(connection: Connection) -> None:
     connection.execute(update(comparisons).where(comparisons.c.kind == "scored").values(load=counted))
 
 
-def next_item(deal: Deal) -> Row[Any] | None:
-    """The item that the annotator holds, or had held if nobody took it up since; else a new one, if any is left."""
+def next_item(deal: Deal) -> tuple[Row[Any] | None, int, int]:
+    """The item that the annotator holds, or had held if nobody took it up since; else a new one, if any is left.
+
+    With it, the items that they have answered, and how many there will be at most.
+    """
     rows = deal.connection.execute(_THEIRS, {"annotator": deal.annotator}).all()
     had = [row for row in rows if row.state != "replaced"]
+    done = sum(row.state == "answered" for row in had)
     for row in [row for row in had if row.state in ("open", "lapsed")]:
         if _held_again(deal, row):
-            return row
+            left = scored_left(deal.connection, deal.plan, deal.annotator)
+            return row, done, items_for(deal.plan, deal.annotator, len(had), left)
         had.remove(row)
-    return _new_item(deal, had, len(rows))
+    found, left = _new_item(deal, had, len(rows))
+    dealt = len(had) + (found is not None)
+    return found, done, items_for(deal.plan, deal.annotator, dealt, left)
 
 
 _THEIRS = select(assignments).where(assignments.c.annotator == bindparam("annotator")).order_by(assignments.c.ordinal)
@@ -190,15 +197,19 @@ _MET = select(assignments.c.comparison).where(assignments.c.annotator == bindpar
 _NEEDED = and_(comparisons.c.kind == "scored", comparisons.c.load < bindparam("quota"), comparisons.c.id.not_in(_MET))
 _LEFT = select(func.count()).select_from(comparisons).where(_NEEDED)
 _LOWEST = select(func.min(comparisons.c.load)).where(_NEEDED).scalar_subquery()
-_BEHIND = select(comparisons.c.id).where(_NEEDED, comparisons.c.load == _LOWEST)
-"""The comparisons with the fewest answers, given and expected, among those that an annotator may be dealt."""
+_BEHIND = select(comparisons.c.id, _LEFT.scalar_subquery().label("left")).where(_NEEDED, comparisons.c.load == _LOWEST)
+"""The comparisons with the fewest answers, given and expected, of those that an annotator may be dealt; and how many
+these are in all."""
 
 
-def _new_item(deal: Deal, had: list[Row[Any]], ordinal: int) -> Row[Any] | None:
-    chosen = _chosen(deal, had)
-    if chosen is None:
-        return None
-    kind, comparison, one_first = chosen
+def _new_item(deal: Deal, had: list[Row[Any]], ordinal: int) -> tuple[Row[Any] | None, int]:
+    """A new item, and how many scored comparisons are left after it."""
+    quota = {"annotator": deal.annotator, "quota": deal.plan.judgements}
+    behind = deal.connection.execute(_BEHIND, quota).all()
+    left = behind[0].left if behind else 0
+    if not behind or (deal.plan.items is not None and len(had) >= deal.plan.items):
+        return None, left
+    kind, comparison, one_first = _chosen(deal, had, [row.id for row in behind])
     row = {
         "id": assignment_id(deal.plan, deal.annotator, comparison),
         "annotator": deal.annotator,
@@ -213,18 +224,14 @@ def _new_item(deal: Deal, had: list[Row[Any]], ordinal: int) -> Row[Any] | None:
     }
     if kind == "scored":
         add_load(deal.connection, comparison, 1)
-    return deal.connection.execute(_ASSIGN, row).one()
+    return deal.connection.execute(_ASSIGN, row).one(), left - (kind == "scored")
 
 
 _ASSIGN = insert(assignments).returning(*assignments.c)
 
 
-def _chosen(deal: Deal, had: list[Row[Any]]) -> tuple[Kind, str, bool] | None:
-    """Kind, comparison, and whether `one` stands first; none if they have had their share or nothing is left."""
-    quota = {"annotator": deal.annotator, "quota": deal.plan.judgements}
-    behind = list(deal.connection.scalars(_BEHIND, quota).all())
-    if not behind or (deal.plan.items is not None and len(had) >= deal.plan.items):
-        return None
+def _chosen(deal: Deal, had: list[Row[Any]], behind: list[str]) -> tuple[Kind, str, bool]:
+    """Kind, comparison, and whether `one` stands first."""
     kind = next(itertools.islice(kinds(deal.plan, deal.annotator), len(had), None))
     if kind == "attention" and (check := _unmet_check(deal, had)) is not None:
         return "attention", check, _side(deal, "attention", had)

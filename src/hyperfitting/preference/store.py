@@ -207,24 +207,22 @@ class Store:
                 raise Refused("paused")
             deal = self._deal(connection, annotator_id)
             dealing.release(connection, deal.now)
-            held = dealing.next_item(deal)
+            held, done, total = dealing.next_item(deal)
             if held is None:
                 _set(connection, annotator_id, state="finished", completion_code=row.completion_code or _code())
                 return None
             if row.state != "tested":
                 _set(connection, annotator_id, state="tested")
-        return self._item(held)
+        return self._item(held, done, total)
 
     def _deal(self, connection: Connection, annotator_id: str) -> dealing.Deal:
         now = self._clock()
         until = now + timedelta(minutes=self.study.plan.hold_minutes)
         return dealing.Deal(connection, self.study.plan, self._places, annotator_id, stamp(now), stamp(until))
 
-    def _item(self, held: Row[Any]) -> Item:
+    def _item(self, held: Row[Any], done: int, total: int) -> Item:
         shown = self.study.comparison(held.comparison)
         first, second = (shown.one, shown.other) if held.one_first else (shown.other, shown.one)
-        with self._database.reading() as connection:
-            done, total = self._progress(connection, held.annotator)
         return Item(held.id, shown.context_text, first.text, second.text, done + 1, total)
 
     def dealt(self, assignment: str) -> tuple[Comparison, bool]:
@@ -249,15 +247,36 @@ class Store:
             StudyError: the answer is none, or may not be mixed with those that are there.
         """
         answers.check_answer(answer, attempt, seconds)
-        with self._database.writing() as connection:
-            item = _item_dealt(connection, assignment)
-            if item is None or item.annotator != annotator_id:
-                raise Refused("not_theirs")
-            if (item.state == "answered" or item.round) and answers.repeated(connection, assignment, attempt):
-                return
-            row = _at_work(connection, annotator_id)
-            answers.keep_apart(connection, row.source, row.nature)
-            answers.keep(connection, item, answer, attempt, seconds, self._now())
+        given = (annotator_id, assignment, answer, attempt, seconds)
+        with self._database.adding() as connection:
+            kept = self._keep(connection, *given, first=False)
+        if not kept:  # the first answer of all says which nature the study has: alone
+            with self._database.writing() as connection:
+                self._keep(connection, *given, first=True)
+
+    def _keep(
+        self,
+        connection: Connection,
+        annotator_id: str,
+        assignment: str,
+        answer: Answer,
+        attempt: str,
+        seconds: float,
+        *,
+        first: bool,
+    ) -> bool:
+        """Keep an answer, unless it might be the first of all and nobody said that it may be."""
+        item = _item_dealt(connection, assignment, locked=True)
+        if item is None or item.annotator != annotator_id:
+            raise Refused("not_theirs")
+        if (item.state == "answered" or item.round) and answers.repeated(connection, assignment, attempt):
+            return True
+        row = _at_work(connection, annotator_id)
+        if row.nature is None and not first:
+            return False
+        answers.keep_apart(connection, row.source, row.nature)
+        answers.keep(connection, item, answer, attempt, seconds, self._now())
+        return True
 
     def undo(self, annotator_id: str) -> Item:
         """Take the last answer back: it stays as a void row, and its item returns with the same sides.
@@ -272,7 +291,7 @@ class Store:
             dealing.hold(deal, assignment)
             _set(connection, annotator_id, state="tested")
             held = connection.execute(select(assignments).where(assignments.c.id == assignment)).one()
-        return self._item(held)
+            return self._item(held, *self._progress(connection, annotator_id))
 
     def withdraw(self, annotator_id: str) -> None:
         """Delete the annotator's answers and all that leads to them; a mark stays that somebody withdrew."""
@@ -452,10 +471,14 @@ _ONE_ANNOTATOR = select(
 ).where(annotators.c.id == bindparam("id"))
 
 
-def _item_dealt(connection: Connection, assignment: str) -> Row[Any] | None:
+def _item_dealt(connection: Connection, assignment: str, *, locked: bool = False) -> Row[Any] | None:
     if not _ID.fullmatch(assignment):
         return None
-    return connection.execute(select(assignments).where(assignments.c.id == assignment)).first()
+    one = _ONE_ITEM.with_for_update() if locked else _ONE_ITEM
+    return connection.execute(one, {"id": assignment}).first()
+
+
+_ONE_ITEM = select(assignments).where(assignments.c.id == bindparam("id"))
 
 
 def _at_work(connection: Connection, annotator_id: str) -> Row[Any]:
