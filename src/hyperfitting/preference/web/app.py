@@ -1,0 +1,78 @@
+"""The web app of one study: its pages, and how everything that goes wrong looks to whoever asked."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hyperfitting.preference.store import Store
+from hyperfitting.preference.study import Study
+from hyperfitting.preference.web import admin, annotators
+from hyperfitting.preference.web.address import Address
+from hyperfitting.preference.web.cookies import Cookies
+from hyperfitting.preference.web.desk import Desk, Turned, desk_of
+from hyperfitting.preference.web.guard import BoundedBody, QuietLog, SafeHeaders
+from hyperfitting.preference.web.pages import Pages
+
+_LOG = logging.getLogger("hyperfitting.preference.web")
+
+
+def make_app(study: Study, store: Store, *, address: Address | None = None, open_link: bool = False) -> FastAPI:
+    """The app that serves `study` from an open `store`, under `address`; `open_link` lets anybody join, up to the cap."""
+    address = address or Address()
+    app = FastAPI(title="hyperfitting preference study", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.desk = Desk(
+        study=study,
+        store=store,
+        address=address,
+        cookies=Cookies(address, study.digest),
+        pages=Pages(address.prefix),
+        open_link=open_link,
+    )
+    app.include_router(annotators.router)
+    app.include_router(admin.router)
+    app.add_exception_handler(Turned, _turned)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(BoundedBody)
+    app.add_middleware(SafeHeaders, encrypted=address.encrypted)
+    app.add_middleware(QuietLog)
+    return app
+
+
+def _message(request: Request, status: int, title: str, text: str) -> Response:
+    back = "/admin" if request.url.path.startswith("/admin") else "/"
+    return desk_of(request).pages.show("message", status=status, title=title, text=text, back=back)
+
+
+def _turned(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Turned)
+    response = _message(request, error.status, error.title, error.text)
+    if error.status in (429, 503):
+        response.headers["Retry-After"] = "10"
+    return response
+
+
+def _not_understood(request: Request, error: Exception) -> Response:
+    return _message(request, 422, "That was not understood", "Go back, fill in what is missing, and send it again.")
+
+
+def _plain(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return _message(request, 404, "No such page", "The study has no page at this address.")
+    response = _message(request, error.status_code, "That is not possible", "Go back to the study and try again.")
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    _LOG.error("%s failed", request.method, exc_info=error)
+    text = "Nothing that was confirmed is lost. Go back to the study and try again; if it happens twice, tell us."
+    return _message(request, 500, "Something went wrong on our side", text)
