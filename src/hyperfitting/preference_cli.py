@@ -37,6 +37,7 @@ def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) ->
         verb("create", "a study from what runs wrote: comparisons, blinded, and the plan of the analysis", _create)
     )
     _add_invite(verb("invite", "personal links; or list, revoke them, or renew the admin's token", _invite, _study))
+    _add_serve(verb("serve", "the study in browsers: annotators judge, the admin watches", _serve, _study))
     _add_simulate(verb("simulate", "synthetic annotators of known taste, marked as such for ever", _simulate, _study))
     _add_judge(verb("judge", "a model as judge, behind an OpenAI-compatible endpoint", _judge, _study))
     export = verb("export", "every judgement as JSON lines or CSV", _export, _study)
@@ -96,6 +97,13 @@ def _add_invite(made: argparse.ArgumentParser) -> None:
     what.add_argument("--list", action="store_true", help="list the links, without their tokens")
     what.add_argument("--revoke", type=_count, metavar="ID", help="make a link invalid")
     what.add_argument("--admin", action="store_true", help="a new token for the admin; the former one ends")
+
+
+def _add_serve(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
+    made.add_argument("--port", type=_port, default=8000, metavar="N", help="port to listen on (%(default)s)")
+    made.add_argument("--public-url", metavar="URL", help="how browsers reach it, such as https://study.example.org")
+    made.add_argument("--open-link", action="store_true", help="serve the open link too, where the plan allows one")
 
 
 def _add_simulate(made: argparse.ArgumentParser) -> None:
@@ -195,6 +203,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a whole number from 1 to 65535")
+    return int(text)
+
+
 def _expiry(text: str) -> datetime:
     span = re.fullmatch(r"(\d{1,4})([dh])", text)
     if span is not None:
@@ -279,6 +293,14 @@ def _export(options: argparse.Namespace) -> None:
     write_judgements(options.out, rows)
     print(f"rows     {len(rows)} judgements: {options.out}")
     _next("analyse", options.folder)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.web.address import Address
+    from hyperfitting.preference.web.serve import serve
+
+    address = Address(options.host, options.port, options.public_url)
+    serve(options.folder, address, database=options.database, open_link=options.open_link)
 
 
 def _simulate(options: argparse.Namespace) -> None:

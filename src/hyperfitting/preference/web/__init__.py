@@ -1,1 +1,1 @@
-"""The study in a browser: annotators judge, admins watch. Server-rendered pages; every page works without JavaScript."""
+"""The study in a browser: annotators judge, admins watch. Server-rendered; every page works without JavaScript."""

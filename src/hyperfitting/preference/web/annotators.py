@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Form, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hyperfitting.preference.records import Answer
-from hyperfitting.preference.store import Annotator, Refused
+from hyperfitting.errors import Refused
+from hyperfitting.preference.records import Annotator, Answer
 from hyperfitting.preference.web.cookies import form_token, new_token, plausible
 from hyperfitting.preference.web.desk import (
     Desk,
@@ -139,9 +139,7 @@ def ask_test(desk: TheDesk, token: Reader, left: Annotated[int | None, Query(ge=
 
 
 @router.post("/test")
-def take_test(
-    desk: TheDesk, token: Writer, q0: Choice = "", q1: Choice = "", q2: Choice = ""
-) -> Response:
+def take_test(desk: TheDesk, token: Writer, q0: Choice = "", q1: Choice = "", q2: Choice = "") -> Response:
     """Mark the test: passed, or one try fewer."""
     who = _known(desk, token)
     if who.state != "consented":
@@ -154,8 +152,11 @@ def take_test(
 
 
 @router.get("/judge")
-def show_item(desk: TheDesk, token: Reader, back: bool = False) -> Response:
-    """The comparison that this annotator holds, or the next one."""
+def show_item(desk: TheDesk, token: Reader, back: bool = False, kept: bool = False) -> Response:
+    """The comparison that this annotator holds, or the next one.
+
+    `back`: it was answered, and that answer has just been taken back; `kept`: the last answer can no longer be.
+    """
     who = _known(desk, token)
     if who.state not in ("tested", "finished"):
         return desk.pages.go(_place(who))
@@ -171,7 +172,8 @@ def show_item(desk: TheDesk, token: Reader, back: bool = False) -> Response:
         "attempt": secrets.token_urlsafe(12),
         "shown": int(time.time() * 1000),
         "notice": "Your last answer was taken back. Here is that comparison again." if back else "",
-        "can_undo": who.done > 0 and not back,
+        "again": back,
+        "can_undo": who.done > 0 and not back and not kept,
     }
     return desk.pages.show("judge", form_token=form_token(token, "annotator"), **values)
 
@@ -185,6 +187,7 @@ def judge(
     answer: Annotated[Answer, Form()],
     shown: Annotated[int, Form(ge=0, le=10**13)],
     seconds: Annotated[float | None, Form(ge=0, le=_A_DAY_SECONDS, allow_inf_nan=False)] = None,
+    again: Annotated[bool, Form()] = False,
 ) -> Response:
     """Keep one answer; only then on to the next. `seconds` is what the script saw; without it, time since sending."""
     who = _known(desk, token)
@@ -194,7 +197,7 @@ def judge(
         desk.store.judge(who.id, assignment, answer, attempt, seconds)
     except Refused as error:
         raise refusal(error) from error
-    return desk.pages.go("/judge")
+    return desk.pages.go("/judge?kept=true" if again else "/judge")
 
 
 @router.post("/undo")
@@ -223,7 +226,10 @@ def done(desk: TheDesk, token: Reader) -> Response:
 
 _ENDINGS = {
     "finished": ("Thank you", "That was the last comparison. All your answers are kept; you can close this page."),
-    "failed": ("Thank you for trying", "The test was not passed, so there is nothing more to do. You can close this page."),
+    "failed": (
+        "Thank you for trying",
+        "The test was not passed, so there is nothing more to do.",
+    ),
     "excluded": ("Thank you", "There is nothing more for you to do here. You can close this page."),
 }
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hyperfitting.errors import InputError
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
 from hyperfitting.preference.web import admin, annotators
@@ -23,7 +24,7 @@ _LOG = logging.getLogger("hyperfitting.preference.web")
 
 
 def make_app(study: Study, store: Store, *, address: Address | None = None, open_link: bool = False) -> FastAPI:
-    """The app that serves `study` from an open `store`, under `address`; `open_link` lets anybody join, up to the cap."""
+    """The app that serves `study` from an open `store` under `address`; `open_link` lets anybody join, up to the cap."""
     address = address or Address()
     app = FastAPI(title="hyperfitting preference study", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.desk = Desk(
@@ -37,6 +38,7 @@ def make_app(study: Study, store: Store, *, address: Address | None = None, open
     app.include_router(annotators.router)
     app.include_router(admin.router)
     app.add_exception_handler(Turned, _turned)
+    app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(Exception, _failed)
@@ -48,7 +50,7 @@ def make_app(study: Study, store: Store, *, address: Address | None = None, open
 
 def _message(request: Request, status: int, title: str, text: str) -> Response:
     back = "/admin" if request.url.path.startswith("/admin") else "/"
-    return desk_of(request).pages.show("message", status=status, title=title, text=text, back=back)
+    return desk_of(request).pages.show("message", status, title=title, text=text, back=back)
 
 
 def _turned(request: Request, error: Exception) -> Response:
@@ -57,6 +59,12 @@ def _turned(request: Request, error: Exception) -> Response:
     if error.status in (429, 503):
         response.headers["Retry-After"] = "10"
     return response
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    # The log says what it was: the message may name what an annotator must not know.
+    _LOG.warning("refused: %s", error)
+    return _message(request, 409, "The study cannot take this", "Tell whoever runs it: the server's log says why.")
 
 
 def _not_understood(request: Request, error: Exception) -> Response:

@@ -50,7 +50,7 @@ class Cookies:
             path=self.address.prefix or "/",
             secure=self.address.encrypted,
             httponly=True,
-            # A personal link is opened from a mail or a crowd platform: Strict would hide the cookie on that first visit.
+            # A personal link is opened from a mail or another site: Strict would hide the cookie on that first visit.
             samesite="lax" if role == "annotator" else "strict",
         )
 

@@ -9,7 +9,8 @@ from typing import Annotated, cast
 from fastapi import Depends, Form
 from starlette.requests import Request
 
-from hyperfitting.preference.store import Refused, Store
+from hyperfitting.errors import Reason, Refused
+from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
 from hyperfitting.preference.web.address import Address
 from hyperfitting.preference.web.cookies import Cookies, Role, form_token, same
@@ -48,26 +49,33 @@ def desk_of(request: Request) -> Desk:
 
 TheDesk = Annotated[Desk, Depends(desk_of)]
 
-_NO_LINK = Turned(
-    401,
-    "Please open your link",
-    "This page needs the personal link that you were given. Open it again in this browser, with cookies allowed.",
-)
-_REFUSALS = {
+_NOBODY: dict[Role, tuple[int, str, str]] = {
+    "annotator": (
+        401,
+        "Please open your link",
+        "This page needs the personal link that you were given. Open it again in this browser, with cookies allowed.",
+    ),
+    "admin": (401, "Please sign in", "This page is for whoever runs the study: it needs the admin's token."),
+}
+_REFUSALS: dict[Reason, tuple[int, str, str]] = {
     "unknown": (403, "This link is not valid", "Check that the whole link was copied, or ask for a new one."),
     "expired": (410, "This link has expired", "It was valid for a limited time. Ask whoever sent it for a new one."),
     "revoked": (403, "This link was withdrawn", "Whoever runs the study has taken it back. Ask them for a new one."),
     "paused": (503, "The study is paused", "Your answers are safe. Come back later with the same link."),
     "full": (409, "The study has enough people", "Thank you for your interest; nobody else is needed now."),
     "withdrawn": (410, "You have withdrawn", "Your answers were deleted. Thank you for your time."),
+    "failed": (403, "The test was not passed", "There is nothing more to do. Thank you for trying."),
+    "unready": (409, "One step is missing", "Consent and the short test come first."),
+    "not_theirs": (403, "That is not your comparison", "It was given to somebody else. Go back to the study."),
+    "answered": (409, "That was answered already", "Your first answer is kept. Go back to the study."),
+    "no_undo": (409, "There is nothing to take back", "Only the last answer can be taken back, and only once."),
     "excluded": (403, "You cannot go on", "Whoever runs the study has ended your part in it. They can tell you why."),
 }
-_OTHERWISE = (409, "That is not possible", "Go back to the study and carry on from there.")
 
 
 def refusal(error: Refused) -> Turned:
     """The page that a refusal of the store becomes."""
-    return Turned(*_REFUSALS.get(error.reason, _OTHERWISE))
+    return Turned(*_REFUSALS[error.reason])
 
 
 def wrong_token(desk: Desk, error: Refused) -> Turned:
@@ -84,7 +92,7 @@ def bearer(role: Role) -> Callable[[Request], Awaitable[str]]:
         desk = desk_of(request)
         token = desk.cookies.read(request, role)
         if token is None:
-            raise _NO_LINK
+            raise Turned(*_NOBODY[role])
         if not desk.bearer.allows(token):
             raise Turned(429, "That was very fast", "Wait a few seconds, then reload this page. Nothing is lost.")
         return token
@@ -101,7 +109,9 @@ def poster(role: Role) -> Callable[..., Awaitable[str]]:
         given: Annotated[str, Form(alias="form_token", max_length=200)] = "",
     ) -> str:
         if not from_our_page(request) or not same(given, form_token(token, role)):
-            raise Turned(403, "That form is not ours", "It came from another page or an old one. Go back and try again.")
+            raise Turned(
+                403, "That form is not ours", "It came from another page or an old one. Go back and try again."
+            )
         return token
 
     return check

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from hyperfitting.errors import InputError
+from hyperfitting.errors import InputError, StudyError
 from hyperfitting.preference.study import Study
 from hyperfitting.preference.web.address import Address
 from hyperfitting.preference.web.app import make_app
@@ -21,9 +21,11 @@ def serve(folder: Path, address: Address, *, database: str | None = None, open_l
     """Serve the study in `folder` at `address` until Ctrl-C, its answers in `database` (default: a file beside it).
 
     Raises:
-        InputError: there is no study, or the address is taken or not this machine's.
+        InputError: there is no study, its plan has no open link, or the address is taken or not this machine's.
     """
     study = Study.find(folder)
+    if open_link and not study.plan.open_link:
+        raise StudyError(f"{folder}: its plan has no open link: create one with --set open_link=true")
     listener = listen(address)
     with listener, study.open_store(database) as store:
         write_log()
