@@ -20,7 +20,7 @@ from hyperfitting.preference.web.desk import Desk, TheDesk, Turned, bearer, desk
 
 router = APIRouter(prefix="/admin")
 
-_LINE = r"^[^\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]*$"  # one line of text that any database takes
+_LINE = r"^[^\x00-\x1f\x7f\u2028\u2029]*$"  # one line of text that any database takes
 Line = Annotated[str, Form(pattern=_LINE, max_length=200)]
 AnnotatorId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
 InvitationId = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -68,16 +68,17 @@ def overview(request: Request, desk: TheDesk) -> Response:
 
 
 def _ask_for_token(desk: Desk) -> Response:
-    # A fresh token that opens nothing: the form needs one to be bound to this browser.
+    # A fresh token that opens nothing, but binds the form to this browser. The admin's own cookie is left alone: a
+    # browser that comes from another site has only not shown it.
     token = new_token()
-    response = desk.pages.show("sign_in", form_token=form_token(token, "admin"))
-    desk.cookies.give(response, "admin", token)
+    response = desk.pages.show("sign_in", form_token=form_token(token, "visitor"))
+    desk.cookies.give(response, "visitor", token)
     return response
 
 
 @router.post("/enter")
 def sign_in(
-    desk: TheDesk, _: Annotated[str, Depends(poster("admin"))], token: Annotated[str, Form(max_length=200)]
+    desk: TheDesk, _: Annotated[str, Depends(poster("visitor"))], token: Annotated[str, Form(max_length=200)]
 ) -> Response:
     """Exchange the admin's token for a cookie."""
     return _let_in(desk, token.strip())

@@ -15,7 +15,7 @@ from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
 from hyperfitting.preference.web import admin, annotators
 from hyperfitting.preference.web.address import Address
-from hyperfitting.preference.web.cookies import Cookies
+from hyperfitting.preference.web.cookies import Cookies, Role
 from hyperfitting.preference.web.desk import Desk, Turned, desk_of
 from hyperfitting.preference.web.guard import BoundedBody, QuietLog, SafeHeaders
 from hyperfitting.preference.web.pages import Pages
@@ -24,7 +24,7 @@ _LOG = logging.getLogger("hyperfitting.preference.web")
 
 
 def make_app(study: Study, store: Store, *, address: Address | None = None, open_link: bool = False) -> FastAPI:
-    """The app that serves `study` from an open `store` under `address`; `open_link` lets anybody join, up to the cap."""
+    """The app that serves `study` from an open `store` at `address`; `open_link` lets anybody join, up to the cap."""
     address = address or Address()
     app = FastAPI(title="hyperfitting preference study", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.desk = Desk(
@@ -43,14 +43,17 @@ def make_app(study: Study, store: Store, *, address: Address | None = None, open
     app.add_exception_handler(HTTPException, _plain)
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(BoundedBody)
-    app.add_middleware(SafeHeaders, encrypted=address.encrypted)
+    app.add_middleware(SafeHeaders)
     app.add_middleware(QuietLog)
     return app
 
 
 def _message(request: Request, status: int, title: str, text: str) -> Response:
-    back = "/admin" if request.url.path.startswith("/admin") else "/"
-    return desk_of(request).pages.show("message", status, title=title, text=text, back=back)
+    desk = desk_of(request)
+    role: Role = "admin" if request.url.path.startswith("/admin") else "annotator"
+    known = desk.cookies.read(request, role) is not None or role == "admin"
+    back = {"admin": "/admin", "annotator": "/"}[role] if known else None
+    return desk.pages.show("message", status, title=title, text=text, back=back)
 
 
 def _turned(request: Request, error: Exception) -> Response:

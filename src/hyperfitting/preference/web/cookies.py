@@ -1,4 +1,4 @@
-"""Who a browser is: one cookie for an annotator, one for an admin, and the form token that belongs to each.
+"""Who a browser is: a cookie for an annotator, an admin, a visitor who may become one, and each one's form token.
 
 A cookie holds the bearer's token and nothing else, so the server needs no session store and a restart shuts nobody
 out. The form token is an HMAC under the cookie's token: another site, which cannot read the cookie, cannot make it.
@@ -18,15 +18,15 @@ from starlette.responses import Response
 
 from hyperfitting.preference.web.address import Address
 
-Role = Literal["annotator", "admin"]
+Role = Literal["annotator", "admin", "visitor"]
 
-_DAYS = {"annotator": 60, "admin": 1}
+_DAYS = {"annotator": 60, "admin": 1, "visitor": 1}
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
 @dataclass(frozen=True)
 class Cookies:
-    """The two cookies of one study; `study` (its digest) keeps studies on one host apart, as cookies ignore ports."""
+    """The cookies of one study; `study` (its digest) keeps studies on one host apart, as cookies ignore ports."""
 
     address: Address
     study: str

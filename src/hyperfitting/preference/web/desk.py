@@ -36,7 +36,7 @@ class Desk:
     cookies: Cookies
     pages: Pages
     open_link: bool = False
-    # A reader needs seconds for a page; thirty at once leave room for reloads, and five a second for none but a program.
+    # A reader needs seconds for a page: this leaves room for reloads, and none for a program that answers.
     bearer: Limit = field(default_factory=lambda: Limit(burst=40, per_second=5))
     # Counted for all together: a wrong token has no owner. Right ones are let in whatever happens here.
     wrong: Limit = field(default_factory=lambda: Limit(burst=60, per_second=1))
@@ -55,6 +55,7 @@ _NOBODY: dict[Role, tuple[int, str, str]] = {
         "Please open your link",
         "This page needs the personal link that you were given. Open it again in this browser, with cookies allowed.",
     ),
+    "visitor": (401, "Please begin again", "This form needs a cookie of ours: allow cookies, and go back."),
     "admin": (401, "Please sign in", "This page is for whoever runs the study: it needs the admin's token."),
 }
 _REFUSALS: dict[Reason, tuple[int, str, str]] = {
@@ -103,15 +104,15 @@ def bearer(role: Role) -> Callable[[Request], Awaitable[str]]:
 def poster(role: Role) -> Callable[..., Awaitable[str]]:
     """A dependency: the token of whoever posts, from a page of this study and with that page's form token."""
 
+    bearing = Depends(bearer(role))  # not in the annotation, which FastAPI evaluates where `role` is not known
+
     async def check(
         request: Request,
-        token: Annotated[str, Depends(bearer(role))],
+        token: str = bearing,
         given: Annotated[str, Form(alias="form_token", max_length=200)] = "",
     ) -> str:
         if not from_our_page(request) or not same(given, form_token(token, role)):
-            raise Turned(
-                403, "That form is not ours", "It came from another page or an old one. Go back and try again."
-            )
+            raise Turned(403, "That form is not ours", "It came from elsewhere or is too old. Go back and try again.")
         return token
 
     return check

@@ -31,11 +31,8 @@ _HEADERS = {
 class SafeHeaders:
     """ASGI middleware: the same headers on every response; nothing is cached unless a response says so itself."""
 
-    def __init__(self, app: ASGIApp, *, encrypted: bool) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.headers = dict(_HEADERS)
-        if encrypted:
-            self.headers["Strict-Transport-Security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and dress its response."""
@@ -43,7 +40,7 @@ class SafeHeaders:
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(self.headers)
+                headers.update(_HEADERS)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

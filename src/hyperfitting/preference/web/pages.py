@@ -60,7 +60,7 @@ class Pages:
         version = hashlib.sha256(self.assets[name]).hexdigest()[:12]
         return self.link(f"/static/{name}?v={version}")
 
-    def show(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    def show(self, name: str, status: int = 200, /, **values: Any) -> HTMLResponse:
         """A template, filled in."""
         return HTMLResponse(self._templates.get_template(f"{name}.html").render(values), status_code=status)
 

@@ -19,16 +19,16 @@ class Question:
 
 _EQUAL = Question(
     "When do you answer “equally good”?",
-    ("Whenever I am in a hurry", "Only if I read both and cannot choose", "If both texts are odd"),
-    1,
+    ("Whenever I am in a hurry", "If both texts are odd", "Only if I read both and cannot choose"),
+    2,
 )
 _PRACTICE = Question(
     "Try one. The text begins: “She lit the lamp and”. Which way of going on makes more sense?",
     (
-        "“lamp the the of lit and she lamp under under of the”",
         "“set it by the window, where he would see it from the road.”",
+        "“lamp the the of lit and she lamp under under of the”",
     ),
-    1,
+    0,
 )
 
 
