@@ -17,7 +17,7 @@ from hyperfitting.preference.web import admin, annotators
 from hyperfitting.preference.web.address import Address
 from hyperfitting.preference.web.cookies import Cookies, Role
 from hyperfitting.preference.web.desk import Desk, Turned, desk_of
-from hyperfitting.preference.web.guard import BoundedBody, QuietLog, SafeHeaders
+from hyperfitting.preference.web.guard import HEADERS, BoundedBody, QuietLog, SafeHeaders
 from hyperfitting.preference.web.pages import Pages
 
 _LOG = logging.getLogger("hyperfitting.preference.web")
@@ -86,4 +86,6 @@ def _plain(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     _LOG.error("%s failed", request.method, exc_info=error)
     text = "Nothing that was confirmed is lost. Go back to the study and try again; if it happens twice, tell us."
-    return _message(request, 500, "Something went wrong on our side", text)
+    response = _message(request, 500, "Something went wrong on our side", text)
+    response.headers.update(HEADERS | {"Cache-Control": "no-store"})  # this page is made outside of the middleware
+    return response

@@ -32,9 +32,9 @@ class Cookies:
     study: str
 
     def name(self, role: Role) -> str:
-        """The cookie's name. `__Host-` forbids that another subdomain plants one."""
+        """The cookie's name, which says nothing of what is studied. `__Host-`: no subdomain plants one."""
         guard = "__Host-" if self.address.encrypted and not self.address.prefix else ""
-        return f"{guard}hyperfit-{self.study[:8]}-{role}"
+        return f"{guard}study-{self.study[:8]}-{role}"
 
     def read(self, request: Request, role: Role) -> str | None:
         """The token that a browser holds, or nothing if it holds none that could be one."""
@@ -77,7 +77,7 @@ def new_token() -> str:
 
 def form_token(token: str, role: Role) -> str:
     """The token that every form of this bearer carries."""
-    return hmac.new(token.encode(), f"hyperfit form {role}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(token.encode(), f"form {role}".encode(), hashlib.sha256).hexdigest()
 
 
 def same(one: str, other: str) -> bool:

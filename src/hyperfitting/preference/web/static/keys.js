@@ -29,8 +29,8 @@
   // A page that comes back from the browser's memory may send again; the server knows a repeated submit.
   window.addEventListener("pageshow", (event) => { if (event.persisted) { sent = false; resume(); } });
 
-  const read = () => { try { return localStorage.getItem("hyperfit-keys"); } catch { return null; } };
-  const keep = (value) => { try { localStorage.setItem("hyperfit-keys", value); } catch { /* private mode */ } };
+  const read = () => { try { return localStorage.getItem("study-keys"); } catch { return null; } };
+  const keep = (value) => { try { localStorage.setItem("study-keys", value); } catch { /* private mode */ } };
   if (toggle) {
     toggle.checked = read() !== "off";
     toggle.closest("[hidden]")?.removeAttribute("hidden");
