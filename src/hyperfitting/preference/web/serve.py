@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from hyperfitting.errors import InputError, StudyError
 from hyperfitting.preference.study import Study
@@ -31,11 +32,14 @@ def serve(folder: Path, address: Address, *, database: str | None = None, open_l
         write_log()
         app = make_app(study, store, address=address, open_link=open_link)
         _say(address, open_link)
-        # No word about who serves; no trust in headers about addresses, which nothing here asks for.
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=30
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(configured(app)).run(sockets=[listener])
+
+
+def configured(app: FastAPI) -> uvicorn.Config:
+    """How the app is served: no log but ours, no word about who serves, no trust in headers about addresses."""
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=30
+    )
 
 
 def listen(address: Address) -> socket.socket:

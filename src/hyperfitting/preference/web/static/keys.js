@@ -13,7 +13,7 @@
   const pause = () => { if (since !== null) { seen += performance.now() - since; since = null; } };
   const resume = () => { if (since === null) since = performance.now(); };
   document.addEventListener("visibilitychange", () => (document.hidden ? pause() : resume()));
-  const shown = performance.now();
+  setTimeout(() => { answers.dataset.settled = ""; }, settleMilliseconds);
 
   let sent = false;
   for (const form of [answers, undo]) {
@@ -42,7 +42,7 @@
   document.addEventListener("keydown", (event) => {
     if (toggle && !toggle.checked) return;
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
-    if (performance.now() - shown < settleMilliseconds) return;
+    if (!("settled" in answers.dataset)) return;
     if (event.target instanceof Element && event.target.closest("input[type=text], textarea, select")) return;
     const key = event.key.toLowerCase();
     const button = key === "u" ? undo?.querySelector("button") : answers.querySelector(`button[value="${values[key]}"]`);

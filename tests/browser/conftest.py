@@ -1,0 +1,64 @@
+"""A headless Chromium, where there is one, and a study that is really served."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hyperfitting.preference.study import Study
+from tests import studies
+from tests.serving import Thread
+
+
+def _chromium() -> str | None:
+    named = os.environ.get("HYPERFITTING_CHROMIUM")
+    return named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser; skips, with the reason, where none is found."""
+    path = _chromium()
+    if path is None:
+        pytest.skip("no Chromium here: install Debian's package chromium, or name one in HYPERFITTING_CHROMIUM")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'hyperfitting[dev]'")
+    with sync_api.sync_playwright() as playwright:
+        # Debian's sandbox needs rights that root in a container has not.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+class Place:
+    """A study, its admin's token, and the server that shows it."""
+
+    def __init__(self, folder: Path, rows=None, **settings):
+        plan = studies.plan(**settings)
+        self.study, self.token = Study.create(folder / "study", plan, rows or studies.comparisons(12, 6))
+        self.server = Thread(self.study)
+        self.base = self.server.base
+
+    def invite(self, count: int = 1) -> list[str]:
+        with self.study.open_store() as store:
+            return [f"{self.base}/i/{token}" for token in store.invite(count)]
+
+    def judgements(self):
+        with self.study.open_store() as store:
+            return list(store.judgements())
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """A function that makes a study and serves it until the test ends."""
+    places = []
+
+    def begin(**settings):
+        places.append(Place(tmp_path, **settings))
+        return places[-1]
+
+    yield begin
+    for place in places:
+        place.server.stop()
