@@ -16,7 +16,7 @@ import uvicorn
 from hyperfitting.preference.study import Study
 from hyperfitting.preference.web.address import Address
 from hyperfitting.preference.web.app import make_app
-from hyperfitting.preference.web.serve import configured, listen
+from hyperfitting.preference.web.serve import bind, configured
 
 
 def free_port() -> int:
@@ -73,7 +73,7 @@ class Thread:
     def __init__(self, study: Study):
         self._store = study.open_store()
         address = Address(port=free_port())
-        self.base, self._listener = address.origin, listen(address)
+        self.base, self._listener = address.origin, bind(address)
         app = make_app(study, self._store, address=address, open_link=study.plan.open_link)
         self._server = uvicorn.Server(configured(app))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})

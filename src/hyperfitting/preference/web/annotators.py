@@ -48,7 +48,7 @@ def _place(who: Annotator) -> str:
 
 
 @router.get("/")
-def start(request: Request, desk: TheDesk) -> Response:
+async def start(request: Request, desk: TheDesk) -> Response:
     """On to where this browser's annotator stopped; to the open link where nobody is known and there is one."""
     if desk.open_link and desk.cookies.read(request, "annotator") is None:
         return desk.pages.go("/join")
@@ -251,14 +251,14 @@ def withdraw(desk: TheDesk, token: Writer, sure: Annotated[Literal["yes"], Form(
 
 
 @router.get("/goodbye")
-def goodbye(desk: TheDesk) -> Response:
+async def goodbye(desk: TheDesk) -> Response:
     """After a withdrawal."""
     text = "Whatever could tell who you are was deleted, and none of your answers is used. You can close this page."
     return desk.pages.show("message", title="You have withdrawn", text=text, back=None)
 
 
 @router.get("/static/{name}")
-def static(desk: TheDesk, name: str) -> Response:
+async def static(desk: TheDesk, name: str) -> Response:
     """Style, script, icon."""
     found = desk.pages.asset(name)
     if found is None:

@@ -47,7 +47,11 @@ def desk_of(request: Request) -> Desk:
     return cast("Desk", request.app.state.desk)
 
 
-TheDesk = Annotated[Desk, Depends(desk_of)]
+async def _desk(request: Request) -> Desk:  # a plain function would be called in a thread of its own
+    return desk_of(request)
+
+
+TheDesk = Annotated[Desk, Depends(_desk)]
 
 _NOBODY: dict[Role, tuple[int, str, str]] = {
     "annotator": (

@@ -30,9 +30,13 @@ def paragraphs(text: str) -> list[tuple[str, list[str]]]:
 
 @dataclass(frozen=True)
 class Pages:
-    """The study's pages under the path `prefix`."""
+    """The study's pages under the path `prefix`. Style, script and templates are read when it is made."""
 
     prefix: str
+
+    def __post_init__(self) -> None:
+        """Read everything."""
+        _ = self.assets, self._templates
 
     @cached_property
     def assets(self) -> dict[str, bytes]:
@@ -50,6 +54,8 @@ class Pages:
         )
         templates.globals.update(link=self.link, asset=self._asset)
         templates.filters["paragraphs"] = paragraphs
+        for name in templates.list_templates():
+            templates.get_template(name)  # compiled now, not while somebody waits
         return templates
 
     def link(self, path: str) -> str:

@@ -27,9 +27,10 @@ def serve(folder: Path, address: Address, *, database: str | None = None, open_l
     study = Study.find(folder)
     if open_link and not study.plan.open_link:
         raise StudyError(f"{folder}: its plan has no open link: create one with --set open_link=true")
-    listener = listen(address)
+    listener = bind(address)
     with listener, study.open_store(database) as store:
         write_log()
+        study.comparisons()  # read now, not while the first annotator waits
         app = make_app(study, store, address=address, open_link=open_link)
         _say(address, open_link)
         uvicorn.Server(configured(app)).run(sockets=[listener])
@@ -42,8 +43,10 @@ def configured(app: FastAPI) -> uvicorn.Config:
     )
 
 
-def listen(address: Address) -> socket.socket:
-    """A socket that is bound to the address, so that a port in use is told before anything else happens.
+def bind(address: Address) -> socket.socket:
+    """A socket that holds the address, so that a port in use is told before anything else happens.
+
+    It does not listen yet: browsers that come while the server starts are turned away and ask again, and do not wait.
 
     Raises:
         InputError: the address is taken, not allowed, or not this machine's.
@@ -53,7 +56,6 @@ def listen(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))
-        listener.listen(1024)
     except OSError as error:
         listener.close()
         raise InputError(_why_not(address, error)) from error
