@@ -66,9 +66,8 @@ def indexes() -> None:
 
     def overlap() -> None:
         index = TrainingIndex(training)
-        for text in texts.tolist():
-            index.longest_shared_run(text)
-            index.recited_ngrams(text)
+        for shared in index.search(texts.tolist()):
+            shared.recited_ngrams()
 
     print(f"overlap and recitation: 300 x 256 against 10 million tokens in {clock(overlap)[0]:.1f} s", flush=True)
 

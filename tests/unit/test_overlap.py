@@ -50,12 +50,24 @@ def test_longest_shared_run_and_its_place_equal_the_slow_search(case):
     assert TrainingIndex(blocks).longest_shared_run(ids) == max(slow_runs(ids, blocks), key=lambda run: run.length)
 
 
-@given(texts(least=0), st.integers(1, 9))
+@given(texts(least=1), st.integers(1, 9))
 def test_recited_ngrams_equals_the_slow_count(case, order):
     ids, blocks = case
     held = {tuple(block[i : i + order]) for block in blocks for i in range(len(block) - order + 1)}
     grams = [tuple(ids[i : i + order]) for i in range(len(ids) - order + 1)]
-    assert TrainingIndex(blocks).recited_ngrams(ids, order=order) == (sum(gram in held for gram in grams), len(grams))
+    assert next(TrainingIndex(blocks).search([ids])).recited_ngrams(order=order) == (
+        sum(gram in held for gram in grams),
+        len(grams),
+    )
+
+
+@given(texts(least=1), st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=12), max_size=6))
+def test_many_texts_at_once_are_as_one_by_one(case, others):
+    ids, blocks = case
+    index = TrainingIndex(blocks)
+    for text, found in zip([*others, ids], index.search([*others, ids]), strict=True):
+        assert found.lengths.tolist() == index.shared_run_lengths(text).tolist()
+        assert found.longest == index.longest_shared_run(text)
 
 
 def test_no_run_crosses_a_block_border():
@@ -70,6 +82,8 @@ def test_the_first_of_equal_places_is_named():
 def test_an_empty_continuation_is_refused():
     with pytest.raises(ValueError, match="shares no run"):
         TrainingIndex([[1]]).longest_shared_run([])
+    with pytest.raises(ValueError, match="shares no run"):
+        list(TrainingIndex([[1]]).search([[1], []]))
 
 
 def test_no_blocks_are_refused():
@@ -124,7 +138,7 @@ def test_ten_million_tokens_take_seconds_and_one_gibibyte():
     started = time.perf_counter()
     index = TrainingIndex(blocks)
     built = time.perf_counter() - started
-    runs = [index.longest_shared_run(ids) for ids in texts]
+    runs = [shared.longest for shared in index.search(texts)]
     seconds = time.perf_counter() - started
     print(f"{blocks.size:,} tokens: {seconds:.2f} s, of which the index {built:.2f} s")
     assert runs[0] == SharedRun(256, 0, 30_000, 0)

@@ -61,7 +61,7 @@ def measure_texts(texts: Sequence[Continuation], beside: Beside) -> list[TextMea
     """Every measure of each text by itself, in the order of the texts."""
     columns: list[list[Values]] = [[text_values(text) for text in texts]]
     if beside.index is not None:
-        columns.append([overlap_values(text, beside.index) for text in texts])
+        columns.append(overlap_values(texts, beside.index))
     if beside.training_texts:
         columns.append(bleu_values(texts, beside.training_texts))
     if beside.original is not None:

@@ -14,7 +14,7 @@ from hyperfitting.metrics.diversity import (
     type_token_ratio,
     words,
 )
-from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, RECITED_ORDER, TrainingIndex
+from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, RECITED_ORDER, Shared, TrainingIndex
 from hyperfitting.metrics.repetition import compression_ratio, final_loop
 from hyperfitting.records import Continuation
 
@@ -75,14 +75,17 @@ def _in_words(text: str) -> dict[str, float]:
     return values
 
 
-def overlap_values(text: Continuation, index: TrainingIndex) -> Values:
-    """What one text shares with the training texts."""
-    if not text.ids:
-        return {}
-    longest, bound, order = index.longest_shared_run(text.ids).length, LONG_OVERLAP_TOKENS, RECITED_ORDER
+def overlap_values(texts: Sequence[Continuation], index: TrainingIndex) -> list[Values]:
+    """What each text shares with the training texts."""
+    found = index.search([text.ids for text in texts if text.ids])
+    return [_overlap(next(found)) if text.ids else {} for text in texts]
+
+
+def _overlap(shared: Shared) -> Values:
+    longest, bound, order = shared.longest.length, LONG_OVERLAP_TOKENS, RECITED_ORDER
     values = {"longest_overlap_tokens": (float(longest), 1.0), f"overlap_above{bound}_share": (longest > bound, 1.0)}
-    if len(text.ids) >= order:
-        values[f"recited_{order}gram_share"] = index.recited_ngrams(text.ids)
+    if len(shared.lengths) >= order:
+        values[f"recited_{order}gram_share"] = shared.recited_ngrams()
     return {name: (float(value), float(count)) for name, (value, count) in values.items()}
 
 

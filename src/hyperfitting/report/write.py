@@ -126,9 +126,9 @@ def passages(experiment: Experiment) -> list[Passage]:
     """The hyperfitted texts' longest runs that stand in a training block, longest first."""
     blocks = experiment.blocks("train")
     index = TrainingIndex(blocks.ids_NT.tolist())
-    runs = [
-        (text, index.longest_shared_run(text.ids)) for text in experiment.run("hyperfitted").continuations() if text.ids
-    ]
+    texts = [text for text in experiment.run("hyperfitted").continuations() if text.ids]
+    shared = index.search([text.ids for text in texts])
+    runs = [(text, each.longest) for text, each in zip(texts, shared, strict=True)]
     runs.sort(key=lambda pair: -pair[1].length)
     return [
         Passage(
