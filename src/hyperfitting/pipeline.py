@@ -472,6 +472,8 @@ def _load_run(run: Run, device: torch.device, *, reference: bool = False) -> tup
     settings = _settings_of(run)
     if reference:
         settings = settings.model_copy(update={"dtype": "float32"})
+    if device.type == "cpu":
+        models.keep_freed_memory()
     return models.load_model(settings, device), models.load_codec(settings)
 
 
