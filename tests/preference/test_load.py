@@ -9,7 +9,7 @@ from tests.serving import Server
 
 def make(folder, *, contexts, database=None, invited, **settings):
     """A study, its server and the tokens of its annotators."""
-    plan = studies.plan(attention_rate=0.05, repeat_rate=0.05, **settings)
+    plan = studies.plan(attention_rate=0.05, repeat_rate=0.05, items=150, **settings)
     study, _ = Study.create(folder / "study", plan, studies.comparisons(contexts, 8))
     with study.open_store(database) as store:
         tokens = store.invite(invited)

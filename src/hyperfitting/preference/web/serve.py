@@ -52,7 +52,8 @@ def bind(address: Address) -> socket.socket:
         InputError: the address is taken, not allowed, or not this machine's.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family)
+    # The protocol by its number: asyncio sends small answers at once (TCP_NODELAY) only where it finds it.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))
