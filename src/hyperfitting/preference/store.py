@@ -151,6 +151,18 @@ class Store:
                 raise Refused("unknown")
             return self._annotator(connection, row)
 
+    def identify(self, session_token: str) -> tuple[str, State]:
+        """The id and the state of whoever is known by this token, without the progress, which costs more to count.
+
+        Raises:
+            Refused: unknown, expired or revoked.
+        """
+        with self._database.reading() as connection:
+            row = invitations.known(connection, session_token, self._now())
+            if row is None:
+                raise Refused("unknown")
+            return row.id, overview.state(row)
+
     def _annotator(self, connection: Connection, row: Row[Any]) -> Annotator:
         done, total = self._progress(connection, row.id)
         return Annotator(row.id, overview.state(row), done, total, row.completion_code)

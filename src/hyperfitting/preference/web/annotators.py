@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hyperfitting.errors import Refused
-from hyperfitting.preference.records import Annotator, Answer
+from hyperfitting.preference.records import Answer, State
 from hyperfitting.preference.web.cookies import form_token, new_token, plausible
 from hyperfitting.preference.web.desk import (
     Desk,
@@ -35,16 +35,16 @@ _A_DAY_SECONDS = 86_400.0
 _PLACES = {"invited": "/consent", "consented": "/test", "tested": "/judge"}
 
 
-def _known(desk: Desk, token: str) -> Annotator:
+def _known(desk: Desk, token: str) -> tuple[str, State]:
     try:
-        return desk.store.annotator(token)
+        return desk.store.identify(token)
     except Refused as error:
         raise wrong_token(desk, error) from error
 
 
-def _place(who: Annotator) -> str:
-    """The page on which an annotator is to go on."""
-    return _PLACES.get(who.state, "/done")
+def _place(state: State) -> str:
+    """The page on which an annotator in this state is to go on."""
+    return _PLACES.get(state, "/done")
 
 
 @router.get("/")
@@ -58,7 +58,7 @@ async def start(request: Request, desk: TheDesk) -> Response:
 @router.get("/here")
 def here(desk: TheDesk, token: Reader) -> Response:
     """On to where this annotator stopped."""
-    return desk.pages.go(_place(_known(desk, token)))
+    return desk.pages.go(_place(_known(desk, token)[1]))
 
 
 @router.get("/i/{token}")
@@ -67,10 +67,10 @@ def enter(desk: TheDesk, token: str) -> Response:
     try:
         if not plausible(token):
             raise Refused("unknown")
-        who = desk.store.enter(token)
+        state = desk.store.enter(token).state
     except Refused as error:
         raise wrong_token(desk, error) from error
-    response = desk.pages.go(_place(who))
+    response = desk.pages.go(_place(state))
     desk.cookies.give(response, "annotator", token)
     return response
 
@@ -90,7 +90,7 @@ def join(desk: TheDesk, token: Writer) -> Response:
     """Make this browser an annotator, or find that it is one."""
     _need_open_link(desk)
     try:
-        return desk.pages.go(_place(desk.store.join(token)))
+        return desk.pages.go(_place(desk.store.join(token).state))
     except Refused as error:
         raise refusal(error) from error
 
@@ -103,9 +103,9 @@ def _need_open_link(desk: Desk) -> None:
 @router.get("/consent")
 def ask_consent(desk: TheDesk, token: Reader) -> Response:
     """Instructions and consent."""
-    who = _known(desk, token)
-    if who.state != "invited":
-        return desk.pages.go(_place(who))
+    _, state = _known(desk, token)
+    if state != "invited":
+        return desk.pages.go(_place(state))
     plan = desk.study.plan
     texts = {"instructions": plan.instructions, "consent": plan.consent}
     return desk.pages.show("consent", form_token=form_token(token, "annotator"), **texts)
@@ -114,9 +114,9 @@ def ask_consent(desk: TheDesk, token: Reader) -> Response:
 @router.post("/consent")
 def consent(desk: TheDesk, token: Writer, agree: Annotated[Literal["yes"], Form()]) -> Response:
     """Keep the consent, once."""
-    who = _known(desk, token)
-    if who.state == "invited":
-        desk.store.consent(who.id)
+    who, state = _known(desk, token)
+    if state == "invited":
+        desk.store.consent(who)
     return desk.pages.go("/here")
 
 
@@ -130,9 +130,9 @@ def instructions(desk: TheDesk, token: Reader) -> Response:
 @router.get("/test")
 def ask_test(desk: TheDesk, token: Reader, left: Annotated[int | None, Query(ge=1, le=99)] = None) -> Response:
     """The comprehension test; `left` tries are left after one that failed."""
-    who = _known(desk, token)
-    if who.state != "consented":
-        return desk.pages.go(_place(who))
+    _, state = _known(desk, token)
+    if state != "consented":
+        return desk.pages.go(_place(state))
     plan = desk.study.plan
     values = {"questions": questions(plan), "instructions": plan.instructions, "left": left}
     return desk.pages.show("test", form_token=form_token(token, "annotator"), **values)
@@ -141,13 +141,13 @@ def ask_test(desk: TheDesk, token: Reader, left: Annotated[int | None, Query(ge=
 @router.post("/test")
 def take_test(desk: TheDesk, token: Writer, q0: Choice = "", q1: Choice = "", q2: Choice = "") -> Response:
     """Mark the test: passed, or one try fewer."""
-    who = _known(desk, token)
-    if who.state != "consented":
-        return desk.pages.go(_place(who))
+    who, state = _known(desk, token)
+    if state != "consented":
+        return desk.pages.go(_place(state))
     if all_right(questions(desk.study.plan), {"q0": q0, "q1": q1, "q2": q2}):
-        desk.store.pass_test(who.id)
+        desk.store.pass_test(who)
         return desk.pages.go("/judge")
-    left = desk.store.fail_test(who.id)
+    left = desk.store.fail_test(who)
     return desk.pages.go(f"/test?left={left}" if left else "/done")
 
 
@@ -157,11 +157,11 @@ def show_item(desk: TheDesk, token: Reader, back: bool = False, kept: bool = Fal
 
     `back`: it was answered, and that answer has just been taken back; `kept`: the last answer can no longer be.
     """
-    who = _known(desk, token)
-    if who.state not in ("tested", "finished"):
-        return desk.pages.go(_place(who))
+    who, state = _known(desk, token)
+    if state not in ("tested", "finished"):
+        return desk.pages.go(_place(state))
     try:
-        item = desk.store.next_item(who.id)
+        item = desk.store.next_item(who)
     except Refused as error:
         raise refusal(error) from error
     if item is None:
@@ -173,7 +173,7 @@ def show_item(desk: TheDesk, token: Reader, back: bool = False, kept: bool = Fal
         "shown": int(time.time() * 1000),
         "notice": "Your last answer was taken back. Here is that comparison again." if back else "",
         "again": back,
-        "can_undo": who.done > 0 and not back and not kept,
+        "can_undo": item.number > 1 and not back and not kept,
     }
     return desk.pages.show("judge", form_token=form_token(token, "annotator"), **values)
 
@@ -190,11 +190,11 @@ def judge(
     again: Annotated[bool, Form()] = False,
 ) -> Response:
     """Keep one answer; only then on to the next. `seconds` is what the script saw; without it, time since sending."""
-    who = _known(desk, token)
+    who, _ = _known(desk, token)
     if seconds is None:
         seconds = min(max(time.time() - shown / 1000, 0.0), _A_DAY_SECONDS)
     try:
-        desk.store.judge(who.id, assignment, answer, attempt, seconds)
+        desk.store.judge(who, assignment, answer, attempt, seconds)
     except Refused as error:
         raise refusal(error) from error
     return desk.pages.go("/judge?kept=true" if again else "/judge")
@@ -203,9 +203,9 @@ def judge(
 @router.post("/undo")
 def undo(desk: TheDesk, token: Writer) -> Response:
     """Take back the last answer; its comparison comes again with the same sides."""
-    who = _known(desk, token)
+    who, _ = _known(desk, token)
     try:
-        desk.store.undo(who.id)
+        desk.store.undo(who)
     except Refused as error:
         raise refusal(error) from error
     return desk.pages.go("/judge?back=true")
@@ -214,11 +214,11 @@ def undo(desk: TheDesk, token: Writer) -> Response:
 @router.get("/done")
 def done(desk: TheDesk, token: Reader) -> Response:
     """How it ended, and the completion code."""
-    who = _known(desk, token)
-    if who.state in _PLACES:
-        return desk.pages.go(_place(who))
-    finished = who.state == "finished"
-    title, text = _ENDINGS.get(who.state, _ENDINGS["excluded"])
+    _, state = _known(desk, token)
+    if state in _PLACES:
+        return desk.pages.go(_place(state))
+    finished, who = state == "finished", desk.store.annotator(token)
+    title, text = _ENDINGS.get(state, _ENDINGS["excluded"])
     values = {"title": title, "text": text, "can_undo": finished and who.done > 0, "can_withdraw": finished}
     code = who.completion_code if finished else None
     return desk.pages.show("done", form_token=form_token(token, "annotator"), code=code, **values)
@@ -226,10 +226,7 @@ def done(desk: TheDesk, token: Reader) -> Response:
 
 _ENDINGS = {
     "finished": ("Thank you", "That was the last comparison. All your answers are kept; you can close this page."),
-    "failed": (
-        "Thank you for trying",
-        "The test was not passed, so there is nothing more to do.",
-    ),
+    "failed": ("Thank you for trying", "The test was not passed, so there is nothing more to do."),
     "excluded": ("Thank you", "There is nothing more for you to do here. You can close this page."),
 }
 
@@ -244,7 +241,7 @@ def ask_withdraw(desk: TheDesk, token: Reader) -> Response:
 @router.post("/withdraw")
 def withdraw(desk: TheDesk, token: Writer, sure: Annotated[Literal["yes"], Form()]) -> Response:
     """Purge the annotator, and let the browser forget."""
-    desk.store.withdraw(_known(desk, token).id)
+    desk.store.withdraw(_known(desk, token)[0])
     response = desk.pages.go("/goodbye")
     desk.cookies.take(response, "annotator")
     return response
