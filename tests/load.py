@@ -113,7 +113,7 @@ class Client:
             except (OSError, EOFError, asyncio.IncompleteReadError, ValueError, IndexError):
                 self.report.broken += 1
                 self.hang_up()
-                await asyncio.sleep(self.random.uniform(0.2, 0.6))  # somebody presses reload
+                await asyncio.sleep(max(0.05, self.think(self.random)))  # until somebody presses reload
                 continue
             now = time.perf_counter()
             kind = {("POST", "/judge"): "judge", ("GET", "/judge"): "show"}.get((method, path.split("?")[0]))

@@ -174,9 +174,13 @@ class Database:
             raise StudyError(f"{shown}: the study's database cannot be opened: {why}") from error
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction that is alone in writing; committed when the block ends well, undone otherwise."""
-        with self._turn, self._transaction(func.pg_advisory_xact_lock) as connection:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that is alone in writing; committed when the block ends well, undone otherwise.
+
+        One that is not `durable` does not wait for the disk: a crash of the program loses nothing of it, a power cut
+        may lose the last of them, unless a durable one came after.
+        """
+        with self._turn, self._transaction(func.pg_advisory_xact_lock, durable=durable) as connection:
             yield connection
 
     @contextmanager
@@ -193,11 +197,13 @@ class Database:
                 yield connection
 
     @contextmanager
-    def _transaction(self, lock: Any) -> Iterator[Connection]:
+    def _transaction(self, lock: Any, *, durable: bool = True) -> Iterator[Connection]:
         with self._engine.connect() as raw:
-            connection = raw.execution_options(writes=True)
+            connection = raw.execution_options(writes=True, durable=durable)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
+                    if not durable:
+                        connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
                     connection.execute(select(lock(_WRITERS)))
                 yield connection
 
@@ -230,11 +236,13 @@ def _engine(url: str) -> Engine:
 
 def _set_up_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
     # Else a transaction that reads and then writes may find that another has written in between.
-    writes = connection.get_execution_options().get("writes", False)
+    options = connection.get_execution_options()
+    writes = options.get("writes", False)
+    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('durable', True) else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

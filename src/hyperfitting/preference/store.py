@@ -213,19 +213,26 @@ class Store:
         Raises:
             Refused: paused, unready, excluded, withdrawn or failed.
         """
-        with self._database.writing() as connection:
+        # Nothing is acknowledged here, so the disk need not be waited for: the answer's own commit brings it along, and
+        # an item that a power cut takes back is dealt again.
+        with self._database.writing(durable=False) as connection:
             row = _at_work(connection, annotator_id)
             if row.paused is not None:
                 raise Refused("paused")
             deal = self._deal(connection, annotator_id)
             dealing.release(connection, deal.now)
             held, done, total = dealing.next_item(deal)
-            if held is None:
-                _set(connection, annotator_id, state="finished", completion_code=row.completion_code or _code())
-                return None
-            if row.state != "tested":
+            if held is not None and row.state != "tested":
                 _set(connection, annotator_id, state="tested")
+        if held is None:
+            self._finish(annotator_id)
+            return None
         return self._item(held, done, total)
+
+    def _finish(self, annotator_id: str) -> None:
+        with self._database.writing() as connection:
+            code = _at_work(connection, annotator_id).completion_code or _code()
+            _set(connection, annotator_id, state="finished", completion_code=code)
 
     def _deal(self, connection: Connection, annotator_id: str) -> dealing.Deal:
         now = self._clock()
