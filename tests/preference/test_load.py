@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from sqlalchemy import event
+
 from hyperfitting.preference.study import Study
 from tests import load, studies
 from tests.serving import Server
@@ -45,3 +47,16 @@ def test_a_few_annotators_and_one_kill(tmp_path):
     assert report.kills == 1
     check(study, None, report)
     assert "Traceback" not in server.log.read_text()
+
+
+def test_an_answer_waits_for_the_disk_and_dealing_does_not(tmp_path):
+    """A power cut may take back what was dealt last, never what was acknowledged."""
+    said = []
+    with studies.study(tmp_path).open_store() as store:
+        annotator = studies.ready(store)
+        event.listen(store._database._engine, "before_cursor_execute", lambda *call: said.append(call[2]))
+        item = store.next_item(annotator)
+        dealing, said[:] = list(said), []
+        studies.answer(store, annotator, item)
+    assert dealing[:2] == ["PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"]
+    assert said[:2] == ["PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"]
