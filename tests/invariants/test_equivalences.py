@@ -188,13 +188,13 @@ def test_eager_and_sdpa_attention_agree(tree, gpt2, tmp_path, kind):
     assert_near(sdpa, eager, losses=1e-5, weights=1e-4)
 
 
-# torchrun's own launcher, with processes forked from one that has imported everything: seconds instead of minutes.
-# A job is [processes, the update after which the last process is sent Ctrl-C or null, recipe, folder and its copies];
-# with "generate" in the update's place a trained folder's contexts are continued.
+# What torchrun gives its processes, in processes forked from one that has imported everything: seconds instead of
+# minutes. torchrun's own launcher forks beside threads of its own, and such a process can hang; the command itself is
+# tested below. A job is [processes, the update after which the last process is sent Ctrl-C or null, recipe, folder and
+# its copies]; with "generate" in the update's place a trained folder's contexts are continued.
 LAUNCH = """
-import json, os, shutil, signal, sys
+import json, os, shutil, signal, socket, sys, traceback
 from pathlib import Path
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 import peft
 from hyperfitting import pipeline
 from hyperfitting.errors import HyperfittingError
@@ -220,31 +220,35 @@ def work(stop_after, recipe, out):
     except HyperfittingError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except BaseException:
+        traceback.print_exc()
+        return 99
     return 0
 
 
 def run(processes, stop_after, recipe, folders):
     out, *copies = folders
-    config = LaunchConfig(
-        1, 1, processes, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0", start_method="fork",
-        max_restarts=0, monitor_interval=0.02,
-    )
-    try:
-        codes = elastic_launch(config, work)(stop_after, recipe, out)
-    except Exception as error:
-        codes = {0: str(error)}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE=str(processes))
+    children = []
+    for rank in range(processes):
+        child = os.fork()
+        if child == 0:
+            os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+            code = work(stop_after, recipe, out)
+            sys.stderr.flush()
+            os._exit(code)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     for copy in copies:
         shutil.copytree(out, copy)
-    print("codes", json.dumps([codes[rank] for rank in sorted(codes)]), flush=True)
+    print("codes", json.dumps(codes), flush=True)
 
 
 for job in json.load(sys.stdin):
-    # A process a job: the launcher's threads live on in the one that launched, and to fork beside them can hang.
-    child = os.fork()
-    if child == 0:
-        run(*job)
-        os._exit(0)
-    os.waitpid(child, 0)
+    run(*job)
 """
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
