@@ -8,7 +8,7 @@ demo: .venv/.runs
 	$(BIN)/hyperfit demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest --durations=5
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations=5
 
 check: .venv/.dev
 	$(BIN)/ruff check .
