@@ -77,6 +77,29 @@ def test_differences_are_paired_by_context_and_corrected_within_a_table(both, fi
     assert all(each.p is None for each in own if each.measure == "distinct_2gram_share")
 
 
+def test_random_flips_are_enough_for_a_difference_to_pass_the_correction(both):
+    from dataclasses import replace
+
+    from hyperfitting.compare.differences import FLIPS_PER_TEST, differences
+
+    panel = both.panels[0]
+    apart = {  # one text a cluster, and a column that is larger in every one of 30
+        column: [
+            replace(
+                panel.texts[column][0],
+                context=i,
+                group=f"g{i}",
+                values={"compression_ratio": (1.0 + (column == ORIGINAL), 1)},
+            )
+            for i in range(30)
+        ]
+        for column in panel.columns
+    }
+    found = differences(replace(panel, texts=apart), GREEDY, draws=200, seed=0)
+    own = next(each for each in found if each.column == ORIGINAL and each.measure == "compression_ratio")
+    assert own.p_holm < 1 / FLIPS_PER_TEST
+
+
 def test_perplexities_are_subtracted_as_losses(both, finished):
     rows = {(r.model, r.arm, r.name): r.value for run in finished.runs().values() for r in run.metrics()}
     found = next(

@@ -55,15 +55,24 @@ def find_baseline(columns: Sequence[Column], title: str | None) -> Column:
     return found
 
 
+FLIPS_PER_TEST = 40
+"""Random sign flips for each test of a table: the least p is then a fortieth after the correction, below 0.05."""
+
+
 def differences(panel: Panel, baseline: Column, *, draws: int, seed: int) -> list[Difference]:
     """Every column of a set at a seed against the baseline, in every measure that both have."""
-    made = [
-        found
+    compared = [
+        (column, measure)
         for column in panel.columns
         if column != baseline
         for measure in MEASURES
         if (column, measure) in panel.rows and (baseline, measure) in panel.rows
-        for found in _difference(panel, column, baseline, measure, draws, seed)
+    ]
+    flips = max(draws, FLIPS_PER_TEST * len(compared))
+    made = [
+        found
+        for column, measure in compared
+        for found in _difference(panel, column, baseline, measure, draws=draws, flips=flips, seed=seed)
     ]
     tested = [each for each in made if each.p is not None]
     corrected = dict(zip(map(id, tested), holm([each.p for each in tested if each.p is not None]), strict=True))
@@ -71,7 +80,7 @@ def differences(panel: Panel, baseline: Column, *, draws: int, seed: int) -> lis
 
 
 def _difference(
-    panel: Panel, column: Column, baseline: Column, measure: str, draws: int, seed: int
+    panel: Panel, column: Column, baseline: Column, measure: str, *, draws: int, flips: int, seed: int
 ) -> Iterator[Difference]:
     p = None
     if (column, measure) in panel.sets:
@@ -87,7 +96,7 @@ def _difference(
         )
         groups = [a.group for a, _ in pairs]
         estimate = paired_difference(left, right, groups, draws=draws, seed=seed)
-        p = sign_flip_p([a - b for a, b in zip(left, right, strict=True)], groups, draws=draws, seed=seed)
+        p = sign_flip_p([a - b for a, b in zip(left, right, strict=True)], groups, draws=flips, seed=seed)
     row, beside = panel.rows[column, measure], panel.rows[baseline, measure]
     yield Difference(
         set=panel.set,
