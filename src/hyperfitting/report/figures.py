@@ -109,6 +109,8 @@ def by_position(curves_: Sequence[tuple[str, str, dict[int, float]]]) -> Figure:
             axes.plot(list(means), list(means.values()), color=_colour(title, number), ls=dash, label=title, **_LINE)
         _dress(axes, name, x="position of the window's end (tokens)")
         axes.set_ylim(0, 1)
+        axes.get_legend().remove()  # one for all of them, under them: in a picture it would cover a curve
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, labelcolor=INK, ncols=4, loc="outside lower center")
     return figure
 
 
