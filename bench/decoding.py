@@ -1,6 +1,6 @@
 """Greedy decoding, 32-token contexts, 224 new tokens, against transformers' `generate`.
 
-Called as A's public code calls it (batch 8), and at our own batch size. Texts must agree.
+Called as A's public code calls it (float32, batch 8), and in our dtype at our own batch size.
 """
 
 from __future__ import annotations
@@ -8,49 +8,70 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from typing import Any, get_args
 
-import numpy as np
 import torch
+from torch import Tensor, nn
 from transformers import GenerationConfig
 
 from hyperfitting.decoding import Ending, chooser, continue_texts
-from hyperfitting.models import CachedModel, load_model
-from hyperfitting.recipe import GREEDY, ModelSettings
+from hyperfitting.models import CachedModel, keep_freed_memory, keep_head_exact, load_model
+from hyperfitting.recipe import GREEDY, Dtype, ModelSettings
 
+SHIPPED = "asset:reference-lm"
 PUBLIC_CODE_BATCH = 8
+NEW_TOKENS = 224
 
 
 def decoding(device: torch.device, rounds: int, count: int) -> None:
-    """Seconds of a greedy continuation of all contexts, ours and `generate`."""
-    model = load_model(ModelSettings(source="asset:reference-lm"), device)
+    """Tokens a second of a greedy continuation of all contexts, ours in both dtypes and `generate`."""
+    keep_freed_memory()
     contexts = torch.randint(1, 4096, (count, 32), generator=torch.Generator().manual_seed(0))
-    settings = GenerationConfig(
-        max_new_tokens=224, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None
-    )
-
-    def ours() -> list[list[int]]:
-        return continue_texts(
-            CachedModel(model), contexts, chooser(GREEDY), new_tokens=224, ending=Ending((0,), stop=False)
+    models = {each: load_model(ModelSettings(source=SHIPPED, dtype=each), device) for each in get_args(Dtype)}
+    generated = partial(generate, models["float32"], contexts, PUBLIC_CODE_BATCH)
+    written = {}
+    for name, model in models.items():
+        beside = partial(generate, deepcopy(model), contexts, count)
+        keep_head_exact(model)
+        ours = partial(continued, model, contexts)
+        written[name] = ours()
+        print(f"{name}: greedy texts equal to generate's at the same batch shape: {equal(written[name], beside())}")
+        tokens = NEW_TOKENS * count
+        pair(
+            f"{name}, tokens/s, all {count} contexts at once, against float32 generate in batches of 8",
+            ours,
+            generated,
+            tokens,
+            rounds,
+            1,
         )
+        pair(f"{name}, against {name} generate at our own batch size", ours, beside, tokens, rounds, 1)
+    print(f"greedy texts equal in both dtypes: {equal(*written.values())}")
 
-    def generate(size: int) -> list[list[int]]:
-        texts: list[list[int]] = []
-        for batch in contexts.to(device).split(size):
-            made = model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=settings)  # type: ignore[operator]
-            texts += made[:, 32:].tolist()
-        return texts
 
-    agree = np.mean([one == other for one, other in zip(ours(), generate(count), strict=True)])
-    print(f"greedy texts equal to generate's at the same batch shape: {agree:.0%} of {count}")
-    pair(
-        f"decoding, tokens/s, all {count} contexts at once, against generate in batches of 8",
-        ours,
-        lambda: generate(PUBLIC_CODE_BATCH),
-        224 * count,
-        rounds,
-        1,
+def continued(model: nn.Module, contexts_BT: Tensor) -> list[list[int]]:
+    """Greedy texts of ours."""
+    ending = Ending((0,), stop=False)
+    return continue_texts(CachedModel(model), contexts_BT, chooser(GREEDY), new_tokens=NEW_TOKENS, ending=ending)
+
+
+def generate(model: Any, contexts_BT: Tensor, size: int) -> list[list[int]]:
+    """Greedy texts of transformers' `generate`, so many side by side."""
+    settings = GenerationConfig(
+        max_new_tokens=NEW_TOKENS, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None
     )
-    pair("  against generate at our own batch size", ours, lambda: generate(count), 224 * count, rounds, 1)
+    texts: list[list[int]] = []
+    for batch in contexts_BT.to(model.device).split(size):
+        made = model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=settings)
+        texts += made[:, contexts_BT.shape[1] :].tolist()
+    return texts
+
+
+def equal(texts: list[list[int]], others: list[list[int]]) -> str:
+    """How many texts are the same."""
+    return f"{sum(one == other for one, other in zip(texts, others, strict=True))} of {len(texts)}"
 
 
 def pair(

@@ -20,7 +20,7 @@ from hyperfitting.errors import InputError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
-from hyperfitting.recipe import GREEDY, Arm, MeasureSettings, ModelSettings, Recipe, Role
+from hyperfitting.recipe import GREEDY, Arm, Dtype, MeasureSettings, ModelSettings, Recipe, Role
 from hyperfitting.records import Blocked, MetricRow, ProbeRow
 from hyperfitting.runs import Experiment, Run, environment, find_run
 from hyperfitting.training.card import model_card
@@ -182,7 +182,8 @@ def generate_texts(
 
 def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[generate.Writer, Any, dict[str, Any]]:
     recipe = experiment.recipe
-    model, codec = _load_run(run, device, reference=recipe.generate.mode == "reference")
+    model, codec = _load_run(run, device, dtype=recipe.generating_dtype)
+    models.keep_head_exact(model)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
     writer = generate.Writer(models.CachedModel(model), codec, recipe, sets, experiment.blocks("train"))
     return writer, codec, _generate_facts(recipe, codec, models.describe_device(device))
@@ -222,7 +223,7 @@ def compare_reference(
     """Write the first contexts of every set anew, one at a time in float32, and say how far the texts agree."""
     run, narrator = experiment.run(role), narrator or Silent()
     texts = [text for text in run.continuations() if text.model == role and text.context < contexts]
-    model, codec = _load_run(run, models.resolve_device(device), reference=True)
+    model, codec = _load_run(run, models.resolve_device(device), dtype="float32")
     sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.contexts}
     writer = generate.Writer(models.CachedModel(model), codec, experiment.recipe, sets, experiment.blocks("train"))
     differences = []
@@ -465,16 +466,19 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
     return dry_run_line(recipe, precision, models.describe_device(place), planned, peak, rate)
 
 
-def _load_run(run: Run, device: torch.device, *, reference: bool = False) -> tuple[Any, models.TextCodec]:
-    """A run's model, in the recipe's dtype or, as reference, in float32; and its codec."""
+def _load_run(run: Run, device: torch.device, *, dtype: Dtype | None = None) -> tuple[Any, models.TextCodec]:
+    """A run's model, in the recipe's dtype or another; and its codec."""
     if not run.trained:
         raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
     settings = _settings_of(run)
-    if reference:
-        settings = settings.model_copy(update={"dtype": "float32"})
+    if dtype is not None:
+        settings = settings.model_copy(update={"dtype": dtype})
+    codec = models.load_codec(settings)
+    if codec.fingerprint != run.facts()["train"]["codec"]:
+        raise RunError(f"{run.model_folder} has another tokenizer than when it was trained: put its own back")
     if device.type == "cpu":
         models.keep_freed_memory()
-    return models.load_model(settings, device), models.load_codec(settings)
+    return models.load_model(settings, device), codec
 
 
 def _settings_of(run: Run) -> Any:
@@ -517,7 +521,7 @@ def _generate_facts(recipe: Recipe, codec: models.TextCodec, device: str) -> dic
     return {
         "device": device,
         "mode": settings.mode,
-        "dtype": "float32" if settings.mode == "reference" else recipe.model.dtype,
+        "dtype": recipe.generating_dtype,
         "batch_contexts": 1 if settings.mode == "reference" else settings.batch_contexts,
         "end_of_text": settings.end_of_text,
         "end_ids": list(codec.end_ids),

@@ -18,6 +18,7 @@ CountOrZero = Annotated[int, Field(ge=0, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+Dtype = Literal["float32", "bfloat16"]
 
 
 class Settings(BaseModel):
@@ -34,10 +35,10 @@ class ModelSettings(Settings):
     architecture: str | None = Field(
         None, description="Folder with the same model's config.json, for `plan` where `source` is not at hand."
     )
-    dtype: Literal["float32", "bfloat16"] = Field(
+    dtype: Dtype = Field(
         "float32",
         description="Dtype of the weights that generate and are measured, whatever dtype they were saved in; "
-        "`train.precision` says in which they are trained.",
+        "`train.precision` says in which they are trained, `generate.dtype` can choose another to generate.",
     )
     beginning_of_text: Literal["add", "none"] = Field(
         "add",
@@ -291,6 +292,11 @@ class GenerateSettings(Settings):
     mode: Literal["fast", "reference"] = Field(
         "fast", description="`reference` decodes one context at a time in float32, whatever the other settings say."
     )
+    dtype: Dtype | None = Field(
+        None,
+        description="Dtype of the weights that continue contexts, and of their cache; none: `model.dtype`. `bfloat16` "
+        "is faster where the processor has it, and changes texts at near-ties; logits are taken in float32 anyway.",
+    )
     batch_contexts: Count = Field(50, description="Contexts decoded side by side.")
     end_of_text: Literal["suppress", "stop"] = Field(
         "suppress",
@@ -377,6 +383,11 @@ class Recipe(Settings):
     def leaves_model_untouched(self) -> bool:
         """True for the baseline: no update is made."""
         return 0 in (self.train.epochs, self.train.updates)
+
+    @property
+    def generating_dtype(self) -> Dtype:
+        """Dtype of the weights that continue contexts."""
+        return "float32" if self.generate.mode == "reference" else self.generate.dtype or self.model.dtype
 
     @property
     def text_tokens(self) -> int:

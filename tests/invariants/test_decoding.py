@@ -70,9 +70,24 @@ def test_memory_that_grows_holds_what_transformers_own_cache_holds(folder):
             theirs = model(ids[:, i : i + 1], past_key_values=past, use_cache=True).logits[:, -1]
             assert torch.allclose(cached.extend(ids[:, i]), theirs, atol=1e-6)
     layers = cached._cache.layers
-    assert all(torch.equal(one.keys, other.keys) for one, other in zip(layers, past.layers, strict=True))
+    for one, other in zip(layers, past.layers, strict=True):
+        assert torch.allclose(one.keys, other.keys, atol=1e-6)
+        assert torch.allclose(one.values, other.values, atol=1e-6)
     assert all(layer.keys.shape[2] == 110 for layer in layers)
     assert all(layer._room[0].shape[2] == 128 for layer in layers)
+
+
+def test_attention_to_the_cache_is_torchs_own_in_bfloat16_too(folder):
+    model = load_model(ModelSettings(source=str(folder), dtype="bfloat16"), CPU)
+    cached, ids = CachedModel(model), torch.randint(1, 300, (3, 60), generator=torch.Generator().manual_seed(6))
+    cached.start(ids[:, :20])
+    with torch.inference_mode():
+        past = model(ids[:, :20], use_cache=True).past_key_values
+        for i in range(20, 60):
+            theirs = model(ids[:, i : i + 1], past_key_values=past, use_cache=True).logits[:, -1].float()
+            ours_BV = cached.extend(ids[:, i])
+            assert (ours_BV - theirs).norm() <= 2**-6 * theirs.norm()
+    assert model.config._attn_implementation == "sdpa"
 
 
 def test_one_context_alone_is_as_in_a_batch(folder):

@@ -61,6 +61,22 @@ def test_every_context_is_continued_in_every_arm_in_order(written):
     assert written.facts()["generate"]["arms"][1]["blocker"] == {"mode": "token", "tokens": 2, "context": False}
 
 
+def test_texts_can_be_written_by_bfloat16_weights_and_measured_by_float32(trained, tmp_path):
+    shutil.copytree(trained.folder, tmp_path / "out")
+    tree = json.loads((tmp_path / "out/recipe.json").read_text())
+    tree["generate"]["dtype"] = "bfloat16"
+    (tmp_path / "out/recipe.json").write_text(json.dumps(tree))
+    run = pipeline.generate_texts(Experiment(tmp_path / "out"), "original", device="cpu")
+    assert run.facts()["generate"]["dtype"] == "bfloat16"
+    assert run.recipe.model.dtype == "float32"
+
+
+def test_reference_mode_is_float32_whatever_dtype_generates(trained):
+    tree = trained.recipe.model_dump(mode="json")
+    tree["generate"] |= {"mode": "reference", "dtype": "bfloat16"}
+    assert parse_recipe(tree, source="t").generating_dtype == "float32"
+
+
 def test_a_stopped_generation_goes_on_where_it_was(fresh, written, monkeypatch):
     true_write, calls = generate.Writer.write, []
 

@@ -11,6 +11,7 @@ from statistics import fmean
 import pytest
 
 from hyperfitting import pipeline
+from hyperfitting.cli import main
 from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, TrainingFailed
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
 from hyperfitting.recipes import parse_recipe
@@ -267,6 +268,30 @@ def test_a_stage_without_the_one_before_says_which(tree, tmp_path):
         pipeline.measure_runs(experiment, device="cpu")
     with pytest.raises(RunError, match="the original run is not measured yet"):
         pipeline.write_report(experiment)
+
+
+@pytest.mark.parametrize("verb", ["generate", "measure", "write"])
+def test_a_run_whose_folder_got_another_tokenizer_is_refused(verb, finished, tmp_path, capsys):
+    folder = tmp_path / "out"
+    shutil.copytree(finished.folder, folder)
+    run = Experiment(folder).run("original")
+    file = run.model_folder / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    one, other = list(vocabulary)[-2:]
+    vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    file.write_text(json.dumps(tokenizer))
+    if verb == "generate":
+        run.continuations_file.unlink()
+    else:
+        run.metrics_file.unlink()
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    target = [str(run.folder), "a"] if verb == "write" else [str(folder)]
+    assert main([verb, *target]) == 2
+    line = capsys.readouterr().err.strip()
+    assert "\n" not in line
+    assert f"{run.model_folder} has another tokenizer than when it was trained" in line
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_bad_input_leaves_nothing_behind(tree, tmp_path):

@@ -230,3 +230,30 @@ def test_choices_are_ranked_under_another_model(monkeypatch):
 def test_choices_that_are_not_one_a_predicted_token_are_refused():
     with pytest.raises(ValueError, match=r"choices of shape \(3, 12\) for texts that need \(3, 11\)"):
         rank_choices(make("llama"), texts(), texts(), batch_blocks=2)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "bias"])
+def test_a_bfloat16_models_head_multiplies_in_float32(kind):
+    model, ids = make(kind).bfloat16(), texts()
+    shared = model.get_input_embeddings().weight.clone()
+    with torch.no_grad():
+        rounded = model(ids).logits
+        hidden = model.base_model(ids).last_hidden_state.float()
+        head = model.get_output_embeddings()
+        bias = None if head.bias is None else head.bias.float()
+        expected = torch.nn.functional.linear(hidden, head.weight.float(), bias)
+        heads.keep_head_exact(model)
+        exact = model(ids).logits
+    assert exact.dtype == torch.float32
+    assert torch.equal(exact, expected)
+    assert torch.allclose(exact, rounded.float(), rtol=2**-7, atol=2**-7)
+    assert torch.equal(model.get_input_embeddings().weight, shared)
+    assert shared.dtype == torch.bfloat16
+
+
+def test_a_float32_models_head_is_left_alone():
+    model, ids = make("llama"), texts()
+    before = whole_logits(model, ids)
+    heads.keep_head_exact(model)
+    assert torch.equal(whole_logits(model, ids), before)
+    assert not model.get_output_embeddings()._forward_pre_hooks

@@ -15,6 +15,7 @@ from hyperfitting.models.devices import (
     thread_count,
     weights_dtype,
 )
+from hyperfitting.models.heads import keep_head_exact
 from hyperfitting.models.loading import (
     Reader,
     assert_dtype,
@@ -46,6 +47,7 @@ __all__ = [
     "describe_device",
     "device_of",
     "keep_freed_memory",
+    "keep_head_exact",
     "last_hidden_states",
     "load_codec",
     "load_config",

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
-ROOM_TOKENS = 64
+ROOM_TOKENS = 32
 """Memory is taken for so many tokens at a time."""
 
 
@@ -45,6 +45,6 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
 def _room(held: Tensor, least_tokens: int) -> Tensor:
     """Memory for at least so many tokens, with what is held at its start."""
     tokens = -(-least_tokens // ROOM_TOKENS) * ROOM_TOKENS
-    room = held.new_empty(*held.shape[:2], tokens, held.shape[3])
+    room = held.new_zeros(*held.shape[:2], tokens, held.shape[3])
     room[:, :, : held.shape[2]] = held
     return room

@@ -48,6 +48,20 @@ def logits_in_chunks(model: nn.Module, ids_BT: Tensor, precision: Precision, *, 
         yield _logits_of_hidden(model, output, ids_C, hidden_CH, precision)
 
 
+def keep_head_exact(model: nn.Module) -> None:
+    """Have a bfloat16 model's head multiply in float32: in bfloat16 the best words often tie, and the first one wins.
+
+    Its weights are rounded as the others; embeddings that share them stay as they are. For models that are used, not
+    trained or saved.
+    """
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    if not isinstance(head, nn.Linear) or head.weight.dtype == torch.float32:
+        return
+    for name, held in list(head.named_parameters()):
+        setattr(head, name, nn.Parameter(held.detach().float(), requires_grad=False))
+    head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
+
 def can_be_fed(model: nn.Module, ids_BT: Tensor, precision: Precision) -> bool:
     """Whether the model's head, fed chunks of hidden states, says what the model says: tried on eight tokens.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperfitting.metrics.sharpness import TokenScores, rank_under, target_scores
+from hyperfitting.models.attention import one_token_attention
 from hyperfitting.models.cache import with_room
 from hyperfitting.models.devices import Precision, autocast, device_of
 from hyperfitting.models.heads import can_be_fed, logits_in_chunks
@@ -41,7 +42,7 @@ class CachedModel:
 
     @torch.no_grad()
     def _step(self, ids_BT: Tensor) -> Tensor:
-        with autocast(self._precision, self._device):
+        with autocast(self._precision, self._device), one_token_attention(self._model):
             output = self._model(ids_BT.to(self._device), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
         self._cache = output.past_key_values if self._cache is not None else with_room(output.past_key_values)
         logits_BV: Tensor = output.logits[:, -1].float()
