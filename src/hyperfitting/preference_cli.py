@@ -346,7 +346,7 @@ def _judge(options: argparse.Namespace) -> None:
 
 
 def _analyse(options: argparse.Namespace) -> None:
-    from hyperfitting.report.preference_study import report_on
+    from hyperfitting.report.preference.study import report_on
 
     page, lines = report_on(
         options.what,

@@ -19,8 +19,8 @@ from hyperfitting.preference.exchange import read_judgements, write_judgements
 from hyperfitting.preference.records import Reply
 from hyperfitting.preference.simulate import Taste, simulate, truth
 from hyperfitting.preference.study import Study
-from hyperfitting.report.preference import Context, headlines, write_preference_report
-from hyperfitting.report.preference_tables import Column, Sheet, sheet_csv
+from hyperfitting.report.preference.tables import Column, Sheet, sheet_csv
+from hyperfitting.report.preference.write import Context, headlines, write_preference_report
 from tests import studies
 from tests.judged import MODEL, NUCLEUS, REFERENCE, judged
 from tests.studies import comparisons, plan
@@ -274,8 +274,8 @@ def test_power_refuses_in_one_line(words: str, message: str, capsys: pytest.Capt
 
 def test_analysis_and_report_need_no_torch():
     code = (
-        "import sys, hyperfitting.preference.analysis, hyperfitting.report.preference_study, "
-        "hyperfitting.report.preference_figures; print(' '.join(sys.modules))"
+        "import sys, hyperfitting.preference.analysis, hyperfitting.report.preference.study, "
+        "hyperfitting.report.preference.figures; print(' '.join(sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "datasets", "fastapi"} & set(loaded)

@@ -12,7 +12,7 @@ _HERE = Path(__file__).parent
 
 
 def style(*more: str) -> str:
-    """The style sheet that all pages share, and further ones of this room after it."""
+    """The style sheet that all pages share, and further ones below this room after it."""
     return "".join((_HERE / name).read_text(encoding="utf-8") for name in ("style.css", *more))
 
 

@@ -19,7 +19,7 @@ from hyperfitting.preference.analysis.published import SOURCE
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.preference.analysis.whole import Counts
 from hyperfitting.report.page import style, templates
-from hyperfitting.report.preference_tables import (
+from hyperfitting.report.preference.tables import (
     Sheet,
     bounds,
     number,
@@ -68,7 +68,7 @@ def write_preference_report(analysis: Analysis, context: Context, folder: Path) 
     """
     refuse_to_overwrite(folder)
     from hyperfitting.report import figures
-    from hyperfitting.report.preference_figures import pictures
+    from hyperfitting.report.preference.figures import pictures
 
     made, drawn = sheets(analysis, context.promises, context.truth), pictures(analysis, context.primary)
     svgs = {name: (figures.svg(figure, name), words) for name, (figure, words) in drawn.items()}
@@ -219,7 +219,7 @@ def _markdown(analysis: Analysis, context: Context, made: Sequence[Sheet], pictu
 def _page(analysis: Analysis, context: Context, made: Sequence[Sheet], svgs: dict[str, tuple[str, str]]) -> str:
     return (
         templates()
-        .get_template("preference.html.j2")
+        .get_template("preference/page.html.j2")
         .render(
             title=context.title,
             banner=BANNERS.get(analysis.source),
@@ -229,6 +229,6 @@ def _page(analysis: Analysis, context: Context, made: Sequence[Sheet], svgs: dic
             notes=notes(analysis, context),
             shown=shown,
             provenance=context.provenance,
-            style=style("preference.css"),
+            style=style("preference/page.css"),
         )
     )

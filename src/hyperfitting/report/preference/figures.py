@@ -12,7 +12,7 @@ from hyperfitting.preference.analysis import Analysis
 from hyperfitting.preference.analysis.clusters import Interval
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.report.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
-from hyperfitting.report.preference_tables import SCORES, number, pair_name, score_of, where
+from hyperfitting.report.preference.tables import SCORES, number, pair_name, score_of, where
 
 _WIDTH = 3.8  # inches, at which words keep their size on a phone
 _SMALL = 8.5

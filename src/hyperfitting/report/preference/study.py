@@ -14,7 +14,13 @@ from hyperfitting.preference.analysis.keeping import Exclusions, promises
 from hyperfitting.preference.exchange import read_judgements
 from hyperfitting.preference.records import Judgement, Source
 from hyperfitting.preference.study import Study
-from hyperfitting.report.preference import BANNERS, Context, headlines, refuse_to_overwrite, write_preference_report
+from hyperfitting.report.preference.write import (
+    BANNERS,
+    Context,
+    headlines,
+    refuse_to_overwrite,
+    write_preference_report,
+)
 from hyperfitting.runs import environment
 
 
