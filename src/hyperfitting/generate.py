@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -109,15 +110,15 @@ class Writer:
         arm = next(each for each in self._recipe.generate.arms if each.name == text.arm)
         batch = Batch(text.set, arm, range(text.context, text.context + 1))
         (new,), _ = self.write(batch, role=text.model, run=text.run)
-        step = next((i for i, pair in enumerate(zip(new.ids, text.ids, strict=False)) if pair[0] != pair[1]), None)
+        pairs = enumerate(zip_longest(new.ids, text.ids))  # a text that ended has none where the other goes on
+        step, chosen, other = next(((i, *pair) for i, pair in pairs if pair[0] != pair[1]), (None, None, None))
         if step is None:
-            same = len(new.ids) == len(text.ids)
-            return None if same else Difference(text.set, arm.name, text.context, min(len(new.ids), len(text.ids)), 0.0)
-        margin = self._margin(batch, new.ids[:step], new.ids[step], text.ids[step])
+            return None
+        margin = self._margin(batch, new.ids[:step], chosen, other)
         return Difference(text.set, arm.name, text.context, step, margin)
 
-    def _margin(self, batch: Batch, begun: Sequence[int], chosen: int, other: int) -> float:
-        """By how much `chosen` won, as `Difference` says."""
+    def _margin(self, batch: Batch, begun: Sequence[int], chosen: int | None, other: int | None) -> float:
+        """By how much `chosen` won, as `Difference` says; none stands for the most probable end-of-text."""
         text_1T = torch.cat([self.contexts(batch), torch.tensor([begun], dtype=torch.long)], dim=1)
         start = self._recipe.data.context_tokens
         rules = arm_rules(batch.arm, context_tokens=start, blocker=self.blocker(batch.arm))
@@ -125,6 +126,8 @@ class Writer:
         if self._recipe.generate.end_of_text == "suppress":
             logits_1V = forbid(logits_1V, self._codec.end_ids)
         logits_V = rules(logits_1V, text_1T.to(logits_1V.device))[0].double().cpu()
+        end = max(self._codec.end_ids, key=lambda each: float(logits_V[each]), default=0)
+        chosen, other = (end if each is None else each for each in (chosen, other))
         if batch.arm.method == "greedy":
             return float(logits_V[chosen] - logits_V[other])
         key = _sampling_key(self._recipe.seed, batch.arm, batch.set, text_1T[0, :start].tolist())

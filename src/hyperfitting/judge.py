@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hyperfitting.data import read_texts
 from hyperfitting.errors import DataError
+from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, TrainingIndex
 from hyperfitting.models import TextCodec
 from hyperfitting.recipe import LEAST_MAUVE_TEXTS, TextSource
 from hyperfitting.records import Continuation, Document
@@ -79,6 +80,20 @@ def _written(document: Document, model: str, tokens: Tokens, number: int) -> Con
     )
 
 
+def recited_lines(
+    texts: Sequence[Continuation], training: Sequence[Continuation], index: TrainingIndex, *, most: int = 5
+) -> list[str]:
+    """The longest runs of more than 10 tokens that stand in a training text, and in which; longest first."""
+    shared = [each.longest for each in index.search([text.ids for text in texts])]
+    pairs = sorted(zip(texts, shared, strict=True), key=lambda pair: -pair[1].length)
+    return [
+        f"{text.source}, row {text.row}: {run.length} tokens stand in {training[run.block].source}, row "
+        f"{training[run.block].row}: {''.join(text.pieces[run.start : run.start + run.length]).strip()!r}"
+        for text, run in pairs[:most]
+        if run.length > LONG_OVERLAP_TOKENS
+    ]
+
+
 def refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
     """Refuse MAUVE without reference texts, and of so few that it is mostly chance.
 
@@ -93,11 +108,12 @@ def refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
         raise DataError(f"MAUVE of {few} texts is mostly chance: give {LEAST_MAUVE_TEXTS:,} a file, or --force-mauve")
 
 
-def same_number(texts: Sequence[Continuation], others: Sequence[Continuation]) -> str | None:
+def same_size(texts: Sequence[Continuation], others: Sequence[Continuation]) -> str | None:
     """What to warn of where pooled measures of two sets do not compare."""
-    if len(texts) == len(others):
+    tokens, other_tokens = (sum(len(text.ids) for text in side) for side in (texts, others))
+    if (len(texts), tokens) == (len(others), other_tokens):
         return None
     return (
-        f"{len(texts)} texts and {len(others)} reference texts: distinct n-grams and Self-BLEU depend on the number of "
-        "texts and do not compare"
+        f"{len(texts)} texts and {len(others)} reference texts, of {tokens} and {other_tokens} tokens: distinct "
+        "n-grams and Self-BLEU depend on the number of texts and their length, and do not compare"
     )

@@ -50,7 +50,7 @@ def run(
 
     narrator = narrator or Silent()
     report.check_installed()  # what is missing is better told now than after the training
-    measure.signatures(recipe)
+    measure.signatures(bleu=recipe.measure.bleu)
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
     experiment = train_all(recipe, out, device=device, narrator=narrator)
@@ -183,7 +183,6 @@ def generate_texts(
 def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[generate.Writer, Any, dict[str, Any]]:
     recipe = experiment.recipe
     model, codec = _load_run(run, device, dtype=recipe.generating_dtype)
-    models.keep_head_exact(model)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
     writer = generate.Writer(models.CachedModel(model), codec, recipe, sets, experiment.blocks("train"))
     return writer, codec, _generate_facts(recipe, codec, models.describe_device(device))
@@ -255,6 +254,7 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
             model_rows = []
             for name, blocks in sets.items():
                 scores = before[name] if model is None else measure.score(model, blocks, recipe)
+                ranks = None if model is None else measure.choice_ranks(original, scores, blocks, recipe)
                 model_rows += measure.measure_model(
                     scores,
                     blocks,
@@ -262,6 +262,7 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
                     role=role,
                     run=runs[role].name,
                     original=None if model is None else before[name],
+                    ranks_NS=ranks,
                 )
                 bar.advance()
             _measure_texts(experiment, runs[role], beside, model_rows, place)
@@ -293,7 +294,7 @@ def _measure_texts(
     each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
     how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
     rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
-    facts: dict[str, Any] = measure.signatures(recipe)
+    facts: dict[str, Any] = measure.signatures(bleu=recipe.measure.bleu)
     if recipe.measure.scorer:
         facts["scorer"] = recipe.measure.scorer
     if recipe.measure.mauve:
@@ -344,12 +345,14 @@ def measure_file(
     training_texts: list[str] | None = [] if bleu else None
     if reference is not None:
         true = read(reference, "reference")
-        if warning := judge.same_number(texts, true):
+        if warning := judge.same_size(texts, true):
             told(warning)
         texts = [*texts, *true, *measure.controls(true, seed)]
     if training is not None:
         blocks = read(training, "training")
         index = TrainingIndex([text.ids for text in blocks])
+        for line in judge.recited_lines([text for text in texts if text.model == "texts"], blocks, index):
+            told(line)
         training_texts = [text.text for text in blocks] if bleu else None
     how = measure.Intervals(MeasureSettings().bootstrap_draws, seed)
     place = models.resolve_device(device)
@@ -360,7 +363,12 @@ def measure_file(
     if mauve is not None:
         judge.refuse_mauve(texts, force=force_mauve)
         features = models.load_reader(mauve, place)
-        rows += measure.mauve_rows(features, texts, batch_blocks=beside.batch_blocks, force=force_mauve)[0]
+        found, taken = measure.mauve_rows(features, texts, batch_blocks=beside.batch_blocks, force=force_mauve)
+        rows += found
+        for key, how_taken in taken.items():
+            told(f"MAUVE of {key}: {how_taken}")
+    for name, signature in measure.signatures(bleu=bleu).items():
+        told(f"{name}: {signature}")
     return rows
 
 
@@ -467,7 +475,7 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
 
 
 def _load_run(run: Run, device: torch.device, *, dtype: Dtype | None = None) -> tuple[Any, models.TextCodec]:
-    """A run's model, in the recipe's dtype or another; and its codec."""
+    """A run's model, in the recipe's dtype or another, its head exact; and its codec."""
     if not run.trained:
         raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
     settings = _settings_of(run)
@@ -478,7 +486,9 @@ def _load_run(run: Run, device: torch.device, *, dtype: Dtype | None = None) -> 
         raise RunError(f"{run.model_folder} has another tokenizer than when it was trained: put its own back")
     if device.type == "cpu":
         models.keep_freed_memory()
-    return models.load_model(settings, device), codec
+    model = models.load_model(settings, device)
+    models.keep_head_exact(model)
+    return model, codec
 
 
 def _settings_of(run: Run) -> Any:

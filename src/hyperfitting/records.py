@@ -125,7 +125,10 @@ class ProbeRow:
 
 @dataclass(frozen=True)
 class Continuation:
-    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers need no tokenizer."""
+    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers need no tokenizer.
+
+    `text` is the pieces joined, whatever it is given as: written beside them for whoever reads the file without us.
+    """
 
     model: str
     run: str
@@ -141,11 +144,11 @@ class Continuation:
     ids: tuple[int, ...]
     pieces: tuple[str, ...]
     ended: Literal["length", "end_of_text"]
+    text: str = ""
 
-    @property
-    def text(self) -> str:
-        """The continuation as text."""
-        return "".join(self.pieces)
+    def __post_init__(self) -> None:
+        """Join the pieces."""
+        object.__setattr__(self, "text", "".join(self.pieces))
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def test_sets_of_another_size_are_warned_of(tmp_path):
     said = Said()
     one, other = lines(tmp_path / "a.jsonl", ["a b", "c d"]), lines(tmp_path / "b.jsonl", ["a b"])
     pipeline.measure_file(one, reference=other, narrator=said)
-    assert "2 texts and 1 reference texts" in said.lines[0]
+    assert "2 texts and 1 reference texts, of 4 and 2 tokens" in said.lines[0]
 
 
 def test_the_command_prints_a_table_and_keeps_its_rows(tmp_path, capsys):
@@ -131,3 +131,39 @@ def test_the_command_prints_a_table_and_keeps_its_rows(tmp_path, capsys):
     assert {"ttr", "looping_share", "distinct_2gram_share"} <= names
     assert main(["measure", str(tmp_path / "gone.jsonl")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_few_texts_have_bleu_as_far_as_it_goes(tmp_path, count):
+    pytest.importorskip("sacrebleu")
+    path = lines(tmp_path / "t.jsonl", ["a b c", "a b d", "e f g"][:count])
+    rows = values(pipeline.measure_file(path, bleu=True))
+    assert (("texts", "self_bleu") in rows) == (count > 1)
+    assert rows["texts", "ttr"].n == count
+
+
+def test_a_text_of_special_tokens_alone_is_left_out_where_it_has_no_words(tmp_path, tiny_model):
+    pytest.importorskip("sacrebleu")
+    path = lines(tmp_path / "t.jsonl", ["one two three", "<|end|>", "four five six"])
+    rows = values(pipeline.measure_file(path, tokenizer=str(tiny_model), bleu=True))
+    assert (rows["texts", "compression_ratio"].n, rows["texts", "compression_ratio"].left_out) == (2, 1)
+    assert (rows["texts", "self_bleu"].n, rows["texts", "self_bleu"].left_out) == (2, 1)
+
+
+def test_how_bleu_and_mauve_were_taken_and_what_is_recited_is_told(tmp_path, tiny_model):
+    pytest.importorskip("sacrebleu")
+    path = write_corpus(tmp_path / "t.jsonl", documents=12, words=40)
+    said = Said()
+    options = {"reference": path, "training": path, "bleu": True, "mauve": str(tiny_model), "force_mauve": True}
+    pipeline.measure_file(path, **options, narrator=said)
+    told = "\n".join(said.lines)
+    assert "MAUVE of texts · texts: {'n': 12, 'clusters': 2, 'by_seed': (" in told
+    assert "bleu: nrefs:var|" in told
+    assert "t.jsonl, row 1: 40 tokens stand in " in told
+    assert sum("tokens stand in" in line for line in said.lines) == 5
+
+
+def test_the_texts_that_a_run_wrote_are_anybodys_too(finished):
+    run = finished.run("hyperfitted")
+    rows = values(pipeline.measure_file(run.continuations_file))
+    assert rows["texts", "ttr"].n == sum(bool(text.text.strip()) for text in run.continuations()) > 12

@@ -188,3 +188,40 @@ def test_comparing_needs_no_torch(finished):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     assert Experiment(finished.folder).recipe.name == "tiny"
+
+
+def test_sets_of_another_length_are_neither_marked_nor_subtracted(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "out")
+    file = tmp_path / "out" / "original" / "text_measures.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    short = next(row for row in rows if (row["model"], row["arm"]) == ("original", "greedy"))
+    total, tokens = short["values"]["perplexity_under_original"]
+    short["values"]["perplexity_under_original"] = [total, tokens - 1]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = compare([tmp_path / "out"])
+    (table,) = found.tables
+    assert (ORIGINAL, "distinct_2gram_share") in table.cells
+    assert (ORIGINAL, "distinct_2gram_share") not in table.marks
+    assert (GREEDY, "distinct_2gram_share") in table.marks
+    subtracted = {each.measure for each in found.differences if each.column == ORIGINAL}
+    assert "distinct_2gram_share" not in subtracted
+    assert "compression_ratio" in subtracted
+
+
+def test_nothing_is_nearest_to_two_targets(finished, tmp_path):
+    """As if the second experiment had other training texts, which the same true texts share more with."""
+    shutil.copytree(finished.folder, tmp_path / "other")
+    recipe = json.loads((tmp_path / "other" / "recipe.json").read_text())
+    recipe["train"]["learning_rate"] *= 2
+    (tmp_path / "other" / "recipe.json").write_text(json.dumps(recipe | {"name": "other"}))
+    file = tmp_path / "other" / "original" / "metrics.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    row = next(row for row in rows if (row["model"], row["name"]) == ("reference", "longest_overlap_tokens"))
+    held, row["value"] = row["value"], row["value"] + 1
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (table,) = compare([finished.folder, tmp_path / "other"]).tables
+    true = next(column for column in table.columns if column.model == "reference")
+    assert table.cells[true, "longest_overlap_tokens"].value == held
+    marked = {measure for _, measure in table.marks}
+    assert marked >= {"compression_ratio", "distinct_2gram_share"}
+    assert "longest_overlap_tokens" not in marked

@@ -190,3 +190,23 @@ def test_generate_prints_its_arms_and_the_comparison(fresh, capsys):
     out = capsys.readouterr().out
     assert "hyperfitted: 6 of 6 texts are those of reference mode" in out
     assert "arm      dry: greedy, no_repeat_ngram 6, dry (multiplier 0.8, base 1.75, allowed_tokens 2)" in out
+
+
+def test_where_a_text_ended_and_the_other_goes_on_the_margin_is_against_end_of_text(fresh, written):
+    rows = [json.loads(line) for line in written.continuations_file.read_text().splitlines()]
+    for row in rows:
+        if row["arm"] == "greedy" and row["context"] == 1:
+            row["ids"] = row["ids"][:7]
+    fresh.run("hyperfitted").continuations_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    line = pipeline.compare_reference(fresh, "hyperfitted", 2, device="cpu").splitlines()[1]
+    assert line.startswith("  pieces, context 1, greedy: another token 8, margin ")
+    assert float(line.split()[-1]) > 1e-4
+
+
+def test_texts_stand_beside_their_ids_and_are_read_from_older_files_without(written):
+    lines = written.continuations_file.read_text().splitlines()
+    row = json.loads(lines[0])
+    assert row["text"] == "".join(row["pieces"])
+    del row["text"]
+    older = Continuation(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+    assert older == written.continuations()[0]

@@ -21,8 +21,8 @@ from hyperfitting.training.card import model_card
 from hyperfitting.training.loop import Outcome
 from tests.conftest import make_model
 
-OF_SOME = {"loop_start_tokens", "ttr_words"}
-"""Measures of the texts that loop, or that hold a word: a tiny model does not always write one."""
+OF_SOME = {"loop_start_tokens", "ttr_words", "changed_rank_above10_share_under_original"}
+"""Of the texts that loop, hold a word, or a token that is not the original's first choice: a tiny model's may not."""
 
 
 def files(folder):
@@ -117,6 +117,9 @@ def test_the_table_names_every_promised_measure(finished):
         for name in ("perplexity_contexts", "perplexity_continuations", "true_token_rank_median"):
             assert (model, "pieces", None, name) in found
     assert ("hyperfitted", "pieces", None, "top1_agreement") in found
+    for name in ("choice_rank_above1_share", "choice_rank_above100_share", "changed_choice_rank_above10_share"):
+        assert ("hyperfitted", "pieces", None, name) in found
+        assert ("original", "pieces", None, name) not in found
     for model in ("reference", "shuffled", "random"):
         assert (model, "pieces", None, "perplexity_under_original") in found
     assert {row["name"] for row in summary} <= set(LABELS)

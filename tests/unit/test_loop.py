@@ -102,3 +102,10 @@ def test_an_arm_says_in_words_what_it_does():
         "dry (multiplier 0.8, base 1.75, allowed_tokens 2), temperature 0.7"
     )
     assert GREEDY.in_words() == "greedy"
+
+
+def test_greedy_passes_over_what_rounding_could_turn():
+    near = torch.tensor([[1.5, 1.5 + 2**-23]])  # divided by 5, both are 10066330 x 2^-25
+    for settings in ({"temperature": 5.0}, {"temperature": 1e-40}, {"temperature": 5.0, "top_k": 1, "top_p": 0.1}):
+        arm = Arm(name="warm", method="greedy", **settings)
+        assert chooser(arm)(near, torch.zeros(1, 1, dtype=torch.long)).tolist() == [1]

@@ -84,6 +84,8 @@ def _difference(
 ) -> Iterator[Difference]:
     p = None
     if (column, measure) in panel.sets:
+        if panel.size(column) != panel.size(baseline):
+            return
         estimate = _of_sets(panel, column, baseline, measure)
     else:
         one, other = ({text.context: text for text in panel.texts[each]} for each in (column, baseline))

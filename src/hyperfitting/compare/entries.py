@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,9 +34,17 @@ class Column:
         return f"{who}, {self.arm}" if self.arm else who
 
 
+_TOKENS = "perplexity_under_original"
+"""A measure that is divided by the tokens of a text."""
+
+
 @dataclass(frozen=True)
 class Panel:
-    """One set of contexts at one seed: whatever all columns wrote there, and what was measured of it."""
+    """One set of contexts at one seed: whatever all columns wrote there, and what was measured of it.
+
+    `unlike` names the measures by which the experiments give the same true texts different values, as with other
+    training texts: nothing can be nearest to two targets.
+    """
 
     set: str
     seed: int
@@ -43,6 +52,12 @@ class Panel:
     texts: dict[Column, list[TextMeasures]]
     sets: dict[tuple[Column, str], SetMeasure]
     rows: dict[tuple[Column, str], MetricRow]
+    unlike: frozenset[str]
+
+    def size(self, column: Column) -> tuple[int, float]:
+        """Texts, and tokens of all of them: measures of whole sets compare at equal ones only."""
+        texts = self.texts[column]
+        return len(texts), sum(text.values[_TOKENS][1] for text in texts if _TOKENS in text.values)
 
     def reference(self) -> Column:
         """The column of the true texts."""
@@ -129,7 +144,7 @@ def panels(experiments: dict[str, list[Experiment]]) -> Iterator[Panel]:
     first = next(iter(experiments.values()))
     held = [_held({label: same[i] for label, same in experiments.items()}) for i in range(len(first))]
     for each in first[0].recipe.data.contexts:
-        for experiment, (texts, sets, rows) in zip(first, held, strict=True):
+        for experiment, (texts, sets, rows, unlike) in zip(first, held, strict=True):
             own = {column: found for (name, column), found in texts.items() if name == each.name}
             yield Panel(
                 each.name,
@@ -138,6 +153,7 @@ def panels(experiments: dict[str, list[Experiment]]) -> Iterator[Panel]:
                 own,
                 {(column, measure): found for (name, column, measure), found in sets.items() if name == each.name},
                 {(column, measure): found for (name, column, measure), found in rows.items() if name == each.name},
+                frozenset(measure for name, measure in unlike if name == each.name),
             )
 
 
@@ -145,22 +161,29 @@ Held = tuple[
     dict[tuple[str, Column], list[TextMeasures]],
     dict[tuple[str, Column, str], SetMeasure],
     dict[tuple[str, Column, str], MetricRow],
+    set[tuple[str, str]],
 ]
 
 
 def _held(experiments: dict[str, Experiment]) -> Held:
     """What was measured in the experiments of one seed, by set and column. True texts and controls stand once."""
     texts: dict[tuple[str, Column], list[TextMeasures]] = {}
-    sets, rows = {}, {}
+    sets: dict[tuple[str, Column, str], SetMeasure] = {}
+    rows: dict[tuple[str, Column, str], MetricRow] = {}
+    unlike = set()
     for number, (label, experiment) in enumerate(experiments.items()):
         for run in experiment.runs().values():
             for text in run.text_measures():
                 if number == 0 or text.model not in CONTROLS:
                     texts.setdefault((text.set, _column(label, text)), []).append(text)
-            sets.update({(each.set, _column(label, each), each.name): each for each in run.set_measures()})
-            rows.update({(each.set, _column(label, each), each.name): each for each in run.metrics()})
+            for measured in run.set_measures():
+                sets.setdefault((measured.set, _column(label, measured), measured.name), measured)
+            for row in run.metrics():
+                first = rows.setdefault((row.set, _column(label, row), row.name), row)
+                if not math.isclose(first.value, row.value, rel_tol=1e-6):
+                    unlike.add((row.set, row.name))
     ordered = sorted(texts, key=lambda key: key[1].model in CONTROLS)
-    return {key: texts[key] for key in ordered}, sets, rows
+    return {key: texts[key] for key in ordered}, sets, rows, unlike
 
 
 def _column(label: str, row: TextMeasures | SetMeasure | MetricRow) -> Column:

@@ -33,6 +33,7 @@ MEASURES = (
     "perplexity_under_scorer",
     "mauve",
     "longest_overlap_tokens",
+    "overlap_above10_share",
     "recited_8gram_share",
     "dataset_bleu",
 )
@@ -54,6 +55,7 @@ class SetTable:
 def set_table(panel: Panel, *, draws: int, seed: int) -> SetTable:
     """The table of a set at a seed. Only what a model wrote is marked, and only against the true texts' value.
 
+    A measure of whole sets is marked where they are as large as the true texts, in texts and in tokens.
     Distances are |value - value of the true texts|, of perplexities |difference of their logarithms|.
     """
     measures = tuple(name for name in MEASURES if any((column, name) in panel.rows for column in panel.columns))
@@ -68,7 +70,9 @@ def _marks(panel: Panel, measure: str, draws: int, seed: int) -> dict[Column, Ma
     reference = panel.reference()
     columns = [column for column in panel.written() if (column, measure) in panel.rows]
     clusters = sorted({text.group for text in panel.texts[reference]})
-    if (reference, measure) not in panel.rows or not columns:
+    if (reference, measure) in panel.sets:
+        columns = [column for column in columns if panel.size(column) == panel.size(reference)]
+    if (reference, measure) not in panel.rows or measure in panel.unlike or not columns:
         return {}
     weights_DK = cluster_weights(len(clusters), draws=draws, seed=seed)
     value_C, drawn_CD = _drawn(panel, [*columns, reference], measure, clusters, weights_DK)

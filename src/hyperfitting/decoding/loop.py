@@ -80,7 +80,10 @@ def _until_end(ids_S: list[int], end_ids: Sequence[int]) -> list[int]:
 
 
 def arm_rules(arm: Arm, *, context_tokens: int, blocker: Rule | None = None) -> Rule:
-    """The arm's rules as one, in the order in which its settings stand."""
+    """The arm's rules as one, in the order in which its settings stand.
+
+    Greedy decoding passes over temperature and truncation: they change no argmax, but where rounding merges neighbours.
+    """
 
     def apply(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
         if blocker is not None:
@@ -92,6 +95,8 @@ def arm_rules(arm: Arm, *, context_tokens: int, blocker: Rule | None = None) -> 
             logits_BV = rules.no_repeat_ngram(logits_BV, text_BT, arm.no_repeat_ngram)
         if arm.dry is not None:
             logits_BV = rules.dry(logits_BV, text_BT, **arm.dry.model_dump())
+        if arm.method == "greedy":
+            return logits_BV
         if arm.temperature is not None:
             logits_BV = rules.temperature(logits_BV, arm.temperature)
         if arm.top_k is not None:

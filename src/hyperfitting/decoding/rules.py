@@ -63,7 +63,7 @@ def dry(logits_BV: Tensor, text_BT: Tensor, *, multiplier: float, base: float, a
 
 
 def temperature(logits_BV: Tensor, value: float) -> Tensor:
-    """Logits divided by `value` > 0. Below 1 sharpens; an argmax cannot change."""
+    """Logits divided by `value` > 0. Below 1 sharpens."""
     return logits_BV / value
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from hyperfitting.measure.on_models import (
+    choice_ranks,
     mauve_rows,
     measure_model,
     score,
@@ -26,12 +27,12 @@ from hyperfitting.measure.values import Values, bleu_values, overlap_values, tex
 from hyperfitting.metrics.controls import random_texts, shuffled_texts
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.models import Reader
-from hyperfitting.recipe import Recipe
 from hyperfitting.records import Continuation, SetMeasure, TextMeasures
 
 __all__ = [
     "Beside",
     "Intervals",
+    "choice_ranks",
     "controls",
     "mauve_rows",
     "measure_model",
@@ -82,13 +83,13 @@ def measure_sets(texts: Sequence[Continuation], beside: Beside) -> list[SetMeasu
     return [measured for cell in by_cell(texts) for measured in set_measures(cell, bleu=bleu)]
 
 
-def signatures(recipe: Recipe) -> dict[str, str]:
+def signatures(*, bleu: bool) -> dict[str, str]:
     """What pins the measures that another library computes.
 
     Raises:
         ModuleNotFoundError: a measure is asked for whose extra is not installed.
     """
-    if not recipe.measure.bleu:
+    if not bleu:
         return {}
     from hyperfitting.metrics.bleu import bleu_signature
 

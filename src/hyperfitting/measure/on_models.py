@@ -17,7 +17,7 @@ from hyperfitting.measure.values import Values
 from hyperfitting.metrics.mauve import mauve
 from hyperfitting.metrics.sharpness import TokenScores, agreement, split_loss
 from hyperfitting.metrics.stats import Estimate, ratio_of_sums
-from hyperfitting.models import Reader, last_hidden_states, score_texts
+from hyperfitting.models import Reader, last_hidden_states, rank_choices, score_texts
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import Continuation, MetricRow, Target, TokenBlocks
 
@@ -25,6 +25,11 @@ from hyperfitting.records import Continuation, MetricRow, Target, TokenBlocks
 def score(model: nn.Module, blocks: TokenBlocks, recipe: Recipe) -> TokenScores:
     """What a model thinks of the texts of one set, every token but the first."""
     return score_texts(model, blocks.ids_NT, batch_blocks=recipe.measure.batch_blocks)
+
+
+def choice_ranks(original: nn.Module, scores: TokenScores, blocks: TokenBlocks, recipe: Recipe) -> torch.Tensor:
+    """How deep in the original's ranking another model's greedy choices stand, for the tokens that it scored (B)."""
+    return rank_choices(original, blocks.ids_NT, scores.top1_id, batch_blocks=recipe.measure.batch_blocks)
 
 
 def measure_model(
@@ -35,8 +40,11 @@ def measure_model(
     role: str,
     run: str,
     original: TokenScores | None = None,
+    ranks_NS: torch.Tensor | None = None,
 ) -> list[MetricRow]:
     """How sharp a model is on the texts of a set, and how far it agrees with the original; on training blocks the loss.
+
+    `ranks_NS` are its `choice_ranks`.
 
     Source: A, Table 3 (entropy in nats, cumulative top-1/3/5 probability, perplexity, on 300 original texts).
     """
@@ -53,6 +61,8 @@ def measure_model(
     ]
     if original is not None:
         rows.append(row("top1_agreement", agreement(scores.top1_id, original.top1_id).unsqueeze(1), "", "reference"))
+    if ranks_NS is not None:
+        rows += _rank_map(ranks_NS, row, blocks, recipe, role, run)
     if blocks.name == "validation":
         return [row("validation_loss", scores.loss, "nats per token", "lower"), *rows]
     return [*rows, *_perplexities(scores.loss, row, recipe.data.context_tokens)]
@@ -82,6 +92,20 @@ def _median_rank(rank_NS: torch.Tensor, blocks: TokenBlocks, role: str, run: str
     return metric_row(role, blocks.name, None, "true_token_rank_median", estimate, "", "lower", run)
 
 
+def _rank_map(
+    ranks_NS: torch.Tensor, row: Callable[..., MetricRow], blocks: TokenBlocks, recipe: Recipe, role: str, run: str
+) -> list[MetricRow]:
+    """Shares of greedy choices that stand deep in the original's ranking, and of the changed ones alone (B's 13 %)."""
+    rows = [row(f"choice_rank_above{bound}_share", ranks_NS > bound, "", "reference") for bound in (1, 10, 100)]
+    deep, changed = ((ranks_NS > bound).sum(1).tolist() for bound in (10, 1))
+    if any(changed):
+        draws = recipe.measure.bootstrap_draws
+        estimate = ratio_of_sums(deep, changed, blocks.groups, draws=draws, seed=recipe.seed)
+        name = "changed_choice_rank_above10_share"
+        rows.append(metric_row(role, blocks.name, None, name, estimate, "", "reference", run))
+    return rows
+
+
 def _perplexities(loss_NS: torch.Tensor, row: Callable[..., MetricRow], context_tokens: int) -> list[MetricRow]:
     """Of whole texts, of the contexts, and of the continuations given the contexts."""
     rows = [row("perplexity", loss_NS, "", "lower", np.exp)]
@@ -103,6 +127,9 @@ def _under_original(loss_S: torch.Tensor, rank_S: torch.Tensor) -> Values:
     tokens = float(len(loss_S))
     above = {f"rank_above{bound}_share_under_original": bound for bound in (1, 10, 100)}
     ranks = {name: (float((rank_S > bound).sum()), tokens) for name, bound in above.items()}
+    deep, changed = (ranks[f"rank_above{bound}_share_under_original"][0] for bound in (10, 1))
+    if changed:
+        ranks["changed_rank_above10_share_under_original"] = deep, changed
     return {"perplexity_under_original": (float(loss_S.double().sum()), tokens), **ranks}
 
 
@@ -156,7 +183,7 @@ def mauve_rows(
     Raises:
         ValueError: a set has fewer than 1,000 texts, unless `force`.
     """
-    cells = list(by_cell([text for text in texts if text.pieces]))
+    cells = list(by_cell([text for text in texts if text.context_pieces or text.pieces]))
     features = [_features(reader, cell, batch_blocks) for cell in cells]
     true = {cell[0].set: own for cell, own in zip(cells, features, strict=True) if cell[0].model == "reference"}
     rows, taken = [], {}

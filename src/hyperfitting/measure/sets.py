@@ -5,6 +5,7 @@ A bootstrap would draw a text twice, and make it its own reference: intervals of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ def by_cell(texts: Sequence[Continuation]) -> Iterator[list[Continuation]]:
 def set_measures(texts: Sequence[Continuation], *, bleu: bool) -> list[SetMeasure]:
     """Distinct n-grams, pooled, and Self-BLEU of the texts of one model, set and arm."""
     made = [_distinct(texts, order) for order in (1, 2, 3, 4)]
-    if bleu and all(text.pieces for text in texts):
+    if bleu:
         made.append(_self_bleu(texts))
     return [each for each in made if each is not None]
 
@@ -40,12 +41,17 @@ def _distinct(texts: Sequence[Continuation], order: int) -> SetMeasure | None:
     return _measure(texts, name, distinct_ngram_share(ids, order=order), len(kept), groups, without)
 
 
-def _self_bleu(texts: Sequence[Continuation]) -> SetMeasure:
+def _self_bleu(texts: Sequence[Continuation]) -> SetMeasure | None:
+    """Of the texts that are not empty: two at least, and as many without any one cluster for an interval."""
     from hyperfitting.metrics.bleu import self_bleu, self_bleu_without_each
 
-    strings, groups = [text.text for text in texts], [text.group for text in texts]
-    without = self_bleu_without_each(strings, groups) if len(set(groups)) > 1 else []
-    return _measure(texts, "self_bleu", float(np.mean(self_bleu(strings))), len(texts), groups, without)
+    kept = [text for text in texts if text.text]
+    if len(kept) < 2:
+        return None
+    strings, groups = [text.text for text in kept], [text.group for text in kept]
+    enough = len(kept) - max(Counter(groups).values()) >= 2
+    without = self_bleu_without_each(strings, groups) if enough else []
+    return _measure(texts, "self_bleu", float(np.mean(self_bleu(strings))), len(kept), groups, without)
 
 
 def _measure(

@@ -35,8 +35,8 @@ def text_values(text: Continuation) -> Values:
     held = {
         **_diversity(text.ids),
         **_by_position(text.ids),
-        **_loop(text.ids),
-        **(_in_words(text.text) if text.pieces else {}),
+        **(_loop(text.ids) if text.ids else {}),
+        **(_in_words(text.text) if text.text else {}),
     }
     return {name: (value, 1.0) for name, value in held.items()}
 
@@ -90,11 +90,12 @@ def _overlap(shared: Shared) -> Values:
 
 
 def bleu_values(texts: Sequence[Continuation], training_texts: Sequence[str]) -> list[Values]:
-    """Dataset-BLEU of each text, against all training texts together and against the best single one."""
+    """Dataset-BLEU of each text that is not empty, against all training texts together and the best single one."""
     from hyperfitting.metrics.bleu import dataset_bleu
 
-    together, best = dataset_bleu([text.text for text in texts], training_texts)
-    return [
-        {"dataset_bleu": (all_, 1.0), "dataset_bleu_best_text": (one, 1.0)}
-        for all_, one in zip(together, best, strict=True)
-    ]
+    scores = zip(*dataset_bleu([text.text for text in texts if text.text], training_texts), strict=True)
+    return [_bleu(*next(scores)) if text.text else {} for text in texts]
+
+
+def _bleu(together: float, best: float) -> Values:
+    return {"dataset_bleu": (together, 1.0), "dataset_bleu_best_text": (best, 1.0)}

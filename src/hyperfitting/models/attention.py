@@ -44,7 +44,7 @@ def _attend(
     if tokens > 1 or attention_mask is not None or options.get("position_bias") is not None:
         return sdpa_attention_forward(module, query_BHTD, keys, values, attention_mask, **options)
     scale, groups, held = options.get("scaling") or units**-0.5, keys.shape[1], keys.shape[2]
-    query_BGQD = (query_BHTD * scale).view(batch, groups, heads // groups, units)
+    query_BGQD = (query_BHTD * scale).reshape(batch, groups, heads // groups, units)
     score_BGQR = query_BGQD @ _with_unused(keys).transpose(-1, -2)
     score_BGQR[..., :held] = score_BGQR[..., :held].float().softmax(-1)
     score_BGQR[..., held:] = 0
@@ -52,8 +52,10 @@ def _attend(
 
 
 def _with_unused(held_BGTD: Tensor) -> Tensor:
-    """All the memory that a view of its first tokens is a part of, (B, G, R, D)."""
+    """All the memory that a view of its first tokens is a part of, (B, G, R, D); or the view, if it lies otherwise."""
     batch, groups, _, units = held_BGTD.shape
+    if held_BGTD.stride()[2:] != (units, 1):
+        return held_BGTD
     room = held_BGTD.stride(1) // units
     return held_BGTD.as_strided((batch, groups, room, units), held_BGTD.stride())
 

@@ -97,15 +97,21 @@ def spread(values: Sequence[float]) -> str:
     return f"sd {number(stdev(values))}" if len(values) > 1 else ""
 
 
-def cell(tables: Sequence[SetTable], column: Column, measure: str) -> list[tuple[str, str, str]]:
-    """One cell: for every seed its value, its mark, and the interval and run in words."""
+def size(tables: Sequence[SetTable]) -> str:
+    """How many texts and clusters stand behind each column of a set, in words."""
+    rows = [row for table in tables for row in table.cells.values()]
+    texts, clusters = max(row.n for row in rows), max(row.clusters for row in rows)
+    return f"{texts} texts in {clusters} clusters a column" + (" and seed" if len(tables) > 1 else "")
+
+
+def cell(tables: Sequence[SetTable], column: Column, measure: str) -> list[tuple[str, str, str, str]]:
+    """One cell: for every seed its value, its mark, its interval, and n and run in words."""
     made = []
     for table in tables:
         row = table.cells.get((column, measure))
         if row is not None:
-            bounds = f"{interval(row)}; " if interval(row) else ""
-            words = f"seed {table.seed}: {bounds}n = {row.n}, {row.clusters} clusters; run {row.run}"
-            made.append((number(row.value), _SIGNS[table.marks.get((column, measure), "")], words))
+            words = f"seed {table.seed}: n = {row.n}, {row.clusters} clusters; run {row.run}"
+            made.append((number(row.value), _SIGNS[table.marks.get((column, measure), "")], interval(row), words))
     return made
 
 
@@ -158,21 +164,22 @@ def markdown(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
         for column in tables[0].columns:
             cells = [_markdown_cell(tables, column, measure) for measure in tables[0].measures]
             lines.append(f"| {column.title} | " + " | ".join(cells) + " |")
-        parts += [f"## {name}", "\n".join(lines)]
+        parts += [f"## {name}", f"{size(tables)}.", "\n".join(lines)]
     parts += [f"![{name.replace('-', ' ')}]({name}.png)" for name in pictures]
     return "\n\n".join(parts) + "\n"
 
 
 def _markdown_cell(tables: Sequence[SetTable], column: Column, measure: str) -> str:
-    values = " / ".join(f"{value}{sign}" for value, sign, _ in cell(tables, column, measure))
+    made = cell(tables, column, measure)
+    values = " / ".join(f"{value}{sign}" + (f" ({bounds})" if bounds else "") for value, sign, bounds, _ in made)
     own = spread_of(tables, column, measure)
-    return f"{values} ({own})" if own else values
+    return f"{values}; {own}" if own else values
 
 
 _LEGEND = (
-    "Seeds stand one by one, with their spread. ● is nearest to the true texts and told apart from all others, ○ "
-    "cannot be told apart from the nearest (95 %, over all pairs of a table). Differences in differences.csv are to "
-    "{baseline}."
+    "Seeds stand one by one, with their spread; with each value its 95 % interval, none below 10 clusters. ● is "
+    "nearest to the true texts and told apart from all others, ○ cannot be told apart from the nearest (95 %, over all "
+    "pairs of a table). Differences in differences.csv are to {baseline}."
 )
 
 
@@ -230,6 +237,7 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
             controls=CONTROLS,
             of_set=of_set,
             cell=cell,
+            size=size,
             spread_of=spread_of,
             differences=differences,
             nearest=nearest_lines(comparison),

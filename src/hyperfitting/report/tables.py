@@ -18,6 +18,10 @@ LABELS = {
     "true_token_rank_mean": "rank of the true token, mean",
     "true_token_rank_median": "rank of the true token, median",
     "top1_agreement": "same top token as the original",
+    "choice_rank_above1_share": "top tokens that are not the original's",
+    "choice_rank_above10_share": "top tokens of rank above 10 there",
+    "choice_rank_above100_share": "top tokens of rank above 100 there",
+    "changed_choice_rank_above10_share": "changed top tokens of rank above 10 there",
     "entropy": "entropy (nats)",
     "top1_probability": "probability of the top token",
     "top3_probability": "probability of the top 3 tokens",
@@ -49,6 +53,7 @@ LABELS = {
     "rank_above1_share_under_original": "tokens not the original's first choice",
     "rank_above10_share_under_original": "tokens of rank above 10 there",
     "rank_above100_share_under_original": "tokens of rank above 100 there",
+    "changed_rank_above10_share_under_original": "tokens of rank above 10 among those",
 }
 """Every measure that a table can hold, in the order of its rows."""
 
