@@ -105,19 +105,14 @@ class CitationBlocker:
             return logits_BV
         blocked_BV = logits_BV.clone()
         blocked_BV[torch.from_numpy(text_K), torch.from_numpy(token_K.astype(np.int64))] = -torch.inf
-        for text in np.unique(text_K).tolist():
-            gave_way = not bool(blocked_BV[text].isfinite().any())
-            if gave_way:
-                blocked_BV[text] = logits_BV[text]
-            forbidden = np.unique(token_K[text_K == text])
-            self.record.append(
-                Blocking(
-                    text,
-                    step,
-                    tuple(forbidden.tolist()),
-                    tuple(np.unique(block_K[text_K == text]).tolist()),
-                    int(logits_BV[text].argmax()) in forbidden,
-                    gave_way,
-                )
-            )
+        rows = torch.from_numpy(np.unique(text_K))
+        nothing_left = blocked_BV[rows].amax(-1) == -torch.inf
+        blocked_BV[rows[nothing_left.cpu()]] = logits_BV[rows[nothing_left.cpu()]]
+        favourites = logits_BV[rows].argmax(-1)
+        for text, favourite, gave_way in zip(
+            *(each.tolist() for each in (rows, favourites, nothing_left)), strict=True
+        ):
+            forbidden, blocks = (np.unique(each[text_K == text]).tolist() for each in (token_K, block_K))
+            own = Blocking(text, step, tuple(forbidden), tuple(blocks), favourite in forbidden, gave_way)
+            self.record.append(own)
         return blocked_BV
