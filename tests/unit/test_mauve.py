@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperfitting.metrics.mauve import cluster, mauve, mauve_of_histograms, principal_components
+from hyperfitting.metrics.mauve import (
+    cluster,
+    mauve,
+    mauve_of_histograms,
+    mauve_standard_error,
+    principal_components,
+)
 from hyperfitting.recipe import LEAST_MAUVE_TEXTS
 
 SHARES = st.floats(0.02, 0.98)
@@ -144,3 +150,29 @@ def test_blobs_are_found():
 def test_more_clusters_than_different_points_do_no_harm():
     found = cluster(np.array([[0.0], [0.0], [1.0]]), 5, seed=0)
     assert found[0] == found[1] != found[2]
+
+
+def test_the_standard_error_is_the_spread_of_new_samples():
+    """Two overlapping clouds: the error from halves of one sample against the spread of MAUVE over 24 samples."""
+    random = np.random.default_rng(5)
+
+    def sample():
+        return random.normal(size=(200, 2)), random.normal(loc=0.7, size=(200, 2))
+
+    groups = [str(i) for i in range(200)]
+    errors = [mauve_standard_error(*sample(), groups, groups) for _ in range(4)]
+    spread = np.std([mauve(*sample(), force=True, seeds=(0,)).value for _ in range(24)], ddof=1)
+    assert 0.6 * spread < np.mean(errors) < 1.8 * spread
+
+
+def test_the_texts_of_a_cluster_go_together_and_few_clusters_have_no_error():
+    random = np.random.default_rng(6)
+    one, other = random.normal(size=(60, 2)), random.normal(size=(60, 2))
+    books = [f"book {i % 12}" for i in range(60)]
+    error = mauve_standard_error(one, other, books, books)
+    assert error is not None
+    assert error > 0
+    assert mauve_standard_error(one, other, books, books) == error
+    assert mauve_standard_error(one, other, books, ["one book"] * 60) is None
+    with pytest.raises(ValueError, match="one group for every row"):
+        mauve_standard_error(one, other, books[:-1], books)

@@ -14,7 +14,7 @@ from torch import nn
 from hyperfitting.measure.rows import metric_row
 from hyperfitting.measure.sets import by_cell
 from hyperfitting.measure.values import Values
-from hyperfitting.metrics.mauve import mauve
+from hyperfitting.metrics.mauve import mauve, mauve_standard_error
 from hyperfitting.metrics.sharpness import TokenScores, agreement, split_loss
 from hyperfitting.metrics.stats import Estimate, ratio_of_sums
 from hyperfitting.models import Reader, last_hidden_states, rank_choices, score_texts
@@ -177,8 +177,8 @@ def mauve_rows(
 ) -> tuple[list[MetricRow], dict[str, Any]]:
     """MAUVE of each model and arm of a set against the set's true texts, of contexts and continuations together.
 
-    Without an interval: its spread over the seeds of the clustering says nothing of other texts. Beside the rows, how
-    it was taken: clusters and the value of every seed.
+    The interval is from random halves of the clusters: the spread over the seeds of the clustering says nothing of
+    other texts. Beside the rows, how it was taken: clusters and the value of every seed.
 
     Raises:
         ValueError: a set has fewer than 1,000 texts, unless `force`.
@@ -190,14 +190,23 @@ def mauve_rows(
     for cell, own in zip(cells, features, strict=True):
         first = cell[0]
         if first.model != "reference" and first.set in true:
-            found = mauve(own, true[first.set], force=force)
-            estimate = Estimate(found.value, None, None, found.n, len({text.group for text in cell}))
+            (points, groups), (true_points, true_groups) = own, true[first.set]
+            found = mauve(points, true_points, force=force)
+            error = mauve_standard_error(points, true_points, groups, true_groups)
+            low, high = (None, None) if error is None else _within_bounds(found.value, error)
+            estimate = Estimate(found.value, low, high, found.n, len(set(groups)))
             rows.append(metric_row(first.model, first.set, first.arm, "mauve", estimate, "", "higher", first.run))
             key = " · ".join(filter(None, (first.model, first.set, first.arm)))
             taken[key] = {"n": found.n, "clusters": found.clusters, "by_seed": found.by_seed}
     return rows, taken
 
 
-def _features(reader: Reader, cell: Sequence[Continuation], batch_blocks: int) -> NDArray[np.float32]:
-    rows = [_read_by(reader, text)[0] for text in cell]
-    return last_hidden_states(reader.model, [ids for ids in rows if ids], batch_texts=batch_blocks)
+def _features(reader: Reader, cell: Sequence[Continuation], batch_blocks: int) -> tuple[NDArray[np.float32], list[str]]:
+    """A row for each text that the reader has tokens for, and its cluster."""
+    read = [(ids, text.group) for text in cell if (ids := _read_by(reader, text)[0])]
+    return last_hidden_states(reader.model, [ids for ids, _ in read], batch_texts=batch_blocks), [g for _, g in read]
+
+
+def _within_bounds(value: float, error: float) -> tuple[float, float]:
+    """The normal 95 % interval, cut off where MAUVE ends."""
+    return max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error)

@@ -52,11 +52,11 @@ def _diversity(ids: Sequence[int]) -> dict[str, float]:
     return {name: function(ids) for name, least, function in measures if len(ids) >= least}
 
 
-def _by_position(ids: Sequence[int]) -> dict[str, float]:
+def _by_position(units: Sequence[int] | Sequence[str], name: str = "ttr") -> dict[str, float]:
     """TTR of the window that ends at a position: does a text loop later rather than never? (A, Figure 9)."""
     window = TTR_WINDOW_TOKENS
-    ends = range(window, len(ids) + 1, POSITION_STEP_TOKENS)
-    return {f"ttr_window{window}_at{end}": type_token_ratio(ids[end - window : end]) for end in ends}
+    ends = range(window, len(units) + 1, POSITION_STEP_TOKENS)
+    return {f"{name}_window{window}_at{end}": type_token_ratio(units[end - window : end]) for end in ends}
 
 
 def _loop(ids: Sequence[int]) -> dict[str, float]:
@@ -72,7 +72,7 @@ def _in_words(text: str) -> dict[str, float]:
         values["ttr_words"] = type_token_ratio(held)
     if len(held) >= window:
         values[f"ttr_words_last{window}"] = type_token_ratio(held, window_tokens=window)
-    return values
+    return values | _by_position(held, "ttr_words")
 
 
 def overlap_values(texts: Sequence[Continuation], index: TrainingIndex) -> list[Values]:
