@@ -7,6 +7,7 @@ continuations found.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -105,14 +106,17 @@ class CitationBlocker:
             return logits_BV
         blocked_BV = logits_BV.clone()
         blocked_BV[torch.from_numpy(text_K), torch.from_numpy(token_K.astype(np.int64))] = -torch.inf
-        rows = torch.from_numpy(np.unique(text_K))
-        nothing_left = blocked_BV[rows].amax(-1) == -torch.inf
-        blocked_BV[rows[nothing_left.cpu()]] = logits_BV[rows[nothing_left.cpu()]]
-        favourites = logits_BV[rows].argmax(-1)
-        for text, favourite, gave_way in zip(
-            *(each.tolist() for each in (rows, favourites, nothing_left)), strict=True
+        starts = np.flatnonzero(np.diff(text_K, prepend=-1))  # the texts come in order
+        rows = torch.from_numpy(text_K[starts])
+        before, after = (each[rows].cpu().numpy() for each in (logits_BV, blocked_BV))
+        nothing_left = np.isneginf(after.max(-1))
+        if nothing_left.any():
+            blocked_BV[rows[nothing_left]] = logits_BV[rows[nothing_left]]
+        parts = [slice(*pair) for pair in pairwise([*starts.tolist(), len(text_K)])]
+        tokens, blocks, favourites = token_K.tolist(), block_K.tolist(), before.argmax(-1).tolist()
+        for text, part, favourite, gave_way in zip(
+            rows.tolist(), parts, favourites, nothing_left.tolist(), strict=True
         ):
-            forbidden, blocks = (np.unique(each[text_K == text]).tolist() for each in (token_K, block_K))
-            own = Blocking(text, step, tuple(forbidden), tuple(blocks), favourite in forbidden, gave_way)
-            self.record.append(own)
+            forbidden, cited = (tuple(sorted(set(each[part]))) for each in (tokens, blocks))
+            self.record.append(Blocking(text, step, forbidden, cited, favourite in forbidden, gave_way))
         return blocked_BV
