@@ -59,10 +59,17 @@ def score_texts(
     where the model's head cannot be fed so.
     """
     targets_NS = torch.as_tensor(ids_NT)[:, 1:]
-    chunks = _predictions(model, ids_NT, targets_NS, batch_blocks, precision)
-    parts = [target_scores(logits_CV, target_C) for logits_CV, target_C in chunks]
-    columns = ([getattr(part, field.name) for part in parts] for field in fields(TokenScores))
-    return TokenScores(*(torch.cat(column).cpu().view(targets_NS.shape) for column in columns))
+    columns: list[Tensor] = []
+    start = 0
+    for logits_CV, target_C in _predictions(model, ids_NT, targets_NS, batch_blocks, precision):
+        scores = target_scores(logits_CV, target_C)
+        part = [getattr(scores, field.name) for field in fields(TokenScores)]
+        # Filled in place: results kept between the batches would cut the freed memory up, and it would grow and grow.
+        columns = columns or [torch.empty(targets_NS.numel(), dtype=each.dtype) for each in part]
+        for column_N, each_C in zip(columns, part, strict=True):
+            column_N[start : start + len(each_C)] = each_C
+        start += len(target_C)
+    return TokenScores(*(column_N.view(targets_NS.shape) for column_N in columns))
 
 
 @torch.no_grad()
