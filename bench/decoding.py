@@ -23,74 +23,67 @@ from hyperfitting.recipe import GREEDY, Dtype, ModelSettings
 SHIPPED = "asset:reference-lm"
 PUBLIC_CODE_BATCH = 8
 NEW_TOKENS = 224
+Texts = list[list[int]]
 
 
 def decoding(device: torch.device, rounds: int, count: int) -> None:
-    """Tokens a second of a greedy continuation of all contexts, ours in both dtypes and `generate`."""
+    """Tokens a second of a greedy continuation of all contexts, ours in both dtypes and `generate`, all in turn."""
     keep_freed_memory()
     contexts = torch.randint(1, 4096, (count, 32), generator=torch.Generator().manual_seed(0))
-    models = {each: load_model(ModelSettings(source=SHIPPED, dtype=each), device) for each in get_args(Dtype)}
-    generated = partial(generate, models["float32"], contexts, PUBLIC_CODE_BATCH)
+    public = load_model(ModelSettings(source=SHIPPED), device)
+    ways: dict[str, Callable[[], Texts]] = {"public": partial(generate, public, contexts, PUBLIC_CODE_BATCH)}
+    generate(public, contexts[:PUBLIC_CODE_BATCH], PUBLIC_CODE_BATCH)
     written = {}
-    for name, model in models.items():
-        beside = partial(generate, deepcopy(model), contexts, count)
+    for name in get_args(Dtype):
+        model = load_model(ModelSettings(source=SHIPPED, dtype=name), device)
+        ways[f"generate, {name}"] = partial(generate, deepcopy(model), contexts, count)
         keep_head_exact(model)
-        ours = partial(continued, model, contexts)
-        written[name] = ours()
-        print(f"{name}: greedy texts equal to generate's at the same batch shape: {equal(written[name], beside())}")
-        tokens = NEW_TOKENS * count
-        pair(
-            f"{name}, tokens/s, all {count} contexts at once, against float32 generate in batches of 8",
-            ours,
-            generated,
-            tokens,
-            rounds,
-            1,
-        )
-        pair(f"{name}, against {name} generate at our own batch size", ours, beside, tokens, rounds, 1)
-    print(f"greedy texts equal in both dtypes: {equal(*written.values())}")
+        ways[name] = partial(continued, model, contexts)
+        written[name] = ways[name]()  # the warm-up too
+        same = equal(written[name], ways[f"generate, {name}"]())
+        print(f"decoding, {name}: greedy texts equal to generate's at the same batch shape: {same}", flush=True)
+    print(f"decoding: greedy texts equal in both dtypes: {equal(*written.values())}", flush=True)
+    turns = [{name: clock(work) for name, work in ways.items()} for _ in range(rounds)]
+    for name in get_args(Dtype):
+        print(f"decoding, {name}, all {count} contexts at once: {compared(turns, name, 'public', count)}")
+        print(f"  against generate at our own batch size: {compared(turns, name, f'generate, {name}', count)}")
 
 
-def continued(model: nn.Module, contexts_BT: Tensor) -> list[list[int]]:
+def compared(turns: list[dict[str, float]], ours: str, theirs: str, count: int) -> str:
+    """The median rates and the median of the ratios of two ways, in words."""
+    ratios = sorted(turn[theirs] / turn[ours] for turn in turns)
+    rates = [NEW_TOKENS * count / statistics.median(turn[name] for turn in turns) for name in (ours, theirs)]
+    spread = f"from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(turns)} rounds"
+    return f"{rates[0]:,.0f} / {rates[1]:,.0f} tokens/s = {statistics.median(ratios):.2f}x ({spread})"
+
+
+def continued(model: nn.Module, contexts_BT: Tensor) -> Texts:
     """Greedy texts of ours."""
     ending = Ending((0,), stop=False)
     return continue_texts(CachedModel(model), contexts_BT, chooser(GREEDY), new_tokens=NEW_TOKENS, ending=ending)
 
 
-def generate(model: Any, contexts_BT: Tensor, size: int) -> list[list[int]]:
+def generate(model: Any, contexts_BT: Tensor, size: int) -> Texts:
     """Greedy texts of transformers' `generate`, so many side by side."""
     settings = GenerationConfig(
         max_new_tokens=NEW_TOKENS, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None
     )
-    texts: list[list[int]] = []
+    texts: Texts = []
     for batch in contexts_BT.to(model.device).split(size):
         made = model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=settings)
         texts += made[:, contexts_BT.shape[1] :].tolist()
     return texts
 
 
-def equal(texts: list[list[int]], others: list[list[int]]) -> str:
+def equal(texts: Texts, others: Texts) -> str:
     """How many texts are the same."""
     return f"{sum(one == other for one, other in zip(texts, others, strict=True))} of {len(texts)}"
 
 
-def pair(
-    label: str, ours: Callable[[], object], theirs: Callable[[], object], tokens: int, rounds: int, repeats: int
-) -> None:
-    """Print the median rates and the median of the ratios, taken in turn after one warm-up each."""
-    ours(), theirs()
-    times = [(clock(ours, repeats), clock(theirs, repeats)) for _ in range(rounds)]
-    ratios = sorted(b / a for a, b in times)
-    rates = [tokens / statistics.median(column) for column in zip(*times, strict=True)]
-    spread = f"from {ratios[0]:.2f} to {ratios[-1]:.2f}, {rounds} rounds"
-    print(f"{label}: {rates[0]:,.0f} / {rates[1]:,.0f} = {statistics.median(ratios):.2f}x ({spread})")
-
-
-def clock(function: Callable[[], object], repeats: int) -> float:
-    """Seconds of one call, over `repeats`."""
+def clock(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
     started = time.perf_counter()
-    for _ in range(repeats):
-        function()
+    work()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return (time.perf_counter() - started) / repeats
+    return time.perf_counter() - started
