@@ -19,8 +19,9 @@ from tests.acceptance.test_claims import DATA, needs_data
 
 pytestmark = pytest.mark.slow
 SEEDS = range(3)
-CONTEXTS = 200
-FIXED = ["train.epochs=20"]
+CONTEXTS = 400
+# The rate falls to zero over the last ten epochs: at a constant rate the TTR wanders from epoch to epoch by more than 0.02.
+FIXED = ["train.epochs=20", "train.decay_share=0.5"]
 VARIANTS = {
     "fixed": [*FIXED, "train.precision=bf16-autocast"],
     "auto": [*FIXED, "train.precision=bf16-autocast", "train.stop=auto", "train.stop_loss=0.1"],
@@ -68,6 +69,7 @@ def test_auto_saves_updates_and_costs_no_more_than_two_hundredths_of_ttr(runs):
             f"TTR {fmean(auto[0]):.3f} and {fmean(fixed[0]):.3f}, difference {mean:+.3f} ({low:+.3f} to {high:+.3f}) "
             f"{'within' if within[-1] else 'NOT within'} 0.02; runs {auto[3]}, {fixed[3]}"
         )
+    assert all(within)
     assert all(runs["auto", seed][1]["updates"] < runs["fixed", seed][1]["updates"] for seed in SEEDS)
 
 
