@@ -194,8 +194,10 @@ class EngineSettings(Settings):
         False, description="Compute each layer again in the backward pass instead of keeping its activations."
     )
     compile: bool = Field(False, description="Compile the training step with torch.compile; pays in long trainings.")
-    attention: Literal["auto", "sdpa", "eager"] = Field(
-        "auto", description="Attention kernel while training; `auto` is `eager` for short blocks on a CPU, else `sdpa`."
+    attention: Literal["auto", "products", "sdpa", "eager"] = Field(
+        "auto",
+        description="Attention kernel while training: our products, torch's fused one, or the model's own. `auto` is "
+        "`products` for short blocks on a CPU, else `sdpa`.",
     )
     checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         5.0,

@@ -20,7 +20,7 @@ from tests.acceptance.test_claims import DATA, needs_data
 pytestmark = pytest.mark.slow
 SEEDS = range(3)
 CONTEXTS = 400
-# The rate falls to zero over the last ten epochs: at a constant rate the TTR wanders from epoch to epoch by more than 0.02.
+# The rate falls to zero over the last ten epochs: at a constant one the TTR wanders by more than 0.02 between epochs.
 FIXED = ["train.epochs=20", "train.decay_share=0.5"]
 VARIANTS = {
     "fixed": [*FIXED, "train.precision=bf16-autocast"],

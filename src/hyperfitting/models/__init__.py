@@ -1,15 +1,14 @@
 """The door to transformers and peft: load, choose what is trained, decode, score, save."""
 
+from hyperfitting.models.attention import attention_of, prefer_attention
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.models.devices import (
     Precision,
-    attention_of,
     autocast,
     describe_device,
     device_of,
     keep_freed_memory,
     memory_bytes,
-    prefer_attention,
     resolve_device,
     resolve_precision,
     thread_count,
@@ -28,6 +27,7 @@ from hyperfitting.models.loading import (
     load_reader,
     save_model,
 )
+from hyperfitting.models.rounding import round_once
 from hyperfitting.models.running import CachedModel, last_hidden_states, rank_choices, score_texts
 from hyperfitting.models.selection import Selection, decoder_layers, select_trained
 
@@ -58,6 +58,7 @@ __all__ = [
     "rank_choices",
     "resolve_device",
     "resolve_precision",
+    "round_once",
     "save_model",
     "score_texts",
     "select_trained",

@@ -1,42 +1,131 @@
-"""Attention of one new token to what a cache holds, for CPUs.
+"""Attention of our own, for CPUs, where torch's fused kernel is slow in bfloat16; and the choice of a kernel.
 
-torch's fused kernel reads bfloat16 keys and values there at a fifth of the speed of a plain product, and products of
-pieces that do not touch are copied first. So the product is taken over all the memory of the cache, its unused end too,
-whose scores are then left out.
+Short blocks are a product, a softmax and a product over all texts and heads at once, whose scores stay in the dtype of
+the keys: the softmax computes in float32 inside, and no copy of the scores is made in it. One new token attends to all
+the memory of a cache, its unused end too, whose scores are then left out: products of pieces that do not touch would
+copy them first.
 
-Shapes: B texts, H heads, G heads of keys, Q = H / G heads that share one of them, T tokens held, R tokens of room, D
-units of a head.
+Shapes: B texts, H heads, N = B x H, G heads of keys, Q = H / G heads that share one of them, T tokens, K tokens of
+keys, R tokens of room in a cache, D units of a head.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout as drop
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-_NAME = "hyperfitting_one_token"
+_PRODUCTS, _COMPARED, _ONE_TOKEN = "products", "hyperfitting_compared", "hyperfitting_one_token"
+_SHORT_BLOCK_TOKENS = 512
+"""Up to here the B x H x T x T scores of a layer are small beside its other activations. See docs/benchmarks.md."""
+
+
+def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> None:
+    """Choose the attention kernel: `auto` is products for short blocks on a CPU, else torch's fused one.
+
+    A model whose attention does more than products (caps, sinks) keeps its own instead of them, which is `eager`.
+    """
+    short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
+    name = wanted if wanted != "auto" else _PRODUCTS if short else "sdpa"
+    if name == _PRODUCTS and not _is_products(model):
+        name = "eager"
+    model.set_attn_implementation(name)  # type: ignore[operator]
+
+
+def attention_of(model: nn.Module) -> str:
+    """The attention kernel in effect."""
+    return str(model.config._attn_implementation)  # type: ignore[union-attr]
+
+
+def _is_products(model: nn.Module) -> bool:
+    """Whether the model's own attention equals the products on eight tokens; without weights it is taken to."""
+    weight = next(model.parameters())
+    if weight.is_meta:
+        return True
+    model.set_attn_implementation(_COMPARED)  # type: ignore[operator]
+    if attention_of(model) != _COMPARED:
+        return False
+    try:
+        with torch.no_grad():
+            model(torch.arange(1, 9, device=weight.device).unsqueeze(0), use_cache=False)
+    except _Differs:
+        return False
+    return True
+
+
+class _Differs(Exception):
+    """The model's own attention is another function."""
+
+
+def _attend_by_products(
+    module: nn.Module,
+    query_BHTD: Tensor,
+    key_BGKD: Tensor,
+    value_BGKD: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
+) -> Any:
+    """Causal attention, (B, T, H, D). `attention_mask` is true where a token is seen; none: the tokens before."""
+    batch, heads, tokens, units = query_BHTD.shape
+    shared, dtype, held = heads // key_BGKD.shape[1], value_BGKD.dtype, key_BGKD.shape[2]
+    key_NKD, value_NKD = (repeat_kv(each.to(dtype), shared).flatten(0, 1) for each in (key_BGKD, value_BGKD))
+    if attention_mask is None:
+        added_NTK = value_NKD.new_full((tokens, held), -torch.inf).triu(1 + held - tokens)
+    else:
+        hidden_NTK = ~attention_mask.expand(batch, heads, -1, -1).flatten(0, 1)
+        added_NTK = value_NKD.new_zeros(hidden_NTK.shape).masked_fill_(hidden_NTK, -torch.inf)
+    query_NTD = query_BHTD.to(dtype).flatten(0, 1)
+    score_NTK = torch.baddbmm(added_NTK, query_NTD, key_NKD.transpose(1, 2), alpha=scaling or units**-0.5)
+    share_NTK = drop(score_NTK.softmax(-1), dropout, module.training)
+    return (share_NTK @ value_NKD).unflatten(0, (batch, heads)).transpose(1, 2).contiguous(), None
+
+
+def _compare_with_own(
+    module: nn.Module, query_BHTD: Tensor, key_BGKD: Tensor, value_BGKD: Tensor, attention_mask: Any, **options: Any
+) -> Any:
+    """The products, once they are seen to equal the model's own attention.
+
+    Queries and keys are made large: at random weights every score is near zero, and a cap is not reached.
+    """
+    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    past_BHTK = query_BHTD.new_ones(1, 1, query_BHTD.shape[2], key_BGKD.shape[2], dtype=torch.bool).tril()
+    seen_BHTK = past_BHTK if attention_mask is None else attention_mask
+    added_BHTK = torch.where(seen_BHTK, 0.0, torch.finfo(torch.float32).min)
+    query, key, value = query_BHTD.float(), key_BGKD.float(), value_BGKD.float()
+    large = 100 * query / query.std(), key / key.std(), value
+    ours_BTHD = _attend_by_products(module, *large, attention_mask, **options)[0]
+    theirs = own and own(module, *large, added_BHTK, **options)[0]
+    if theirs is None or not torch.allclose(ours_BTHD, theirs, rtol=1e-2, atol=1e-4):
+        raise _Differs
+    return _attend_by_products(module, query_BHTD, key_BGKD, value_BGKD, attention_mask, **options)
 
 
 @contextmanager
 def one_token_attention(model: nn.Module) -> Iterator[None]:
     """Have a model on a CPU that uses torch's fused attention use this one meanwhile; others stay as they are."""
     config: Any = model.config
-    if next(model.parameters()).device.type != "cpu" or config._attn_implementation != "sdpa":
+    before = config._attn_implementation
+    if next(model.parameters()).device.type != "cpu" or before not in ("sdpa", _PRODUCTS):
         yield
         return
-    config._attn_implementation = _NAME
+    config._attn_implementation = _ONE_TOKEN
     try:
         yield
     finally:
-        config._attn_implementation = "sdpa"
+        config._attn_implementation = before
 
 
-def _attend(
+def _attend_one_token(
     module: nn.Module, query_BHTD: Tensor, keys: Tensor, values: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> Any:
     """One token attends to all tokens held; anything else goes to torch's fused attention."""
@@ -60,5 +149,10 @@ def _with_unused(held_BGTD: Tensor) -> Tensor:
     return held_BGTD.as_strided((batch, groups, room, units), held_BGTD.stride())
 
 
-AttentionInterface.register(_NAME, _attend)
-AttentionMaskInterface.register(_NAME, sdpa_mask)
+for _name, _attend in (
+    (_PRODUCTS, _attend_by_products),
+    (_COMPARED, _compare_with_own),
+    (_ONE_TOKEN, _attend_one_token),
+):
+    AttentionInterface.register(_name, _attend)
+    AttentionMaskInterface.register(_name, sdpa_mask)

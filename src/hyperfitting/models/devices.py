@@ -87,19 +87,3 @@ def autocast(precision: Precision, device: torch.device) -> Any:
 def weights_dtype(precision: Precision) -> torch.dtype:
     """The dtype in which weights are held while they are trained."""
     return torch.bfloat16 if precision in ("bf16-stochastic", "bf16") else torch.float32
-
-
-def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> None:
-    """Choose the attention kernel. On CPUs torch's fused one is the slower for short blocks."""
-    short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
-    name = wanted if wanted != "auto" else "eager" if short else "sdpa"
-    model.set_attn_implementation(name)  # type: ignore[operator]
-
-
-def attention_of(model: nn.Module) -> str:
-    """The attention kernel in effect."""
-    return str(model.config._attn_implementation)  # type: ignore[union-attr]
-
-
-_SHORT_BLOCK_TOKENS = 512
-"""Up to here the B x T x T scores of a layer are small beside its other activations. See docs/benchmarks.md."""

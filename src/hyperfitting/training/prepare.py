@@ -53,8 +53,9 @@ def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: P
 
 
 def equip(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
-    """Add the loss, choose the attention kernel, and compile or checkpoint the layers if asked to."""
+    """Add the loss, round once, choose the attention kernel, and compile or checkpoint the layers if asked to."""
     add_loss(model)
+    models.round_once(model)
     models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
     for layer in models.decoder_layers(model):
         if recipe.engine.compile:

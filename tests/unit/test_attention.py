@@ -1,0 +1,89 @@
+"""Attention by products beside the models' own; which kernel a model gets."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, Gemma2Config, GptOssConfig, MistralConfig
+
+from hyperfitting.models import attention_of, prefer_attention
+from tests.conftest import tiny_config
+
+CPU = torch.device("cpu")
+IDS_BT = torch.randint(1, 300, (3, 40), generator=torch.Generator().manual_seed(0))
+
+
+def build(config, *, sharp=True):
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():  # at random weights every token is attended to alike
+        for name, weight in model.named_parameters():
+            if sharp and any(each in name for each in ("q_proj", "k_proj", "c_attn.weight", "query_key_value.weight")):
+                weight.mul_(20)
+    return model
+
+
+def slopes(model):
+    model.zero_grad()
+    logits_BTV = model(IDS_BT, use_cache=False).logits
+    logits_BTV.square().mean().backward()
+    return logits_BTV.detach(), [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
+
+
+WINDOW = MistralConfig(
+    vocab_size=320,
+    hidden_size=32,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    intermediate_size=64,
+    sliding_window=5,
+)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "mistral", "gpt2", "gpt_neox", "window"])
+def test_products_equal_the_models_own_attention_and_its_gradients(kind):
+    model = build(WINDOW if kind == "window" else tiny_config(kind, 320))
+    prefer_attention(model, "eager", CPU, 40)
+    logits_BTV, gradients = slopes(model)
+    prefer_attention(model, "auto", CPU, 40)
+    assert attention_of(model) == "products"
+    ours_BTV, ours = slopes(model)
+    torch.testing.assert_close(ours_BTV, logits_BTV, rtol=1e-4, atol=1e-5)
+    for one, other in zip(ours, gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("config", [Gemma2Config, GptOssConfig])
+def test_a_model_whose_attention_does_more_keeps_its_own(config):
+    """Gemma 2 caps its scores, gpt-oss lets a sink take a share: at random weights neither shows in the logits."""
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+    experts = {"num_local_experts": 2, "num_experts_per_tok": 1} if config is GptOssConfig else {}
+    sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    model = build(config(**sizes, **heads, **experts), sharp=False)
+    prefer_attention(model, "auto", CPU, 40)
+    assert attention_of(model) == "eager"
+
+
+def test_bfloat16_weights_are_compared_in_float32():
+    model = build(tiny_config("llama", 320)).bfloat16()
+    prefer_attention(model, "auto", CPU, 40)
+    assert attention_of(model) == "products"
+
+
+def test_auto_is_the_fused_kernel_for_long_blocks_and_on_a_gpu():
+    model = build(tiny_config("llama", 320))
+    for device, tokens in ((CPU, 513), (torch.device("cuda"), 40)):
+        prefer_attention(model, "auto", device, tokens)
+        assert attention_of(model) == "sdpa"
+
+
+def test_dropout_of_attention_is_drawn_in_training_mode_only():
+    config = tiny_config("llama", 320)
+    config.attention_dropout = 0.5
+    model = build(config)
+    prefer_attention(model, "products", CPU, 40)
+    with torch.no_grad():
+        still, again = (model(IDS_BT, use_cache=False).logits for _ in range(2))
+        model.train()
+        dropped = model(IDS_BT, use_cache=False).logits
+    assert torch.equal(still, again)
+    assert not torch.allclose(still, dropped, atol=1e-3)
