@@ -25,7 +25,7 @@ bench: .venv/.dev
 	$(BIN)/python -m bench
 
 gpu-test:                     # on a machine with an accelerator, in the Python that is active there
-	$(PYTHON) -m pytest -m gpu
+	$(PYTHON) -m pytest -m gpu tests/gpu
 
 gpu-bench:
 	$(PYTHON) -m bench --device cuda

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import tempfile
 import time
@@ -22,7 +23,9 @@ from hyperfitting.records import ProbeRow
 from hyperfitting.training.checkpoint import Checkpoints, State
 
 BLOCKS, TOKENS, TURN = 8, 256, 6
-H100_BF16_FLOPS, H100_BYTES_PER_SECOND = 989e12, 3.35e12
+PEAK_FLOPS = {"fp32": 67e12, "bf16-autocast": 989e12, "bf16-stochastic": 989e12}
+"""Of an H100 or H200 SXM, dense; float32 without TF32, torch's default for products."""
+BYTES_PER_SECOND = {"H100": 3.35e12, "H200": 4.8e12}
 SHAPES: dict[str, dict[str, Any]] = {
     "17M Llama": {
         "vocab_size": 8192,
@@ -57,8 +60,11 @@ def architecture(name: str, folder: Path) -> str:
     return str(folder)
 
 
-def compare(name: str, shape: str, device: torch.device, rounds: int, *, compile_: bool) -> None:
-    """Ours, the public loop and Trainer in turn, `TURN` updates each, after a turn to warm up."""
+def compare(name: str, shape: str, device: torch.device, rounds: int, *, compile_: bool) -> tuple[float, float]:
+    """Ours, the public loop and Trainer in turn, `TURN` updates each, after a turn to warm up.
+
+    Our share of the best product's FLOP/s, and our tokens/s over the public loop's.
+    """
     tree = recipe_tree(shape, updates=TURN * (rounds + 1), engine={"compile": compile_})
     recipe = parse_recipe(tree, source="bench")
     ids_NT = np.random.default_rng(0).integers(1, 4096, (64, TOKENS), dtype=np.int32)
@@ -84,11 +90,14 @@ def compare(name: str, shape: str, device: torch.device, rounds: int, *, compile
     rate, flops = BLOCKS * TOKENS / statistics.median(ours), flops_per_token(fresh(recipe, device), TOKENS)
     how = "compiled" if compile_ else "not compiled"
     print(f"training, {name}, {how}: {rate:,.0f} tokens/s, {rate * flops / best:.0%} of {best / 1e9:.0f} GFLOP/s")
+    medians = []
     for label, seconds in theirs.items():
         ratios = sorted(b / a for a, b in zip(ours[1:], seconds[1:], strict=False))
+        medians.append(statistics.median(ratios))
         other = BLOCKS * TOKENS / statistics.median(seconds[1:])
         spread = f"from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} turns"
         print(f"  against {label}: {other:,.0f} tokens/s; {statistics.median(ratios):.2f}x ({spread})", flush=True)
+    return rate * flops / best, medians[0]
 
 
 def turns(seconds: list[float]) -> list[float]:
@@ -164,6 +173,8 @@ def large(device: torch.device, precision: str, blocks: int, rounds: int) -> Non
     )
     recipe = parse_recipe(tree, source="bench")
     ids_NT = np.random.default_rng(0).integers(1, 4096, (64, TOKENS), dtype=np.int32)
+    gc.collect()  # a model with its loss is a cycle of references
+    torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     rows = run_loop(
         recipe, ids_NT, device, lambda state, epoch: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", "")
@@ -171,9 +182,12 @@ def large(device: torch.device, precision: str, blocks: int, rounds: int) -> Non
     seconds = statistics.median(blocks * (TOKENS - 1) / row.tokens_per_second for row in rows[5:])
     peak = torch.cuda.max_memory_allocated(device)
     model = fresh(recipe, device)
-    arithmetic = blocks * TOKENS * flops_per_token(model, TOKENS) / H100_BF16_FLOPS
+    name = torch.cuda.get_device_name(device)
+    bandwidth = next((rate for part, rate in BYTES_PER_SECOND.items() if part in name), BYTES_PER_SECOND["H100"])
+    arithmetic = blocks * TOKENS * flops_per_token(model, TOKENS) / PEAK_FLOPS[precision]
     held = 2 if precision == "bf16-stochastic" else 4
-    optimiser = 7 * held * sum(each.numel() for each in model.parameters()) / H100_BYTES_PER_SECOND
+    optimiser = 7 * held * sum(each.numel() for each in model.parameters()) / bandwidth
+    gc.collect()
     torch.cuda.empty_cache()
     plain = public_loop(model, ids_NT, 1e-6)
     next(plain)

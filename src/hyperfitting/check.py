@@ -19,12 +19,15 @@ def describe(
     trained: Sequence[dict[str, Any]],
     updates: int,
     precision: str,
-    memory: Memory,
+    memory: Memory | str,
     room: int,
     device: str,
     folder: Path,
 ) -> str:
-    """One line for the recipe, the model, each set, the training, the decoding and the folder."""
+    """One line for the recipe, the model, each set, the training, the decoding and the folder.
+
+    `memory` is the plan, or why there is none.
+    """
     model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
     made = ["pretrained"] if pretrains else [*recipe.roles, "report"]
     lines = [
@@ -35,7 +38,7 @@ def describe(
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
         *_trained_lines(trained),
-        f"memory    {in_gib(memory.peak)} at the height of an update, of {in_gib(room)}: {_parts(memory)}",
+        f"memory    {memory if isinstance(memory, str) else _planned(memory, room)}",
         *_afterwards(recipe),
         f"write     {folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
     ]
@@ -116,9 +119,10 @@ def agreement_lines(role: str, texts: Sequence[Continuation], differences: Seque
     return "\n".join([head, *lines])
 
 
-def _parts(memory: Memory) -> str:
+def _planned(memory: Memory, room: int) -> str:
     names = ("weights", "gradients", "states", "activations", "logits")
-    return ", ".join(f"{name} {in_gib(getattr(memory, name))}" for name in names)
+    parts = ", ".join(f"{name} {in_gib(getattr(memory, name))}" for name in names)
+    return f"{in_gib(memory.peak)} at the height of an update, of {in_gib(room)}: {parts}"
 
 
 def in_gib(size: float) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperfitting import __version__, preference_cli
-from hyperfitting.errors import DiskFull, HyperfittingError, Interrupted, name_the_extra
+from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interrupted, name_the_extra
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--dry-run", action="store_true", help="train a few updates of this shape here, with random weights and tokens"
     )
-    plan.add_argument("--count", type=_count, default=1, metavar="N", help="devices that share the training (1)")
+    plan.add_argument("--count", type=_devices, default=1, metavar="N", help="devices that share the training (1)")
     verb("train", "only draw the data and train the runs of a recipe", _train, _recipe, _out, _device)
     generate = verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
     generate.add_argument(
@@ -161,6 +161,13 @@ def _memory(text: str) -> int:
     return int(float(found[1]) * kilo ** (" MGT".index(found[2][0]) + 1))
 
 
+def _devices(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if not 1 <= value <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1024")
+    return value
+
+
 def _count(text: str) -> int:
     value = int(text) if text.isdecimal() else -1
     if not 0 <= value <= 10**9:
@@ -243,9 +250,11 @@ def _plan(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
     if options.dry_run:
+        if options.device is not None or options.count != 1:
+            raise InputError("plan --dry-run trains on this machine, on one device: leave out --device and --count")
         print(pipeline.dry_run(_load(options)))
         return
-    print(pipeline.plan(_load(options), memory=options.device, count=max(1, options.count)))
+    print(pipeline.plan(_load(options), memory=options.device, count=options.count))
 
 
 def _train(options: argparse.Namespace) -> None:

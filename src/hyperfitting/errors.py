@@ -12,6 +12,7 @@ HyperfittingError          1  something went wrong that the input does not expla
 ├── TrainingFailed         1  the loss is no longer a number or diverges, or the steps are lost
 ├── OutOfMemory            1  the device is too small for the settings
 ├── DiskFull               1  nothing more can be written
+├── ProcessLost            1  another of the processes that share the work has ended
 └── Interrupted          130  stopped on request; the same command goes on
 """
 
@@ -138,11 +139,12 @@ class TrainingFailed(HyperfittingError):
 class OutOfMemory(HyperfittingError):
     """The device has too little memory."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "the device is out of memory: `hyperfit plan` says what fits; go on with --set engine.micro_batch_blocks=1 "
+    def __init__(self, remedy: str = "") -> None:
+        remedy = remedy or (
+            "`hyperfit plan` says what fits; go on with --set engine.micro_batch_blocks=1 "
             "or --set engine.activation_checkpointing=true, which change no result; what a checkpoint holds is kept"
         )
+        super().__init__(f"the device is out of memory: {remedy}")
 
 
 class DiskFull(HyperfittingError):
@@ -150,6 +152,13 @@ class DiskFull(HyperfittingError):
 
     def __init__(self) -> None:
         super().__init__("no space left on the disk: free some, and the same command goes on from the last checkpoint")
+
+
+class ProcessLost(HyperfittingError):
+    """One of torchrun's processes has ended, and the others cannot go on alone."""
+
+    def __init__(self) -> None:
+        super().__init__("another process of this training has ended; what it printed says why")
 
 
 class Interrupted(HyperfittingError):

@@ -94,11 +94,19 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        _to_disk(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would outlast a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -109,6 +117,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     make_folder(partial)
     try:
         yield partial
+        for each in [*partial.rglob("*"), partial]:
+            _to_disk(each)
         shutil.rmtree(former, ignore_errors=True)
         if path.exists():
             path.rename(former)

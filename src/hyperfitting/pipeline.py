@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from hyperfitting import compare, data, generate, judge, measure, models, training
 from hyperfitting.check import agreement_lines, describe, dry_run_line, plan_table
-from hyperfitting.errors import InputError, RecipeError, RunError
+from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Dtype, MeasureSettings, ModelSettings, Recipe, Role
-from hyperfitting.records import Blocked, MetricRow, ProbeRow
+from hyperfitting.records import Blocked, Memory, MetricRow, ProbeRow
 from hyperfitting.runs import Experiment, Run, environment, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
@@ -102,9 +102,7 @@ def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator:
     if not run.trained:
         with training.plain_failures(), ranks.alone(lambda: alone_in(run.folder)):
             _train(experiment, run, ranks, narrator if narrator and ranks.is_main else Silent())
-    if ranks.is_main:
-        shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
-    ranks.wait()
+    ranks.on_main(lambda: shutil.rmtree(run.checkpoint_folder, ignore_errors=True))
     return run
 
 
@@ -138,13 +136,17 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
             narrator=narrator,
         )
     model = training.consolidate(selection, recipe, ranks, precision)
-    if model is not None:
+
+    def save(model: torch.nn.Module) -> None:
         effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
         run.add_facts("train", _train_facts(recipe, codec, outcome, precision, place, trained, effective))
         with new_folder(run.model_folder) as folder:
             models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
 
+    ranks.on_main(lambda: save(model) if model is not None else None)
 
+
+@training.plain_failures("run the recipe with a smaller generate.batch_contexts, or name another --device")
 def generate_texts(
     experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None
 ) -> Run:
@@ -233,6 +235,7 @@ def compare_reference(
     return agreement_lines(role, texts, [each for each in differences if each is not None])
 
 
+@training.plain_failures("run the recipe with a smaller measure.batch_blocks, or name another --device")
 def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narrator | None = None) -> None:
     """Measure the runs' texts and models. References and controls stand with the original's rows."""
     narrator, runs, recipe = narrator or Silent(), experiment.runs(), experiment.recipe
@@ -310,6 +313,7 @@ def _measure_texts(
     run.keep_measures(each, together, [*rows, *model_rows])
 
 
+@training.plain_failures("give fewer or shorter texts, or name another --device")
 def measure_file(
     path: Path,
     *,
@@ -447,11 +451,18 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
         trained=models.select_trained(models.build_empty(recipe.model), recipe.train).table(),
         updates=training.total_updates(recipe.train, recipe.data.train_blocks),
         precision=precision,
-        memory=training.memory_of(recipe, precision, recipe.engine, device=place.type),
+        memory=_memory_or_why_not(recipe, precision, place),
         room=models.memory_bytes(place),
         device=models.describe_device(place),
         folder=folder,
     )
+
+
+def _memory_or_why_not(recipe: Recipe, precision: models.Precision, place: torch.device) -> Memory | str:
+    try:
+        return training.memory_of(recipe, precision, recipe.engine, device=place.type)
+    except ModelError as error:
+        return str(error)
 
 
 def plan(recipe: Recipe, *, memory: int | None = None, count: int = 1, device: str = "auto") -> str:
@@ -470,7 +481,8 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
     place = models.resolve_device(device)
     precision = models.resolve_precision(recipe.train.precision, place)
     planned = training.memory_of(recipe, precision, recipe.engine, device=place.type)
-    peak, rate = training.dry_run(recipe, precision, place)
+    with training.plain_failures():
+        peak, rate = training.dry_run(recipe, precision, place)
     return dry_run_line(recipe, precision, models.describe_device(place), planned, peak, rate)
 
 

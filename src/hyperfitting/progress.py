@@ -46,19 +46,23 @@ class Silent:
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a request that is asked for between two steps; a second one interrupts at once."""
+    """Turn the first Ctrl-C into a request that is asked for between two steps; a second one interrupts at once.
+
+    So is SIGTERM, which clusters send some time before they kill; it never interrupts.
+    """
     requested = threading.Event()
 
     def on_signal(number: int, frame: Any) -> None:
-        if requested.is_set():
+        if number == signal.SIGINT and requested.is_set():
             raise KeyboardInterrupt
         requested.set()
 
     if threading.current_thread() is not threading.main_thread():
         yield requested.is_set
         return
-    before = signal.signal(signal.SIGINT, on_signal)
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield requested.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

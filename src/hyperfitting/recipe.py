@@ -439,7 +439,10 @@ class Recipe(Settings):
                 "name": f"{self.name}-original",
                 "controls": (),
                 "train": TrainSettings(
-                    learning_rate=self.train.learning_rate, epochs=0, precision=self.train.precision
+                    learning_rate=self.train.learning_rate,
+                    epochs=0,
+                    precision=self.train.precision,
+                    force_plain_bf16=self.train.force_plain_bf16,
                 ),
             }
         )

@@ -282,6 +282,30 @@ def test_an_amount_of_memory_that_is_none(size, capsys):
     assert "is no amount of memory: write it as 80GiB" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("count", ["0", "1025", "-1", "two"])
+def test_a_plan_for_no_devices_or_too_many_is_refused(capsys, count):
+    with pytest.raises(SystemExit):
+        main(["plan", "demo", f"--count={count}"])
+    assert "is not a whole number from 1 to 1024" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--count=2", "--device=80GiB"])
+def test_a_dry_run_is_of_this_machine(capsys, option):
+    assert main(["plan", "demo", "--dry-run", option]) == 2
+    said = "hyperfit: plan --dry-run trains on this machine, on one device: leave out --device and --count\n"
+    assert capsys.readouterr().err == said
+
+
+def test_processes_that_torchrun_did_not_start_are_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert main(["train", "demo", "--out", str(tmp_path / "out")]) == 2
+    said = "hyperfit: WORLD_SIZE is set, and RANK and LOCAL_RANK not: start the processes with torchrun\n"
+    assert capsys.readouterr().err == said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [

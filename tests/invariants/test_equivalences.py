@@ -193,21 +193,30 @@ def test_eager_and_sdpa_attention_agree(tree, gpt2, tmp_path, kind):
 # tested below. A job is [processes, the update after which the last process is sent Ctrl-C or null, recipe, folder and
 # its copies]; with "generate" in the update's place a trained folder's contexts are continued.
 LAUNCH = """
-import json, os, shutil, signal, socket, sys, traceback
+import errno, json, os, shutil, signal, socket, sys, traceback
 from pathlib import Path
 import peft
 from hyperfitting import pipeline
 from hyperfitting.errors import HyperfittingError
 from hyperfitting.recipes import load_recipe
 from hyperfitting.runs import Experiment
+from hyperfitting.training import checkpoint
 from hyperfitting.training.checkpoint import Checkpoints
 
 plain = Checkpoints.maybe_save
 
 
+def no_space(*_):
+    raise OSError(errno.ENOSPC, "no space")
+
+
 def work(stop_after, recipe, out):
     def and_stop(self, model, optimizer, meter, state, *, probed):
+        if stop_after == "full disk":
+            checkpoint.write_text = no_space
         plain(self, model, optimizer, meter, state, probed=probed)
+        if stop_after == "full memory" and os.environ["RANK"] == "1":
+            raise MemoryError
         if state.update == stop_after and int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1:
             signal.raise_signal(signal.SIGINT)
 
@@ -220,6 +229,8 @@ def work(stop_after, recipe, out):
     except HyperfittingError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except SystemExit as left:
+        return left.code
     except BaseException:
         traceback.print_exc()
         return 99
@@ -492,3 +503,20 @@ def test_the_golden_trajectory(tree, tmp_path, tiny_tokenizer):
     ids = torch.arange(16 * 32).square().mul(7).remainder(61).view(16, 32).int().numpy()
     losses = loop(tree, ids, tmp_path / "golden").losses
     assert losses == pytest.approx(GOLDEN, rel=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        ("full disk", ["no space left on the disk: free some, and the same command goes on"]),
+        ("full memory", ["another process of this training has ended", "the device is out of memory"]),
+    ],
+)
+def test_one_of_two_processes_that_fails_ends_both_in_plain_words(tree, tmp_path, failure, said):
+    tree["engine"] = {"checkpoint_updates": 1}
+    recipe = write_recipe(tree, tmp_path / "recipe.json")
+    codes, lines = launch([(2, failure, str(recipe), [str(tmp_path / "out")])])
+    assert codes == [[1, 1]], lines
+    assert [line for line in sorted(lines.splitlines()) if not line.startswith("[")] == [
+        next(line for line in lines.splitlines() if line.startswith(start)) for start in said
+    ]

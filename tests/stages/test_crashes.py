@@ -11,21 +11,33 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 from torch.distributed.checkpoint.api import CheckpointException
 
 from hyperfitting import cli, pipeline
-from hyperfitting.errors import DiskFull, Interrupted, OutOfMemory, RunError, TrainingFailed
+from hyperfitting.errors import (
+    DiskFull,
+    InputError,
+    Interrupted,
+    OutOfMemory,
+    ProcessLost,
+    RunError,
+    TrainingFailed,
+)
 from hyperfitting.files import alone_in
 from hyperfitting.progress import Silent
 from hyperfitting.recipes import parse_recipe
-from hyperfitting.records import UpdateRow
+from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.runs import Experiment
 from hyperfitting.training import loop
+from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.failures import diverges, plain_failures
+from hyperfitting.training.meter import StepMeter
+from hyperfitting.training.optimizer import make_optimizer
+from hyperfitting.training.ranks import Ranks
 from tests.conftest import tiny_tree
 
 ROOT = Path(__file__).parents[2]
@@ -34,10 +46,10 @@ NO_MEMORY = "hyperfit: the device is out of memory: "
 
 
 class Listener(Silent):
-    """Keeps what is said, and presses Ctrl-C after one update."""
+    """Keeps what is said, and presses Ctrl-C, or what else is named, after one update."""
 
-    def __init__(self, stop_after=None):
-        self.lines, self.stop_after, self.update = [], stop_after, 0
+    def __init__(self, stop_after=None, by=signal.SIGINT):
+        self.lines, self.stop_after, self.by, self.update = [], stop_after, by, 0
 
     def say(self, line):
         self.lines.append(line)
@@ -49,7 +61,7 @@ class Listener(Silent):
     def advance(self, steps=1, note=""):
         self.update += steps
         if self.update == self.stop_after:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), self.by)
 
 
 def train(experiment, **listening):
@@ -219,7 +231,9 @@ def test_best_weights_outlast_a_stop_and_are_refused_when_damaged_or_gone(best_a
     with pytest.raises(RunError, match=r"best-00000004: damaged checkpoint \(state.json is not what was written\)"):
         train(experiment)
     shutil.rmtree(best)
-    with pytest.raises(RunError, match=r"best: damaged checkpoint \(hashes.json is not there or not whole\): remove"):
+    with pytest.raises(
+        RunError, match=r"best-00000004: damaged checkpoint \(hashes.json is not there or not whole\): remove"
+    ):
         train(experiment)
     shutil.copytree(tmp_path / "best", best)
     train(experiment)
@@ -314,16 +328,84 @@ def test_a_loss_that_is_no_number_leaves_the_state_before_it(tree, tmp_path, cap
 
 
 def test_a_diverging_loss_stops_the_training_with_the_remedy(tree, tmp_path):
-    tree["train"] |= {"learning_rate": 1.0, "epochs": 10}
-    tree["engine"] = {"checkpoint_updates": 3}
+    tree["train"] |= {"learning_rate": 1.0, "epochs": 20, "warmup_updates": 40}
+    tree["engine"] = {"checkpoint_updates": 1}
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     with pytest.raises(
-        TrainingFailed, match=r"the loss diverges: [\d.]+ at update 2\d, where guessing gives 5\.77: lower"
+        TrainingFailed, match=r"the loss diverges: [\d.]+ at update \d\d, where guessing gives 5\.77: lower"
     ):
         train(experiment)
-    assert all(math.isfinite(row.loss) for row in experiment.run("hyperfitted").updates())
-    assert checkpoints(experiment)[-1] >= "update-00000018"
-    assert not experiment.run("hyperfitted").trained
+    run = experiment.run("hyperfitted")
+    assert not run.trained
+    assert all(math.isfinite(row.loss) for row in run.updates())
+    kept = [int(name.removeprefix("update-")) for name in checkpoints(experiment)]
+    assert [run.updates()[update - 1].loss < 6.77 for update in kept] == [True, True]
+    assert run.updates()[max(kept)].loss > 6.77
+
+
+def test_numbers_lost_at_the_first_update_leave_no_checkpoint(tree, tmp_path, monkeypatch):
+    """Reading the states of an optimiser that has none makes it take a step."""
+    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    monkeypatch.setattr(loop, "clip_gradients", lambda weights, largest: math.nan)
+    with pytest.raises(TrainingFailed, match="the gradient is nan at update 1: lower"):
+        train(experiment)
+    assert not experiment.run("hyperfitted").checkpoint_folder.exists()
+
+
+def test_forced_plain_bfloat16_trains_from_the_command_line(tree, tmp_path, capsys):
+    tree["train"] |= {"precision": "bf16", "force_plain_bf16": True}
+    assert cli.main(command(tree, tmp_path, tmp_path / "out")) == 0
+    assert Experiment(tmp_path / "out").run("hyperfitted").trained
+
+
+def test_sigterm_is_a_request_to_stop(tree, tmp_path, finished):
+    """What a cluster sends before it kills."""
+    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    with pytest.raises(Interrupted, match="stopped after update 5 of 12"):
+        train(experiment, stop_after=5, by=signal.SIGTERM)
+    train(experiment)
+    assert_equal(experiment, finished)
+
+
+class Halves(torch.nn.Module):
+    """A weight that is trained, and one that no gradient reaches."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.unused = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+
+
+def test_a_weight_that_no_gradient_reached_hinders_no_resumption(tree, tmp_path):
+    def begin():
+        model = Halves()
+        optimizer = make_optimizer(model.parameters(), recipe.train, "fp32", seed=0)
+        meter = StepMeter(list(model.parameters()), optimizer, recipe.train, seed=0, ranks=alone)
+        return model, optimizer, meter
+
+    recipe, alone = parse_recipe(tree, source="t"), Ranks(torch.device("cpu"))
+    model, optimizer, meter = begin()
+    model.used.square().sum().backward()
+    optimizer.step()
+    Checkpoints(tmp_path, recipe, alone).save(model, optimizer, meter, State(update=1))
+    again, others, meter = begin()
+    assert Checkpoints(tmp_path, recipe, alone).resume(again, others, meter).update == 1
+    assert torch.equal(again.used, model.used)
+    assert torch.equal(others.state[again.used]["exp_avg"], optimizer.state[model.used]["exp_avg"])
+
+
+def test_the_best_weights_are_those_of_the_best_probe_that_are_there(tree, tmp_path):
+    """A resumption elsewhere may differ in a last bit, so that what is kept is no longer the best."""
+    kept = Checkpoints(tmp_path, parse_recipe(tree, source="t"), Ranks(torch.device("cpu")))
+    probes = [ProbeRow(update, 0.0, None, loss, *[0.5] * 6, "", "") for update, loss in ((4, 1.0), (8, 1.5), (12, 2.0))]
+    state, model = State(update=12, probes=probes), Halves()
+    with pytest.raises(RunError, match="best-00000004: damaged checkpoint"):
+        kept.load_best(model, state)
+    for update in (12, 8):
+        with torch.no_grad():
+            model.used.fill_(update)
+        kept.save_best(model, State(update=update))
+    assert kept.load_best(model, state) == 8
+    assert model.used.tolist() == [8.0] * 3
 
 
 @pytest.mark.parametrize(
@@ -339,7 +421,7 @@ def test_a_diverging_loss_stops_the_training_with_the_remedy(tree, tmp_path):
 )
 def test_a_loss_diverges_when_twenty_updates_are_worse_than_guessing_and_a_nat(losses, said):
     rows = [UpdateRow(number + 1, 1, loss, 1e-3, 1.0, 1.0) for number, loss in enumerate(losses)]
-    found = diverges(rows, SimpleNamespace(vocab_size=100))
+    found = diverges(rows, 100)
     assert found.startswith(said)
     assert bool(found) == bool(said)
 
@@ -395,6 +477,10 @@ def no_space():
         (CheckpointException("x", {0: (no_space(), None)}), DiskFull),
         (CheckpointException("x", {0: (OSError(errno.EACCES, "x"), None)}), CheckpointException),
         (RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/0: file write failed"), DiskFull),
+        (RuntimeError("CUDA error: out of memory"), OutOfMemory),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), OutOfMemory),
+        (RuntimeError("[gloo/transport/tcp/pair.cc:1] Connection closed by peer"), ProcessLost),
+        (TorchDynamoException("no g++ here\nand more"), InputError),
         (RuntimeError("anything else"), RuntimeError),
         (OSError(errno.EACCES, "x"), OSError),
     ],

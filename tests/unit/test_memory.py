@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hyperfitting import training
+from hyperfitting.errors import ModelError
 from hyperfitting.recipe import EngineSettings
 from hyperfitting.recipes import load_recipe, parse_recipe
 from hyperfitting.training.memory import LiveBytes, dry_run, memory_of
@@ -65,6 +66,42 @@ def test_the_plan_is_within_a_tenth_of_what_training_takes(shaped, tmp_path, nam
     recipe = parse_recipe(tree, source="t")
     planned = memory_of(recipe, precision, recipe.engine, device="cpu")
     assert planned.peak == pytest.approx(live.peak, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "gpt2"])
+def test_the_plan_knows_of_whole_logits_and_of_dropout(tree, tmp_path, name):
+    """Gemma 2 caps its logits, so that training cannot take its loss in chunks."""
+    from transformers import Gemma2Config
+
+    capped = Gemma2Config(
+        vocab_size=20000,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+    )
+    {"gemma2": capped, "gpt2": shapes()["gpt2"]}[name].save_pretrained(tmp_path / name)
+    tree["model"] = {"source": str(tmp_path / name), "initialise": "random"}
+    tree["data"]["block_tokens"] = 96
+    tree["train"] |= {"batch_blocks": 6, "epochs": None, "updates": 3, "dropout": name == "gpt2"}
+    ids = np.random.default_rng(0).integers(1, 900, (12, 96)).astype(np.int32)
+    with LiveBytes() as live:
+        train_once(tree, ids, tmp_path / "checkpoints")
+    recipe = parse_recipe(tree, source="t")
+    assert memory_of(recipe, "fp32", recipe.engine, device="cpu").peak == pytest.approx(live.peak, rel=0.1)
+    assert dry_run(recipe, "fp32", torch.device("cpu"))[0] == pytest.approx(live.peak, rel=0.1)
+
+
+def test_a_mixture_of_experts_is_not_planned_and_can_be_checked(tree, tmp_path):
+    from transformers import MixtralConfig
+
+    sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    MixtralConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, num_local_experts=2).save_pretrained(tmp_path)
+    recipe = parse_recipe(tree | {"model": {"source": str(tmp_path), "initialise": "random"}}, source="t")
+    with pytest.raises(ModelError, match="the memory of a mixture of experts depends on the texts"):
+        memory_of(recipe, "fp32", recipe.engine)
 
 
 def test_a_dry_run_needs_no_weights_and_no_texts(shaped):

@@ -67,6 +67,9 @@ def test_stochastic_rounding_at_the_papers_rate_keeps_the_mean_of_the_steps(tree
     assert 0.01 < moved < 0.5
 
 
+SETTINGS = TrainSettings(learning_rate=1e-3, epochs=1)
+
+
 class Toy:
     """Four weights of 2,500, gradients by seed, and everything that the loop does with a meter."""
 
@@ -88,7 +91,7 @@ class Toy:
         if step:
             self.optimizer.step()
         self.optimizer.zero_grad()
-        return self.meter.after(last=last)
+        return self.meter.after(number + 1, last=last)
 
 
 def test_decay_and_clipping_are_part_of_the_intended_step():
@@ -122,6 +125,46 @@ def test_a_window_ends_after_a_hundred_updates_and_the_next_begins_anew(monkeypa
     readings = [toy.update(number, step=number < 3) for number in range(6)]
     assert [reading.step_share for reading in readings] == [None, None, 1.0, None, None, 0.0]
     assert toy.meter.problem("fp32")
+
+
+def test_the_rest_of_a_training_is_read_and_not_judged(monkeypatch):
+    """The last steps of a rate that falls to zero are too small for any dtype."""
+    monkeypatch.setattr(meter, "WINDOW_UPDATES", 3)
+    toy = Toy()
+    for number in range(3):
+        toy.update(number)
+    assert toy.update(3, step=False, last=True) == (0.0, 0.0)
+    assert toy.meter.problem("fp32") == ""
+
+
+def test_a_training_that_ends_early_is_judged_by_what_there_is():
+    toy = Toy()
+    assert toy.update(0, step=False) == (None, None)
+    assert toy.meter.problem("fp32") == ""
+    assert toy.meter.close(1) == (0.0, 0.0)
+    assert toy.meter.problem("fp32").startswith("only 0.0% of the last intended steps")
+    assert toy.meter.close(1) == (0.0, 0.0)
+
+
+def test_a_weight_that_no_gradient_reaches_changes_no_reading(monkeypatch):
+    monkeypatch.setattr(meter, "WINDOW_UPDATES", 3)
+    toy = Toy()
+    toy.weights[0].requires_grad_(False)
+    readings = [toy.update(number) for number in range(6)]
+    assert [readings[2], readings[5]] == [(1.0, 1.0)] * 2
+
+
+def test_weights_are_sampled_in_proportion_to_the_size_of_their_tensors():
+    small, large = ([torch.nn.Parameter(torch.zeros(size)) for _ in range(80)] for size in (10, 20_000))
+    optimizer = make_optimizer([*small, *large], SETTINGS, "fp32", seed=0)
+    for weights in ([*small, *large], [*small[:10], *large[:30]]):
+        sampled = StepMeter(weights, optimizer, SETTINGS, seed=0, ranks=ALONE)
+        taken = [
+            len(places) for weight, places in zip(sampled._weights, sampled._places, strict=True) if len(weight) > 10
+        ]
+        assert sum(taken) >= 0.99 * meter.SAMPLE
+        assert sum(map(len, sampled._places)) <= 1.01 * meter.SAMPLE
+        assert max(taken) <= 2 * min(taken)
 
 
 def test_what_is_over_the_least_share_is_no_problem():

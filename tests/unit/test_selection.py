@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hyperfitting.errors import MissingExtra, ModelError
-from hyperfitting.models import load_model, select_trained
+from hyperfitting.models import decoder_layers, load_model, select_trained, vocabulary_size
 from hyperfitting.recipe import LoraSettings, ModelSettings, TrainSettings
 from tests.conftest import make_model, train_once
 
@@ -211,3 +211,49 @@ def test_a_missing_peft_names_the_extra(load, monkeypatch):
         select_trained(load("llama"), settings("lora"))
     assert str(caught.value) == "this needs peft, which is not installed: pip install 'hyperfitting[lora]'"
     select_trained(load("llama"), settings("last:1"))  # nothing else needs it
+
+
+def test_adapters_are_merged_in_float32_whatever_was_trained(folders):
+    """Rounded to bfloat16, the sum with a small adapter would be the weight that it was."""
+    source = ModelSettings(source=str(folders["llama"]), dtype="bfloat16")
+    model = load_model(source, torch.device("cpu"))
+    selection = select_trained(model, settings("lora"))
+    place = model.model.layers[0].self_attn.q_proj
+    with torch.no_grad():
+        place.lora_B["default"].weight.fill_(1e-5)
+        base = place.base_layer.weight.float()
+        added = place.scaling["default"] * (
+            place.lora_B["default"].weight.float() @ place.lora_A["default"].weight.float()
+        )
+    merged = selection.merge().model.layers[0].self_attn.q_proj.weight
+    assert merged.dtype == torch.float32
+    torch.testing.assert_close(merged - base, added, rtol=1e-2, atol=1e-8)
+    assert ((base + added).bfloat16() == base.bfloat16()).float().mean() > 0.5
+
+
+def test_adapters_on_nothing_are_refused(load):
+    with pytest.raises(ModelError, match=r"^train\.lora\.targets: they name no linear module"):
+        select_trained(load("llama"), settings("lora", lora=LoraSettings(targets=())))
+
+
+def test_what_peft_refuses_is_one_line(load, monkeypatch):
+    import peft
+
+    def refuse(*_):
+        raise ValueError("not this one")
+
+    monkeypatch.setattr(peft, "LoraModel", refuse)
+    with pytest.raises(ModelError, match=r"^train\.lora\.targets: peft cannot adapt model.* \.\.\.: not this one$"):
+        select_trained(load("llama"), settings("lora"))
+
+
+def test_the_layers_for_texts_of_a_model_of_texts_and_images_are_found():
+    from transformers import AutoModelForCausalLM, Gemma3Config
+
+    text = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "head_dim": 8}
+    text |= {"num_attention_heads": 4, "num_key_value_heads": 2}
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(Gemma3Config(text_config=text, vision_config=vision))
+    assert len(decoder_layers(model)) == 3
+    assert vocabulary_size(model) == 320

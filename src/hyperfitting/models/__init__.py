@@ -29,7 +29,13 @@ from hyperfitting.models.loading import (
 )
 from hyperfitting.models.rounding import round_once
 from hyperfitting.models.running import CachedModel, last_hidden_states, rank_choices, score_texts
-from hyperfitting.models.selection import Selection, decoder_layers, select_trained
+from hyperfitting.models.selection import (
+    Selection,
+    decoder_layers,
+    has_experts,
+    select_trained,
+    vocabulary_size,
+)
 
 __all__ = [
     "CachedModel",
@@ -46,6 +52,7 @@ __all__ = [
     "decoder_layers",
     "describe_device",
     "device_of",
+    "has_experts",
     "keep_freed_memory",
     "keep_head_exact",
     "last_hidden_states",
@@ -63,5 +70,6 @@ __all__ = [
     "score_texts",
     "select_trained",
     "thread_count",
+    "vocabulary_size",
     "weights_dtype",
 ]

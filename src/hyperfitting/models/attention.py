@@ -23,6 +23,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from hyperfitting.errors import ModelError
+
 _PRODUCTS, _COMPARED, _ONE_TOKEN = "products", "hyperfitting_compared", "hyperfitting_one_token"
 _SHORT_BLOCK_TOKENS = 512
 """Up to here the B x H x T x T scores of a layer are small beside its other activations. See docs/benchmarks.md."""
@@ -31,13 +33,21 @@ _SHORT_BLOCK_TOKENS = 512
 def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> None:
     """Choose the attention kernel: `auto` is products for short blocks on a CPU, else torch's fused one.
 
-    A model whose attention does more than products (caps, sinks) keeps its own instead of them, which is `eager`.
+    A model whose attention does more than products (caps, sinks) keeps its own instead of them, which is `eager`; one
+    that has no choice (a state-space model) keeps what it has.
+
+    Raises:
+        ModelError: it does not know the kernel that is wanted.
     """
     short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
     name = wanted if wanted != "auto" else _PRODUCTS if short else "sdpa"
     if name == _PRODUCTS and not _is_products(model):
         name = "eager"
-    model.set_attn_implementation(name)  # type: ignore[operator]
+    try:
+        model.set_attn_implementation(name)  # type: ignore[operator]
+    except ValueError as error:
+        if wanted != "auto":
+            raise ModelError(f"engine.attention = {wanted!r}: {str(error).partition('. ')[0]}") from error
 
 
 def attention_of(model: nn.Module) -> str:

@@ -39,8 +39,15 @@ class Selection:
         return list(rows.values())
 
     def merge(self) -> nn.Module:
-        """The plain model, adapters added into the weights that they adapt: what is saved."""
-        return self.adapted.merge_and_unload() if self.adapted is not None else self.model
+        """The plain model, adapters added into the weights that they adapt: what is saved.
+
+        In float32, whatever was trained: rounded to bfloat16, a sum with a small adapter is the weight that it was.
+        """
+        if self.adapted is None:
+            return self.model
+        self.model.float()
+        merged: nn.Module = self.adapted.merge_and_unload()
+        return merged
 
 
 def select_trained(model: nn.Module, settings: TrainSettings) -> Selection:
@@ -77,11 +84,27 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
     Raises:
         ModelError: if none of its module lists is as long as its config says.
     """
-    count: int = model.config.num_hidden_layers  # type: ignore[union-attr, assignment]
+    count: int = _text_config(model).num_hidden_layers
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
             return module
     raise ModelError(f"the {count} layers of this architecture were not found: it cannot be trained in part")
+
+
+def vocabulary_size(model: nn.Module) -> int:
+    """Words that the model chooses among."""
+    return int(_text_config(model).vocab_size)
+
+
+def has_experts(model: nn.Module) -> bool:
+    """Whether its layers send each token to some of many experts."""
+    counts = ("num_local_experts", "num_experts", "n_routed_experts")
+    return any(getattr(_text_config(model), name, None) for name in counts)
+
+
+def _text_config(model: nn.Module) -> Any:
+    """The config; of a model of texts and images, its part for texts."""
+    return model.config.get_text_config()  # type: ignore[union-attr, operator]
 
 
 def _adapt(model: nn.Module, late: nn.ModuleList, settings: TrainSettings) -> Any:
@@ -90,6 +113,8 @@ def _adapt(model: nn.Module, late: nn.ModuleList, settings: TrainSettings) -> An
     except ModuleNotFoundError as error:
         raise name_the_extra(error) from error
     names = list(_targets(model, late, settings.lora.targets))
+    if not names:
+        raise ModelError("train.lora.targets: they name no linear module of the layers that are trained")
     modules = dict(model.named_modules())
     config = peft.LoraConfig(
         r=settings.lora.rank,
@@ -98,10 +123,17 @@ def _adapt(model: nn.Module, late: nn.ModuleList, settings: TrainSettings) -> An
         fan_in_fan_out=any(isinstance(modules[name], Conv1D) for name in names),
         bias="none",
     )
-    adapted = peft.LoraModel(model, config, "default")
+    try:
+        adapted = peft.LoraModel(model, config, "default")
+    except ValueError as error:
+        raise ModelError(f"train.lora.targets: peft cannot adapt {', '.join(names[:3])} ...: {error}") from error
     found = sorted(name for name, module in model.named_modules() if hasattr(module, "lora_A"))
     if found != sorted(names):
-        raise ModelError(f"adapters sit on {len(found)} modules, and {len(names)} were asked for: {found[:3]} ...")
+        missed = ", ".join(sorted(set(names) - set(found))[:3])
+        raise ModelError(
+            f"peft put adapters on {len(found)} of {len(names)} linear modules, not on {missed}: "
+            "name others in train.lora.targets"
+        )
     return adapted
 
 

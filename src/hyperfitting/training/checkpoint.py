@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 from torch.distributed.checkpoint.state_dict import (
     get_model_state_dict,
     get_state_dict,
@@ -117,6 +118,7 @@ class Checkpoints:
             load(
                 {"model": weights, "optimizer": states},
                 checkpoint_id=self._newest / "tensors",
+                planner=DefaultLoadPlanner(allow_partial_load=True),  # no states of weights that no gradient reached
                 no_dist=self._ranks.world == 1,
             )
         set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=states)
@@ -139,8 +141,11 @@ class Checkpoints:
             self.save(model, optimizer, meter, state)
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, meter: StepMeter, state: State) -> None:
-        """Save now, if this update is not saved yet, and drop the oldest beyond `keep_last`."""
-        if state.update == self._saved_update:
+        """Save now, if this update is not saved yet, and drop the oldest beyond `keep_last`.
+
+        Not before the first update: reading an optimiser without states makes it take a step.
+        """
+        if state.update in (0, self._saved_update):
             return
         weights, states = get_state_dict(model, optimizer)
         own = {"rng": torch.get_rng_state(), "meter": meter.state_dict()}
@@ -157,15 +162,20 @@ class Checkpoints:
     def save_best(self, model: nn.Module, state: State) -> None:
         """Keep these weights as the best, and drop the best before them."""
         held = {"update": state.update}
-        self._write(f"best-{state.update:08d}", {"model": get_model_state_dict(model)}, held, {}, keep=1)
+        self._write(self._best(state.update).name, {"model": get_model_state_dict(model)}, held, {}, keep=1)
 
-    def load_best(self, model: nn.Module) -> int:
-        """Give the model the best weights; the update they are of.
+    def _best(self, update: int) -> Path:
+        return self._folder / f"best-{update:08d}"
+
+    def load_best(self, model: nn.Module, state: State) -> int:
+        """Give the model the best weights that are there; the update they are of.
 
         Raises:
             RunError: they are damaged.
         """
-        path = max(self._folder.glob("best-*"), default=self._folder / "best")
+        probed = sorted(state.probes, key=lambda row: row.validation_loss)
+        there = [path for path in (self._best(row.update) for row in probed) if path.exists()]
+        path = self._ranks.from_main(there[0] if there else self._best(probed[0].update))
         problem = self._ranks.from_main(_problem(path) if self._ranks.is_main else None)
         if problem is not None:
             raise RunError(f"{path}: {problem}: remove {self._folder} to start anew")
@@ -178,29 +188,32 @@ class Checkpoints:
     def _write(
         self, name: str, tensors: dict[str, Any], held: dict[str, Any], own: dict[str, Any], *, keep: int
     ) -> None:
-        partial, kind = self._folder / f".{name}.partial", name.partition("-")[0]
+        partial = self._folder / f".{name}.partial"
+
+        def begin() -> None:
+            for cut_off in self._folder.glob(".*.partial"):
+                shutil.rmtree(cut_off)
+            make_folder(partial / "tensors")
+
+        def finish() -> None:
+            write_text(partial / "state.json", json.dumps(held))
+            before_hashes()
+            hashes = {str(each.relative_to(partial)): file_sha256(each) for each in _files(partial)}
+            write_text(partial / "hashes.json", json.dumps(hashes, indent=1))
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+            os.replace(partial, self._folder / name)
+            self._drop(name.partition("-")[0], newest=name, keep=keep)
+
         try:
-            if self._ranks.is_main:
-                for cut_off in self._folder.glob(".*.partial"):
-                    shutil.rmtree(cut_off)
-                make_folder(partial / "tensors")
-            self._ranks.wait()
+            self._ranks.on_main(begin)
             with _quietly():
                 save(tensors, checkpoint_id=partial / "tensors", no_dist=self._ranks.world == 1)
             torch.save(own, partial / f"rank-{self._ranks.rank}.pt")
             self._ranks.wait()
-            if self._ranks.is_main:
-                write_text(partial / "state.json", json.dumps(held))
-                before_hashes()
-                hashes = {str(each.relative_to(partial)): file_sha256(each) for each in _files(partial)}
-                write_text(partial / "hashes.json", json.dumps(hashes, indent=1))
-                shutil.rmtree(self._folder / name, ignore_errors=True)
-                os.replace(partial, self._folder / name)
-                self._drop(kind, newest=name, keep=keep)
+            self._ranks.on_main(finish)
         finally:
             if self._ranks.is_main:
                 shutil.rmtree(partial, ignore_errors=True)
-        self._ranks.wait()
 
     def _drop(self, kind: str, *, newest: str, keep: int) -> None:
         """Drop all but the newest; one of a later update is damaged, or of a course that training left."""

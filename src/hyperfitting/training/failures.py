@@ -6,12 +6,11 @@ import errno
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch.distributed.checkpoint.api import CheckpointException
 
-from hyperfitting.errors import DiskFull, OutOfMemory, causes
+from hyperfitting.errors import DiskFull, InputError, OutOfMemory, ProcessLost, causes
 from hyperfitting.records import UpdateRow
 
 _LOST_UPDATES = 20
@@ -19,20 +18,30 @@ _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _FULL_DISK_WORDS = ("No space left", "Disk quota exceeded", "file write failed")
 
 
+_FULL_MEMORY_WORDS = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_LOST_PROCESS_WORDS = ("gloo", "NCCL")
+
+
 @contextmanager
-def plain_failures() -> Iterator[None]:
-    """Turn a full memory or disk into an error of ours. Checkpoints written before it stay as they are."""
+def plain_failures(out_of_memory: str = "") -> Iterator[None]:
+    """Turn a full memory or disk, and a process lost, into an error of ours. Checkpoints before it stay as they are.
+
+    `out_of_memory` is the remedy, where it is not that of a training.
+    """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory() from error
-    except MemoryError as error:
-        raise OutOfMemory() from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemory(out_of_memory) from error
     except (Exception, CheckpointException) as error:  # torch's is no Exception
-        if "DefaultCPUAllocator" in str(error):
-            raise OutOfMemory() from error
+        if any(words in str(error) for words in _FULL_MEMORY_WORDS):
+            raise OutOfMemory(out_of_memory) from error
         if _tells_of_full_disk(error):
             raise DiskFull() from error
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST_PROCESS_WORDS):
+            raise ProcessLost() from error
+        if any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):  # importing it takes a second
+            line = str(error).strip().splitlines()[0]
+            raise InputError(f"engine.compile: torch could not compile this model: {line}: set it to false") from error
         raise
 
 
@@ -54,10 +63,15 @@ def not_a_number(loss: float, gradient_norm: float, update: int) -> str:
     return f"the gradient is {gradient_norm} at update {update}: lower train.learning_rate, or set train.clip_norm"
 
 
-def diverges(updates: Sequence[UpdateRow], config: Any) -> str:
+def is_lost(loss: float, words: int) -> bool:
+    """Whether a loss is a nat worse than that of guessing among so many words: no state to keep in a checkpoint."""
+    return loss > math.log(words) + 1
+
+
+def diverges(updates: Sequence[UpdateRow], words: int) -> str:
     """What to say when the loss is, for 20 updates, worse than that of a model that knows nothing; else nothing."""
-    last, blind = updates[-_LOST_UPDATES:], math.log(config.vocab_size)
-    if len(last) < _LOST_UPDATES or math.fsum(row.loss for row in last) / len(last) <= blind + 1:
+    last, blind = updates[-_LOST_UPDATES:], math.log(words)
+    if len(last) < _LOST_UPDATES or not is_lost(math.fsum(row.loss for row in last) / len(last), words):
         return ""
     return (
         f"the loss diverges: {last[-1].loss:.2f} at update {last[-1].update}, where guessing gives {blind:.2f}: "

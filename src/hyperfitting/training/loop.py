@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hyperfitting.errors import Interrupted, TrainingFailed
-from hyperfitting.models import Precision, Selection, autocast
+from hyperfitting.models import Precision, Selection, autocast, vocabulary_size
 from hyperfitting.progress import Narrator, stop_requests
 from hyperfitting.recipe import Recipe, TrainSettings
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.training.checkpoint import Checkpoints, State
-from hyperfitting.training.failures import diverges, not_a_number
+from hyperfitting.training.failures import diverges, is_lost, not_a_number
 from hyperfitting.training.loss import LossOf, choose_loss
 from hyperfitting.training.meter import StepMeter
 from hyperfitting.training.optimizer import make_optimizer
@@ -71,10 +71,11 @@ def train(
     keeps_best = recipe.engine.keep_best or settings.stop == "best-validation"
     optimizer = make_optimizer(weights, settings, precision, seed=hash((recipe.seed, ranks.rank)))
     meter = StepMeter(weights, optimizer, settings, seed=recipe.seed, ranks=ranks)
-    loss_of = choose_loss(model, precision, ranks.device)
+    loss_of, words = choose_loss(model, precision, ranks.device), vocabulary_size(model)
 
     def watch() -> None:
-        state.probes.append(probe(state, state.update / per_epoch))
+        # The main process's, since all must stop together and a last bit may differ between them.
+        state.probes.append(ranks.from_main(probe(state, state.update / per_epoch)))
         if keeps_best and state.probes[-1] is best_probe(state.probes):
             checkpoints.save_best(model, state)
 
@@ -103,7 +104,7 @@ def train(
             meter.before()
             optimizer.step()
             optimizer.zero_grad()
-            reading = meter.after(last=state.update + 1 == total)
+            reading = meter.after(state.update + 1, last=state.update + 1 == total)
 
             seconds = time.perf_counter() - started
             state.seconds = ranks.from_main(state.seconds + seconds) if settings.minutes else state.seconds + seconds
@@ -112,7 +113,7 @@ def train(
             state.updates.append(UpdateRow(state.update, epoch + 1, loss, learning_rate, norm, speed, *reading))
             log(state.updates[-1])
             bar.advance(note=f"loss {loss:.3f}")
-            if problem := meter.problem(precision) or diverges(state.updates, model.config):
+            if problem := meter.problem(precision) or diverges(state.updates, words):
                 raise TrainingFailed(problem)
 
             state.ended = is_over(settings, state, total=total, epoch_done=state.update % per_epoch == 0)
@@ -120,13 +121,20 @@ def train(
             if probed:
                 watch()
                 state.ended = state.ended or seen_enough(settings, state.probes)
-            checkpoints.maybe_save(model, optimizer, meter, state, probed=probed)
+            if state.ended:
+                meter.close(state.update)
+                if problem := meter.problem(precision):
+                    raise TrainingFailed(problem)
+            if not is_lost(loss, words):
+                checkpoints.maybe_save(model, optimizer, meter, state, probed=probed)
             if ranks.any(stop_requested()) and not state.ended:
                 checkpoints.save(model, optimizer, meter, state)
                 raise Interrupted(
                     f"stopped after update {state.update} of {total}; the same command goes on from there"
                 )
-        kept = checkpoints.load_best(model) if settings.stop == "best-validation" and state.ended else state.update
+        kept = (
+            checkpoints.load_best(model, state) if settings.stop == "best-validation" and state.ended else state.update
+        )
     return Outcome(state.update, state.ended or "no updates asked for", state.seconds, kept, loss_of.__name__)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import cross_entropy
 
 from hyperfitting.models import Precision, autocast
@@ -70,6 +71,18 @@ def choose_loss(model: nn.Module, precision: Precision, device: torch.device) ->
             rtol=1e-4,
         )
     return model.next_token_loss if equal else whole  # type: ignore[return-value]
+
+
+def has_plain_head(model: nn.Module) -> bool:
+    """The same question of a model without weights (on the meta device): are its logits what its head hands on?"""
+    head, handed = model.get_output_embeddings(), []  # type: ignore[operator]
+    hook = head.register_forward_hook(lambda _, __, logits_BTV: handed.append(logits_BTV))
+    try:
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            logits_BTV = model(torch.ones(1, 8, dtype=torch.long, device="meta"), use_cache=False).logits
+    finally:
+        hook.remove()
+    return getattr(head, "bias", None) is None and logits_BTV is handed[0]
 
 
 def _head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:

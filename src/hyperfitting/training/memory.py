@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -25,10 +26,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from hyperfitting import models
+from hyperfitting.errors import ModelError
 from hyperfitting.models import Precision, Selection, autocast
 from hyperfitting.recipe import EngineSettings, Recipe
 from hyperfitting.records import Fit, Memory
 from hyperfitting.training.loop import accumulate_gradients
+from hyperfitting.training.loss import choose_loss, has_plain_head, plain_next_token_loss
 from hyperfitting.training.optimizer import StochasticAdamW, chunks, make_optimizer
 from hyperfitting.training.prepare import equip, training_settings
 from hyperfitting.training.ranks import Ranks, deal_out
@@ -70,9 +73,15 @@ def memory_of(
     """Live bytes on each of `count` devices during the recipe's second update, when all states are there.
 
     Counted on the CPU's kernels, whose attention keeps what a GPU's does; `device` decides which kernel is chosen.
+
+    Raises:
+        ModelError: it is a mixture of experts, whose work depends on the texts.
     """
     settings = training_settings(recipe, precision)
     selection = models.select_trained(models.build_empty(settings), recipe.train)
+    if models.has_experts(selection.model):
+        raise ModelError(f"{settings.source}: the memory of a mixture of experts depends on the texts: no plan of it")
+    in_chunks = has_plain_head(selection.model)
     plain = engine.model_copy(update={"compile": False})  # compiled code does not run on tensors without storage
     equip(selection.model, recipe.model_copy(update={"engine": plain}), torch.device(device))
     processes = _pretend_processes(count) if count > 1 else nullcontext(Ranks(torch.device("cpu")))
@@ -82,7 +91,7 @@ def memory_of(
         selection.model.to_empty(device="cpu")
         if count == 1:
             selection.model.tie_weights()  # type: ignore[operator]
-        return _watch_updates(selection, recipe, precision, engine, ranks, live)
+        return _watch_updates(selection, recipe, precision, engine, ranks, live, in_chunks=in_chunks)
 
 
 def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple[int, float]:
@@ -90,20 +99,24 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
 
     On a GPU the peak is the allocator's own count, elsewhere that of `LiveBytes`, which is not on while the clock runs.
     """
-    ranks, data = Ranks(device), recipe.data
+    ranks = Ranks(device)
     settings = training_settings(recipe, precision).model_copy(update={"initialise": "random"})
-    rows = torch.arange(recipe.train.batch_blocks)
-    ids_NT = np.random.default_rng(recipe.seed).integers(1, 256, (len(rows), data.block_tokens), dtype=np.int32)
+    rows, draw = torch.arange(recipe.train.batch_blocks), np.random.default_rng(recipe.seed).integers
     counting = LiveBytes() if device.type != "cuda" else nullcontext()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     with counting:
         selection = models.select_trained(models.load_model(settings, device, seed=recipe.seed), recipe.train)
         equip(selection.model, recipe, device)
         weights = [weight for _, weight in selection.trained]
         optimizer = make_optimizer(weights, recipe.train, precision, seed=recipe.seed)
+        loss_of = choose_loss(selection.model, precision, device)
+        selection.model.train(recipe.train.dropout)
+        words = models.vocabulary_size(selection.model)
+        ids_NT = draw(0, words, (len(rows), recipe.data.block_tokens), dtype=np.int32)
 
         def update() -> float:
             started = time.perf_counter()
-            loss_of: Any = selection.model.next_token_loss
             accumulate_gradients(loss_of, ids_NT, rows, ranks, precision, recipe.engine.micro_batch_blocks)
             optimizer.step()
             optimizer.zero_grad()
@@ -117,12 +130,21 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
 
 
 def _watch_updates(
-    selection: Selection, recipe: Recipe, precision: Precision, engine: EngineSettings, ranks: Ranks, live: LiveBytes
+    selection: Selection,
+    recipe: Recipe,
+    precision: Precision,
+    engine: EngineSettings,
+    ranks: Ranks,
+    live: LiveBytes,
+    *,
+    in_chunks: bool,
 ) -> Memory:
     model, weights = selection.model, [weight for _, weight in selection.trained]
     optimizer = make_optimizer(weights, recipe.train, precision, seed=0)
     if isinstance(optimizer, StochasticAdamW):
         optimizer.chunks = lambda tensors: islice(chunks(tensors), 1)  # the others need no more than the first
+    loss_of: Any = model.next_token_loss if in_chunks else partial(plain_next_token_loss, model)
+    model.train(recipe.train.dropout)
     held = sum(_bytes(each) for each in [*model.parameters(), *model.buffers()])
     trained = sum(map(_bytes, weights))
     at_loss: list[tuple[int, int]] = []
@@ -134,7 +156,7 @@ def _watch_updates(
         for part, row_weights in islice(parts, 2):  # later passes repeat the second
             ids_BT = torch.ones(len(part), recipe.data.block_tokens, dtype=torch.long)
             with autocast(precision, ranks.device):
-                loss = model.next_token_loss(ids_BT, torch.tensor(row_weights))  # type: ignore[operator]
+                loss = loss_of(ids_BT, torch.tensor(row_weights))
             loss.backward()
             del loss, ids_BT
         if update == 0:

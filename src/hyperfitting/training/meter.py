@@ -33,8 +33,8 @@ class Reading(NamedTuple):
 class StepMeter:
     """Call `before` when the gradients are there and `after` once the optimiser has used them.
 
-    The sample is drawn once from the trained weights that this process holds. The paper is silent on precision; this is
-    the check that plain bfloat16 at 1e-6 fails.
+    The sample is drawn once from the trained weights that this process holds, from each tensor in proportion to its
+    size. The paper is silent on precision; this is the check that plain bfloat16 at 1e-6 fails.
     """
 
     def __init__(
@@ -46,17 +46,11 @@ class StepMeter:
         seed: int,
         ranks: Ranks,
     ):
-        generator = torch.Generator().manual_seed(seed)
-        every = max(1, -(-len(weights) // _TENSORS))
-        self._weights = [each for each in weights[::every] if _local(each).numel()]
         self._ranks, self._optimizer, self._settings = ranks, optimizer, settings
-        each_takes = max(1, SAMPLE // max(1, len(self._weights)))
-        self._places = [
-            torch.randint(size, (min(size, each_takes),), generator=generator).to(weight.device)
-            for weight, size in ((each, _local(each).numel()) for each in self._weights)
-        ]
+        drawn = _draw(weights, torch.Generator().manual_seed(seed))
+        self._weights, self._places = [weight for weight, _ in drawn], [places for _, places in drawn]
         self._state: dict[str, Tensor] = {}
-        self._reading = Reading()
+        self._reading, self._is_judged = Reading(), False
 
     @torch.no_grad()
     def before(self) -> None:
@@ -76,13 +70,22 @@ class StepMeter:
         held["intended"].addcdiv_(held["mean"], width_S, value=-group["lr"] / (1 - beta1**step))
 
     @torch.no_grad()
-    def after(self, *, last: bool = False) -> Reading:
+    def after(self, update: int, *, last: bool = False) -> Reading:
         """The reading of a window that is complete, or cut short by the `last` update; then a new window begins."""
-        held = self._state
-        held["updates"] += 1
-        if int(held["updates"]) < WINDOW_UPDATES and not last:
+        self._state["updates"] += 1
+        if int(self._state["updates"]) < WINDOW_UPDATES and not last:
             self._reading = Reading()
             return self._reading
+        return self.close(update)
+
+    @torch.no_grad()
+    def close(self, update: int) -> Reading:
+        """The reading of the window under way, which ends here; the last one where there is none."""
+        held = self._state
+        if not held:
+            return self._reading
+        # A window cut short may hold nothing but the last steps of a falling rate, which are too small for any dtype.
+        self._is_judged = int(held["updates"]) == WINDOW_UPDATES or update < WINDOW_UPDATES
         moved_S = self._read(self._weights) - held["start"]
         asked_S = held["intended"] != 0
         sums = torch.stack(
@@ -99,9 +102,12 @@ class StepMeter:
         return self._reading
 
     def problem(self, precision: str) -> str:
-        """What is wrong and the remedy, if too little of the last window's steps reached the weights; else nothing."""
+        """What is wrong and the remedy, if too little of the last window's steps reached the weights; else nothing.
+
+        A window cut short is judged only if the training has no other.
+        """
         share, moved = self._reading
-        if share is None or share >= self._settings.least_step_share:
+        if share is None or not self._is_judged or share >= self._settings.least_step_share:
             return ""
         return (
             f"only {share:.1%} of the last intended steps reached the weights ({moved:.1%} of the weights moved): at a "
@@ -113,13 +119,13 @@ class StepMeter:
         """A new window, from the weights and the optimiser's states as they are."""
         states = [self._optimizer.state.get(weight, {}) for weight in self._weights]
         zeros_S = torch.zeros_like(start_S := self._read(self._weights))
-        known = all(states)
+        steps = [float(each["step"]) for each in states if each]  # a weight that no gradient reached has no state
         self._state = {
             "start": start_S,
             "intended": zeros_S.clone(),
-            "mean": self._read([each["exp_avg"] for each in states]) if known else zeros_S.clone(),
-            "square": self._read([each["exp_avg_sq"] for each in states]) if known else zeros_S.clone(),
-            "step": torch.tensor(float(states[0]["step"]) if known and states else 0.0),
+            "mean": self._read([each.get("exp_avg") for each in states]),
+            "square": self._read([each.get("exp_avg_sq") for each in states]),
+            "step": torch.tensor(max(steps, default=0.0)),
             "updates": torch.tensor(0.0),
         }
 
@@ -140,6 +146,22 @@ class StepMeter:
         """Go on with the window of a checkpoint, if it is of a sample as large as this one."""
         size = sum(map(len, self._places))
         self._state = dict(state) if state and len(state["start"]) == size else {}
+
+
+def _draw(weights: Sequence[nn.Parameter], generator: torch.Generator) -> list[tuple[nn.Parameter, Tensor]]:
+    """Weights with the places in them that are sampled, in proportion to size, of about `_TENSORS` tensors at most."""
+    sizes = torch.tensor([_local(weight).numel() for weight in weights], dtype=torch.double)
+    parts = sizes / sizes.sum()
+    if len(weights) > _TENSORS:
+        points = (torch.arange(_TENSORS, dtype=torch.double) + 0.5) / _TENSORS
+        chosen = torch.searchsorted(parts.cumsum(0), points).clamp(max=len(weights) - 1)
+        parts = torch.bincount(chosen, minlength=len(weights)) / _TENSORS
+    takes = torch.minimum((SAMPLE * parts).ceil(), sizes).nan_to_num().int().tolist()
+    return [
+        (weight, torch.randint(_local(weight).numel(), (take,), generator=generator).to(weight.device))
+        for weight, take in zip(weights, takes, strict=True)
+        if take
+    ]
 
 
 def _local(tensor: Any) -> Tensor:

@@ -19,6 +19,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
+from hyperfitting.errors import InputError
 from hyperfitting.models import Precision, decoder_layers
 
 Result = TypeVar("Result")
@@ -106,10 +107,18 @@ def process_count() -> int:
 
 
 def join_processes(device: torch.device) -> Ranks:
-    """Join the processes that torchrun started, each on an accelerator of its own; or be the only one."""
+    """Join the processes that torchrun started, each on an accelerator of its own; or be the only one.
+
+    Raises:
+        InputError: they were not started by torchrun, or there are fewer accelerators.
+    """
     world = process_count()
     if world == 1:
         return Ranks(device)
+    if missing := [name for name in ("RANK", "LOCAL_RANK") if name not in os.environ]:
+        raise InputError(f"WORLD_SIZE is set, and {' and '.join(missing)} not: start the processes with torchrun")
+    if device.type == "cuda" and int(os.environ["LOCAL_RANK"]) >= torch.cuda.device_count():
+        raise InputError(f"more processes than the {torch.cuda.device_count()} GPUs: lower --nproc-per-node")
     ranks = Ranks(device, int(os.environ["RANK"]), world)
     if device.type == "cuda":
         ranks = replace(ranks, device=torch.device("cuda", int(os.environ["LOCAL_RANK"])))
