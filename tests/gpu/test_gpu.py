@@ -69,6 +69,8 @@ def test_a_stopped_training_ends_as_an_uninterrupted_one(tree, tmp_path, precisi
     assert ours == pytest.approx(theirs, abs=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_layers_learn_as_others_do(tree, tmp_path, finished):
     experiment = pipeline.draw(parse_recipe(tree | {"engine": {"compile": True}}, source="t"), tmp_path / "compiled")
     run = pipeline.train(experiment, "hyperfitted", device="cuda")
