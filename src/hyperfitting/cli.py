@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperfitting import __version__, preference_cli
-from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interrupted, name_the_extra
+from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interrupted, TrainingFailed, name_the_extra
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
@@ -178,12 +178,14 @@ def _count(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, call the verb, and turn errors into one line and an exit code."""
     options = parser().parse_args(arguments)
-    if int(os.environ.get("RANK", "0")) > 0:
+    is_main = int(os.environ.get("RANK", "0")) == 0
+    if not is_main:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - one of torchrun's processes speaks for all
     try:
         options.function(options)
-    except Interrupted as error:
-        print(f"\nhyperfit: {error}", file=sys.stderr)
+    except (Interrupted, TrainingFailed) as error:  # all processes end so, and the main one says it
+        start = "\n" if isinstance(error, Interrupted) else ""
+        print(f"{start}hyperfit: {error}", file=sys.stderr if is_main else sys.stdout)
         return error.exit_code
     except HyperfittingError as error:
         print(f"hyperfit: {error}", file=sys.stderr)

@@ -38,7 +38,7 @@ from hyperfitting.training.failures import diverges, plain_failures
 from hyperfitting.training.meter import StepMeter
 from hyperfitting.training.optimizer import make_optimizer
 from hyperfitting.training.ranks import Ranks
-from tests.conftest import tiny_tree
+from tests.conftest import make_model, tiny_tree
 
 ROOT = Path(__file__).parents[2]
 NO_SPACE = "hyperfit: no space left on the disk: free some, and the same command goes on from the last checkpoint"
@@ -356,6 +356,27 @@ def test_forced_plain_bfloat16_trains_from_the_command_line(tree, tmp_path, caps
     tree["train"] |= {"precision": "bf16", "force_plain_bf16": True}
     assert cli.main(command(tree, tmp_path, tmp_path / "out")) == 0
     assert Experiment(tmp_path / "out").run("hyperfitted").trained
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parameters": "lora"},
+        {"parameters": "late-lora:1", "head": True},
+        {"precision": "bf16-autocast"},
+        {"precision": "bf16-stochastic", "parameters": "last:1"},
+        {"dropout": True},
+    ],
+)
+def test_what_else_is_trained_and_how_goes_on_to_the_same_bits(tree, tmp_path, tiny_tokenizer, changes):
+    tree["train"] |= changes
+    if "dropout" in changes:  # GPT-2's config has some
+        tree["model"]["source"] = str(make_model(tmp_path / "gpt2", tiny_tokenizer, "gpt2"))
+    whole = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "whole")
+    train(whole)
+    cut = stop(tree, tmp_path / "cut", after=7)
+    train(cut)
+    assert_equal(cut, whole)
 
 
 def test_sigterm_is_a_request_to_stop(tree, tmp_path, finished):
