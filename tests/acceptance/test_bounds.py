@@ -17,6 +17,8 @@ CPU_INFO = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() e
 
 
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="no C++ compiler here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_a_17m_llama_trains_at_twice_the_public_loop_and_six_tenths_of_the_best_product(tmp_path):
     shape = training.architecture("17M Llama", tmp_path)
     of_best, times = training.compare("17M Llama", shape, CPU, rounds=4, compile_=True)
