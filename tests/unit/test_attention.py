@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma2Config, GptOssConfig, MistralConfig
+from transformers import AutoModelForCausalLM, Gemma2Config, GptOssConfig, MambaConfig, MistralConfig
 
+from hyperfitting.errors import ModelError
 from hyperfitting.models import attention_of, prefer_attention
 from tests.conftest import tiny_config
 
@@ -52,21 +53,35 @@ def test_products_equal_the_models_own_attention_and_its_gradients(kind):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("place", ["cpu", "meta"])  # of many processes, all but the main one begin without weights
 @pytest.mark.parametrize("config", [Gemma2Config, GptOssConfig])
-def test_a_model_whose_attention_does_more_keeps_its_own(config):
+def test_a_model_whose_attention_does_more_keeps_its_own(config, place):
     """Gemma 2 caps its scores, gpt-oss lets a sink take a share: at random weights neither shows in the logits."""
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
     experts = {"num_local_experts": 2, "num_experts_per_tok": 1} if config is GptOssConfig else {}
     sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    model = build(config(**sizes, **heads, **experts), sharp=False)
+    with torch.device(place):
+        model = build(config(**sizes, **heads, **experts), sharp=False)
     prefer_attention(model, "auto", CPU, 40)
     assert attention_of(model) == "eager"
 
 
-def test_bfloat16_weights_are_compared_in_float32():
-    model = build(tiny_config("llama", 320)).bfloat16()
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox"])
+def test_neither_bfloat16_weights_nor_their_absence_hinder_the_comparison(kind):
+    with torch.device("meta"):
+        empty = build(tiny_config(kind, 320), sharp=False)
+    for model in (empty, build(tiny_config(kind, 320)).bfloat16()):
+        prefer_attention(model, "auto", CPU, 40)
+        assert attention_of(model) == "products"
+
+
+def test_a_model_without_attention_keeps_what_it_has():
+    model = build(MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=2, state_size=4), sharp=False)
+    before = attention_of(model)
     prefer_attention(model, "auto", CPU, 40)
-    assert attention_of(model) == "products"
+    assert attention_of(model) == before
+    with pytest.raises(ModelError, match=r"^engine\.attention = 'sdpa': "):
+        prefer_attention(model, "sdpa", CPU, 40)
 
 
 def test_auto_is_the_fused_kernel_for_long_blocks_and_on_a_gpu():

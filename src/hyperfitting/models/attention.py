@@ -14,10 +14,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.nn.functional import dropout as drop
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
@@ -41,9 +43,9 @@ def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens
     """
     short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
     name = wanted if wanted != "auto" else _PRODUCTS if short else "sdpa"
-    if name == _PRODUCTS and not _is_products(model):
-        name = "eager"
     try:
+        if name == _PRODUCTS and not _is_products(model):
+            name = "eager"
         model.set_attn_implementation(name)  # type: ignore[operator]
     except ValueError as error:
         if wanted != "auto":
@@ -56,19 +58,17 @@ def attention_of(model: nn.Module) -> str:
 
 
 def _is_products(model: nn.Module) -> bool:
-    """Whether the model's own attention equals the products on eight tokens; without weights it is taken to."""
-    weight = next(model.parameters())
-    if weight.is_meta:
-        return True
+    """Whether the attention that the model itself would compute equals the products; its weights are not looked at."""
+    compared: list[nn.Module] = []
+    AttentionInterface.register(_COMPARED, partial(_compare_with_own, compared))
     model.set_attn_implementation(_COMPARED)  # type: ignore[operator]
-    if attention_of(model) != _COMPARED:
-        return False
+    device = next(model.parameters()).device
     try:
-        with torch.no_grad():
-            model(torch.arange(1, 9, device=weight.device).unsqueeze(0), use_cache=False)
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):  # shapes and options are all that is wanted
+            model(torch.ones(1, 8, dtype=torch.long, device=device), use_cache=False)
     except _Differs:
         return False
-    return True
+    return bool(compared)
 
 
 class _Differs(Exception):
@@ -101,23 +101,35 @@ def _attend_by_products(
 
 
 def _compare_with_own(
-    module: nn.Module, query_BHTD: Tensor, key_BGKD: Tensor, value_BGKD: Tensor, attention_mask: Any, **options: Any
+    compared: list[nn.Module],
+    module: nn.Module,
+    query_BHTD: Tensor,
+    key_BGKD: Tensor,
+    value_BGKD: Tensor,
+    attention_mask: Any,
+    **options: Any,
 ) -> Any:
-    """The products, once they are seen to equal the model's own attention.
-
-    Queries and keys are made large: at random weights every score is near zero, and a cap is not reached.
-    """
+    """The products, once they are seen to equal the model's own attention on queries and keys made up for it."""
+    compared.append(module)
     own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
-    past_BHTK = query_BHTD.new_ones(1, 1, query_BHTD.shape[2], key_BGKD.shape[2], dtype=torch.bool).tril()
-    seen_BHTK = past_BHTK if attention_mask is None else attention_mask
-    added_BHTK = torch.where(seen_BHTK, 0.0, torch.finfo(torch.float32).min)
-    query, key, value = query_BHTD.float(), key_BGKD.float(), value_BGKD.float()
-    large = 100 * query / query.std(), key / key.std(), value
-    ours_BTHD = _attend_by_products(module, *large, attention_mask, **options)[0]
-    theirs = own and own(module, *large, added_BHTK, **options)[0]
-    if theirs is None or not torch.allclose(ours_BTHD, theirs, rtol=1e-2, atol=1e-4):
-        raise _Differs
+    with unset_fake_temporarily():
+        noise = torch.Generator().manual_seed(0)
+        made = [torch.randn(each.shape, generator=noise) for each in (query_BHTD, key_BGKD, value_BGKD)]
+        for scale in (100, 0.01):  # scores that a cap would cut; scores beside which a sink weighs
+            if own is None or not _equal(own, module, (scale * made[0], *made[1:]), options):
+                raise _Differs
     return _attend_by_products(module, query_BHTD, key_BGKD, value_BGKD, attention_mask, **options)
+
+
+def _equal(own: Any, module: nn.Module, made: tuple[Tensor, ...], options: dict[str, Any]) -> bool:
+    (query_BHTD, key_BGKD, value_BGKD), tokens = made, made[0].shape[2]
+    added_TK = torch.full((1, 1, tokens, tokens), torch.finfo(torch.float32).min).triu(1)
+    try:
+        theirs_BTHD = own(module, *made, added_TK, **options)[0]
+    except (RuntimeError, TypeError, ValueError, AttributeError):  # it asks for more, or for weights that are not there
+        return False
+    ours_BTHD = _attend_by_products(module, query_BHTD, key_BGKD, value_BGKD, None, **options)[0]
+    return torch.allclose(ours_BTHD, theirs_BTHD, rtol=1e-2, atol=1e-4)
 
 
 @contextmanager
@@ -159,10 +171,7 @@ def _with_unused(held_BGTD: Tensor) -> Tensor:
     return held_BGTD.as_strided((batch, groups, room, units), held_BGTD.stride())
 
 
-for _name, _attend in (
-    (_PRODUCTS, _attend_by_products),
-    (_COMPARED, _compare_with_own),
-    (_ONE_TOKEN, _attend_one_token),
-):
-    AttentionInterface.register(_name, _attend)
+AttentionInterface.register(_PRODUCTS, _attend_by_products)
+AttentionInterface.register(_ONE_TOKEN, _attend_one_token)
+for _name in (_PRODUCTS, _COMPARED, _ONE_TOKEN):
     AttentionMaskInterface.register(_name, sdpa_mask)

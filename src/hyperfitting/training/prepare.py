@@ -53,10 +53,10 @@ def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: P
 
 
 def equip(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
-    """Add the loss, round once, choose the attention kernel, and compile or checkpoint the layers if asked to."""
+    """Add the loss, choose the attention kernel, round once, and compile or checkpoint the layers if asked to."""
     add_loss(model)
-    models.round_once(model)
     models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
+    models.round_once(model)
     for layer in models.decoder_layers(model):
         if recipe.engine.compile:
             layer.forward = _compiled(layer.forward)
