@@ -18,7 +18,7 @@ GIB = 2**30
 
 
 def shapes():
-    from transformers import GPT2Config, LlamaConfig, Qwen2Config
+    from transformers import Gemma2Config, GPT2Config, LlamaConfig, Qwen2Config
 
     wide = LlamaConfig(
         vocab_size=9000,
@@ -38,7 +38,16 @@ def shapes():
         num_key_value_heads=4,
         tie_word_embeddings=True,
     )
-    return {"llama": wide, "gpt2": tall, "qwen2": tied}
+    capped = Gemma2Config(
+        vocab_size=20000,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+    )
+    return {"llama": wide, "gpt2": tall, "qwen2": tied, "gemma2": capped}
 
 
 @pytest.fixture
@@ -69,23 +78,10 @@ def test_the_plan_is_within_a_tenth_of_what_training_takes(shaped, tmp_path, nam
 
 
 @pytest.mark.parametrize("name", ["gemma2", "gpt2"])
-def test_the_plan_knows_of_whole_logits_and_of_dropout(tree, tmp_path, name):
+def test_the_plan_knows_of_whole_logits_and_of_dropout(shaped, tmp_path, name):
     """Gemma 2 caps its logits, so that training cannot take its loss in chunks."""
-    from transformers import Gemma2Config
-
-    capped = Gemma2Config(
-        vocab_size=20000,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=16,
-    )
-    {"gemma2": capped, "gpt2": shapes()["gpt2"]}[name].save_pretrained(tmp_path / name)
-    tree["model"] = {"source": str(tmp_path / name), "initialise": "random"}
-    tree["data"]["block_tokens"] = 96
-    tree["train"] |= {"batch_blocks": 6, "epochs": None, "updates": 3, "dropout": name == "gpt2"}
+    tree = shaped(name)
+    tree["train"]["dropout"] = name == "gpt2"
     ids = np.random.default_rng(0).integers(1, 900, (12, 96)).astype(np.int32)
     with LiveBytes() as live:
         train_once(tree, ids, tmp_path / "checkpoints")
