@@ -215,7 +215,7 @@ def work(stop_after, recipe, out):
         if stop_after == "full disk":
             checkpoint.write_text = no_space
         plain(self, model, optimizer, meter, state, probed=probed)
-        if stop_after == "full memory" and os.environ["RANK"] == "1":
+        if stop_after == "full memory " + os.environ["RANK"]:
             raise MemoryError
         if state.update == stop_after and int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1:
             signal.raise_signal(signal.SIGINT)
@@ -509,7 +509,8 @@ def test_the_golden_trajectory(tree, tmp_path, tiny_tokenizer):
     ("failure", "said"),
     [
         ("full disk", ["no space left on the disk: free some, and the same command goes on"]),
-        ("full memory", ["another process of this training has ended", "the device is out of memory"]),
+        ("full memory 0", ["another process of this training has ended", "the device is out of memory"]),
+        ("full memory 1", ["another process of this training has ended", "the device is out of memory"]),
     ],
 )
 def test_one_of_two_processes_that_fails_ends_both_in_plain_words(tree, tmp_path, failure, said):

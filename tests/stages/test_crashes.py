@@ -501,6 +501,7 @@ def no_space():
         (RuntimeError("CUDA error: out of memory"), OutOfMemory),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), OutOfMemory),
         (RuntimeError("[gloo/transport/tcp/pair.cc:1] Connection closed by peer"), ProcessLost),
+        (torch.distributed.DistNetworkError("recvValue failed"), ProcessLost),
         (TorchDynamoException("no g++ here\nand more"), InputError),
         (RuntimeError("anything else"), RuntimeError),
         (OSError(errno.EACCES, "x"), OSError),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+import torch.distributed as dist
 from torch.distributed.checkpoint.api import CheckpointException
 
 from hyperfitting.errors import DiskFull, InputError, OutOfMemory, ProcessLost, causes
@@ -37,12 +38,16 @@ def plain_failures(out_of_memory: str = "") -> Iterator[None]:
             raise OutOfMemory(out_of_memory) from error
         if _tells_of_full_disk(error):
             raise DiskFull() from error
-        if isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST_PROCESS_WORDS):
+        if isinstance(error, RuntimeError) and _tells_of_lost_process(error):
             raise ProcessLost() from error
         if any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):  # importing it takes a second
             line = str(error).strip().splitlines()[0]
             raise InputError(f"engine.compile: torch could not compile this model: {line}: set it to false") from error
         raise
+
+
+def _tells_of_lost_process(error: RuntimeError) -> bool:
+    return isinstance(error, dist.DistError) or any(words in str(error) for words in _LOST_PROCESS_WORDS)
 
 
 def _tells_of_full_disk(error: BaseException) -> bool:
