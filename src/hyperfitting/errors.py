@@ -157,8 +157,8 @@ class DiskFull(HyperfittingError):
 class ProcessLost(HyperfittingError):
     """One of torchrun's processes has ended, and the others cannot go on alone."""
 
-    def __init__(self) -> None:
-        super().__init__("another process of this training has ended; what it printed says why")
+    def __init__(self, seen: str) -> None:
+        super().__init__(f"another process of this training has ended; what it printed says why ({seen})")
 
 
 class Interrupted(HyperfittingError):

@@ -57,7 +57,7 @@ def paired(runs, one, other, seed):
 
 
 @needs_data
-def test_auto_saves_updates_and_costs_no_more_than_two_hundredths_of_ttr(runs):
+def test_auto_costs_no_more_than_two_hundredths_of_ttr(runs):
     print(f"\nauto against 20 epochs, greedy TTR of 96 tokens, {2 * CONTEXTS} contexts a seed")
     within = []
     for seed in SEEDS:
@@ -69,10 +69,14 @@ def test_auto_saves_updates_and_costs_no_more_than_two_hundredths_of_ttr(runs):
             f"TTR {fmean(auto[0]):.3f} and {fmean(fixed[0]):.3f}, difference {mean:+.3f} ({low:+.3f} to {high:+.3f}) "
             f"{'within' if within[-1] else 'NOT within'} 0.02; runs {auto[3]}, {fixed[3]}"
         )
-    saved = [runs["fixed", seed][1]["updates"] - runs["auto", seed][1]["updates"] for seed in SEEDS]
-    print(f"saved: {saved}")
     assert all(within)
-    assert sum(saved) > 0
+
+
+@needs_data
+def test_auto_saves_updates_at_every_seed(runs):
+    saved = [runs["fixed", seed][1]["updates"] - runs["auto", seed][1]["updates"] for seed in SEEDS]
+    print(f"\nauto saved {saved} updates")
+    assert all(each > 0 for each in saved)
 
 
 @needs_data

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma2Config, GptOssConfig, MambaConfig, MistralConfig
+from transformers import AutoModelForCausalLM, Gemma2Config, GptOssConfig, MambaConfig, MistralConfig, MixtralConfig
 
 from hyperfitting.errors import ModelError
 from hyperfitting.models import attention_of, prefer_attention
@@ -73,6 +73,25 @@ def test_neither_bfloat16_weights_nor_their_absence_hinder_the_comparison(kind):
     for model in (empty, build(tiny_config(kind, 320)).bfloat16()):
         prefer_attention(model, "auto", CPU, 40)
         assert attention_of(model) == "products"
+
+
+def test_a_mixture_of_experts_keeps_its_own_and_trains():
+    sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    model = build(MixtralConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, num_local_experts=2))
+    prefer_attention(model, "auto", CPU, 40)
+    assert attention_of(model) == "eager"
+    assert slopes(model)[1]
+
+
+def test_a_model_that_cannot_be_asked_keeps_its_own(monkeypatch):
+    model = build(tiny_config("llama", 320))
+
+    def refuse(*_, **__):
+        raise RuntimeError("this runs on true tensors only")
+
+    monkeypatch.setattr(model.model.layers[1], "forward", refuse)
+    prefer_attention(model, "auto", CPU, 40)
+    assert attention_of(model) == "eager"
 
 
 def test_a_model_without_attention_keeps_what_it_has():

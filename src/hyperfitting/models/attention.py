@@ -26,6 +26,7 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from hyperfitting.errors import ModelError
+from hyperfitting.models.selection import has_experts
 
 _PRODUCTS, _COMPARED, _ONE_TOKEN = "products", "hyperfitting_compared", "hyperfitting_one_token"
 _SHORT_BLOCK_TOKENS = 512
@@ -58,7 +59,12 @@ def attention_of(model: nn.Module) -> str:
 
 
 def _is_products(model: nn.Module) -> bool:
-    """Whether the attention that the model itself would compute equals the products; its weights are not looked at."""
+    """Whether the attention that the model itself would compute equals the products; its weights are not looked at.
+
+    One that cannot be asked so, as a mixture of experts, keeps its own.
+    """
+    if has_experts(model):
+        return False
     compared: list[nn.Module] = []
     AttentionInterface.register(_COMPARED, partial(_compare_with_own, compared))
     model.set_attn_implementation(_COMPARED)  # type: ignore[operator]
@@ -66,7 +72,7 @@ def _is_products(model: nn.Module) -> bool:
     try:
         with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):  # shapes and options are all that is wanted
             model(torch.ones(1, 8, dtype=torch.long, device=device), use_cache=False)
-    except _Differs:
+    except (_Differs, RuntimeError):
         return False
     return bool(compared)
 

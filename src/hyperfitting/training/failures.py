@@ -39,7 +39,7 @@ def plain_failures(out_of_memory: str = "") -> Iterator[None]:
         if _tells_of_full_disk(error):
             raise DiskFull() from error
         if isinstance(error, RuntimeError) and _tells_of_lost_process(error):
-            raise ProcessLost() from error
+            raise ProcessLost(str(error).strip().partition("\n")[0]) from error
         if any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):  # importing it takes a second
             line = str(error).strip().splitlines()[0]
             raise InputError(f"engine.compile: torch could not compile this model: {line}: set it to false") from error
