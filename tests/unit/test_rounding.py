@@ -86,6 +86,20 @@ def test_logits_under_autocast_stay_within_its_rounding(kind):
     assert (after - exact).abs().max() < 2 * (before - exact).abs().max()
 
 
+def test_angles_of_another_form_are_left_alone():
+    """Llama 4 turns by complex numbers."""
+
+    class ComplexRotaryEmbedding(torch.nn.Module):
+        def forward(self):
+            return torch.ones(2, 3, dtype=torch.complex64)
+
+    module = ComplexRotaryEmbedding()
+    round_once(module)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module().dtype == torch.complex64
+    assert module().shape == (2, 3)
+
+
 def test_a_norm_of_another_formula_is_left_alone():
     """Gemma's weight is an offset from one."""
     sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8}

@@ -22,7 +22,7 @@ def round_once(model: nn.Module) -> None:
     """
     for module in model.modules():
         if type(module).__name__.endswith("RotaryEmbedding"):
-            module.register_forward_hook(lambda _, __, angles: tuple(map(_rounded, angles)))
+            module.register_forward_hook(_round_angles)
         elif _is_rms_norm(module):
             module.forward = MethodType(_norm_or_own, module)
 
@@ -45,9 +45,11 @@ def _norm_or_own(module: Any, x_TH: Tensor) -> Any:
     return _RmsNorm.apply(x_TH, module.weight, module.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
 
 
-def _rounded(x: Tensor) -> Tensor:
-    device = x.device.type
-    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+def _round_angles(_: nn.Module, __: Any, angles: Any) -> Any:
+    """Cosines and sines in the dtype of autocast; angles of another form, such as complex ones, as they are."""
+    if not isinstance(angles, tuple) or not torch.is_autocast_enabled(angles[0].device.type):
+        return angles
+    return tuple(each.to(torch.get_autocast_dtype(each.device.type)) for each in angles)
 
 
 class _RmsNorm(torch.autograd.Function):
