@@ -9,6 +9,7 @@ again, alone, or after a stop. `run` is all of them.
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_ro
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Dtype, MeasureSettings, ModelSettings, Recipe, Role
-from hyperfitting.records import Blocked, Memory, MetricRow, ProbeRow
+from hyperfitting.records import Blocked, Continuation, GaveWay, Memory, MetricRow, ProbeRow
 from hyperfitting.runs import Experiment, Run, environment, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
@@ -161,22 +162,20 @@ def generate_texts(
     ranks = training.join_processes(models.resolve_device(device))
     narrator = narrator if narrator and ranks.is_main else Silent()
     writer, codec, facts = _writer(experiment, run, ranks.device)
-    done = {(text.set, text.arm, text.context) for text in run.parts()[0]}
+    done = {(text.set, text.arm, text.context) for text in run.parts(Continuation)}
     todo = [batch for batch in generate.batches(recipe) if not done.issuperset(batch.keys)]
     ranks.wait()
     mine = todo[ranks.rank :: ranks.world]
     total = sum(len(batch.contexts) for batch in mine)
-    with narrator.bar(f"continuing contexts, {role}", total) as bar, run.new_part(ranks.rank) as (keep, block):
+    with narrator.bar(f"continuing contexts, {role}", total) as bar, run.new_part(ranks.rank) as keep:
         for batch in mine:
-            texts, blocked = writer.write(batch, role=role, run=run.name)
-            for each in blocked:
-                block(each)
-            for text in texts:
-                keep(text)
-            bar.advance(len(texts))
+            written = writer.write(batch, role=role, run=run.name)
+            for row in (*written.blocked, *written.gave_way, *written.texts):  # a text comes last: with it all is there
+                keep(row)
+            bar.advance(len(written.texts))
     ranks.wait()
     if ranks.is_main:
-        run.add_facts("generate", facts | {"processes": ranks.world})
+        run.add_facts("generate", facts | {"processes": ranks.world, "gave_way": _gave_way_facts(run)})
         _gather_texts(experiment, run, codec)
     ranks.wait()
     return run
@@ -192,7 +191,7 @@ def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[gen
 
 def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> None:
     """Put what all processes have written into one file, in the order of the batches, each text once."""
-    texts, blocked = run.parts()
+    texts, blocked = run.parts(Continuation), run.parts(Blocked)
     written = {(text.set, text.arm, text.context): text for text in texts}
     rows = [written[key] for batch in generate.batches(experiment.recipe) for key in batch.keys]
     if run.role == "original":
@@ -216,6 +215,16 @@ def _blocked_facts(blocked: list[Blocked]) -> dict[str, Any]:
         }
         for arm in dict.fromkeys(row.arm for row in blocked)
     }
+
+
+def _gave_way_facts(run: Run) -> dict[str, dict[str, int]]:
+    """By arm and rule, at how many steps of how many texts together the rule gave way; each step once."""
+    steps = {(row.arm, row.rule, row.set, row.context, row.step) for row in run.parts(GaveWay)}
+    steps |= {(row.arm, "blocker", row.set, row.context, row.step) for row in run.parts(Blocked) if row.gave_way}
+    counts: dict[str, dict[str, int]] = {}
+    for (arm, rule), count in sorted(Counter(step[:2] for step in steps).items()):
+        counts.setdefault(arm, {})[rule] = count
+    return counts
 
 
 def compare_reference(

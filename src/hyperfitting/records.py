@@ -173,6 +173,20 @@ class Blocked:
 
 
 @dataclass(frozen=True)
+class GaveWay:
+    """One step of one text at which a rule of its arm would have left no token to choose, and was not applied.
+
+    `rule` is the setting's name, or `end_of_text` where the model had nothing else to say.
+    """
+
+    set: str
+    arm: str
+    context: int
+    step: int
+    rule: str
+
+
+@dataclass(frozen=True)
 class Difference:
     """Where a text first differs from the one that reference mode writes, and the margin that decided it there.
 

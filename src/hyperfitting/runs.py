@@ -30,7 +30,7 @@ import platform
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, get_args
@@ -38,12 +38,13 @@ from typing import Any, Protocol, get_args
 import numpy as np
 
 from hyperfitting.errors import RunError
-from hyperfitting.files import appending, read_json, read_rows, replacing, write_rows, write_text
+from hyperfitting.files import Row, appending, read_json, read_rows, replacing, write_rows, write_text
 from hyperfitting.recipe import Recipe, Role
 from hyperfitting.recipes import load_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,
+    GaveWay,
     MetricRow,
     Origin,
     ProbeRow,
@@ -71,6 +72,10 @@ def environment() -> dict[str, Any]:
         "versions": versions,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+PARTS: dict[type[Any], str] = {Continuation: "continuations", Blocked: "blocked", GaveWay: "gave-way"}
+"""What generation writes while it goes on, and how its files are called."""
 
 
 class RowsSoFar(Protocol):
@@ -154,22 +159,20 @@ class Run:
         return read_rows(self.probes_file, ProbeRow)
 
     @contextmanager
-    def new_part(self, number: int) -> Iterator[tuple[Callable[[Any], None], Callable[[Any], None]]]:
-        """Functions that append a continuation and what was blocked in it, to files of this process's own."""
+    def new_part(self, number: int) -> Iterator[Callable[[Any], None]]:
+        """A function that appends a row of `PARTS` to the files of this process's own."""
         begun = len(list(self.parts_folder.glob("continuations-*.jsonl")))
-        with (
-            appending(self.parts_folder / f"continuations-{begun}-{number}.jsonl") as keep,
-            appending(self.parts_folder / f"blocked-{begun}-{number}.jsonl") as block,
-        ):
-            yield keep, block
+        with ExitStack() as files:
+            keep = {
+                kind: files.enter_context(appending(self.parts_folder / f"{name}-{begun}-{number}.jsonl"))
+                for kind, name in PARTS.items()
+            }
+            yield lambda row: keep[type(row)](row)
 
-    def parts(self) -> tuple[list[Continuation], list[Blocked]]:
-        """What an unfinished generation has written, by whichever processes."""
-        texts = [row for path in self._part_files("continuations") for row in read_rows(path, Continuation)]
-        return texts, [row for path in self._part_files("blocked") for row in read_rows(path, Blocked)]
-
-    def _part_files(self, kind: str) -> list[Path]:
-        return sorted(self.parts_folder.glob(f"{kind}-*.jsonl"))
+    def parts(self, kind: type[Row]) -> list[Row]:
+        """What an unfinished generation has written of one kind of `PARTS`, by whichever processes."""
+        files = sorted(self.parts_folder.glob(f"{PARTS[kind]}-*.jsonl"))
+        return [row for path in files for row in read_rows(path, kind)]
 
     def blocked(self) -> list[Blocked]:
         """What the citation blocker did; nothing where no arm has one."""
