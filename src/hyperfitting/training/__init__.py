@@ -5,6 +5,7 @@ from hyperfitting.training.loop import Outcome, total_updates, train
 from hyperfitting.training.memory import dry_run, memory_of, plan
 from hyperfitting.training.prepare import consolidate, prepare
 from hyperfitting.training.ranks import Ranks, join_processes, process_count
+from hyperfitting.training.stopping import near_zero
 
 __all__ = [
     "Outcome",
@@ -13,6 +14,7 @@ __all__ = [
     "dry_run",
     "join_processes",
     "memory_of",
+    "near_zero",
     "plain_failures",
     "plan",
     "prepare",
