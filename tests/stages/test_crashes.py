@@ -292,10 +292,10 @@ def pages_kib(folder):
 def test_a_full_disk_keeps_the_checkpoint_before_and_the_run_goes_on(
     tree, tmp_path, small_disk, finished, stopped, capsys, too_large, engine, left
 ):
-    model = pages_kib(finished.run("original").model_folder)
+    model = pages_kib(finished.run("hyperfitted").model_folder)
     checkpoint = pages_kib(stopped.run("hyperfitted").checkpoint_folder) // 2
     fits_half = {"checkpoint": 3 * checkpoint // 2, "model": model // 2}[too_large]
-    disk = small_disk(pages_kib(finished.data_folder) + model + 40 + fits_half)
+    disk = small_disk(pages_kib(finished.data_folder) + 40 + fits_half)
     arguments = command(tree | {"engine": engine}, tmp_path, disk / "out")
     assert cli.main(arguments) == 1
     assert error_line(capsys) == NO_SPACE
