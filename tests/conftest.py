@@ -83,13 +83,15 @@ def tiny_config(kind: str, vocabulary: int) -> Any:
     }[kind]()
 
 
-def make_model(folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32") -> Path:
-    """A random model of one shape with the tiny tokenizer, saved as an ordinary folder."""
+def make_model(folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32", **changes: Any) -> Path:
+    """A random model of one shape with the tiny tokenizer, saved as an ordinary folder; `changes` to its config."""
     import torch
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(tiny_config(kind, len(tokenizer)), dtype=getattr(torch, dtype))
+    config = tiny_config(kind, len(tokenizer))
+    config.update(changes)
+    model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

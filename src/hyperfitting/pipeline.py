@@ -186,7 +186,7 @@ def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[gen
     recipe = experiment.recipe
     model, codec = _load_run(run, device, dtype=recipe.generating_dtype)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
-    writer = generate.Writer(models.CachedModel(model), codec, recipe, sets, experiment.blocks("train"))
+    writer = generate.Writer(models.stepper(model), codec, recipe, sets, experiment.blocks("train"))
     return writer, codec, _generate_facts(recipe, codec, models.describe_device(device))
 
 
@@ -226,7 +226,7 @@ def compare_reference(
     texts = [text for text in run.continuations() if text.model == role and text.context < contexts]
     model, codec = _load_run(run, models.resolve_device(device), dtype="float32")
     sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.contexts}
-    writer = generate.Writer(models.CachedModel(model), codec, experiment.recipe, sets, experiment.blocks("train"))
+    writer = generate.Writer(models.stepper(model), codec, experiment.recipe, sets, experiment.blocks("train"))
     differences = []
     with narrator.bar(f"reference mode, {role}", len(texts)) as bar:
         for text in texts:
@@ -414,9 +414,7 @@ def write(
         texts="the prompt and the new tokens",
         remedy="ask for fewer tokens (--tokens), or give a shorter prompt",
     )
-    return generate.stream(
-        models.CachedModel(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}"
-    )
+    return generate.stream(models.stepper(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}")
 
 
 def pretrain(recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None) -> Run:

@@ -1,4 +1,4 @@
-"""A loaded model at work: decoding with a cache, and scoring texts.
+"""A loaded model at work: scoring texts.
 
 Shapes: N texts, B of them at a time, T tokens, S = T - 1 predicted tokens, V vocabulary, M = B x S predicted tokens of
 a batch, C tokens of a chunk.
@@ -16,37 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperfitting.metrics.sharpness import TokenScores, rank_under, target_scores
-from hyperfitting.models.attention import one_token_attention
-from hyperfitting.models.cache import with_room
-from hyperfitting.models.devices import Precision, autocast, device_of
-from hyperfitting.models.heads import can_be_fed, logits_in_chunks
-
-
-class CachedModel:
-    """A causal model behind the `NextToken` protocol, with its key-value cache in the model's precision."""
-
-    def __init__(self, model: nn.Module, precision: Precision = "fp32"):
-        self._model = model
-        self._device = device_of(model)
-        self._precision: Precision = precision
-        self._cache: Any = None
-
-    def start(self, context_BT: Tensor) -> Tensor:
-        """Read the contexts into a fresh cache; logits (B, V), float32."""
-        self._cache = None
-        return self._step(context_BT)
-
-    def extend(self, ids_B: Tensor) -> Tensor:
-        """Append one token a text; logits (B, V), float32."""
-        return self._step(ids_B.unsqueeze(-1))
-
-    @torch.no_grad()
-    def _step(self, ids_BT: Tensor) -> Tensor:
-        with autocast(self._precision, self._device), one_token_attention(self._model):
-            output = self._model(ids_BT.to(self._device), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-        self._cache = output.past_key_values if self._cache is not None else with_room(output.past_key_values)
-        logits_BV: Tensor = output.logits[:, -1].float()
-        return logits_BV
+from hyperfitting.models.adapt.head import can_be_fed
+from hyperfitting.models.devices import Precision, device_of
+from hyperfitting.models.heads import logits_in_chunks
 
 
 @torch.no_grad()

@@ -31,7 +31,7 @@ from hyperfitting.models import Precision, Selection, autocast
 from hyperfitting.recipe import EngineSettings, Recipe
 from hyperfitting.records import Fit, Memory
 from hyperfitting.training.loop import accumulate_gradients
-from hyperfitting.training.loss import choose_loss, has_plain_head, plain_next_token_loss
+from hyperfitting.training.loss import choose_loss, plain_next_token_loss
 from hyperfitting.training.optimizer import StochasticAdamW, chunks, make_optimizer
 from hyperfitting.training.prepare import equip, training_settings
 from hyperfitting.training.ranks import Ranks, deal_out
@@ -81,7 +81,7 @@ def memory_of(
     selection = models.select_trained(models.build_empty(settings), recipe.train)
     if models.has_experts(selection.model):
         raise ModelError(f"{settings.source}: the memory of a mixture of experts depends on the texts: no plan of it")
-    in_chunks = has_plain_head(selection.model)
+    in_chunks = models.has_plain_head(selection.model)
     plain = engine.model_copy(update={"compile": False})  # compiled code does not run on tensors without storage
     equip(selection.model, recipe.model_copy(update={"engine": plain}), torch.device(device))
     processes = _pretend_processes(count) if count > 1 else nullcontext(Ranks(torch.device("cpu")))
