@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from hyperfitting import models
 from hyperfitting.models import Precision, Selection
 from hyperfitting.recipe import ModelSettings, Recipe
-from hyperfitting.training.loss import add_loss
+from hyperfitting.training.loss import add_loss, choose_loss
 from hyperfitting.training.ranks import Ranks, gather, shard
 
 _CPU = torch.device("cpu")
@@ -60,6 +60,18 @@ def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: P
     whole = _select(models.load_model(training_settings(recipe, precision), _CPU, seed=recipe.seed), recipe)
     whole.model.load_state_dict(weights)
     return whole.merge()
+
+
+def inspect(recipe: Recipe, precision: Precision, device: torch.device) -> tuple[models.ModelTraits, Adaptation, str]:
+    """What is found out about the recipe's model when it is loaded, what of ours it trains with, and its loss's name.
+
+    Raises:
+        ModelError: as `prepare`.
+    """
+    model = models.load_model(training_settings(recipe, precision), device, seed=recipe.seed)
+    selection, traits = _select(model, recipe), models.traits_of(model)
+    chosen = equip(selection.model, recipe, device)
+    return traits, chosen, choose_loss(selection.model, precision, device).__name__
 
 
 @dataclass(frozen=True)
