@@ -139,7 +139,8 @@ def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
             f"its config.json knows nothing of {len(unknown)} of its weights, {unknown[0]} first, and they would be "
             "dropped: give it the config.json that the weights were saved with"
         )
-    if text_config(model).tie_word_embeddings and not has_tied_head(model) and output_head(model) is not None:
+    ties = getattr(text_config(model), "tie_word_embeddings", False)
+    if ties and output_head(model) is not None and not has_tied_head(model):
         raise ModelError(
             "its config.json ties the head to the embeddings, and the file holds two different ones: "
             "set tie_word_embeddings = false in config.json"

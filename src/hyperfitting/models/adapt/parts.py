@@ -21,10 +21,11 @@ def vocabulary_size(model: nn.Module) -> int:
     known = getattr(text_config(model), "vocab_size", None)
     if isinstance(known, int):
         return known
-    embeddings = input_embeddings(model)
-    if embeddings is None:
+    tables = [input_embeddings(model), *(each for each in model.modules() if isinstance(each, nn.Embedding))]
+    first = next((each for each in tables if each is not None), None)
+    if first is None:
         raise ModelError("the size of its vocabulary is not known: set vocab_size in its config.json")
-    return len(embeddings.weight)
+    return len(first.weight)
 
 
 def input_embeddings(model: nn.Module) -> Any:
