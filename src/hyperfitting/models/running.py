@@ -15,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hyperfitting.errors import ModelError
 from hyperfitting.metrics.sharpness import TokenScores, rank_under, target_scores
 from hyperfitting.models.adapt.head import can_be_fed
 from hyperfitting.models.devices import Precision, device_of
 from hyperfitting.models.heads import logits_in_chunks
+from hyperfitting.models.stepping import accepts
 
 
 @torch.no_grad()
@@ -75,6 +77,7 @@ def last_hidden_states(model: nn.Module, rows: Sequence[Sequence[int]], *, batch
 
     Raises:
         ValueError: if a text is empty.
+        ModelError: if the model has no body that gives hidden states.
     """
     if not all(rows):
         raise ValueError("an empty text has no last token")
@@ -83,10 +86,19 @@ def last_hidden_states(model: nn.Module, rows: Sequence[Sequence[int]], *, batch
         batch = rows[start : start + batch_texts]
         longest = max(map(len, batch))
         ids_BT = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in batch], device=device)
-        hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
+        hidden_BTH = _hidden_states(model, ids_BT)
         last_B = torch.tensor([len(ids) - 1 for ids in batch], device=device)
         parts.append(hidden_BTH[torch.arange(len(batch), device=device), last_B].float().cpu())
     return torch.cat(parts).numpy() if parts else np.zeros((0, 0), np.float32)
+
+
+def _hidden_states(model: nn.Module, ids_BT: Tensor) -> Tensor:
+    body: Any = getattr(model, "base_model", None)
+    output = body(ids_BT, use_cache=False) if body is not None and accepts(body, "use_cache") else None
+    hidden_BTH = getattr(output, "last_hidden_state", None)
+    if not isinstance(hidden_BTH, Tensor):
+        raise ModelError(f"{type(model).__name__} gives no hidden states: name another model for them")
+    return hidden_BTH
 
 
 def _predictions(
