@@ -1,0 +1,123 @@
+"""A tiny model with large random weights of every type in transformers' table of causal language models.
+
+The weights are redrawn so that queries, scores and logits are far from uniform: with the usual initialisation (0.02) attention
+is flat and a wrong position, mask or cache hardly moves a logit, so that a test of decoding could not fail.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import torch
+from torch import nn
+
+from tests.support.causal_overrides import NOT_BUILDABLE, OVERRIDES, SIZES, VARIANTS
+
+VOCABULARY = 4096  # as the tokenizer of asset:reference-lm, with its one special token as 0
+SEED = 0
+BIAS_STD = 0.1  # biases and weights of norms: a little off their initial 0 and 1, so that leaving one out shows
+# One-dimensional dynamics whose stability depends on their initial values: decays, time steps, mixing coefficients.
+_DYNAMICS = re.compile(r"A_log|dt_|time_decay|time_first|lambda_|rg_lru\.recurrent_param|alpha|\.D$")
+_LISTS = ("layer_types", "mlp_layer_types", "layers_block_type", "block_types", "indexer_types")
+
+
+def model_types() -> list[str]:
+    """Every model type in the causal table of the installed transformers."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return list(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+
+
+def variants() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Further rows: name -> (model type, settings that differ from the ones `build` uses for that type)."""
+    return VARIANTS
+
+
+def config(name: str) -> Any:
+    """The small config of a model type or a variant; ValueError for a name that is neither."""
+    from transformers import CONFIG_MAPPING
+
+    model_type, changes = VARIANTS.get(name, (name, {}))
+    if model_type not in model_types():
+        raise ValueError(f"{name}: neither a causal model type of this transformers nor a variant")
+    return _small(CONFIG_MAPPING[model_type], {**OVERRIDES.get(model_type, {}), **changes})
+
+
+def build(name: str) -> Any:
+    """The model of a type or a variant: evaluation mode, float32, CPU, the same weights at every call."""
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(SEED)
+    model = AutoModelForCausalLM.from_config(config(name), dtype=torch.float32, attn_implementation=None)
+    redraw(model)
+    return model.eval()
+
+
+def _small(config_class: Any, overrides: dict[str, Any]) -> Any:
+    """A config with small sizes wherever the class has a number by default, its inner configs likewise."""
+    default = config_class(**overrides) if "_needs" in overrides else config_class()
+    names = {field.name for field in dataclasses.fields(config_class) if field.init}
+    settings = {k: v for k, v in SIZES.items() if k in names and _is_number(getattr(default, k, None))}
+    settings |= {k: 0 for k in ("bos_token_id", "eos_token_id", "pad_token_id") if k in names}
+    settings |= _layers(default, names)
+    for name in getattr(config_class, "sub_configs", None) or {}:
+        inner = getattr(default, name, None)
+        if inner is not None and name not in overrides:
+            settings[name] = _small(type(inner), OVERRIDES.get(inner.model_type, {}))
+    return config_class(**{**settings, **overrides})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _layers(default: Any, names: set[str]) -> dict[str, Any]:
+    """Lists of layer kinds that hold every kind of the default config once, and their common length."""
+    kinds = {k: list(dict.fromkeys(getattr(default, k, None) or [])) for k in _LISTS if k in names}
+    kinds = {k: v for k, v in kinds.items() if v}
+    count = max([2, *map(len, kinds.values())])
+    lists = {k: v + v[-1:] * (count - len(v)) for k, v in kinds.items()}
+    return lists | {k: count for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in names}
+
+
+@torch.no_grad()
+def redraw(model: Any) -> None:
+    """Draws every weight of `model` again: matrices with std 2/sqrt(fan in), embeddings with std 1, the rest a little off."""
+    generator = torch.Generator().manual_seed(SEED)
+    drawn: set[int] = set()
+    for path, module in model.named_modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if id(weight) not in drawn and weight.requires_grad and not _DYNAMICS.search(f"{path}.{name}"):
+                _draw(module, weight, generator)
+            drawn.add(id(weight))
+    for rows in (model.get_input_embeddings(), model.get_output_embeddings()):
+        if rows is not None:
+            rows.weight[0] *= 0.01  # token 0 ends a text and is never the likeliest
+
+
+def _draw(module: Any, weight: Any, generator: torch.Generator) -> None:
+    noise = torch.randn(weight.shape, generator=generator)
+    if weight.dim() < 2:
+        weight.add_(noise * BIAS_STD)
+    elif isinstance(module, nn.Embedding):
+        weight.copy_(noise)
+    else:
+        weight.copy_(noise * 2 / _fan_in(module, weight) ** 0.5)
+
+
+def _fan_in(module: Any, weight: Any) -> int:
+    """Inputs that one output sums over: Linear (out, in), GPT-2's Conv1D (in, out), experts (E, out, in), convolutions (out, in, k)."""
+    if type(module).__name__ == "Conv1D":
+        return int(weight.shape[0])
+    convolution = isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    return int(weight[0].numel()) if convolution else int(weight.shape[-1])
+
+
+if __name__ == "__main__":
+    import sys
+
+    from tests.support.causal_survey import main
+
+    main(sys.argv[1:])
