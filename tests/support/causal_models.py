@@ -57,29 +57,36 @@ def build(name: str) -> Any:
 
 def _small(config_class: Any, overrides: dict[str, Any]) -> Any:
     """A config with small sizes wherever the class has a number by default, its inner configs likewise."""
-    default = config_class(**overrides) if "_needs" in overrides else config_class()
+    inner = getattr(config_class, "sub_configs", None) or {}
+    default = config_class(**{name: overrides[name] for name in inner if name in overrides})
     names = {field.name for field in dataclasses.fields(config_class) if field.init}
-    settings = {k: v for k, v in SIZES.items() if k in names and _is_number(getattr(default, k, None))}
+    stored = vars(default)  # not getattr, which refuses what may differ between layers
+    known = {name: stored.get(name, stored.get(default.attribute_map.get(name))) for name in names}
+    settings = {k: v for k, v in SIZES.items() if _is_number(known.get(k))} | _layers(known)
     settings |= {k: 0 for k in ("bos_token_id", "eos_token_id", "pad_token_id") if k in names}
-    settings |= _layers(default, names)
-    for name in getattr(config_class, "sub_configs", None) or {}:
-        inner = getattr(default, name, None)
-        if inner is not None and name not in overrides:
-            settings[name] = _small(type(inner), OVERRIDES.get(inner.model_type, {}))
-    return config_class(**{**settings, **overrides})
+    if "kv_lora_rank" in names and "num_key_value_heads" in names:
+        settings["num_key_value_heads"] = SIZES["num_attention_heads"]  # latent attention has a key for every head
+    settings |= {k: v for k, v in overrides.items() if k not in inner}
+    settings |= {k: _inner(known[k], overrides.get(k, {})) for k in inner if known.get(k) is not None}
+    return config_class(**settings)
+
+
+def _inner(default: Any, changes: dict[str, Any]) -> Any:
+    """The small config for a part of a model, of the class of its default."""
+    changes = {k: v for k, v in changes.items() if k != "model_type"}
+    return _small(type(default), {**OVERRIDES.get(default.model_type, {}), **changes})
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _layers(default: Any, names: set[str]) -> dict[str, Any]:
+def _layers(known: dict[str, Any]) -> dict[str, Any]:
     """Lists of layer kinds that hold every kind of the default config once, and their common length."""
-    kinds = {k: list(dict.fromkeys(getattr(default, k, None) or [])) for k in _LISTS if k in names}
-    kinds = {k: v for k, v in kinds.items() if v}
+    kinds = {k: list(dict.fromkeys(known[k])) for k in _LISTS if known.get(k)}
     count = max([2, *map(len, kinds.values())])
     lists = {k: v + v[-1:] * (count - len(v)) for k, v in kinds.items()}
-    return lists | {k: count for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in names}
+    return lists | {k: count for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in known}
 
 
 @torch.no_grad()
