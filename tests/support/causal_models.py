@@ -17,9 +17,10 @@ from tests.support.causal_overrides import NOT_BUILDABLE, OVERRIDES, SIZES, VARI
 
 VOCABULARY = 4096  # as the tokenizer of asset:reference-lm, with its one special token as 0
 SEED = 0
-BIAS_STD = 0.1  # biases and weights of norms: a little off their initial 0 and 1, so that leaving one out shows
+SMALL_STD = 0.1  # of what is added to biases and norms, so that leaving one out shows
 # One-dimensional dynamics whose stability depends on their initial values: decays, time steps, mixing coefficients.
 _DYNAMICS = re.compile(r"A_log|dt_|time_decay|time_first|lambda_|rg_lru\.recurrent_param|alpha|\.D$")
+_TOKENS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "forced_eos_token_id": None}
 _LISTS = ("layer_types", "mlp_layer_types", "layers_block_type", "block_types", "indexer_types")
 
 
@@ -63,7 +64,7 @@ def _small(config_class: Any, overrides: dict[str, Any]) -> Any:
     stored = vars(default)  # not getattr, which refuses what may differ between layers
     known = {name: stored.get(name, stored.get(default.attribute_map.get(name))) for name in names}
     settings = {k: v for k, v in SIZES.items() if _is_number(known.get(k))} | _layers(known)
-    settings |= {k: 0 for k in ("bos_token_id", "eos_token_id", "pad_token_id") if k in names}
+    settings |= {k: v for k, v in _TOKENS.items() if k in names}
     if "kv_lora_rank" in names and "num_key_value_heads" in names:
         settings["num_key_value_heads"] = SIZES["num_attention_heads"]  # latent attention has a key for every head
     settings |= {k: v for k, v in overrides.items() if k not in inner}
@@ -91,27 +92,40 @@ def _layers(known: dict[str, Any]) -> dict[str, Any]:
 
 @torch.no_grad()
 def redraw(model: Any) -> None:
-    """Draws every weight of `model` again: matrices with std 2/sqrt(fan in), embeddings with std 1, the rest a little off."""
+    """Draws every weight again: matrices with std 2/sqrt(fan in), embeddings with std 1, biases and norms near their start.
+
+    Half of a norm's weights change their sign. Without that a model with tied embeddings repeats its last token for ever: the
+    token's own embedding, still in the residual stream, is the best match for itself.
+    """
     generator = torch.Generator().manual_seed(SEED)
-    drawn: set[int] = set()
+    seen: set[int] = set()
     for path, module in model.named_modules():
         for name, weight in module.named_parameters(recurse=False):
-            if id(weight) not in drawn and weight.requires_grad and not _DYNAMICS.search(f"{path}.{name}"):
+            if id(weight) not in seen and weight.requires_grad and not _DYNAMICS.search(f"{path}.{name}"):
                 _draw(module, weight, generator)
-            drawn.add(id(weight))
-    for rows in (model.get_input_embeddings(), model.get_output_embeddings()):
-        if rows is not None:
-            rows.weight[0] *= 0.01  # token 0 ends a text and is never the likeliest
+            seen.add(id(weight))
+    for matrix in (model.get_input_embeddings(), model.get_output_embeddings()):
+        if matrix is not None:
+            matrix.weight[0] *= 0.01  # token 0 ends a text and is never the likeliest
 
 
 def _draw(module: Any, weight: Any, generator: torch.Generator) -> None:
     noise = torch.randn(weight.shape, generator=generator)
     if weight.dim() < 2:
-        weight.add_(noise * BIAS_STD)
+        if "Norm" in type(module).__name__ and module._parameters.get("weight") is weight:
+            _flip(weight, generator)
+        weight.add_(noise * SMALL_STD)
     elif isinstance(module, nn.Embedding):
         weight.copy_(noise)
     else:
         weight.copy_(noise * 2 / _fan_in(module, weight) ** 0.5)
+
+
+def _flip(weight: Any, generator: torch.Generator) -> None:
+    """Changes the sign of half the factors of a norm, which are `weight` or, where it starts from zero, `1 + weight`."""
+    offset = 0.0 if weight.any() else 1.0
+    signs = torch.randint(0, 2, weight.shape, generator=generator) * 2 - 1
+    weight.copy_((weight + offset) * signs - offset)
 
 
 def _fan_in(module: Any, weight: Any) -> int:

@@ -35,7 +35,7 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("time_step_rank", "mamba_dt_rank"), 4),
     **dict.fromkeys(("chunk_size", "mamba_chunk_size", "block_size"), 16),
     **dict.fromkeys(("index_head_dim",), 16),
-    **dict.fromkeys(("index_n_heads",), 4),
+    **dict.fromkeys(("index_n_heads",), 16),  # with few heads many scores are exactly 0, and which of them win is chance
     **dict.fromkeys(("linear_head_dim", "linear_key_head_dim", "linear_value_head_dim"), 8),
     **dict.fromkeys(("linear_num_heads", "linear_num_key_heads", "linear_num_value_heads"), 4),
     **dict.fromkeys(("image_size", "patch_size"), 16),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Row:
     plain: str = ""  # "forward", "forward, use_cache=False", or empty if neither runs
     distinct_tokens: int = 0
     generate: str = ""  # "equal", "differs from token N on (n of 4 texts)", or the error
+    generate_alone: str = ""  # the same with one context at a time
+    logit_difference: float = 0.0  # largest, of a context alone, as a share of the logits' spread; until the texts part
     seconds: float = 0.0
     error: str = ""
 
@@ -43,20 +46,22 @@ def contexts() -> torch.Tensor:
 
 
 @torch.no_grad()
-def plain_text(model: Any, ids: torch.Tensor, **options: Any) -> torch.Tensor:
-    """(B, NEW_TOKENS) greedy tokens by forward passes over the whole text."""
-    start = ids.shape[1]
+def plain_text(model: Any, ids: torch.Tensor, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, NEW_TOKENS) greedy tokens by forward passes over the whole text, and the (B, NEW_TOKENS, V) logits behind them."""
+    logits: list[torch.Tensor] = []
     for _ in range(NEW_TOKENS):
-        ids = torch.cat([ids, model(ids, **options).logits[:, -1].argmax(-1, keepdim=True)], dim=1)
-    return ids[:, start:]
+        logits.append(model(ids, **options).logits[:, -1])
+        ids = torch.cat([ids, logits[-1].argmax(-1, keepdim=True)], dim=1)
+    return ids[:, -NEW_TOKENS:], torch.stack(logits, dim=1)
 
 
 @torch.no_grad()
-def generated_text(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """(B, NEW_TOKENS) greedy tokens of transformers' generate, with no token that ends a text."""
+def generated_text(model: Any, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same by transformers' greedy generate, with no token that ends a text."""
     model.generation_config.eos_token_id = None
-    written = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=NEW_TOKENS)
-    return written[:, ids.shape[1] :]
+    settings = {"do_sample": False, "max_new_tokens": NEW_TOKENS, "output_logits": True, "return_dict_in_generate": True}
+    written = model.generate(ids, attention_mask=torch.ones_like(ids), **settings)
+    return written.sequences[:, ids.shape[1] :], torch.stack(written.logits, dim=1)
 
 
 def is_causal(model: Any, **options: Any) -> bool:
@@ -85,9 +90,24 @@ def _fill(row: Row, model: Any) -> None:
     ids = contexts()
     row.finite = bool(torch.isfinite(model(ids, **options).logits).all())
     row.causal = is_causal(model, **options)
-    plain = plain_text(model, ids, **options)
+    plain, logits = plain_text(model, ids, **options)
     row.distinct_tokens = len(plain.unique())
-    row.generate = _compare(model, ids, plain)
+    row.generate = _attempt(lambda: _compare(plain, generated_text(model, ids)[0]))
+    row.generate_alone = _attempt(lambda: _alone(row, model, ids, plain, logits))
+
+
+def _attempt(compare: Callable[[], str]) -> str:
+    try:
+        return compare()
+    except Exception as error:
+        return f"fails: {_one_line(error)}"
+
+
+def _alone(row: Row, model: Any, ids: torch.Tensor, plain: torch.Tensor, logits: torch.Tensor) -> str:
+    texts, theirs = (torch.cat(parts) for parts in zip(*(generated_text(model, one) for one in ids.split(1)), strict=True))
+    same = (texts == plain).long().cumprod(1).roll(1, 1).index_fill(1, torch.tensor([0]), 1).bool()
+    row.logit_difference = float(((theirs - logits).abs().amax(-1)[same].max() / logits.std()))
+    return _compare(plain, texts)
 
 
 def _plain_options(model: Any, row: Row) -> dict[str, Any]:
@@ -102,17 +122,11 @@ def _plain_options(model: Any, row: Row) -> dict[str, Any]:
     return {"use_cache": False}
 
 
-def _compare(model: Any, ids: torch.Tensor, plain: torch.Tensor) -> str:
-    try:
-        generated = generated_text(model, ids)
-    except Exception as error:
-        return f"fails: {_one_line(error)}"
-    if generated.shape != plain.shape:
-        return f"differs: {tuple(generated.shape)} tokens"
+def _compare(plain: torch.Tensor, generated: torch.Tensor) -> str:
     wrong = generated != plain
     if not wrong.any():
         return "equal"
-    return f"differs from token {int(wrong.any(0).int().argmax())} on ({int(wrong.any(1).sum())} of {len(ids)} texts)"
+    return f"differs from token {int(wrong.any(0).int().argmax())} on ({int(wrong.any(1).sum())} of {len(plain)} texts)"
 
 
 def _one_line(error: Exception) -> str:
