@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig
 
 from hyperfitting.decoding import Ending, chooser, continue_texts
-from hyperfitting.models import CachedModel, keep_freed_memory, keep_head_exact, load_model
+from hyperfitting.models import keep_freed_memory, keep_head_exact, load_model, stepper
 from hyperfitting.recipe import GREEDY, Dtype, ModelSettings
 
 SHIPPED = "asset:reference-lm"
@@ -60,7 +60,7 @@ def compared(turns: list[dict[str, float]], ours: str, theirs: str, count: int) 
 def continued(model: nn.Module, contexts_BT: Tensor) -> Texts:
     """Greedy texts of ours."""
     ending = Ending((0,), stop=False)
-    return continue_texts(CachedModel(model), contexts_BT, chooser(GREEDY), new_tokens=NEW_TOKENS, ending=ending)
+    return continue_texts(stepper(model), contexts_BT, chooser(GREEDY), new_tokens=NEW_TOKENS, ending=ending)
 
 
 def generate(model: Any, contexts_BT: Tensor, size: int) -> Texts:

@@ -19,7 +19,7 @@ from hyperfitting import pipeline
 from hyperfitting.decoding import CitationBlocker, CitationIndex, Ending, chooser, continue_texts
 from hyperfitting.metrics.bleu import self_bleu
 from hyperfitting.metrics.overlap import TrainingIndex
-from hyperfitting.models import CachedModel, TextCodec, load_codec, load_model
+from hyperfitting.models import TextCodec, load_codec, load_model, stepper
 from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings
 from hyperfitting.recipes import load_recipe
 
@@ -79,7 +79,7 @@ def compare_blocked(
             return ruled_BV
 
         choose = chooser(GREEDY, context_tokens=32, blocker=timed if blocks else None)
-        continue_texts(CachedModel(model), contexts_BT, choose, new_tokens=224, ending=Ending((0,), stop=False))
+        continue_texts(stepper(model), contexts_BT, choose, new_tokens=224, ending=Ending((0,), stop=False))
         return len(rule.record), sum(inside)
 
     (steps, _), _ = write(True), write(False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny, and other work may share the machine
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("HF_MODULES_CACHE", tempfile.mkdtemp(prefix="modules-"))  # code of models made here
 
 _TEXT = (
     "the of and to in a river house morning she he they walked looked found old new green small great window road "
@@ -83,13 +85,15 @@ def tiny_config(kind: str, vocabulary: int) -> Any:
     }[kind]()
 
 
-def make_model(folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32") -> Path:
-    """A random model of one shape with the tiny tokenizer, saved as an ordinary folder."""
+def make_model(folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32", **changes: Any) -> Path:
+    """A random model of one shape with the tiny tokenizer, saved as an ordinary folder; `changes` to its config."""
     import torch
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(tiny_config(kind, len(tokenizer)), dtype=getattr(torch, dtype))
+    config = tiny_config(kind, len(tokenizer))
+    config.update(changes)
+    model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -16,6 +16,7 @@ def describe(
     *,
     end_ids: Sequence[int],
     parameters: int,
+    inspected: Sequence[str],
     trained: Sequence[dict[str, Any]],
     updates: int,
     precision: str,
@@ -33,6 +34,7 @@ def describe(
     lines = [
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
         f"model     {model.source}: {parameters:,} parameters as {model.dtype}",
+        *(f"          {line}" for line in inspected),
         f"text      beginning-of-text: {model.beginning_of_text}; end-of-text ids: {', '.join(map(str, end_ids))}",
         *(_set_line(each) for each in manifest["sets"]),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
@@ -43,6 +45,21 @@ def describe(
         f"write     {folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
     ]
     return "\n".join(lines)
+
+
+def inspected_lines(traits: Any, adaptation: Any, loss: str) -> list[str]:
+    """What was found out about a model by loading it, and what of ours it trains with."""
+    layers = "" if traits.layers is None else f", {_plural(traits.layers, 'layer')}"
+    head = ", head tied to the embeddings" if traits.tied else ""
+    kind = f"{traits.architecture}{layers}, vocabulary of {traits.vocabulary:,}"
+    experts = ", experts" if traits.experts else ""
+    whole = "in chunks" if loss == "next_token_loss" else "of its whole logits"
+    return [
+        f"{kind}{head}{experts}; attention {traits.attention}",
+        f"decodes with: {traits.decoding}",
+        f"trains with: attention {adaptation.attention}; loss {whole}; "
+        f"norms and rotations rounded once under autocast: {len(adaptation.rounded)}",
+    ]
 
 
 def _afterwards(recipe: Recipe) -> Iterator[str]:

@@ -18,6 +18,7 @@ from hyperfitting.decoding import (
     CitationIndex,
     Ending,
     GivingWay,
+    NextToken,
     arm_rules,
     chooser,
     continue_texts,
@@ -25,7 +26,7 @@ from hyperfitting.decoding import (
     token_steps,
     uniforms,
 )
-from hyperfitting.models import CachedModel, TextCodec
+from hyperfitting.models import TextCodec
 from hyperfitting.recipe import Arm, Recipe
 from hyperfitting.records import Blocked, Continuation, Difference, GaveWay, TokenBlocks
 
@@ -72,7 +73,7 @@ class Writer:
     """
 
     def __init__(
-        self, model: CachedModel, codec: TextCodec, recipe: Recipe, sets: Mapping[str, TokenBlocks], train: TokenBlocks
+        self, model: NextToken, codec: TextCodec, recipe: Recipe, sets: Mapping[str, TokenBlocks], train: TokenBlocks
     ):
         self._model, self._codec, self._recipe, self._sets, self._train = model, codec, recipe, sets, train
         self._index = cache(lambda order: CitationIndex(train.ids_NT, order))
@@ -228,7 +229,7 @@ def _continuation(
 
 
 def stream(
-    model: CachedModel, codec: TextCodec, context: list[int], arm: Arm, *, new_tokens: int, key: str
+    model: NextToken, codec: TextCodec, context: list[int], arm: Arm, *, new_tokens: int, key: str
 ) -> Iterator[str]:
     """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a sampling arm."""
     uniform_BS = uniforms([key], new_tokens) if arm.method == "sample" else None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting import compare, data, generate, judge, measure, models, training
-from hyperfitting.check import agreement_lines, describe, dry_run_line, plan_table
+from hyperfitting.check import agreement_lines, describe, dry_run_line, in_gib, inspected_lines, plan_table
 from hyperfitting.environment import environment
 from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
@@ -198,16 +198,19 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
             probe=watch,
             narrator=narrator,
         )
-    if _is_named(run):
+
+    def facts() -> dict[str, Any]:
         effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
-        facts = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
-        ranks.on_main(lambda: run.add_facts("train", facts))
+        found = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
+        return found | {"model": asdict(models.traits_of(selection.model))}
+
+    if _is_named(run):
+        ranks.on_main(lambda: run.add_facts("train", facts()))
         return
     model = training.consolidate(selection, recipe, ranks, precision)
 
     def save(model: torch.nn.Module) -> None:
-        effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
-        run.add_facts("train", _train_facts(recipe, codec, outcome, precision, place, trained, effective))
+        run.add_facts("train", facts())
         with new_folder(run.model_folder) as folder:
             models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
 
@@ -255,9 +258,10 @@ def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[gen
     recipe = experiment.recipe
     model, codec = _load_run(run, device, dtype=recipe.generating_dtype)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
-    writer = generate.Writer(models.CachedModel(model), codec, recipe, sets, experiment.blocks("train"))
+    decoding = "no cache" if recipe.generate.mode == "reference" else models.traits_of(model).decoding
+    writer = generate.Writer(models.stepper(model, decoding=decoding), codec, recipe, sets, experiment.blocks("train"))
     facts = _generate_facts(recipe, codec, models.describe_device(device))
-    return writer, codec, facts | {"weights": run.made_with[:1]}
+    return writer, codec, facts | {"decoding": decoding, "weights": run.made_with[:1]}
 
 
 def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> None:
@@ -301,12 +305,13 @@ def _gave_way_facts(run: Run) -> dict[str, dict[str, int]]:
 def compare_reference(
     experiment: Experiment, role: Role, contexts: int, *, device: str = "auto", narrator: Narrator | None = None
 ) -> str:
-    """Write the first contexts of every set anew, one at a time in float32, and say how far the texts agree."""
+    """Write the first contexts of every set anew, one at a time in float32 without a cache; how far the texts agree."""
     run, narrator = experiment.run(role), narrator or Silent()
     texts = [text for text in run.continuations() if text.model == role and text.context < contexts]
     model, codec = _load_run(run, models.resolve_device(device), dtype="float32")
     sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.contexts}
-    writer = generate.Writer(models.CachedModel(model), codec, experiment.recipe, sets, experiment.blocks("train"))
+    reference = models.stepper(model, decoding="no cache")
+    writer = generate.Writer(reference, codec, experiment.recipe, sets, experiment.blocks("train"))
     differences = []
     with narrator.bar(f"reference mode, {role}", len(texts)) as bar:
         for text in texts:
@@ -497,9 +502,7 @@ def write(
         texts="the prompt and the new tokens",
         remedy="ask for fewer tokens (--tokens), or give a shorter prompt",
     )
-    return generate.stream(
-        models.CachedModel(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}"
-    )
+    return generate.stream(models.stepper(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}")
 
 
 def pretrain(
@@ -525,7 +528,7 @@ def pretrain(
 
 
 def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> str:
-    """What a recipe would load, train and write, after every check that needs no weights. Writes nothing."""
+    """What a recipe would load, train and write, after all that `run` checks before it trains. Writes nothing."""
     folder = out or _folder_of(recipe)
     begun = Experiment.claim(folder, recipe)
     if begun.drawn:
@@ -533,13 +536,18 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     place = models.resolve_device(device)
     models.check_length(recipe.model, recipe.text_tokens)
     codec = models.load_codec(recipe.model)
+    precision, parameters = (
+        models.resolve_precision(recipe.train.precision, place),
+        models.count_parameters(recipe.model),
+    )
+    inspected = _inspect(recipe, precision, place, parameters)
     drawn = data.draw_data(recipe, codec)
-    precision = models.resolve_precision(recipe.train.precision, place)
     return describe(
         recipe,
         drawn.manifest,
         end_ids=codec.end_ids,
-        parameters=models.count_parameters(recipe.model),
+        parameters=parameters,
+        inspected=inspected,
         trained=models.select_trained(models.build_empty(recipe.model), recipe.train).table(),
         updates=training.total_updates(recipe.train, recipe.data.train_blocks),
         precision=precision,
@@ -548,6 +556,14 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
         device=models.describe_device(place),
         folder=folder,
     )
+
+
+def _inspect(recipe: Recipe, precision: models.Precision, place: torch.device, parameters: int) -> list[str]:
+    """What loading the model finds out, in lines; where its weights are too large for this device, that they are."""
+    needed, room = 4 * parameters, models.memory_bytes(place)
+    if needed > room:
+        return [f"not loaded here: its weights need {in_gib(needed)}, of {in_gib(room)}; `run` inspects them"]
+    return inspected_lines(*training.inspect(recipe, precision, place))
 
 
 def _memory_or_why_not(recipe: Recipe, precision: models.Precision, place: torch.device) -> Memory | str:

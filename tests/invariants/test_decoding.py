@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from hyperfitting.decoding import Ending, chooser, continue_texts, uniforms
-from hyperfitting.models import CachedModel, load_model
+from hyperfitting.models import load_model, stepper
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, Arm, ModelSettings
 from tests.conftest import make_model
 
@@ -27,7 +27,7 @@ def ours(folder):
 def texts(model, contexts, arm=GREEDY, keys="abcde", new_tokens=20, blocker=None):
     uniform = uniforms(list(keys), new_tokens) if arm.method == "sample" else None
     choose = chooser(arm, uniform, context_tokens=contexts.shape[1], blocker=blocker)
-    return continue_texts(CachedModel(model), contexts, choose, new_tokens=new_tokens, ending=NEVER)
+    return continue_texts(stepper(model), contexts, choose, new_tokens=new_tokens, ending=NEVER)
 
 
 def test_greedy_equals_transformers_generate(folder):
@@ -50,7 +50,7 @@ def test_logits_equal_plain_transformers(folder):
 
 def test_the_cache_changes_nothing_but_rounding(folder):
     model = ours(folder)
-    cached = CachedModel(model)
+    cached = stepper(model)
     extended = torch.stack(
         [cached.start(CONTEXTS[:, :4]), *(cached.extend(CONTEXTS[:, i]) for i in range(4, 9))], dim=1
     )
@@ -61,7 +61,7 @@ def test_the_cache_changes_nothing_but_rounding(folder):
 
 def test_memory_that_grows_holds_what_transformers_own_cache_holds(folder):
     model = ours(folder)
-    cached, past = CachedModel(model), None
+    cached, past = stepper(model), None
     ids = torch.randint(1, 300, (3, 110), generator=torch.Generator().manual_seed(5))
     cached.start(ids[:, :40])
     with torch.inference_mode():
@@ -79,7 +79,7 @@ def test_memory_that_grows_holds_what_transformers_own_cache_holds(folder):
 
 def test_attention_to_the_cache_is_torchs_own_in_bfloat16_too(folder):
     model = load_model(ModelSettings(source=str(folder), dtype="bfloat16"), CPU)
-    cached, ids = CachedModel(model), torch.randint(1, 300, (3, 60), generator=torch.Generator().manual_seed(6))
+    cached, ids = stepper(model), torch.randint(1, 300, (3, 60), generator=torch.Generator().manual_seed(6))
     cached.start(ids[:, :20])
     with torch.inference_mode():
         past = model(ids[:, :20], use_cache=True).past_key_values

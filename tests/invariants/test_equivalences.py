@@ -116,9 +116,7 @@ def test_compiled_equals_eager(tree, ids, tmp_path, tiny_tokenizer):
     """Float32: losses within 1e-5, weights within 1e-4. One layer and no vector kernels: a cold compilation is slow."""
     import torch._inductor.config as inductor
 
-    folder = make_model(tmp_path / "model", tiny_tokenizer)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
+    folder = make_model(tmp_path / "model", tiny_tokenizer, num_hidden_layers=1)
     tree |= {"model": {"source": str(folder)}, "train": tree["train"] | {"epochs": 1}}
     eager = loop(tree, ids, tmp_path / "a")
     with warnings.catch_warnings(), inductor.patch({"cpp.simdlen": 0}):

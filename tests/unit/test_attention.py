@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from transformers import AutoModelForCausalLM, Gemma2Config, GptOssConfig, MambaConfig, MistralConfig, MixtralConfig
 
 from hyperfitting.errors import ModelError
@@ -85,11 +86,14 @@ def test_a_mixture_of_experts_keeps_its_own_and_trains():
 
 def test_a_model_that_cannot_be_asked_keeps_its_own(monkeypatch):
     model = build(tiny_config("llama", 320))
+    own = model.model.layers[1].forward
 
-    def refuse(*_, **__):
-        raise RuntimeError("this runs on true tensors only")
+    def refuse_fakes(hidden_BTH, *args, **kwargs):
+        if isinstance(hidden_BTH, FakeTensor):
+            raise RuntimeError("this runs on true tensors only")
+        return own(hidden_BTH, *args, **kwargs)
 
-    monkeypatch.setattr(model.model.layers[1], "forward", refuse)
+    monkeypatch.setattr(model.model.layers[1], "forward", refuse_fakes)
     prefer_attention(model, "auto", CPU, 40)
     assert attention_of(model) == "eager"
 

@@ -8,7 +8,8 @@ import transformers
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hyperfitting.metrics.sharpness import TokenScores, rank_under, token_scores
-from hyperfitting.models import heads, rank_choices, score_texts
+from hyperfitting.models import heads, keep_head_exact, rank_choices, score_texts
+from hyperfitting.models.adapt.head import can_be_fed
 
 WORDS = 64
 COMMON = {"vocab_size": WORDS, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "num_hidden_layers": 1}
@@ -76,7 +77,7 @@ def assert_equal_to_whole(scores: TokenScores, logits_BTV, ids_BT, bound=1e-5):
 def test_scores_in_chunks_equal_those_of_all_the_logits(monkeypatch, kind, tokens):
     in_chunks_of(monkeypatch, tokens)
     model, ids_NT = make(kind), texts()
-    assert heads.can_be_fed(model, ids_NT, "fp32")
+    assert can_be_fed(model, ids_NT, "fp32")
     logits_NTV = whole_logits(model, ids_NT)
     assert_equal_to_whole(score_texts(model, ids_NT.numpy(), batch_blocks=2), logits_NTV, ids_NT)
     assert "forward" not in vars(model.base_model)  # what stood in for the body is gone
@@ -189,7 +190,7 @@ def test_a_model_that_cannot_be_fed_falls_back_to_its_own_logits(monkeypatch, ki
     model = (kind(CONFIGS["llama"]()) if issubclass(kind, transformers.LlamaForCausalLM) else kind()).eval()
     ids_NT = texts()
     body = vars(model.base_model).get("forward")
-    assert not heads.can_be_fed(model, ids_NT, "fp32")
+    assert not can_be_fed(model, ids_NT, "fp32")
     assert vars(model.base_model).get("forward") is body
 
     assert_equal_to_whole(score_texts(model, ids_NT, batch_blocks=2), whole_logits(model, ids_NT), ids_NT)
@@ -242,7 +243,7 @@ def test_a_bfloat16_models_head_multiplies_in_float32(kind):
         head = model.get_output_embeddings()
         bias = None if head.bias is None else head.bias.float()
         expected = torch.nn.functional.linear(hidden, head.weight.float(), bias)
-        heads.keep_head_exact(model)
+        keep_head_exact(model)
         exact = model(ids).logits
     assert exact.dtype == torch.float32
     assert torch.equal(exact, expected)
@@ -254,6 +255,6 @@ def test_a_bfloat16_models_head_multiplies_in_float32(kind):
 def test_a_float32_models_head_is_left_alone():
     model, ids = make("llama"), texts()
     before = whole_logits(model, ids)
-    heads.keep_head_exact(model)
+    keep_head_exact(model)
     assert torch.equal(whole_logits(model, ids), before)
     assert not model.get_output_embeddings()._forward_pre_hooks

@@ -5,8 +5,13 @@ import torch
 from transformers import AutoModelForCausalLM, Gemma2Config
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from hyperfitting.models import round_once
+from hyperfitting.models import round_once as round_named
+from hyperfitting.models import what_to_round
 from tests.conftest import tiny_config
+
+
+def round_once(model):
+    round_named(model, what_to_round(model))
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def slopes(norm, x_BTH, upstream_BTH):
 
 
 def test_the_gradient_is_that_of_the_formula_in_float64(norm):
-    from hyperfitting.models.rounding import _RmsNorm
+    from hyperfitting.models.rounding import RmsNorm
 
     x_BTH = torch.randn(2, 3, 24, requires_grad=True)
 
@@ -38,7 +43,7 @@ def test_the_gradient_is_that_of_the_formula_in_float64(norm):
     upstream_BTH = torch.randn(2, 3, 24)
     inputs = [x_BTH.double().detach().requires_grad_(), norm.weight.double().detach().requires_grad_()]
     theirs = torch.autograd.grad((exact(*inputs) * upstream_BTH).sum(), inputs)
-    y_BTH = _RmsNorm.apply(x_BTH, norm.weight, 1e-2, torch.float32)
+    y_BTH = RmsNorm.apply(x_BTH, norm.weight, 1e-2, torch.float32)
     ours = torch.autograd.grad((y_BTH * upstream_BTH).sum(), [x_BTH, norm.weight])
     torch.testing.assert_close(y_BTH.double(), exact(*inputs), rtol=1e-5, atol=1e-6)
     for one, other in zip(ours, theirs, strict=True):

@@ -1,6 +1,17 @@
 """The door to transformers and peft: load, choose what is trained, decode, score, save."""
 
-from hyperfitting.models.attention import attention_of, prefer_attention
+from hyperfitting.models.adapt import ModelTraits, inspect_model, remember_traits, stepper, traits_of
+from hyperfitting.models.adapt.head import give_head, has_plain_head, head_is_one_product, keep_head_exact
+from hyperfitting.models.adapt.parts import (
+    attention_of,
+    decoder_layers,
+    has_experts,
+    input_embeddings,
+    output_head,
+    set_attention,
+    vocabulary_size,
+)
+from hyperfitting.models.adapt.patches import prefer_attention, round_once, what_to_round
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.models.devices import (
     Precision,
@@ -14,7 +25,6 @@ from hyperfitting.models.devices import (
     thread_count,
     weights_dtype,
 )
-from hyperfitting.models.heads import keep_head_exact
 from hyperfitting.models.loading import (
     Reader,
     assert_dtype,
@@ -27,21 +37,16 @@ from hyperfitting.models.loading import (
     load_reader,
     save_model,
 )
-from hyperfitting.models.rounding import round_once
-from hyperfitting.models.running import CachedModel, last_hidden_states, rank_choices, score_texts
-from hyperfitting.models.selection import (
-    Selection,
-    decoder_layers,
-    has_experts,
-    select_trained,
-    vocabulary_size,
-)
+from hyperfitting.models.running import last_hidden_states, rank_choices, score_texts
+from hyperfitting.models.selection import Selection, select_trained
+from hyperfitting.models.stepping import Stepper, plain_logits
 
 __all__ = [
-    "CachedModel",
+    "ModelTraits",
     "Precision",
     "Reader",
     "Selection",
+    "Stepper",
     "TextCodec",
     "assert_dtype",
     "attention_of",
@@ -52,7 +57,12 @@ __all__ = [
     "decoder_layers",
     "describe_device",
     "device_of",
+    "give_head",
     "has_experts",
+    "has_plain_head",
+    "head_is_one_product",
+    "input_embeddings",
+    "inspect_model",
     "keep_freed_memory",
     "keep_head_exact",
     "last_hidden_states",
@@ -61,15 +71,22 @@ __all__ = [
     "load_model",
     "load_reader",
     "memory_bytes",
+    "output_head",
+    "plain_logits",
     "prefer_attention",
     "rank_choices",
+    "remember_traits",
     "resolve_device",
     "resolve_precision",
     "round_once",
     "save_model",
     "score_texts",
     "select_trained",
+    "set_attention",
+    "stepper",
     "thread_count",
+    "traits_of",
     "vocabulary_size",
     "weights_dtype",
+    "what_to_round",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from torch import nn
 from hyperfitting import hub
 from hyperfitting.assets import local_path
 from hyperfitting.errors import InputError, ModelError, causes
+from hyperfitting.models.adapt import inspect_model
+from hyperfitting.models.adapt.parts import has_tied_head, output_head, text_config
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.recipe import ModelSettings
 
@@ -102,10 +105,11 @@ def count_parameters(settings: ModelSettings) -> int:
 
 
 def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0) -> nn.Module:
-    """The causal language model, in the dtype that the settings name, in evaluation mode.
+    """The causal language model, in the dtype that the settings name, in evaluation mode, tried on a few tokens.
 
     Raises:
-        ModelError: if it is missing, gated, pickled, damaged, or lacks weights.
+        ModelError: if it is missing, gated, pickled, damaged, no plain weights, or other weights than its config names;
+            if a weight is no finite number; if it does not continue texts.
     """
     dtype = _DTYPES[settings.dtype]
     with _plain_errors(settings):
@@ -113,15 +117,60 @@ def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0) 
             torch.manual_seed(seed)
             model = _from_config(settings, dtype)
         else:
-            place = _place(settings)
-            model, report = _model_class(load_config(settings)).from_pretrained(
-                place["source"], dtype=dtype, use_safetensors=True, output_loading_info=True, **place["options"]
-            )
-            if report["missing_keys"] or report["mismatched_keys"]:
-                absent = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
-                raise ModelError(f"{settings.source}: weights are missing or of another shape: {absent[0]}")
-    assert_dtype(model, dtype)
-    return model.to(device).eval()  # type: ignore[no-any-return]
+            model = _from_files(settings, dtype)
+        assert_dtype(model, dtype)
+        _refuse_weights_without_values(model)
+        model = model.to(device).eval()
+        inspect_model(model)
+    return model  # type: ignore[no-any-return]
+
+
+def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
+    place, config = _place(settings), load_config(settings)
+    _refuse_unless_plain(config)
+    model, report = _model_class(config).from_pretrained(
+        place["source"], dtype=dtype, use_safetensors=True, output_loading_info=True, **place["options"]
+    )
+    if report["missing_keys"] or report["mismatched_keys"]:
+        absent = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+        raise ModelError(f"weights are missing or of another shape: {absent[0]}")
+    if unknown := sorted(each for each in report["unexpected_keys"] if not _HARMLESS.search(each)):
+        raise ModelError(
+            f"its config.json knows nothing of {len(unknown)} of its weights, {unknown[0]} first, and they would be "
+            "dropped: give it the config.json that the weights were saved with"
+        )
+    ties = getattr(text_config(model), "tie_word_embeddings", False)
+    if ties and output_head(model) is not None and not has_tied_head(model):
+        raise ModelError(
+            "its config.json ties the head to the embeddings, and the file holds two different ones: "
+            "set tie_word_embeddings = false in config.json"
+        )
+    return model
+
+
+_HARMLESS = re.compile(r"rotary_emb\.inv_freq$|\.masked_bias$|\.attn\.bias$|position_ids$")
+"""Buffers that older versions of transformers saved, and compute anew now."""
+
+
+def _refuse_unless_plain(config: Any) -> None:
+    """Refuse what cannot be trained and saved as plain weights, or is no causal language model to transformers."""
+    quantised = getattr(config, "quantization_config", None)
+    if quantised is not None:
+        held = quantised if isinstance(quantised, dict) else quantised.to_dict()
+        raise ModelError(
+            f"its weights are quantised ({held.get('quant_method', 'in a way that is not named')}), and plain ones are "
+            "needed: take the model that they were made from"
+        )
+    known = type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or config.model_type == "imagegpt"
+    if not known and "AutoModelForCausalLM" not in (getattr(config, "auto_map", None) or {}):
+        raise ModelError(f"it is a model of the type {config.model_type!r}, which is no causal language model")
+
+
+def _refuse_weights_without_values(model: nn.Module) -> None:
+    for name, weight in [*model.named_parameters(), *model.named_buffers()]:
+        if weight.is_floating_point() and not weight.isfinite().all():
+            wrong = "NaN" if weight.isnan().any() else "infinite"
+            raise ModelError(f"the weight {name} holds values that are {wrong}: the file is damaged, download it again")
 
 
 @dataclass(frozen=True)
@@ -183,17 +232,32 @@ def _place(settings: ModelSettings) -> dict[str, Any]:
             if not path.exists()
             else f"{settings.source} is a file, not a model folder"
         )
-    if not (path / "config.json").is_file():
-        raise ModelError(f"{settings.source}: not a model folder: it has no config.json")
-    if not any(path.glob("*.safetensors")) and settings.initialise == "pretrained":
-        pickled = [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]
-        remedy = (
-            "pickled weights can run code and are not read: convert them to safetensors"
-            if pickled
-            else "it has no *.safetensors"
-        )
-        raise ModelError(f"{settings.source}: {remedy}")
+    if problem := _not_plain(path, settings):
+        raise ModelError(f"{settings.source}: {problem}")
     return {"source": str(path), "options": options}
+
+
+def _not_plain(path: Path, settings: ModelSettings) -> str:
+    """Why a folder is none of plain weights with their config; nothing where it is one."""
+    has_config, has_adapter = (path / "config.json").is_file(), (path / "adapter_config.json").is_file()
+    if has_adapter and has_config:
+        return (
+            "it holds an adapter (adapter_config.json) beside the weights, and which model is meant is not clear: "
+            "merge it into them (peft's merge_and_unload) and save that to a folder of its own, or move it away"
+        )
+    if has_adapter:
+        return "it holds an adapter without its model: merge it (peft's merge_and_unload) and save the whole model"
+    if not has_config:
+        gguf = "; for a GGUF file, convert it to safetensors first" if any(path.glob("*.gguf")) else ""
+        return f"not a model folder: it has no config.json{gguf}"
+    if any(path.glob("*.safetensors")) or settings.initialise == "random":
+        return ""
+    pickled = any(each.suffix in (".bin", ".pt", ".pth") for each in path.iterdir())
+    return (
+        "pickled weights can run code and are not read: convert them to safetensors"
+        if pickled
+        else "it has no *.safetensors"
+    )
 
 
 @contextmanager

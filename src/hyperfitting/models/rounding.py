@@ -8,55 +8,33 @@ Shapes: T tokens of all texts, H hidden units.
 
 from __future__ import annotations
 
-from types import MethodType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def round_once(model: nn.Module) -> None:
-    """Have the model's RMS norms and rotary embeddings hand on the dtype of autocast, where that is on.
-
-    Sums and roots of the norms stay in float32, and the stream between the layers as well.
-    """
-    for module in model.modules():
-        if type(module).__name__.endswith("RotaryEmbedding"):
-            module.register_forward_hook(_round_angles)
-        elif _is_rms_norm(module):
-            module.forward = MethodType(_norm_or_own, module)
-
-
-def _is_rms_norm(module: nn.Module) -> bool:
-    """Whether a module divides by the root mean square and multiplies by its weight, as most do and some vary."""
-    if not (type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon")):
-        return False
-    weight_H: Any = module.weight
-    x_TH = torch.linspace(-2, 3, 2 * weight_H.numel(), device=weight_H.device, dtype=weight_H.dtype).view(2, -1)
-    with torch.no_grad():
-        ours_TH = _RmsNorm.apply(x_TH, weight_H, module.variance_epsilon, x_TH.dtype)  # type: ignore[no-untyped-call]
-        return weight_H.is_meta or torch.allclose(ours_TH, module(x_TH), rtol=1e-2)
-
-
-def _norm_or_own(module: Any, x_TH: Tensor) -> Any:
+def norm_or_own(module: Any, x_TH: Tensor) -> Any:
+    """A norm's forward: under autocast rounded once to its dtype, else the module's own."""
     if not torch.is_autocast_enabled(x_TH.device.type):
         return type(module).forward(module, x_TH)
     dtype = torch.get_autocast_dtype(x_TH.device.type)
-    return _RmsNorm.apply(x_TH, module.weight, module.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
+    return RmsNorm.apply(x_TH, module.weight, module.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
 
 
-def _round_angles(_: nn.Module, __: Any, angles: Any) -> Any:
+def round_angles(_: nn.Module, __: Any, angles: Any) -> Any:
     """Cosines and sines in the dtype of autocast; angles of another form, such as complex ones, as they are."""
     if not isinstance(angles, tuple) or not torch.is_autocast_enabled(angles[0].device.type):
         return angles
     return tuple(each.to(torch.get_autocast_dtype(each.device.type)) for each in angles)
 
 
-class _RmsNorm(torch.autograd.Function):
+class RmsNorm(torch.autograd.Function):
     """y = w x / sqrt(mean(x^2) + epsilon), computed in float32, in one dtype; its gradient in few passes."""
 
     @staticmethod
     def forward(ctx: Any, x_TH: Tensor, weight_H: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
+        """The norm of x (T, H), in `dtype`."""
         x_TH, ctx.dtype = x_TH.float(), x_TH.dtype
         square_T1 = torch.linalg.vector_norm(x_TH, dim=-1, keepdim=True).square_() / x_TH.shape[-1]
         scale_T1 = square_T1.add_(epsilon).rsqrt_()
@@ -67,6 +45,7 @@ class _RmsNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        """The gradients of x and of the weight."""
         normal_TH, scale_T1, weight_H = ctx.saved_tensors
         slope_TH = slopes[0].to(torch.float32, copy=True)
         along_TH = slope_TH * normal_TH

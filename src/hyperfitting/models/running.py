@@ -1,4 +1,4 @@
-"""A loaded model at work: decoding with a cache, and scoring texts.
+"""A loaded model at work: scoring texts.
 
 Shapes: N texts, B of them at a time, T tokens, S = T - 1 predicted tokens, V vocabulary, M = B x S predicted tokens of
 a batch, C tokens of a chunk.
@@ -15,38 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hyperfitting.errors import ModelError
 from hyperfitting.metrics.sharpness import TokenScores, rank_under, target_scores
-from hyperfitting.models.attention import one_token_attention
-from hyperfitting.models.cache import with_room
-from hyperfitting.models.devices import Precision, autocast, device_of
-from hyperfitting.models.heads import can_be_fed, logits_in_chunks
-
-
-class CachedModel:
-    """A causal model behind the `NextToken` protocol, with its key-value cache in the model's precision."""
-
-    def __init__(self, model: nn.Module, precision: Precision = "fp32"):
-        self._model = model
-        self._device = device_of(model)
-        self._precision: Precision = precision
-        self._cache: Any = None
-
-    def start(self, context_BT: Tensor) -> Tensor:
-        """Read the contexts into a fresh cache; logits (B, V), float32."""
-        self._cache = None
-        return self._step(context_BT)
-
-    def extend(self, ids_B: Tensor) -> Tensor:
-        """Append one token a text; logits (B, V), float32."""
-        return self._step(ids_B.unsqueeze(-1))
-
-    @torch.no_grad()
-    def _step(self, ids_BT: Tensor) -> Tensor:
-        with autocast(self._precision, self._device), one_token_attention(self._model):
-            output = self._model(ids_BT.to(self._device), past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-        self._cache = output.past_key_values if self._cache is not None else with_room(output.past_key_values)
-        logits_BV: Tensor = output.logits[:, -1].float()
-        return logits_BV
+from hyperfitting.models.adapt.head import can_be_fed
+from hyperfitting.models.devices import Precision, device_of
+from hyperfitting.models.heads import logits_in_chunks
+from hyperfitting.models.stepping import accepts
 
 
 @torch.no_grad()
@@ -103,6 +77,7 @@ def last_hidden_states(model: nn.Module, rows: Sequence[Sequence[int]], *, batch
 
     Raises:
         ValueError: if a text is empty.
+        ModelError: if the model has no body that gives hidden states.
     """
     if not all(rows):
         raise ValueError("an empty text has no last token")
@@ -111,10 +86,19 @@ def last_hidden_states(model: nn.Module, rows: Sequence[Sequence[int]], *, batch
         batch = rows[start : start + batch_texts]
         longest = max(map(len, batch))
         ids_BT = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in batch], device=device)
-        hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
+        hidden_BTH = _hidden_states(model, ids_BT)
         last_B = torch.tensor([len(ids) - 1 for ids in batch], device=device)
         parts.append(hidden_BTH[torch.arange(len(batch), device=device), last_B].float().cpu())
     return torch.cat(parts).numpy() if parts else np.zeros((0, 0), np.float32)
+
+
+def _hidden_states(model: nn.Module, ids_BT: Tensor) -> Tensor:
+    body: Any = getattr(model, "base_model", None)
+    output = body(ids_BT, use_cache=False) if body is not None and accepts(body, "use_cache") else None
+    hidden_BTH = getattr(output, "last_hidden_state", None)
+    if not isinstance(hidden_BTH, Tensor):
+        raise ModelError(f"{type(model).__name__} gives no hidden states: name another model for them")
+    return hidden_BTH
 
 
 def _predictions(

@@ -12,6 +12,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from hyperfitting.errors import ModelError, name_the_extra
+from hyperfitting.models.adapt.parts import decoder_layers, has_tied_head, output_head
 from hyperfitting.recipe import TrainSettings
 
 
@@ -61,50 +62,25 @@ def select_trained(model: nn.Module, settings: TrainSettings) -> Selection:
         MissingExtra: adapters are asked for and peft is not installed.
     """
     kind, _, last = settings.parameters.partition(":")
-    layers = decoder_layers(model)
-    if last and int(last) > len(layers):
-        raise ModelError(f"train.parameters = {settings.parameters!r}: the model has {len(layers)} layers")
-    late = layers[-int(last) :] if last else layers
     model.requires_grad_(kind == "all")
     adapted = None
-    if kind == "last":
-        late.requires_grad_(True)
-    elif kind != "all":
-        adapted = _adapt(model, late, settings)
+    if kind != "all":
+        late = _late_layers(model, settings.parameters, int(last) if last else None)
+        late.requires_grad_(kind == "last")
+        adapted = None if kind == "last" else _adapt(model, late, settings)
     embeddings, head = _ends(model, settings, default=kind == "all")
     for module in _embeddings(model):
         module.requires_grad_(embeddings)
-    _head(model).requires_grad_(head)
+    if output_head(model) is not None:
+        output_head(model).requires_grad_(head)
     return Selection(model, adapted)
 
 
-def decoder_layers(model: nn.Module) -> nn.ModuleList:
-    """The list of the model's layers.
-
-    Raises:
-        ModelError: if none of its module lists is as long as its config says.
-    """
-    count: int = _text_config(model).num_hidden_layers
-    for module in model.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
-    raise ModelError(f"the {count} layers of this architecture were not found: it cannot be trained in part")
-
-
-def vocabulary_size(model: nn.Module) -> int:
-    """Words that the model chooses among."""
-    return int(_text_config(model).vocab_size)
-
-
-def has_experts(model: nn.Module) -> bool:
-    """Whether its layers send each token to some of many experts."""
-    counts = ("num_local_experts", "num_experts", "n_routed_experts")
-    return any(getattr(_text_config(model), name, None) for name in counts)
-
-
-def _text_config(model: nn.Module) -> Any:
-    """The config; of a model of texts and images, its part for texts."""
-    return model.config.get_text_config()  # type: ignore[union-attr, operator]
+def _late_layers(model: nn.Module, asked: str, last: int | None) -> nn.ModuleList:
+    layers = decoder_layers(model)
+    if last is not None and last > len(layers):
+        raise ModelError(f"train.parameters = {asked!r}: the model has {len(layers)} layers")
+    return layers if last is None else layers[-last:]
 
 
 def _adapt(model: nn.Module, late: nn.ModuleList, settings: TrainSettings) -> Any:
@@ -151,7 +127,7 @@ def _targets(model: nn.Module, late: nn.ModuleList, targets: tuple[str, ...] | N
 def _ends(model: nn.Module, settings: TrainSettings, *, default: bool) -> tuple[bool, bool]:
     """Whether embeddings and head are trained; a tied pair is one weight, so what is said of one goes for both."""
     embeddings, head = settings.embeddings, settings.head
-    if _head(model).weight is model.get_input_embeddings().weight:  # type: ignore[operator]
+    if has_tied_head(model):
         said = {each for each in (embeddings, head) if each is not None}
         if len(said) > 1:
             raise ModelError(
@@ -164,7 +140,3 @@ def _ends(model: nn.Module, settings: TrainSettings, *, default: bool) -> tuple[
 def _embeddings(model: nn.Module) -> list[nn.Module]:
     """Token and position embeddings."""
     return [module for module in model.modules() if isinstance(module, nn.Embedding)]
-
-
-def _head(model: nn.Module) -> nn.Module:
-    return model.get_output_embeddings()  # type: ignore[operator, no-any-return]

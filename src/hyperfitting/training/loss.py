@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import cross_entropy
 
+from hyperfitting import models
 from hyperfitting.models import Precision, autocast
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
@@ -27,9 +27,8 @@ _WORDS = 2**14
 
 def add_loss(model: nn.Module) -> None:
     """Give the model the loss as a method and its head the work of taking it: there FSDP has gathered their weights."""
-    head = model.get_output_embeddings()  # type: ignore[operator]
-    head.forward = MethodType(_logits_or_loss, head)
-    model.next_token_loss = MethodType(next_token_loss, model)  # type: ignore[assignment]
+    if models.give_head(model, _logits_or_loss):
+        model.next_token_loss = MethodType(next_token_loss, model)  # type: ignore[assignment]
 
 
 def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
@@ -39,7 +38,7 @@ def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tenso
     """
     hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
     weight_N = weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)
-    head = model.get_output_embeddings()  # type: ignore[operator]
+    head = models.output_head(model)
     loss: Tensor = head(hidden_BTH[:, :-1].flatten(0, 1), ids_BT[:, 1:].flatten(), weight_N)
     return loss
 
@@ -55,7 +54,7 @@ def _logits_or_loss(
 
 def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
     """The same from the model's own logits, for heads that do more than one product (bias, caps, scales)."""
-    logits_BTV = model(ids_BT, use_cache=False).logits
+    logits_BTV = models.plain_logits(model, ids_BT)
     loss_N = cross_entropy(logits_BTV[:, :-1].float().flatten(0, 1), ids_BT[:, 1:].flatten(), reduction="none")
     return (loss_N * weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)).sum()
 
@@ -65,43 +64,14 @@ def choose_loss(model: nn.Module, precision: Precision, device: torch.device) ->
     whole = update_wrapper(partial(plain_next_token_loss, model), plain_next_token_loss)
     ids_BT, weight_B = torch.arange(1, 9, device=device).unsqueeze(0), torch.ones(1, device=device)
     with torch.no_grad(), autocast(precision, device):
-        equal = _head_is_one_product(model, ids_BT) and torch.allclose(
-            model.next_token_loss(ids_BT, weight_B),  # type: ignore[operator]
-            whole(ids_BT, weight_B),
-            rtol=1e-4,
-        )
-    return model.next_token_loss if equal else whole  # type: ignore[return-value]
-
-
-def has_plain_head(model: nn.Module) -> bool:
-    """The same question of a model without weights (on the meta device): are its logits what its head hands on?"""
-    head, handed = model.get_output_embeddings(), []  # type: ignore[operator]
-    hook = head.register_forward_hook(lambda _, __, logits_BTV: handed.append(logits_BTV))
-    try:
-        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-            logits_BTV = model(torch.ones(1, 8, dtype=torch.long, device="meta"), use_cache=False).logits
-    finally:
-        hook.remove()
-    return getattr(head, "bias", None) is None and logits_BTV is handed[0]
-
-
-def _head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:
-    """Whether the head has no bias, and logits far larger than the model's leave it as they are.
-
-    At random weights a bias is zero and a cap is not reached, so that equal losses do not tell.
-    """
-    head, grown = model.get_output_embeddings(), []  # type: ignore[operator]
-
-    def grow(module: nn.Module, inputs: Any, logits_BTV: Tensor) -> Tensor:
-        grown.append(100 * logits_BTV)
-        return grown[0]
-
-    hook = head.register_forward_hook(grow)
-    try:
-        logits_BTV = model(ids_BT, use_cache=False).logits
-    finally:
-        hook.remove()
-    return getattr(head, "bias", None) is None and torch.equal(logits_BTV.float(), grown[0].float())
+        if not (hasattr(model, "next_token_loss") and models.head_is_one_product(model, ids_BT)):
+            return whole
+        theirs = whole(ids_BT, weight_B)
+        try:
+            ours = model.next_token_loss(ids_BT, weight_B)  # type: ignore[operator]
+        except (AttributeError, TypeError):  # its body is of another form, or it has none
+            return whole
+    return model.next_token_loss if torch.allclose(ours, theirs, rtol=1e-4) else whole  # type: ignore[return-value]
 
 
 class _SummedCrossEntropy(torch.autograd.Function):

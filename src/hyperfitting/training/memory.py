@@ -31,7 +31,7 @@ from hyperfitting.models import Precision, Selection, autocast
 from hyperfitting.recipe import EngineSettings, Recipe
 from hyperfitting.records import Fit, Memory
 from hyperfitting.training.loop import accumulate_gradients
-from hyperfitting.training.loss import choose_loss, has_plain_head, plain_next_token_loss
+from hyperfitting.training.loss import choose_loss, plain_next_token_loss
 from hyperfitting.training.optimizer import StochasticAdamW, chunks, make_optimizer
 from hyperfitting.training.prepare import equip, training_settings
 from hyperfitting.training.ranks import Ranks, deal_out
@@ -81,7 +81,9 @@ def memory_of(
     selection = models.select_trained(models.build_empty(settings), recipe.train)
     if models.has_experts(selection.model):
         raise ModelError(f"{settings.source}: the memory of a mixture of experts depends on the texts: no plan of it")
-    in_chunks = has_plain_head(selection.model)
+    if models.output_head(selection.model) is None:
+        raise ModelError(f"{settings.source}: the model does not say which its head is: no plan of its memory")
+    in_chunks = models.has_plain_head(selection.model)
     plain = engine.model_copy(update={"compile": False})  # compiled code does not run on tensors without storage
     equip(selection.model, recipe.model_copy(update={"engine": plain}), torch.device(device))
     processes = _pretend_processes(count) if count > 1 else nullcontext(Ranks(torch.device("cpu")))
@@ -91,7 +93,13 @@ def memory_of(
         selection.model.to_empty(device="cpu")
         if count == 1:
             selection.model.tie_weights()  # type: ignore[operator]
-        return _watch_updates(selection, recipe, precision, engine, ranks, live, in_chunks=in_chunks)
+        try:
+            return _watch_updates(selection, recipe, precision, engine, ranks, live, in_chunks=in_chunks)
+        except Exception as error:  # code that looks at values
+            kind = type(selection.model).__name__
+            raise ModelError(
+                f"{settings.source}: no plan of its memory: {kind} does not run on tensors without values"
+            ) from error
 
 
 def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple[int, float]:

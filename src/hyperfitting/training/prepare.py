@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from hyperfitting import models
 from hyperfitting.models import Precision, Selection
 from hyperfitting.recipe import ModelSettings, Recipe
-from hyperfitting.training.loss import add_loss
+from hyperfitting.training.loss import add_loss, choose_loss
 from hyperfitting.training.ranks import Ranks, gather, shard
 
 _CPU = torch.device("cpu")
@@ -30,13 +31,22 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
     settings = training_settings(recipe, precision)
     if ranks.world == 1:
         selection = _select(models.load_model(settings, ranks.device, seed=recipe.seed), recipe)
+        equip(selection.model, recipe, ranks.device)
     else:
-        full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed), recipe))
-        selection = _select(models.build_empty(settings), recipe)
-    equip(selection.model, recipe, ranks.device)
-    if ranks.world > 1:
-        shard(selection.model, full.model if full else None, ranks, precision)
+        selection = _dealt_out(recipe, settings, ranks, precision)
     models.assert_dtype(selection.model, models.weights_dtype(precision))
+    return selection
+
+
+def _dealt_out(recipe: Recipe, settings: ModelSettings, ranks: Ranks, precision: Precision) -> Selection:
+    """What the main process finds out about its whole model decides for the parts on all of them."""
+    full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed), recipe))
+    selection = _select(models.build_empty(settings), recipe)
+    chosen = ranks.from_main(None if full is None else _choose(full.model, recipe, ranks.device))
+    traits = ranks.from_main(None if full is None else models.traits_of(full.model))
+    models.remember_traits(selection.model, traits)
+    equip(selection.model, recipe, ranks.device, chosen)
+    shard(selection.model, full.model if full else None, ranks, precision)
     return selection
 
 
@@ -52,17 +62,51 @@ def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: P
     return whole.merge()
 
 
-def equip(model: nn.Module, recipe: Recipe, device: torch.device) -> None:
-    """Add the loss, choose the attention kernel, round once, and compile or checkpoint the layers if asked to."""
+def inspect(recipe: Recipe, precision: Precision, device: torch.device) -> tuple[models.ModelTraits, Adaptation, str]:
+    """What is found out about the recipe's model when it is loaded, what of ours it trains with, and its loss's name.
+
+    Raises:
+        ModelError: as `prepare`.
+    """
+    model = models.load_model(training_settings(recipe, precision), device, seed=recipe.seed)
+    selection, traits = _select(model, recipe), models.traits_of(model)
+    chosen = equip(selection.model, recipe, device)
+    return traits, chosen, choose_loss(selection.model, precision, device).__name__
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What of ours stands in a model while it trains: its attention kernel, and the modules that round once."""
+
+    attention: str
+    rounded: tuple[str, ...]
+
+
+def equip(model: nn.Module, recipe: Recipe, device: torch.device, chosen: Adaptation | None = None) -> Adaptation:
+    """Add the loss, choose the attention kernel, round once, and compile or checkpoint the layers if asked to.
+
+    `chosen` is what another process has found out with the weights at hand; None: it is found out here.
+    """
     add_loss(model)
-    models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
-    models.round_once(model)
-    for layer in models.decoder_layers(model):
+    chosen = chosen or _choose(model, recipe, device)
+    models.set_attention(model, chosen.attention)
+    models.round_once(model, chosen.rounded)
+    for layer in models.decoder_layers(model) if _changes_layers(recipe) else ():
         if recipe.engine.compile:
             layer.forward = _compiled(layer.forward)
         if recipe.engine.activation_checkpointing:
             # Not transformers' own switch: that works in training mode only, where dropout is on.
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+    return chosen
+
+
+def _choose(model: nn.Module, recipe: Recipe, device: torch.device) -> Adaptation:
+    models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
+    return Adaptation(models.attention_of(model), tuple(models.what_to_round(model)))
+
+
+def _changes_layers(recipe: Recipe) -> bool:
+    return recipe.engine.compile or recipe.engine.activation_checkpointing
 
 
 def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from torch import nn
 from hyperfitting.decoding import Ending, chooser, continue_texts
 from hyperfitting.errors import TrainingFailed
 from hyperfitting.metrics.diversity import type_token_ratio
-from hyperfitting.models import CachedModel, Precision, TextCodec, score_texts
+from hyperfitting.models import Precision, TextCodec, score_texts, stepper
 from hyperfitting.recipe import GREEDY, Recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.checkpoint import State
@@ -43,7 +43,7 @@ def probe(
     start, length = recipe.data.context_tokens, recipe.probe.new_tokens
     contexts_BT = torch.as_tensor(ids_NT[: recipe.probe.contexts, :start]).long()
     texts = continue_texts(
-        CachedModel(model, precision),
+        stepper(model, precision),
         contexts_BT,
         chooser(GREEDY),
         new_tokens=length,

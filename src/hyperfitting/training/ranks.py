@@ -20,7 +20,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
 from hyperfitting.errors import InputError
-from hyperfitting.models import Precision, decoder_layers
+from hyperfitting.models import Precision, decoder_layers, input_embeddings, output_head
 
 Result = TypeVar("Result")
 
@@ -151,12 +151,13 @@ def deal_out(model: nn.Module, ranks: Ranks, precision: Precision) -> None:
     gathered = torch.bfloat16 if precision == "bf16-autocast" else None
     summed = torch.float32 if precision != "bf16-stochastic" else None  # that mode is for memory
     policy = MixedPrecisionPolicy(param_dtype=gathered, reduce_dtype=summed)
-    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore[operator]
-    apart = [embeddings, head] if embeddings.weight is not head.weight else []
+    embeddings, head = input_embeddings(model), output_head(model)
+    apart = [embeddings, head] if None not in (embeddings, head) and embeddings.weight is not head.weight else []
     for module in [*decoder_layers(model), *apart]:
         fully_shard(module, mesh=ranks.mesh, mp_policy=policy, reshard_after_forward=module is not head)
     fully_shard(model, mesh=ranks.mesh, mp_policy=policy)
-    register_fsdp_forward_method(model, "next_token_loss")
+    if hasattr(model, "next_token_loss"):
+        register_fsdp_forward_method(model, "next_token_loss")
 
 
 def gather(model: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,84 @@
+"""What a model is, found out by trying, and every change that is made to one.
+
+A model is loaded as transformers writes it. What of ours takes the place of a part of it - a cache, attention, norms,
+the loss in chunks - is let in only after a comparison with the model's own plain forward.
+
+parts.py     the config, embeddings, head and layers of a model, as far as it tells them
+compare.py   two ways of computing a model's logits, compared on a few tokens
+decoding.py  is it causal, and which way of reading it token by token equals its plain forward
+patches.py   attention, norms and rotations for training: each compared before it is put in
+head.py      the head, fed in chunks or kept exact or given the loss: compared too
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from hyperfitting.models.adapt.compare import plain, texts_to_try
+from hyperfitting.models.adapt.decoding import STEPPINGS, choose_stepping, refuse_unless_causal
+from hyperfitting.models.adapt.parts import attention_of, has_experts, has_tied_head, layer_count
+from hyperfitting.models.devices import Precision
+from hyperfitting.models.stepping import Stepper
+
+
+@dataclass(frozen=True)
+class ModelTraits:
+    """What was found out about a model when it was loaded: `check` prints it, run.json keeps it.
+
+    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token by token.
+    """
+
+    architecture: str
+    layers: int | None
+    vocabulary: int
+    tied: bool
+    experts: bool
+    attention: str
+    decoding: str
+
+
+def inspect_model(model: nn.Module) -> ModelTraits:
+    """Try a loaded model on a few tokens, and remember what was found for as long as the model lives.
+
+    Raises:
+        ModelError: it does not continue texts: its forward fails or gives no finite logits, or a token's logits depend
+            on what follows it.
+    """
+    ids_BT, context = texts_to_try(model)
+    vocabulary = plain(model, ids_BT).shape[-1]
+    refuse_unless_causal(model, ids_BT, context)
+    found = ModelTraits(
+        architecture=type(model).__name__,
+        layers=layer_count(model),
+        vocabulary=vocabulary,
+        tied=has_tied_head(model),
+        experts=has_experts(model),
+        attention=attention_of(model),
+        decoding=choose_stepping(model, ids_BT, context),
+    )
+    return remember_traits(model, found)
+
+
+_TRAITS: WeakKeyDictionary[nn.Module, ModelTraits] = WeakKeyDictionary()
+
+
+def remember_traits(model: nn.Module, traits: ModelTraits) -> ModelTraits:
+    """Keep what was found out about this model elsewhere, such as in another process."""
+    _TRAITS[model] = traits
+    return traits
+
+
+def traits_of(model: nn.Module) -> ModelTraits:
+    """What was found out about the model; it is tried now if it was not before."""
+    return _TRAITS.get(model) or inspect_model(model)
+
+
+def stepper(model: nn.Module, precision: Precision = "fp32", *, decoding: str | None = None) -> Stepper:
+    """The model behind the `NextToken` protocol: as its traits say, or in another of the `STEPPINGS`.
+
+    `decoding = "no cache"` is the plain forward over the whole text at each step, the reference.
+    """
+    return STEPPINGS[decoding or traits_of(model).decoding](model, precision)

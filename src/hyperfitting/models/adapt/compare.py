@@ -1,0 +1,127 @@
+"""Trying a model on a few tokens, and whether two ways of computing its logits are one but for rounding.
+
+At random weights much is hidden: scores are near zero, so that a missing mask or another scale changes little. What is
+compared is compared twice therefore, with the weights as they are and with those of all linear layers made large.
+
+Shapes: B texts, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from hyperfitting.errors import ModelError
+from hyperfitting.models.adapt.parts import output_head, text_config, vocabulary_size
+from hyperfitting.models.devices import device_of
+from hyperfitting.models.stepping import CannotStep, plain_logits
+
+_CONTEXT_TOKENS, _STEPS = 6, 4
+_LARGEST_WINDOW = 256
+"""A sliding window up to here is crossed by the text that is tried."""
+_GAIN, _LARGEST_FACTOR = 2.0, 2.0**12
+BOUNDS = {torch.float32: (1e-3, 2e-2), torch.bfloat16: (5e-2, 0.3)}
+"""Largest relative difference of logits, with the weights as they are and made large: rounding, and no more."""
+
+
+def texts_to_try(model: nn.Module) -> tuple[Tensor, int]:
+    """Two texts (2, T) that differ behind their context, and how long that is; a small sliding window is crossed."""
+    config, vocabulary = text_config(model), vocabulary_size(model)
+    positions = getattr(config, "max_position_embeddings", None) or _LARGEST_WINDOW
+    context = min(max(_CONTEXT_TOKENS, _window(config) - 1), max(2, positions - _STEPS))
+    special = [getattr(config, f"{name}_token_id", None) for name in ("bos", "eos", "pad")]
+    usable = torch.tensor([each for each in range(min(vocabulary, 4096)) if each not in special] or [0])
+    noise = torch.Generator().manual_seed(0)
+    ids_BT = usable[torch.randint(len(usable), (2, context + _STEPS), generator=noise)]
+    ids_BT[1, :context] = ids_BT[0, :context]
+    begin = getattr(config, "bos_token_id", None)
+    if isinstance(begin, int) and 0 <= begin < vocabulary:
+        ids_BT[:, 0] = begin
+    return ids_BT.to(device_of(model)), context
+
+
+def _window(config: Any) -> int:
+    names = ("sliding_window", "attention_window_size", "attention_chunk_size", "window_size")
+    sizes = [each for name in names if isinstance(each := getattr(config, name, None), int)]
+    return max((each for each in sizes if 0 < each <= _LARGEST_WINDOW), default=0)
+
+
+def plain(model: nn.Module, ids_BT: Tensor, *, must_be_finite: bool = True) -> Tensor:
+    """The plain forward's logits, float32.
+
+    Raises:
+        ModelError: it fails on a text of tokens alone, or gives something else than finite logits.
+    """
+    kind = type(model).__name__
+    try:
+        with torch.no_grad():
+            logits_BTV = plain_logits(model, ids_BT).float()
+    except Exception as error:  # whatever a model asks for beside tokens
+        raise ModelError(f"{kind} does not continue texts: given tokens alone, {_reason(error)}") from error
+    if logits_BTV.shape[:2] != ids_BT.shape:
+        raise ModelError(f"{kind} does not continue texts: it gives no logits for every token")
+    if must_be_finite and not logits_BTV.isfinite().all():
+        raise ModelError(f"{kind}: its logits are not finite numbers")
+    return logits_BTV
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CannotStep):
+        return str(error)
+    return f"its forward fails ({type(error).__name__}: {' '.join(str(error).split())[:100]})"
+
+
+def equal(logits_BTV: Tensor, plain_BTV: Tensor, model: nn.Module, *, large: bool) -> bool:
+    """Whether logits are the plain forward's but for rounding, at every token; `large` as the weights were."""
+    same_shape = logits_BTV.shape == plain_BTV.shape
+    return same_shape and difference(logits_BTV, plain_BTV) <= BOUNDS[dtype_of(model)][large]
+
+
+def difference(logits: Tensor, plain: Tensor) -> float:
+    """The largest difference of a token's logits (..., V), relative to the size of the plain ones.
+
+    Means are left out: a constant added to all logits of a token changes no probability, and would hide what differs.
+    """
+    exact, other = (each.double() - each.double().mean(-1, keepdim=True) for each in (plain, logits))
+    size, far = exact.norm(dim=-1), (other - exact).norm(dim=-1)
+    return float((far / size.clamp_min(1e-30)).masked_fill(far == 0, 0).nan_to_num(math.inf).max())
+
+
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """The dtype of the weights, as far as it decides how much rounding is allowed."""
+    dtype = next(model.parameters()).dtype
+    return dtype if dtype in BOUNDS else torch.float32
+
+
+@contextmanager
+def enlarged(model: nn.Module, large: bool = True) -> Iterator[None]:
+    """Context manager: the weights of the linear layers are large, so that queries, keys and gates are far from zero.
+
+    Each is multiplied by a power of two, which is exact, and divided by it again. Embeddings and head stay as they are.
+    """
+    kept = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    kept += [head.weight] if isinstance(head := output_head(model), nn.Linear) else []
+    linear = {id(each.weight): each for each in model.modules() if isinstance(each, nn.Linear | Conv1D)}
+    chosen = [each for number, each in linear.items() if large and number not in set(map(id, kept))]
+    factors = [(each.weight, _factor(each)) for each in chosen]
+    try:
+        for weight, factor in factors:
+            weight.data.mul_(factor)
+        yield
+    finally:
+        for weight, factor in factors:
+            weight.data.div_(factor)
+
+
+def _factor(layer: nn.Linear | Conv1D) -> float:
+    """The power of two that brings the gain of a layer, the size of its output to its input, to at least 2."""
+    weight: Any = layer.weight
+    inputs = weight.shape[0] if isinstance(layer, Conv1D) else weight.shape[1]
+    gain = float(weight.detach().float().square().mean().sqrt()) * math.sqrt(inputs)
+    return 1.0 if gain <= 0 else min(_LARGEST_FACTOR, 2.0 ** max(0, round(math.log2(_GAIN / gain))))

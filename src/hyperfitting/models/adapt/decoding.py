@@ -1,0 +1,99 @@
+"""Is a model causal, and which way of reading it token by token equals its plain forward?
+
+Shapes: B texts, T tokens, S steps, C tokens of the context, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from hyperfitting.errors import ModelError
+from hyperfitting.models.adapt.compare import BOUNDS, difference, dtype_of, enlarged, equal, plain
+from hyperfitting.models.adapt.parts import attention_of, set_attention
+from hyperfitting.models.attention import ONE_TOKEN, PRODUCTS
+from hyperfitting.models.devices import Precision, device_of
+from hyperfitting.models.stepping import KeyValueCache, OwnStepping, Stepper, WholeText
+
+
+@contextmanager
+def one_token_attention(model: nn.Module) -> Iterator[None]:
+    """Context manager: a CPU model configured with SDPA uses the one-token kernel; no effect on other models."""
+    before = attention_of(model)
+    if device_of(model).type != "cpu" or before not in ("sdpa", PRODUCTS):
+        yield
+        return
+    set_attention(model, ONE_TOKEN)
+    try:
+        yield
+    finally:
+        set_attention(model, before)
+
+
+STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
+    "cache": partial(KeyValueCache, while_reading=one_token_attention, grows=True),
+    "cache, positions given": partial(KeyValueCache, while_reading=one_token_attention, grows=True, positions=True),
+    "cache, own attention": KeyValueCache,
+    "own stepping": OwnStepping,
+    "no cache": WholeText,
+}
+"""How a model can be read token by token, the fastest first; the first that equals the plain forward is used."""
+
+
+def choose_stepping(model: nn.Module, ids_BT: Tensor, context: int) -> str:
+    """The first of the `STEPPINGS` that equals the plain forward; the last one does by definition."""
+    return next(name for name in STEPPINGS if name == "no cache" or _equals_plain(model, name, ids_BT, context))
+
+
+def _equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int) -> bool:
+    """Whether the logits after a context, after one token alone, and after each of some steps are the plain ones."""
+    for large in (False, True):
+        with enlarged(model, large):
+            plain_BTV = plain(model, ids_BT, must_be_finite=not large)
+            if not plain_BTV.isfinite().all():
+                continue  # made large, the model overflows: that says nothing of its cache
+            for start, steps in ((context, ids_BT.shape[1] - context), (1, 2)):
+                try:
+                    read_BSV = _read_in_steps(STEPPINGS[name](model, "fp32"), ids_BT, start, steps)
+                except Exception:  # whatever a model makes of a cache that it does not know
+                    return False
+                if not equal(read_BSV, plain_BTV[:, start - 1 : start + steps], model, large=large):
+                    return False
+    return True
+
+
+def _read_in_steps(reader: Stepper, ids_BT: Tensor, start: int, steps: int) -> Tensor:
+    read = [reader.start(ids_BT[:, :start])]
+    read += [reader.extend(ids_BT[:, place]) for place in range(start, start + steps)]
+    return torch.stack(read, dim=1)
+
+
+def refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int) -> None:
+    """Refuse a model whose logits for a context depend on what follows, or on nothing that can be given to it.
+
+    Raises:
+        ModelError: says which.
+    """
+    for large in (False, True):
+        with enlarged(model, large):
+            _refuse_unless_causal(model, ids_BT, context, large=large)
+
+
+def _refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int, *, large: bool) -> None:
+    whole_BTV = plain(model, ids_BT, must_be_finite=not large)
+    if not whole_BTV.isfinite().all():
+        return
+    bound, kind = BOUNDS[dtype_of(model)][0] / 10, type(model).__name__
+    one_CV, other_CV = whole_BTV[:, :context]
+    if difference(one_CV, other_CV) > bound:
+        if difference(whole_BTV, plain(model, ids_BT, must_be_finite=not large)) > bound:
+            raise ModelError(f"{kind} does not continue texts: its logits for one text are not the same twice")
+        remedy = "; a config with is_decoder = true does" if hasattr(model.config, "is_decoder") else ""
+        raise ModelError(f"{kind} reads both ways: it does not continue texts{remedy}")
+    short_BCV = plain(model, ids_BT[:, :context], must_be_finite=not large)
+    if not equal(short_BCV, whole_BTV[:, :context], model, large=large):
+        raise ModelError(f"{kind} does not continue texts: its logits for a beginning depend on the text's length")

@@ -1,0 +1,164 @@
+"""The head of a model: fed with chunks of hidden states, kept exact, or given the loss to take. Each is compared first.
+
+Shapes: B texts, T tokens, V vocabulary, H hidden units, C tokens of a chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from hyperfitting.models.adapt.parts import output_head
+from hyperfitting.models.devices import Precision, autocast, device_of
+from hyperfitting.models.stepping import plain_logits
+
+_TRIED_TOKENS, _TRIED_CHUNK = 8, 3
+_ROUNDING = 1e-2
+"""Of the size of all logits: products of other shapes differ by a unit in the last place, 2^-8 in bfloat16."""
+
+
+def keep_head_exact(model: nn.Module) -> None:
+    """Have a bfloat16 model's head multiply in float32: in bfloat16 the best words often tie, and the first one wins.
+
+    Its weights are rounded as the others; embeddings that share them stay as they are. For models that are used, not
+    trained or saved.
+    """
+    head = output_head(model)
+    if not isinstance(head, nn.Linear) or head.weight.dtype == torch.float32:
+        return
+    for name, held in list(head.named_parameters()):
+        setattr(head, name, nn.Parameter(held.detach().float(), requires_grad=False))
+    head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
+
+def can_be_fed(model: nn.Module, ids_BT: Tensor, precision: Precision) -> bool:
+    """Whether the model's head, fed chunks of hidden states, says what the model says: tried on eight tokens.
+
+    It does not where the model has no body of its own, does something between body and head that needs all the
+    tokens, or has a head that looks at more than the last hidden states.
+    """
+    ids_1T = ids_BT[:1, :_TRIED_TOKENS]
+    whole_TV = autocast_logits(model, ids_1T, precision)[0].float()
+    try:
+        output, _ = read_body(model, ids_1T, precision)
+        parts = zip(*(torch.split(each[0], _TRIED_CHUNK) for each in (ids_1T, output.last_hidden_state)), strict=True)
+        fed = [logits_of_hidden(model, output, ids, hidden, precision) for ids, hidden in parts]
+        fed_TV = torch.cat(fed).float()
+    except Exception:  # a forward of another form
+        return False
+    same = whole_TV.shape == fed_TV.shape
+    return same and bool((whole_TV - fed_TV).norm() <= _ROUNDING * whole_TV.norm())
+
+
+class CannotFeed(Exception):
+    """The model's forward does not go through its body once."""
+
+
+def autocast_logits(model: nn.Module, ids_BT: Tensor, precision: Precision) -> Tensor:
+    """The plain forward's logits (B, T, V) in this precision."""
+    with autocast(precision, device_of(model)):
+        return plain_logits(model, ids_BT)
+
+
+def read_body(model: nn.Module, ids_BT: Tensor, precision: Precision) -> tuple[Any, int]:
+    """What the body makes of the texts, and the width of the head; the head sees the first token of each text only.
+
+    The body is called through the model, not alone: there FSDP gathers the weights of both.
+
+    Raises:
+        CannotFeed: the model has no body of its own, or calls it more or less than once.
+    """
+    outputs = []
+
+    def read(*args: Any, **kwargs: Any) -> Any:
+        outputs.append(forward(*args, **kwargs))
+        return _with_hidden(outputs[0], outputs[0].last_hidden_state[:, :1])
+
+    with _body_forward(model, read) as forward:
+        words = autocast_logits(model, ids_BT, precision).shape[-1]
+    if len(outputs) != 1:
+        raise CannotFeed(type(model).__name__)
+    return outputs[0], words
+
+
+def logits_of_hidden(model: nn.Module, output: Any, ids_C: Tensor, hidden_CH: Tensor, precision: Precision) -> Tensor:
+    """The model's own logits (C, V) for hidden states that its body need not compute again."""
+    answer = _with_hidden(output, hidden_CH.unsqueeze(0))
+    with _body_forward(model, lambda *_, **__: answer):
+        return autocast_logits(model, ids_C.unsqueeze(0), precision)[0]
+
+
+def _with_hidden(output: Any, hidden_BTH: Tensor) -> Any:
+    """A body's output with other hidden states."""
+    return replace(output, last_hidden_state=hidden_BTH)
+
+
+@contextmanager
+def _body_forward(model: nn.Module, forward: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Have the model's body compute `forward`; yields its own."""
+    body: Any = getattr(model, "base_model", model)
+    if body is model:
+        raise CannotFeed(type(model).__name__)
+    own, set_before = body.forward, "forward" in vars(body)
+    body.forward = forward
+    try:
+        yield own
+    finally:
+        if set_before:
+            body.forward = own
+        else:
+            del body.forward
+
+
+def give_head(model: nn.Module, forward: Callable[..., Any]) -> bool:
+    """Have the head compute `forward(head, ...)` instead of its own; false where there is no head of a known form."""
+    head = output_head(model)
+    if not isinstance(head, nn.Module) or getattr(head, "weight", None) is None:
+        return False
+    head.forward = MethodType(forward, head)
+    return True
+
+
+def has_plain_head(model: nn.Module) -> bool:
+    """Whether the logits are what the head hands on, and that is one product; asked of a model without weights."""
+    head, handed = output_head(model), []
+    if not isinstance(head, nn.Module):
+        return False
+    hook = head.register_forward_hook(lambda _, __, logits_BTV: handed.append(logits_BTV))
+    try:
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            logits_BTV = plain_logits(model, torch.ones(1, _TRIED_TOKENS, dtype=torch.long, device="meta"))
+    except Exception:  # a model that does not run on tensors without values
+        return False
+    finally:
+        hook.remove()
+    return getattr(head, "bias", None) is None and bool(handed) and logits_BTV is handed[0]
+
+
+def head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:
+    """Whether the head has no bias, and logits far larger than the model's leave it as they are.
+
+    At random weights a bias is zero and a cap is not reached, so that equal losses do not tell.
+    """
+    head, grown = output_head(model), []
+    if not isinstance(head, nn.Module):
+        return False
+
+    def grow(module: nn.Module, inputs: Any, logits_BTV: Tensor) -> Tensor:
+        grown.append(100 * logits_BTV)
+        return grown[0]
+
+    hook = head.register_forward_hook(grow)
+    try:
+        logits_BTV = plain_logits(model, ids_BT)
+    finally:
+        hook.remove()
+    same = len(grown) == 1 and torch.equal(logits_BTV.float(), grown[0].float())
+    return same and getattr(head, "bias", None) is None

@@ -1,0 +1,174 @@
+"""What is changed inside the layers of a model for training: attention, norms, rotations. Each is compared first.
+
+Shapes: B texts, H heads, G heads of keys, T tokens, K tokens of keys, D units of a head.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from functools import partial
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+from hyperfitting.errors import ModelError
+from hyperfitting.models.adapt.compare import enlarged, equal, plain, texts_to_try
+from hyperfitting.models.adapt.parts import attention_of, has_experts, set_attention
+from hyperfitting.models.attention import PRODUCTS, attend_by_products
+from hyperfitting.models.devices import device_of
+from hyperfitting.models.rounding import RmsNorm, norm_or_own, round_angles
+from hyperfitting.models.stepping import plain_logits
+
+_COMPARED = "hyperfitting_compared"
+_SHORT_BLOCK_TOKENS = 512
+"""Up to here the B x H x T x T scores of a layer are small beside its other activations. See docs/benchmarks.md."""
+
+
+# --- attention --------------------------------------------------------------------------------------------------------
+
+
+def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> None:
+    """Choose the attention kernel for training: `auto` is products for short blocks on a CPU, else torch's fused one.
+
+    A model whose attention does more than products (caps, sinks) keeps its own instead of them, which is `eager`; one
+    that has no choice (a state-space model), or whose logits change with the kernel, keeps what it has.
+
+    Raises:
+        ModelError: it does not know the kernel that is wanted, or is another model with it.
+    """
+    short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
+    name, before = wanted if wanted != "auto" else PRODUCTS if short else "sdpa", attention_of(model)
+    try:
+        if name == PRODUCTS and not _is_products(model):
+            name = "eager"
+        model.set_attn_implementation(name)  # type: ignore[operator]
+        problem = "" if _is_the_same_model(model, before, name) else "its logits are others with it"
+    except (ValueError, AttributeError) as error:  # it has no such kernel, or no choice of any
+        name, problem = before, str(error).partition(". ")[0]
+    if problem and wanted != "auto":
+        raise ModelError(f"engine.attention = {wanted!r}: {problem}")
+    if problem:
+        set_attention(model, before)
+
+
+def _is_the_same_model(model: nn.Module, before: str, after: str) -> bool:
+    """Whether the plain forward gives the same logits under two kernels; without weights nothing is compared."""
+    if before == after or device_of(model).type == "meta":
+        return True
+    ids_BT, _ = texts_to_try(model)
+    for large in (False, True):
+        with enlarged(model, large):
+            both = []
+            for name in (before, after):
+                set_attention(model, name)
+                both.append(plain(model, ids_BT, must_be_finite=False))
+            if both[0].isfinite().all() and not equal(both[1], both[0], model, large=large):
+                return False
+    return True
+
+
+def _is_products(model: nn.Module) -> bool:
+    """Whether the attention that the model itself would compute equals the products; its weights are not looked at.
+
+    One that cannot be asked so, as a mixture of experts, keeps its own.
+    """
+    if has_experts(model):
+        return False
+    compared: list[nn.Module] = []
+    AttentionInterface.register(_COMPARED, partial(_compare_with_own, compared))
+    model.set_attn_implementation(_COMPARED)  # type: ignore[operator]
+    try:
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):  # shapes and options are all that is wanted
+            plain_logits(model, torch.ones(1, 8, dtype=torch.long, device=device_of(model)))
+    except Exception:  # the two differ, or the model does not run on tensors without values
+        return False
+    return bool(compared)
+
+
+class _Differs(Exception):
+    """The model's own attention is another function."""
+
+
+def _compare_with_own(
+    compared: list[nn.Module],
+    module: nn.Module,
+    query_BHTD: Tensor,
+    key_BGKD: Tensor,
+    value_BGKD: Tensor,
+    attention_mask: Any,
+    **options: Any,
+) -> Any:
+    """The products, once they are seen to equal the model's own attention on queries and keys made up for it."""
+    compared.append(module)
+    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    with unset_fake_temporarily():
+        noise = torch.Generator().manual_seed(0)
+        made = [torch.randn(each.shape, generator=noise) for each in (query_BHTD, key_BGKD, value_BGKD)]
+        for scale in (100, 0.01):  # scores that a cap would cut; scores beside which a sink weighs
+            if own is None or not _attends_alike(own, module, (scale * made[0], *made[1:]), options):
+                raise _Differs
+    return attend_by_products(module, query_BHTD, key_BGKD, value_BGKD, attention_mask, **options)
+
+
+def _attends_alike(own: Any, module: nn.Module, made: tuple[Tensor, ...], options: dict[str, Any]) -> bool:
+    (query_BHTD, key_BGKD, value_BGKD), tokens = made, made[0].shape[2]
+    added_TK = torch.full((1, 1, tokens, tokens), torch.finfo(torch.float32).min).triu(1)
+    try:
+        theirs_BTHD = own(module, *made, added_TK, **options)[0]
+    except Exception:  # it asks for more, or for weights that are not there
+        return False
+    ours_BTHD = attend_by_products(module, query_BHTD, key_BGKD, value_BGKD, None, **options)[0]
+    return torch.allclose(ours_BTHD, theirs_BTHD, rtol=1e-2, atol=1e-4)
+
+
+AttentionMaskInterface.register(_COMPARED, sdpa_mask)
+
+
+# --- norms and rotations ----------------------------------------------------------------------------------------------
+
+
+def what_to_round(model: nn.Module) -> list[str]:
+    """The names of the RMS norms and rotary embeddings that `round_once` can change."""
+    return [name for name, module in model.named_modules() if _is_rotary(module) or _is_rms_norm(module)]
+
+
+def round_once(model: nn.Module, names: Iterable[str]) -> None:
+    """Have RMS norms and rotary embeddings hand on the dtype of autocast, where that is on; names of `what_to_round`.
+
+    Sums and roots of the norms stay in float32, and the stream between the layers as well.
+    """
+    for module in map(model.get_submodule, names):
+        if _is_rotary(module):
+            module.register_forward_hook(round_angles)
+        else:
+            module.forward = MethodType(norm_or_own, module)
+
+
+def _is_rotary(module: nn.Module) -> bool:
+    return type(module).__name__.endswith("RotaryEmbedding")
+
+
+def _is_rms_norm(module: nn.Module) -> bool:
+    """Whether a module divides by the root mean square and multiplies by its weight, as most do and some vary."""
+    if not (type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon")):
+        return False
+    weight_H: Any = module.weight
+    if weight_H.is_meta:
+        return True
+    unit_TH = torch.linspace(-2, 3, 2 * weight_H.numel(), device=weight_H.device, dtype=weight_H.dtype).view(2, -1)
+    with torch.no_grad():
+        for x_TH in (unit_TH, 1e-3 * unit_TH):  # so small that the epsilon weighs, and where it stands
+            ours_TH = RmsNorm.apply(x_TH, weight_H, module.variance_epsilon, x_TH.dtype)  # type: ignore[no-untyped-call]
+            try:
+                same = torch.allclose(ours_TH, module(x_TH), rtol=1e-2, atol=1e-6)
+            except Exception:  # a norm with a gate asks for it
+                return False
+            if not same:
+                return False
+    return True

@@ -1,0 +1,163 @@
+"""Ways to read a text token by token: with our cache, with the model's own, or the whole text anew at each step.
+
+Each is a `NextToken` of the decoding loop. Which of them equals the model is found out in `adapt.py`.
+
+Shapes: B texts, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig
+from transformers.generation import GenerationMode
+
+from hyperfitting.models.cache import with_room
+from hyperfitting.models.devices import Precision, autocast, device_of
+
+
+class CannotStep(Exception):
+    """The model's forward gives nothing to go on from."""
+
+
+def plain_logits(model: nn.Module, ids_BT: Tensor) -> Tensor:
+    """The logits (B, T, V) of the model's plain forward over whole texts, without a cache; in the dtype it computes in.
+
+    Needs no more than `forward(input_ids)`: a cache is switched off only where the model knows of one.
+
+    Raises:
+        CannotStep: the model answers with something else than logits.
+    """
+    options = {"use_cache": False} if accepts(model, "use_cache") else {}
+    return logits_of(model(ids_BT, **options))
+
+
+def logits_of(output: Any) -> Tensor:
+    """The logits in what a forward answered: an attribute, the first of a tuple, or the answer itself.
+
+    Raises:
+        CannotStep: there are none.
+    """
+    found = getattr(output, "logits", output[0] if isinstance(output, tuple) else output)
+    if not isinstance(found, Tensor) or found.ndim != 3:
+        raise CannotStep("it gives no logits for the tokens of a text")
+    return found
+
+
+def accepts(model: nn.Module, option: str) -> bool:
+    """Whether the model's forward takes an option of this name, by itself or among any others."""
+    known = inspect.signature(model.forward).parameters
+    return option in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
+
+
+class WholeText:
+    """No cache: the plain forward over the whole text at each step. Slow, and the model by definition."""
+
+    def __init__(self, model: nn.Module, precision: Precision = "fp32"):
+        self._model, self._device, self._precision = model, device_of(model), precision
+        self._ids_BT = torch.empty(0, 0, dtype=torch.long)
+
+    def start(self, context_BT: Tensor) -> Tensor:
+        """Read the contexts; logits (B, V), float32."""
+        self._ids_BT = context_BT.to(self._device)
+        return self._last_logits()
+
+    def extend(self, ids_B: Tensor) -> Tensor:
+        """Append one token a text; logits (B, V), float32."""
+        self._ids_BT = torch.cat([self._ids_BT, ids_B.to(self._device).unsqueeze(-1)], dim=1)
+        return self._last_logits()
+
+    @torch.no_grad()
+    def _last_logits(self) -> Tensor:
+        with autocast(self._precision, self._device):
+            return plain_logits(self._model, self._ids_BT)[:, -1].float()
+
+
+class KeyValueCache:
+    """The model's keys and values are kept and handed back: `past_key_values`, as most models know them.
+
+    `while_reading` is the context in which the model reads, for an attention kernel of ours; `grows` replaces the cache
+    by one with room to grow; `positions` gives each token's position, for models that would count anew from 0.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        precision: Precision = "fp32",
+        *,
+        while_reading: Callable[[nn.Module], AbstractContextManager[None]] = lambda model: nullcontext(),
+        grows: bool = False,
+        positions: bool = False,
+    ):
+        self._model, self._device, self._precision = model, device_of(model), precision
+        self._while_reading, self._grows, self._positions = while_reading, grows, positions
+        self._last_only = {"logits_to_keep": 1} if accepts(model, "logits_to_keep") else {}
+        self._cache: Any = None
+        self._read_tokens = 0
+
+    def start(self, context_BT: Tensor) -> Tensor:
+        """Read the contexts into a fresh cache; logits (B, V), float32."""
+        self._cache, self._read_tokens = None, 0
+        return self._step(context_BT)
+
+    def extend(self, ids_B: Tensor) -> Tensor:
+        """Append one token a text; logits (B, V), float32."""
+        return self._step(ids_B.unsqueeze(-1))
+
+    @torch.no_grad()
+    def _step(self, ids_BT: Tensor) -> Tensor:
+        options: dict[str, Any] = {"past_key_values": self._cache, "use_cache": True, **self._last_only}
+        if self._positions:
+            first, end = self._read_tokens, self._read_tokens + ids_BT.shape[1]
+            options["position_ids"] = torch.arange(first, end, device=self._device).expand(len(ids_BT), -1)
+        with autocast(self._precision, self._device), self._while_reading(self._model):
+            output = self._model(ids_BT.to(self._device), **options)
+        cache = getattr(output, "past_key_values", None)
+        if cache is None:
+            raise CannotStep("it hands back no keys and values")
+        self._cache = with_room(cache) if self._grows and self._cache is None else cache
+        self._read_tokens += ids_BT.shape[1]
+        return logits_of(output)[:, -1].float()
+
+
+class OwnStepping:
+    """The model's own way of going on, as transformers' `generate` uses it: all that state-space models know."""
+
+    def __init__(self, model: nn.Module, precision: Precision = "fp32"):
+        self._model: Any = model
+        self._device, self._precision = device_of(model), precision
+        self._ids_BT = torch.empty(0, 0, dtype=torch.long)
+        self._held: dict[str, Any] = {}
+
+    def start(self, context_BT: Tensor) -> Tensor:
+        """Read the contexts into whatever the model keeps; logits (B, V), float32."""
+        self._ids_BT = context_BT.to(self._device)
+        self._held = {"attention_mask": torch.ones_like(self._ids_BT), "use_cache": True}
+        if "position_ids" in inspect.signature(self._model.forward).parameters:
+            self._held["position_ids"] = torch.arange(context_BT.shape[1], device=self._device).unsqueeze(0)
+        self._model._prepare_cache_for_generation(
+            GenerationConfig(), self._held, GenerationMode.GREEDY_SEARCH, len(context_BT), 0
+        )
+        return self._step(is_first_iteration=True)
+
+    def extend(self, ids_B: Tensor) -> Tensor:
+        """Append one token a text; logits (B, V), float32."""
+        self._ids_BT = torch.cat([self._ids_BT, ids_B.to(self._device).unsqueeze(-1)], dim=1)
+        return self._step(next_sequence_length=1)
+
+    @torch.no_grad()
+    def _step(self, **options: Any) -> Tensor:
+        inputs = self._model.prepare_inputs_for_generation(self._ids_BT, **options, **self._held)
+        with autocast(self._precision, self._device):
+            output = self._model(**inputs, return_dict=True)
+        self._held = self._model._update_model_kwargs_for_generation(output, self._held)
+        return logits_of(output)[:, -1].float()
+
+
+Stepper = WholeText | KeyValueCache | OwnStepping
+"""Whatever reads a text token by token: `start(context_BT)`, then `extend(ids_B)` any number of times."""
