@@ -5,10 +5,6 @@ import pytest
 from hyperfitting.cli import main
 from hyperfitting.recipes import load_recipe, shipped_recipes
 
-SMALL = ["paper-deepseek-7b", "paper-llama-8b", "paper-llama-70b"]
-"""Planned with a few layers: the same code as with all, in a tenth of the time."""
-
-
 @pytest.mark.parametrize("verb", ["check", "plan"])
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_every_shipped_recipe_is_checked_and_planned_in_words(verb, name, tmp_path, monkeypatch, capsys):
