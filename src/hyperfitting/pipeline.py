@@ -65,12 +65,12 @@ def run(
 def train_all(
     recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None
 ) -> Experiment:
-    """Draw the data and train every run. What is refused before the second one leaves no folder."""
-    with undone_if_refused(out or _folder_of(recipe)):
-        experiment = draw(recipe, out, device=device)
-        train(experiment, "original", device=device, narrator=narrator)
-    for role in recipe.roles[1:]:
-        train(experiment, role, device=device, narrator=narrator)
+    """Draw the data and train every run. What is refused before the first update leaves no folder."""
+    folder = out or _folder_of(recipe)
+    with undone_if_refused(folder, unless=lambda: Experiment(folder).has_updates):
+        experiment = draw(recipe, folder, device=device)
+        for role in recipe.roles:
+            train(experiment, role, device=device, narrator=narrator)
     return experiment
 
 
@@ -229,7 +229,7 @@ def compare_reference(
     texts = [text for text in run.continuations() if text.model == role and text.context < contexts]
     model, codec = _load_run(run, models.resolve_device(device), dtype="float32")
     sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.contexts}
-    reference = models.stepper(model, decoding="no cache")
+    reference = models.stepper(model, decoding=models.NO_CACHE)
     writer = generate.Writer(reference, codec, experiment.recipe, sets, experiment.blocks("train"))
     differences = []
     with narrator.bar(f"reference mode, {role}", len(texts)) as bar:

@@ -17,7 +17,6 @@ from hyperfitting import hub
 from hyperfitting.assets import local_path
 from hyperfitting.errors import InputError, ModelError, causes
 from hyperfitting.models.adapt import inspect_model
-from hyperfitting.models.adapt.parts import has_tied_head, output_head, text_config
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.recipe import ModelSettings
 
@@ -86,7 +85,8 @@ def check_length(
 
 
 def _positions(config: Any) -> int | None:
-    return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    named = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
+    return next((each for each in named if isinstance(each, int) and each > 0), None)
 
 
 def build_empty(settings: ModelSettings) -> nn.Module:
@@ -139,10 +139,10 @@ def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
             f"its config.json knows nothing of {len(unknown)} of its weights, {unknown[0]} first, and they would be "
             "dropped: give it the config.json that the weights were saved with"
         )
-    ties = getattr(text_config(model), "tie_word_embeddings", False)
-    if ties and output_head(model) is not None and not has_tied_head(model):
+    parted = set(model.get_expanded_tied_weights_keys(all_submodels=True)) - set(model.all_tied_weights_keys)
+    if parted:
         raise ModelError(
-            "its config.json ties the head to the embeddings, and the file holds two different ones: "
+            f"its config.json ties {min(parted)} to another weight, and the files hold two different ones: "
             "set tie_word_embeddings = false in config.json"
         )
     return model

@@ -63,12 +63,19 @@ def plain(model: nn.Module, ids_BT: Tensor, *, must_be_finite: bool = True) -> T
         with torch.no_grad():
             logits_BTV = plain_logits(model, ids_BT).float()
     except Exception as error:  # whatever a model asks for beside tokens
+        refuse_full_memory(error)
         raise ModelError(f"{kind} does not continue texts: given tokens alone, {_reason(error)}") from error
     if logits_BTV.shape[:2] != ids_BT.shape:
         raise ModelError(f"{kind} does not continue texts: it gives no logits for every token")
     if must_be_finite and not logits_BTV.isfinite().all():
         raise ModelError(f"{kind}: its logits are not finite numbers")
     return logits_BTV
+
+
+def refuse_full_memory(error: Exception) -> None:
+    """Raise the error again if it says that the device is full, which tells nothing of the model."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error):
+        raise error
 
 
 def _reason(error: Exception) -> str:
