@@ -132,7 +132,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 def undone_if_refused(folder: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """If what the user gave is refused inside, a folder that was not there before is not there afterwards.
 
-    `unless` says that it holds work by then that is not to be lost. A RunError takes nothing back: it speaks of a folder that another process may have begun at the same moment.
+    `unless` says that it holds work by then that is not to be lost. A RunError takes nothing back: it speaks of a
+    folder that another process may have begun at the same moment.
     """
     new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     try:
