@@ -501,8 +501,10 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
     return dry_run_line(recipe, precision, models.describe_device(place), planned, peak, rate)
 
 
-def _load_run(run: Run, device: torch.device, *, dtype: Dtype | None = None) -> tuple[Any, models.TextCodec]:
-    """A run's model, in the recipe's dtype or another, its head exact; and its codec."""
+def _load_run(
+    run: Run, device: torch.device, *, dtype: Dtype | None = None, tokens: int | None = None
+) -> tuple[Any, models.TextCodec]:
+    """A run's model, in the recipe's dtype or another, its head exact, for texts of so many tokens; and its codec."""
     if not run.trained:
         raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
     settings = _settings_of(run)
@@ -513,7 +515,7 @@ def _load_run(run: Run, device: torch.device, *, dtype: Dtype | None = None) -> 
         raise RunError(f"{run.model_folder} has another tokenizer than when it was trained: put its own back")
     if device.type == "cpu":
         models.keep_freed_memory()
-    model = models.load_model(settings, device)
+    model = models.load_model(settings, device, tokens=tokens or run.recipe.text_tokens)
     models.keep_head_exact(model)
     return model, codec
 

@@ -80,7 +80,7 @@ def test_a_falcon_writes_its_own_texts(save, form, size):
     """It reads `config._attn_implementation` by name: under a kernel of another name it forgets its mask."""
     settings = save(t.FalconForCausalLM(t.FalconConfig(**FALCON, initializer_range=size, **FALCONS[form])))
     model = load_model(settings, CPU)
-    assert traits_of(model).decoding == "cache, own attention"
+    assert traits_of(model).decoding == "cache"
     assert_texts_are_the_models(model)
 
 

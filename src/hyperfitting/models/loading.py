@@ -104,8 +104,8 @@ def count_parameters(settings: ModelSettings) -> int:
     return sum(each.numel() for each in build_empty(settings).parameters())
 
 
-def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0) -> nn.Module:
-    """The causal language model, in the dtype that the settings name, in evaluation mode, tried on a few tokens.
+def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0, tokens: int | None = None) -> nn.Module:
+    """The causal language model, in the dtype that the settings name, in evaluation mode, tried on `tokens` tokens.
 
     Raises:
         ModelError: if it is missing, gated, pickled, damaged, no plain weights, or other weights than its config names;
@@ -121,7 +121,7 @@ def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0) 
         assert_dtype(model, dtype)
         _refuse_weights_without_values(model)
         model = model.to(device).eval()
-        inspect_model(model)
+        inspect_model(model, tokens)
     return model  # type: ignore[no-any-return]
 
 

@@ -31,7 +31,9 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
         models.keep_freed_memory()
     settings = training_settings(recipe, precision)
     if ranks.world == 1:
-        selection = _select(models.load_model(settings, ranks.device, seed=recipe.seed), recipe)
+        selection = _select(
+            models.load_model(settings, ranks.device, seed=recipe.seed, tokens=recipe.data.block_tokens), recipe
+        )
         equip(selection.model, recipe, ranks.device)
         if not recipe.leaves_model_untouched:
             try_gradients(selection, recipe, precision, ranks.device)
@@ -43,7 +45,8 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
 
 def _dealt_out(recipe: Recipe, settings: ModelSettings, ranks: Ranks, precision: Precision) -> Selection:
     """What the main process finds out about its whole model decides for the parts on all of them."""
-    full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed), recipe))
+    tokens = recipe.data.block_tokens
+    full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed, tokens=tokens), recipe))
     selection = _select(models.build_empty(settings), recipe)
     chosen = ranks.from_main(None if full is None else _choose(full.model, recipe, ranks.device))
     traits = ranks.from_main(None if full is None else models.traits_of(full.model))
@@ -71,7 +74,8 @@ def inspect(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
     Raises:
         ModelError: as `prepare`.
     """
-    model = models.load_model(training_settings(recipe, precision), device, seed=recipe.seed)
+    settings = training_settings(recipe, precision)
+    model = models.load_model(settings, device, seed=recipe.seed, tokens=recipe.text_tokens)
     selection, traits = _select(model, recipe), models.traits_of(model)
     chosen = equip(selection.model, recipe, device)
     return traits, chosen, try_gradients(selection, recipe, precision, device).__name__

@@ -48,14 +48,16 @@ class ModelTraits:
     decoding_one_token: str
 
 
-def inspect_model(model: nn.Module) -> ModelTraits:
-    """Try a loaded model on a few tokens, and remember what was found for as long as the model lives.
+def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:
+    """Try a loaded model on two texts, and remember what was found for as long as the model lives.
+
+    `tokens` is the length of the longest text that it is wanted for; None: some ten tokens are tried.
 
     Raises:
         ModelError: it does not continue texts: its forward fails or gives no finite logits, or a token's logits depend
             on what follows it.
     """
-    ids_BT, context = texts_to_try(model)
+    ids_BT, context = texts_to_try(model, tokens)
     vocabulary = plain(model, ids_BT).shape[-1]
     refuse_unless_causal(model, ids_BT, context)
     decoding = choose_stepping(model, ids_BT, context)
@@ -67,7 +69,7 @@ def inspect_model(model: nn.Module) -> ModelTraits:
         experts=has_experts(model),
         attention=attention_of(model),
         decoding=decoding,
-        decoding_one_token=decoding if equals_plain(model, decoding, ids_BT, 1, 2) else NO_CACHE,
+        decoding_one_token=decoding if equals_plain(model, decoding, ids_BT[:, :3], 1, 2) else NO_CACHE,
     )
     return remember_traits(model, found)
 

@@ -11,6 +11,8 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from transformers import AttentionInterface
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.compare import (
@@ -22,24 +24,29 @@ from hyperfitting.models.adapt.compare import (
     plain,
     refuse_full_memory,
 )
-from hyperfitting.models.adapt.parts import attention_of, set_attention
-from hyperfitting.models.attention import ONE_TOKEN, PRODUCTS
+from hyperfitting.models.adapt.parts import attention_of
+from hyperfitting.models.attention import PRODUCTS, attend_one_token
 from hyperfitting.models.devices import Precision, device_of
 from hyperfitting.models.stepping import KeyValueCache, OwnStepping, Stepper, WholeText
 
 
 @contextmanager
 def one_token_attention(model: nn.Module) -> Iterator[None]:
-    """Context manager: a CPU model configured with SDPA uses the one-token kernel; no effect on other models."""
-    before = attention_of(model)
-    if device_of(model).type != "cpu" or before not in ("sdpa", PRODUCTS):
+    """Context manager: a CPU model that uses torch's fused attention uses the one-token kernel; no effect on others.
+
+    The kernel stands under the name that the config holds: some models look at that name and compute otherwise under
+    any but those that they know (Falcon forgets its mask, DeepSeek 3.2 attends to all tokens).
+    """
+    name = attention_of(model)
+    if device_of(model).type != "cpu" or name not in ("sdpa", PRODUCTS):
         yield
         return
-    set_attention(model, ONE_TOKEN)
+    before = ALL_ATTENTION_FUNCTIONS[name]
+    AttentionInterface.register(name, attend_one_token)
     try:
         yield
     finally:
-        set_attention(model, before)
+        AttentionInterface.register(name, before)
 
 
 NO_CACHE = "no cache"
