@@ -172,7 +172,7 @@ def test_own_code_that_does_not_continue_texts_is_refused(tmp_path, tiny_tokeniz
 def test_an_encoder_and_decoder_is_refused(save):
     sizes = {"vocab_size": 320, "d_model": 16, "d_ff": 32, "num_layers": 1, "num_heads": 2, "d_kv": 8}
     said = problem(save(t.T5ForConditionalGeneration(t.T5Config(**sizes))))
-    assert said == "it is a model of the type 't5', which is no causal language model"
+    assert said == "transformers has no causal language model of the type 't5'"
 
 
 def copy(tiny_model, tmp_path, **config):

@@ -163,7 +163,7 @@ def _refuse_unless_plain(config: Any) -> None:
         )
     known = type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or config.model_type == "imagegpt"
     if not known and "AutoModelForCausalLM" not in (getattr(config, "auto_map", None) or {}):
-        raise ModelError(f"it is a model of the type {config.model_type!r}, which is no causal language model")
+        raise ModelError(f"transformers has no causal language model of the type {config.model_type!r}")
 
 
 def _refuse_weights_without_values(model: nn.Module) -> None:
@@ -208,6 +208,7 @@ def assert_dtype(model: nn.Module, dtype: torch.dtype) -> None:
 
 def _from_config(settings: ModelSettings, dtype: torch.dtype) -> Any:
     config = load_config(settings)
+    _refuse_unless_plain(config)
     options = {"trust_remote_code": True} if settings.trust_remote_code else {}
     make = getattr(_model_class(config), "from_config", None) or _model_class(config)._from_config
     return make(config, dtype=dtype, **options).eval()
