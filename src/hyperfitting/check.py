@@ -51,12 +51,14 @@ def inspected_lines(traits: Any, adaptation: Any, loss: str) -> list[str]:
     """What was found out about a model by loading it, and what of ours it trains with."""
     layers = "" if traits.layers is None else f", {_plural(traits.layers, 'layer')}"
     head = ", head tied to the embeddings" if traits.tied else ""
+    one_token = traits.decoding_one_token
     kind = f"{traits.architecture}{layers}, vocabulary of {traits.vocabulary:,}"
     experts = ", experts" if traits.experts else ""
     whole = "in chunks" if loss == "next_token_loss" else "of its whole logits"
     return [
         f"{kind}{head}{experts}; attention {traits.attention}",
-        f"decodes with: {traits.decoding}",
+        f"decodes with: {traits.decoding}"
+        + ("" if one_token == traits.decoding else f" (contexts of one token: {one_token})"),
         f"trains with: attention {adaptation.attention}; loss {whole}; "
         f"norms and rotations rounded once under autocast: {len(adaptation.rounded)}",
     ]

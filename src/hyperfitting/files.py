@@ -129,10 +129,11 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def undone_if_refused(folder: Path) -> Iterator[None]:
+def undone_if_refused(folder: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """If what the user gave is refused inside, a folder that was not there before is not there afterwards.
 
-    A RunError takes nothing back: it speaks of a folder that another process may have begun at the same moment.
+    `unless` says that it holds work by then that is not to be lost. A RunError takes nothing back: it speaks of a
+    folder that another process may have begun at the same moment.
     """
     new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     try:
@@ -140,7 +141,7 @@ def undone_if_refused(folder: Path) -> Iterator[None]:
     except RunError:
         raise
     except InputError:
-        if new:
+        if new and not unless():
             shutil.rmtree(folder, ignore_errors=True)
         raise
 

@@ -79,12 +79,12 @@ def train_all(
     narrator: Narrator | None = None,
     keep_data: bool = False,
 ) -> Experiment:
-    """Draw the data and train every run. What is refused before the second one leaves no folder."""
-    with undone_if_refused(out or _folder_of(recipe)):
-        experiment = draw(recipe, out, device=device, narrator=narrator, keep_data=keep_data)
-        train(experiment, "original", device=device, narrator=narrator)
-    for role in recipe.roles[1:]:
-        train(experiment, role, device=device, narrator=narrator)
+    """Draw the data and train every run. What is refused before the first update leaves no folder."""
+    folder = out or _folder_of(recipe)
+    with undone_if_refused(folder, unless=lambda: Experiment(folder).has_updates):
+        experiment = draw(recipe, folder, device=device, narrator=narrator, keep_data=keep_data)
+        for role in recipe.roles:
+            train(experiment, role, device=device, narrator=narrator)
     return experiment
 
 
@@ -310,7 +310,7 @@ def compare_reference(
     texts = [text for text in run.continuations() if text.model == role and text.context < contexts]
     model, codec = _load_run(run, models.resolve_device(device), dtype="float32")
     sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.contexts}
-    reference = models.stepper(model, decoding="no cache")
+    reference = models.stepper(model, decoding=models.NO_CACHE)
     writer = generate.Writer(reference, codec, experiment.recipe, sets, experiment.blocks("train"))
     differences = []
     with narrator.bar(f"reference mode, {role}", len(texts)) as bar:
@@ -594,8 +594,10 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
     return dry_run_line(recipe, precision, models.describe_device(place), planned, peak, rate)
 
 
-def _load_run(run: Run, device: torch.device, *, dtype: Dtype | None = None) -> tuple[Any, models.TextCodec]:
-    """A run's model, in the recipe's dtype or another, its head exact; and its codec."""
+def _load_run(
+    run: Run, device: torch.device, *, dtype: Dtype | None = None, tokens: int | None = None
+) -> tuple[Any, models.TextCodec]:
+    """A run's model, in the recipe's dtype or another, its head exact, for texts of so many tokens; and its codec."""
     if not run.trained:
         raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
     settings = _settings_of(run)
@@ -606,7 +608,7 @@ def _load_run(run: Run, device: torch.device, *, dtype: Dtype | None = None) -> 
         raise RunError(f"{settings.source} has another tokenizer than when it was trained: put its own back")
     if device.type == "cpu":
         models.keep_freed_memory()
-    model = models.load_model(settings, device)
+    model = models.load_model(settings, device, tokens=tokens or run.recipe.text_tokens)
     models.keep_head_exact(model)
     return model, codec
 

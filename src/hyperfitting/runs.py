@@ -312,6 +312,11 @@ class Experiment:
         return dropped
 
     @property
+    def has_updates(self) -> bool:
+        """Whether a model has been trained by at least one update."""
+        return any(file.stat().st_size for file in self.folder.glob("*/updates.jsonl"))
+
+    @property
     def drawn(self) -> bool:
         """The data are there, whole."""
         return self.manifest_file.is_file()

@@ -1,6 +1,8 @@
 """The door to transformers and peft: load, choose what is trained, decode, score, save."""
 
 from hyperfitting.models.adapt import ModelTraits, inspect_model, remember_traits, stepper, traits_of
+from hyperfitting.models.adapt.compare import refuse_full_memory
+from hyperfitting.models.adapt.decoding import NO_CACHE
 from hyperfitting.models.adapt.head import give_head, has_plain_head, head_is_one_product, keep_head_exact
 from hyperfitting.models.adapt.parts import (
     attention_of,
@@ -42,6 +44,7 @@ from hyperfitting.models.selection import Selection, select_trained
 from hyperfitting.models.stepping import Stepper, plain_logits
 
 __all__ = [
+    "NO_CACHE",
     "ModelTraits",
     "Precision",
     "Reader",
@@ -75,6 +78,7 @@ __all__ = [
     "plain_logits",
     "prefer_attention",
     "rank_choices",
+    "refuse_full_memory",
     "remember_traits",
     "resolve_device",
     "resolve_precision",

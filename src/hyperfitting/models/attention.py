@@ -20,8 +20,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-PRODUCTS, ONE_TOKEN = "products", "hyperfitting_one_token"
-"""The names under which transformers finds the kernels. Whether a model gets them is decided in `adapt`."""
+PRODUCTS = "products"
+"""The name under which transformers finds the kernel. Which model gets it is decided in `adapt`."""
 
 
 def attend_by_products(
@@ -49,7 +49,7 @@ def attend_by_products(
     return (share_NTK @ value_NKD).unflatten(0, (batch, heads)).transpose(1, 2).contiguous(), None
 
 
-def _attend_one_token(
+def attend_one_token(
     module: nn.Module, query_BHTD: Tensor, keys: Tensor, values: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> Any:
     """One token attends to all tokens held; anything else goes to torch's fused attention."""
@@ -77,6 +77,4 @@ def _with_unused(held_BGTD: Tensor) -> Tensor:
 
 
 AttentionInterface.register(PRODUCTS, attend_by_products)
-AttentionInterface.register(ONE_TOKEN, _attend_one_token)
-for _name in (PRODUCTS, ONE_TOKEN):
-    AttentionMaskInterface.register(_name, sdpa_mask)
+AttentionMaskInterface.register(PRODUCTS, sdpa_mask)

@@ -17,7 +17,6 @@ from hyperfitting import hub
 from hyperfitting.assets import local_path
 from hyperfitting.errors import InputError, ModelError, causes
 from hyperfitting.models.adapt import inspect_model
-from hyperfitting.models.adapt.parts import has_tied_head, output_head, text_config
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.recipe import ModelSettings
 
@@ -86,7 +85,8 @@ def check_length(
 
 
 def _positions(config: Any) -> int | None:
-    return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    named = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
+    return next((each for each in named if isinstance(each, int) and each > 0), None)
 
 
 def build_empty(settings: ModelSettings) -> nn.Module:
@@ -104,8 +104,8 @@ def count_parameters(settings: ModelSettings) -> int:
     return sum(each.numel() for each in build_empty(settings).parameters())
 
 
-def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0) -> nn.Module:
-    """The causal language model, in the dtype that the settings name, in evaluation mode, tried on a few tokens.
+def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0, tokens: int | None = None) -> nn.Module:
+    """The causal language model, in the dtype that the settings name, in evaluation mode, tried on `tokens` tokens.
 
     Raises:
         ModelError: if it is missing, gated, pickled, damaged, no plain weights, or other weights than its config names;
@@ -121,7 +121,7 @@ def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0) 
         assert_dtype(model, dtype)
         _refuse_weights_without_values(model)
         model = model.to(device).eval()
-        inspect_model(model)
+        inspect_model(model, tokens)
     return model  # type: ignore[no-any-return]
 
 
@@ -139,10 +139,10 @@ def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
             f"its config.json knows nothing of {len(unknown)} of its weights, {unknown[0]} first, and they would be "
             "dropped: give it the config.json that the weights were saved with"
         )
-    ties = getattr(text_config(model), "tie_word_embeddings", False)
-    if ties and output_head(model) is not None and not has_tied_head(model):
+    parted = set(model.get_expanded_tied_weights_keys(all_submodels=True)) - set(model.all_tied_weights_keys)
+    if parted:
         raise ModelError(
-            "its config.json ties the head to the embeddings, and the file holds two different ones: "
+            f"its config.json ties {min(parted)} to another weight, and the files hold two different ones: "
             "set tie_word_embeddings = false in config.json"
         )
     return model
@@ -163,7 +163,7 @@ def _refuse_unless_plain(config: Any) -> None:
         )
     known = type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or config.model_type == "imagegpt"
     if not known and "AutoModelForCausalLM" not in (getattr(config, "auto_map", None) or {}):
-        raise ModelError(f"it is a model of the type {config.model_type!r}, which is no causal language model")
+        raise ModelError(f"transformers has no causal language model of the type {config.model_type!r}")
 
 
 def _refuse_weights_without_values(model: nn.Module) -> None:
@@ -208,6 +208,7 @@ def assert_dtype(model: nn.Module, dtype: torch.dtype) -> None:
 
 def _from_config(settings: ModelSettings, dtype: torch.dtype) -> Any:
     config = load_config(settings)
+    _refuse_unless_plain(config)
     options = {"trust_remote_code": True} if settings.trust_remote_code else {}
     make = getattr(_model_class(config), "from_config", None) or _model_class(config)._from_config
     return make(config, dtype=dtype, **options).eval()

@@ -159,5 +159,21 @@ class OwnStepping:
         return logits_of(output)[:, -1].float()
 
 
-Stepper = WholeText | KeyValueCache | OwnStepping
+class ByContext:
+    """Another reader for contexts of one token: some models take these for a step, of which nothing went before."""
+
+    def __init__(self, reader: Stepper, of_one_token: Stepper):
+        self._reader, self._of_one_token, self._chosen = reader, of_one_token, reader
+
+    def start(self, context_BT: Tensor) -> Tensor:
+        """Read the contexts; logits (B, V), float32."""
+        self._chosen = self._of_one_token if context_BT.shape[1] == 1 else self._reader
+        return self._chosen.start(context_BT)
+
+    def extend(self, ids_B: Tensor) -> Tensor:
+        """Append one token a text; logits (B, V), float32."""
+        return self._chosen.extend(ids_B)
+
+
+Stepper = WholeText | KeyValueCache | OwnStepping | ByContext
 """Whatever reads a text token by token: `start(context_BT)`, then `extend(ids_B)` any number of times."""

@@ -65,8 +65,8 @@ def not_a_number(loss: float, gradient_norm: float, update: int) -> str:
     """What to say when a step would leave weights that are no numbers."""
     if update == 1:
         return (
-            f"the loss is {loss} and its gradient {gradient_norm} before any step: the model gives no finite numbers for "
-            'these texts in this precision: try train.precision = "fp32", or another model'
+            f"the loss is {loss} and its gradient {gradient_norm} before any step: the model gives no finite numbers "
+            'for these texts in this precision: try train.precision = "fp32", or another model'
         )
     if not math.isfinite(loss):
         return f"the loss is {loss} at update {update}: lower train.learning_rate"

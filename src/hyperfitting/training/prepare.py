@@ -12,9 +12,10 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from hyperfitting import models
+from hyperfitting.errors import ModelError
 from hyperfitting.models import Precision, Selection
 from hyperfitting.recipe import ModelSettings, Recipe
-from hyperfitting.training.loss import add_loss, choose_loss
+from hyperfitting.training.loss import LossOf, add_loss, choose_loss
 from hyperfitting.training.ranks import Ranks, gather, shard
 
 _CPU = torch.device("cpu")
@@ -30,8 +31,12 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
         models.keep_freed_memory()
     settings = training_settings(recipe, precision)
     if ranks.world == 1:
-        selection = _select(models.load_model(settings, ranks.device, seed=recipe.seed), recipe)
+        selection = _select(
+            models.load_model(settings, ranks.device, seed=recipe.seed, tokens=recipe.data.block_tokens), recipe
+        )
         equip(selection.model, recipe, ranks.device)
+        if not recipe.leaves_model_untouched:
+            try_gradients(selection, recipe, precision, ranks.device)
     else:
         selection = _dealt_out(recipe, settings, ranks, precision)
     models.assert_dtype(selection.model, models.weights_dtype(precision))
@@ -40,7 +45,8 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
 
 def _dealt_out(recipe: Recipe, settings: ModelSettings, ranks: Ranks, precision: Precision) -> Selection:
     """What the main process finds out about its whole model decides for the parts on all of them."""
-    full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed), recipe))
+    tokens = recipe.data.block_tokens
+    full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed, tokens=tokens), recipe))
     selection = _select(models.build_empty(settings), recipe)
     chosen = ranks.from_main(None if full is None else _choose(full.model, recipe, ranks.device))
     traits = ranks.from_main(None if full is None else models.traits_of(full.model))
@@ -68,10 +74,38 @@ def inspect(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
     Raises:
         ModelError: as `prepare`.
     """
-    model = models.load_model(training_settings(recipe, precision), device, seed=recipe.seed)
+    settings = training_settings(recipe, precision)
+    model = models.load_model(settings, device, seed=recipe.seed, tokens=recipe.text_tokens)
     selection, traits = _select(model, recipe), models.traits_of(model)
     chosen = equip(selection.model, recipe, device)
-    return traits, chosen, choose_loss(selection.model, precision, device).__name__
+    return traits, chosen, try_gradients(selection, recipe, precision, device).__name__
+
+
+def try_gradients(selection: Selection, recipe: Recipe, precision: Precision, device: torch.device) -> LossOf:
+    """The loss that the model trains with, once it has given gradients for one block of its text.
+
+    Raises:
+        ModelError: it gives none, or none that are finite numbers.
+    """
+    model, kind = selection.model, type(selection.model).__name__
+    ids_BT = torch.randint(1, models.vocabulary_size(model), (1, recipe.data.block_tokens), generator=_noise())
+    try:
+        with torch.random.fork_rng(devices=[]):
+            loss_of = choose_loss(model, precision, device)
+            with models.autocast(precision, device):
+                loss_of(ids_BT.to(device), torch.ones(1, device=device)).backward()  # type: ignore[no-untyped-call]
+    except Exception as error:  # code that trains in another way, or not at all
+        models.refuse_full_memory(error)
+        said = " ".join(str(error).split())[:100]
+        raise ModelError(f"{recipe.model.source}: {kind} cannot be trained: {type(error).__name__}: {said}") from error
+    if all(weight.grad is None for _, weight in selection.trained):
+        raise ModelError(f"{recipe.model.source}: {kind} cannot be trained: its loss does not depend on its weights")
+    model.zero_grad(set_to_none=True)
+    return loss_of
+
+
+def _noise() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 @dataclass(frozen=True)

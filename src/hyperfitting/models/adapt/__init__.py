@@ -18,17 +18,24 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from hyperfitting.models.adapt.compare import plain, texts_to_try
-from hyperfitting.models.adapt.decoding import STEPPINGS, choose_stepping, refuse_unless_causal
+from hyperfitting.models.adapt.decoding import (
+    NO_CACHE,
+    STEPPINGS,
+    choose_stepping,
+    equals_plain,
+    refuse_unless_causal,
+)
 from hyperfitting.models.adapt.parts import attention_of, has_experts, has_tied_head, layer_count
 from hyperfitting.models.devices import Precision
-from hyperfitting.models.stepping import Stepper
+from hyperfitting.models.stepping import ByContext, Stepper
 
 
 @dataclass(frozen=True)
 class ModelTraits:
     """What was found out about a model when it was loaded: `check` prints it, run.json keeps it.
 
-    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token by token.
+    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token by token, and
+    `decoding_one_token` that for contexts of a single token.
     """
 
     architecture: str
@@ -38,18 +45,22 @@ class ModelTraits:
     experts: bool
     attention: str
     decoding: str
+    decoding_one_token: str
 
 
-def inspect_model(model: nn.Module) -> ModelTraits:
-    """Try a loaded model on a few tokens, and remember what was found for as long as the model lives.
+def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:
+    """Try a loaded model on two texts, and remember what was found for as long as the model lives.
+
+    `tokens` is the length of the longest text that it is wanted for; None: some ten tokens are tried.
 
     Raises:
         ModelError: it does not continue texts: its forward fails or gives no finite logits, or a token's logits depend
             on what follows it.
     """
-    ids_BT, context = texts_to_try(model)
+    ids_BT, context = texts_to_try(model, tokens)
     vocabulary = plain(model, ids_BT).shape[-1]
     refuse_unless_causal(model, ids_BT, context)
+    decoding = choose_stepping(model, ids_BT, context)
     found = ModelTraits(
         architecture=type(model).__name__,
         layers=layer_count(model),
@@ -57,7 +68,8 @@ def inspect_model(model: nn.Module) -> ModelTraits:
         tied=has_tied_head(model),
         experts=has_experts(model),
         attention=attention_of(model),
-        decoding=choose_stepping(model, ids_BT, context),
+        decoding=decoding,
+        decoding_one_token=decoding if equals_plain(model, decoding, ids_BT[:, :3], 1, 2) else NO_CACHE,
     )
     return remember_traits(model, found)
 
@@ -81,4 +93,10 @@ def stepper(model: nn.Module, precision: Precision = "fp32", *, decoding: str | 
 
     `decoding = "no cache"` is the plain forward over the whole text at each step, the reference.
     """
-    return STEPPINGS[decoding or traits_of(model).decoding](model, precision)
+    if decoding is not None:
+        return STEPPINGS[decoding](model, precision)
+    found = traits_of(model)
+    reader = STEPPINGS[found.decoding](model, precision)
+    if found.decoding_one_token == found.decoding:
+        return reader
+    return ByContext(reader, STEPPINGS[found.decoding_one_token](model, precision))

@@ -30,11 +30,16 @@ BOUNDS = {torch.float32: (1e-3, 2e-2), torch.bfloat16: (5e-2, 0.3)}
 """Largest relative difference of logits, with the weights as they are and made large: rounding, and no more."""
 
 
-def texts_to_try(model: nn.Module) -> tuple[Tensor, int]:
-    """Two texts (2, T) that differ behind their context, and how long that is; a small sliding window is crossed."""
+def texts_to_try(model: nn.Module, tokens: int | None = None) -> tuple[Tensor, int]:
+    """Two texts (2, T) that differ behind their context, and how long that is.
+
+    T is `tokens`, the length that the model is wanted for: what a model does beyond some length (a sliding window, a
+    choice of the best keys) shows there only. Without it T is some ten tokens, and crosses a small sliding window.
+    """
     config, vocabulary = text_config(model), vocabulary_size(model)
     positions = getattr(config, "max_position_embeddings", None) or _LARGEST_WINDOW
-    context = min(max(_CONTEXT_TOKENS, _window(config) - 1), max(2, positions - _STEPS))
+    wanted = max(_CONTEXT_TOKENS, _window(config) - 1, (tokens or 0) - _STEPS)
+    context = min(wanted, max(2, positions - _STEPS))
     special = [getattr(config, f"{name}_token_id", None) for name in ("bos", "eos", "pad")]
     usable = torch.tensor([each for each in range(min(vocabulary, 4096)) if each not in special] or [0])
     noise = torch.Generator().manual_seed(0)
@@ -63,12 +68,19 @@ def plain(model: nn.Module, ids_BT: Tensor, *, must_be_finite: bool = True) -> T
         with torch.no_grad():
             logits_BTV = plain_logits(model, ids_BT).float()
     except Exception as error:  # whatever a model asks for beside tokens
+        refuse_full_memory(error)
         raise ModelError(f"{kind} does not continue texts: given tokens alone, {_reason(error)}") from error
     if logits_BTV.shape[:2] != ids_BT.shape:
         raise ModelError(f"{kind} does not continue texts: it gives no logits for every token")
     if must_be_finite and not logits_BTV.isfinite().all():
         raise ModelError(f"{kind}: its logits are not finite numbers")
     return logits_BTV
+
+
+def refuse_full_memory(error: Exception) -> None:
+    """Raise the error again if it says that the device is full, which tells nothing of the model."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error):
+        raise error
 
 
 def _reason(error: Exception) -> str:

@@ -11,58 +11,75 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from transformers import AttentionInterface
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models.adapt.compare import BOUNDS, difference, dtype_of, enlarged, equal, plain
-from hyperfitting.models.adapt.parts import attention_of, set_attention
-from hyperfitting.models.attention import ONE_TOKEN, PRODUCTS
+from hyperfitting.models.adapt.compare import (
+    BOUNDS,
+    difference,
+    dtype_of,
+    enlarged,
+    equal,
+    plain,
+    refuse_full_memory,
+)
+from hyperfitting.models.adapt.parts import attention_of
+from hyperfitting.models.attention import PRODUCTS, attend_one_token
 from hyperfitting.models.devices import Precision, device_of
 from hyperfitting.models.stepping import KeyValueCache, OwnStepping, Stepper, WholeText
 
 
 @contextmanager
 def one_token_attention(model: nn.Module) -> Iterator[None]:
-    """Context manager: a CPU model configured with SDPA uses the one-token kernel; no effect on other models."""
-    before = attention_of(model)
-    if device_of(model).type != "cpu" or before not in ("sdpa", PRODUCTS):
+    """Context manager: a CPU model that uses torch's fused attention uses the one-token kernel; no effect on others.
+
+    The kernel stands under the name that the config holds: some models look at that name and compute otherwise under
+    any but those that they know (Falcon forgets its mask, DeepSeek 3.2 attends to all tokens).
+    """
+    name = attention_of(model)
+    if device_of(model).type != "cpu" or name not in ("sdpa", PRODUCTS):
         yield
         return
-    set_attention(model, ONE_TOKEN)
+    before = ALL_ATTENTION_FUNCTIONS[name]
+    AttentionInterface.register(name, attend_one_token)
     try:
         yield
     finally:
-        set_attention(model, before)
+        AttentionInterface.register(name, before)
 
 
+NO_CACHE = "no cache"
 STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
     "cache": partial(KeyValueCache, while_reading=one_token_attention, grows=True),
     "cache, positions given": partial(KeyValueCache, while_reading=one_token_attention, grows=True, positions=True),
     "cache, own attention": KeyValueCache,
     "own stepping": OwnStepping,
-    "no cache": WholeText,
+    NO_CACHE: WholeText,
 }
 """How a model can be read token by token, the fastest first; the first that equals the plain forward is used."""
 
 
 def choose_stepping(model: nn.Module, ids_BT: Tensor, context: int) -> str:
-    """The first of the `STEPPINGS` that equals the plain forward; the last one does by definition."""
-    return next(name for name in STEPPINGS if name == "no cache" or _equals_plain(model, name, ids_BT, context))
+    """The first of the `STEPPINGS` that equals the plain forward after a context; the last one does by definition."""
+    steps = ids_BT.shape[1] - context
+    return next(name for name in STEPPINGS if name == NO_CACHE or equals_plain(model, name, ids_BT, context, steps))
 
 
-def _equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int) -> bool:
-    """Whether the logits after a context, after one token alone, and after each of some steps are the plain ones."""
+def equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int, steps: int) -> bool:
+    """Whether the logits after a context of this length and after each of some steps are the plain forward's."""
     for large in (False, True):
         with enlarged(model, large):
             plain_BTV = plain(model, ids_BT, must_be_finite=not large)
             if not plain_BTV.isfinite().all():
                 continue  # made large, the model overflows: that says nothing of its cache
-            for start, steps in ((context, ids_BT.shape[1] - context), (1, 2)):
-                try:
-                    read_BSV = _read_in_steps(STEPPINGS[name](model, "fp32"), ids_BT, start, steps)
-                except Exception:  # whatever a model makes of a cache that it does not know
-                    return False
-                if not equal(read_BSV, plain_BTV[:, start - 1 : start + steps], model, large=large):
-                    return False
+            try:
+                read_BSV = _read_in_steps(STEPPINGS[name](model, "fp32"), ids_BT, context, steps)
+            except Exception as error:  # whatever a model makes of a cache that it does not know
+                refuse_full_memory(error)
+                return False
+            if not equal(read_BSV, plain_BTV[:, context - 1 : context + steps], model, large=large):
+                return False
     return True
 
 

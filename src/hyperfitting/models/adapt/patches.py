@@ -48,7 +48,7 @@ def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens
         if name == PRODUCTS and not _is_products(model):
             name = "eager"
         model.set_attn_implementation(name)  # type: ignore[operator]
-        problem = "" if _is_the_same_model(model, before, name) else "its logits are others with it"
+        problem = "" if _is_the_same_model(model, before, name, tokens) else "its logits are others with it"
     except (ValueError, AttributeError) as error:  # it has no such kernel, or no choice of any
         name, problem = before, str(error).partition(". ")[0]
     if problem and wanted != "auto":
@@ -57,11 +57,11 @@ def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens
         set_attention(model, before)
 
 
-def _is_the_same_model(model: nn.Module, before: str, after: str) -> bool:
+def _is_the_same_model(model: nn.Module, before: str, after: str, tokens: int) -> bool:
     """Whether the plain forward gives the same logits under two kernels; without weights nothing is compared."""
     if before == after or device_of(model).type == "meta":
         return True
-    ids_BT, _ = texts_to_try(model)
+    ids_BT, _ = texts_to_try(model, tokens)
     for large in (False, True):
         with enlarged(model, large):
             both = []
