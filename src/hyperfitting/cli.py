@@ -352,6 +352,8 @@ def _compare(options: argparse.Namespace) -> None:
     comparison = pipeline.compare_runs(options.folders, baseline=options.baseline)
     page = report.write_comparison(comparison, options.out)
     print("\n".join(report.nearest_lines(comparison)))
+    for line in report.verdict_lines(comparison):
+        print(f"note     {line}")
     print(f"report   {page}")
 
 

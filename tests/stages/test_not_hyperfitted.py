@@ -50,6 +50,16 @@ def test_terminal_page_markdown_summary_and_run_json_say_so(command, tmp_path, c
     assert notes(capsys) == [note]
 
 
+def test_a_comparison_says_which_of_its_models_were_not_hyperfitted(finished, tmp_path, capsys):
+    verdict = finished.run("hyperfitted").verdict  # three epochs do not come near
+    assert not verdict.near_zero
+    assert main(["compare", str(finished.folder), "--out", str(tmp_path / "c")]) == 0
+    line = f"{finished.recipe.run_name}: {verdict}"
+    assert notes(capsys) == [f"note     {line}"]
+    assert line in html.unescape((tmp_path / "c" / "index.html").read_text())
+    assert f"**{line}**" in (tmp_path / "c" / "report.md").read_text()
+
+
 def test_training_alone_says_so_too_and_again_when_it_is_skipped(command, capsys):
     for _ in range(2):
         assert main(command("train", learning_rate=1e-6, epochs=1)) == 0

@@ -3,7 +3,16 @@ import json
 import pytest
 
 from hyperfitting.errors import ModelError, RunError, TrainingFailed
-from hyperfitting.files import new_folder, read_rows, undone_if_refused, write_rows, write_text
+from hyperfitting.files import (
+    differences,
+    file_hashes,
+    file_sha256,
+    new_folder,
+    read_rows,
+    undone_if_refused,
+    write_rows,
+    write_text,
+)
 from hyperfitting.recipes import parse_recipe
 from hyperfitting.records import Continuation, UpdateRow
 from hyperfitting.runs import Experiment, find_experiments, find_run
@@ -147,3 +156,21 @@ def test_damaged_blocks_are_one_line(finished, tmp_path):
     (tmp_path / "e" / "data" / "manifest.json").write_text("{")
     with pytest.raises(RunError, match=r"manifest.json is damaged"):
         experiment.manifest()
+
+
+def test_differences_name_files_by_what_became_of_them():
+    before = {name: "1" for name in "abcdefg"}
+    now = {"a": "1", "b": "2", "z": "1"}
+    assert differences(before, now) == "changed: b; gone: c, d, e and 2 more; new: z"
+    assert differences(before, dict(before)) == ""
+
+
+def test_hashes_go_by_the_path_inside_the_folder_and_follow_changes(tmp_path):
+    for name, text in (("x/1.txt", "one"), ("y/1.txt", "two")):
+        write_text(tmp_path / name, text)
+    files = sorted(tmp_path.rglob("*.txt"))
+    before = file_hashes(tmp_path, files)
+    assert list(before) == ["x/1.txt", "y/1.txt"]
+    assert before["x/1.txt"] == file_sha256(files[0]) != before["y/1.txt"]
+    write_text(files[0], "three")
+    assert file_hashes(tmp_path, files)["x/1.txt"] == file_sha256(files[0]) != before["x/1.txt"]

@@ -84,10 +84,11 @@ def refuse_changed(sources: Iterable[dict[str, Any]], where: str) -> None:
 def _changes(name: str, before: dict[str, str]) -> str:
     path = local_path(name)
     if path is None or not path.exists():
-        return "is gone"
+        return "has gone"
     files = sorted(path.rglob("*")) if _is_saved_set(path) else _text_files(path)
     found = differences(before, _hashes(path, files))
-    return f"has changed ({found})" if found else ""
+    which = f" ({found})" if path.is_dir() else ""
+    return f"has changed{which}" if found else ""
 
 
 def _hashes(path: Path, files: Iterable[Path]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Reads experiments and writes what people look at. Only the pipeline's last step and the command line come here."""
 
-from hyperfitting.report.comparison import nearest_lines, write_comparison
+from hyperfitting.report.comparison import nearest_lines, verdict_lines, write_comparison
 from hyperfitting.report.tables import before_and_after, headline, markdown_table, texts_table
 from hyperfitting.report.write import check_installed, summary_json, write_report
 
@@ -12,6 +12,7 @@ __all__ = [
     "nearest_lines",
     "summary_json",
     "texts_table",
+    "verdict_lines",
     "write_comparison",
     "write_report",
 ]

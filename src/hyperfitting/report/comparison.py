@@ -154,9 +154,16 @@ def _shortly(marked: dict[str, int], seeds: int) -> str:
     return "; ".join(shown) + (f"; and {more} more that cannot be told apart" if more else "")
 
 
+def verdict_lines(comparison: Comparison) -> list[str]:
+    """The models that were not hyperfitted, a line each: what their training reached, and what to raise."""
+    runs = [each.run("hyperfitted") for same in comparison.experiments.values() for each in same]
+    return [f"{run.name}: {run.verdict}" for run in runs if run.verdict is not None and not run.verdict.near_zero]
+
+
 def markdown(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
     """The comparison in Markdown: a table a set, every seed's value in each cell; pictures by their files' names."""
-    parts = ["# Comparison", _sources(comparison), _LEGEND.format(baseline=comparison.baseline.title)]
+    parts = ["# Comparison", *(f"**{line}**" for line in verdict_lines(comparison))]
+    parts += [_sources(comparison), _LEGEND.format(baseline=comparison.baseline.title)]
     for name in comparison.sets:
         tables = of_set(comparison, name)
         head = "| | " + " | ".join(LABELS[measure] for measure in tables[0].measures) + " |"
@@ -234,6 +241,7 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
         .get_template("compare.html.j2")
         .render(
             comparison=comparison,
+            verdicts=verdict_lines(comparison),
             controls=CONTROLS,
             of_set=of_set,
             cell=cell,
