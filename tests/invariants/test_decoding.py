@@ -126,9 +126,9 @@ def test_the_checkpoints_generation_config_does_not_leak(tiny_model, tmp_path, t
 
 def test_a_saved_run_in_plain_transformers_gives_our_logits_and_text(finished):
     for role, run in finished.runs().items():
-        plain = AutoModelForCausalLM.from_pretrained(run.model_folder, dtype=torch.float32).eval()
+        plain = AutoModelForCausalLM.from_pretrained(run.model_source, dtype=torch.float32).eval()
         ids = torch.as_tensor(finished.blocks("pieces").ids_NT).long()[:5, :8]
-        model = load_model(ModelSettings(source=str(run.model_folder)), CPU)
+        model = load_model(ModelSettings(source=str(run.model_source)), CPU)
         with torch.inference_mode():
             assert torch.equal(plain(ids).logits, model(ids).logits)
         config = GenerationConfig(

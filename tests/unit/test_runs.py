@@ -159,7 +159,7 @@ def test_damaged_blocks_are_one_line(finished, tmp_path):
 
 
 def test_differences_name_files_by_what_became_of_them():
-    before = {name: "1" for name in "abcdefg"}
+    before = dict.fromkeys("abcdefg", "1")
     now = {"a": "1", "b": "2", "z": "1"}
     assert differences(before, now) == "changed: b; gone: c, d, e and 2 more; new: z"
     assert differences(before, dict(before)) == ""
