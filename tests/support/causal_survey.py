@@ -1,13 +1,14 @@
-"""What transformers itself makes of each tiny causal model: `python -m tests.support.causal_models [type ...]`.
+"""What transformers itself makes of each tiny causal model.
 
-A row says whether the logits are finite, whether they are causal and whether transformers' own greedy `generate` writes what
-the plain loop writes: the argmax of a forward pass over the whole text, again for every token, without a cache.
+A row says whether the logits are finite, whether they are causal, whether the saved model loads, and whether transformers'
+own greedy `generate` writes what the plain loop writes: the argmax of a forward pass over the whole text for every token.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM
 
-from tests.support.causal_models import NOT_BUILDABLE, VOCABULARY, build, model_types, variants
+from tests.support.causal_models import NOT_BUILDABLE, VOCABULARY, build, model_types, save, variants
 
 CONTEXTS, CONTEXT_TOKENS, NEW_TOKENS = 4, 8, 32
 
 
 @dataclass
 class Row:
-    """One model: counts of parameters and of different tokens in the plain greedy texts (of 128), answers, and the first error."""
+    """One model: parameters, different tokens in the plain greedy texts (of 128), answers, and the first error."""
 
     name: str
     built: str = ""  # the class, empty if none could be built
@@ -35,6 +37,7 @@ class Row:
     generate: str = ""  # "equal", "differs from token N on (n of 4 texts)", or the error
     generate_alone: str = ""  # the same with one context at a time
     logit_difference: float = 0.0  # largest, of a context alone, as a share of the logits' spread; until the texts part
+    loaded: str = ""  # "equal" if save, then AutoModelForCausalLM.from_pretrained gives the same logits and weights
     seconds: float = 0.0
     error: str = ""
 
@@ -47,7 +50,7 @@ def contexts() -> torch.Tensor:
 
 @torch.no_grad()
 def plain_text(model: Any, ids: torch.Tensor, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, NEW_TOKENS) greedy tokens by forward passes over the whole text, and the (B, NEW_TOKENS, V) logits behind them."""
+    """(B, NEW_TOKENS) greedy tokens by forward passes over the whole text, and their logits (B, NEW_TOKENS, V)."""
     logits: list[torch.Tensor] = []
     for _ in range(NEW_TOKENS):
         logits.append(model(ids, **options).logits[:, -1])
@@ -59,7 +62,12 @@ def plain_text(model: Any, ids: torch.Tensor, **options: Any) -> tuple[torch.Ten
 def generated_text(model: Any, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The same by transformers' greedy generate, with no token that ends a text."""
     model.generation_config.eos_token_id = None
-    settings = {"do_sample": False, "max_new_tokens": NEW_TOKENS, "output_logits": True, "return_dict_in_generate": True}
+    settings = {
+        "do_sample": False,
+        "max_new_tokens": NEW_TOKENS,
+        "output_logits": True,
+        "return_dict_in_generate": True,
+    }
     written = model.generate(ids, attention_mask=torch.ones_like(ids), **settings)
     return written.sequences[:, ids.shape[1] :], torch.stack(written.logits, dim=1)
 
@@ -95,6 +103,21 @@ def _fill(row: Row, model: Any) -> None:
     row.generate = _attempt(lambda: _compare(plain, generated_text(model, ids)[0]))
     row.generate_alone = _attempt(lambda: _alone(row, model, ids, plain, logits))
 
+    row.loaded = _attempt(lambda: _reload(row.name, ids, options))
+
+
+@torch.no_grad()
+def _reload(name: str, ids: torch.Tensor, options: dict[str, Any]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        saved = save(name, Path(folder))
+        loaded = AutoModelForCausalLM.from_pretrained(folder).eval()
+    weights = loaded.state_dict()
+    wrong = [key for key, value in saved.state_dict().items() if not torch.equal(value, weights.get(key, ids))]
+    if wrong or type(loaded) is not type(saved):
+        return f"{type(loaded).__name__} differs in {wrong[:3]}"
+    same = torch.equal(saved(ids, **options).logits, loaded(ids, **options).logits)
+    return "equal" if same else "other logits from equal weights"
+
 
 def _attempt(compare: Callable[[], str]) -> str:
     try:
@@ -104,9 +127,11 @@ def _attempt(compare: Callable[[], str]) -> str:
 
 
 def _alone(row: Row, model: Any, ids: torch.Tensor, plain: torch.Tensor, logits: torch.Tensor) -> str:
-    texts, theirs = (torch.cat(parts) for parts in zip(*(generated_text(model, one) for one in ids.split(1)), strict=True))
+    texts, theirs = (
+        torch.cat(parts) for parts in zip(*(generated_text(model, one) for one in ids.split(1)), strict=True)
+    )
     same = (texts == plain).long().cumprod(1).roll(1, 1).index_fill(1, torch.tensor([0]), 1).bool()
-    row.logit_difference = float(((theirs - logits).abs().amax(-1)[same].max() / logits.std()))
+    row.logit_difference = float((theirs - logits).abs().amax(-1)[same].max() / logits.std())
     return _compare(plain, texts)
 
 
