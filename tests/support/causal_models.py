@@ -145,7 +145,7 @@ def _flip(weight: Any, generator: torch.Generator) -> None:
 
 
 def _fan_in(module: Any, weight: Any) -> int:
-    """Inputs that one output sums: Linear (out, in), experts (E, out, in), Conv1D of GPT-2 (in, out), nn.Conv (out, in, k)."""
+    """Inputs to one output: Linear (out, in), experts (E, out, in), GPT-2's Conv1D (in, out), Conv1d (out, in, k)."""
     if type(module).__name__ == "Conv1D":
         return int(weight.shape[0])
     convolution = isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)

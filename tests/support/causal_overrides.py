@@ -6,10 +6,9 @@ from typing import Any
 
 # Used where the config's default is a number, so that what is off by default (None) stays off.
 SIZES: dict[str, Any] = {
-    **dict.fromkeys(
-        ("hidden_size", "n_embd", "d_model", "emb_dim", "embedding_size", "embedding_dim", "hidden_size_global"), 32
-    ),
-    **dict.fromkeys(("input_embedding_size", "output_embedding_size", "word_embed_proj_dim", "lru_width"), 32),
+    **dict.fromkeys(("hidden_size", "n_embd", "d_model", "emb_dim", "hidden_size_global", "lru_width"), 32),
+    **dict.fromkeys(("embedding_size", "embedding_dim", "input_embedding_size", "output_embedding_size"), 32),
+    **dict.fromkeys(("word_embed_proj_dim", "adapter_rank"), 32),
     **dict.fromkeys(("decoder_layers", "encoder_layers", "num_decoder_layers", "num_encoder_layers", "num_blocks"), 2),
     **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers"), 2),
     **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads"), 4),
@@ -18,14 +17,12 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("num_key_value_heads", "num_kv_heads", "swa_num_key_value_heads"), 2),
     **dict.fromkeys(("head_dim", "dim_head", "d_head", "kv_channels", "swa_head_dim", "attention_head_size"), 8),
     **dict.fromkeys(("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "global_head_dim", "rotary_dim"), 8),
-    **dict.fromkeys(
-        ("q_lora_rank", "kv_lora_rank", "o_lora_rank", "gated_norm_rank", "laurel_rank", "adapter_rank"), 16
-    ),
+    **dict.fromkeys(("q_lora_rank", "kv_lora_rank", "o_lora_rank", "gated_norm_rank", "laurel_rank"), 16),
     **dict.fromkeys(("intermediate_size", "ffn_dim", "ffn_hidden_size", "decoder_ffn_dim", "encoder_ffn_dim"), 64),
     **dict.fromkeys(("n_inner", "d_inner", "dff", "dim_ff", "feed_forward_size", "intermediate_size_mlp"), 64),
     **dict.fromkeys(("moe_intermediate_size", "shared_expert_intermediate_size", "expert_ffn_hidden_size"), 32),
     **dict.fromkeys(("shared_intermediate_size", "shared_experts_intermediate_size", "dense_intermediate_size"), 32),
-    **dict.fromkeys(("moe_shared_expert_intermediate_size",), 32),
+    "moe_shared_expert_intermediate_size": 32,
     **dict.fromkeys(("vocab_size", "decoder_vocab_size", "vocab_size_per_layer_input"), 4096),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "context_length"), 128),
     **dict.fromkeys(("max_target_positions", "model_max_length", "original_max_position_embeddings"), 128),
@@ -34,14 +31,12 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("n_group", "topk_group", "num_expert_group", "n_shared_experts", "num_shared_experts"), 1),
     **dict.fromkeys(("moe_num_shared_experts", "first_k_dense_replace", "num_dense_layers"), 1),
     **dict.fromkeys(("sliding_window", "sliding_window_size", "window_size", "attention_window_size"), 16),
-    **dict.fromkeys(("local_attention", "attention_chunk_size", "index_topk", "keep_window_size"), 16),
+    **dict.fromkeys(("local_attention", "attention_chunk_size", "index_topk"), 16),
     **dict.fromkeys(("state_size", "mamba_d_state", "ssm_state_size"), 8),
     **dict.fromkeys(("time_step_rank", "mamba_dt_rank"), 4),
     **dict.fromkeys(("chunk_size", "mamba_chunk_size", "block_size"), 16),
-    **dict.fromkeys(("index_head_dim",), 16),
-    **dict.fromkeys(
-        ("index_n_heads",), 16
-    ),  # with few heads many scores are exactly 0, and which of them win is chance
+    "index_head_dim": 16,
+    "index_n_heads": 16,  # with few heads many scores are exactly 0, and which of them win is chance
     **dict.fromkeys(("linear_head_dim", "linear_key_head_dim", "linear_value_head_dim"), 8),
     **dict.fromkeys(("linear_num_heads", "linear_num_key_heads", "linear_num_value_heads"), 4),
     **dict.fromkeys(("image_size", "patch_size"), 16),
@@ -118,6 +113,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "ministral": _SLIDING_AND_FULL | {"head_dim": 8},
     "nemotron": {"num_key_value_heads": 2},
     "nemotron_h": {"mamba_num_heads": 8, "mamba_head_dim": 8, "n_groups": 2},
+    "phi4_multimodal": {"eos_token_id": [0]},  # takes a plain 0 for none
     "phi4_multimodal_audio": {"ext_pw_out_channel": 32, "depthwise_separable_out_channel": 32, "nemo_conv_channels": 8},
     "qwen4_exp_text": _INDEXER | {"hc_lowrank": 16},
     "reformer": {
@@ -199,6 +195,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt_neox, parallel residual off": ("gpt_neox", {"use_parallel_residual": False}),
     "llama, tied embeddings": ("llama", {"tie_word_embeddings": True}),
     "doge, is_moe=true": ("doge", {"is_moe": True}),
+    "doge, keep_window_size=16": ("doge", {"keep_window_size": 16}),
+    "nemotron_h, time_step_min=1e-9": ("nemotron_h", {"time_step_min": 1e-9}),
+    "zamba2, time_step_min=1e-9": ("zamba2", {"time_step_min": 1e-9}),
     **{f"{kind}, bidirectional": (kind, {"use_bidirectional_attention": True}) for kind in ("gemma", "gemma3_text")},
     "gemma4_text, bidirectional": ("gemma4_text", {"use_bidirectional_attention": "all"}),
     "electra, is_decoder=true, narrow embeddings": ("electra", _DECODER | {"embedding_size": 16}),
