@@ -22,7 +22,7 @@ __all__ = ["NOT_BUILDABLE", "build", "config", "model_types", "redraw", "save", 
 VOCABULARY = 4096  # as the tokenizer of asset:reference-lm, with its one special token as 0
 SEED = 9  # one with which no greedy text is a single token over and over
 SMALL_STD = 0.1  # of what is added to biases and norms, so that leaving one out shows
-# One-dimensional dynamics whose stability depends on their initial values: decays, time steps, mixing coefficients.
+# Left as they are, because what is stable depends on their initial values: decays, time steps, mixing coefficients.
 _DYNAMICS = re.compile(r"A_log|dt_bias|(mixer|mamba)\.dt_|time_decay|time_first|lambda_|recurrent_param|alpha_|\.D$")
 _TOKENS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "forced_eos_token_id": None}
 _LISTS = ("layer_types", "mlp_layer_types", "layers_block_type", "block_types", "indexer_types")
@@ -54,8 +54,9 @@ def build(name: str) -> Any:
     """The model of a type or a variant: evaluation mode, float32, CPU, the same weights at every call."""
     from transformers import AutoModelForCausalLM
 
-    torch.manual_seed(SEED)
-    model = AutoModelForCausalLM.from_config(config(name), dtype=torch.float32)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = AutoModelForCausalLM.from_config(config(name), dtype=torch.float32)
     redraw(model)
     return model.eval()
 
@@ -120,9 +121,9 @@ def redraw(model: Any) -> None:
             if id(weight) not in seen and weight.requires_grad and not _DYNAMICS.search(f"{path}.{name}"):
                 _draw(module, weight, generator)
             seen.add(id(weight))
-    for matrix in (model.get_input_embeddings(), model.get_output_embeddings()):
-        if matrix is not None:
-            matrix.weight[0] *= 0.01  # token 0 ends a text and is never the likeliest
+    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
+    for weight in {id(matrix.weight): matrix.weight for matrix in ends if matrix is not None}.values():
+        weight[0] *= 0.01  # token 0 ends a text and is never the likeliest
 
 
 def _draw(module: Any, weight: Any, generator: torch.Generator) -> None:

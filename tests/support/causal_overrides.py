@@ -44,13 +44,8 @@ SIZES: dict[str, Any] = {
 
 _SLIDING_AND_FULL = {"layer_types": ["sliding_attention", "full_attention"]}
 _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 8}
-_SLIDING_MLA = {
-    "swa_num_attention_heads": 4,
-    "swa_num_key_value_heads": 4,
-    "swa_q_lora_rank": 16,
-    "swa_kv_lora_rank": 16,
-}
-_SLIDING_MLA |= {"swa_head_dim": 16, "swa_qk_nope_head_dim": 8, "swa_v_head_dim": 8}
+_SLIDING_MLA = {"swa_num_attention_heads": 4, "swa_num_key_value_heads": 4, "swa_head_dim": 16, "swa_v_head_dim": 8}
+_SLIDING_MLA |= {"swa_q_lora_rank": 16, "swa_kv_lora_rank": 16, "swa_qk_nope_head_dim": 8}
 _INDEXER = {"indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_head_dim": 8}
 _INDEXER |= {"indexer_budget": 16, "indexer_compress_ratio": 4}
 _GEMMA4_DRAFT = {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0}
@@ -142,17 +137,16 @@ OVERRIDES: dict[str, dict[str, Any]] = {
 _DECODER = {"is_decoder": True}
 _BERTS = ("bert", "bert-generation", "big_bird", "camembert", "data2vec-text", "electra", "ernie", "megatron-bert")
 _BERTS += (
-    "rembert",
     "roberta",
     "roberta-prelayernorm",
-    "roc_bert",
-    "roformer",
     "xlm-roberta",
     "xlm-roberta-xl",
     "xmod",
+    "rembert",
+    "roc_bert",
+    "roformer",
 )
 _SLIDING = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 16}
-
 _LONG_ROTATIONS = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
 
 # Name -> (model type, what differs from the type's own small config).
@@ -203,7 +197,6 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "electra, is_decoder=true, narrow embeddings": ("electra", _DECODER | {"embedding_size": 16}),
     "opt, narrow embeddings": ("opt", {"word_embed_proj_dim": 16}),
     "opt, norm after": ("opt", {"do_layer_norm_before": False}),
-    "mpt, learned positions only": ("mpt", {"attn_config": {"alibi": False}}),
     "xlm, causal=true": ("xlm", {"causal": True}),
     "xlnet, attn_type=uni": ("xlnet", {"attn_type": "uni"}),
 }

@@ -93,7 +93,8 @@ def _fill(row: Row, model: Any) -> None:
     row.finite = bool(torch.isfinite(model(ids, **options).logits).all())
     text = ids.view(1, -1)
     row.causal = same_logits(model, text, torch.cat([text[:, :-4], text[:, :4]], dim=1), -4, **options)
-    row.prefix = same_logits(model, text, text[:, :-8], text.shape[1] - 8, **options)
+    half = text.shape[1] // 2
+    row.prefix = same_logits(model, text, text[:, :half], half, **options)
     plain, logits = plain_text(model, ids, **options)
     row.distinct_tokens = len(plain.unique())
     row.generate = _attempt(lambda: _compare(plain, generated_text(model, ids)[0]))
