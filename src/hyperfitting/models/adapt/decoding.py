@@ -108,7 +108,8 @@ def _refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int, *, lar
     if difference(one_CV, other_CV) > bound:
         if difference(whole_BTV, plain(model, ids_BT, must_be_finite=not large)) > bound:
             raise ModelError(f"{kind} does not continue texts: its logits for one text are not the same twice")
-        remedy = "; a config with is_decoder = true does" if hasattr(model.config, "is_decoder") else ""
+        encoder = getattr(model.config, "is_decoder", True) is False
+        remedy = "; a config with is_decoder = true does" if encoder else ""
         raise ModelError(f"{kind} reads both ways: it does not continue texts{remedy}")
 
 
