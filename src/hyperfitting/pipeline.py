@@ -446,7 +446,8 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     return describe(
         recipe,
         drawn.manifest,
-        end_ids=codec.end_ids,
+        ends=codec.ends_in_words(),
+        switched_off=codec.switched_off,
         parameters=models.count_parameters(recipe.model),
         trained=models.select_trained(models.build_empty(recipe.model), recipe.train).table(),
         updates=training.total_updates(recipe.train, recipe.data.train_blocks),

@@ -83,6 +83,10 @@ def test_a_tokenizer_without_end_of_text(tiny_model, tmp_path):
     config = json.loads((folder / "tokenizer_config.json").read_text())
     del config["eos_token"]
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    assert load_codec(ModelSettings(source=str(folder))).end_ids == (0,)  # the configs name it
+    for name in ("config.json", "generation_config.json"):
+        left = {k: v for k, v in json.loads((folder / name).read_text()).items() if k != "eos_token_id"}
+        (folder / name).write_text(json.dumps(left | ({"eos_token_id": None} if name == "config.json" else {})))
     assert "the tokenizer has no end-of-text token" in problem(ModelSettings(source=str(folder)), load_codec)
 
 

@@ -25,10 +25,10 @@ from hyperfitting.models.loading import (
     load_config,
     load_model,
     load_reader,
-    save_model,
 )
 from hyperfitting.models.rounding import round_once
 from hyperfitting.models.running import CachedModel, last_hidden_states, rank_choices, score_texts
+from hyperfitting.models.saving import save_model
 from hyperfitting.models.selection import (
     Selection,
     decoder_layers,
