@@ -1,0 +1,196 @@
+"""Save a model as an ordinary Hugging Face folder that writes elsewhere what it writes here, and prove it by the files.
+
+save_pretrained is not trusted: an adapter that hangs in the model, weights that are tied in memory only, or a tokenizer
+that loads otherwise than it was saved would be noticed only when the trained weights are gone.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+import transformers
+from safetensors import safe_open
+from tokenizers.processors import TemplateProcessing
+from torch import Tensor, nn
+
+from hyperfitting.errors import InputError, ModelError
+from hyperfitting.models.codec import TextCodec
+from hyperfitting.models.loading import build_empty, load_codec, load_model, positions_of
+from hyperfitting.recipe import ModelSettings
+
+_PIPELINE_TOKENS = 256
+"""What transformers' pipeline writes where nobody says how much."""
+_SAMPLES = ("It was late, and the rain had\nnot stopped.", "the", " Ein naïver  Versuch: 日本語 🙂")
+"""Texts that the tokenizer must turn into the same ids after it was loaded again."""
+
+
+def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str, max_shard_size: str = "50GB") -> None:
+    """Write safetensors in the weights' dtype, configs, tokenizer and model card, and compare them with the memory.
+
+    The saved tokenizer begins texts as the codec does, and generation_config.json asks for greedy decoding up to the
+    codec's end-of-text ids. Of the source's generation settings none is kept, in the model neither.
+
+    Raises:
+        ModelError: what was written is not the model; names the first difference. `folder` is then of no use.
+    """
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    settings = _generation_config(model, codec)
+    settings.save_pretrained(folder)
+    model.generation_config = settings
+    try:
+        model.save_pretrained(folder, max_shard_size=max_shard_size)  # type: ignore[operator]
+    except (RuntimeError, ValueError) as error:
+        _refuse(f"the model cannot be saved ({' '.join(str(error).split())[:200]})", error)
+    code = model._auto_class is not None or codec.tokenizer._auto_class is not None
+    dtype: Any = "bfloat16" if next(model.parameters()).dtype == torch.bfloat16 else "float32"
+    begin: Any = "add" if codec.start_ids else "none"
+    saved = ModelSettings(source=str(folder), dtype=dtype, trust_remote_code=code, beginning_of_text=begin)
+    _compare_model(model, folder, saved)
+    _save_tokenizer(codec, folder, saved, positions_of(model.config))
+    mode = (folder / "README.md").stat().st_mode
+    for file in folder.iterdir():
+        file.chmod(mode)  # safetensors lets nobody but its owner read
+
+
+def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
+    raise ModelError(f"{what}: nothing was kept, the checkpoints are") from cause
+
+
+def _generation_config(model: Any, codec: TextCodec) -> Any:
+    """Greedy, and no longer than the model reads where the usual 256 tokens might be."""
+    ends, positions = list(codec.end_ids), positions_of(model.config)
+    tokenizer = codec.tokenizer
+    short = positions is not None and positions < 2 * _PIPELINE_TOKENS
+    return transformers.GenerationConfig(
+        do_sample=False,
+        bos_token_id=next(iter(codec.start_ids), tokenizer.bos_token_id),
+        eos_token_id=ends if len(ends) > 1 else ends[0],
+        pad_token_id=ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
+        **({"max_length": positions} if short else {}),
+    )
+
+
+def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None:
+    """Hold the files against the model: names, shapes, dtypes, values, and the architecture that the config builds.
+
+    Some architectures are written under other names than they have in memory (experts apart that are one tensor here).
+    Where a file differs, what counts is therefore what the folder gives when it is loaded.
+    """
+    held_by_name = {name: each for name, each in model.state_dict().items() if isinstance(each, Tensor)}
+    wrong = next(_different_in_files(held_by_name, folder), None)
+    if wrong is not None:
+        wrong = _different_when_loaded(held_by_name, saved, otherwise=wrong)
+    wrong = wrong or _different_when_built(model, held_by_name, saved)
+    if wrong is not None:
+        _refuse(f"the saved {wrong} is not the model's")
+
+
+def _different_in_files(held_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
+    """Names that are stored otherwise than held, one tensor in memory at a time. Tied weights may be stored once."""
+    stored = set()
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118, it is no dictionary
+                stored.add(name)
+                if name not in held_by_name or not _same(tensors.get_tensor(name), held_by_name[name]):
+                    yield name
+    places = {_place(held_by_name[name]) for name in stored & held_by_name.keys()}
+    yield from (name for name, held in held_by_name.items() if name not in stored and _place(held) not in places)
+
+
+def _different_when_loaded(held_by_name: dict[str, Tensor], saved: ModelSettings, *, otherwise: str) -> str | None:
+    """The first name whose tensor is another one after loading; `otherwise` if the folder cannot be loaded."""
+    try:
+        loaded = load_model(saved, torch.device("cpu")).state_dict()
+    except InputError:
+        return otherwise
+    names = [*held_by_name, *(name for name in loaded if name not in held_by_name)]
+    equal = (name in loaded and name in held_by_name and _same(loaded[name], held_by_name[name]) for name in names)
+    return next((name for name, same in zip(names, equal, strict=True) if not same), None)
+
+
+def _different_when_built(model: nn.Module, held_by_name: dict[str, Tensor], saved: ModelSettings) -> str | None:
+    """What is not the model's in the architecture that the saved config builds: its class, a name, a shape or a tie."""
+    try:
+        built = build_empty(saved)
+    except InputError as error:
+        _refuse(f"the saved config builds no model ({error})", error)
+    if type(built).__name__ != type(model).__name__:
+        return f"config ({type(built).__name__})"
+    shapes = {name: each.shape for name, each in built.state_dict().items() if isinstance(each, Tensor)}
+    names = [*held_by_name, *(name for name in shapes if name not in held_by_name)]
+    for name in names:
+        if name not in shapes or name not in held_by_name or shapes[name] != held_by_name[name].shape:
+            return name
+    return next((name for name, first in _shared(model).items() if _shared(built).get(name) != first), None)
+
+
+def _shared(model: nn.Module) -> dict[str, str]:
+    """For each further name of a tied weight, the first one."""
+    first: dict[int, str] = {}
+    names = model.named_parameters(remove_duplicate=False)
+    return {name: first[id(each)] for name, each in names if first.setdefault(id(each), name) != name}
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Equal to the bit, NaN and the sign of zero included."""
+    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(_bytes(one), _bytes(other))
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+
+
+def _place(tensor: Tensor) -> tuple[Any, ...]:
+    """What two names share if they are one tensor."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def _save_tokenizer(codec: TextCodec, folder: Path, saved: ModelSettings, positions: int | None) -> None:
+    """Save the tokenizer so that, loaded by anybody, it gives the codec's ids without being asked.
+
+    A class may do as it likes with its settings when it is loaded, so each way of saying it is tried until one holds.
+    """
+    tokenizer = copy.deepcopy(codec.tokenizer)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        backend.post_processor = _beginning(codec)
+    if positions is not None:
+        tokenizer.model_max_length = positions
+    tokenizer.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    written = json.loads(file.read_text(encoding="utf-8")) | {"clean_up_tokenization_spaces": False}
+    begins = bool(codec.start_ids)
+    flags = {"add_bos_token": begins, "add_eos_token": False}
+    generic = {"tokenizer_class": "PreTrainedTokenizerFast", "auto_map": None} if backend is not None else {}
+    for more in (flags, flags | generic, {"special_tokens_pattern": "bos" if begins else "none"}, {}):
+        text = json.dumps({key: value for key, value in (written | more).items() if value is not None}, indent=2)
+        file.write_text(text + "\n", encoding="utf-8")
+        if _loads_alike(codec, saved):
+            return
+    _refuse(
+        f"the saved tokenizer ({type(tokenizer).__name__}) gives other ids than this one "
+        f'with model.beginning_of_text = "{saved.beginning_of_text}"'
+    )
+
+
+def _beginning(codec: TextCodec) -> Any:
+    """A post-processor that puts the codec's beginning-of-text token first, and nothing else anywhere."""
+    if not codec.start_ids:
+        return TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
+    token = {"id": "bos", "ids": list(codec.start_ids), "tokens": [codec.tokenizer.bos_token]}
+    return TemplateProcessing(single="bos $A", pair="bos $A $B:1", special_tokens=[token])
+
+
+def _loads_alike(codec: TextCodec, saved: ModelSettings) -> bool:
+    try:
+        loaded = load_codec(saved)
+        alike = all(loaded.tokenizer(text)["input_ids"] == codec.encode(text) for text in _SAMPLES)
+    except Exception:  # whatever a tokenizer's own code makes of settings that it does not know
+        return False
+    return alike and loaded.fingerprint == codec.fingerprint and loaded.end_ids == codec.end_ids
