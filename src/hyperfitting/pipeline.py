@@ -141,7 +141,8 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
         effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
         run.add_facts("train", _train_facts(recipe, codec, outcome, precision, place, trained, effective))
         with new_folder(run.model_folder) as folder:
-            models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
+            card = model_card(recipe, run.probes(), outcome, run.model_folder)
+            models.save_model(model, codec, folder, card=card)
 
     ranks.on_main(lambda: save(model) if model is not None else None)
 
