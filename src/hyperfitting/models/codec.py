@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -52,7 +53,11 @@ class TextCodec:
         self._end_ids = tuple(sorted(set(end_ids)))
         self._ids: dict[str, int] = tokenizer.get_vocab()
         self.rows = max(self._ids.values(), default=-1) + 1 if rows is None else rows
-        _check_vocabulary(self._ids, self.rows)
+        self._rowless = _rowless(tokenizer, self._ids, self.rows)
+        if beginning_of_text == "add" and self._start[0] >= self.rows:
+            raise ModelError(
+                f"the tokenizer's bos_token_id = {self._start[0]}, and the model's ids end at {self.rows - 1}"
+            )
 
     @property
     def end_ids(self) -> tuple[int, ...]:
@@ -99,7 +104,10 @@ class TextCodec:
         return [*self._start, *self._encode(text)]
 
     def _encode(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        ids = list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        if self._rowless and max(ids, default=0) >= self.rows:
+            raise ModelError(f"a text holds {self._rowless[0]!r}, a token that the model has no row for: take it out")
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids` without special tokens, white space as it is."""
@@ -110,7 +118,7 @@ class TextCodec:
         """For every token whether its text begins, and ends, within a word."""
         anchor = self._encode("a")[-1:]  # tokenizers drop the space that a text begins with
         start = len(self.decode(anchor))
-        tokens = sorted(set(self._ids.values()))
+        tokens = sorted({each for each in self._ids.values() if each < self.rows})
         pairs = [[*anchor, token] for token in tokens]
         texts = self.tokenizer.batch_decode(pairs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         begins_V, ends_V = np.zeros((2, self.rows), dtype=np.bool_)
@@ -197,18 +205,23 @@ def _switch_off(backend: Any) -> tuple[str, ...]:
     return tuple(off)
 
 
-def _check_vocabulary(ids: Mapping[str, int], rows: int) -> None:
-    """Refuse a token whose id has no row in the embeddings: the model would fail in the middle of a run."""
-    if not ids:
-        return
-    token, last = max(ids.items(), key=lambda item: item[1])
-    if last >= rows:
-        whole = len(set(ids.values())) == last + 1
-        what = f"has {last + 1:,} tokens" if whole else f"has ids up to {last:,}"
-        raise ModelError(
-            f"the tokenizer {what} (the last is {token!r}), the model {rows:,}: "
-            "resize_token_embeddings adds rows to the model, or take the added tokens out of the tokenizer"
-        )
+def _rowless(tokenizer: Any, ids: Mapping[str, int], rows: int) -> tuple[str, ...]:
+    """Tokens without a row in the embeddings that the tokenizer's class adds by default: they are in no text's way.
+
+    Qwen2's class gives every tokenizer that it loads an `<|endoftext|>`. Any other token without a row is refused: the
+    model would fail in the middle of a run.
+    """
+    beyond = {token: each for token, each in ids.items() if each >= rows}
+    parameters = inspect.signature(type(tokenizer).__init__).parameters.values()
+    added = {each.default for each in parameters if isinstance(each.default, str)} & set(tokenizer.all_special_tokens)
+    if beyond.keys() <= added:
+        return tuple(beyond)
+    token, last = max(beyond.items(), key=lambda item: item[1])
+    what = f"has {last + 1:,} tokens" if len(set(ids.values())) == last + 1 else f"has ids up to {last:,}"
+    raise ModelError(
+        f"the tokenizer {what} (the last is {token!r}), the model {rows:,}: "
+        "resize_token_embeddings adds rows to the model, or take the added tokens out of the tokenizer"
+    )
 
 
 def _slow_rules(tokenizer: Any) -> list[Any]:

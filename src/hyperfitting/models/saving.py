@@ -17,6 +17,7 @@ import transformers
 from safetensors import safe_open
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
+from transformers.core_model_loading import revert_weight_conversion
 
 from hyperfitting.errors import InputError, ModelError
 from hyperfitting.models.codec import TextCodec
@@ -78,43 +79,45 @@ def _generation_config(model: Any, codec: TextCodec) -> Any:
 def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None:
     """Hold the files against the model: names, shapes, dtypes, values, and the architecture that the config builds.
 
-    Some architectures are written under other names than they have in memory (experts apart that are one tensor here).
-    Where a file differs, what counts is therefore what the folder gives when it is loaded.
+    Some architectures are written under other names than they have in memory (experts apart that are one tensor here):
+    then the files must be what transformers' own rules make of the memory, and loaded again be the memory.
     """
-    held_by_name = {name: each for name, each in model.state_dict().items() if isinstance(each, Tensor)}
-    wrong = next(_different_in_files(held_by_name, folder), None)
-    if wrong is not None:
-        wrong = _different_when_loaded(held_by_name, saved, otherwise=wrong)
-    wrong = wrong or _different_when_built(model, held_by_name, saved)
+    held = {name: each for name, each in model.state_dict().items() if isinstance(each, Tensor)}
+    wrong = next(_different_in_files(held, folder), None)
+    if wrong is not None and (written := revert_weight_conversion(model, dict(held))).keys() != held.keys():
+        wrong = next(_different_in_files(written, folder), None) or _different_when_loaded(held, saved, otherwise=wrong)
+    wrong = wrong or _different_when_built(model, held, saved)
     if wrong is not None:
         _refuse(f"the saved {wrong} is not the model's")
 
 
-def _different_in_files(held_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
+def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
     """Names that are stored otherwise than held, one tensor in memory at a time. Tied weights may be stored once."""
     stored = set()
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118, it is no dictionary
                 stored.add(name)
-                if name not in held_by_name or not _same(tensors.get_tensor(name), held_by_name[name]):
+                if name not in tensors_by_name or not _same(tensors.get_tensor(name), tensors_by_name[name]):
                     yield name
-    places = {_place(held_by_name[name]) for name in stored & held_by_name.keys()}
-    yield from (name for name, held in held_by_name.items() if name not in stored and _place(held) not in places)
+    places = {_place(tensors_by_name[name]) for name in stored & tensors_by_name.keys()}
+    yield from (name for name, held in tensors_by_name.items() if name not in stored and _place(held) not in places)
 
 
-def _different_when_loaded(held_by_name: dict[str, Tensor], saved: ModelSettings, *, otherwise: str) -> str | None:
+def _different_when_loaded(tensors_by_name: dict[str, Tensor], saved: ModelSettings, *, otherwise: str) -> str | None:
     """The first name whose tensor is another one after loading; `otherwise` if the folder cannot be loaded."""
     try:
         loaded = load_model(saved, torch.device("cpu")).state_dict()
     except InputError:
         return otherwise
-    names = [*held_by_name, *(name for name in loaded if name not in held_by_name)]
-    equal = (name in loaded and name in held_by_name and _same(loaded[name], held_by_name[name]) for name in names)
+    names = [*tensors_by_name, *(name for name in loaded if name not in tensors_by_name)]
+    equal = (
+        name in loaded and name in tensors_by_name and _same(loaded[name], tensors_by_name[name]) for name in names
+    )
     return next((name for name, same in zip(names, equal, strict=True) if not same), None)
 
 
-def _different_when_built(model: nn.Module, held_by_name: dict[str, Tensor], saved: ModelSettings) -> str | None:
+def _different_when_built(model: nn.Module, tensors_by_name: dict[str, Tensor], saved: ModelSettings) -> str | None:
     """What is not the model's in the architecture that the saved config builds: its class, a name, a shape or a tie."""
     try:
         built = build_empty(saved)
@@ -123,9 +126,9 @@ def _different_when_built(model: nn.Module, held_by_name: dict[str, Tensor], sav
     if type(built).__name__ != type(model).__name__:
         return f"config ({type(built).__name__})"
     shapes = {name: each.shape for name, each in built.state_dict().items() if isinstance(each, Tensor)}
-    names = [*held_by_name, *(name for name in shapes if name not in held_by_name)]
+    names = [*tensors_by_name, *(name for name in shapes if name not in tensors_by_name)]
     for name in names:
-        if name not in shapes or name not in held_by_name or shapes[name] != held_by_name[name].shape:
+        if name not in shapes or name not in tensors_by_name or shapes[name] != tensors_by_name[name].shape:
             return name
     return next((name for name, first in _shared(model).items() if _shared(built).get(name) != first), None)
 

@@ -1,0 +1,1 @@
+"""What several tests build: tokenizers, models and folders, made on the fly."""
