@@ -39,6 +39,7 @@ def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str, m
     Raises:
         ModelError: what was written is not the model; names the first difference. `folder` is then of no use.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(card, encoding="utf-8")
     settings = _generation_config(model, codec)
     settings.save_pretrained(folder)
