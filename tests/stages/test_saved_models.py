@@ -146,12 +146,14 @@ def refused(loaded, folder):
     return str(caught.value)
 
 
+SAVE = transformers.PreTrainedModel.save_pretrained
+
+
 def spoiling(change):
     """transformers' save_pretrained, with something done to the folder after it."""
-    whole = transformers.PreTrainedModel.save_pretrained
 
     def save(self, folder, **settings):
-        whole(self, folder, **settings)
+        SAVE(self, folder, **settings)
         change(folder)
 
     return save
@@ -201,6 +203,11 @@ def negate_zero(weights):
     weights["model.layers.0.input_layernorm.weight"][0] = -0.0
 
 
+def cut(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-9])
+
+
 WRONG_FOLDERS = {
     "a value": (change_weights(flip), f"the saved {NORM} is not the model's"),
     "a tensor less": (change_weights(drop), f"the saved {NORM} is not the model's"),
@@ -211,6 +218,12 @@ WRONG_FOLDERS = {
     "layers fewer in the config": (change_config(num_hidden_layers=1), "the saved model.layers.1."),
     "another width": (change_config(intermediate_size=96), "the saved model.layers.0.mlp."),
     "no tie in the config": (change_config(tie_word_embeddings=False), "the saved lm_head.weight is not the model's"),
+    "other heads of the same width": (
+        change_config(num_attention_heads=8, head_dim=4, num_key_value_heads=4),
+        "the saved config (num_",
+    ),
+    "another base of rotations": (change_config(rope_parameters=None, rope_theta=5.0), "the saved config (rope_"),
+    "a file cut short": (cut, "a saved file of weights is damaged"),
     "another architecture": (change_config(model_type="qwen2"), "the saved config (Qwen2ForCausalLM) is not"),
     "no config": (lambda folder: (folder / "config.json").unlink(), "the saved config builds no model"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "is not the model's"),
@@ -312,9 +325,15 @@ def test_many_files_are_compared_as_one(tmp_path, tiny_tokenizer, kind, monkeypa
     def lose_one(folder):
         sorted(folder.glob("*.safetensors"))[1].unlink()
 
-    monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", spoiling(lose_one))
-    with pytest.raises(ModelError, match=r"the saved \S+ is not the model's: nothing was kept"):
-        save_model(model, codec, new(tmp_path / "less"), card="", max_shard_size="50KB")
+    def name_another(folder):
+        index = json.loads((folder / "model.safetensors.index.json").read_text())
+        index["weight_map"][NORM] = files[0].name if index["weight_map"][NORM] != files[0].name else files[1].name
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    for number, change in enumerate((lose_one, name_another)):
+        monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", spoiling(change))
+        with pytest.raises(ModelError, match=r"the saved \S+ is not the model's: nothing was kept"):
+            save_model(model, codec, new(tmp_path / str(number)), card="", max_shard_size="50KB")
 
 
 def test_experts_that_are_saved_apart_are_compared_as_loaded(tmp_path, tiny_tokenizer, monkeypatch):

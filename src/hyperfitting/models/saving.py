@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import torch
 import transformers
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from transformers.core_model_loading import revert_weight_conversion
@@ -46,9 +46,11 @@ def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str, m
     model.generation_config = settings
     try:
         model.save_pretrained(folder, max_shard_size=max_shard_size)  # type: ignore[operator]
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, ValueError) as error:
         _refuse(f"the model cannot be saved ({' '.join(str(error).split())[:200]})", error)
-    code = model._auto_class is not None or codec.tokenizer._auto_class is not None
+    code = any(getattr(each, "_auto_class", None) is not None for each in (model, codec.tokenizer))
     dtype: Any = "bfloat16" if next(model.parameters()).dtype == torch.bfloat16 else "float32"
     begin: Any = "add" if codec.start_ids else "none"
     saved = ModelSettings(source=str(folder), dtype=dtype, trust_remote_code=code, beginning_of_text=begin)
@@ -66,13 +68,13 @@ def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
 def _generation_config(model: Any, codec: TextCodec) -> Any:
     """Greedy, and no longer than the model reads where the usual 256 tokens might be."""
     ends, positions = list(codec.end_ids), positions_of(model.config)
-    tokenizer = codec.tokenizer
+    pad = codec.tokenizer.pad_token_id
     short = positions is not None and positions < 2 * _PIPELINE_TOKENS
     return transformers.GenerationConfig(
         do_sample=False,
-        bos_token_id=next(iter(codec.start_ids), tokenizer.bos_token_id),
+        bos_token_id=next(iter(codec.start_ids), codec.tokenizer.bos_token_id),
         eos_token_id=ends if len(ends) > 1 else ends[0],
-        pad_token_id=ends[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
+        pad_token_id=ends[0] if pad is None or pad >= codec.rows else pad,
         **({"max_length": positions} if short else {}),
     )
 
@@ -84,9 +86,14 @@ def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None
     then the files must be what transformers' own rules make of the memory, and loaded again be the memory.
     """
     held = {name: each for name, each in model.state_dict().items() if isinstance(each, Tensor)}
-    wrong = next(_different_in_files(held, folder), None)
-    if wrong is not None and (written := revert_weight_conversion(model, dict(held))).keys() != held.keys():
-        wrong = next(_different_in_files(written, folder), None) or _different_when_loaded(held, saved, otherwise=wrong)
+    try:
+        wrong = next(_different_in_files(held, folder), None)
+        written = held if wrong is None else revert_weight_conversion(model, held)
+        if written is not held:
+            wrong = next(_different_in_files(written, folder), None)
+            wrong = wrong or _different_when_loaded(held, saved, otherwise="folder")
+    except SafetensorError as error:
+        _refuse(f"a saved file of weights is damaged ({error})", error)
     wrong = wrong or _different_when_built(model, held, saved)
     if wrong is not None:
         _refuse(f"the saved {wrong} is not the model's")
@@ -94,11 +101,14 @@ def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None
 
 def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
     """Names that are stored otherwise than held, one tensor in memory at a time. Tied weights may be stored once."""
-    stored = set()
+    stored, index = set(), folder / "model.safetensors.index.json"
+    file_by_name = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else None
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118, it is no dictionary
                 stored.add(name)
+                if file_by_name is not None and file_by_name.get(name) != file.name:
+                    yield name
                 if name not in tensors_by_name or not _same(tensors.get_tensor(name), tensors_by_name[name]):
                     yield name
     places = {_place(tensors_by_name[name]) for name in stored & tensors_by_name.keys()}
@@ -119,7 +129,7 @@ def _different_when_loaded(tensors_by_name: dict[str, Tensor], saved: ModelSetti
 
 
 def _different_when_built(model: nn.Module, tensors_by_name: dict[str, Tensor], saved: ModelSettings) -> str | None:
-    """What is not the model's in the architecture that the saved config builds: its class, a name, a shape or a tie."""
+    """What is not the model's in the architecture that the saved config builds: class, names, shapes, ties, values."""
     try:
         built = build_empty(saved)
     except InputError as error:
@@ -131,7 +141,21 @@ def _different_when_built(model: nn.Module, tensors_by_name: dict[str, Tensor], 
     for name in names:
         if name not in shapes or name not in tensors_by_name or shapes[name] != tensors_by_name[name].shape:
             return name
-    return next((name for name, first in _shared(model).items() if _shared(built).get(name) != first), None)
+    ties, values, held_values = _shared(built), _values(built), _values(model)
+    apart = next((name for name, first in _shared(model).items() if ties.get(name) != first), None)
+    changed = (key for key in [*held_values, *values] if values.get(key) != held_values.get(key))
+    return apart or next((f"config ({key} = {values.get(key)})" for key in changed), None)
+
+
+def _values(model: Any) -> dict[str, str]:
+    """What a model's config says of its architecture, value by value as it would be written."""
+    beside = {"architectures", "auto_map", "dtype", "transformers_version"}
+    values = model.config.to_dict().items()
+    return {
+        key: json.dumps(each, sort_keys=True, default=str)
+        for key, each in values
+        if key not in beside and key[0] != "_"
+    }
 
 
 def _shared(model: nn.Module) -> dict[str, str]:
