@@ -1,6 +1,7 @@
 """What is saved is the model, loads as such, and writes elsewhere what it writes here."""
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -17,6 +18,7 @@ from hyperfitting.models import load_codec, load_model, save_model
 from hyperfitting.recipe import ModelSettings
 from hyperfitting.recipes import parse_recipe
 from tests.conftest import make_model, tiny_config, tiny_tree
+from tests.support.folders import edit_json
 from tests.support.tokenizers import KINDS, POLICIES
 
 CPU = torch.device("cpu")
@@ -67,6 +69,16 @@ def test_transformers_pipeline_writes_what_hyperfit_write_does(tmp_path, corpus,
 
 
 @pytest.mark.parametrize("policy", POLICIES)
+def test_the_shipped_model_writes_the_same_in_transformers_pipeline(tmp_path, corpus, policy):
+    run = train_original("asset:reference-lm", corpus, tmp_path / "out", beginning_of_text=policy)
+    prompt = "It was late when the carriage stopped, and"
+    ours = "".join(pipeline.write(run.folder, prompt, new_tokens=20, device="cpu"))
+    write = transformers.pipeline("text-generation", model=str(run.model_folder))
+    assert write(prompt)[0]["generated_text"].startswith(prompt + ours)
+    assert write.tokenizer.model_max_length == 512
+
+
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_saved_tokenizer_begins_texts_by_itself(tmp_path, kind, policy):
     source = make_vivid(tmp_path / "model", KINDS[kind]())
@@ -79,6 +91,40 @@ def test_the_saved_tokenizer_begins_texts_by_itself(tmp_path, kind, policy):
     pair = loaded("the", "river")["input_ids"]
     assert pair == codec.encode("the") + codec.encode("river")[policy == "add" :]
     assert loaded.model_max_length == 128
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("metaspace", "LlamaTokenizer"),
+        ("metaspace", "CodeLlamaTokenizer"),  # adds <s> whatever its file says
+        ("byte_level", "GPTNeoXTokenizer"),  # never adds any
+        ("byte_level", "RobertaTokenizer"),  # adds one at both ends
+        ("word_piece", "BertTokenizer"),
+    ],
+)
+def test_a_tokenizer_whose_class_has_a_will_of_its_own(tmp_path, kind, name, policy):
+    tokenizer = KINDS[kind]()
+    source = make_vivid(tmp_path / "model", tokenizer, vocab_size=len(tokenizer) + 9)
+    edit_json(source / "tokenizer_config.json", tokenizer_class=name)
+    settings = ModelSettings(source=str(source), beginning_of_text=policy)
+    codec = load_codec(settings)
+    assert type(codec.tokenizer).__name__ == name
+    save_model(load_model(settings, CPU), codec, new(tmp_path / "saved"), card="")
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
+    assert loaded("the river")["input_ids"] == codec.encode("the river")
+    assert load_codec(settings.model_copy(update={"source": str(tmp_path / "saved")})).fingerprint == codec.fingerprint
+
+
+def test_a_beginning_with_a_colon_and_a_space_in_it(tmp_path):
+    tokenizer = KINDS["byte_level"]()
+    tokenizer.add_special_tokens({"bos_token": "<start: $A>"})
+    settings = ModelSettings(source=str(make_vivid(tmp_path / "model", tokenizer)))
+    codec = load_codec(settings)
+    save_model(load_model(settings, CPU), codec, new(tmp_path / "saved"), card="")
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")("the")["input_ids"] == codec.encode("the")
+    assert codec.encode("the")[0] == 320
 
 
 def new(folder):
@@ -115,9 +161,7 @@ def test_a_model_of_many_positions_is_not_held_to_them(tmp_path, tiny_tokenizer)
     assert len(write_elsewhere(tmp_path / "saved")) <= len(load_codec(settings).encode(PROMPT)) + 256
 
 
-def test_every_saved_file_has_the_users_own_mode(tmp_path, tiny_model, monkeypatch):
-    import os
-
+def test_every_saved_file_has_the_users_own_mode(tmp_path, tiny_model):
     settings = ModelSettings(source=str(tiny_model))
     model, codec = load_model(settings, CPU), load_codec(settings)
     for number, mask in enumerate((0o022, 0o077, 0o002)):
@@ -169,11 +213,7 @@ def change_weights(change):
 
 
 def change_config(**values):
-    def spoil(folder):
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(config | values))
-
-    return spoil
+    return lambda folder: edit_json(folder / "config.json", **values)
 
 
 NORM = "model.norm.weight"
@@ -246,8 +286,7 @@ def test_an_adapter_that_was_loaded_into_the_model_is_noticed(tmp_path, tiny_mod
 
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     base = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    config = peft.LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
-    base.add_adapter(config)
+    base.add_adapter(peft.LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
     codec = load_codec(ModelSettings(source=str(folder)))
     assert "is not the model's" in refused(SimpleNamespace(model=base, codec=codec), tmp_path / "saved")
 
@@ -289,17 +328,9 @@ def test_a_failed_save_keeps_the_checkpoints_and_leaves_no_model(tree, tmp_path,
 
 # Kinds of models.
 
-SHAPES = {
-    "llama": {},
-    "gpt2": {},  # buffers, transposed weights, tied
-    "gpt_neox": {},  # buffers
-    "qwen2": {},
-    "mistral": {},
-}
-
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "gpt_neox", "qwen2", "mistral"])
 def test_a_saved_model_is_the_model(tmp_path, tiny_tokenizer, kind, dtype):
     settings = ModelSettings(source=str(make_model(tmp_path / "model", tiny_tokenizer, kind)), dtype=dtype)
     model = load_model(settings, CPU)

@@ -57,8 +57,9 @@ def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str, m
     _compare_model(model, folder, saved)
     _save_tokenizer(codec, folder, saved, positions_of(model.config))
     mode = (folder / "README.md").stat().st_mode
-    for file in folder.iterdir():
-        file.chmod(mode)  # safetensors lets nobody but its owner read
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(mode)  # safetensors lets nobody but its owner read
 
 
 def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
