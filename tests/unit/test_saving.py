@@ -1,12 +1,13 @@
 """What was written is compared with the model in memory, tensor by tensor, before it may take a former one's place."""
 
 import json
+import shutil
 import stat
 
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from hyperfitting.errors import ModelError
 from tests.conftest import make_model
@@ -43,6 +44,10 @@ def negate_zero(weights):
     weights["model.layers.0.input_layernorm.weight"][0] = -0.0
 
 
+def rename(folder):
+    (folder / "model.safetensors").rename(folder / "weights.safetensors")
+
+
 def cut(folder):
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-9])
@@ -63,6 +68,7 @@ WRONG_FOLDERS = {
         "the saved config (num_",
     ),
     "another base of rotations": (change_config(rope_parameters=None, rope_theta=5.0), "the saved config (rope_"),
+    "a file of another name": (rename, "is not the model's"),
     "a file cut short": (cut, "a saved file of weights is damaged"),
     "another architecture": (change_config(model_type="qwen2"), "the saved config (Qwen2ForCausalLM) is not"),
     "no config": (lambda folder: (folder / "config.json").unlink(), "the saved config builds no model"),
@@ -101,6 +107,18 @@ def test_a_tie_that_is_in_the_memory_only_is_refused(tmp_path, tiny_tokenizer):
     assert message == "the saved lm_head.weight is not the model's: nothing was kept, the checkpoints are"
 
 
+def test_a_tie_that_is_in_the_config_only_is_taken_out_of_it(tmp_path, tiny_model):
+    source = shutil.copytree(tiny_model, tmp_path / "model")
+    weights = load_file(source / "model.safetensors")
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"] + 1
+    save_file(weights, source / "model.safetensors", metadata={"format": "pt"})
+    loaded = load_both(source)
+    assert loaded.model.config.tie_word_embeddings
+    saved = save(loaded, tmp_path / "saved")
+    assert json.loads((saved / "config.json").read_text())["tie_word_embeddings"] is False
+    assert equal(loaded.model, load_both(saved).model)
+
+
 def equal(one, other):
     held, again = one.state_dict(), other.state_dict()
     assert held.keys() == again.keys()
@@ -133,7 +151,10 @@ def test_many_files_are_compared_as_one(tmp_path, tiny_tokenizer, kind, monkeypa
         index["weight_map"][NORM] = next(each.name for each in files if each.name != index["weight_map"][NORM])
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
-    for change in (lose_one, name_another):
+    def lose_the_index(folder):
+        (folder / "model.safetensors.index.json").unlink()
+
+    for change in (lose_one, name_another, lose_the_index):
         monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", spoiling(change))
         with pytest.raises(ModelError, match=r"the saved \S+ is not the model's: nothing was kept"):
             save(loaded, tmp_path / change.__name__, max_shard_size="50KB")

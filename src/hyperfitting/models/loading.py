@@ -83,10 +83,9 @@ def check_length(
 
 def positions_of(config: Any) -> int | None:
     """Tokens that a model of this config was built for; None where it counts no positions."""
-    for each in (config, config.get_text_config()):
-        if positions := getattr(each, "max_position_embeddings", None) or getattr(each, "n_positions", None):
-            return int(positions)
-    return None
+    configs, names = (config, config.get_text_config()), ("max_position_embeddings", "n_positions")
+    found = (getattr(each, name, None) for each in configs for name in names)
+    return next((each for each in found if isinstance(each, int) and each > 0), None)
 
 
 def build_empty(settings: ModelSettings) -> nn.Module:

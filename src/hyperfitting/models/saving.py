@@ -41,34 +41,41 @@ def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str, m
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(card, encoding="utf-8")
-    settings = _generation_config(model, codec)
-    settings.save_pretrained(folder)
-    model.generation_config = settings
-    try:
-        model.save_pretrained(folder, max_shard_size=max_shard_size)  # type: ignore[operator]
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, ValueError) as error:
-        _refuse(f"the model cannot be saved ({' '.join(str(error).split())[:200]})", error)
+    config: Any = model.config
+    if getattr(model, "_tied_weights_keys", None) and not _shared(model):
+        config.tie_word_embeddings = False  # both weights were there and differ: other programs go by the config
+    _save_weights(model, _generation_config(config, codec), folder, max_shard_size)
     code = any(getattr(each, "_auto_class", None) is not None for each in (model, codec.tokenizer))
     dtype: Any = "bfloat16" if next(model.parameters()).dtype == torch.bfloat16 else "float32"
     begin: Any = "add" if codec.start_ids else "none"
     saved = ModelSettings(source=str(folder), dtype=dtype, trust_remote_code=code, beginning_of_text=begin)
     _compare_model(model, folder, saved)
-    _save_tokenizer(codec, folder, saved, positions_of(model.config))
+    _save_tokenizer(codec, folder, saved, positions_of(config))
     mode = (folder / "README.md").stat().st_mode
     for file in folder.rglob("*"):
         if file.is_file():
             file.chmod(mode)  # safetensors lets nobody but its owner read
 
 
+def _save_weights(model: Any, settings: Any, folder: Path, max_shard_size: str) -> None:
+    """Weights and configs; the generation config also of a model that transformers would not let generate."""
+    settings.save_pretrained(folder)
+    model.generation_config = settings
+    try:
+        model.save_pretrained(folder, max_shard_size=max_shard_size)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        _refuse(f"the model cannot be saved ({' '.join(str(error).split())[:200]})", error)
+
+
 def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
     raise ModelError(f"{what}: nothing was kept, the checkpoints are") from cause
 
 
-def _generation_config(model: Any, codec: TextCodec) -> Any:
+def _generation_config(config: Any, codec: TextCodec) -> Any:
     """Greedy, and no longer than the model reads where the usual 256 tokens might be."""
-    ends, positions = list(codec.end_ids), positions_of(model.config)
+    ends, positions = list(codec.end_ids), positions_of(config)
     pad = codec.tokenizer.pad_token_id
     short = positions is not None and positions < 2 * _PIPELINE_TOKENS
     return transformers.GenerationConfig(
@@ -103,15 +110,16 @@ def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None
 def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
     """Names that are stored otherwise than held, one tensor in memory at a time. Tied weights may be stored once."""
     stored, index = set(), folder / "model.safetensors.index.json"
-    file_by_name = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else None
+    file_by_name = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118, it is no dictionary
                 stored.add(name)
-                if file_by_name is not None and file_by_name.get(name) != file.name:
+                if file_by_name.get(name, "model.safetensors") != file.name or name not in tensors_by_name:
                     yield name
-                if name not in tensors_by_name or not _same(tensors.get_tensor(name), tensors_by_name[name]):
+                elif not _same(tensors.get_tensor(name), tensors_by_name[name]):
                     yield name
+    yield from file_by_name.keys() - stored
     places = {_place(tensors_by_name[name]) for name in stored & tensors_by_name.keys()}
     yield from (name for name, held in tensors_by_name.items() if name not in stored and _place(held) not in places)
 
