@@ -115,9 +115,8 @@ def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Ite
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118, it is no dictionary
                 stored.add(name)
-                if file_by_name.get(name, "model.safetensors") != file.name or name not in tensors_by_name:
-                    yield name
-                elif not _same(tensors.get_tensor(name), tensors_by_name[name]):
+                held, place = tensors_by_name.get(name), file_by_name.get(name, "model.safetensors")
+                if held is None or place != file.name or not _same(tensors.get_tensor(name), held):
                     yield name
     yield from file_by_name.keys() - stored
     places = {_place(tensors_by_name[name]) for name in stored & tensors_by_name.keys()}
