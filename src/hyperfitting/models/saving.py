@@ -155,15 +155,12 @@ def _different_when_built(model: nn.Module, tensors_by_name: dict[str, Tensor], 
     return apart or next((f"config ({key} = {values.get(key)})" for key in changed), None)
 
 
-def _values(model: Any) -> dict[str, str]:
-    """What a model's config says of its architecture, value by value as it would be written."""
+def _values(model: Any) -> dict[str, Any]:
+    """What a model's config says of its architecture, as it is once it was written and read."""
     beside = {"architectures", "auto_map", "dtype", "transformers_version"}
-    values = model.config.to_dict().items()
-    return {
-        key: json.dumps(each, sort_keys=True, default=str)
-        for key, each in values
-        if key not in beside and key[0] != "_"
-    }
+    written = json.dumps({key: each for key, each in model.config.to_dict().items() if key not in beside}, default=str)
+    read: dict[str, Any] = json.loads(written, parse_constant=str)  # NaN is no equal of itself
+    return {key: each for key, each in read.items() if not key.startswith("_")}
 
 
 def _shared(model: nn.Module) -> dict[str, str]:
