@@ -143,7 +143,8 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
         facts = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
         run.add_facts("train", facts | {"model": asdict(models.traits_of(selection.model))})
         with new_folder(run.model_folder) as folder:
-            models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
+            card = model_card(recipe, run.probes(), outcome, run.model_folder)
+            models.save_model(model, codec, folder, card=card)
 
     ranks.on_main(lambda: save(model) if model is not None else None)
 
@@ -452,7 +453,8 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     return describe(
         recipe,
         drawn.manifest,
-        end_ids=codec.end_ids,
+        ends=codec.ends_in_words(),
+        switched_off=codec.switched_off,
         parameters=parameters,
         inspected=inspected,
         trained=models.select_trained(models.build_empty(recipe.model), recipe.train).table(),

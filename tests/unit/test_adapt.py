@@ -14,7 +14,7 @@ from hyperfitting.models import load_model, load_reader, stepper, traits_of
 from hyperfitting.models.adapt import compare
 from hyperfitting.models.adapt.compare import enlarged
 from hyperfitting.recipe import GREEDY, ModelSettings
-from tests.support.own_code import make_own_model
+from tests.support.own_forwards import make_own_model
 
 CPU = torch.device("cpu")
 SMALL = {
