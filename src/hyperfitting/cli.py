@@ -18,6 +18,7 @@ from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interru
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
+    from hyperfitting.runs import Experiment
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,8 +43,15 @@ def parser() -> argparse.ArgumentParser:
             need(made)
         return made
 
-    verb("demo", "the shipped demo: train, generate, measure, report, offline", _run, _demo_recipe, _out, _device)
-    verb("run", "a recipe from data to report; what is done already is skipped", _run, _recipe, _out, _device)
+    verb(
+        "demo",
+        "the shipped demo: train, generate, measure, report, offline",
+        _run,
+        _demo_recipe,
+        _kept_out,
+        _device,
+    )
+    verb("run", "a recipe from data to report; what is done already is skipped", _run, _recipe, _kept_out, _device)
     verb("check", "validate a recipe and say what it would load, train and write", _check, _recipe, _out, _device)
     plan = verb("plan", "what memory a recipe's training needs, and which settings fit", _plan, _recipe)
     plan.add_argument("--device", type=_memory, metavar="80GiB", help="a device's memory; default: this machine's")
@@ -51,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="train a few updates of this shape here, with random weights and tokens"
     )
     plan.add_argument("--count", type=_devices, default=1, metavar="N", help="devices that share the training (1)")
-    verb("train", "only draw the data and train the runs of a recipe", _train, _recipe, _out, _device)
+    verb("train", "only draw the data and train the runs of a recipe", _train, _recipe, _kept_out, _device)
     generate = verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
     generate.add_argument(
         "--compare-reference",
@@ -101,7 +109,7 @@ def parser() -> argparse.ArgumentParser:
         "train a model from random weights on a corpus, with the same loop",
         _pretrain,
         _recipe,
-        _out,
+        _kept_out,
         _device,
     )
     preference_cli.add_verbs(verbs.add_parser("preference", help=preference_cli.HELP), Console)
@@ -141,6 +149,11 @@ def _set(made: argparse.ArgumentParser) -> None:
 
 def _out(made: argparse.ArgumentParser) -> None:
     made.add_argument("--out", type=Path, metavar="DIR", help="the experiment's folder (runs/<name>-<digest>)")
+
+
+def _kept_out(made: argparse.ArgumentParser) -> None:
+    _out(made)
+    made.add_argument("--keep-data", action="store_true", help="go on with the data as drawn, though a source changed")
 
 
 def _device(made: argparse.ArgumentParser) -> None:
@@ -222,12 +235,23 @@ def _load(options: argparse.Namespace) -> Recipe:
 def _run(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
-    experiment = pipeline.run(_load(options), options.out, device=options.device, narrator=Console())
+    experiment = pipeline.run(_load(options), options.out, narrator=Console(), **_begun(options))
     from hyperfitting.report import before_and_after
 
     print(f"\n{before_and_after(experiment)}\n")
+    _say_verdict(experiment)
     print(f"report   {experiment.report_folder / 'index.html'}")
     _next("write", experiment.folder, _PROMPT)
+
+
+def _begun(options: argparse.Namespace) -> dict[str, Any]:
+    return {"device": options.device, "keep_data": options.keep_data}
+
+
+def _say_verdict(experiment: Experiment) -> None:
+    """That a model was not hyperfitted, where its training did not come near zero loss."""
+    if verdict := str(experiment.run("hyperfitted").verdict or ""):
+        print(f"note     {verdict}")
 
 
 def _next(*words: object) -> None:
@@ -262,9 +286,10 @@ def _plan(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
-    experiment = pipeline.train_all(_load(options), options.out, device=options.device, narrator=Console())
+    experiment = pipeline.train_all(_load(options), options.out, narrator=Console(), **_begun(options))
     for run in experiment.runs().values():
-        print(f"model    {run.model_folder}")
+        print(f"model    {run.model_source}")
+    _say_verdict(experiment)
     _next("generate", experiment.folder)
 
 
@@ -315,7 +340,9 @@ def _report(options: argparse.Namespace) -> None:
     from hyperfitting import report
     from hyperfitting.runs import Experiment
 
-    print(f"report   {report.write_report(Experiment(options.folder))}")
+    experiment = Experiment(options.folder)
+    print(f"report   {report.write_report(experiment)}")
+    _say_verdict(experiment)
     _next("write", options.folder, _PROMPT)
 
 
@@ -381,7 +408,7 @@ def _recipes(options: argparse.Namespace) -> None:
 def _pretrain(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
-    run = pipeline.pretrain(_load(options), options.out, device=options.device, narrator=Console())
+    run = pipeline.pretrain(_load(options), options.out, narrator=Console(), **_begun(options))
     print(f"model    {run.model_folder}")
     _next("run", "demo", "--set", f"model.source={run.model_folder}")
 

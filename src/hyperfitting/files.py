@@ -182,6 +182,36 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
+    """SHA-256, in hex, of files by their path inside `folder`; each is read once in a process, unless it changes."""
+    return {path.relative_to(folder).as_posix(): _sha256_once(path.resolve(), *_state(path)) for path in files}
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@cache
+def _sha256_once(path: Path, *state: int) -> str:
+    return file_sha256(path)
+
+
+def differences(before: dict[str, str], now: dict[str, str]) -> str:
+    """Which files have changed, are gone or are new, in words; nothing where the hashes are equal."""
+    kinds = {
+        "changed": [name for name in before if name in now and now[name] != before[name]],
+        "gone": [name for name in before if name not in now],
+        "new": [name for name in now if name not in before],
+    }
+    return "; ".join(f"{kind}: {_first(names)}" for kind, names in kinds.items() if names)
+
+
+def _first(names: list[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(sorted(names)[:most]) + more
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,17 +17,18 @@ from hyperfitting.decoding import (
     CitationBlocker,
     CitationIndex,
     Ending,
+    GivingWay,
     NextToken,
     arm_rules,
     chooser,
     continue_texts,
+    suppress_end,
     token_steps,
     uniforms,
 )
-from hyperfitting.decoding.rules import forbid
 from hyperfitting.models import TextCodec
 from hyperfitting.recipe import Arm, Recipe
-from hyperfitting.records import Blocked, Continuation, Difference, TokenBlocks
+from hyperfitting.records import Blocked, Continuation, Difference, GaveWay, TokenBlocks
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ def batches(recipe: Recipe) -> list[Batch]:
     ]
 
 
+class Written(NamedTuple):
+    """The continuations of a batch, what its citation blocker did, and where a rule gave way."""
+
+    texts: list[Continuation]
+    blocked: list[Blocked]
+    gave_way: list[GaveWay]
+
+
 class Writer:
     """Continues batches of contexts with one model.
 
@@ -68,35 +78,51 @@ class Writer:
         self._model, self._codec, self._recipe, self._sets, self._train = model, codec, recipe, sets, train
         self._index = cache(lambda order: CitationIndex(train.ids_NT, order))
 
-    def write(self, batch: Batch, *, role: str, run: str) -> tuple[list[Continuation], list[Blocked]]:
-        """The continuations of a batch, and what its citation blocker did."""
+    def write(self, batch: Batch, *, role: str, run: str) -> Written:
+        """Continue the contexts of a batch.
+
+        Raises:
+            ModelError: the model's logits are no numbers.
+        """
         settings, contexts = self._recipe.generate, self._sets[batch.set]
         start, context_BT = self._recipe.data.context_tokens, self.contexts(batch)
-        blocker = self.blocker(batch.arm)
+        blocker, record = self.blocker(batch.arm), list[GivingWay]()
         texts = continue_texts(
             self._model,
             context_BT,
-            self.chooser(batch, blocker),
+            self.chooser(batch, blocker, record),
             new_tokens=settings.new_tokens,
-            ending=Ending(self._codec.end_ids, stop=settings.end_of_text == "stop"),
+            ending=self.ending,
+            record=record,
         )
         made = [
             _continuation(self._codec, contexts, i, start, ids_S, settings.new_tokens, role, run, batch.arm.name)
             for i, ids_S in zip(batch.contexts, texts, strict=True)
         ]
-        record = [each for each in blocker.record if each.step < len(texts[each.text])] if blocker else []
-        return made, [self._blocked(batch, made, each) for each in record]
+        blocked = [each for each in blocker.record if each.step < len(texts[each.text])] if blocker else []
+        gave_way = [
+            GaveWay(batch.set, batch.arm.name, batch.contexts[each.text], each.step, each.rule)
+            for each in record
+            if each.step <= len(texts[each.text])  # the step that ended the text counts
+        ]
+        return Written(made, [self._blocked(batch, made, each) for each in blocked], gave_way)
+
+    @property
+    def ending(self) -> Ending:
+        """What end-of-text does, as the recipe says."""
+        return Ending(self._codec.end_ids, stop=self._recipe.generate.end_of_text == "stop")
 
     def contexts(self, batch: Batch) -> Tensor:
         """The batch's contexts, shape (B, T), int64."""
         rows = self._sets[batch.set].ids_NT[batch.contexts.start : batch.contexts.stop]
         return torch.as_tensor(rows[:, : self._recipe.data.context_tokens]).long()
 
-    def chooser(self, batch: Batch, blocker: CitationBlocker | None) -> Choose:
+    def chooser(self, batch: Batch, blocker: CitationBlocker | None, record: list[GivingWay]) -> Choose:
         """How the batch's arm chooses, with each context's own random numbers if it samples."""
         keys = [_sampling_key(self._recipe.seed, batch.arm, batch.set, ids) for ids in self.contexts(batch).tolist()]
         uniform_BS = uniforms(keys, self._recipe.generate.new_tokens) if batch.arm.method == "sample" else None
-        return chooser(batch.arm, uniform_BS, context_tokens=self._recipe.data.context_tokens, blocker=blocker)
+        start = self._recipe.data.context_tokens
+        return chooser(batch.arm, uniform_BS, context_tokens=start, blocker=blocker, record=record)
 
     def blocker(self, arm: Arm) -> CitationBlocker | None:
         """The arm's citation blocker over the training blocks, with an empty record."""
@@ -110,7 +136,7 @@ class Writer:
         """Write one text anew, alone, and say where it first differs from what was written, if it does."""
         arm = next(each for each in self._recipe.generate.arms if each.name == text.arm)
         batch = Batch(text.set, arm, range(text.context, text.context + 1))
-        (new,), _ = self.write(batch, role=text.model, run=text.run)
+        (new,), *_ = self.write(batch, role=text.model, run=text.run)
         pairs = enumerate(zip_longest(new.ids, text.ids))  # a text that ended has none where the other goes on
         step, chosen, other = next(((i, *pair) for i, pair in pairs if pair[0] != pair[1]), (None, None, None))
         if step is None:
@@ -123,9 +149,7 @@ class Writer:
         text_1T = torch.cat([self.contexts(batch), torch.tensor([begun], dtype=torch.long)], dim=1)
         start = self._recipe.data.context_tokens
         rules = arm_rules(batch.arm, context_tokens=start, blocker=self.blocker(batch.arm))
-        logits_1V = self._model.start(text_1T)
-        if self._recipe.generate.end_of_text == "suppress":
-            logits_1V = forbid(logits_1V, self._codec.end_ids)
+        logits_1V = suppress_end(self._model.start(text_1T), self.ending, len(begun))
         logits_V = rules(logits_1V, text_1T.to(logits_1V.device))[0].double().cpu()
         end = max(self._codec.end_ids, key=lambda each: float(logits_V[each]), default=0)
         chosen, other = (end if each is None else each for each in (chosen, other))

@@ -9,6 +9,7 @@ again, alone, or after a stop. `run` is all of them.
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -17,31 +18,39 @@ from typing import TYPE_CHECKING, Any
 
 from hyperfitting import compare, data, generate, judge, measure, models, training
 from hyperfitting.check import agreement_lines, describe, dry_run_line, in_gib, inspected_lines, plan_table
+from hyperfitting.environment import environment
 from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Dtype, MeasureSettings, ModelSettings, Recipe, Role
-from hyperfitting.records import Blocked, Memory, MetricRow, ProbeRow
-from hyperfitting.runs import Experiment, Run, environment, find_run
+from hyperfitting.records import Blocked, Continuation, GaveWay, Memory, MetricRow, ProbeRow
+from hyperfitting.runs import Experiment, Run, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
+from hyperfitting.weights import named_weights, ordinary_folder, saved_weights
 
 if TYPE_CHECKING:
     import torch
 
 
 def run(
-    recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None
+    recipe: Recipe,
+    out: Path | None = None,
+    *,
+    device: str = "auto",
+    narrator: Narrator | None = None,
+    keep_data: bool = False,
 ) -> Experiment:
-    """The main job: all runs of a recipe, from the data to the report. What is already done is skipped.
+    """The main job: all runs of a recipe, from the data to the report. What is already done is skipped, and said so.
 
     Args:
         recipe: what to do.
         out: the experiment's folder; none: `runs/<name>-<digest8>`.
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
         narrator: where progress goes; none: nowhere.
+        keep_data: go on with the data as drawn, even where a source has changed since.
 
     Raises:
         InputError: anything the user gave that cannot be used; nothing half-written is left behind.
@@ -54,7 +63,7 @@ def run(
     measure.signatures(bleu=recipe.measure.bleu)
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
-    experiment = train_all(recipe, out, device=device, narrator=narrator)
+    experiment = train_all(recipe, out, device=device, narrator=narrator, keep_data=keep_data)
     for role in recipe.roles:
         generate_texts(experiment, role, device=device, narrator=narrator)
     measure_runs(experiment, device=device, narrator=narrator)
@@ -63,24 +72,44 @@ def run(
 
 
 def train_all(
-    recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None
+    recipe: Recipe,
+    out: Path | None = None,
+    *,
+    device: str = "auto",
+    narrator: Narrator | None = None,
+    keep_data: bool = False,
 ) -> Experiment:
     """Draw the data and train every run. What is refused before the first update leaves no folder."""
     folder = out or _folder_of(recipe)
     with undone_if_refused(folder, unless=lambda: Experiment(folder).has_updates):
-        experiment = draw(recipe, folder, device=device)
+        experiment = draw(recipe, folder, device=device, narrator=narrator, keep_data=keep_data)
         for role in recipe.roles:
             train(experiment, role, device=device, narrator=narrator)
     return experiment
 
 
-def draw(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> Experiment:
-    """Claim the folder, check that model and texts fit the recipe, and draw the data."""
+def draw(
+    recipe: Recipe,
+    out: Path | None = None,
+    *,
+    device: str = "auto",
+    narrator: Narrator | None = None,
+    keep_data: bool = False,
+) -> Experiment:
+    """Claim the folder, check that model and texts fit the recipe, and draw the data.
+
+    Raises:
+        DataError: a local source is not what the data were drawn from, unless `keep_data`.
+    """
     folder = out or _folder_of(recipe)
 
     def claim_and_draw() -> None:
         experiment = Experiment.claim(folder, recipe)
-        if not experiment.drawn:
+        if experiment.drawn:
+            if not keep_data:
+                data.refuse_changed(experiment.manifest()["sources"], str(folder))
+            (narrator or Silent()).say("data: drawn already")
+        else:
             models.check_length(recipe.model, recipe.text_tokens)
             models.select_trained(models.build_empty(recipe.model), recipe.train)  # refuses what cannot be selected
             drawn = data.draw_data(recipe, models.load_codec(recipe.model))
@@ -96,15 +125,48 @@ def _folder_of(recipe: Recipe) -> Path:
 
 
 def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
-    """Train one run (the original's recipe has zero epochs) and save its model; alone, or as one of torchrun's."""
+    """Train one run (the original's recipe has zero epochs) and save its model; alone, or as one of torchrun's.
+
+    An ordinary local original is not saved again: run.json names and hashes it.
+
+    Raises:
+        RunError: a model of the experiment was changed since it was trained.
+    """
     ranks = training.join_processes(models.resolve_device(device))
+    narrator = narrator if narrator and ranks.is_main else Silent()
     ranks.on_main(lambda: experiment.begin(role))
     run = experiment.run(role)
-    if not run.trained:
+    ranks.on_main(lambda: experiment.run("original").model_source)  # refuses one that has changed
+    if run.trained:
+        narrator.say(f"{role}: trained already")
+    else:
         with training.plain_failures(), ranks.alone(lambda: alone_in(run.folder)):
-            _train(experiment, run, ranks, narrator if narrator and ranks.is_main else Silent())
-    ranks.on_main(lambda: shutil.rmtree(run.checkpoint_folder, ignore_errors=True))
+            ranks.on_main(lambda: run.keep_weights(None))
+            _train(experiment, run, ranks, narrator)
+    ranks.on_main(lambda: _settle(experiment, run, narrator))
     return run
+
+
+def _settle(experiment: Experiment, run: Run, narrator: Narrator) -> None:
+    """Keep what a training came to, and nothing that other weights made. A stop in here is made up for next time."""
+    shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
+    if "weights" in run.facts() and run.weights is None:
+        named = named_weights(run.recipe.model, run.folder) if _is_named(run) else None
+        run.keep_weights(named or saved_weights(run.model_folder))
+        if run.role == "hyperfitted":
+            verdict = training.near_zero(run.recipe, run.probes(), run.facts()["train"]["kept_update"])
+            run.add_facts("near_zero", asdict(verdict))
+    _ = run.model_source  # refuses one that has changed
+    _drop_stale(experiment, narrator)
+
+
+def _is_named(run: Run) -> bool:
+    return run.role == "original" and ordinary_folder(run.recipe.model) is not None
+
+
+def _drop_stale(experiment: Experiment, narrator: Narrator) -> None:
+    for role in experiment.drop_stale():
+        narrator.say(f"{role}: its texts and measures were made with other weights, and are removed")
 
 
 def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Narrator) -> None:
@@ -136,12 +198,19 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
             probe=watch,
             narrator=narrator,
         )
+
+    def facts() -> dict[str, Any]:
+        effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
+        found = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
+        return found | {"model": asdict(models.traits_of(selection.model))}
+
+    if _is_named(run):
+        ranks.on_main(lambda: run.add_facts("train", facts()))
+        return
     model = training.consolidate(selection, recipe, ranks, precision)
 
     def save(model: torch.nn.Module) -> None:
-        effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
-        facts = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
-        run.add_facts("train", facts | {"model": asdict(models.traits_of(selection.model))})
+        run.add_facts("train", facts())
         with new_folder(run.model_folder) as folder:
             card = model_card(recipe, run.probes(), outcome, run.model_folder)
             models.save_model(model, codec, folder, card=card)
@@ -159,27 +228,28 @@ def generate_texts(
     batches were dealt out.
     """
     run, recipe = experiment.run(role), experiment.recipe
-    if run.generated:
-        return run
     ranks = training.join_processes(models.resolve_device(device))
     narrator = narrator if narrator and ranks.is_main else Silent()
+    ranks.on_main(lambda: _drop_stale(experiment, narrator))
+    if run.generated:
+        narrator.say(f"{role}: generated already")
+        return run
     writer, codec, facts = _writer(experiment, run, ranks.device)
-    done = {(text.set, text.arm, text.context) for text in run.parts()[0]}
+    ranks.on_main(lambda: run.add_facts("generate", facts))
+    done = {(text.set, text.arm, text.context) for text in run.parts(Continuation)}
     todo = [batch for batch in generate.batches(recipe) if not done.issuperset(batch.keys)]
     ranks.wait()
     mine = todo[ranks.rank :: ranks.world]
     total = sum(len(batch.contexts) for batch in mine)
-    with narrator.bar(f"continuing contexts, {role}", total) as bar, run.new_part(ranks.rank) as (keep, block):
+    with narrator.bar(f"continuing contexts, {role}", total) as bar, run.new_part(ranks.rank) as keep:
         for batch in mine:
-            texts, blocked = writer.write(batch, role=role, run=run.name)
-            for each in blocked:
-                block(each)
-            for text in texts:
-                keep(text)
-            bar.advance(len(texts))
+            written = writer.write(batch, role=role, run=run.name)
+            for row in (*written.blocked, *written.gave_way, *written.texts):  # a text comes last: with it all is there
+                keep(row)
+            bar.advance(len(written.texts))
     ranks.wait()
     if ranks.is_main:
-        run.add_facts("generate", facts | {"processes": ranks.world})
+        run.add_facts("generate", facts | {"processes": ranks.world, "gave_way": _gave_way_facts(run)})
         _gather_texts(experiment, run, codec)
     ranks.wait()
     return run
@@ -191,12 +261,13 @@ def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[gen
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
     decoding = "no cache" if recipe.generate.mode == "reference" else models.traits_of(model).decoding
     writer = generate.Writer(models.stepper(model, decoding=decoding), codec, recipe, sets, experiment.blocks("train"))
-    return writer, codec, _generate_facts(recipe, codec, models.describe_device(device)) | {"decoding": decoding}
+    facts = _generate_facts(recipe, codec, models.describe_device(device))
+    return writer, codec, facts | {"decoding": decoding, "weights": run.made_with[:1]}
 
 
 def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> None:
     """Put what all processes have written into one file, in the order of the batches, each text once."""
-    texts, blocked = run.parts()
+    texts, blocked = run.parts(Continuation), run.parts(Blocked)
     written = {(text.set, text.arm, text.context): text for text in texts}
     rows = [written[key] for batch in generate.batches(experiment.recipe) for key in batch.keys]
     if run.role == "original":
@@ -222,6 +293,16 @@ def _blocked_facts(blocked: list[Blocked]) -> dict[str, Any]:
     }
 
 
+def _gave_way_facts(run: Run) -> dict[str, dict[str, int]]:
+    """By arm and rule, at how many steps of how many texts together the rule gave way; each step once."""
+    steps = {(row.arm, row.rule, row.set, row.context, row.step) for row in run.parts(GaveWay)}
+    steps |= {(row.arm, "blocker", row.set, row.context, row.step) for row in run.parts(Blocked) if row.gave_way}
+    counts: dict[str, dict[str, int]] = {}
+    for (arm, rule), count in sorted(Counter(step[:2] for step in steps).items()):
+        counts.setdefault(arm, {})[rule] = count
+    return counts
+
+
 def compare_reference(
     experiment: Experiment, role: Role, contexts: int, *, device: str = "auto", narrator: Narrator | None = None
 ) -> str:
@@ -244,7 +325,11 @@ def compare_reference(
 def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narrator | None = None) -> None:
     """Measure the runs' texts and models. References and controls stand with the original's rows."""
     narrator, runs, recipe = narrator or Silent(), experiment.runs(), experiment.recipe
+    _drop_stale(experiment, narrator)
     todo = [role for role in recipe.roles if not runs[role].measured]
+    for role in recipe.roles:
+        if role not in todo:
+            narrator.say(f"{role}: measured already")
     if not todo:
         return
     place = models.resolve_device(device)
@@ -302,7 +387,7 @@ def _measure_texts(
     each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
     how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
     rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
-    facts: dict[str, Any] = measure.signatures(bleu=recipe.measure.bleu)
+    facts: dict[str, Any] = {**measure.signatures(bleu=recipe.measure.bleu), "weights": run.made_with}
     if recipe.measure.scorer:
         facts["scorer"] = recipe.measure.scorer
     if recipe.measure.mauve:
@@ -313,8 +398,7 @@ def _measure_texts(
         )
         rows += found
         facts["mauve"] = {"features": recipe.measure.mauve, "values": taken}
-    if facts:
-        run.add_facts("measure", facts)
+    run.add_facts("measure", facts)
     run.keep_measures(each, together, [*rows, *model_rows])
 
 
@@ -422,7 +506,14 @@ def write(
     return generate.stream(models.stepper(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}")
 
 
-def pretrain(recipe: Recipe, out: Path | None = None, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
+def pretrain(
+    recipe: Recipe,
+    out: Path | None = None,
+    *,
+    device: str = "auto",
+    narrator: Narrator | None = None,
+    keep_data: bool = False,
+) -> Run:
     """Train a model from random weights on a corpus, with the loop that hyperfits.
 
     Raises:
@@ -433,14 +524,16 @@ def pretrain(recipe: Recipe, out: Path | None = None, *, device: str = "auto", n
             'pretraining begins from random weights: set model.initialise = "random", as the recipe pretrain does'
         )
     with undone_if_refused(out or _folder_of(recipe)):
-        experiment = draw(recipe, out, device=device)
+        experiment = draw(recipe, out, device=device, narrator=narrator, keep_data=keep_data)
     return train(experiment, "pretrained", device=device, narrator=narrator)
 
 
 def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> str:
     """What a recipe would load, train and write, after all that `run` checks before it trains. Writes nothing."""
     folder = out or _folder_of(recipe)
-    Experiment.claim(folder, recipe)
+    begun = Experiment.claim(folder, recipe)
+    if begun.drawn:
+        data.refuse_changed(begun.manifest()["sources"], str(folder))
     place = models.resolve_device(device)
     models.check_length(recipe.model, recipe.text_tokens)
     codec = models.load_codec(recipe.model)
@@ -514,7 +607,7 @@ def _load_run(
         settings = settings.model_copy(update={"dtype": dtype})
     codec = models.load_codec(settings)
     if codec.fingerprint != run.facts()["train"]["codec"]:
-        raise RunError(f"{run.model_folder} has another tokenizer than when it was trained: put its own back")
+        raise RunError(f"{settings.source} has another tokenizer than when it was trained: put its own back")
     if device.type == "cpu":
         models.keep_freed_memory()
     model = models.load_model(settings, device, tokens=tokens or run.recipe.text_tokens)
@@ -523,8 +616,8 @@ def _load_run(
 
 
 def _settings_of(run: Run) -> Any:
-    """The run's own saved model, under the recipe's dtype and beginning-of-text policy."""
-    update = {"source": str(run.model_folder.resolve()), "revision": None, "initialise": "pretrained"}
+    """The run's own model as it was saved or named, under the recipe's dtype and beginning-of-text policy."""
+    update = {"source": str(run.model_source.resolve()), "revision": None, "initialise": "pretrained"}
     return run.recipe.model.model_copy(update=update)
 
 

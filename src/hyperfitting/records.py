@@ -124,6 +124,32 @@ class ProbeRow:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether a training came near zero loss, as hyperfitting asks.
+
+    `train_loss` is the mean over the last epoch of the weights that were kept, in nats per token (none: no update was
+    made), `limit` what it had to fall below, `advice` which settings to raise where it did not.
+    """
+
+    train_loss: float | None
+    limit: float
+    near_zero: bool
+    advice: str
+
+    def __str__(self) -> str:
+        """What was reached and what to raise, in two sentences; nothing where the training came near zero."""
+        if self.near_zero:
+            return ""
+        reached = (
+            "No update was made"
+            if self.train_loss is None
+            else f"The mean training loss of the last epoch is {self.train_loss:.3g} nats per token, not below "
+            f"{self.limit:g}"
+        )
+        return f"{reached}: this model has not been hyperfitted. {self.advice}."
+
+
+@dataclass(frozen=True)
 class Continuation:
     """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers need no tokenizer.
 
@@ -170,6 +196,20 @@ class Blocked:
     passages: tuple[str, ...]
     changed_greedy: bool
     gave_way: bool
+
+
+@dataclass(frozen=True)
+class GaveWay:
+    """One step of one text at which a rule of its arm would have left no token to choose, and was not applied.
+
+    `rule` is the setting's name, or `end_of_text` where the model had nothing else to say.
+    """
+
+    set: str
+    arm: str
+    context: int
+    step: int
+    rule: str
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@
         recipe.json  run.json       what was asked for; what was in effect (device, precision, versions, hashes)
         updates.jsonl  probes.jsonl one row an update; one a probe
         checkpoint/                 only while training is unfinished (training/checkpoint.py says what is in it)
-        model/                      an ordinary Hugging Face folder
+        model/                      an ordinary Hugging Face folder; none where an original is named in run.json
         parts/                      only while generation is unfinished: what each process has written
         continuations.jsonl         contexts x arms
         blocked.jsonl               what the citation blocker forbade, if an arm has one
@@ -18,32 +18,31 @@
       report/
         index.html  report.md  table.csv  summary.json  *.png
 
-A stage is done when its last file is there; every file and the model folder appear whole or not at all.
+A stage is done when its last file is there, made with the weights whose hashes run.json holds. Every file and the model
+folder appear whole or not at all.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import platform
-import sys
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from importlib import metadata
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
 import numpy as np
 
 from hyperfitting.errors import RunError
-from hyperfitting.files import appending, read_json, read_rows, replacing, write_rows, write_text
+from hyperfitting.files import Row, appending, read_json, read_rows, replacing, write_rows, write_text
 from hyperfitting.recipe import Recipe, Role
 from hyperfitting.recipes import load_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,
+    GaveWay,
     MetricRow,
     Origin,
     ProbeRow,
@@ -51,26 +50,12 @@ from hyperfitting.records import (
     TextMeasures,
     TokenBlocks,
     UpdateRow,
+    Verdict,
 )
+from hyperfitting.weights import Weights
 
-_PACKAGES = ("hyperfitting", "torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "pydantic")
-
-
-def environment() -> dict[str, Any]:
-    """Versions, machine and the command as it was typed, as kept with every run. Names no host or user."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu_count": os.cpu_count(),
-        "versions": versions,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-    }
+PARTS: dict[type[Any], str] = {Continuation: "continuations", Blocked: "blocked", GaveWay: "gave-way"}
+"""What generation writes while it goes on, and how its files are called."""
 
 
 class RowsSoFar(Protocol):
@@ -111,24 +96,76 @@ class Run:
 
     @property
     def trained(self) -> bool:
-        """The model folder is there, whole."""
-        return self.model_folder.is_dir()
+        """The model folder is there, whole, or the original's is named."""
+        return self.model_folder.is_dir() or (self.weights is not None and self.weights.source is not None)
 
     @property
     def generated(self) -> bool:
-        """The continuations are there, whole."""
-        return self.continuations_file.is_file()
+        """The continuations are there, whole, written with the run's weights."""
+        return self.continuations_file.is_file() and self._made_with("generate", self.made_with[:1])
 
     @property
     def measured(self) -> bool:
-        """The metric rows are there, whole."""
-        return self.metrics_file.is_file()
+        """The metric rows are there, whole, measured with the run's weights and the original's."""
+        return self.metrics_file.is_file() and self.generated and self._made_with("measure", self.made_with)
+
+    @property
+    def weights(self) -> Weights | None:
+        """Which files are the model; None before training, and of a run that was trained before they were hashed."""
+        found = self.facts().get("weights")
+        return Weights(**found) if found else None
+
+    @property
+    def model_source(self) -> Path:
+        """The folder to load the model from: the run's own, or the original's where that is named.
+
+        Raises:
+            RunError: it is gone, or was changed since.
+        """
+        return self.weights.folder(self.folder) if self.weights else self.model_folder
+
+    @property
+    def made_with(self) -> list[str | None]:
+        """Digests of the weights that decide the run's texts and measures: its own, and the original's."""
+        both = (self.weights, Run(self.folder.parent / "original").weights)
+        return [each.digest if each else None for each in both]
+
+    def _made_with(self, stage: str, weights: list[str | None]) -> bool:
+        return weights[0] is None or self.facts().get(stage, {}).get("weights") == weights
+
+    def keep_weights(self, weights: Weights | None) -> None:
+        """Keep the hashes of a trained model; None before training, so that none is taken for a former one's."""
+        self.add_facts("weights", dataclasses.asdict(weights) if weights else None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether the training came near zero loss; None of other runs than the hyperfitted one."""
+        found = self.facts().get("near_zero")
+        return Verdict(**found) if found else None
+
+    def drop_stale(self) -> bool:
+        """Remove texts and measures that were made with other weights than the run's; whether there were any."""
+        texts = [self.continuations_file, self.blocked_file]
+        measures = [self.metrics_file, self.set_measures_file, self.text_measures_file]
+        begun = self.parts_folder.is_dir() or self.continuations_file.is_file()
+        if begun and not self._made_with("generate", self.made_with[:1]):
+            shutil.rmtree(self.parts_folder, ignore_errors=True)
+            stale, stages = [*measures, *texts], ["generate", "blocked", "measure"]
+        elif self.metrics_file.is_file() and not self._made_with("measure", self.made_with):
+            stale, stages = measures, ["measure"]
+        else:
+            return False
+        for path in stale:
+            path.unlink(missing_ok=True)
+        left = {stage: facts for stage, facts in self.facts().items() if stage not in stages}
+        write_text(self.facts_file, json.dumps(left, indent=1) + "\n")
+        return True
 
     def facts(self) -> dict[str, Any]:
         """What was in effect, by stage."""
         return read_json(self.facts_file) if self.facts_file.is_file() else {}
 
-    def add_facts(self, stage: str, facts: dict[str, Any]) -> None:
+    def add_facts(self, stage: str, facts: dict[str, Any] | None) -> None:
         """Keep what was in effect in one stage."""
         write_text(self.facts_file, json.dumps({**self.facts(), stage: facts}, indent=1) + "\n")
 
@@ -154,22 +191,20 @@ class Run:
         return read_rows(self.probes_file, ProbeRow)
 
     @contextmanager
-    def new_part(self, number: int) -> Iterator[tuple[Callable[[Any], None], Callable[[Any], None]]]:
-        """Functions that append a continuation and what was blocked in it, to files of this process's own."""
+    def new_part(self, number: int) -> Iterator[Callable[[Any], None]]:
+        """A function that appends a row of `PARTS` to the files of this process's own."""
         begun = len(list(self.parts_folder.glob("continuations-*.jsonl")))
-        with (
-            appending(self.parts_folder / f"continuations-{begun}-{number}.jsonl") as keep,
-            appending(self.parts_folder / f"blocked-{begun}-{number}.jsonl") as block,
-        ):
-            yield keep, block
+        with ExitStack() as files:
+            keep = {
+                kind: files.enter_context(appending(self.parts_folder / f"{name}-{begun}-{number}.jsonl"))
+                for kind, name in PARTS.items()
+            }
+            yield lambda row: keep[type(row)](row)
 
-    def parts(self) -> tuple[list[Continuation], list[Blocked]]:
-        """What an unfinished generation has written, by whichever processes."""
-        texts = [row for path in self._part_files("continuations") for row in read_rows(path, Continuation)]
-        return texts, [row for path in self._part_files("blocked") for row in read_rows(path, Blocked)]
-
-    def _part_files(self, kind: str) -> list[Path]:
-        return sorted(self.parts_folder.glob(f"{kind}-*.jsonl"))
+    def parts(self, kind: type[Row]) -> list[Row]:
+        """What an unfinished generation has written of one kind of `PARTS`, by whichever processes."""
+        files = sorted(self.parts_folder.glob(f"{PARTS[kind]}-*.jsonl"))
+        return [row for path in files for row in read_rows(path, kind)]
 
     def blocked(self) -> list[Blocked]:
         """What the citation blocker did; nothing where no arm has one."""
@@ -268,6 +303,13 @@ class Experiment:
     def runs(self) -> dict[Role, Run]:
         """The recipe's runs, the original first."""
         return {role: self.run(role) for role in self.recipe.roles}
+
+    def drop_stale(self) -> list[Role]:
+        """Remove what was made with weights that are no longer there, and the report on it; of which runs."""
+        dropped = [role for role, run in self.runs().items() if run.drop_stale()]
+        if dropped:
+            shutil.rmtree(self.report_folder, ignore_errors=True)
+        return dropped
 
     @property
     def has_updates(self) -> bool:

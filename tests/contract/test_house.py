@@ -19,9 +19,9 @@ SOURCE = ROOT / "src" / "hyperfitting"
 
 # From the ground up. A room may import rooms below it, never its own layer's others nor anything above.
 LAYERS = [
-    {"errors", "progress", "hub"},
+    {"environment", "errors", "progress", "hub"},
     {"assets", "files", "recipe", "records"},
-    {"recipes"},
+    {"recipes", "weights"},
     {"runs", "metrics"},
     {"decoding"},
     {"models", "data"},

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from hyperfitting import hub
 from hyperfitting.assets import local_path
 from hyperfitting.errors import DataError
-from hyperfitting.files import file_sha256
+from hyperfitting.files import differences, file_hashes
 from hyperfitting.recipe import TextSource
 from hyperfitting.records import Document
 
@@ -44,9 +44,9 @@ def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None)
         return _from_hub(source)
     if not path.exists():
         raise DataError(f"{source.path}: no such file or folder")
-    if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
+    if _is_saved_set(path):
         return _from_hub(source, saved=path)
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if _kind(each) in _KINDS)
+    files = _text_files(path)
     if not files:
         raise DataError(f"{source.path}: the folder holds no {', '.join(_KINDS)} file (also .gz, .xz)")
     documents: list[Document] = []
@@ -59,9 +59,49 @@ def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None)
     facts = {
         "path": source.path,
         "documents": len(documents),
-        "sha256": {file.name: file_sha256(file) for file in files},
+        "sha256": _hashes(path, files),
     }
     return Texts(documents, facts)
+
+
+def refuse_changed(sources: Iterable[dict[str, Any]], where: str) -> None:
+    """Refuse local sources whose files are not those that the data were drawn from.
+
+    `sources` are the facts that `read_texts` gave then. What came from the hub is pinned by its fingerprint, and not
+    asked for again.
+
+    Raises:
+        DataError: names the first such source, its files, and how to go on.
+    """
+    for facts in sources:
+        if "sha256" in facts and (changed := _changes(facts["path"], facts["sha256"])):
+            raise DataError(
+                f"{facts['path']} {changed} since the data of {where} were drawn: choose another --out, or go on with "
+                "the data as drawn (--keep-data)"
+            )
+
+
+def _changes(name: str, before: dict[str, str]) -> str:
+    path = local_path(name)
+    if path is None or not path.exists():
+        return "is gone"
+    files = sorted(path.rglob("*")) if _is_saved_set(path) else _text_files(path)
+    found = differences(before, _hashes(path, files))
+    return f"has changed ({found})" if found else ""
+
+
+def _hashes(path: Path, files: Iterable[Path]) -> dict[str, str]:
+    """By the files' paths inside a folder; by its name of a file that is a source of its own."""
+    return file_hashes(path if path.is_dir() else path.parent, (file for file in files if file.is_file()))
+
+
+def _text_files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(each for each in path.rglob("*") if _kind(each) in _KINDS)
+
+
+def _is_saved_set(path: Path) -> bool:
+    """Whether this is a folder that the data set library's `save_to_disk` wrote."""
+    return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
 def _kind(path: Path) -> str:
@@ -180,7 +220,8 @@ def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
     if not documents:
         raise DataError(f"{source.path}: no text in it")
     facts = {"path": source.path, "config": source.config, "split": source.split, "documents": len(documents)}
-    return Texts(documents, {**facts, "fingerprint": loaded._fingerprint})
+    pinned = {} if saved is None else {"sha256": _hashes(saved, sorted(saved.rglob("*")))}
+    return Texts(documents, {**facts, "fingerprint": loaded._fingerprint, **pinned})
 
 
 def _explain(error: Exception, source: TextSource) -> str:

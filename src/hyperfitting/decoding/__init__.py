@@ -4,10 +4,12 @@ from hyperfitting.decoding.citations import Blocking, CitationBlocker, CitationI
 from hyperfitting.decoding.loop import (
     Choose,
     Ending,
+    GivingWay,
     NextToken,
     arm_rules,
     chooser,
     continue_texts,
+    suppress_end,
     token_steps,
     uniforms,
 )
@@ -18,11 +20,13 @@ __all__ = [
     "CitationBlocker",
     "CitationIndex",
     "Ending",
+    "GivingWay",
     "NextToken",
     "Words",
     "arm_rules",
     "chooser",
     "continue_texts",
+    "suppress_end",
     "token_steps",
     "uniforms",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -37,27 +37,49 @@ Choose = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
+class GivingWay:
+    """One step of one text at which `rule` would have left no token, and was not applied."""
+
+    text: int
+    step: int
+    rule: str
+
+
+Record = list[GivingWay]
+"""What gave way so far: the loop and the arm's rules append to it."""
+
+
+@dataclass(frozen=True)
 class Ending:
-    """What end-of-text does: `stop` ends a text there, otherwise it cannot be chosen."""
+    """What end-of-text does: `stop` ends a text there, otherwise it is chosen only where the model has nothing else."""
 
     end_ids: tuple[int, ...]
     stop: bool
 
 
 def token_steps(
-    model: NextToken, context_BT: Tensor, choose: Choose, *, new_tokens: int, ending: Ending
+    model: NextToken,
+    context_BT: Tensor,
+    choose: Choose,
+    *,
+    new_tokens: int,
+    ending: Ending,
+    record: Record | None = None,
 ) -> Iterator[Tensor]:
     """Yield the next token of every text, shape (B,), up to `new_tokens` times.
 
     With `ending.stop` a text that has ended goes on being fed, its further tokens to be ignored, and the loop stops
     once all have ended.
+
+    Raises:
+        ModelError: the model's logits are no numbers.
     """
     logits_BV = model.start(context_BT)
     begun = context_BT.shape[1]
     text_BT = torch.cat([context_BT, context_BT.new_zeros(len(context_BT), new_tokens)], dim=1).to(logits_BV.device)
     ended_B = torch.zeros(len(context_BT), dtype=torch.bool)
     for step in range(new_tokens):
-        allowed_BV = logits_BV if ending.stop else rules.forbid(logits_BV, ending.end_ids)
+        allowed_BV = suppress_end(rules.refuse_unusable(logits_BV), ending, step, record)
         ids_B = choose(allowed_BV, text_BT[:, : begun + step])
         text_BT[:, begun + step] = ids_B
         yield ids_B
@@ -67,54 +89,107 @@ def token_steps(
         logits_BV = model.extend(ids_B)
 
 
+def suppress_end(logits_BV: Tensor, ending: Ending, step: int, record: Record | None = None) -> Tensor:
+    """The logits without end-of-text, unless it may stop a text, or is all that the model has."""
+    if ending.stop:
+        return logits_BV
+    return _unless_nothing_is_left("end_of_text", logits_BV, rules.forbid(logits_BV, ending.end_ids), step, record)
+
+
+def _unless_nothing_is_left(rule: str, before_BV: Tensor, after_BV: Tensor, step: int, record: Record | None) -> Tensor:
+    """What a rule made of the logits; of a text that it left without a token, the logits before it, and a note."""
+    usable_B = rules.usable(after_BV)
+    if usable_B.all():
+        return after_BV
+    if record is not None:
+        record += [GivingWay(text, step, rule) for text in (~usable_B).nonzero().flatten().tolist()]
+    return torch.where(usable_B.unsqueeze(-1), after_BV, before_BV)
+
+
 def continue_texts(
-    model: NextToken, context_BT: Tensor, choose: Choose, *, new_tokens: int, ending: Ending
+    model: NextToken,
+    context_BT: Tensor,
+    choose: Choose,
+    *,
+    new_tokens: int,
+    ending: Ending,
+    record: Record | None = None,
 ) -> list[list[int]]:
-    """The continuation of every context, cut before its first end-of-text token."""
-    steps = list(token_steps(model, context_BT, choose, new_tokens=new_tokens, ending=ending))
-    return [_until_end(ids_S, ending.end_ids) for ids_S in torch.stack(steps, dim=1).tolist()]
+    """The continuation of every context; with `ending.stop` cut before its first end-of-text token."""
+    steps = list(token_steps(model, context_BT, choose, new_tokens=new_tokens, ending=ending, record=record))
+    texts = torch.stack(steps, dim=1).tolist()
+    return [_until_end(ids_S, ending.end_ids) for ids_S in texts] if ending.stop else texts
 
 
 def _until_end(ids_S: list[int], end_ids: Sequence[int]) -> list[int]:
     return ids_S[: next((i for i, token in enumerate(ids_S) if token in end_ids), len(ids_S))]
 
 
-def arm_rules(arm: Arm, *, context_tokens: int, blocker: Rule | None = None) -> Rule:
+def arm_rules(arm: Arm, *, context_tokens: int, blocker: Rule | None = None, record: Record | None = None) -> Rule:
     """The arm's rules as one, in the order in which its settings stand.
 
-    Greedy decoding passes over temperature and truncation: they change no argmax, but where rounding merges neighbours.
+    A rule that leaves a text no token gives way there, and is noted in `record`: each sees what those before it left,
+    so that two which forbid everything only together are no exception.
     """
+    named = list(_named_rules(arm, context_tokens, blocker))
 
     def apply(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
-        if blocker is not None:
-            logits_BV = blocker(logits_BV, text_BT)
-        if arm.repetition_penalty is not None:
-            seen_BT = text_BT if arm.penalised == "all" else text_BT[:, context_tokens:]
-            logits_BV = rules.repetition_penalty(logits_BV, seen_BT, arm.repetition_penalty)
-        if arm.no_repeat_ngram is not None:
-            logits_BV = rules.no_repeat_ngram(logits_BV, text_BT, arm.no_repeat_ngram)
-        if arm.dry is not None:
-            logits_BV = rules.dry(logits_BV, text_BT, **arm.dry.model_dump())
-        if arm.method == "greedy":
-            return logits_BV
-        if arm.temperature is not None:
-            logits_BV = rules.temperature(logits_BV, arm.temperature)
-        if arm.top_k is not None:
-            logits_BV = rules.top_k(logits_BV, arm.top_k)
-        if arm.top_p is not None:
-            logits_BV = rules.top_p(logits_BV, arm.top_p)
-        if arm.min_p is not None:
-            logits_BV = rules.min_p(logits_BV, arm.min_p)
+        step = text_BT.shape[1] - context_tokens
+        for name, rule in named:
+            logits_BV = _unless_nothing_is_left(name, logits_BV, rule(logits_BV, text_BT), step, record)
         return logits_BV
 
     return apply
 
 
+def _named_rules(arm: Arm, context_tokens: int, blocker: Rule | None) -> Iterator[tuple[str, Rule]]:
+    """The rules that are set, under the names of their settings.
+
+    Greedy decoding passes over temperature and truncation: they change no argmax, but where rounding merges neighbours.
+    """
+    if blocker is not None:
+        yield "blocker", blocker
+    if (penalty := arm.repetition_penalty) is not None:
+        start = 0 if arm.penalised == "all" else context_tokens
+        yield "repetition_penalty", lambda logits, text: rules.repetition_penalty(logits, text[:, start:], penalty)
+    if (order := arm.no_repeat_ngram) is not None:
+        yield "no_repeat_ngram", lambda logits, text: rules.no_repeat_ngram(logits, text, order)
+    if arm.dry is not None:
+        settings = arm.dry.model_dump()
+        yield "dry", lambda logits, text: rules.dry(logits, text, **settings)
+    if arm.method == "sample":
+        yield from _truncations(arm)
+
+
+def _truncations(arm: Arm) -> Iterator[tuple[str, Rule]]:
+    """Temperature and what cuts the tail off, in the order in which they apply."""
+    for name, rule in _TRUNCATIONS.items():
+        if (value := getattr(arm, name)) is not None:
+            yield name, _by_logits(rule, value)
+
+
+def _by_logits(rule: Callable[[Tensor, Any], Tensor], value: Any) -> Rule:
+    return lambda logits_BV, text_BT: rule(logits_BV, value)
+
+
+_TRUNCATIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {
+    "temperature": rules.temperature,
+    "top_k": rules.top_k,
+    "top_p": rules.top_p,
+    "min_p": rules.min_p,
+}
+
+
 def chooser(
-    arm: Arm, uniform_BS: Tensor | None = None, *, context_tokens: int = 0, blocker: Rule | None = None
+    arm: Arm,
+    uniform_BS: Tensor | None = None,
+    *,
+    context_tokens: int = 0,
+    blocker: Rule | None = None,
+    record: Record | None = None,
 ) -> Choose:
     """The arm's rules and its choice. Sampling arms need `uniform_BS`: a number in [0, 1) a text and step."""
-    apply = arm_rules(arm, context_tokens=context_tokens, blocker=blocker)
+    apply = arm_rules(arm, context_tokens=context_tokens, blocker=blocker, record=record)
 
     def choose(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
         logits_BV = apply(logits_BV, text_BT)

@@ -2,7 +2,8 @@
 
 Shapes: B texts, T tokens of each so far (context included), S of them generated, V vocabulary, W windows, N tokens of
 an n-gram. Logits are float32; what a rule removes becomes -inf. Every rule is tested equal to the processor of the same
-name in transformers, DRY, which has none there, to a plain loop.
+name in transformers, DRY, which has none there, to a plain loop. A rule may remove every token, or overflow: the loop
+passes over it then, for that text at that step (`usable`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,27 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from hyperfitting.errors import ModelError
+
+
+def usable(logits_BV: Tensor) -> Tensor:
+    """Which texts have a token left and numbers to choose by, bool (B,): no NaN, no +inf, not -inf throughout."""
+    return logits_BV.amax(-1).isfinite()
+
+
+def refuse_unusable(logits_BV: Tensor) -> Tensor:
+    """The logits, if every text has a token to choose.
+
+    Raises:
+        ModelError: a text has none: the model computes NaN or infinities.
+    """
+    if not usable(logits_BV).all():
+        raise ModelError(
+            "the model's logits are NaN or infinite, so that no token can be chosen: its weights are damaged, or its "
+            'dtype is too narrow: try model.dtype = "float32"'
+        )
+    return logits_BV
 
 
 def forbid(logits_BV: Tensor, ids: Sequence[int]) -> Tensor:
@@ -63,8 +85,17 @@ def dry(logits_BV: Tensor, text_BT: Tensor, *, multiplier: float, base: float, a
 
 
 def temperature(logits_BV: Tensor, value: float) -> Tensor:
-    """Logits divided by `value` > 0. Below 1 sharpens."""
-    return logits_BV / value
+    """Logits divided by `value` > 0. Below 1 sharpens.
+
+    Where the division overflows, a text's logits are divided in float64 after the largest is subtracted, which changes
+    no probability: in the limit only the most probable token is left, and sampling is greedy.
+    """
+    scaled_BV = logits_BV / value
+    overflows_B = ~usable(scaled_BV)
+    if overflows_B.any():
+        row_BV = logits_BV[overflows_B].double()
+        scaled_BV[overflows_B] = ((row_BV - row_BV.amax(-1, keepdim=True)) / value).to(scaled_BV.dtype)
+    return scaled_BV
 
 
 def top_k(logits_BV: Tensor, k: int) -> Tensor:
@@ -76,14 +107,14 @@ def top_k(logits_BV: Tensor, k: int) -> Tensor:
 def top_p(logits_BV: Tensor, p: float) -> Tensor:
     """Nucleus sampling (Holtzman et al. 2020): keep the fewest tokens whose probabilities add up to at least p.
 
-    At p = 1.0 nothing is removed.
+    At p = 1.0 nothing is removed; the most probable token never is.
     """
     if p >= 1.0:
         return logits_BV
     sorted_BV, order_BV = logits_BV.sort(descending=True)
     probability_BV = sorted_BV.softmax(-1)
     before_BV = probability_BV.cumsum(-1) - probability_BV
-    removed_BV = torch.zeros_like(before_BV, dtype=torch.bool).scatter(-1, order_BV, before_BV >= p)
+    removed_BV = torch.zeros_like(before_BV, dtype=torch.bool).scatter(-1, order_BV, (before_BV >= p) & (before_BV > 0))
     return logits_BV.masked_fill(removed_BV, -torch.inf)
 
 
@@ -94,15 +125,30 @@ def min_p(logits_BV: Tensor, p: float) -> Tensor:
 
 
 def greedy(logits_BV: Tensor) -> Tensor:
-    """The most probable token of each text, shape (B,); the lowest id wins a tie."""
-    return logits_BV.argmax(-1)
+    """The most probable token of each text, shape (B,); the lowest id wins a tie.
+
+    Raises:
+        ModelError: a text has no token to choose (`refuse_unusable`).
+    """
+    return refuse_unusable(logits_BV).argmax(-1)
 
 
 def sample(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
     """Draw one token a text by inverting the cumulative distribution at `uniform_B` in [0, 1), shape (B,).
 
-    The draw of a text depends on its own logits and its own number, never on its neighbours.
+    The draw of a text depends on its own logits and its own number, never on its neighbours. A token of probability
+    zero is never drawn: where rounding would, the last possible token before it is.
+
+    Raises:
+        ModelError: a text has no token to choose (`refuse_unusable`).
     """
-    cumulative_BV = logits_BV.double().softmax(-1).cumsum(-1)
+    probability_BV = refuse_unusable(logits_BV).double().softmax(-1)
+    cumulative_BV = probability_BV.cumsum(-1)
     threshold_B1 = uniform_B.double().unsqueeze(-1).to(logits_BV.device) * cumulative_BV[:, -1:]
-    return torch.searchsorted(cumulative_BV, threshold_B1, right=True).squeeze(-1)
+    drawn_B1 = torch.searchsorted(cumulative_BV, threshold_B1, right=True).clamp(max=logits_BV.shape[-1] - 1)
+    impossible_B1 = probability_BV.gather(-1, drawn_B1) == 0
+    if impossible_B1.any():
+        place_V = torch.arange(1, logits_BV.shape[-1] + 1, device=logits_BV.device)
+        possible_BV = (probability_BV > 0) & (place_V <= drawn_B1)
+        drawn_B1 = torch.where(impossible_B1, (possible_BV * place_V).argmax(-1, keepdim=True), drawn_B1)
+    return drawn_B1.squeeze(-1)

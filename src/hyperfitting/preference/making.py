@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hyperfitting.environment import environment
 from hyperfitting.errors import RecipeError, StudyError
 from hyperfitting.preference.model_judge import ModelSettings
 from hyperfitting.preference.pairing import Paired
@@ -14,7 +15,6 @@ from hyperfitting.preference.plan import StudyPlan
 from hyperfitting.preference.simulate import Taste
 from hyperfitting.preference.study import Study
 from hyperfitting.recipes import apply_override, parse_settings, read_tree
-from hyperfitting.runs import environment
 
 
 def read_plan(

@@ -74,17 +74,25 @@ def write_report(experiment: Experiment) -> Path:
         figures.save_png(figures.curves(probes), folder / "curves.png")
         for number, example in enumerate(shown, 1):
             figures.save_png(figures.coloured_texts(example.texts), folder / f"example-{number}.png")
-        write_text(folder / "summary.json", summary_json(rows))
+        write_text(folder / "summary.json", summary_json(rows, verdict=_verdict(experiment)))
         write_text(folder / "table.csv", table_csv(rows))
         write_text(folder / "report.md", _markdown(experiment, shown, recited))
         write_text(folder / "index.html", _page(experiment, shown, recited, figures.curve_svgs(probes)))
     return experiment.report_folder / "index.html"
 
 
-def summary_json(rows: Sequence[MetricRow]) -> str:
-    """All rows as a JSON list of objects, one a line."""
-    lines = (json.dumps({key: getattr(row, key) for key in _COLUMNS}, ensure_ascii=False) for row in rows)
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+def summary_json(rows: Sequence[MetricRow], *, verdict: str = "") -> str:
+    """All rows as a JSON list of objects, one a line.
+
+    A `verdict` that the model was not hyperfitted stands as `note` in the row of its training loss.
+    """
+    return "[\n" + ",\n".join(_json_row(row, verdict) for row in rows) + "\n]\n"
+
+
+def _json_row(row: MetricRow, verdict: str) -> str:
+    noted = verdict and (row.model, row.set, row.name) == ("hyperfitted", "train", "train_loss")
+    fields = {key: getattr(row, key) for key in _COLUMNS} | ({"note": verdict} if noted else {})
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def table_csv(rows: Sequence[MetricRow]) -> str:
@@ -150,6 +158,7 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passag
     parts = [
         f"# {experiment.recipe.run_name}",
         pivot.headline(experiment),
+        *([f"**{verdict}**"] if (verdict := _verdict(experiment)) else []),
         "![loss and type-token ratio by epoch](curves.png)",
     ]
     for table in pivot.tables(experiment):
@@ -176,6 +185,11 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passag
     return "\n\n".join(parts) + "\n"
 
 
+def _verdict(experiment: Experiment) -> str:
+    """That the model was not hyperfitted, and what to raise; nothing where its training came near zero loss."""
+    return str(experiment.run("hyperfitted").verdict or "")
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -199,6 +213,7 @@ def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], 
         .render(
             recipe=experiment.recipe,
             headline=pivot.headline(experiment),
+            verdict=_verdict(experiment),
             tables=pivot.tables(experiment),
             labels=pivot.LABELS,
             number=pivot.number,

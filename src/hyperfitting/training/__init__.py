@@ -5,6 +5,7 @@ from hyperfitting.training.loop import Outcome, total_updates, train
 from hyperfitting.training.memory import dry_run, memory_of, plan
 from hyperfitting.training.prepare import Adaptation, consolidate, inspect, prepare
 from hyperfitting.training.ranks import Ranks, join_processes, process_count
+from hyperfitting.training.stopping import near_zero
 
 __all__ = [
     "Adaptation",
@@ -15,6 +16,7 @@ __all__ = [
     "inspect",
     "join_processes",
     "memory_of",
+    "near_zero",
     "plain_failures",
     "plan",
     "prepare",

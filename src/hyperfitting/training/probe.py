@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hyperfitting.decoding import Ending, chooser, continue_texts
+from hyperfitting.errors import TrainingFailed
 from hyperfitting.metrics.diversity import type_token_ratio
 from hyperfitting.models import Precision, TextCodec, score_texts, stepper
 from hyperfitting.recipe import GREEDY, Recipe
@@ -27,8 +28,18 @@ def probe(
     state: State,
     epoch: float,
 ) -> ProbeRow:
-    """Measure the model on the validation blocks: scores of all, greedy texts of the first `probe.contexts`."""
+    """Measure the model on the validation blocks: scores of all, greedy texts of the first `probe.contexts`.
+
+    Raises:
+        ModelError: the model computes no numbers before its first update.
+        TrainingFailed: it does so after some.
+    """
     scores = score_texts(model, ids_NT, batch_blocks=recipe.measure.batch_blocks, precision=precision)
+    if state.update and not scores.loss.isfinite().all():
+        raise TrainingFailed(
+            f"the validation loss is no number after update {state.update}: lower train.learning_rate, or set "
+            "train.clip_norm"
+        )
     start, length = recipe.data.context_tokens, recipe.probe.new_tokens
     contexts_BT = torch.as_tensor(ids_NT[: recipe.probe.contexts, :start]).long()
     texts = continue_texts(

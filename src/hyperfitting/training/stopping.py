@@ -1,14 +1,14 @@
 """When training stops before its epochs or updates are over: one small rule a name. Only validation texts decide.
 
-Each rule says why it stops, or nothing.
+Each rule says why it stops, or nothing. And, once it has stopped, whether it came near zero loss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hyperfitting.recipe import TrainSettings
-from hyperfitting.records import ProbeRow
+from hyperfitting.recipe import Recipe, TrainSettings
+from hyperfitting.records import ProbeRow, Verdict
 from hyperfitting.training.checkpoint import State
 
 
@@ -34,6 +34,31 @@ def seen_enough(settings: TrainSettings, probes: Sequence[ProbeRow]) -> str:
 def best_probe(probes: Sequence[ProbeRow]) -> ProbeRow:
     """The probe of the lowest validation loss, the first of equals."""
     return min(probes, key=lambda row: row.validation_loss)
+
+
+NEAR_ZERO_LOSS = 0.3
+"""Nats per token below which a training loss is near zero, where the recipe sets no `train.stop_loss`."""
+
+
+def near_zero(recipe: Recipe, probes: Sequence[ProbeRow], kept: int) -> Verdict:
+    """Whether a finished training came near zero loss: the last epoch's mean at the probe of the update `kept`.
+
+    It is below `train.stop_loss`, or `NEAR_ZERO_LOSS` where none is set. Carlsson et al. 2025 train to near zero.
+    """
+    settings = recipe.train
+    limit = NEAR_ZERO_LOSS if settings.stop_loss is None else settings.stop_loss
+    loss = next((row.train_loss for row in reversed(probes) if row.update == kept), None)
+    return Verdict(loss, limit, loss is not None and loss < limit, _advice(settings, loss))
+
+
+def _advice(settings: TrainSettings, loss: float | None) -> str:
+    length, most = ("updates", settings.updates) if settings.epochs is None else ("epochs", settings.epochs)
+    if loss is None:
+        return f"Raise train.{length}"
+    if settings.stop == "best-validation":
+        return 'Set train.stop to "train-loss" or "end": the best validation loss comes long before near-zero loss'
+    also = "" if settings.minutes is None else f", train.minutes ({settings.minutes:g})"
+    return f"Raise train.learning_rate ({settings.learning_rate:g}){also} or train.{length} ({most})"
 
 
 def _falls_no_more(probes: Sequence[ProbeRow], patience: int) -> bool:

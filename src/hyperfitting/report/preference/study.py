@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hyperfitting.environment import environment
 from hyperfitting.preference.analysis import Analysis, analyse
 from hyperfitting.preference.analysis.keeping import Exclusions, promises
 from hyperfitting.preference.exchange import read_judgements
@@ -21,7 +22,6 @@ from hyperfitting.report.preference.write import (
     refuse_to_overwrite,
     write_preference_report,
 )
-from hyperfitting.runs import environment
 
 
 def report_on(
