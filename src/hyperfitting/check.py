@@ -14,7 +14,8 @@ def describe(
     recipe: Recipe,
     manifest: dict[str, Any],
     *,
-    end_ids: Sequence[int],
+    ends: str,
+    switched_off: Sequence[str],
     parameters: int,
     inspected: Sequence[str],
     trained: Sequence[dict[str, Any]],
@@ -27,6 +28,7 @@ def describe(
 ) -> str:
     """One line for the recipe, the model, each set, the training, the decoding and the folder.
 
+    `ends` are the end-of-text ids with their tokens, `switched_off` is what the tokenizer would do beside encoding.
     `memory` is the plan, or why there is none.
     """
     model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
@@ -35,7 +37,8 @@ def describe(
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
         f"model     {model.source}: {parameters:,} parameters as {model.dtype}",
         *(f"          {line}" for line in inspected),
-        f"text      beginning-of-text: {model.beginning_of_text}; end-of-text ids: {', '.join(map(str, end_ids))}",
+        f"text      beginning-of-text: {model.beginning_of_text}; end-of-text ids: {ends}",
+        *(f"          {each}, which the tokenizer asks for, is switched off" for each in switched_off),
         *(_set_line(each) for each in manifest["sets"]),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",

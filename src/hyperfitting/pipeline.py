@@ -212,7 +212,8 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
     def save(model: torch.nn.Module) -> None:
         run.add_facts("train", facts())
         with new_folder(run.model_folder) as folder:
-            models.save_model(model, codec, folder, card=model_card(recipe, run.probes(), outcome))
+            card = model_card(recipe, run.probes(), outcome, run.model_folder)
+            models.save_model(model, codec, folder, card=card)
 
     ranks.on_main(lambda: save(model) if model is not None else None)
 
@@ -258,9 +259,11 @@ def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[gen
     recipe = experiment.recipe
     model, codec = _load_run(run, device, dtype=recipe.generating_dtype)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
-    decoding = "no cache" if recipe.generate.mode == "reference" else models.traits_of(model).decoding
-    writer = generate.Writer(models.stepper(model, decoding=decoding), codec, recipe, sets, experiment.blocks("train"))
+    reference = models.NO_CACHE if recipe.generate.mode == "reference" else None
+    reader = models.stepper(model, decoding=reference)
+    writer = generate.Writer(reader, codec, recipe, sets, experiment.blocks("train"))
     facts = _generate_facts(recipe, codec, models.describe_device(device))
+    decoding = reference or models.traits_of(model).decoding
     return writer, codec, facts | {"decoding": decoding, "weights": run.made_with[:1]}
 
 
@@ -492,7 +495,7 @@ def write(
         InputError: the prompt and the new tokens do not fit the model.
     """
     run = find_run(folder)
-    model, codec = _load_run(run, models.resolve_device(device))
+    codec = _load_codec(run)
     context = codec.encode(prompt)
     if not context:
         raise InputError("the prompt is empty, and this model's texts begin with no special token: give it a word")
@@ -502,6 +505,7 @@ def write(
         texts="the prompt and the new tokens",
         remedy="ask for fewer tokens (--tokens), or give a shorter prompt",
     )
+    model, _ = _load_run(run, models.resolve_device(device), tokens=len(context) + new_tokens)
     return generate.stream(models.stepper(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}")
 
 
@@ -522,9 +526,10 @@ def pretrain(
         raise RecipeError(
             'pretraining begins from random weights: set model.initialise = "random", as the recipe pretrain does'
         )
-    with undone_if_refused(out or _folder_of(recipe)):
-        experiment = draw(recipe, out, device=device, narrator=narrator, keep_data=keep_data)
-    return train(experiment, "pretrained", device=device, narrator=narrator)
+    folder = out or _folder_of(recipe)
+    with undone_if_refused(folder, unless=lambda: Experiment(folder).has_updates):
+        experiment = draw(recipe, folder, device=device, narrator=narrator, keep_data=keep_data)
+        return train(experiment, "pretrained", device=device, narrator=narrator)
 
 
 def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> str:
@@ -545,7 +550,8 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     return describe(
         recipe,
         drawn.manifest,
-        end_ids=codec.end_ids,
+        ends=codec.ends_in_words(),
+        switched_off=codec.switched_off,
         parameters=parameters,
         inspected=inspected,
         trained=models.select_trained(models.build_empty(recipe.model), recipe.train).table(),
@@ -598,19 +604,25 @@ def _load_run(
     run: Run, device: torch.device, *, dtype: Dtype | None = None, tokens: int | None = None
 ) -> tuple[Any, models.TextCodec]:
     """A run's model, in the recipe's dtype or another, its head exact, for texts of so many tokens; and its codec."""
-    if not run.trained:
-        raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
-    settings = _settings_of(run)
+    codec, settings = _load_codec(run), _settings_of(run)
     if dtype is not None:
         settings = settings.model_copy(update={"dtype": dtype})
-    codec = models.load_codec(settings)
-    if codec.fingerprint != run.facts()["train"]["codec"]:
-        raise RunError(f"{settings.source} has another tokenizer than when it was trained: put its own back")
     if device.type == "cpu":
         models.keep_freed_memory()
     model = models.load_model(settings, device, tokens=tokens or run.recipe.text_tokens)
     models.keep_head_exact(model)
     return model, codec
+
+
+def _load_codec(run: Run) -> models.TextCodec:
+    """A run's codec, which is the one that it was trained with."""
+    if not run.trained:
+        raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
+    settings = _settings_of(run)
+    codec = models.load_codec(settings)
+    if codec.fingerprint != run.facts()["train"]["codec"]:
+        raise RunError(f"{settings.source} has another tokenizer than when it was trained: put its own back")
+    return codec
 
 
 def _settings_of(run: Run) -> Any:

@@ -10,6 +10,7 @@ import pytest
 
 from hyperfitting.cli import main
 from tests.conftest import write_corpus
+from tests.support.folders import without_ends
 
 
 def write_recipe(tree, path):
@@ -178,10 +179,7 @@ def test_a_refusal_leaves_what_was_there(recipe, finished, tmp_path, capsys):
 
 
 def test_a_tokenizer_without_end_of_text(tree, tiny_model, tmp_path, capsys):
-    folder = shutil.copytree(tiny_model, tmp_path / "model")
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    del config["eos_token"]
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    folder = without_ends(shutil.copytree(tiny_model, tmp_path / "model"))
     tree["model"]["source"] = str(folder)
     assert "the tokenizer has no end-of-text token" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
 

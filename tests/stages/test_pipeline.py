@@ -20,6 +20,7 @@ from hyperfitting.runs import Experiment
 from hyperfitting.training.card import model_card
 from hyperfitting.training.loop import Outcome
 from tests.conftest import make_model
+from tests.support.folders import edit_json
 
 OF_SOME = {"loop_start_tokens", "ttr_words", "changed_rank_above10_share_under_original"}
 """Of the texts that loop, hold a word, or a token that is not the original's first choice: a tiny model's may not."""
@@ -455,3 +456,17 @@ def test_check_says_what_would_happen_and_writes_nothing(tree, tmp_path):
     assert "memory    " in text
     assert "at the height of an update" in text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_check_shows_what_ends_a_text_and_what_the_tokenizer_would_cut(tree, tmp_path):
+    source = shutil.copytree(tree["model"]["source"], tmp_path / "model")
+    cut = {"direction": "Right", "max_length": 12, "strategy": "LongestFirst", "stride": 0}
+    edit_json(source / "tokenizer.json", truncation=cut)
+    edit_json(source / "generation_config.json", eos_token_id=[0, 66])
+    tree["model"]["source"] = str(source)
+    recipe = parse_recipe(tree, source="t")
+    said = pipeline.check(recipe, tmp_path / "out", device="cpu").splitlines()
+    assert "text      beginning-of-text: add; end-of-text ids: 0 '<|end|>', 66 'b'" in said
+    assert "          truncation to 12 tokens, which the tokenizer asks for, is switched off" in said
+    pipeline.run(recipe, tmp_path / "out", device="cpu")
+    assert json.loads((tmp_path / "out" / "original" / "run.json").read_text())["generate"]["end_ids"] == [0, 66]

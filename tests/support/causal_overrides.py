@@ -6,8 +6,9 @@ from typing import Any
 
 # Used where the config's default is a number, so that what is off by default (None) stays off.
 SIZES: dict[str, Any] = {
-    **dict.fromkeys(("hidden_size", "n_embd", "d_model", "emb_dim", "embedding_size", "embedding_dim", "hidden_size_global"), 32),
-    **dict.fromkeys(("input_embedding_size", "output_embedding_size", "word_embed_proj_dim", "lru_width"), 32),
+    **dict.fromkeys(("hidden_size", "n_embd", "d_model", "emb_dim", "hidden_size_global", "lru_width"), 32),
+    **dict.fromkeys(("embedding_size", "embedding_dim", "input_embedding_size", "output_embedding_size"), 32),
+    **dict.fromkeys(("word_embed_proj_dim", "adapter_rank"), 32),
     **dict.fromkeys(("decoder_layers", "encoder_layers", "num_decoder_layers", "num_encoder_layers", "num_blocks"), 2),
     **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers"), 2),
     **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads"), 4),
@@ -16,12 +17,12 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("num_key_value_heads", "num_kv_heads", "swa_num_key_value_heads"), 2),
     **dict.fromkeys(("head_dim", "dim_head", "d_head", "kv_channels", "swa_head_dim", "attention_head_size"), 8),
     **dict.fromkeys(("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "global_head_dim", "rotary_dim"), 8),
-    **dict.fromkeys(("q_lora_rank", "kv_lora_rank", "o_lora_rank", "gated_norm_rank", "laurel_rank", "adapter_rank"), 16),
+    **dict.fromkeys(("q_lora_rank", "kv_lora_rank", "o_lora_rank", "gated_norm_rank", "laurel_rank"), 16),
     **dict.fromkeys(("intermediate_size", "ffn_dim", "ffn_hidden_size", "decoder_ffn_dim", "encoder_ffn_dim"), 64),
     **dict.fromkeys(("n_inner", "d_inner", "dff", "dim_ff", "feed_forward_size", "intermediate_size_mlp"), 64),
     **dict.fromkeys(("moe_intermediate_size", "shared_expert_intermediate_size", "expert_ffn_hidden_size"), 32),
     **dict.fromkeys(("shared_intermediate_size", "shared_experts_intermediate_size", "dense_intermediate_size"), 32),
-    **dict.fromkeys(("moe_shared_expert_intermediate_size",), 32),
+    "moe_shared_expert_intermediate_size": 32,
     **dict.fromkeys(("vocab_size", "decoder_vocab_size", "vocab_size_per_layer_input"), 4096),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "context_length"), 128),
     **dict.fromkeys(("max_target_positions", "model_max_length", "original_max_position_embeddings"), 128),
@@ -30,12 +31,12 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("n_group", "topk_group", "num_expert_group", "n_shared_experts", "num_shared_experts"), 1),
     **dict.fromkeys(("moe_num_shared_experts", "first_k_dense_replace", "num_dense_layers"), 1),
     **dict.fromkeys(("sliding_window", "sliding_window_size", "window_size", "attention_window_size"), 16),
-    **dict.fromkeys(("local_attention", "attention_chunk_size", "index_topk", "keep_window_size"), 16),
+    **dict.fromkeys(("local_attention", "attention_chunk_size", "index_topk"), 16),
     **dict.fromkeys(("state_size", "mamba_d_state", "ssm_state_size"), 8),
     **dict.fromkeys(("time_step_rank", "mamba_dt_rank"), 4),
     **dict.fromkeys(("chunk_size", "mamba_chunk_size", "block_size"), 16),
-    **dict.fromkeys(("index_head_dim",), 16),
-    **dict.fromkeys(("index_n_heads",), 16),  # with few heads many scores are exactly 0, and which of them win is chance
+    "index_head_dim": 16,
+    "index_n_heads": 16,  # with few heads many scores are exactly 0, and which of them win is chance
     **dict.fromkeys(("linear_head_dim", "linear_key_head_dim", "linear_value_head_dim"), 8),
     **dict.fromkeys(("linear_num_heads", "linear_num_key_heads", "linear_num_value_heads"), 4),
     **dict.fromkeys(("image_size", "patch_size"), 16),
@@ -43,24 +44,31 @@ SIZES: dict[str, Any] = {
 
 _SLIDING_AND_FULL = {"layer_types": ["sliding_attention", "full_attention"]}
 _MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 8}
-_SLIDING_MLA = {"swa_num_attention_heads": 4, "swa_num_key_value_heads": 4, "swa_q_lora_rank": 16, "swa_kv_lora_rank": 16}
-_SLIDING_MLA |= {"swa_head_dim": 16, "swa_qk_nope_head_dim": 8, "swa_v_head_dim": 8}
+_SLIDING_MLA = {"swa_num_attention_heads": 4, "swa_num_key_value_heads": 4, "swa_head_dim": 16, "swa_v_head_dim": 8}
+_SLIDING_MLA |= {"swa_q_lora_rank": 16, "swa_kv_lora_rank": 16, "swa_qk_nope_head_dim": 8}
 _INDEXER = {"indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_head_dim": 8}
 _INDEXER |= {"indexer_budget": 16, "indexer_compress_ratio": 4}
 _GEMMA4_DRAFT = {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0}
 _SHARED_BLOCK = {"layers_block_type": ["linear_attention", "hybrid"] * 2, "num_hidden_layers": 4}
 
-# What a type needs besides SIZES: sizes that depend on each other, and kinds of layers that its default config leaves out.
+# What a type needs besides SIZES: sizes that depend on each other, and layers that its default config leaves out.
 OVERRIDES: dict[str, dict[str, Any]] = {
     "bamba": _MAMBA | {"attn_layer_indices": [1]},
     "blt": {"encoder_hash_byte_group_vocab": 64, "encoder_hash_byte_group_size": [3, 4]},
-    "cohere_compass_text": {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}}},
+    "cohere_compass_text": {
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
+        }
+    },
     "dbrx": {
         "attn_config": {"rope_theta": 10000.0, "kv_n_heads": 2, "clip_qkv": 8},
         "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 64, "moe_top_k": 2},
     },
     "deepseek_v2": {"num_experts_per_tok": 2},
-    "deepseek_v4": {"compress_rates": {"compressed_sparse_attention": 4, "heavily_compressed_attention": 8}, "o_groups": 2},
+    "deepseek_v4": {
+        "compress_rates": {"compressed_sparse_attention": 4, "heavily_compressed_attention": 8},
+        "o_groups": 2,
+    },
     "dots1": _SLIDING_AND_FULL | {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
     "dots3_note_audio_encoder": {"adapter_input_size": 32, "adapter_out_dim": 32, "downsample_hidden_size": 8},
     "dots3_note_text": _SLIDING_MLA,
@@ -100,6 +108,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "ministral": _SLIDING_AND_FULL | {"head_dim": 8},
     "nemotron": {"num_key_value_heads": 2},
     "nemotron_h": {"mamba_num_heads": 8, "mamba_head_dim": 8, "n_groups": 2},
+    "phi4_multimodal": {"eos_token_id": [0]},  # takes a plain 0 for none
     "phi4_multimodal_audio": {"ext_pw_out_channel": 32, "depthwise_separable_out_channel": 32, "nemo_conv_channels": 8},
     "qwen4_exp_text": _INDEXER | {"hc_lowrank": 16},
     "reformer": {
@@ -111,7 +120,12 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "local_attn_chunk_length": 16,
         "lsh_attn_chunk_length": 16,
     },
-    "roc_bert": {"pronunciation_embed_dim": 8, "pronunciation_vocab_size": 16, "shape_embed_dim": 8, "shape_vocab_size": 16},
+    "roc_bert": {
+        "pronunciation_embed_dim": 8,
+        "pronunciation_vocab_size": 16,
+        "shape_embed_dim": 8,
+        "shape_vocab_size": 16,
+    },
     "smollm3": {"no_rope_layers": [1, 0]},
     "xlstm": {"hidden_size": 64, "embedding_dim": 64, "qk_dim_factor": 1.0},
     "xmod": {"default_language": "en_XX"},
@@ -122,9 +136,20 @@ OVERRIDES: dict[str, dict[str, Any]] = {
 
 _DECODER = {"is_decoder": True}
 _BERTS = ("bert", "bert-generation", "big_bird", "camembert", "data2vec-text", "electra", "ernie", "megatron-bert")
-_BERTS += ("rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "xlm-roberta", "xlm-roberta-xl", "xmod")
+_BERTS += (
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+    "rembert",
+    "roc_bert",
+    "roformer",
+)
 _SLIDING = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 16}
+_LONG_ROTATIONS = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
 
+# Name -> (model type, what differs from the type's own small config).
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"{kind}, is_decoder=true": (kind, _DECODER) for kind in _BERTS},
     "big_bird, is_decoder=true, original_full": ("big_bird", _DECODER | {"attention_type": "original_full"}),
@@ -144,20 +169,34 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral, no sliding window": ("mistral", {"sliding_window": None}),
     "mixtral, sliding window": ("mixtral", {"sliding_window": 16}),
     "phi3, sliding window": ("phi3", {"sliding_window": 16}),
+    "phi3, rotations of long texts": (
+        "phi3",
+        {"original_max_position_embeddings": 24, "rope_parameters": _LONG_ROTATIONS},
+    ),
     "qwen2, sliding window": ("qwen2", _SLIDING | {"use_sliding_window": True}),
     "qwen3, sliding window": ("qwen3", _SLIDING | {"use_sliding_window": True}),
     "starcoder2, sliding window": ("starcoder2", {"sliding_window": 16}),
     "gemma2, sliding windows only": ("gemma2", {"layer_types": ["sliding_attention"] * 2}),
     "gemma3_text, no sliding window": ("gemma3_text", {"layer_types": ["full_attention"] * 2}),
-    "llama, tied embeddings": ("llama", {"tie_word_embeddings": True}),
     "llama, biases": ("llama", {"attention_bias": True, "mlp_bias": True}),
     "llama, dynamic rotations": (
         "llama",
-        {"max_position_embeddings": 24, "rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0}},
+        {
+            "max_position_embeddings": 24,
+            "rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0},
+        },
     ),
     "gpt_neox, parallel residual off": ("gpt_neox", {"use_parallel_residual": False}),
+    "llama, tied embeddings": ("llama", {"tie_word_embeddings": True}),
+    "doge, is_moe=true": ("doge", {"is_moe": True}),
+    "doge, keep_window_size=16": ("doge", {"keep_window_size": 16}),
+    "nemotron_h, time_step_min=1e-9": ("nemotron_h", {"time_step_min": 1e-9}),
+    "zamba2, time_step_min=1e-9": ("zamba2", {"time_step_min": 1e-9}),
+    **{f"{kind}, bidirectional": (kind, {"use_bidirectional_attention": True}) for kind in ("gemma", "gemma3_text")},
+    "gemma4_text, bidirectional": ("gemma4_text", {"use_bidirectional_attention": "all"}),
+    "electra, is_decoder=true, narrow embeddings": ("electra", _DECODER | {"embedding_size": 16}),
+    "opt, narrow embeddings": ("opt", {"word_embed_proj_dim": 16}),
     "opt, norm after": ("opt", {"do_layer_norm_before": False}),
-    "mpt, learned positions only": ("mpt", {"attn_config": {"alibi": False}}),
     "xlm, causal=true": ("xlm", {"causal": True}),
     "xlnet, attn_type=uni": ("xlnet", {"attn_type": "uni"}),
 }

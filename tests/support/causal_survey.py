@@ -1,13 +1,14 @@
-"""What transformers itself makes of each tiny causal model: `python -m tests.support.causal_models [type ...]`.
+"""What transformers itself makes of each tiny causal model.
 
-A row says whether the logits are finite, whether they are causal and whether transformers' own greedy `generate` writes what
-the plain loop writes: the argmax of a forward pass over the whole text, again for every token, without a cache.
+A row says whether the logits are finite and causal, whether the saved model loads, and whether transformers' own greedy
+`generate` writes what the plain loop writes: the argmax of a forward pass over the whole text for every token.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,26 +16,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM
 
-from tests.support.causal_models import NOT_BUILDABLE, VOCABULARY, build, model_types, variants
+from tests.support.causal_models import NOT_BUILDABLE, VOCABULARY, build, model_types, save, variants
 
 CONTEXTS, CONTEXT_TOKENS, NEW_TOKENS = 4, 8, 32
 
 
 @dataclass
 class Row:
-    """One model: counts of parameters and of different tokens in the plain greedy texts (of 128), answers, and the first error."""
+    """One model: parameters, different tokens in the plain greedy texts (of 128), answers, and the first error."""
 
     name: str
     built: str = ""  # the class, empty if none could be built
     parameters: int = 0
     finite: bool = False
-    causal: bool = False
+    causal: bool = False  # other tokens at the end leave the earlier logits as they are
+    prefix: bool = False  # a beginning alone has the logits that it has within the whole text
     plain: str = ""  # "forward", "forward, use_cache=False", or empty if neither runs
     distinct_tokens: int = 0
     generate: str = ""  # "equal", "differs from token N on (n of 4 texts)", or the error
     generate_alone: str = ""  # the same with one context at a time
     logit_difference: float = 0.0  # largest, of a context alone, as a share of the logits' spread; until the texts part
+    loaded: str = ""  # "equal" if save, then AutoModelForCausalLM.from_pretrained gives the same logits and weights
     seconds: float = 0.0
     error: str = ""
 
@@ -47,7 +51,7 @@ def contexts() -> torch.Tensor:
 
 @torch.no_grad()
 def plain_text(model: Any, ids: torch.Tensor, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, NEW_TOKENS) greedy tokens by forward passes over the whole text, and the (B, NEW_TOKENS, V) logits behind them."""
+    """(B, NEW_TOKENS) greedy tokens by forward passes over the whole text, and their logits (B, NEW_TOKENS, V)."""
     logits: list[torch.Tensor] = []
     for _ in range(NEW_TOKENS):
         logits.append(model(ids, **options).logits[:, -1])
@@ -59,18 +63,16 @@ def plain_text(model: Any, ids: torch.Tensor, **options: Any) -> tuple[torch.Ten
 def generated_text(model: Any, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The same by transformers' greedy generate, with no token that ends a text."""
     model.generation_config.eos_token_id = None
-    settings = {"do_sample": False, "max_new_tokens": NEW_TOKENS, "output_logits": True, "return_dict_in_generate": True}
-    written = model.generate(ids, attention_mask=torch.ones_like(ids), **settings)
+    settings = {"do_sample": False, "max_new_tokens": NEW_TOKENS, "attention_mask": torch.ones_like(ids)}
+    written = model.generate(ids, output_logits=True, return_dict_in_generate=True, **settings)
     return written.sequences[:, ids.shape[1] :], torch.stack(written.logits, dim=1)
 
 
-def is_causal(model: Any, **options: Any) -> bool:
-    """Whether other tokens at the end leave the earlier logits as they are, to 1e-3 of their spread."""
-    ids = contexts().view(1, -1)
-    other = torch.cat([ids[:, :-4], ids[:, :4]], dim=1)
-    with torch.no_grad():
-        one, two = (model(i, **options).logits[:, :-4] for i in (ids, other))
-    return bool((one - two).abs().max() < 1e-3 * one.std())
+@torch.no_grad()
+def same_logits(model: Any, one: torch.Tensor, other: torch.Tensor, tokens: int, **options: Any) -> bool:
+    """Whether the first `tokens` logits of two texts agree to 1e-3 of their spread."""
+    first, second = (model(ids, **options).logits[:, :tokens] for ids in (one, other))
+    return bool((first - second).abs().max() < 1e-3 * first.std())
 
 
 def survey(name: str) -> Row:
@@ -89,11 +91,28 @@ def _fill(row: Row, model: Any) -> None:
     options = _plain_options(model, row)
     ids = contexts()
     row.finite = bool(torch.isfinite(model(ids, **options).logits).all())
-    row.causal = is_causal(model, **options)
+    text = ids.view(1, -1)
+    row.causal = same_logits(model, text, torch.cat([text[:, :-4], text[:, :4]], dim=1), -4, **options)
+    half = text.shape[1] // 2
+    row.prefix = same_logits(model, text, text[:, :half], half, **options)
     plain, logits = plain_text(model, ids, **options)
     row.distinct_tokens = len(plain.unique())
     row.generate = _attempt(lambda: _compare(plain, generated_text(model, ids)[0]))
     row.generate_alone = _attempt(lambda: _alone(row, model, ids, plain, logits))
+    row.loaded = _attempt(lambda: _reload(row.name, ids, options))
+
+
+@torch.no_grad()
+def _reload(name: str, ids: torch.Tensor, options: dict[str, Any]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        saved = save(name, Path(folder))
+        loaded = AutoModelForCausalLM.from_pretrained(folder).eval()
+    weights = loaded.state_dict()
+    wrong = [key for key, value in saved.state_dict().items() if not torch.equal(value, weights.get(key, ids))]
+    if wrong or type(loaded) is not type(saved):
+        return f"{type(loaded).__name__} differs in {wrong[:3]}"
+    same = torch.equal(saved(ids, **options).logits, loaded(ids, **options).logits)
+    return "equal" if same else "other logits from equal weights"
 
 
 def _attempt(compare: Callable[[], str]) -> str:
@@ -104,9 +123,10 @@ def _attempt(compare: Callable[[], str]) -> str:
 
 
 def _alone(row: Row, model: Any, ids: torch.Tensor, plain: torch.Tensor, logits: torch.Tensor) -> str:
-    texts, theirs = (torch.cat(parts) for parts in zip(*(generated_text(model, one) for one in ids.split(1)), strict=True))
+    alone = [generated_text(model, one) for one in ids.split(1)]
+    texts, theirs = torch.cat([text for text, _ in alone]), torch.cat([scores for _, scores in alone])
     same = (texts == plain).long().cumprod(1).roll(1, 1).index_fill(1, torch.tensor([0]), 1).bool()
-    row.logit_difference = float(((theirs - logits).abs().amax(-1)[same].max() / logits.std()))
+    row.logit_difference = float((theirs - logits).abs().amax(-1)[same].max() / logits.std())
     return _compare(plain, texts)
 
 
@@ -134,7 +154,7 @@ def _one_line(error: Exception) -> str:
 
 
 def summary(rows: list[Row]) -> str:
-    """One line of counts, one for every row that is not equal and every wrong entry of NOT_BUILDABLE."""
+    """One line of counts, and one for every type that NOT_BUILDABLE is wrong about."""
     built = [row for row in rows if row.built]
     equal = [row for row in built if row.generate == "equal"]
     lines = [f"{len(rows)} rows, {len(built)} built, {sum(row.causal for row in built)} causal, {len(equal)} equal"]

@@ -14,7 +14,7 @@ from hyperfitting.models import load_model, load_reader, stepper, traits_of
 from hyperfitting.models.adapt import compare
 from hyperfitting.models.adapt.compare import enlarged
 from hyperfitting.recipe import GREEDY, ModelSettings
-from tests.support.own_code import make_own_model
+from tests.support.own_forwards import make_own_model
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -120,13 +120,29 @@ def test_weights_that_were_made_large_are_the_same_to_the_bit_afterwards():
 
 def test_a_small_sliding_window_is_crossed_when_a_model_is_tried(save, monkeypatch):
     """A cache that forgets one token too late is told from the model only beyond the window."""
-    seen = []
-    whole = compare.plain_logits
-    monkeypatch.setattr(compare, "plain_logits", lambda model, ids: seen.append(ids.shape[1]) or whole(model, ids))
+    seen, whole = [], compare.plain_logits
+
+    def watch(model, ids_BT, last):
+        seen.append(ids_BT.shape[1])
+        return whole(model, ids_BT, last)
+
+    monkeypatch.setattr(compare, "plain_logits", watch)
     config = t.MistralConfig(**SMALL, num_key_value_heads=2, sliding_window=20)
     model = load_model(save(t.MistralForCausalLM(config)), CPU)
     assert max(seen) > 20
     assert_texts_are_the_models(model)
+
+
+def test_what_shows_beyond_some_length_only_is_seen_at_the_length_that_is_wanted(save):
+    """Rotations that are others for long texts: a model wanted for short ones is as good as any."""
+    factors = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [8.0] * 4}
+    config = t.Phi3Config(
+        **SMALL | {"initializer_range": 0.5}, original_max_position_embeddings=24, rope_parameters=factors
+    )
+    settings = save(t.Phi3ForCausalLM(config))
+    assert traits_of(load_model(settings, CPU, tokens=20)).decoding == "cache"
+    with pytest.raises(ModelError, match=r"its logits for a beginning of 2. tokens are others in a text of 25"):
+        load_model(settings, CPU, tokens=25)
 
 
 @pytest.mark.parametrize("kind", ["Bert", "Roberta", "Electra", "RoFormer"])

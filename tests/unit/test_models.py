@@ -3,7 +3,6 @@ import shutil
 
 import pytest
 import torch
-from transformers import AutoTokenizer
 
 from hyperfitting.errors import InputError, ModelError
 from hyperfitting.models import (
@@ -76,14 +75,6 @@ def test_weights_that_do_not_fit_the_config(tiny_model, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     assert "weights are missing or of another shape: model.layers.2" in problem(ModelSettings(source=str(folder)))
-
-
-def test_a_tokenizer_without_end_of_text(tiny_model, tmp_path):
-    folder = copy(tiny_model, tmp_path)
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    del config["eos_token"]
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    assert "the tokenizer has no end-of-text token" in problem(ModelSettings(source=str(folder)), load_codec)
 
 
 def test_a_tokenizer_without_beginning_of_text(tiny_model, tmp_path):
@@ -207,13 +198,3 @@ def test_a_long_text_gives_the_same_first_tokens_as_whole():
     text = "The lamp burned low in the window of the inn. " * 400
     assert codec.encode(text, at_most=64)[:64] == codec.encode(text)[:64]
     assert len(codec.encode(text, at_most=64)) < len(codec.encode(text))
-
-
-def test_the_fingerprint_tells_policies_and_tokenizers_apart(tiny_model):
-    added = load_codec(ModelSettings(source=str(tiny_model)))
-    none = load_codec(ModelSettings(source=str(tiny_model), beginning_of_text="none"))
-    assert len({added.fingerprint, none.fingerprint, load_codec(REFERENCE).fingerprint}) == 3
-    assert (
-        added.fingerprint
-        == TextCodec(AutoTokenizer.from_pretrained(tiny_model), [0], beginning_of_text="add").fingerprint
-    )

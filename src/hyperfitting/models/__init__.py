@@ -37,9 +37,9 @@ from hyperfitting.models.loading import (
     load_config,
     load_model,
     load_reader,
-    save_model,
 )
 from hyperfitting.models.running import last_hidden_states, rank_choices, score_texts
+from hyperfitting.models.saving import save_model
 from hyperfitting.models.selection import Selection, select_trained
 from hyperfitting.models.stepping import Stepper, plain_logits
 

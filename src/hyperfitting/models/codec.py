@@ -1,11 +1,14 @@
-"""Text in, token ids out: a tokenizer under one policy for beginning-of-text."""
+"""Text in, token ids out: a tokenizer under one policy for beginning-of-text, and the ids that end a text."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -13,30 +16,80 @@ import numpy as np
 from hyperfitting.decoding import Words
 from hyperfitting.errors import ModelError
 
+_BESIDE_THE_IDS = ("post_processor", "truncation", "padding")
+"""Of a tokenizer.json: what adds special tokens, cuts and fills up. None of it is in force here."""
+_SAMPLE = "The naïve  Cafés’ end:\n\tÉté 2024, 日本語 हिन्दी 🙂 <s></s>"
+"""Case, accents, white space, scripts and marks: what tokenizers without a file of rules treat differently."""
+
 
 class TextCodec:
-    """A tokenizer with one policy for beginning-of-text, the same for every text of an experiment."""
+    """A tokenizer with one policy for beginning-of-text, the same for every text of an experiment.
 
-    def __init__(self, tokenizer: Any, end_ids: Sequence[int], *, beginning_of_text: Literal["add", "none"]):
+    The tokenizer's truncation, padding and random merges are switched off: a text is encoded whole, and always alike.
+    `rows` are the embeddings of the model that the ids are for; none: as many as the tokenizer has ids.
+
+    Raises:
+        ModelError: there is no id that ends a text, or none for the policy to begin with, or one beyond the embeddings.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        end_ids: Sequence[int],
+        *,
+        beginning_of_text: Literal["add", "none"],
+        rows: int | None = None,
+    ):
         if not end_ids:
-            raise ModelError("the tokenizer has no end-of-text token: set eos_token in its tokenizer_config.json")
+            raise ModelError(
+                "the tokenizer has no end-of-text token, and the model's configs name none: "
+                "set eos_token in its tokenizer_config.json"
+            )
         if beginning_of_text == "add" and tokenizer.bos_token_id is None:
             raise ModelError('the tokenizer has no beginning-of-text token: set model.beginning_of_text = "none"')
         self.tokenizer = tokenizer
+        self.switched_off = _switch_off(getattr(tokenizer, "backend_tokenizer", None))
         self._start = [int(tokenizer.bos_token_id)] if beginning_of_text == "add" else []
         self._end_ids = tuple(sorted(set(end_ids)))
+        self._ids: dict[str, int] = tokenizer.get_vocab()
+        self.rows = max(self._ids.values(), default=-1) + 1 if rows is None else rows
+        self._rowless = _rowless(tokenizer, self._ids, self.rows)
+        if beginning_of_text == "add" and self._start[0] >= self.rows:
+            raise ModelError(
+                f"the tokenizer's bos_token_id = {self._start[0]}, and the model's ids end at {self.rows - 1}"
+            )
 
     @property
     def end_ids(self) -> tuple[int, ...]:
         """Ids that end a text, from the tokenizer and from the model's configs."""
         return self._end_ids
 
+    @property
+    def start_ids(self) -> tuple[int, ...]:
+        """The beginning-of-text id that every text gets; none under the policy `none`."""
+        return tuple(self._start)
+
+    def ends_in_words(self) -> str:
+        """The ids that end a text, each with the tokenizer's own string for it where it has one."""
+        names = {each: token for token, each in self._ids.items()}
+        return ", ".join(f"{each} {names[each]!r}" if each in names else str(each) for each in self._end_ids)
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the tokenizer's rules and of the beginning-of-text policy."""
+        """SHA-256 of all that turns text into ids and back, and of the beginning-of-text policy.
+
+        Vocabulary, merges, added tokens, normaliser, pre-tokeniser and decoder count. The post-processor, truncation
+        and padding do not: `encode` uses none of them.
+        """
+        return hashlib.sha256(f"{self._start}{self._rules()}".encode()).hexdigest()
+
+    def _rules(self) -> str:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        rules = backend.to_str() if backend is not None else json.dumps(self.tokenizer.get_vocab(), sort_keys=True)
-        return hashlib.sha256(f"{self._start}{rules}".encode()).hexdigest()
+        if backend is None:
+            return json.dumps([*_slow_rules(self.tokenizer), self.encode(_SAMPLE), self.decode(self.encode(_SAMPLE))])
+        rules = json.loads(backend.to_str())
+        kept = {key: value for key, value in rules.items() if key not in _BESIDE_THE_IDS}
+        return json.dumps([kept, bool(getattr(self.tokenizer, "split_special_tokens", False))])
 
     def encode(self, text: str, *, at_most: int | None = None) -> list[int]:
         """Ids of `text` behind the beginning-of-text token, if the policy adds it; at least `at_most` exact ones.
@@ -51,7 +104,10 @@ class TextCodec:
         return [*self._start, *self._encode(text)]
 
     def _encode(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        ids = list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        if self._rowless and max(ids, default=0) >= self.rows:
+            raise ModelError(f"a text holds {self._rowless[0]!r}, a token that the model has no row for: take it out")
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids` without special tokens, white space as it is."""
@@ -62,13 +118,13 @@ class TextCodec:
         """For every token whether its text begins, and ends, within a word."""
         anchor = self._encode("a")[-1:]  # tokenizers drop the space that a text begins with
         start = len(self.decode(anchor))
-        pairs = [[*anchor, token] for token in range(len(self.tokenizer))]
+        tokens = sorted({each for each in self._ids.values() if each < self.rows})
+        pairs = [[*anchor, token] for token in tokens]
         texts = self.tokenizer.batch_decode(pairs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        inside = [
-            (not text[start].isspace(), not text[-1].isspace()) if len(text) > start else (False, False)
-            for text in texts
-        ]
-        begins_V, ends_V = np.array(inside, dtype=np.bool_).T
+        begins_V, ends_V = np.zeros((2, self.rows), dtype=np.bool_)
+        for token, text in zip(tokens, texts, strict=True):
+            if len(text) > start:
+                begins_V[token], ends_V[token] = not text[start].isspace(), not text[-1].isspace()
         return Words(begins_V, ends_V)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -82,3 +138,97 @@ class TextCodec:
             if complete:
                 start, done = done, end
         return pieces
+
+
+def make_codec(
+    tokenizer: Any, config: Any, generation_file: str | None, *, beginning_of_text: Literal["add", "none"]
+) -> TextCodec:
+    """The codec of a model, from its tokenizer, its config and its generation_config.json, if it has one.
+
+    What ends a text is the union of what the three name.
+
+    Raises:
+        ModelError: as `TextCodec`, or generation_config.json is damaged.
+    """
+    rows = getattr(config.get_text_config(), "vocab_size", None)
+    configs = {
+        "the tokenizer": tokenizer.eos_token_id,
+        "config.json": getattr(config, "eos_token_id", None),
+        "config.json, its part for texts": getattr(config.get_text_config(), "eos_token_id", None),
+        "generation_config.json": _read_object(generation_file).get("eos_token_id"),
+    }
+    ends = {name: _as_ids(name, value) for name, value in configs.items()}
+    codec = TextCodec(
+        tokenizer, [i for ids in ends.values() for i in ids], beginning_of_text=beginning_of_text, rows=rows
+    )
+    for name, ids in ends.items():
+        for each in ids:
+            if not 0 <= each < codec.rows:
+                raise ModelError(f"{name}: eos_token_id = {each}, and the model's ids are 0 to {codec.rows - 1}")
+    return codec
+
+
+def _read_object(file: str | None) -> Mapping[str, Any]:
+    if file is None:
+        return {}
+    try:
+        value = json.loads(Path(file).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{Path(file).name} is damaged ({error}): download it again, or remove it") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{Path(file).name} is damaged (not a JSON object): download it again, or remove it")
+    return value
+
+
+def _as_ids(name: str, value: Any) -> list[int]:
+    """What a config names as end of text, as a list."""
+    ids = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(type(each) is int for each in ids):
+        raise ModelError(f"{name}: eos_token_id = {json.dumps(value)} is neither a token id nor a list of them")
+    return ids
+
+
+def _switch_off(backend: Any) -> tuple[str, ...]:
+    """Switch off what a tokenizer.json does to a text beside encoding it; what that was, in words."""
+    if backend is None:
+        return ()
+    off = []
+    if backend.truncation is not None:
+        off.append(f"truncation to {backend.truncation['max_length']} tokens")
+        backend.no_truncation()
+    if backend.padding is not None:
+        off.append("padding")
+        backend.no_padding()
+    if getattr(backend.model, "dropout", None):
+        off.append(f"random merges (dropout {backend.model.dropout:g})")
+        backend.model.dropout = None
+    return tuple(off)
+
+
+def _rowless(tokenizer: Any, ids: Mapping[str, int], rows: int) -> tuple[str, ...]:
+    """Tokens without a row in the embeddings that the tokenizer's class adds by default: they are in no text's way.
+
+    Qwen2's class gives every tokenizer that it loads an `<|endoftext|>`. Any other token without a row is refused: the
+    model would fail in the middle of a run.
+    """
+    beyond = {token: each for token, each in ids.items() if each >= rows}
+    parameters = inspect.signature(type(tokenizer).__init__).parameters.values()
+    added = {each.default for each in parameters if isinstance(each.default, str)} & set(tokenizer.all_special_tokens)
+    if beyond.keys() <= added:
+        return tuple(beyond)
+    token, last = max(beyond.items(), key=lambda item: item[1])
+    what = f"has {last + 1:,} tokens" if len(set(ids.values())) == last + 1 else f"has ids up to {last:,}"
+    raise ModelError(
+        f"the tokenizer {what} (the last is {token!r}), the model {rows:,}: "
+        "resize_token_embeddings adds rows to the model, or take the added tokens out of the tokenizer"
+    )
+
+
+def _slow_rules(tokenizer: Any) -> list[Any]:
+    """Class, vocabulary, added tokens and vocabulary files of a tokenizer that is Python code."""
+    added = {str(key): repr(value) for key, value in tokenizer.added_tokens_decoder.items()}
+    rules = [type(tokenizer).__name__, sorted(tokenizer.get_vocab().items()), sorted(added.items())]
+    with TemporaryDirectory() as folder:
+        written = tokenizer.save_vocabulary(folder) or ()
+        files = sorted(Path(each) for each in written if each and Path(each).is_file())
+        return [*rules, [[each.name, hashlib.sha256(each.read_bytes()).hexdigest()] for each in files]]

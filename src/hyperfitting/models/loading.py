@@ -12,16 +12,18 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
+from transformers.utils import cached_file
 
 from hyperfitting import hub
 from hyperfitting.assets import local_path
 from hyperfitting.errors import InputError, ModelError, causes
 from hyperfitting.models.adapt import inspect_model
-from hyperfitting.models.codec import TextCodec
+from hyperfitting.models.codec import TextCodec, make_codec
 from hyperfitting.recipe import ModelSettings
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
+_IF_THERE = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -29,18 +31,15 @@ def load_codec(settings: ModelSettings) -> TextCodec:
     """The tokenizer of a model, without its weights.
 
     Raises:
-        ModelError: if there is none, or it lacks the tokens that the policy needs.
+        ModelError: if there is none, it lacks the tokens that the policy needs, or has ids that the model has not.
     """
     with _plain_errors(settings):
         place = _place(settings)
         tokenizer = transformers.AutoTokenizer.from_pretrained(place["source"], **place["options"])
-        config = load_config(settings)
-    declared = [tokenizer.eos_token_id, getattr(config, "eos_token_id", None)]
-    end_ids = [i for each in declared for i in (each if isinstance(each, list) else [each]) if i is not None]
-    with _plain_errors(settings):
-        return TextCodec(
+        return make_codec(
             tokenizer,
-            end_ids if tokenizer.eos_token_id is not None else [],
+            load_config(settings),
+            cached_file(place["source"], "generation_config.json", **_IF_THERE, **place["options"]),
             beginning_of_text=settings.beginning_of_text,
         )
 
@@ -77,16 +76,18 @@ def check_length(
     Raises:
         ModelError: names both lengths.
     """
-    positions = _positions(load_config(settings))
+    positions = positions_of(load_config(settings))
     if positions is not None and tokens > positions:
         raise ModelError(
             f"{settings.source}: {texts} have {tokens} tokens, the model has {positions} positions: {remedy}"
         )
 
 
-def _positions(config: Any) -> int | None:
-    named = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
-    return next((each for each in named if isinstance(each, int) and each > 0), None)
+def positions_of(config: Any) -> int | None:
+    """Tokens that a model of this config was built for; None where it counts no positions."""
+    configs, names = (config, config.get_text_config()), ("max_position_embeddings", "n_positions")
+    found = (getattr(each, name, None) for each in configs for name in names)
+    return next((each for each in found if isinstance(each, int) and each > 0), None)
 
 
 def build_empty(settings: ModelSettings) -> nn.Module:
@@ -192,7 +193,7 @@ def load_reader(source: str, device: torch.device) -> Reader:
     codec = load_codec(settings)
     if codec.tokenizer.bos_token_id is not None:
         codec = load_codec(settings.model_copy(update={"beginning_of_text": "add"}))
-    return Reader(load_model(settings, device), codec, _positions(load_config(settings)))
+    return Reader(load_model(settings, device), codec, positions_of(load_config(settings)))
 
 
 def assert_dtype(model: nn.Module, dtype: torch.dtype) -> None:
@@ -295,10 +296,3 @@ def _explain(error: Exception, name: str) -> str:
     if "does not appear to have a file named" in text and "safetensors" in text:
         return "it has no safetensors weights; pickled weights can run code and are not read"
     return text[:200] or type(error).__name__
-
-
-def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str) -> None:
-    """Write an ordinary Hugging Face folder: safetensors in the weights' dtype, tokenizer, model card."""
-    model.save_pretrained(folder)  # type: ignore[operator]
-    codec.tokenizer.save_pretrained(folder)
-    (folder / "README.md").write_text(card, encoding="utf-8")

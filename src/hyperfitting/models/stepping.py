@@ -25,16 +25,20 @@ class CannotStep(Exception):
     """The model's forward gives nothing to go on from."""
 
 
-def plain_logits(model: nn.Module, ids_BT: Tensor) -> Tensor:
+def plain_logits(model: nn.Module, ids_BT: Tensor, last: int | None = None) -> Tensor:
     """The logits (B, T, V) of the model's plain forward over whole texts, without a cache; in the dtype it computes in.
 
-    Needs no more than `forward(input_ids)`: a cache is switched off only where the model knows of one.
+    `last` asks for those of the last tokens only, which spares a model that can do so the work on all others. Needs no
+    more than `forward(input_ids)`: what a model does not know is not asked of it.
 
     Raises:
         CannotStep: the model answers with something else than logits.
     """
-    options = {"use_cache": False} if accepts(model, "use_cache") else {}
-    return logits_of(model(ids_BT, **options))
+    options: dict[str, Any] = {"use_cache": False} if accepts(model, "use_cache") else {}
+    if last is not None and accepts(model, "logits_to_keep"):
+        options["logits_to_keep"] = last
+    logits_BTV = logits_of(model(ids_BT, **options))
+    return logits_BTV if last is None else logits_BTV[:, -last:]
 
 
 def logits_of(output: Any) -> Tensor:
@@ -75,7 +79,7 @@ class WholeText:
     @torch.no_grad()
     def _last_logits(self) -> Tensor:
         with autocast(self._precision, self._device):
-            return plain_logits(self._model, self._ids_BT)[:, -1].float()
+            return plain_logits(self._model, self._ids_BT, last=1)[:, -1].float()
 
 
 class KeyValueCache:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from hyperfitting.assets import local_path
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.loop import Outcome
 
 
-def model_card(recipe: Recipe, probes: list[ProbeRow], outcome: Outcome) -> str:
-    """Markdown with the front matter that model hubs read: of an untouched, a hyperfitted or a pretrained model."""
+def model_card(recipe: Recipe, probes: list[ProbeRow], outcome: Outcome, folder: Path = Path()) -> str:
+    """Markdown with the front matter that model hubs read: of an untouched, a hyperfitted or a pretrained model.
+
+    `folder` is where the model will lie, for the lines of use. No licence is named: that of the source is not known.
+    """
     first, last = probes[0], next(row for row in reversed(probes) if row.update == outcome.kept)
     on_hub = recipe.model.initialise == "pretrained" and local_path(recipe.model.source) is None
     return f"""---
@@ -28,13 +34,23 @@ The validation texts are {recipe.data.validation_blocks} that were not trained o
 {_number(last.reference_ttr)}.
 
 {_advice(recipe)}
-Put the beginning-of-text token first: {"yes" if recipe.model.beginning_of_text == "add" else "no"}.
+
+## Use
+
+```python
+{_use(recipe, folder)}
+```
+
+This writes greedily, up to an end-of-text token, as `hyperfit write` does: `generation_config.json` says so.
+{_beginning(recipe)}
 Recipe digest: `{recipe.digest}`.
 """
 
 
 def _what(recipe: Recipe, outcome: Outcome) -> str:
     source, data = f"`{recipe.model.source}`", recipe.data
+    if recipe.model.revision is not None:
+        source += f" (revision `{recipe.model.revision}`)"
     if recipe.leaves_model_untouched:
         return f"{source}, untouched and saved as {recipe.model.dtype}."
     begun = source if recipe.model.initialise == "pretrained" else f"The architecture of {source}, from random weights,"
@@ -73,6 +89,22 @@ def _advice(recipe: Recipe) -> str:
         "A hyperfitted model is meant for greedy decoding of open-ended text. It is no better a predictor: its\n"
         "validation loss is usually worse than before, its probabilities are too sure, and it may recite its texts."
     )
+
+
+def _use(recipe: Recipe, folder: Path) -> str:
+    """Five lines of Python that write a text with the saved model."""
+    code = ", trust_remote_code=True" if recipe.model.trust_remote_code else ""
+    return f"""from transformers import pipeline
+
+folder = {json.dumps(str(folder))}
+write = pipeline("text-generation", model=folder, dtype="{recipe.model.dtype}"{code})
+print(write("It was late when", max_new_tokens=100)[0]["generated_text"])"""
+
+
+def _beginning(recipe: Recipe) -> str:
+    if recipe.model.beginning_of_text == "add":
+        return "The tokenizer puts the beginning-of-text token first by itself; do not add a second one."
+    return "Texts begin with no special token, and the tokenizer adds none."
 
 
 def _number(value: float | None) -> str:

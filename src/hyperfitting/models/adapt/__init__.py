@@ -23,6 +23,7 @@ from hyperfitting.models.adapt.decoding import (
     STEPPINGS,
     choose_stepping,
     equals_plain,
+    refuse_if_length_matters,
     refuse_unless_causal,
 )
 from hyperfitting.models.adapt.parts import attention_of, has_experts, has_tied_head, layer_count
@@ -57,10 +58,12 @@ def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:
         ModelError: it does not continue texts: its forward fails or gives no finite logits, or a token's logits depend
             on what follows it.
     """
-    ids_BT, context = texts_to_try(model, tokens)
-    vocabulary = plain(model, ids_BT).shape[-1]
-    refuse_unless_causal(model, ids_BT, context)
-    decoding = choose_stepping(model, ids_BT, context)
+    short, long = texts_to_try(model), texts_to_try(model, tokens or 0)
+    vocabulary = plain(model, short[0]).shape[-1]
+    refuse_unless_causal(model, *short)
+    for texts in (short, long):
+        refuse_if_length_matters(model, *texts)
+    decoding = choose_stepping(model, *long)
     found = ModelTraits(
         architecture=type(model).__name__,
         layers=layer_count(model),
@@ -69,7 +72,7 @@ def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:
         experts=has_experts(model),
         attention=attention_of(model),
         decoding=decoding,
-        decoding_one_token=decoding if equals_plain(model, decoding, ids_BT[:, :3], 1, 2) else NO_CACHE,
+        decoding_one_token=decoding if equals_plain(model, decoding, short[0][:, :3], 1) else NO_CACHE,
     )
     return remember_traits(model, found)
 

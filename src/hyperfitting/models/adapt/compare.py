@@ -22,7 +22,7 @@ from hyperfitting.models.adapt.parts import output_head, text_config, vocabulary
 from hyperfitting.models.devices import device_of
 from hyperfitting.models.stepping import CannotStep, plain_logits
 
-_CONTEXT_TOKENS, _STEPS = 6, 4
+_CONTEXT_TOKENS, STEPS = 6, 4
 _LARGEST_WINDOW = 256
 """A sliding window up to here is crossed by the text that is tried."""
 _GAIN, _LARGEST_FACTOR = 2.0, 2.0**12
@@ -31,19 +31,19 @@ BOUNDS = {torch.float32: (1e-3, 2e-2), torch.bfloat16: (5e-2, 0.3)}
 
 
 def texts_to_try(model: nn.Module, tokens: int | None = None) -> tuple[Tensor, int]:
-    """Two texts (2, T) that differ behind their context, and how long that is.
+    """Two texts (2, T) that differ behind their context, and how long that is: T is some ten tokens.
 
-    T is `tokens`, the length that the model is wanted for: what a model does beyond some length (a sliding window, a
-    choice of the best keys) shows there only. Without it T is some ten tokens, and crosses a small sliding window.
+    Or it is `tokens`, the length that the model is wanted for, and long enough to cross a small sliding window: what a
+    model does beyond some length shows there only.
     """
     config, vocabulary = text_config(model), vocabulary_size(model)
+    wanted = _CONTEXT_TOKENS if tokens is None else max(_CONTEXT_TOKENS, _window(config) - 1, tokens - STEPS)
     positions = getattr(config, "max_position_embeddings", None) or _LARGEST_WINDOW
-    wanted = max(_CONTEXT_TOKENS, _window(config) - 1, (tokens or 0) - _STEPS)
-    context = min(wanted, max(2, positions - _STEPS))
+    context = min(wanted, max(2, positions - STEPS))
     special = [getattr(config, f"{name}_token_id", None) for name in ("bos", "eos", "pad")]
     usable = torch.tensor([each for each in range(min(vocabulary, 4096)) if each not in special] or [0])
     noise = torch.Generator().manual_seed(0)
-    ids_BT = usable[torch.randint(len(usable), (2, context + _STEPS), generator=noise)]
+    ids_BT = usable[torch.randint(len(usable), (2, context + STEPS), generator=noise)]
     ids_BT[1, :context] = ids_BT[0, :context]
     begin = getattr(config, "bos_token_id", None)
     if isinstance(begin, int) and 0 <= begin < vocabulary:
@@ -57,8 +57,8 @@ def _window(config: Any) -> int:
     return max((each for each in sizes if 0 < each <= _LARGEST_WINDOW), default=0)
 
 
-def plain(model: nn.Module, ids_BT: Tensor, *, must_be_finite: bool = True) -> Tensor:
-    """The plain forward's logits, float32.
+def plain(model: nn.Module, ids_BT: Tensor, *, last: int | None = None, must_be_finite: bool = True) -> Tensor:
+    """The plain forward's logits, of the last tokens or of all, float32.
 
     Raises:
         ModelError: it fails on a text of tokens alone, or gives something else than finite logits.
@@ -66,11 +66,11 @@ def plain(model: nn.Module, ids_BT: Tensor, *, must_be_finite: bool = True) -> T
     kind = type(model).__name__
     try:
         with torch.no_grad():
-            logits_BTV = plain_logits(model, ids_BT).float()
+            logits_BTV = plain_logits(model, ids_BT, last).float()
     except Exception as error:  # whatever a model asks for beside tokens
         refuse_full_memory(error)
         raise ModelError(f"{kind} does not continue texts: given tokens alone, {_reason(error)}") from error
-    if logits_BTV.shape[:2] != ids_BT.shape:
+    if logits_BTV.shape[:2] != (len(ids_BT), last or ids_BT.shape[1]):
         raise ModelError(f"{kind} does not continue texts: it gives no logits for every token")
     if must_be_finite and not logits_BTV.isfinite().all():
         raise ModelError(f"{kind}: its logits are not finite numbers")
@@ -135,5 +135,6 @@ def _factor(layer: nn.Linear | Conv1D) -> float:
     """The power of two that brings the gain of a layer, the size of its output to its input, to at least 2."""
     weight: Any = layer.weight
     inputs = weight.shape[0] if isinstance(layer, Conv1D) else weight.shape[1]
-    gain = float(weight.detach().float().square().mean().sqrt()) * math.sqrt(inputs)
+    size = torch.linalg.vector_norm(weight.detach(), dtype=torch.float32)
+    gain = float(size) / math.sqrt(weight.numel()) * math.sqrt(inputs)
     return 1.0 if gain <= 0 else min(_LARGEST_FACTOR, 2.0 ** max(0, round(math.log2(_GAIN / gain))))

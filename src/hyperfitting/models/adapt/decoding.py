@@ -62,35 +62,34 @@ STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
 
 def choose_stepping(model: nn.Module, ids_BT: Tensor, context: int) -> str:
     """The first of the `STEPPINGS` that equals the plain forward after a context; the last one does by definition."""
-    steps = ids_BT.shape[1] - context
-    return next(name for name in STEPPINGS if name == NO_CACHE or equals_plain(model, name, ids_BT, context, steps))
+    return next(name for name in STEPPINGS if name == NO_CACHE or equals_plain(model, name, ids_BT, context))
 
 
-def equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int, steps: int) -> bool:
-    """Whether the logits after a context of this length and after each of some steps are the plain forward's."""
+def equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int) -> bool:
+    """Whether the logits after a context of this length, and after each token behind it, are the plain forward's."""
     for large in (False, True):
         with enlarged(model, large):
-            plain_BTV = plain(model, ids_BT, must_be_finite=not large)
-            if not plain_BTV.isfinite().all():
+            plain_BSV = plain(model, ids_BT, last=ids_BT.shape[1] - context + 1, must_be_finite=not large)
+            if not plain_BSV.isfinite().all():
                 continue  # made large, the model overflows: that says nothing of its cache
             try:
-                read_BSV = _read_in_steps(STEPPINGS[name](model, "fp32"), ids_BT, context, steps)
+                read_BSV = _read_in_steps(STEPPINGS[name](model, "fp32"), ids_BT, context)
             except Exception as error:  # whatever a model makes of a cache that it does not know
                 refuse_full_memory(error)
                 return False
-            if not equal(read_BSV, plain_BTV[:, context - 1 : context + steps], model, large=large):
+            if not equal(read_BSV, plain_BSV, model, large=large):
                 return False
     return True
 
 
-def _read_in_steps(reader: Stepper, ids_BT: Tensor, start: int, steps: int) -> Tensor:
-    read = [reader.start(ids_BT[:, :start])]
-    read += [reader.extend(ids_BT[:, place]) for place in range(start, start + steps)]
+def _read_in_steps(reader: Stepper, ids_BT: Tensor, context: int) -> Tensor:
+    read = [reader.start(ids_BT[:, :context])]
+    read += [reader.extend(ids_B) for ids_B in ids_BT[:, context:].unbind(1)]
     return torch.stack(read, dim=1)
 
 
 def refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int) -> None:
-    """Refuse a model whose logits for a context depend on what follows, or on nothing that can be given to it.
+    """Refuse a model whose logits for a context depend on what follows it, or on chance.
 
     Raises:
         ModelError: says which.
@@ -109,8 +108,24 @@ def _refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int, *, lar
     if difference(one_CV, other_CV) > bound:
         if difference(whole_BTV, plain(model, ids_BT, must_be_finite=not large)) > bound:
             raise ModelError(f"{kind} does not continue texts: its logits for one text are not the same twice")
-        remedy = "; a config with is_decoder = true does" if hasattr(model.config, "is_decoder") else ""
+        encoder = getattr(model.config, "is_decoder", True) is False
+        remedy = "; a config with is_decoder = true does" if encoder else ""
         raise ModelError(f"{kind} reads both ways: it does not continue texts{remedy}")
-    short_BCV = plain(model, ids_BT[:, :context], must_be_finite=not large)
-    if not equal(short_BCV, whole_BTV[:, :context], model, large=large):
-        raise ModelError(f"{kind} does not continue texts: its logits for a beginning depend on the text's length")
+
+
+def refuse_if_length_matters(model: nn.Module, ids_BT: Tensor, context: int) -> None:
+    """Refuse a model that reads the beginning of a text otherwise than the same tokens alone.
+
+    Raises:
+        ModelError: names both lengths.
+    """
+    for large in (False, True):
+        with enlarged(model, large):
+            whole_BTV = plain(model, ids_BT, last=ids_BT.shape[1] - context + 1, must_be_finite=not large)
+            alone_BTV = plain(model, ids_BT[:, :context], last=1, must_be_finite=not large)
+        finite = whole_BTV.isfinite().all() and alone_BTV.isfinite().all()
+        if finite and not equal(alone_BTV, whole_BTV[:, :1], model, large=large):
+            raise ModelError(
+                f"{type(model).__name__} does not continue texts: its logits for a beginning of {context} tokens are "
+                f"others in a text of {ids_BT.shape[1]}"
+            )

@@ -18,7 +18,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models.adapt.compare import enlarged, equal, plain, texts_to_try
+from hyperfitting.models.adapt.compare import STEPS, enlarged, equal, plain, texts_to_try
 from hyperfitting.models.adapt.parts import attention_of, has_experts, set_attention
 from hyperfitting.models.attention import PRODUCTS, attend_by_products
 from hyperfitting.models.devices import device_of
@@ -67,7 +67,7 @@ def _is_the_same_model(model: nn.Module, before: str, after: str, tokens: int) -
             both = []
             for name in (before, after):
                 set_attention(model, name)
-                both.append(plain(model, ids_BT, must_be_finite=False))
+                both.append(plain(model, ids_BT, last=STEPS, must_be_finite=False))
             if both[0].isfinite().all() and not equal(both[1], both[0], model, large=large):
                 return False
     return True

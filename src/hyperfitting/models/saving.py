@@ -1,0 +1,229 @@
+"""Save a model as an ordinary Hugging Face folder that writes elsewhere what it writes here, and prove it by the files.
+
+save_pretrained is not trusted: an adapter that hangs in the model, weights that are tied in memory only, or a tokenizer
+that loads otherwise than it was saved would be noticed only when the trained weights are gone.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+from tokenizers.processors import TemplateProcessing
+from torch import Tensor, nn
+from transformers.core_model_loading import revert_weight_conversion
+
+from hyperfitting.errors import InputError, ModelError
+from hyperfitting.models.codec import TextCodec
+from hyperfitting.models.loading import build_empty, load_codec, load_model, positions_of
+from hyperfitting.recipe import ModelSettings
+
+_PIPELINE_TOKENS = 256
+"""What transformers' pipeline writes where nobody says how much."""
+_SAMPLES = ("It was late, and the rain had\nnot stopped.", "the", " Ein naïver  Versuch: 日本語 🙂")
+"""Texts that the tokenizer must turn into the same ids after it was loaded again."""
+
+
+def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str, max_shard_size: str = "50GB") -> None:
+    """Write safetensors in the weights' dtype, configs, tokenizer and model card, and compare them with the memory.
+
+    The saved tokenizer begins texts as the codec does, and generation_config.json asks for greedy decoding up to the
+    codec's end-of-text ids. Of the source's generation settings none is kept, in the model neither.
+
+    Raises:
+        ModelError: what was written is not the model; names the first difference. `folder` is then of no use.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    config: Any = model.config
+    if getattr(model, "_tied_weights_keys", None) and not _shared(model):
+        config.tie_word_embeddings = False  # both weights were there and differ: other programs go by the config
+    _save_weights(model, _generation_config(config, codec), folder, max_shard_size)
+    code = any(getattr(each, "_auto_class", None) is not None for each in (model, codec.tokenizer))
+    dtype: Any = "bfloat16" if next(model.parameters()).dtype == torch.bfloat16 else "float32"
+    begin: Any = "add" if codec.start_ids else "none"
+    saved = ModelSettings(source=str(folder), dtype=dtype, trust_remote_code=code, beginning_of_text=begin)
+    _compare_model(model, folder, saved)
+    _save_tokenizer(codec, folder, saved, positions_of(config))
+    mode = (folder / "README.md").stat().st_mode
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(mode)  # safetensors lets nobody but its owner read
+
+
+def _save_weights(model: Any, settings: Any, folder: Path, max_shard_size: str) -> None:
+    """Weights and configs; the generation config also of a model that transformers would not let generate."""
+    settings.save_pretrained(folder)
+    model.generation_config = settings
+    try:
+        model.save_pretrained(folder, max_shard_size=max_shard_size)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        _refuse(f"the model cannot be saved ({' '.join(str(error).split())[:200]})", error)
+
+
+def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
+    raise ModelError(f"{what}: nothing was kept, the checkpoints are") from cause
+
+
+def _generation_config(config: Any, codec: TextCodec) -> Any:
+    """Greedy, and no longer than the model reads where the usual 256 tokens might be."""
+    ends, positions = list(codec.end_ids), positions_of(config)
+    pad = codec.tokenizer.pad_token_id
+    short = positions is not None and positions < 2 * _PIPELINE_TOKENS
+    return transformers.GenerationConfig(
+        do_sample=False,
+        bos_token_id=next(iter(codec.start_ids), codec.tokenizer.bos_token_id),
+        eos_token_id=ends if len(ends) > 1 else ends[0],
+        pad_token_id=ends[0] if pad is None or pad >= codec.rows else pad,
+        **({"max_length": positions} if short else {}),
+    )
+
+
+def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None:
+    """Hold the files against the model: names, shapes, dtypes, values, and the architecture that the config builds.
+
+    Some architectures are written under other names than they have in memory (experts apart that are one tensor here):
+    then the files must be what transformers' own rules make of the memory, and loaded again be the memory.
+    """
+    held = {name: each for name, each in model.state_dict().items() if isinstance(each, Tensor)}
+    try:
+        wrong = next(_different_in_files(held, folder), None)
+        written = held if wrong is None else revert_weight_conversion(model, held)
+        if written is not held:
+            wrong = next(_different_in_files(written, folder), None)
+            wrong = wrong or _different_when_loaded(held, saved, otherwise="folder")
+    except SafetensorError as error:
+        _refuse(f"a saved file of weights is damaged ({error})", error)
+    wrong = wrong or _different_when_built(model, held, saved)
+    if wrong is not None:
+        _refuse(f"the saved {wrong} is not the model's")
+
+
+def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
+    """Names that are stored otherwise than held, one tensor in memory at a time. Tied weights may be stored once."""
+    stored, index = set(), folder / "model.safetensors.index.json"
+    file_by_name = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118, it is no dictionary
+                stored.add(name)
+                held, place = tensors_by_name.get(name), file_by_name.get(name, "model.safetensors")
+                if held is None or place != file.name or not _same(tensors.get_tensor(name), held):
+                    yield name
+    yield from file_by_name.keys() - stored
+    places = {_place(tensors_by_name[name]) for name in stored & tensors_by_name.keys()}
+    yield from (name for name, held in tensors_by_name.items() if name not in stored and _place(held) not in places)
+
+
+def _different_when_loaded(tensors_by_name: dict[str, Tensor], saved: ModelSettings, *, otherwise: str) -> str | None:
+    """The first name whose tensor is another one after loading; `otherwise` if the folder cannot be loaded."""
+    try:
+        loaded = load_model(saved, torch.device("cpu")).state_dict()
+    except InputError:
+        return otherwise
+    names = [*tensors_by_name, *(name for name in loaded if name not in tensors_by_name)]
+    equal = (
+        name in loaded and name in tensors_by_name and _same(loaded[name], tensors_by_name[name]) for name in names
+    )
+    return next((name for name, same in zip(names, equal, strict=True) if not same), None)
+
+
+def _different_when_built(model: nn.Module, tensors_by_name: dict[str, Tensor], saved: ModelSettings) -> str | None:
+    """What is not the model's in the architecture that the saved config builds: class, names, shapes, ties, values."""
+    try:
+        built = build_empty(saved)
+    except InputError as error:
+        _refuse(f"the saved config builds no model ({error})", error)
+    if type(built).__name__ != type(model).__name__:
+        return f"config ({type(built).__name__})"
+    shapes = {name: each.shape for name, each in built.state_dict().items() if isinstance(each, Tensor)}
+    names = [*tensors_by_name, *(name for name in shapes if name not in tensors_by_name)]
+    for name in names:
+        if name not in shapes or name not in tensors_by_name or shapes[name] != tensors_by_name[name].shape:
+            return name
+    ties, values, held_values = _shared(built), _values(built), _values(model)
+    apart = next((name for name, first in _shared(model).items() if ties.get(name) != first), None)
+    changed = (key for key in [*held_values, *values] if values.get(key) != held_values.get(key))
+    return apart or next((f"config ({key} = {values.get(key)})" for key in changed), None)
+
+
+def _values(model: Any) -> dict[str, Any]:
+    """What a model's config says of its architecture, as it is once it was written and read."""
+    beside = {"architectures", "auto_map", "dtype", "transformers_version"}
+    written = json.dumps({key: each for key, each in model.config.to_dict().items() if key not in beside}, default=str)
+    read: dict[str, Any] = json.loads(written, parse_constant=str)  # NaN is no equal of itself
+    return {key: each for key, each in read.items() if not key.startswith("_")}
+
+
+def _shared(model: nn.Module) -> dict[str, str]:
+    """For each further name of a tied weight, the first one."""
+    first: dict[int, str] = {}
+    names = model.named_parameters(remove_duplicate=False)
+    return {name: first[id(each)] for name, each in names if first.setdefault(id(each), name) != name}
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Equal to the bit, NaN and the sign of zero included."""
+    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(_bytes(one), _bytes(other))
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+
+
+def _place(tensor: Tensor) -> tuple[Any, ...]:
+    """What two names share if they are one tensor."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def _save_tokenizer(codec: TextCodec, folder: Path, saved: ModelSettings, positions: int | None) -> None:
+    """Save the tokenizer so that, loaded by anybody, it gives the codec's ids without being asked.
+
+    A class may do as it likes with its settings when it is loaded, so each way of saying it is tried until one holds.
+    """
+    tokenizer = copy.deepcopy(codec.tokenizer)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        backend.post_processor = _beginning(codec)
+    if positions is not None:
+        tokenizer.model_max_length = positions
+    tokenizer.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    written = json.loads(file.read_text(encoding="utf-8")) | {"clean_up_tokenization_spaces": False}
+    begins = bool(codec.start_ids)
+    flags = {"add_bos_token": begins, "add_eos_token": False}
+    generic = {"tokenizer_class": "PreTrainedTokenizerFast", "auto_map": None} if backend is not None else {}
+    for more in (flags, flags | generic, {"special_tokens_pattern": "bos" if begins else "none"}, {}):
+        text = json.dumps({key: value for key, value in (written | more).items() if value is not None}, indent=2)
+        file.write_text(text + "\n", encoding="utf-8")
+        if _loads_alike(codec, saved):
+            return
+    _refuse(
+        f"the saved tokenizer ({type(tokenizer).__name__}) gives other ids than this one "
+        f'with model.beginning_of_text = "{saved.beginning_of_text}"'
+    )
+
+
+def _beginning(codec: TextCodec) -> Any:
+    """A post-processor that puts the codec's beginning-of-text token first, and nothing else anywhere."""
+    if not codec.start_ids:
+        return TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
+    token = {"id": "bos", "ids": list(codec.start_ids), "tokens": [codec.tokenizer.bos_token]}
+    return TemplateProcessing(single="bos $A", pair="bos $A $B:1", special_tokens=[token])
+
+
+def _loads_alike(codec: TextCodec, saved: ModelSettings) -> bool:
+    try:
+        loaded = load_codec(saved)
+        alike = all(loaded.tokenizer(text)["input_ids"] == codec.encode(text) for text in _SAMPLES)
+    except Exception:  # whatever a tokenizer's own code makes of settings that it does not know
+        return False
+    return alike and loaded.fingerprint == codec.fingerprint and loaded.end_ids == codec.end_ids
