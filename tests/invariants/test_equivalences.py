@@ -394,7 +394,7 @@ def test_a_run_killed_on_two_processes_goes_on_on_one(tree, tmp_path):
     finally:
         running.terminate()
         running.wait(timeout=60)
-    assert (out / "original" / "model").is_dir()
+    assert Experiment(out).run("original").trained
     assert not (out / "hyperfitted" / "model").exists()
     assert_near(alone(recipe, out, often), alone(recipe, tmp_path / "whole"), losses=1e-3, weights=1e-2)
 

@@ -352,7 +352,7 @@ def test_texts_begun_by_other_weights_are_not_gone_on_with(here, monkeypatch):
 def test_a_model_folder_changed_by_hand_is_named(here, tiny_tokenizer, capsys):
     run = Run(Path("out/hyperfitted"))
     make_model(run.model_folder, tiny_tokenizer)
-    start = f"hyperfit: {run.model_folder} has changed since its hashes were taken (changed: model.safetensors, "
+    start = f"hyperfit: {run.model_folder} has changed since its hashes were taken (changed: "
     run.metrics_file.unlink()
     for command in (["run", *COMMAND], [*WRITE, "out", "the"], ["measure", "out"]):
         line = refused(capsys, *command)
