@@ -538,6 +538,7 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     begun = Experiment.claim(folder, recipe)
     if begun.drawn:
         data.refuse_changed(begun.manifest()["sources"], str(folder))
+        _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
     place = models.resolve_device(device)
     models.check_length(recipe.model, recipe.text_tokens)
     codec = models.load_codec(recipe.model)

@@ -45,21 +45,23 @@ class Weights:
             RunError: they are gone, or are not what they were; the message names the files and the remedy.
         """
         if self.source is None:
-            return self._unchanged(run / "model", f"put its own back, or remove {run / 'model'} and train again")
+            remedy = f"put its own back, or remove {run / 'model'} and train again"
+            return self._unchanged(run / "model", str(run / "model"), remedy)
         places = [place for place in self._places(run) if place.is_dir()]
         if not places:
             raise RunError(f"{self.source}, the model of {run}, is gone: put it back, or choose another --out")
         same = (place for place in places if hash_model(place) == self.sha256)
         remedy = f"{run} was made with it as it was: put its files back, or choose another --out"
-        return next(same, None) or self._unchanged(places[0], remedy)
+        return next(same, None) or self._unchanged(places[-1], self.source, remedy)
 
     def _places(self, run: Path) -> list[Path]:
         named = local_path(str(self.source))
-        return [place for place in (named, self.from_run and run / self.from_run) if place]
+        beside = None if self.from_run is None else run.resolve() / self.from_run
+        return [place for place in (named, beside) if place]
 
-    def _unchanged(self, place: Path, remedy: str) -> Path:
+    def _unchanged(self, place: Path, name: str, remedy: str) -> Path:
         if changed := differences(self.sha256, hash_model(place)):
-            raise RunError(f"{place} has changed since its hashes were taken ({changed}): {remedy}")
+            raise RunError(f"{name} has changed since its hashes were taken ({changed}): {remedy}")
         return place
 
 
@@ -74,7 +76,8 @@ def named_weights(settings: ModelSettings, run: Path) -> Weights | None:
     if place is None:
         return None
     shipped = settings.source.startswith(PREFIX)
-    return Weights(hash_model(place), settings.source, None if shipped else os.path.relpath(place, run))
+    from_run = None if shipped else os.path.relpath(place.resolve(), run.resolve())
+    return Weights(hash_model(place), settings.source, from_run)
 
 
 def ordinary_folder(settings: ModelSettings) -> Path | None:

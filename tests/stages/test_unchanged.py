@@ -269,7 +269,7 @@ def test_an_original_that_is_gone_or_changed_is_named_in_one_line(here, tiny_tok
     end = "put its files back, or choose another --out" if words else "is gone: put it back, or choose another --out"
     original.metrics_file.unlink()
     before = files("out")
-    for command in (["run", *COMMAND], [*WRITE, "out", "--original", "the"], ["measure", "out"]):
+    for command in (["run", *COMMAND], ["check", *COMMAND], [*WRITE, "out", "--original", "the"], ["measure", "out"]):
         line = refused(capsys, *command)
         assert line.startswith(f"hyperfit: {start}")
         assert line.endswith(end)
@@ -286,6 +286,10 @@ def test_an_original_is_found_from_another_working_folder(here, monkeypatch):
     assert main(command) == 0
     shutil.copytree(here / "base", "base")
     Path("base/config.json").write_text("{}")  # another folder of the same name does not hide it
+    assert main(command) == 0
+    (here / "out").rename(here.parent / "moved")
+    (here / "out").symlink_to(here.parent / "moved")
+    monkeypatch.chdir(here)
     assert main(command) == 0
 
 
@@ -354,7 +358,7 @@ def test_a_model_folder_changed_by_hand_is_named(here, tiny_tokenizer, capsys):
     make_model(run.model_folder, tiny_tokenizer)
     start = f"hyperfit: {run.model_folder} has changed since its hashes were taken (changed: "
     run.metrics_file.unlink()
-    for command in (["run", *COMMAND], [*WRITE, "out", "the"], ["measure", "out"]):
+    for command in (["run", *COMMAND], ["check", *COMMAND], [*WRITE, "out", "the"], ["measure", "out"]):
         line = refused(capsys, *command)
         assert line.startswith(start)
         assert line.endswith(f"put its own back, or remove {run.model_folder} and train again")
