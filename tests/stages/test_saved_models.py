@@ -24,12 +24,12 @@ HALF = "\N{REPLACEMENT CHARACTER}"
 PROMPT = "the river was"
 
 
-def train_original(model, corpus, out, **settings):
-    """Load and save a model, untouched, as the first run of an experiment."""
+def train_on(model, corpus, out, **settings):
+    """A model after two updates, saved."""
     tree = tiny_tree(model, corpus)
     tree["model"] |= settings
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), out, device="cpu")
-    return pipeline.train(experiment, "original", device="cpu")
+    tree["train"] = {"learning_rate": 1e-3, "updates": 2, "batch_blocks": 4, "precision": "fp32"}
+    return pipeline.train_all(parse_recipe(tree, source="t"), out, device="cpu").run("hyperfitted")
 
 
 def write_elsewhere(folder, prompt=PROMPT):
@@ -43,7 +43,7 @@ def write_elsewhere(folder, prompt=PROMPT):
 @pytest.mark.parametrize("kind", KINDS)
 def test_transformers_pipeline_writes_what_hyperfit_write_does(tmp_path, corpus, kind, policy):
     source = make_vivid(tmp_path / "model", KINDS[kind]())
-    run = train_original(source, corpus, tmp_path / "out", beginning_of_text=policy)
+    run = train_on(source, corpus, tmp_path / "out", beginning_of_text=policy)
     codec = load_codec(ModelSettings(source=str(source), beginning_of_text=policy))
     ours = "".join(pipeline.write(run.folder, PROMPT, new_tokens=20, device="cpu"))
     context, ids = codec.encode(PROMPT), write_elsewhere(run.model_folder)
@@ -56,7 +56,7 @@ def test_transformers_pipeline_writes_what_hyperfit_write_does(tmp_path, corpus,
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_shipped_model_writes_the_same_in_transformers_pipeline(tmp_path, corpus, policy):
-    run = train_original("asset:reference-lm", corpus, tmp_path / "out", beginning_of_text=policy)
+    run = train_on("asset:reference-lm", corpus, tmp_path / "out", beginning_of_text=policy)
     prompt = "It was late when the carriage stopped, and"
     ours = "".join(pipeline.write(run.folder, prompt, new_tokens=20, device="cpu"))
     write = transformers.pipeline("text-generation", model=str(run.model_folder))
@@ -174,7 +174,7 @@ def test_merged_adapters_are_saved_as_plain_weights(tree, tmp_path):
     experiment = pipeline.train_all(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     folder = experiment.run("hyperfitted").model_folder
     stored, plain = (
-        load_file(each / "model.safetensors") for each in (folder, experiment.run("original").model_folder)
+        load_file(each / "model.safetensors") for each in (folder, experiment.run("original").model_source)
     )
     assert stored.keys() == plain.keys()
     assert any(not stored[name].equal(plain[name]) for name in stored)
@@ -183,7 +183,7 @@ def test_merged_adapters_are_saved_as_plain_weights(tree, tmp_path):
 
 def test_the_five_lines_of_the_card_write_what_hyperfit_write_does(tmp_path, corpus, tiny_tokenizer, capsys):
     source = make_vivid(tmp_path / "model", tiny_tokenizer, max_position_embeddings=512)
-    run = train_original(source, corpus, tmp_path / "out")
+    run = train_on(source, corpus, tmp_path / "out")
     card = (run.model_folder / "README.md").read_text()
     code = re.search(r"```python\n(.*?)```", card, re.S)[1]
     assert len(code.splitlines()) == 5
