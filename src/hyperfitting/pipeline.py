@@ -24,7 +24,7 @@ from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_ro
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Dtype, MeasureSettings, ModelSettings, Recipe, Role
-from hyperfitting.records import Blocked, Continuation, GaveWay, Memory, MetricRow, ProbeRow
+from hyperfitting.records import Blocked, Continuation, GaveWay, Memory, MetricRow, ProbeRow, Verdict
 from hyperfitting.runs import Experiment, Run, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
@@ -153,11 +153,17 @@ def _settle(experiment: Experiment, run: Run, narrator: Narrator) -> None:
     if "weights" in run.facts() and run.weights is None:
         named = named_weights(run.recipe.model, run.folder) if _is_named(run) else None
         run.keep_weights(named or saved_weights(run.model_folder))
-        if run.role == "hyperfitted":
-            verdict = training.near_zero(run.recipe, run.probes(), run.facts()["train"]["kept_update"])
+        if verdict := _verdict(run):
             run.add_facts("near_zero", asdict(verdict))
     _ = run.model_source  # refuses one that has changed
     _drop_stale(experiment, narrator)
+
+
+def _verdict(run: Run) -> Verdict | None:
+    """Whether a run that is to be hyperfitted came near zero loss."""
+    if run.role != "hyperfitted":
+        return None
+    return training.near_zero(run.recipe, run.probes(), run.facts()["train"]["kept_update"])
 
 
 def _is_named(run: Run) -> bool:
@@ -212,7 +218,7 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
     def save(model: torch.nn.Module) -> None:
         run.add_facts("train", facts())
         with new_folder(run.model_folder) as folder:
-            card = model_card(recipe, run.probes(), outcome, run.model_folder)
+            card = model_card(recipe, run.probes(), outcome, run.model_folder, note=str(_verdict(run) or ""))
             models.save_model(model, codec, folder, card=card)
 
     ranks.on_main(lambda: save(model) if model is not None else None)

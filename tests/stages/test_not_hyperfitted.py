@@ -39,6 +39,8 @@ def test_terminal_page_markdown_summary_and_run_json_say_so(command, tmp_path, c
     assert note == f"note     {verdict}"
     page = html.unescape((out.report_folder / "index.html").read_text())
     assert page.index(verdict) < page.index("While it trained")
+    card = (out.run("hyperfitted").model_folder / "README.md").read_text()
+    assert card.index(f"**{verdict}**") < card.index("| before | after |")
     text = (out.report_folder / "report.md").read_text()
     assert text.index(f"**{verdict}**") < text.index("## ")
     summary = json.loads((out.report_folder / "summary.json").read_text())

@@ -151,6 +151,16 @@ def more_rows_than_tokens(folder: Path, chance: random.Random) -> None:
     edit(folder / "config.json", vocab_size=320 + rows)
 
 
+@harmless
+def two_shards_are_swapped(folder: Path, chance: random.Random) -> None:
+    """All shards are read, and their tensors have names: which file holds which is of no account."""
+    shard(folder)
+    one, other = chance.sample(weight_files(folder), 2)
+    one.rename(folder / "third")
+    other.rename(one)
+    (folder / "third").rename(other)
+
+
 # --- what leaves no model, or another one -----------------------------------------------------------------------------
 
 
@@ -169,15 +179,6 @@ def a_shard_is_missing(folder: Path, chance: random.Random) -> None:
 def the_index_is_missing(folder: Path, chance: random.Random) -> None:
     shard(folder)
     (folder / "model.safetensors.index.json").unlink()
-
-
-@fault
-def two_shards_are_swapped(folder: Path, chance: random.Random) -> None:
-    shard(folder)
-    one, other = chance.sample(weight_files(folder), 2)
-    one.rename(folder / "third")
-    other.rename(one)
-    (folder / "third").rename(other)
 
 
 @fault
@@ -203,7 +204,7 @@ def a_file_holds_something_else(folder: Path, chance: random.Random) -> None:
 def a_weight_is_renamed(folder: Path, chance: random.Random) -> None:
     def rename(held: dict[str, torch.Tensor]) -> None:
         name = chance.choice(sorted(held))
-        held[name.replace("model.", "modell.", 1)] = held.pop(name)
+        held[name.replace(".weight", ".weights")] = held.pop(name)
 
     rewrite(folder / "model.safetensors", rename)
 
@@ -241,13 +242,15 @@ def a_value_is_no_number(folder: Path, chance: random.Random) -> None:
 def another_size_in_its_config(folder: Path, chance: random.Random) -> None:
     held = json.loads((folder / "config.json").read_text())
     name = chance.choice(["num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size", "num_key_value_heads"])
-    edit(folder / "config.json", **{name: held[name] * 2 if chance.random() < 0.5 else max(1, held[name] // 2)})
+    larger = held[name] == 1 or chance.random() < 0.5
+    edit(folder / "config.json", **{name: held[name] * 2 if larger else held[name] // 2})
 
 
 @fault
 def another_switch_in_its_config(folder: Path, chance: random.Random) -> None:
-    change = chance.choice([{"attention_bias": True}, {"mlp_bias": True}, {"tie_word_embeddings": False}])
-    edit(folder / "config.json", **change)
+    held = json.loads((folder / "config.json").read_text())
+    name = chance.choice(["attention_bias", "mlp_bias", "tie_word_embeddings"])
+    edit(folder / "config.json", **{name: not held[name]})
 
 
 @fault

@@ -176,6 +176,13 @@ def test_an_end_that_is_no_id(folder, value):
     assert problem(folder) == expected
 
 
+def test_the_default_of_a_configs_class_ends_no_text(folder):
+    """Llama's class says 2, which is its own tokenizer's end and another one's word."""
+    edit_json(folder / "config.json", eos_token_id=None)
+    assert load_codec(ModelSettings(source=str(folder))).end_ids == (0,)
+    assert "no end-of-text token, and the model's configs name none" in problem(without_ends(folder))
+
+
 @pytest.mark.parametrize("value", [320, -1, [0, 9999]])
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json"])
 def test_an_end_that_the_model_has_no_row_for(folder, name, value):

@@ -141,20 +141,28 @@ class TextCodec:
 
 
 def make_codec(
-    tokenizer: Any, config: Any, generation_file: str | None, *, beginning_of_text: Literal["add", "none"]
+    tokenizer: Any,
+    config: Any,
+    *,
+    config_file: str | None,
+    generation_file: str | None,
+    beginning_of_text: Literal["add", "none"],
 ) -> TextCodec:
-    """The codec of a model, from its tokenizer, its config and its generation_config.json, if it has one.
+    """The codec of a model, from its tokenizer, its config and its two configuration files, as far as there are any.
 
-    What ends a text is the union of what the three name.
+    What ends a text is the union of what tokenizer and files name. The default of a config's class is not counted: id 2
+    ends the texts of Llama's own tokenizer, and is some word of another.
 
     Raises:
         ModelError: as `TextCodec`, or generation_config.json is damaged.
     """
     rows = getattr(config.get_text_config(), "vocab_size", None)
+    named = _read_object(config_file)
+    part = named.get("text_config")
     configs = {
         "the tokenizer": tokenizer.eos_token_id,
-        "config.json": getattr(config, "eos_token_id", None),
-        "config.json, its part for texts": getattr(config.get_text_config(), "eos_token_id", None),
+        "config.json": named.get("eos_token_id"),
+        "config.json, its part for texts": part.get("eos_token_id") if isinstance(part, dict) else None,
         "generation_config.json": _read_object(generation_file).get("eos_token_id"),
     }
     ends = {name: _as_ids(name, value) for name, value in configs.items()}

@@ -36,10 +36,15 @@ def load_codec(settings: ModelSettings) -> TextCodec:
     with _plain_errors(settings):
         place = _place(settings)
         tokenizer = transformers.AutoTokenizer.from_pretrained(place["source"], **place["options"])
+        files = (
+            cached_file(place["source"], name, **_IF_THERE, **place["options"])
+            for name in ("config.json", "generation_config.json")
+        )
         return make_codec(
             tokenizer,
             load_config(settings),
-            cached_file(place["source"], "generation_config.json", **_IF_THERE, **place["options"]),
+            config_file=next(files),
+            generation_file=next(files),
             beginning_of_text=settings.beginning_of_text,
         )
 

@@ -11,10 +11,11 @@ from hyperfitting.records import ProbeRow
 from hyperfitting.training.loop import Outcome
 
 
-def model_card(recipe: Recipe, probes: list[ProbeRow], outcome: Outcome, folder: Path = Path()) -> str:
+def model_card(recipe: Recipe, probes: list[ProbeRow], outcome: Outcome, folder: Path = Path(), note: str = "") -> str:
     """Markdown with the front matter that model hubs read: of an untouched, a hyperfitted or a pretrained model.
 
-    `folder` is where the model will lie, for the lines of use. No licence is named: that of the source is not known.
+    `folder` is where the model will lie, for the lines of use, and `note` what a reader must know first. No licence is
+    named: that of the source is not known.
     """
     first, last = probes[0], next(row for row in reversed(probes) if row.update == outcome.kept)
     on_hub = recipe.model.initialise == "pretrained" and local_path(recipe.model.source) is None
@@ -27,7 +28,7 @@ tags: [hyperfitting]
 # {recipe.run_name}
 
 {_what(recipe, outcome)}
-
+{f"{chr(10)}**{note}**{chr(10)}" if note else ""}
 {_table(recipe, first, last)}
 
 The validation texts are {recipe.data.validation_blocks} that were not trained on; their own type-token ratio is
