@@ -125,6 +125,7 @@ def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0, 
         else:
             model = _from_files(settings, dtype)
         assert_dtype(model, dtype)
+        _refuse_unless_plain(model.config)  # a part of a larger model may load, and not load again once it is saved
         _refuse_weights_without_values(model)
         model = model.to(device).eval()
         inspect_model(model, tokens)

@@ -34,7 +34,8 @@ def texts_to_try(model: nn.Module, tokens: int | None = None) -> tuple[Tensor, i
     """Two texts (2, T) that differ behind their context, and how long that is: T is some ten tokens.
 
     Or it is `tokens`, the length that the model is wanted for, and long enough to cross a small sliding window: what a
-    model does beyond some length shows there only.
+    model does beyond some length shows there only. Then the texts differ from the first token on, which is
+    beginning-of-text in one of them: some models count positions from there.
     """
     config, vocabulary = text_config(model), vocabulary_size(model)
     wanted = _CONTEXT_TOKENS if tokens is None else max(_CONTEXT_TOKENS, _window(config) - 1, tokens - STEPS)
@@ -44,10 +45,11 @@ def texts_to_try(model: nn.Module, tokens: int | None = None) -> tuple[Tensor, i
     usable = torch.tensor([each for each in range(min(vocabulary, 4096)) if each not in special] or [0])
     noise = torch.Generator().manual_seed(0)
     ids_BT = usable[torch.randint(len(usable), (2, context + STEPS), generator=noise)]
-    ids_BT[1, :context] = ids_BT[0, :context]
     begin = getattr(config, "bos_token_id", None)
     if isinstance(begin, int) and 0 <= begin < vocabulary:
-        ids_BT[:, 0] = begin
+        ids_BT[0, 0] = begin
+    if tokens is None:
+        ids_BT[1, :context] = ids_BT[0, :context]
     return ids_BT.to(device_of(model)), context
 
 
