@@ -166,10 +166,11 @@ generation of {new_tokens} tokens after {contexts} contexts in float32, before a
 - *Refused*: `check` and `run` refuse the model in the same words, which are given.
 - *Not buildable*: transformers makes no model of a config of this type here.
 
-`python -m tests.support.scan > docs/architectures.md` writes this page, and `make acceptance` compares it with a new scan.
+`python -m tests.support.scan > docs/architectures.md` writes this page, and `make acceptance` compares it with a new
+scan.
 
-transformers {transformers}, torch {torch}: {equal} of {types} types are equal, {refused} are refused, {not_built} are not
-buildable. None is silent, none ends in a traceback.
+transformers {transformers}, torch {torch}: {equal} of {types} types are equal, {refused} are refused, {not_built} are
+not buildable. None is silent, none ends in a traceback.
 """
 
 
