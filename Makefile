@@ -15,8 +15,8 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-acceptance: .venv/.dev        # real corpora and minutes of work; skips, with the reason, what is not there
-	$(BIN)/python -m pytest -m "slow and not gpu" -s
+acceptance: .venv/.dev        # real corpora and minutes of work; ROOM=models takes the tests with that word in their name
+	$(BIN)/python -m pytest -m "slow and not gpu" -s $(if $(ROOM),-k $(ROOM))
 
 torture: .venv/.dev           # 50 trainings, each killed once at a random moment; the last line counts the equal ones
 	$(BIN)/python -m tests.torture

@@ -61,8 +61,8 @@ def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:
     short, long = texts_to_try(model), texts_to_try(model, tokens or 0)
     vocabulary = plain(model, short[0]).shape[-1]
     refuse_unless_causal(model, *short)
-    for texts in (short, long):
-        refuse_if_length_matters(model, *texts)
+    for ids_BT in (short[0], long[0]):
+        refuse_if_length_matters(model, ids_BT, short[1])
     decoding = choose_stepping(model, *long)
     found = ModelTraits(
         architecture=type(model).__name__,

@@ -121,10 +121,10 @@ def refuse_if_length_matters(model: nn.Module, ids_BT: Tensor, context: int) -> 
     """
     for large in (False, True):
         with enlarged(model, large):
-            whole_BTV = plain(model, ids_BT, last=ids_BT.shape[1] - context + 1, must_be_finite=not large)
-            alone_BTV = plain(model, ids_BT[:, :context], last=1, must_be_finite=not large)
-        finite = whole_BTV.isfinite().all() and alone_BTV.isfinite().all()
-        if finite and not equal(alone_BTV, whole_BTV[:, :1], model, large=large):
+            whole_1TV = plain(model, ids_BT[:1], must_be_finite=not large)[:, context - 1 : context]
+            alone_1TV = plain(model, ids_BT[:1, :context], last=1, must_be_finite=not large)
+        finite = whole_1TV.isfinite().all() and alone_1TV.isfinite().all()
+        if finite and not equal(alone_1TV, whole_1TV, model, large=large):
             raise ModelError(
                 f"{type(model).__name__} does not continue texts: its logits for a beginning of {context} tokens are "
                 f"others in a text of {ids_BT.shape[1]}"
