@@ -548,12 +548,9 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     place = models.resolve_device(device)
     models.check_length(recipe.model, recipe.text_tokens)
     codec = models.load_codec(recipe.model)
-    precision, parameters = (
-        models.resolve_precision(recipe.train.precision, place),
-        models.count_parameters(recipe.model),
-    )
+    precision = models.resolve_precision(recipe.train.precision, place)
+    parameters, drawn = models.count_parameters(recipe.model), data.draw_data(recipe, codec)
     inspected = _inspect(recipe, precision, place, parameters)
-    drawn = data.draw_data(recipe, codec)
     return describe(
         recipe,
         drawn.manifest,
