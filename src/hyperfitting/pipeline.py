@@ -110,14 +110,20 @@ def draw(
                 data.refuse_changed(experiment.manifest()["sources"], str(folder))
             (narrator or Silent()).say("data: drawn already")
         else:
-            models.check_length(recipe.model, recipe.text_tokens)
-            models.select_trained(models.build_empty(recipe.model), recipe.train)  # refuses what cannot be selected
-            drawn = data.draw_data(recipe, models.load_codec(recipe.model))
+            _, _, drawn = _fit(recipe)
             experiment.write_data(recipe, drawn.sets, drawn.manifest)
         experiment.take_engine(recipe)
 
     training.join_processes(models.resolve_device(device)).on_main(claim_and_draw)
     return Experiment(folder)
+
+
+def _fit(recipe: Recipe) -> tuple[models.Selection, models.TextCodec, data.Drawn]:
+    """What is trained, in a model without weights; the codec; and the data: each refuses what does not fit the recipe."""
+    models.check_length(recipe.model, recipe.text_tokens)
+    selection = models.select_trained(models.build_empty(recipe.model), recipe.train)
+    codec = models.load_codec(recipe.model)
+    return selection, codec, data.draw_data(recipe, codec)
 
 
 def _folder_of(recipe: Recipe) -> Path:
@@ -546,10 +552,9 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
         data.refuse_changed(begun.manifest()["sources"], str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
     place = models.resolve_device(device)
-    models.check_length(recipe.model, recipe.text_tokens)
-    codec = models.load_codec(recipe.model)
+    selection, codec, drawn = _fit(recipe)
     precision = models.resolve_precision(recipe.train.precision, place)
-    parameters, drawn = models.count_parameters(recipe.model), data.draw_data(recipe, codec)
+    parameters = models.count_parameters(recipe.model)
     inspected = _inspect(recipe, precision, place, parameters)
     return describe(
         recipe,
@@ -558,7 +563,7 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
         switched_off=codec.switched_off,
         parameters=parameters,
         inspected=inspected,
-        trained=models.select_trained(models.build_empty(recipe.model), recipe.train).table(),
+        trained=selection.table(),
         updates=training.total_updates(recipe.train, recipe.data.train_blocks),
         precision=precision,
         memory=_memory_or_why_not(recipe, precision, place),
