@@ -53,19 +53,20 @@ def words(text: str) -> list[str]:
     text = text.replace("’", "'")
     if text.isascii():
         return [word.lower() for word in _ASCII_WORD.findall(text)]
-    text = unicodedata.normalize("NFC", text)
-    patterns = _patterns_for(text)
-    if patterns.unseen.search(text):
-        text = unicodedata.normalize("NFC", patterns.unseen.sub("", text))
-    return [word.lower() for word in patterns.word.findall(text)]
+    patterns = _patterns_for(text := _nfc(text))
+    return [word.lower() for word in patterns.word.findall(_nfc(patterns.unseen.sub("", text)))]
+
+
+def has_characters_apart(text: str) -> bool:
+    """Whether any character of a text is of a script without spaces."""
+    return not text.isascii() and bool(_patterns_for(text := _nfc(text)).character.search(text))
 
 
 def has_no_spaces(text: str) -> bool:
     """Whether more than half of a text's words are characters of scripts without spaces."""
-    text = unicodedata.normalize("NFC", text)
-    if text.isascii() or not (character := _patterns_for(text).character).search(text):
+    if not has_characters_apart(text):
         return False
-    held = words(text)
+    held, character = words(text), _patterns(astral=True).character
     return 2 * sum(character.match(word) is not None for word in held) > len(held)
 
 
@@ -82,8 +83,12 @@ def characters_apart(text: str) -> str:
 
     So sacrebleu's 13a takes each for a token, as its `zh` does for Han. Other texts in NFC come back as they are.
     """
-    text = unicodedata.normalize("NFC", text)
-    return text if text.isascii() else " ".join(_patterns_for(text).apart.findall(text))
+    text = _nfc(text)
+    return " ".join(_patterns_for(text).apart.findall(text)) if has_characters_apart(text) else text
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def characters_said(texts: Sequence[str], *, elsewhere: str) -> str:
