@@ -95,6 +95,21 @@ def _json_row(row: MetricRow, verdict: str) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
+def is_table_of_texts(path: Path) -> bool:
+    """Whether a file is a table of `hyperfit measure FILE`, judged by its first row."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        opening, first = file.readline(3), file.readline(10_000)
+    try:
+        row = json.loads(first.rstrip().removesuffix(","))
+    except ValueError:
+        return False
+    return opening == "[\n" and isinstance(row, dict) and row.keys() >= {"model", "name", "value"} and _of_texts(row)
+
+
+def _of_texts(row: dict[str, Any]) -> bool:
+    return row.get("set") == "texts" and row["model"] in ("texts", "reference")
+
+
 def table_csv(rows: Sequence[MetricRow]) -> str:
     """All rows as CSV; an empty field where there is no value."""
     buffer = io.StringIO()
