@@ -208,16 +208,6 @@ def test_english_texts_are_told_nothing_of_units_and_bleus_tokens_are_named(tmp_
     assert mixed.lines[-1].split("|")[3] == "tok:13a+characters"
 
 
-def test_half_a_surrogate_pair_is_measured_as_any_character(tmp_path):
-    path = tmp_path / "half.jsonl"
-    path.write_text('{"text": "one \\ud83d two"}\n')
-    try:
-        rows = values(pipeline.measure_file(path, bleu=True))
-    except DataError:  # a reader may refuse such a row
-        return
-    assert rows["texts", "ttr"].value == 1
-
-
 @pytest.mark.parametrize("option", ["folder", "reference", "training"])
 @pytest.mark.parametrize("way", ["same", "relative", "symbolic", "hard", "dotted"])
 def test_no_file_that_is_read_is_written_over(tmp_path, monkeypatch, capsys, option, way):
@@ -254,6 +244,18 @@ def test_only_an_earlier_table_is_written_over(tmp_path, capsys, finished):
     assert f"{texts} is a file, and a folder" in refused(capsys, "measure", str(texts), "--out", str(texts / "x" / "y"))
     assert "is there already" in refused(capsys, "measure", str(texts), "--out", os.devnull)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.json", "new", "t.jsonl"]
+
+
+def test_nothing_is_written_into_a_folder_of_texts_that_is_read(tmp_path, capsys):
+    texts, folder = lines(tmp_path / "t.jsonl", ["a b c"]), tmp_path / "true"
+    folder.mkdir()
+    (folder / "one.txt").write_text("a b d")
+    (tmp_path / "link").symlink_to(folder)
+    said = refused(
+        capsys, "measure", str(texts), "--reference", str(folder), "--out", str(tmp_path / "link" / "r.json")
+    )
+    assert f"r.json lies in the folder {folder}, which is read: choose another --out" in said
+    assert [path.name for path in folder.iterdir()] == ["one.txt"]
 
 
 def test_a_place_to_write_is_refused_before_anything_is_read(tmp_path, capsys):

@@ -177,6 +177,7 @@ def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, ca
     assert main(["compare", str(finished.folder), "--out", str(finished.folder)]) == 2
     assert "holds no comparison: choose another --out" in capsys.readouterr().err
     assert (finished.folder / "recipe.json").is_file()
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
 
 
 def test_a_comparison_takes_the_place_of_nothing_but_a_comparison(finished, tmp_path, capsys):
@@ -194,7 +195,6 @@ def test_a_comparison_takes_the_place_of_nothing_but_a_comparison(finished, tmp_
     assert (out / "notes.md").read_text() == "mine"
     assert main(["compare", str(tmp_path / "gone"), "--out", str(out / "notes.md" / "x")]) == 2
     assert "notes.md is a file, and a folder is needed there" in capsys.readouterr().err
-    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
 
 
 def test_comparing_needs_no_torch(finished):
