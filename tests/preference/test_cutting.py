@@ -33,10 +33,8 @@ def test_no_text_ends_in_half_a_word():
 
 
 def test_a_word_goes_on_over_vowel_signs_and_joiners():
-    assert shown(pieces(" नदी", " हिन्द", "ी", " है"), pieces(" a", " b", " c", " d"), at_most=2) == [
-        ("नदी", 1),
-        ("a", 1),
-    ]
+    ends_in_a_sign = pieces(" नदी", " हिन्द", "ी", " है")
+    assert shown(ends_in_a_sign, pieces(" a", " b", " c", " d"), at_most=2) == [("नदी", 1), ("a", 1)]
     assert begun_word("او می\u200c", [pieces("خواهم", " رفت")]) == "می\u200c"
 
 
