@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("folder", type=Path, metavar="RUN|FILE", help="a run's folder, or a .txt, .jsonl or .csv file")
     measure.add_argument("--reference", type=Path, metavar="FILE", help="true texts to stand beside those of a file")
     measure.add_argument("--training", type=Path, metavar="FILE", help="texts that those of a file may have learnt")
-    measure.add_argument("--tokenizer", metavar="MODEL", help="count its tokens (default: words between white space)")
+    measure.add_argument("--tokenizer", metavar="MODEL", help="count its tokens (default: words, or characters)")
     measure.add_argument("--column", default="text", metavar="FIELD", help="the field that holds the text (text)")
     measure.add_argument("--group", metavar="FIELD", help="the field that names a text's cluster, such as its book")
     measure.add_argument("--bleu", action="store_true", help="Self-BLEU and Dataset-BLEU too")

@@ -232,7 +232,16 @@ def test_only_an_earlier_table_is_written_over(tmp_path, capsys, finished):
     assert next(row["value"] for row in json.loads(out.read_text()) if row["name"] == "ttr") == pytest.approx(1 / 3)
     capsys.readouterr()
     letter, report = tmp_path / "letter.json", finished.report_folder / "summary.json"
-    for content in ("dear", "", "[]", "[\n", "[\n[1]\n]", '[\n{"model": "texts"}\n]', json.dumps([{"text": "a"}])):
+    for content in (
+        "dear",
+        "",
+        "[]",
+        "[\n",
+        "[\n" + 5000 * "[",
+        "[\n[1]\n]",
+        '[\n{"model": "texts"}\n]',
+        json.dumps([{"text": "a"}]),
+    ):
         letter.write_text(content)
         said = refused(capsys, "measure", str(texts), "--out", str(letter))
         assert said == f"hyperfit: {letter} is there already and is no table of texts' measures: choose another --out\n"

@@ -87,10 +87,6 @@ def characters_apart(text: str) -> str:
     return " ".join(_patterns_for(text).apart.findall(text)) if has_characters_apart(text) else text
 
 
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
 def characters_said(texts: Sequence[str], *, elsewhere: str) -> str:
     """That the units of texts are characters, and why; empty where none of them is in a script without spaces.
 
@@ -114,6 +110,10 @@ class _Patterns(NamedTuple):
     piece: re.Pattern[str]  # white space, and such a character or what stands up to the next
     apart: re.Pattern[str]  # such a character, or what stands up to the next
     unseen: re.Pattern[str]  # format characters that leave a word what it is
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _patterns_for(text: str) -> _Patterns:
