@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("folder", type=Path, metavar="RUN|FILE", help="a run's folder, or a .txt, .jsonl or .csv file")
     measure.add_argument("--reference", type=Path, metavar="FILE", help="true texts to stand beside those of a file")
     measure.add_argument("--training", type=Path, metavar="FILE", help="texts that those of a file may have learnt")
-    measure.add_argument("--tokenizer", metavar="MODEL", help="count its tokens (default: words between white space)")
+    measure.add_argument("--tokenizer", metavar="MODEL", help="count its tokens (default: words, or characters)")
     measure.add_argument("--column", default="text", metavar="FIELD", help="the field that holds the text (text)")
     measure.add_argument("--group", metavar="FIELD", help="the field that names a text's cluster, such as its book")
     measure.add_argument("--bleu", action="store_true", help="Self-BLEU and Dataset-BLEU too")
@@ -316,6 +316,8 @@ def _measure(options: argparse.Namespace) -> None:
     if not options.folder.is_dir():
         _measure_file(options)
         return
+    if given := [f"--{name.replace('_', '-')}" for name in _OF_A_FILE if getattr(options, name)]:
+        raise InputError(f"{given[0]} is for a file of texts, and {options.folder} is a folder: leave it out")
     experiment = Experiment(options.folder)
     pipeline.measure_runs(experiment, device=options.device, narrator=Console())
     for run in experiment.runs().values():
@@ -323,9 +325,17 @@ def _measure(options: argparse.Namespace) -> None:
     _next("report", experiment.folder)
 
 
+_OF_A_FILE = ("reference", "training", "tokenizer", "group", "bleu", "scorer", "mauve", "force_mauve", "out")
+
+
 def _measure_file(options: argparse.Namespace) -> None:
-    from hyperfitting import pipeline, report
-    from hyperfitting.files import write_text
+    from hyperfitting import report
+    from hyperfitting.files import refuse_to_replace, write_text
+
+    if options.out is not None:
+        read = [path for path in (options.folder, options.reference, options.training) if path is not None]
+        refuse_to_replace(options.out, ours=report.is_table_of_texts, what="table of texts' measures", read=read)
+    from hyperfitting import pipeline
 
     names = ("reference", "training", "tokenizer", "column", "group", "bleu", "scorer", "mauve", "force_mauve")
     chosen = {name: getattr(options, name) for name in names}
@@ -349,6 +359,7 @@ def _report(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline, report
 
+    report.refuse_other_folder(options.out)
     comparison = pipeline.compare_runs(options.folders, baseline=options.baseline)
     page = report.write_comparison(comparison, options.out)
     print("\n".join(report.nearest_lines(comparison)))

@@ -87,6 +87,26 @@ def _fit(hint: Any, value: Any) -> Any:
     return value
 
 
+def refuse_to_replace(path: Path, *, ours: Callable[[Path], bool], what: str, read: Iterable[Path] = ()) -> None:
+    """Refuse, before any work, a file to write in whose place something stands that would be lost.
+
+    Only a file that `ours` knows as an earlier one of the same kind, `what`, may stand there, and neither one of the
+    files to `read` nor a place in a folder of them, whatever links lead there.
+
+    Raises:
+        InputError: names the path and the remedy.
+    """
+    for each in read:
+        if path.exists() and each.exists() and path.samefile(each):
+            raise InputError(f"{path} is the file that is read, and would be lost: choose another --out")
+        if each.is_dir() and path.resolve().is_relative_to(each.resolve()):
+            raise InputError(f"{path} lies in the folder {each}, which is read: choose another --out")
+    if path.exists() and not (path.is_file() and ours(path)):
+        raise InputError(f"{path} is there already and is no {what}: choose another --out")
+    if blocker := next((each for each in path.parents if each.is_file()), None):
+        raise InputError(f"{blocker} is a file, and a folder is needed there: choose another --out")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write to beside `path`, which takes its place only if the block ends well."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from hyperfitting.data import read_texts
 from hyperfitting.errors import DataError
 from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, TrainingIndex
+from hyperfitting.metrics.words import characters_said, spaced_pieces
 from hyperfitting.models import TextCodec
 from hyperfitting.recipe import LEAST_MAUVE_TEXTS, TextSource
 from hyperfitting.records import Continuation, Document
@@ -19,15 +20,18 @@ Tokens = Callable[[str], tuple[list[int], list[str]]]
 
 
 class WordTokens:
-    """What stands between white space, each kind its own number: for texts whose tokenizer nobody knows."""
+    """What stands between white space, each kind its own number: for texts whose tokenizer nobody knows.
+
+    In scripts without spaces each character, with its marks, is a unit.
+    """
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
 
     def __call__(self, text: str) -> tuple[list[int], list[str]]:
-        """Ids and strings of one text."""
-        pieces = re.findall(r"\s*\S+", text)
-        return [self._ids.setdefault(piece.strip(), len(self._ids)) for piece in pieces], pieces
+        """Ids and strings of one text, which is brought to NFC."""
+        cut = spaced_pieces(unicodedata.normalize("NFC", text))
+        return [self._ids.setdefault(unit, len(self._ids)) for _, unit in cut], [piece for piece, _ in cut]
 
 
 def codec_tokens(codec: TextCodec) -> Tokens:
@@ -57,6 +61,8 @@ def read_written(
             told(f"{path}, row {text.row}: an empty text")
     if not kept:
         raise DataError(f"{path}: no text in it")
+    if isinstance(tokens, WordTokens) and (units := characters_said([text.text for text in kept], elsewhere="words")):
+        told(f"{path}: units: {units}; --tokenizer MODEL counts a model's tokens")
     return kept
 
 

@@ -401,7 +401,9 @@ def _measure_texts(
     each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
     how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
     rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
-    facts: dict[str, Any] = {**measure.signatures(bleu=recipe.measure.bleu), "weights": run.made_with}
+    strings = [each.text for each in texts if each.model in ("reference", run.role)]
+    strings += beside.training_texts or ()
+    facts: dict[str, Any] = {**measure.signatures(strings, bleu=recipe.measure.bleu), "weights": run.made_with}
     if recipe.measure.scorer:
         facts["scorer"] = recipe.measure.scorer
     if recipe.measure.mauve:
@@ -474,7 +476,8 @@ def measure_file(
         rows += found
         for key, how_taken in taken.items():
             told(f"MAUVE of {key}: {how_taken}")
-    for name, signature in measure.signatures(bleu=bleu).items():
+    strings = [text.text for text in texts if text.model in ("texts", "reference")] + (training_texts or [])
+    for name, signature in measure.signatures(strings, bleu=bleu).items():
         told(f"{name}: {signature}")
     return rows
 

@@ -286,9 +286,13 @@ def _invite(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from hyperfitting.preference.exchange import write_judgements
+    from hyperfitting.files import refuse_to_replace
+    from hyperfitting.preference.exchange import is_export_of, write_judgements
+    from hyperfitting.preference.study import Study
 
-    with _store(options) as store:
+    study = Study.find(options.folder)
+    refuse_to_replace(options.out, ours=lambda path: is_export_of(path, study.digest), what="export of this study")
+    with study.open_store(options.database) as store:
         rows = list(store.judgements())
     write_judgements(options.out, rows)
     print(f"rows     {len(rows)} judgements: {options.out}")

@@ -67,6 +67,9 @@ def test_recipes_list_show_copy_and_settings(tmp_path, capsys):
     assert main(["recipes", "settings"]) == 0
     assert "`train.learning_rate`" in capsys.readouterr().out
     assert "is there already" in refused(capsys, "recipes", "copy", "demo", str(tmp_path / "mine.toml"))
+    (tmp_path / "link.toml").symlink_to("mine.toml")
+    assert "is there already" in refused(capsys, "recipes", "copy", "paper", str(tmp_path / "link.toml"))
+    assert (tmp_path / "mine.toml").read_text().startswith("# The demo")
     assert "needs a name" in refused(capsys, "recipes", "show")
     assert "no shipped recipe 'x'" in refused(capsys, "recipes", "copy", "x")
 

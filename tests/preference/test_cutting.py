@@ -32,6 +32,12 @@ def test_no_text_ends_in_half_a_word():
     assert shown(one, other, at_most=2) is None
 
 
+def test_a_word_goes_on_over_vowel_signs_and_joiners():
+    ends_in_a_sign = pieces(" नदी", " हिन्द", "ी", " है")
+    assert shown(ends_in_a_sign, pieces(" a", " b", " c", " d"), at_most=2) == [("नदी", 1), ("a", 1)]
+    assert begun_word("او می\u200c", [pieces("خواهم", " رفت")]) == "می\u200c"
+
+
 def test_a_text_that_ended_by_itself_is_whole():
     assert shown(pieces(" the", " end", ended="end_of_text"), pieces(" so", " it", " went")) == [
         ("the end", 2),

@@ -82,6 +82,32 @@ def test_export_holds_every_judgement(made, tmp_path, capsys):
     assert [row["assignment"] for row in rows] == [row["assignment"] for row in cells]
 
 
+def test_an_export_takes_the_place_of_nothing_but_an_export_of_the_same_study(made, tmp_path, capsys):
+    with Study.find(tmp_path / "My study").open_store() as store:
+        studies.work(store, studies.ready(store), 5)
+    for name in ("j.jsonl", "j.csv"):
+        out = tmp_path / name
+        for _ in range(2):
+            assert main(["preference", "export", made, "--out", str(out)]) == 0
+        text = out.read_bytes().decode()
+        digest = Study.find(tmp_path / "My study").digest
+        noted = (
+            text.replace('"study"', '"note": "mine", "study"')
+            .replace("study,", "note,study,")
+            .replace(f"\n{digest}", f"\nmine,{digest}")
+        )
+        for mine in ("dear", noted, text.replace(digest, "another")):
+            out.write_bytes(mine.encode())
+            capsys.readouterr()
+            said = refused(capsys, "preference", "export", made, "--out", str(out))
+            assert said == f"hyperfit: {out} is there already and is no export of this study: choose another --out\n"
+            assert out.read_bytes().decode() == mine
+    held = tmp_path / "My study" / "comparisons.jsonl"
+    before = held.read_bytes()
+    assert "is no export of this study" in refused(capsys, "preference", "export", made, "--out", str(held))
+    assert held.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -1,6 +1,8 @@
 """`hyperfit measure FILE`: texts that nobody here wrote, measured without a run or a model."""
 
 import json
+import os
+import unicodedata
 
 import pytest
 
@@ -11,6 +13,7 @@ from hyperfitting.judge import WordTokens
 from hyperfitting.metrics.diversity import type_token_ratio
 from hyperfitting.progress import Silent
 from tests.conftest import write_corpus
+from tests.contract.test_cli import refused
 
 
 def lines(path, texts):
@@ -167,3 +170,110 @@ def test_the_texts_that_a_run_wrote_are_anybodys_too(finished):
     run = finished.run("hyperfitted")
     rows = values(pipeline.measure_file(run.continuations_file))
     assert rows["texts", "ttr"].n == sum(bool(text.text.strip()) for text in run.continuations()) > 12
+
+
+CHINESE = "我喜欢在海边散步，看着远处的船慢慢地消失。" * 12
+FRENCH = "Été comme hiver, la fenêtre reste fermée; le garçon préfère rêver près du poêle."
+
+
+def test_a_chinese_sentence_twelve_times_over_is_a_loop_and_the_unit_is_said(tmp_path):
+    path, said = lines(tmp_path / "zh.jsonl", [CHINESE]), Said()
+    rows = values(pipeline.measure_file(path, narrator=said))
+    assert rows["texts", "looping_share"].value == 1
+    assert rows["texts", "ttr"].value == pytest.approx(len(set(CHINESE)) / len(CHINESE))
+    assert rows["texts", "ttr_words"].value < 0.1
+    told = "characters, since 1 of 1 texts are in scripts without spaces"
+    assert f"{path}: units: {told}; --tokenizer MODEL counts a model's tokens" in said.lines
+    assert f"words: {told}" in said.lines
+
+
+def test_words_go_on_over_marks_and_forms_of_unicode_are_alike(tmp_path):
+    hindi = values(pipeline.measure_file(lines(tmp_path / "hi.jsonl", ["हिन्दी विकिपीडिया एक मुक्त विश्वकोश है"])))
+    assert hindi["texts", "ttr_words"].value == 1
+    rows = [
+        values(pipeline.measure_file(lines(tmp_path / "fr.jsonl", [unicodedata.normalize(form, FRENCH)])))
+        for form in ("NFD", "NFC")
+    ]
+    assert rows[0]["texts", "ttr_words"].value == 1
+    assert rows[0] == rows[1]
+
+
+def test_english_texts_are_told_nothing_of_units_and_bleus_tokens_are_named(tmp_path):
+    pytest.importorskip("sacrebleu")
+    said, mixed = Said(), Said()
+    pipeline.measure_file(lines(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, narrator=said)
+    assert [line.split("|")[3] for line in said.lines] == ["tok:13a"]
+    pipeline.measure_file(lines(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, narrator=mixed)
+    assert "since 1 of 2 texts are in scripts without spaces" in mixed.lines[0]
+    assert mixed.lines[-1].split("|")[3] == "tok:13a+characters"
+
+
+@pytest.mark.parametrize("option", ["folder", "reference", "training"])
+@pytest.mark.parametrize("way", ["same", "relative", "symbolic", "hard", "dotted"])
+def test_no_file_that_is_read_is_written_over(tmp_path, monkeypatch, capsys, option, way):
+    monkeypatch.chdir(tmp_path)
+    texts, other = lines(tmp_path / "t.jsonl", ["a b c"]), lines(tmp_path / "other.jsonl", ["a b d"])
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "symbolic").symlink_to(texts)
+    os.link(texts, tmp_path / "hard")
+    out = {"same": str(texts), "relative": "t.jsonl", "dotted": "sub/../t.jsonl"}.get(way, way)
+    read = [str(texts)] if option == "folder" else [str(other), f"--{option}", str(texts)]
+    before = texts.read_bytes()
+    assert f"{out.removeprefix('./')} is the file that is read" in refused(capsys, "measure", *read, "--out", out)
+    assert texts.read_bytes() == before
+    assert (tmp_path / "symbolic").is_symlink()
+
+
+def test_only_an_earlier_table_is_written_over(tmp_path, capsys, finished):
+    texts, out = lines(tmp_path / "t.jsonl", ["a b c"]), tmp_path / "new" / "rows.json"
+    for words in ("a b c", "a a a"):
+        lines(texts, [words])
+        assert main(["measure", str(texts), "--out", str(out)]) == 0
+    assert next(row["value"] for row in json.loads(out.read_text()) if row["name"] == "ttr") == pytest.approx(1 / 3)
+    capsys.readouterr()
+    letter, report = tmp_path / "letter.json", finished.report_folder / "summary.json"
+    for content in (
+        "dear",
+        "",
+        "[]",
+        "[\n",
+        "[\n" + 5000 * "[",
+        "[\n[1]\n]",
+        '[\n{"model": "texts"}\n]',
+        json.dumps([{"text": "a"}]),
+    ):
+        letter.write_text(content)
+        said = refused(capsys, "measure", str(texts), "--out", str(letter))
+        assert said == f"hyperfit: {letter} is there already and is no table of texts' measures: choose another --out\n"
+        assert letter.read_text() == content
+    before = report.read_bytes()
+    assert "is no table of texts' measures" in refused(capsys, "measure", str(texts), "--out", str(report))
+    assert report.read_bytes() == before
+    assert "is no table" in refused(capsys, "measure", str(texts), "--out", str(tmp_path))
+    assert f"{texts} is a file, and a folder" in refused(capsys, "measure", str(texts), "--out", str(texts / "x" / "y"))
+    assert "is there already" in refused(capsys, "measure", str(texts), "--out", os.devnull)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.json", "new", "t.jsonl"]
+
+
+def test_nothing_is_written_into_a_folder_of_texts_that_is_read(tmp_path, capsys):
+    texts, folder = lines(tmp_path / "t.jsonl", ["a b c"]), tmp_path / "true"
+    folder.mkdir()
+    (folder / "one.txt").write_text("a b d")
+    (tmp_path / "link").symlink_to(folder)
+    said = refused(
+        capsys, "measure", str(texts), "--reference", str(folder), "--out", str(tmp_path / "link" / "r.json")
+    )
+    assert f"r.json lies in the folder {folder}, which is read: choose another --out" in said
+    assert [path.name for path in folder.iterdir()] == ["one.txt"]
+
+
+def test_a_place_to_write_is_refused_before_anything_is_read(tmp_path, capsys):
+    (tmp_path / "letter").write_text("dear")
+    said = refused(capsys, "measure", str(tmp_path / "gone.jsonl"), "--out", str(tmp_path / "letter"))
+    assert "letter is there already" in said
+
+
+def test_options_of_a_file_are_refused_for_a_run(tmp_path, capsys, finished):
+    said = refused(capsys, "measure", str(finished.folder), "--out", str(tmp_path / "rows.json"))
+    assert f"--out is for a file of texts, and {finished.folder} is a folder: leave it out" in said
+    assert "--force-mauve is for a file" in refused(capsys, "measure", str(finished.folder), "--force-mauve")

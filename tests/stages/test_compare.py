@@ -174,7 +174,27 @@ def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, ca
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     assert main(["compare", str(finished.folder), "--out", str(tmp_path / "mine")]) == 2
     assert "holds no comparison: choose another --out" in capsys.readouterr().err
+    assert main(["compare", str(finished.folder), "--out", str(finished.folder)]) == 2
+    assert "holds no comparison: choose another --out" in capsys.readouterr().err
+    assert (finished.folder / "recipe.json").is_file()
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+def test_a_comparison_takes_the_place_of_nothing_but_a_comparison(finished, tmp_path, capsys):
+    out, link = tmp_path / "out", tmp_path / "link"
+    link.symlink_to(out)
+    for folder in (out, link):
+        assert main(["compare", str(finished.folder), "--out", str(folder)]) == 0
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "out"]
+    capsys.readouterr()
+    (out / "notes.md").write_text("mine")
+    assert main(["compare", str(finished.folder), "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert "holds notes.md beside a comparison, which would be lost: choose another --out" in said.err
+    assert (out / "notes.md").read_text() == "mine"
+    assert main(["compare", str(tmp_path / "gone"), "--out", str(out / "notes.md" / "x")]) == 2
+    assert "notes.md is a file, and a folder is needed there" in capsys.readouterr().err
 
 
 def test_comparing_needs_no_torch(finished):

@@ -1,13 +1,18 @@
 import csv
 import json
 import re
+import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from hyperfitting.report import before_and_after, headline
+from hyperfitting import pipeline
+from hyperfitting.files import write_rows
+from hyperfitting.report import before_and_after, headline, write_report
 from hyperfitting.report.tables import number
 from hyperfitting.report.write import examples, passages
+from hyperfitting.runs import Experiment
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +60,24 @@ def test_the_page_shows_what_the_issue_of_the_day_is(page, finished):
     assert "prefers-color-scheme: dark" in page
 
 
-def test_texts_are_escaped(finished, tmp_path):
-    from dataclasses import replace
+def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished, page, tmp_path):
+    assert "are in scripts without spaces" not in page
+    copy = Experiment(shutil.copytree(finished.folder, tmp_path / "copy"))
+    for run in copy.runs().values():
+        texts = [replace(text, pieces=("海",) * len(text.ids)) for text in run.continuations()]
+        if run.role == "hyperfitted":  # as a model that answers in another script
+            texts = [replace(text, pieces=("a",) * len(text.ids)) for text in texts]
+        write_rows(run.continuations_file, texts)
+        run.metrics_file.unlink()
+    pipeline.measure_runs(copy)
+    made = write_report(copy).read_text(encoding="utf-8")
+    said = copy.run("original").facts()["measure"]["words"]
+    assert re.fullmatch(r"characters, since ([1-9]\d*) of \1 texts are in scripts without spaces", said)
+    assert "words" not in copy.run("hyperfitted").facts()["measure"]
+    assert f"<td>{said}</td><td></td>" in made
 
+
+def test_texts_are_escaped(finished, tmp_path):
     from hyperfitting.report.write import Example, _page
 
     evil = Example("pieces", "<b>", "<script>alert(1)</script>", [("x", ["<i>"], [9])])

@@ -26,6 +26,7 @@ from hyperfitting.measure.sets import by_cell, set_measures
 from hyperfitting.measure.values import Values, bleu_values, overlap_values, text_values
 from hyperfitting.metrics.controls import random_texts, shuffled_texts
 from hyperfitting.metrics.overlap import TrainingIndex
+from hyperfitting.metrics.words import characters_said
 from hyperfitting.models import Reader
 from hyperfitting.records import Continuation, SetMeasure, TextMeasures
 
@@ -83,17 +84,19 @@ def measure_sets(texts: Sequence[Continuation], beside: Beside) -> list[SetMeasu
     return [measured for cell in by_cell(texts) for measured in set_measures(cell, bleu=bleu)]
 
 
-def signatures(*, bleu: bool) -> dict[str, str]:
-    """What pins the measures that another library computes.
+def signatures(texts: Sequence[str] = (), *, bleu: bool) -> dict[str, str]:
+    """What pins the measures of these texts: how their words are cut, where not at spaces, and BLEU as sacrebleu says.
 
     Raises:
         ModuleNotFoundError: a measure is asked for whose extra is not installed.
     """
-    if not bleu:
-        return {}
-    from hyperfitting.metrics.bleu import bleu_signature
+    units = characters_said(texts, elsewhere="words")
+    made = {"words": units} if units else {}
+    if bleu:
+        from hyperfitting.metrics.bleu import bleu_signature
 
-    return {"bleu": bleu_signature()}
+        made["bleu"] = bleu_signature(texts)
+    return made
 
 
 def controls(references: Sequence[Continuation], seed: int) -> list[Continuation]:

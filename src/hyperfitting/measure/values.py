@@ -12,10 +12,10 @@ from hyperfitting.metrics.diversity import (
     moving_average_type_token_ratio,
     repeated_ngram_share,
     type_token_ratio,
-    words,
 )
 from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, RECITED_ORDER, Shared, TrainingIndex
 from hyperfitting.metrics.repetition import compression_ratio, final_loop
+from hyperfitting.metrics.words import words
 from hyperfitting.records import Continuation
 
 TTR_WINDOW_TOKENS = 96

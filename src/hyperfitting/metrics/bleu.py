@@ -8,11 +8,13 @@ R references, O orders.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hyperfitting.metrics.words import characters_apart, has_characters_apart
 
 Integers = NDArray[np.int64]
 
@@ -21,9 +23,9 @@ def self_bleu(texts: Sequence[str], *, order: int = 4) -> list[float]:
     """The sentence BLEU of each text, with all the other texts as its references.
 
     Range [0, 100], BLEU points; near 100 if another text holds it whole. Target: the reference texts' value, at the
-    same number and length of texts: more texts match more. Tokens are sacrebleu's 13a, scores have its sentence
-    defaults (exponential smoothing, effective order): each is `sacrebleu.sentence_bleu(text, others)`. Source: Zhu et
-    al. 2018; A, Table 2.
+    same number and length of texts: more texts match more. Tokens are sacrebleu's 13a of the text in NFC, and
+    single characters in scripts without spaces. Scores have its sentence defaults (exponential smoothing, effective
+    order): each is `sacrebleu.sentence_bleu(text, others)`. Source: Zhu et al. 2018; A, Table 2.
 
     Known failure: random words score lowest, which looks varied; an empty text scores 0 and looks varied too. A
     bootstrap draws texts twice, and each is a perfect reference of its copy: use `self_bleu_without_each`.
@@ -81,10 +83,11 @@ def dataset_bleu(
     return _scores_with_all(len(texts), counts), _best_scores(len(texts), counts)
 
 
-def bleu_signature() -> str:
-    """How the scores were made, in sacrebleu's own notation: tokenizer, smoothing, version.
+def bleu_signature(texts: Iterable[str] = ()) -> str:
+    """How the scores of these texts were made, in sacrebleu's own notation: tokenizer, smoothing, version.
 
-    The number of references reads `var`: every text has the others.
+    The number of references reads `var`: every text has the others. The tokenizer reads `13a+characters` where any of
+    the texts has characters of scripts without spaces, each of which is a token: one rule cuts all texts of a set.
 
     Raises:
         ModuleNotFoundError: if sacrebleu is not installed.
@@ -93,7 +96,8 @@ def bleu_signature() -> str:
 
     metric = BLEU(effective_order=True)
     metric.num_refs = -1
-    return str(metric.get_signature())
+    signature = str(metric.get_signature())
+    return signature.replace("tok:13a", "tok:13a+characters") if any(map(has_characters_apart, texts)) else signature
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,8 @@ def _tokens(texts: Sequence[str]) -> tuple[Integers, Integers, list[int]]:
     tokenizer = BLEU().tokenizer
     numbers: dict[str, int] = {}
     numbered = [
-        [numbers.setdefault(token, len(numbers)) for token in tokenizer(text.rstrip()).split()] for text in texts
+        [numbers.setdefault(token, len(numbers)) for token in tokenizer(characters_apart(text).rstrip()).split()]
+        for text in texts
     ]
     lengths = [len(tokens) for tokens in numbered]
     tokens_T = np.array([number for tokens in numbered for number in tokens], dtype=np.int64)

@@ -5,23 +5,11 @@ Whatever counts tokens takes any hashable items: token ids, or the `words` of a 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
-
-_WORD = re.compile(r"\w+(?:'\w+)*")
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, lower-cased: runs of letters, digits and underscores, with apostrophes inside them.
-
-    Both apostrophes (' and ’) count as the same; hyphens and all else part words. Unit: words. Source: the papers are
-    silent on words; this is ours. Scripts that set no space between words come out as one word a phrase.
-    """
-    return [word.lower() for word in _WORD.findall(text.replace("’", "'"))]
 
 
 def type_token_ratio(ids: Sequence[Hashable], *, window_tokens: int | None = None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def final_loop(ids: Sequence[Hashable], *, most_tokens: int = 64, least_copies: 
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes of a text in UTF-8 / bytes of the same compressed by zlib at level 9.
+    """Bytes of a text in NFC and UTF-8 / bytes of the same compressed by zlib at level 9.
 
     Range > 0, no unit; below 1 for a few words, up to about 1,000 for one letter without end; higher is more
     repetitive. Target: the reference text's value. Rises with length, so compare equal lengths only. Source: the
@@ -50,7 +51,7 @@ def compression_ratio(text: str) -> float:
     """
     if not text:
         raise ValueError("an empty text has no compression ratio")
-    raw = text.encode()
+    raw = unicodedata.normalize("NFC", text).encode(errors="surrogatepass")  # half a pair is text to whoever wrote it
     return len(raw) / len(zlib.compress(raw, 9))
 
 

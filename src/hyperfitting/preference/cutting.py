@@ -73,7 +73,9 @@ def _inside_a_word(text: str, place: int, *, finished: bool) -> bool:
 
 
 def _in_words(letter: str) -> bool:
-    return letter.isalnum() or letter in "'’_-\N{REPLACEMENT CHARACTER}" or unicodedata.category(letter) == "Mn"
+    """Letters, digits, all combining marks, the joiners ZWJ and ZWNJ, and what stands inside words."""
+    kept = "'’_-\N{REPLACEMENT CHARACTER}\u200c\u200d"
+    return letter.isalnum() or letter in kept or unicodedata.category(letter).startswith("M")
 
 
 _ALIKE = str.maketrans(

@@ -36,6 +36,18 @@ def write_judgements(path: Path, rows: Iterable[Judgement]) -> None:
         write_text(path, _csv_text(rows))
 
 
+def is_export_of(path: Path, study: str) -> bool:
+    """Whether a file holds judgements of one study, given by its digest, and nothing that another export lacks."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        rows = [values for _, values in (_csv_rows if _format(path) == "csv" else _json_rows)(path, text)]
+    except (UnicodeDecodeError, StudyError):
+        return False
+    if not rows:
+        return text.strip() in ("", ",".join(_FIELDS))
+    return all(row.get("study") == study and row.keys() <= set(_FIELDS) for row in rows)
+
+
 def _format(path: Path) -> Literal["jsonl", "csv"]:
     if path.suffix.lower() not in (".jsonl", ".csv"):
         raise StudyError(f"{path}: judgements are kept in .jsonl or .csv files")

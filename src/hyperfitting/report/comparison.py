@@ -25,13 +25,13 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     """Write the pages of a comparison and return the first one's path. Always anew, whole or not at all."""
     from hyperfitting.report import figures
 
-    _refuse_others_folder(folder)
+    refuse_other_folder(folder)
     pictures: dict[str, Callable[[], Any]] = {}
     if curves := positions(comparison):
         pictures["ttr-by-position"] = lambda: figures.by_position(curves)
     if bars := ranks(comparison):
         pictures["ranks"] = lambda: figures.rank_bars(bars)
-    with new_folder(folder) as partial:
+    with new_folder(folder.resolve()) as partial:  # a link to an earlier comparison stays one
         for name, draw in pictures.items():
             figures.save_png(draw(), partial / f"{name}.png")
         write_text(partial / "summary.json", json.dumps(list(_cells(comparison)), indent=0, ensure_ascii=False) + "\n")
@@ -43,12 +43,23 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     return folder / "index.html"
 
 
-def _refuse_others_folder(folder: Path) -> None:
-    """Writing anew replaces the whole folder: only an earlier comparison may stand there."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file, and a folder is needed there: choose another --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "differences.csv").is_file():
+_PICTURES = {"ttr-by-position.png", "ranks.png"}
+_WRITTEN = {"summary.json", "table.csv", "differences.csv", "report.md", "index.html"} | _PICTURES
+
+
+def refuse_other_folder(folder: Path) -> None:
+    """Writing anew replaces the whole folder: only an earlier comparison, and nothing beside it, may stand there.
+
+    Raises:
+        RunError: something else would be lost.
+    """
+    if blocker := next((each for each in (folder, *folder.parents) if each.is_file()), None):
+        raise RunError(f"{blocker} is a file, and a folder is needed there: choose another --out")
+    held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    if held and "differences.csv" not in held:
         raise RunError(f"{folder} is not empty and holds no comparison: choose another --out")
+    if others := sorted(held - _WRITTEN):
+        raise RunError(f"{folder} holds {others[0]} beside a comparison, which would be lost: choose another --out")
 
 
 def _cells(comparison: Comparison) -> Iterator[dict[str, Any]]:

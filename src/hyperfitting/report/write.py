@@ -95,6 +95,21 @@ def _json_row(row: MetricRow, verdict: str) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
+def is_table_of_texts(path: Path) -> bool:
+    """Whether a file is a table of `hyperfit measure FILE`, judged by its first row."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        opening, first = file.readline(3), file.readline(10_000)
+    try:
+        row = json.loads(first.rstrip().removesuffix(","))
+    except (ValueError, RecursionError):
+        return False
+    return opening == "[\n" and isinstance(row, dict) and row.keys() >= {"model", "name", "value"} and _of_texts(row)
+
+
+def _of_texts(row: dict[str, Any]) -> bool:
+    return row.get("set") == "texts" and row["model"] in ("texts", "reference")
+
+
 def table_csv(rows: Sequence[MetricRow]) -> str:
     """All rows as CSV; an empty field where there is no value."""
     buffer = io.StringIO()
@@ -224,8 +239,14 @@ def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], 
             curves=curves,
             style=style(),
             provenance=_provenance(experiment),
+            taken={key: _taken(experiment, key) for key in ("words", "bleu")},
             runs={role: (run.name, run.facts()) for role, run in experiment.runs().items()},
             manifest=experiment.manifest(),
             zip=zip,
         )
     )
+
+
+def _taken(experiment: Experiment, key: str) -> list[str]:
+    """How each run's measures were taken, in words; empty where it was not kept."""
+    return [run.facts().get("measure", {}).get(key, "") for run in experiment.runs().values()]
