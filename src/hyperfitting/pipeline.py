@@ -119,7 +119,7 @@ def draw(
 
 
 def _fit(recipe: Recipe) -> tuple[models.Selection, models.TextCodec, data.Drawn]:
-    """What is trained, in a model without weights; the codec; and the data: each refuses what does not fit the recipe."""
+    """What is trained, in a model without weights, the codec, and the data: each refuses what does not fit."""
     models.check_length(recipe.model, recipe.text_tokens)
     selection = models.select_trained(models.build_empty(recipe.model), recipe.train)
     codec = models.load_codec(recipe.model)

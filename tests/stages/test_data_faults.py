@@ -1,0 +1,91 @@
+"""A fuzz of texts, files and recipes through `check` and `run`: reported on, or refused in one line without a trace."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from hyperfitting import pipeline
+from hyperfitting.errors import InputError
+from hyperfitting.recipes import load_recipe
+from tests.conftest import make_model
+from tests.support.recipe_faults import BREAKAGES, valid
+
+
+def outcome(recipe_file: Path, out: Path) -> str:
+    """`reported`, or the one line that both `check` and `run` say."""
+    said = _refusal(lambda: pipeline.check(load_recipe(recipe_file), out, device="cpu"))
+    assert not out.exists(), "check writes nothing"
+    again = _refusal(lambda: pipeline.run(load_recipe(recipe_file), out, device="cpu"))
+    assert again == said, f"check: {said}\nrun: {again}"
+    if said is None:
+        assert (out / "report" / "index.html").is_file()
+        return "reported"
+    assert not out.exists(), "what is refused leaves no folder"
+    assert "\n" not in said
+    assert said.isprintable()
+    return said
+
+
+def _refusal(work) -> str | None:
+    try:
+        work()
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def run_cases(model: Path, folder: Path, *, cases: int, number: int) -> Counter[str]:
+    """Half of the cases valid by construction; counts of what became of each kind."""
+    found: Counter[str] = Counter()
+
+    def try_valid(case):
+        said = _fresh(case, folder)
+        assert said == "reported", said
+        found["reported"] += 1
+
+    def try_broken(case, name, chance):
+        BREAKAGES[name](case, chance)
+        said = _fresh(case, folder)
+        assert said != "reported", f"{name}: it was let in"
+        found[f"refused: {name}"] += 1
+
+    few = settings(max_examples=cases // 2, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    chances = st.randoms(use_true_random=False)
+    seed(number)(few(given(case=valid(model))(try_valid)))()
+    names = st.sampled_from(sorted(BREAKAGES))
+    seed(number)(few(given(case=valid(model), name=names, chance=chances)(try_broken)))()
+    return found
+
+
+def _fresh(case, folder: Path) -> str:
+    shutil.rmtree(folder, ignore_errors=True)
+    return outcome(case.write(folder), folder / "out")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, tiny_tokenizer):
+    return make_model(tmp_path_factory.mktemp("model") / "llama", tiny_tokenizer)
+
+
+def test_a_hundred_experiments(model, tmp_path):
+    """2,000 under `make acceptance`."""
+    found = run_cases(model, tmp_path / "case", cases=100, number=0)
+    assert found["reported"] == 50
+    assert sum(found.values()) == 100
+
+
+@pytest.mark.slow
+def test_two_thousand_experiments(model, tmp_path, capsys):
+    found = run_cases(model, tmp_path / "case", cases=2000, number=1)
+    with capsys.disabled():
+        refused = sum(found.values()) - found["reported"]
+        print(f"\nseed 1: {found['reported']} reported, {refused} refused, each as it should be")
+        for name, count in sorted(found.items()):
+            print(f"  {count:4d}  {name}")
+    assert set(found) == {"reported", *(f"refused: {name}" for name in BREAKAGES)}
