@@ -89,8 +89,8 @@ CHANGES = {
     "wrong column": (["data.train.column=body"], "no field 'body'; there are: title, text"),
     "too few long documents": (["data.block_tokens=100", "data.train_blocks=61"], "needs 61 documents"),
     "a typo in a key": (["train.learning_rat=1e-4"], "did you mean train.learning_rate?"),
-    "a wrong type": (["train.epochs=2.5"], "train.epochs = 2.5: input should be a valid integer"),
-    "out of range": (["train.learning_rate=-1"], "train.learning_rate = -1: input should be greater than 0"),
+    "a wrong type": (["train.epochs=2.5"], "train.epochs = 2.5: a whole number is needed"),
+    "out of range": (["train.learning_rate=-1"], "train.learning_rate = -1: it must be greater than 0"),
     "longer than the model": (["data.block_tokens=129"], "the model has 128 positions"),
 }
 DEVICES = ["toaster", "cuda:9", "meta"]

@@ -103,7 +103,7 @@ def test_export_holds_every_judgement(made, tmp_path, capsys):
         (["simulate", "STUDY", "--annotators", "3", "--strength", "reference"], "write it as 'arm=1.5'"),
         (["simulate", "STUDY", "--annotators", "3", "--strength", "nobody=1"], "strength of 'nobody': no such arm"),
         (["simulate", "STUDY", "--annotators", "3", "--set", "carless=1"], "did you mean careless?"),
-        (["simulate", "STUDY", "--annotators", "3", "--set", "careless=2"], "careless = 2: input should be less"),
+        (["simulate", "STUDY", "--annotators", "3", "--set", "careless=2"], "careless = 2: it must be at most 1"),
         ([], "--help"),
     ],
 )
