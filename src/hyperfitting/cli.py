@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from hyperfitting import __version__, preference_cli
 from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interrupted, TrainingFailed, name_the_extra
@@ -24,13 +26,19 @@ if TYPE_CHECKING:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, without the usage block, and the way to help."""
-        print(f"hyperfit: {message} (see {self.prog} --help)", file=sys.stderr)
+        dash = "; a prompt that begins with a dash stands last, after --" if self.prog.endswith(" write") else ""
+        _say(f"{message}{dash} (see {self.prog} --help)")
         raise SystemExit(2)
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = _Parser(prog="hyperfit", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = _Parser(
+        prog="hyperfit",
+        description=_DESCRIPTION,
+        epilog="HYPERFIT_DEBUG=1 in the environment adds the traceback to an error's one line.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"hyperfit {__version__}")
     verbs = top.add_subparsers(metavar="VERB", dest="verb", required=True, parser_class=_Parser)
 
@@ -83,7 +91,9 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--out", type=Path, metavar="FILE", help="where the rows of a file's table go, as JSON")
     compare = verb("compare", "measured experiments side by side: every arm, marked where it is nearest", _compare)
     compare.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="seeds of one recipe, or several recipes")
-    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the pages and tables go")
+    compare.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the pages and tables go (runs/compare-RUN-RUN...)"
+    )
     compare.add_argument("--baseline", metavar="TITLE", help="what is subtracted from the others (hyperfitted, greedy)")
     verb("report", "only write the report of what was measured", _report, _folder)
     write = verb("write", "continue one prompt with a trained run, as it is written", _write, _folder, _device)
@@ -96,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
         help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy",
     )
     write.add_argument("--seed", type=_count, default=0, help="seed of the sampling (0)")
-    runs = verb("runs", "list the experiments in a folder", _runs)
+    runs = verb("runs", "list the experiments in a folder and in those inside it, oldest first", _runs)
     runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)")
     recipes = verb("recipes", "list, show or copy the shipped recipes; document the settings", _recipes)
     recipes.add_argument(
@@ -190,52 +200,98 @@ def _count(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, call the verb, and turn errors into one line and an exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding shows ? for what it lacks
+    if not arguments:
+        parser().print_help()
+        return 2
+    if (unreadable := _not_text(arguments)) is not None:
+        _say(unreadable)
+        return 2
     options = parser().parse_args(arguments)
     is_main = int(os.environ.get("RANK", "0")) == 0
     if not is_main:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - one of torchrun's processes speaks for all
+        sys.stdout = open(os.devnull, "w", encoding="utf-8", errors="replace")  # noqa: SIM115 - one of torchrun's processes speaks for all
     try:
         options.function(options)
     except (Interrupted, TrainingFailed) as error:  # all processes end so, and the main one says it
         start = "\n" if isinstance(error, Interrupted) else ""
-        print(f"{start}hyperfit: {error}", file=sys.stderr if is_main else sys.stdout)
+        _say(str(error), start=start, file=sys.stderr if is_main else sys.stdout)
         return error.exit_code
     except HyperfittingError as error:
-        print(f"hyperfit: {error}", file=sys.stderr)
+        _say(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
         named = name_the_extra(error)
         if not isinstance(named, HyperfittingError):
             raise
-        print(f"hyperfit: {named}", file=sys.stderr)
+        _say(str(named))
         return named.exit_code
+    except UnicodeEncodeError as error:
+        _say(f"{error.object!r} cannot be written as {error.encoding}: {_UTF8_LOCALE}")
+        return 2
     except KeyboardInterrupt:
-        print(
-            "\nhyperfit: stopped; what was finished is kept, and the same command goes on from there", file=sys.stderr
-        )
+        _say("stopped; what was finished is kept, and the same command goes on from there", start="\n")
         return Interrupted.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            print(f"hyperfit: {DiskFull()}", file=sys.stderr)
+            _say(str(DiskFull()))
             return DiskFull.exit_code
-        print(f"hyperfit: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        _say(f"{error.filename or 'a file'}: {error.strerror or error}")
         return 2
     return 0
 
 
-def _load(options: argparse.Namespace) -> Recipe:
-    from hyperfitting.recipes import load_recipe
+def _say(message: str, *, start: str = "", file: TextIO | None = None) -> None:
+    """An error in one line, whatever the names in it hold; with its traceback where HYPERFIT_DEBUG asks for it."""
+    if os.environ.get("HYPERFIT_DEBUG", "0") not in ("", "0") and sys.exc_info()[1] is not None:
+        traceback.print_exc()
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: ascii(found[0])[1:-1], message)
+    print(f"{start}hyperfit: {line}", file=file or sys.stderr)
 
-    return load_recipe(options.recipe, options.set)
+
+def _not_text(arguments: Sequence[str]) -> str | None:
+    """What to say of the first argument whose bytes are no text in the locale's encoding; None where all are."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
+            return f"the argument '{shown}' is not text in {sys.getfilesystemencoding()}: {_UTF8_LOCALE}"
+    return None
+
+
+_UTF8_LOCALE = "give UTF-8, in a locale that has it (such as LC_ALL=C.UTF-8)"
+
+
+def _load(options: argparse.Namespace) -> Recipe:
+    """The recipe, and that --out can take it: said before torch is loaded, which takes seconds."""
+    from hyperfitting.recipes import load_recipe
+    from hyperfitting.runs import Experiment
+
+    recipe = load_recipe(options.recipe, options.set)
+    if getattr(options, "out", None) is not None and int(os.environ.get("RANK", "0")) == 0:
+        Experiment.claim(options.out, recipe)
+    return recipe
+
+
+def _experiment(options: argparse.Namespace) -> Experiment:
+    """The experiment of a folder, its recipe read: said before torch is loaded that there is none."""
+    from hyperfitting.runs import Experiment
+
+    experiment = Experiment(options.folder)
+    _ = experiment.recipe
+    return experiment
 
 
 def _run(options: argparse.Namespace) -> None:
+    recipe = _load(options)
     from hyperfitting import pipeline
 
-    experiment = pipeline.run(_load(options), options.out, narrator=Console(), **_begun(options))
+    experiment = pipeline.run(recipe, options.out, narrator=Console(), **_begun(options))
     from hyperfitting.report import before_and_after
 
     print(f"\n{before_and_after(experiment)}\n")
@@ -263,9 +319,9 @@ _PROMPT = "It was late when the carriage stopped, and"
 
 
 def _check(options: argparse.Namespace) -> None:
+    recipe = _load(options)
     from hyperfitting import pipeline
 
-    recipe = _load(options)
     print(pipeline.check(recipe, options.out, device=options.device))
     changes = [part for change in options.set for part in ("--set", change)]
     verb = "run" if recipe.model.initialise == "pretrained" else "pretrain"
@@ -273,20 +329,22 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    if options.dry_run and (options.device is not None or options.count != 1):
+        raise InputError("plan --dry-run trains on this machine, on one device: leave out --device and --count")
+    recipe = _load(options)
     from hyperfitting import pipeline
 
     if options.dry_run:
-        if options.device is not None or options.count != 1:
-            raise InputError("plan --dry-run trains on this machine, on one device: leave out --device and --count")
-        print(pipeline.dry_run(_load(options)))
+        print(pipeline.dry_run(recipe))
         return
-    print(pipeline.plan(_load(options), memory=options.device, count=options.count))
+    print(pipeline.plan(recipe, memory=options.device, count=options.count))
 
 
 def _train(options: argparse.Namespace) -> None:
+    recipe = _load(options)
     from hyperfitting import pipeline
 
-    experiment = pipeline.train_all(_load(options), options.out, narrator=Console(), **_begun(options))
+    experiment = pipeline.train_all(recipe, options.out, narrator=Console(), **_begun(options))
     for run in experiment.runs().values():
         print(f"model    {run.model_source}")
     _say_verdict(experiment)
@@ -294,10 +352,9 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
+    experiment = _experiment(options)
     from hyperfitting import pipeline
-    from hyperfitting.runs import Experiment
 
-    experiment = Experiment(options.folder)
     for role in experiment.recipe.roles:
         run = pipeline.generate_texts(experiment, role, device=options.device, narrator=Console())
         print(f"texts    {run.continuations_file}")
@@ -310,13 +367,14 @@ def _generate(options: argparse.Namespace) -> None:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from hyperfitting import pipeline
-    from hyperfitting.runs import Experiment
-
+    if not options.folder.exists():
+        raise InputError(f"{options.folder}: no such file or folder")
     if not options.folder.is_dir():
         _measure_file(options)
         return
-    experiment = Experiment(options.folder)
+    experiment = _experiment(options)
+    from hyperfitting import pipeline
+
     pipeline.measure_runs(experiment, device=options.device, narrator=Console())
     for run in experiment.runs().values():
         print(f"metrics  {run.metrics_file}")
@@ -338,19 +396,19 @@ def _measure_file(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     from hyperfitting import report
-    from hyperfitting.runs import Experiment
 
-    experiment = Experiment(options.folder)
+    experiment = _experiment(options)
     print(f"report   {report.write_report(experiment)}")
     _say_verdict(experiment)
     _next("write", options.folder, _PROMPT)
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from hyperfitting import pipeline, report
+    from hyperfitting import compare, report
 
-    comparison = pipeline.compare_runs(options.folders, baseline=options.baseline)
-    page = report.write_comparison(comparison, options.out)
+    comparison = compare.compare(options.folders, baseline=options.baseline)
+    names = "-".join(folder.resolve().name for folder in options.folders)[:100]
+    page = report.write_comparison(comparison, options.out or Path("runs") / f"compare-{names}")
     print("\n".join(report.nearest_lines(comparison)))
     for line in report.verdict_lines(comparison):
         print(f"note     {line}")
@@ -358,11 +416,14 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _write(options: argparse.Namespace) -> None:
-    from hyperfitting import pipeline
     from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
+    from hyperfitting.runs import find_run
 
     folder = options.folder / "original" if options.original else options.folder
     arm = PAPER_NUCLEUS if options.nucleus else GREEDY
+    find_run(folder)  # refuses one that holds none, before torch is loaded
+    from hyperfitting import pipeline
+
     pieces = pipeline.write(
         folder, options.prompt, arm=arm, new_tokens=options.tokens, seed=options.seed, device=options.device
     )
@@ -373,14 +434,12 @@ def _write(options: argparse.Namespace) -> None:
 
 
 def _runs(options: argparse.Namespace) -> None:
+    from hyperfitting.report import experiment_line
     from hyperfitting.runs import find_experiments
 
     experiments = find_experiments(options.folder)
     for each in experiments:
-        try:
-            print(f"{each.state():10s} {each.recipe.run_name:40s} {each.folder}")
-        except HyperfittingError as error:
-            print(f"{'damaged':10s} {error}")
+        print(experiment_line(each))
     if not experiments:
         print(f"no experiments in {options.folder}")
         _next("demo")
@@ -408,9 +467,10 @@ def _recipes(options: argparse.Namespace) -> None:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
+    recipe = _load(options)
     from hyperfitting import pipeline
 
-    run = pipeline.pretrain(_load(options), options.out, narrator=Console(), **_begun(options))
+    run = pipeline.pretrain(recipe, options.out, narrator=Console(), **_begun(options))
     print(f"model    {run.model_folder}")
     _next("run", "demo", "--set", f"model.source={run.model_folder}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -153,6 +152,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another process holds it.
     """
+    fcntl = _file_locks()
     make_folder(folder)
     with (folder / ".lock").open("w") as lock:
         try:
@@ -161,6 +161,21 @@ def alone_in(folder: Path) -> Iterator[None]:
             raise RunError(f"{folder}: another process is training there: wait for it, or stop it") from error
         yield
     (folder / ".lock").unlink(missing_ok=True)
+
+
+def _file_locks() -> Any:
+    """The module that locks files, which Linux and macOS have.
+
+    Raises:
+        RunError: this system has none.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError as error:
+        raise RunError(
+            "training needs file locks, which this system lacks: use Linux or macOS (WSL on Windows)"
+        ) from error
+    return fcntl
 
 
 def make_folder(path: Path) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting import compare, data, generate, judge, measure, models, training
+from hyperfitting import data, generate, judge, measure, models, training
 from hyperfitting.check import agreement_lines, describe, dry_run_line, in_gib, inspected_lines, plan_table
 from hyperfitting.environment import environment
 from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
@@ -473,16 +473,6 @@ def measure_file(
     return rows
 
 
-def compare_runs(folders: Sequence[Path], *, baseline: str | None = None) -> compare.Comparison:
-    """Measured experiments side by side; seeds of one recipe, or recipes that continued the same contexts.
-
-    Raises:
-        RunError: a folder is not measured, or does not compare with the first.
-        InputError: there is no column named `baseline`.
-    """
-    return compare.compare(folders, baseline=baseline)
-
-
 def write_report(experiment: Experiment, *, narrator: Narrator | None = None) -> Path:
     """Read the runs and write the page, its Markdown, its tables and pictures; always anew."""
     from hyperfitting import report
@@ -501,6 +491,8 @@ def write(
         InputError: the prompt and the new tokens do not fit the model.
     """
     run = find_run(folder)
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise InputError("the prompt holds bytes that are no UTF-8")
     codec = _load_codec(run)
     context = codec.encode(prompt)
     if not context:

@@ -134,6 +134,7 @@ def test_chosen_contexts_that_leak(tree, tmp_path, capsys):
 def test_a_folder_of_another_recipe_and_a_file_where_it_should_be(recipe, finished, tmp_path, capsys):
     words = refused(capsys, "run", recipe, "--out", str(finished.folder), "--set", "seed=9")
     assert "holds the run tiny-" in words
+    assert "(seed 0 -> 9): choose another --out, or remove it" in words
     (tmp_path / "file").write_text("")
     assert "is a file, and a folder is needed there" in refused(capsys, "run", recipe, "--out", str(tmp_path / "file"))
     inside = str(tmp_path / "file" / "deeper")
@@ -231,7 +232,7 @@ def test_prompts_that_cannot_be_continued(tree, tmp_path, finished, capsys):
     assert "the prompt is empty" in refused(capsys, "write", out, "")
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["run"], ["write", "x", "y", "--tokens", "-3"]])
+@pytest.mark.parametrize("arguments", [["fly"], ["run"], ["write", "x", "y", "--tokens", "-3"]])
 def test_wrong_words(capsys, arguments):
     assert "--help" in refused(capsys, *arguments)
 

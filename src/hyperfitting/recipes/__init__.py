@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import Recipe, Settings
+from hyperfitting.recipes.differences import differing_settings
 from hyperfitting.recipes.problems import problems_in_words, unusable_value
 from hyperfitting.recipes.reading import Overrides, apply_override, apply_overrides, read_tree
 from hyperfitting.recipes.reference import settings_list, settings_markdown, settings_table
@@ -18,6 +19,7 @@ from hyperfitting.recipes.reference import settings_list, settings_markdown, set
 __all__ = [
     "apply_override",
     "copy_recipe",
+    "differing_settings",
     "load_recipe",
     "parse_recipe",
     "parse_settings",
