@@ -151,6 +151,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Raises:
         RunError: another process holds it.
+        InputError: this system has no file locks.
     """
     fcntl = _file_locks()
     make_folder(folder)
@@ -167,12 +168,12 @@ def _file_locks() -> Any:
     """The module that locks files, which Linux and macOS have.
 
     Raises:
-        RunError: this system has none.
+        InputError: this system has none.
     """
     try:
         import fcntl
     except ModuleNotFoundError as error:
-        raise RunError(
+        raise InputError(
             "training needs file locks, which this system lacks: use Linux or macOS (WSL on Windows)"
         ) from error
     return fcntl

@@ -1,5 +1,6 @@
-"""The command in real terminals: other encodings, bytes that are no text, dashes, what is said before torch is loaded."""
+"""The command in real terminals: other encodings, bytes that are no text, dashes, errors before torch is loaded."""
 
+import json
 import os
 import subprocess
 import sys
@@ -176,9 +177,8 @@ def test_folders_are_listed_without_locks_too():
 
 
 def test_training_without_file_locks_is_refused_in_a_line(monkeypatch, tree, tmp_path, capsys):
-    import json
-
     (tmp_path / "r.json").write_text(json.dumps(tree))
     monkeypatch.setitem(sys.modules, "fcntl", None)
     assert main(["train", str(tmp_path / "r.json"), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
     assert "training needs file locks, which this system lacks: use Linux or macOS" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
