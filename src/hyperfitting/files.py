@@ -58,10 +58,16 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path} is damaged: it is not UTF-8") from error
+    return [_row(path, number, kind, line) for number, line in enumerate(lines[:-1], 1)]
+
+
+def _row(path: Path, number: int, kind: type[Row], line: str) -> Row:
     try:
-        return [_build(kind, json.loads(line)) for line in lines[:-1]]
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        return typing.cast("Row", _build(kind, json.loads(line)))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RunError(f"{path} is damaged: line {number} is no {kind.__name__}") from error
 
 
 def _build(kind: Any, values: Any) -> Any:
@@ -238,5 +244,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return typing.cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path} is damaged: line {error.lineno} is not JSON") from error
     except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        raise RunError(f"{path} is damaged: it is not UTF-8") from error

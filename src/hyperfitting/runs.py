@@ -393,7 +393,7 @@ def _read_blocks(path: Path, name: str, codec: str) -> TokenBlocks:
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: the data were not drawn to the end") from error
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        raise RunError(f"{path} is damaged: draw the data again, into another --out") from error
 
 
 def _pretty(recipe: Recipe) -> str:
