@@ -19,6 +19,7 @@ def describe(
     parameters: int,
     inspected: Sequence[str],
     trained: Sequence[dict[str, Any]],
+    left_out: Sequence[str],
     updates: int,
     precision: str,
     memory: Memory | str,
@@ -29,7 +30,7 @@ def describe(
     """One line for the recipe, the model, each set, the training, the decoding and the folder.
 
     `ends` are the end-of-text ids with their tokens, `switched_off` is what the tokenizer would do beside encoding.
-    `memory` is the plan, or why there is none.
+    `left_out` are weights of the adapted layers without adapters. `memory` is the plan, or why there is none.
     """
     model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
     made = ["pretrained"] if pretrains else [*recipe.roles, "report"]
@@ -43,6 +44,11 @@ def describe(
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
         *_trained_lines(trained),
+        *(
+            [f"          without adapters, as they are no plain linear modules: {', '.join(left_out)}"]
+            if left_out
+            else []
+        ),
         f"memory    {memory if isinstance(memory, str) else _planned(memory, room)}",
         *_afterwards(recipe),
         f"write     {folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",

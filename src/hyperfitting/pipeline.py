@@ -206,9 +206,10 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
         )
 
     def facts() -> dict[str, Any]:
+        left_out = {"without_adapters": selection.left_out} if selection.left_out else {}
         effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
         found = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
-        return found | {"model": asdict(models.traits_of(selection.model))}
+        return found | left_out | {"model": asdict(models.traits_of(selection.model))}
 
     if _is_named(run):
         ranks.on_main(lambda: run.add_facts("train", facts()))
@@ -546,6 +547,7 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     )
     inspected = _inspect(recipe, precision, place, parameters)
     drawn = data.draw_data(recipe, codec)
+    selection = models.select_trained(models.build_empty(recipe.model), recipe.train)
     return describe(
         recipe,
         drawn.manifest,
@@ -553,7 +555,8 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
         switched_off=codec.switched_off,
         parameters=parameters,
         inspected=inspected,
-        trained=models.select_trained(models.build_empty(recipe.model), recipe.train).table(),
+        trained=selection.table(),
+        left_out=selection.left_out,
         updates=training.total_updates(recipe.train, recipe.data.train_blocks),
         precision=precision,
         memory=_memory_or_why_not(recipe, precision, place),
