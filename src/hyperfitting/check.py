@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.recipe import Recipe
+from hyperfitting.recipes import recipe_notes
 from hyperfitting.records import Continuation, Difference, Fit, Memory
 
 
@@ -27,7 +28,7 @@ def describe(
     device: str,
     folder: Path,
 ) -> str:
-    """One line for the recipe, the model, each set, the training, the decoding and the folder.
+    """One line for the recipe, the model, each set, the training, the decoding, what has no effect, and the folder.
 
     `ends` are the end-of-text ids with their tokens, `switched_off` is what the tokenizer would do beside encoding.
     `left_out` are weights of the adapted layers without adapters. `memory` is the plan, or why there is none.
@@ -51,6 +52,10 @@ def describe(
         ),
         f"memory    {memory if isinstance(memory, str) else _planned(memory, room)}",
         *_afterwards(recipe),
+        *(
+            f"note      {note}"
+            for note in recipe_notes(recipe, {each["name"]: each["groups"] for each in manifest["sets"]})
+        ),
         f"write     {folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
     ]
     return "\n".join(lines)

@@ -56,11 +56,8 @@ def run(
         InputError: anything the user gave that cannot be used; nothing half-written is left behind.
         Interrupted: Ctrl-C while training; calling again goes on.
     """
-    from hyperfitting import report
-
     narrator = narrator or Silent()
-    report.check_installed()  # what is missing is better told now than after the training
-    measure.signatures(bleu=recipe.measure.bleu)
+    _refuse_missing_parts(recipe)
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
     experiment = train_all(recipe, out, device=device, narrator=narrator, keep_data=keep_data)
@@ -69,6 +66,21 @@ def run(
     measure_runs(experiment, device=device, narrator=narrator)
     write_report(experiment, narrator=narrator)
     return experiment
+
+
+def _refuse_missing_parts(recipe: Recipe) -> None:
+    """What measures and report need beside the model is better missed now than after the training.
+
+    Raises:
+        ModuleNotFoundError: an extra is not installed.
+        ModelError: a model to measure with is not there.
+    """
+    from hyperfitting import report
+
+    report.check_installed()
+    measure.signatures(bleu=recipe.measure.bleu)
+    for source in filter(None, (recipe.measure.scorer, recipe.measure.mauve)):
+        models.load_codec(ModelSettings(source=source, beginning_of_text="none"))
 
 
 def train_all(
@@ -538,6 +550,8 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     if begun.drawn:
         data.refuse_changed(begun.manifest()["sources"], str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
+    if recipe.model.initialise == "pretrained":
+        _refuse_missing_parts(recipe)
     place = models.resolve_device(device)
     models.check_length(recipe.model, recipe.text_tokens)
     codec = models.load_codec(recipe.model)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import Recipe, Settings
 from hyperfitting.recipes.differences import differing_settings
+from hyperfitting.recipes.notes import recipe_notes
 from hyperfitting.recipes.problems import problems_in_words, unusable_value
 from hyperfitting.recipes.reading import Overrides, apply_override, apply_overrides, read_tree
 from hyperfitting.recipes.reference import settings_list, settings_markdown, settings_table
@@ -24,6 +25,7 @@ __all__ = [
     "parse_recipe",
     "parse_settings",
     "read_tree",
+    "recipe_notes",
     "recipe_path",
     "settings_list",
     "settings_markdown",
