@@ -167,7 +167,9 @@ def _kept_out(made: argparse.ArgumentParser) -> None:
 
 
 def _device(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--device", default="auto", help="auto (the accelerator if there is one), cpu, cuda, cuda:1, ...")
+    made.add_argument(
+        "--device", default="auto", help="auto (the accelerator if there is one), cpu, cuda, cuda:1, mps, ..."
+    )
 
 
 def _folder(made: argparse.ArgumentParser) -> None:

@@ -19,7 +19,12 @@ _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _FULL_DISK_WORDS = ("No space left", "Disk quota exceeded", "file write failed")
 
 
-_FULL_MEMORY_WORDS = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_FULL_MEMORY_WORDS = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "MPS backend out of memory",
+)
 _LOST_PROCESS_WORDS = ("gloo", "NCCL")
 
 
