@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import argparse
 import errno
-import io
 import os
-import re
 import shlex
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperfitting import __version__, preference_cli
+from hyperfitting.cli.console import UTF8_LOCALE, Console, not_text, say, take_any_text
+from hyperfitting.cli.values import device_count, memory_size, whole_number
 from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interrupted, TrainingFailed, name_the_extra
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
     from hyperfitting.runs import Experiment
 
+__all__ = ["Console", "main", "parser"]
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, without the usage block, and the way to help."""
         dash = "; a prompt that begins with a dash stands last, after --" if self.prog.endswith(" write") else ""
-        _say(f"{message}{dash} (see {self.prog} --help)")
+        say(f"{message}{dash} (see {self.prog} --help)")
         raise SystemExit(2)
 
 
@@ -62,16 +62,16 @@ def parser() -> argparse.ArgumentParser:
     verb("run", "a recipe from data to report; what is done already is skipped", _run, _recipe, _kept_out, _device)
     verb("check", "validate a recipe and say what it would load, train and write", _check, _recipe, _out, _device)
     plan = verb("plan", "what memory a recipe's training needs, and which settings fit", _plan, _recipe)
-    plan.add_argument("--device", type=_memory, metavar="80GiB", help="a device's memory; default: this machine's")
+    plan.add_argument("--device", type=memory_size, metavar="80GiB", help="a device's memory; default: this machine's")
     plan.add_argument(
         "--dry-run", action="store_true", help="train a few updates of this shape here, with random weights and tokens"
     )
-    plan.add_argument("--count", type=_devices, default=1, metavar="N", help="devices that share the training (1)")
+    plan.add_argument("--count", type=device_count, default=1, metavar="N", help="devices that share the training (1)")
     verb("train", "only draw the data and train the runs of a recipe", _train, _recipe, _kept_out, _device)
     generate = verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
     generate.add_argument(
         "--compare-reference",
-        type=_count,
+        type=whole_number,
         nargs="?",
         const=10,
         metavar="N",
@@ -98,14 +98,14 @@ def parser() -> argparse.ArgumentParser:
     verb("report", "only write the report of what was measured", _report, _folder)
     write = verb("write", "continue one prompt with a trained run, as it is written", _write, _folder, _device)
     write.add_argument("prompt", help="the text to continue")
-    write.add_argument("--tokens", type=_count, default=200, metavar="N", help="at most so many new tokens (200)")
+    write.add_argument("--tokens", type=whole_number, default=200, metavar="N", help="at most so many new tokens (200)")
     write.add_argument("--original", action="store_true", help="use the untouched model instead")
     write.add_argument(
         "--nucleus",
         action="store_true",
         help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy",
     )
-    write.add_argument("--seed", type=_count, default=0, help="seed of the sampling (0)")
+    write.add_argument("--seed", type=whole_number, default=0, help="seed of the sampling (0)")
     runs = verb("runs", "list the experiments in a folder and in those inside it, oldest first", _runs)
     runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)")
     recipes = verb("recipes", "list, show or copy the shipped recipes; document the settings", _recipes)
@@ -178,39 +178,15 @@ def _folder(made: argparse.ArgumentParser) -> None:
     )
 
 
-def _memory(text: str) -> int:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT]i?B)", text)
-    if found is None or not float(found[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory: write it as 80GiB")
-    kilo = 1024 if "i" in found[2] else 1000
-    return int(float(found[1]) * kilo ** (" MGT".index(found[2][0]) + 1))
-
-
-def _devices(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if not 1 <= value <= 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1024")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value <= 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 1000000000")
-    return value
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, call the verb, and turn errors into one line and an exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal of another encoding shows ? for what it lacks
+    take_any_text()
     if not arguments:
         parser().print_help()
         return 2
-    if (unreadable := _not_text(arguments)) is not None:
-        _say(unreadable)
+    if (unreadable := not_text(arguments)) is not None:
+        say(unreadable)
         return 2
     options = parser().parse_args(arguments)
     is_main = int(os.environ.get("RANK", "0")) == 0
@@ -220,53 +196,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.function(options)
     except (Interrupted, TrainingFailed) as error:  # all processes end so, and the main one says it
         start = "\n" if isinstance(error, Interrupted) else ""
-        _say(str(error), start=start, file=sys.stderr if is_main else sys.stdout)
+        say(str(error), start=start, file=sys.stderr if is_main else sys.stdout)
         return error.exit_code
     except HyperfittingError as error:
-        _say(str(error))
+        say(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
         named = name_the_extra(error)
         if not isinstance(named, HyperfittingError):
             raise
-        _say(str(named))
+        say(str(named))
         return named.exit_code
     except UnicodeEncodeError as error:
-        _say(f"{error.object!r} cannot be written as {error.encoding}: {_UTF8_LOCALE}")
+        say(f"{error.object!r} cannot be written as {error.encoding}: {UTF8_LOCALE}")
         return 2
     except KeyboardInterrupt:
-        _say("stopped; what was finished is kept, and the same command goes on from there", start="\n")
+        say("stopped; what was finished is kept, and the same command goes on from there", start="\n")
         return Interrupted.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            _say(str(DiskFull()))
+            say(str(DiskFull()))
             return DiskFull.exit_code
-        _say(f"{error.filename or 'a file'}: {error.strerror or error}")
+        say(f"{error.filename or 'a file'}: {error.strerror or error}")
         return 2
     return 0
-
-
-def _say(message: str, *, start: str = "", file: TextIO | None = None) -> None:
-    """An error in one line, whatever the names in it hold; with its traceback where HYPERFIT_DEBUG asks for it."""
-    if os.environ.get("HYPERFIT_DEBUG", "0") not in ("", "0") and sys.exc_info()[1] is not None:
-        traceback.print_exc()
-    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: ascii(found[0])[1:-1], message)
-    print(f"{start}hyperfit: {line}", file=file or sys.stderr)
-
-
-def _not_text(arguments: Sequence[str]) -> str | None:
-    """What to say of the first argument whose bytes are no text in the locale's encoding; None where all are."""
-    for argument in arguments:
-        if any("\ud800" <= character <= "\udfff" for character in argument):
-            shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
-            return f"the argument '{shown}' is not text in {sys.getfilesystemencoding()}: {_UTF8_LOCALE}"
-    return None
-
-
-_UTF8_LOCALE = "give UTF-8, in a locale that has it (such as LC_ALL=C.UTF-8)"
 
 
 def _load(options: argparse.Namespace) -> Recipe:
@@ -475,32 +431,3 @@ def _pretrain(options: argparse.Namespace) -> None:
     run = pipeline.pretrain(recipe, options.out, narrator=Console(), **_begun(options))
     print(f"model    {run.model_folder}")
     _next("run", "demo", "--set", f"model.source={run.model_folder}")
-
-
-class Console:
-    """Progress on standard error: a bar while something runs, lines that stay."""
-
-    def say(self, line: str) -> None:
-        """Print above whatever bar is drawn."""
-        from tqdm import tqdm
-
-        tqdm.write(line, file=sys.stderr)
-
-    @contextmanager
-    def bar(self, label: str, total: int, start: int = 0) -> Iterator[_ConsoleBar]:
-        """A bar with the time left, and the loss where there is one. Gone when done; not drawn into a file."""
-        from tqdm import tqdm
-
-        with tqdm(
-            total=total, initial=start, desc=label, leave=False, disable=None, dynamic_ncols=True, file=sys.stderr
-        ) as drawn:
-            yield _ConsoleBar(drawn)
-
-
-class _ConsoleBar:
-    def __init__(self, drawn: Any):
-        self._drawn = drawn
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        self._drawn.set_postfix_str(note, refresh=False)
-        self._drawn.update(steps)
