@@ -100,6 +100,15 @@ def test_no_arguments_show_the_help(capsys):
     assert captured.err == ""
 
 
+def test_the_study_without_a_verb_shows_its_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["preference"])
+    assert caught.value.code == 2
+    captured = capsys.readouterr()
+    assert "create" in captured.out
+    assert captured.err == ""
+
+
 def test_a_name_with_a_line_break_stays_in_one_line(tmp_path, capsys):
     assert main(["report", f"{tmp_path}/a\nb\x1b[31m"]) == 2
     err = capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_a_plan_with_a_mark_is_read_too(tmp_path):
         ("a.toml", b"seed = 99999999999999999999", "seed is too large a number"),
         ("a.json", b'{"seed": ' + b"9" * 5000 + b"}", "a number has thousands of digits"),
         ("a.json", b"[" * 100_000, "lists or tables are nested too deep"),
-        ("a.json", b'{"seed": 1,}', 'line 1 is not JSON: {"seed": 1,}'),
+        ("a.json", b'{"seed": 1,}', 'line 1, column 12, is not JSON: {"seed": 1,}'),
         ("a.json", b'{"seed": 1, "seed": 2}', "seed is set twice"),
         ("a.json", b'{"seed": NaN}', "NaN is no number that a setting takes"),
         ("a.json", b"[1]", "it holds list, not settings by name"),

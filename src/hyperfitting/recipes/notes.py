@@ -32,8 +32,8 @@ def recipe_notes(recipe: Recipe, groups: Mapping[str, int] | None = None) -> lis
 
 def _model(recipe: Recipe) -> Iterator[Row]:
     model = recipe.model
-    local = local_path(model.source) is not None
-    yield local and model.revision is not None, f"model.revision: {model.source} is a folder here, which has none"
+    named = model.revision is not None and local_path(model.source) is not None
+    yield named, f"model.revision: {model.source} is a folder here, which has none"
 
 
 def _data(recipe: Recipe) -> Iterator[Row]:

@@ -61,7 +61,7 @@ def _first(lines: Sequence[str], most: int) -> list[str]:
 
 
 def _key(location: Sequence[int | str]) -> str:
-    return ".".join(str(part) for part in location)
+    return ".".join(str(part) for part in location) or '""'
 
 
 def _nearest(location: tuple[int | str, ...], kind: type[Settings]) -> str | None:
@@ -98,6 +98,7 @@ def _in_words(problem: Any) -> tuple[str, str]:
 
 def _shown(value: Any) -> str:
     text = str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+    text = "none" if value is None else text
     return text if len(text) <= 80 else text[:77] + "..."
 
 

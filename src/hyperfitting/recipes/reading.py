@@ -35,7 +35,8 @@ def read_tree(path: Path) -> dict[str, Any]:
     try:
         tree = _read_json(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except json.JSONDecodeError as error:
-        raise _unreadable(path, f"line {error.lineno} is not JSON{_quoted(text, error.lineno)}") from error
+        where = f"line {error.lineno}, column {error.colno}, is not JSON"
+        raise _unreadable(path, f"{where}{_quoted(text, error.lineno, error.colno)}") from error
     except tomllib.TOMLDecodeError as error:
         raise _unreadable(path, _toml_problem(text, str(error))) from error
     except RecursionError as error:
@@ -112,9 +113,9 @@ _TOML_PROBLEMS = (
 """How messages of Python's TOML reader begin, and what to say instead."""
 
 
-def _quoted(text: str, line: int) -> str:
+def _quoted(text: str, line: int, column: int = 1) -> str:
     lines = text.split("\n")
-    shown = lines[line - 1].strip()[:60] if line <= len(lines) else ""
+    shown = lines[line - 1][max(column - 30, 0) :].strip()[:60] if line <= len(lines) else ""
     return f": {shown}" if shown else ""
 
 
