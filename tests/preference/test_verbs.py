@@ -86,7 +86,7 @@ def test_export_holds_every_judgement(made, tmp_path, capsys):
     ("arguments", "words"),
     [
         (["create", "EXPERIMENT"], "--out STUDY is needed"),
-        (["create", "EXPERIMENT", "--out", "TMP/x", "--judgements", "none"], "judgements = null"),
+        (["create", "EXPERIMENT", "--out", "TMP/x", "--judgements", "none"], "judgements = none"),
         (["create", "EXPERIMENT", "--out", "TMP/x", "--set", "holdminutes=3"], "did you mean hold_minutes?"),
         (["create", "EXPERIMENT", "--out", "TMP/x", "--pairs", "a"], "--pairs a: write it as"),
         (["create", "EXPERIMENT", "--out", "TMP/x", "--plan", "TMP/no.toml"], "no.toml: no such file"),
@@ -104,7 +104,6 @@ def test_export_holds_every_judgement(made, tmp_path, capsys):
         (["simulate", "STUDY", "--annotators", "3", "--strength", "nobody=1"], "strength of 'nobody': no such arm"),
         (["simulate", "STUDY", "--annotators", "3", "--set", "carless=1"], "did you mean careless?"),
         (["simulate", "STUDY", "--annotators", "3", "--set", "careless=2"], "careless = 2: it must be at most 1"),
-        ([], "--help"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(experiment, made, tmp_path, capsys, arguments, words):
