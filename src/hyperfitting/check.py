@@ -34,6 +34,7 @@ def describe(
     `left_out` are weights of the adapted layers without adapters. `memory` is the plan, or why there is none.
     """
     model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
+    groups = {each["name"]: each["groups"] for each in manifest["sets"]}
     made = ["pretrained"] if pretrains else [*recipe.roles, "report"]
     lines = [
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
@@ -44,18 +45,10 @@ def describe(
         *(_set_line(each) for each in manifest["sets"]),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
-        *_trained_lines(trained),
-        *(
-            [f"          without adapters, as they are no plain linear modules: {', '.join(left_out)}"]
-            if left_out
-            else []
-        ),
+        *_trained_lines(trained, left_out),
         f"memory    {memory if isinstance(memory, str) else _planned(memory, room)}",
         *_afterwards(recipe),
-        *(
-            f"note      {note}"
-            for note in recipe_notes(recipe, {each["name"]: each["groups"] for each in manifest["sets"]})
-        ),
+        *(f"note      {note}" for note in recipe_notes(recipe, groups)),
         f"write     {folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
     ]
     return "\n".join(lines)
@@ -99,14 +92,16 @@ def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _trained_lines(trained: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Exactly what is trained, a line for all weights of one place in the layers."""
+def _trained_lines(trained: Sequence[dict[str, Any]], left_out: Sequence[str]) -> Iterator[str]:
+    """Exactly what is trained, a line for all weights of one place in the layers; and which have no adapter."""
     yield f"trained   {sum(row['parameters'] for row in trained):,} parameters:"
     width = max((len(row["weights"]) for row in trained), default=0)
     for row in trained:
         layers = f"layers {row['layers'][0]}-{row['layers'][-1]}, " if row["layers"] else ""
         shape = " x ".join(map(str, row["shape"]))
         yield f"          {row['weights']:{width}s}  {row['parameters']:>13,}  ({layers}{shape})"
+    if left_out:
+        yield f"          without adapters, as they are no plain linear modules: {', '.join(left_out)}"
 
 
 def plan_table(recipe: Recipe, fits: Iterable[Fit], room: int, count: int) -> str:

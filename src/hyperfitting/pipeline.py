@@ -24,6 +24,7 @@ from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_ro
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Dtype, MeasureSettings, ModelSettings, Recipe, Role
+from hyperfitting.recipes import is_unicode
 from hyperfitting.records import Blocked, Continuation, GaveWay, Memory, MetricRow, ProbeRow, Verdict
 from hyperfitting.runs import Experiment, Run, find_run
 from hyperfitting.training.card import model_card
@@ -504,8 +505,8 @@ def write(
         InputError: the prompt and the new tokens do not fit the model.
     """
     run = find_run(folder)
-    if any("\ud800" <= character <= "\udfff" for character in prompt):
-        raise InputError("the prompt holds bytes that are no UTF-8")
+    if not is_unicode(prompt):
+        raise InputError("the prompt holds bytes that are not UTF-8")
     codec = _load_codec(run)
     context = codec.encode(prompt)
     if not context:

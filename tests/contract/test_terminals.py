@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from hyperfitting import pipeline
 from hyperfitting.cli import main
+from hyperfitting.errors import InputError
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
@@ -44,6 +46,11 @@ def test_bytes_that_are_no_text_are_one_line(case):
     words = refused(hyperfit(*BAD_BYTES[case], torch=False))
     assert "caf\\xe9" in words
     assert "is not text in utf-8: give UTF-8" in words
+
+
+def test_a_prompt_that_is_no_text_is_refused_by_the_library_too(finished):
+    with pytest.raises(InputError, match=r"^the prompt holds bytes that are not UTF-8$"):
+        pipeline.write(finished.folder, "caf\udce9", device="cpu")
 
 
 def test_an_accent_in_a_locale_without_any_is_one_line():

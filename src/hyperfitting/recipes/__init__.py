@@ -13,7 +13,7 @@ from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import Recipe, Settings
 from hyperfitting.recipes.differences import differing_settings
 from hyperfitting.recipes.notes import recipe_notes
-from hyperfitting.recipes.problems import problems_in_words, unusable_value
+from hyperfitting.recipes.problems import is_unicode, problems_in_words, unusable_value
 from hyperfitting.recipes.reading import Overrides, apply_override, apply_overrides, read_tree
 from hyperfitting.recipes.reference import settings_list, settings_markdown, settings_table
 
@@ -21,6 +21,7 @@ __all__ = [
     "apply_override",
     "copy_recipe",
     "differing_settings",
+    "is_unicode",
     "load_recipe",
     "parse_recipe",
     "parse_settings",
