@@ -106,6 +106,11 @@ def test_a_value_in_several_lines_is_one_text():
     assert load_recipe("demo", ["description=one\nseed=3"]).seed == load_recipe("demo").seed
 
 
+@pytest.mark.parametrize("key", ["generate.arms[1].top_p", "generate.arms.1.top_p", "generate.arms.01.top_p"])
+def test_an_index_is_written_in_brackets_or_behind_a_dot(key):
+    assert load_recipe("demo", [f"{key}=0.5"]).generate.arms[1].top_p == 0.5
+
+
 def test_overrides_by_key_are_those_that_are_typed():
     typed = load_recipe("demo", ["train.epochs=3", "model.source=x", "generate.arms[0].temperature=0.5"])
     by_key = load_recipe("demo", {"train.epochs": 3, "model.source": Path("x"), "generate.arms.0.temperature": 0.5})

@@ -145,8 +145,14 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
     _set(tree, key, _toml_value(value), said=f"--set {override}")
 
 
+def key_parts(key: str) -> list[str]:
+    """The parts of a dotted key; `arms[0]`, `arms.0` and `arms.00` are the same."""
+    parts = re.sub(r"\[(\d+)\]", r".\1", key.strip()).split(".")
+    return [str(int(part)) if part.isdecimal() else part for part in parts]
+
+
 def _set(tree: dict[str, Any], key: str, value: Any, *, said: str) -> None:
-    *parents, last = re.sub(r"\[(\d+)\]", r".\1", key.strip()).split(".")
+    *parents, last = key_parts(key)
     node: Any = tree
     for parent in parents:
         node = node.setdefault(parent, {}) if isinstance(node, dict) else _item(node, parent, said)
