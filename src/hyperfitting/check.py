@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.recipe import Recipe
+from hyperfitting.recipes import recipe_notes
 from hyperfitting.records import Continuation, Difference, Fit, Memory
 
 
@@ -19,6 +20,7 @@ def describe(
     parameters: int,
     inspected: Sequence[str],
     trained: Sequence[dict[str, Any]],
+    left_out: Sequence[str],
     updates: int,
     precision: str,
     memory: Memory | str,
@@ -26,12 +28,13 @@ def describe(
     device: str,
     folder: Path,
 ) -> str:
-    """One line for the recipe, the model, each set, the training, the decoding and the folder.
+    """One line for the recipe, the model, each set, the training, the decoding, what has no effect, and the folder.
 
     `ends` are the end-of-text ids with their tokens, `switched_off` is what the tokenizer would do beside encoding.
-    `memory` is the plan, or why there is none.
+    `left_out` are weights of the adapted layers without adapters. `memory` is the plan, or why there is none.
     """
     model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
+    groups = {each["name"]: each["groups"] for each in manifest["sets"]}
     made = ["pretrained"] if pretrains else [*recipe.roles, "report"]
     lines = [
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
@@ -42,9 +45,10 @@ def describe(
         *(_set_line(each) for each in manifest["sets"]),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
-        *_trained_lines(trained),
+        *_trained_lines(trained, left_out),
         f"memory    {memory if isinstance(memory, str) else _planned(memory, room)}",
         *_afterwards(recipe),
+        *(f"note      {note}" for note in recipe_notes(recipe, groups)),
         f"write     {folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
     ]
     return "\n".join(lines)
@@ -88,14 +92,16 @@ def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _trained_lines(trained: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Exactly what is trained, a line for all weights of one place in the layers."""
+def _trained_lines(trained: Sequence[dict[str, Any]], left_out: Sequence[str]) -> Iterator[str]:
+    """Exactly what is trained, a line for all weights of one place in the layers; and which have no adapter."""
     yield f"trained   {sum(row['parameters'] for row in trained):,} parameters:"
     width = max((len(row["weights"]) for row in trained), default=0)
     for row in trained:
         layers = f"layers {row['layers'][0]}-{row['layers'][-1]}, " if row["layers"] else ""
         shape = " x ".join(map(str, row["shape"]))
         yield f"          {row['weights']:{width}s}  {row['parameters']:>13,}  ({layers}{shape})"
+    if left_out:
+        yield f"          without adapters, as they are no plain linear modules: {', '.join(left_out)}"
 
 
 def plan_table(recipe: Recipe, fits: Iterable[Fit], room: int, count: int) -> str:

@@ -132,6 +132,11 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def kind_of(error: BaseException) -> str:
+    """What to say of a library's error, whose own words are for programmers: its class, and how to see the rest."""
+    return f"{type(error).__name__}; HYPERFIT_DEBUG=1 shows all of it"
+
+
 class TrainingFailed(HyperfittingError):
     """The loss is NaN, infinite or diverging, or the steps do not reach the weights."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -59,10 +58,16 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path} is damaged: it is not UTF-8") from error
+    return [_row(path, number, kind, line) for number, line in enumerate(lines[:-1], 1)]
+
+
+def _row(path: Path, number: int, kind: type[Row], line: str) -> Row:
     try:
-        return [_build(kind, json.loads(line)) for line in lines[:-1]]
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        return typing.cast("Row", _build(kind, json.loads(line)))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RunError(f"{path} is damaged: line {number} is no {kind.__name__}") from error
 
 
 def _build(kind: Any, values: Any) -> Any:
@@ -172,7 +177,9 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Raises:
         RunError: another process holds it.
+        InputError: this system has no file locks.
     """
+    fcntl = _file_locks()
     make_folder(folder)
     with (folder / ".lock").open("w") as lock:
         try:
@@ -181,6 +188,21 @@ def alone_in(folder: Path) -> Iterator[None]:
             raise RunError(f"{folder}: another process is training there: wait for it, or stop it") from error
         yield
     (folder / ".lock").unlink(missing_ok=True)
+
+
+def _file_locks() -> Any:
+    """The module that locks files, which Linux and macOS have.
+
+    Raises:
+        InputError: this system has none.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "training needs file locks, which this system lacks: use Linux or macOS (WSL on Windows)"
+        ) from error
+    return fcntl
 
 
 def make_folder(path: Path) -> None:
@@ -242,5 +264,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return typing.cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path} is damaged: line {error.lineno} is not JSON") from error
     except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        raise RunError(f"{path} is damaged: it is not UTF-8") from error

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting import compare, data, generate, judge, measure, models, training
+from hyperfitting import data, generate, judge, measure, models, training
 from hyperfitting.check import agreement_lines, describe, dry_run_line, in_gib, inspected_lines, plan_table
 from hyperfitting.environment import environment
 from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
@@ -24,6 +24,7 @@ from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_ro
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import GREEDY, Arm, Dtype, MeasureSettings, ModelSettings, Recipe, Role
+from hyperfitting.recipes import is_unicode
 from hyperfitting.records import Blocked, Continuation, GaveWay, Memory, MetricRow, ProbeRow, Verdict
 from hyperfitting.runs import Experiment, Run, find_run
 from hyperfitting.training.card import model_card
@@ -56,11 +57,8 @@ def run(
         InputError: anything the user gave that cannot be used; nothing half-written is left behind.
         Interrupted: Ctrl-C while training; calling again goes on.
     """
-    from hyperfitting import report
-
     narrator = narrator or Silent()
-    report.check_installed()  # what is missing is better told now than after the training
-    measure.signatures(bleu=recipe.measure.bleu)
+    _refuse_missing_parts(recipe)
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
     experiment = train_all(recipe, out, device=device, narrator=narrator, keep_data=keep_data)
@@ -69,6 +67,21 @@ def run(
     measure_runs(experiment, device=device, narrator=narrator)
     write_report(experiment, narrator=narrator)
     return experiment
+
+
+def _refuse_missing_parts(recipe: Recipe) -> None:
+    """What measures and report need beside the model is better missed now than after the training.
+
+    Raises:
+        ModuleNotFoundError: an extra is not installed.
+        ModelError: a model to measure with is not there.
+    """
+    from hyperfitting import report
+
+    report.check_installed()
+    measure.signatures(bleu=recipe.measure.bleu)
+    for source in filter(None, (recipe.measure.scorer, recipe.measure.mauve)):
+        models.load_codec(ModelSettings(source=source, beginning_of_text="none"))
 
 
 def train_all(
@@ -212,9 +225,10 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
         )
 
     def facts() -> dict[str, Any]:
+        left_out = {"without_adapters": selection.left_out} if selection.left_out else {}
         effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
         found = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
-        return found | {"model": asdict(models.traits_of(selection.model))}
+        return found | left_out | {"model": asdict(models.traits_of(selection.model))}
 
     if _is_named(run):
         ranks.on_main(lambda: run.add_facts("train", facts()))
@@ -482,16 +496,6 @@ def measure_file(
     return rows
 
 
-def compare_runs(folders: Sequence[Path], *, baseline: str | None = None) -> compare.Comparison:
-    """Measured experiments side by side; seeds of one recipe, or recipes that continued the same contexts.
-
-    Raises:
-        RunError: a folder is not measured, or does not compare with the first.
-        InputError: there is no column named `baseline`.
-    """
-    return compare.compare(folders, baseline=baseline)
-
-
 def write_report(experiment: Experiment, *, narrator: Narrator | None = None) -> Path:
     """Read the runs and write the page, its Markdown, its tables and pictures; always anew."""
     from hyperfitting import report
@@ -510,6 +514,8 @@ def write(
         InputError: the prompt and the new tokens do not fit the model.
     """
     run = find_run(folder)
+    if not is_unicode(prompt):
+        raise InputError("the prompt holds bytes that are not UTF-8")
     codec = _load_codec(run)
     context = codec.encode(prompt)
     if not context:
@@ -554,6 +560,8 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     if begun.drawn:
         data.refuse_changed(begun.manifest()["sources"], str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
+    if recipe.model.initialise == "pretrained":
+        _refuse_missing_parts(recipe)
     place = models.resolve_device(device)
     selection, codec, drawn = _fit(recipe)
     precision = models.resolve_precision(recipe.train.precision, place)
@@ -567,6 +575,7 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
         parameters=parameters,
         inspected=inspected,
         trained=selection.table(),
+        left_out=selection.left_out,
         updates=training.total_updates(recipe.train, recipe.data.train_blocks),
         precision=precision,
         memory=_memory_or_why_not(recipe, precision, place),

@@ -22,7 +22,8 @@ HELP = "the human study: create, invite, serve, simulate, judge, export, analyse
 
 def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) -> None:
     """Give the parser of `hyperfit preference` its verbs; `console` makes the narrator of the long ones."""
-    verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", required=True, parser_class=type(made))
+    verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", parser_class=type(made))
+    made.set_defaults(function=lambda options: _help(made))
 
     def verb(
         name: str, help_: str, function: Callable[[argparse.Namespace], None], *needs: Callable[[Any], None]
@@ -52,6 +53,12 @@ def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) ->
     )
     _add_analyse(verb("analyse", "shares, worths, agreement and their intervals, as a report", _analyse))
     _add_power(verb("power", "how many contexts, annotators and hours buy which interval", _power))
+
+
+def _help(made: argparse.ArgumentParser) -> None:
+    """What there is, where no verb is given; exit code 2, as for `hyperfit` alone."""
+    made.print_help()
+    raise SystemExit(2)
 
 
 def _study(made: argparse.ArgumentParser) -> None:

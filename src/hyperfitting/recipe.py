@@ -8,11 +8,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+
+def _like(pattern: str, words: str) -> AfterValidator:
+    """Only texts that are wholly so; `words` say how, to whoever wrote another."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise PydanticCustomError("in_words", "{words}", {"words": words})
+        return text
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    str,
+    Field(max_length=60),
+    _like("[a-z0-9][a-z0-9_-]*", "small letters, digits, - and _, beginning with a letter or digit"),
+]
+Trained = Annotated[
+    str,
+    _like(
+        "all|lora|(last|late-lora):[1-9][0-9]*", '"all", "lora", "last:K" or "late-lora:K", where K layers are the last'
+    ),
+]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -22,9 +46,9 @@ Dtype = Literal["float32", "bfloat16"]
 
 
 class Settings(BaseModel):
-    """Frozen, no coercion, no unknown keys."""
+    """Frozen, no coercion, no unknown keys, no infinite numbers."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class ModelSettings(Settings):
@@ -126,7 +150,7 @@ class TrainSettings(Settings):
 
     learning_rate: Positive = Field(description="Adam's learning rate, constant unless warm-up or decay are set.")
     batch_blocks: Count = Field(8, description="Blocks in one update, over all devices.")
-    parameters: Annotated[str, Field(pattern=r"^(all|lora|(last|late-lora):[1-9][0-9]*)$")] = Field(
+    parameters: Trained = Field(
         "all", description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last K layers)."
     )
     embeddings: bool | None = Field(None, description="Train the embeddings too; none: only with `all`.")

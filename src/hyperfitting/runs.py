@@ -38,7 +38,7 @@ import numpy as np
 from hyperfitting.errors import RunError
 from hyperfitting.files import Row, appending, read_json, read_rows, replacing, write_rows, write_text
 from hyperfitting.recipe import Recipe, Role
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipes import differing_settings, load_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,
@@ -270,7 +270,8 @@ class Experiment:
             held = experiment.recipe
             if held.digest != recipe.digest:
                 raise RunError(
-                    f"{folder} holds the run {held.run_name}, not {recipe.run_name}: choose another --out, or remove it"
+                    f"{folder} holds the run {held.run_name}, not {recipe.run_name} "
+                    f"({differing_settings(held, recipe)}): choose another --out, or remove it"
                 )
         elif folder.is_dir() and any(folder.iterdir()):
             raise RunError(f"{folder} is not empty and holds no experiment: choose another --out")
@@ -354,9 +355,25 @@ def find_run(folder: Path) -> Run:
 
 
 def find_experiments(folder: Path) -> list[Experiment]:
-    """Every experiment directly in `folder`, oldest first."""
-    found = [Experiment(path.parent) for path in folder.glob("*/recipe.json") if path.parent.name not in get_args(Role)]
-    return sorted(found, key=lambda each: each.recipe_file.stat().st_mtime)
+    """Every experiment in `folder` and the folders in it, five deep, oldest first; none inside another."""
+    return sorted(_experiments_in(folder, 5), key=lambda each: each.recipe_file.stat().st_mtime)
+
+
+def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:
+    if Experiment(folder).recipe_file.is_file():
+        if folder.resolve().name not in get_args(Role):
+            yield Experiment(folder)
+    elif deep:
+        for inner in _folders_in(folder):
+            yield from _experiments_in(inner, deep - 1)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder that are not hidden; none of one that cannot be read."""
+    try:
+        return sorted(each for each in folder.iterdir() if not each.name.startswith(".") and each.is_dir())
+    except OSError:
+        return []
 
 
 def _write_blocks(path: Path, blocks: TokenBlocks) -> None:
@@ -376,7 +393,7 @@ def _read_blocks(path: Path, name: str, codec: str) -> TokenBlocks:
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing: the data were not drawn to the end") from error
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        raise RunError(f"{path} is damaged: draw the data again, into another --out") from error
 
 
 def _pretty(recipe: Recipe) -> str:

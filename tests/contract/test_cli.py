@@ -92,8 +92,8 @@ CHANGES = {
     "wrong column": (["data.train.column=body"], "no field 'body'; there are: title, text"),
     "too few long documents": (["data.block_tokens=100", "data.train_blocks=61"], "needs 61 documents"),
     "a typo in a key": (["train.learning_rat=1e-4"], "did you mean train.learning_rate?"),
-    "a wrong type": (["train.epochs=2.5"], "train.epochs = 2.5: input should be a valid integer"),
-    "out of range": (["train.learning_rate=-1"], "train.learning_rate = -1: input should be greater than 0"),
+    "a wrong type": (["train.epochs=2.5"], "train.epochs = 2.5: a whole number is needed"),
+    "out of range": (["train.learning_rate=-1"], "train.learning_rate = -1: it must be greater than 0"),
     "longer than the model": (["data.block_tokens=129"], "the model has 128 positions"),
 }
 DEVICES = ["toaster", "cuda:9", "meta"]
@@ -137,6 +137,7 @@ def test_chosen_contexts_that_leak(tree, tmp_path, capsys):
 def test_a_folder_of_another_recipe_and_a_file_where_it_should_be(recipe, finished, tmp_path, capsys):
     words = refused(capsys, "run", recipe, "--out", str(finished.folder), "--set", "seed=9")
     assert "holds the run tiny-" in words
+    assert "(seed 0 -> 9): choose another --out, or remove it" in words
     (tmp_path / "file").write_text("")
     assert "is a file, and a folder is needed there" in refused(capsys, "run", recipe, "--out", str(tmp_path / "file"))
     inside = str(tmp_path / "file" / "deeper")
@@ -234,7 +235,7 @@ def test_prompts_that_cannot_be_continued(tree, tmp_path, finished, capsys):
     assert "the prompt is empty" in refused(capsys, "write", out, "")
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["run"], ["write", "x", "y", "--tokens", "-3"]])
+@pytest.mark.parametrize("arguments", [["fly"], ["run"], ["write", "x", "y", "--tokens", "-3"]])
 def test_wrong_words(capsys, arguments):
     assert "--help" in refused(capsys, *arguments)
 

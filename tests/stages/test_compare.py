@@ -164,7 +164,7 @@ def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, ca
         compare([tmp_path])
     tree["data"]["contexts"][0]["count"] = 10
     fewer = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "fewer", device="cpu")
-    with pytest.raises(RunError, match="continued other contexts"):
+    with pytest.raises(RunError, match=r"continued other contexts, .* \(data\.contexts\.0\.count 12 -> 10\)"):
         compare([finished.folder, fewer.folder])
     shutil.copytree(finished.folder, tmp_path / "old")
     (tmp_path / "old" / "original" / "text_measures.jsonl").unlink()

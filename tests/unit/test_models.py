@@ -155,6 +155,15 @@ def test_devices_and_precision():
     assert resolve_precision("auto", CPU) in ("fp32", "bf16-autocast")
 
 
+def test_auto_is_whatever_accelerator_torch_has(monkeypatch):
+    for found in (torch.device("mps"), torch.device("cuda")):
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available, found=found: found)
+        assert resolve_device("auto") == found
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
+    assert resolve_device("auto") == CPU
+    assert resolve_precision("auto", torch.device("mps")) == "fp32"
+
+
 def test_beginning_of_text_comes_exactly_once():
     codec = load_codec(REFERENCE)
     ids = codec.encode("It was late.")

@@ -44,15 +44,15 @@ def test_a_missing_setting_is_named(tree):
 @pytest.mark.parametrize(
     ("section", "key", "value", "words"),
     [
-        ("train", "learning_rate", "1e-6", 'train.learning_rate = "1e-6": input should be a valid number'),
-        ("train", "epochs", 1.5, "train.epochs = 1.5: input should be a valid integer"),
-        ("train", "learning_rate", -1.0, "train.learning_rate = -1.0: input should be greater than 0"),
-        ("train", "betas", [0.9, 1.0], "train.betas.1 = 1.0: input should be less than 1"),
-        ("train", "batch_blocks", 0, "train.batch_blocks = 0: input should be greater than or equal to 1"),
-        ("model", "dtype", "float16", "model.dtype = \"float16\": input should be 'float32' or 'bfloat16'"),
+        ("train", "learning_rate", "1e-6", 'train.learning_rate = "1e-6": a number is needed'),
+        ("train", "epochs", 1.5, "train.epochs = 1.5: a whole number is needed"),
+        ("train", "learning_rate", -1.0, "train.learning_rate = -1.0: it must be greater than 0"),
+        ("train", "betas", [0.9, 1.0], "train.betas.1 = 1.0: it must be less than 1"),
+        ("train", "batch_blocks", 0, "train.batch_blocks = 0: it must be at least 1"),
+        ("model", "dtype", "float16", 'model.dtype = "float16": one of "float32", "bfloat16"'),
         ("train", "precision", "bf16", 'train.precision = "bf16": most steps are smaller than half a unit'),
         ("train", "stop", "train-loss", 'train.stop = "train-loss" needs train.stop_loss'),
-        ("train", "parameters", "last:0", 'train.parameters = "last:0": string should match pattern'),
+        ("train", "parameters", "last:0", 'train.parameters = "last:0": "all", "lora", "last:K" or "late-lora:K"'),
         ("train", "updates", 5, "set one of train.epochs and train.updates"),
         ("data", "shares", [0.5, 0.1, 0.1], "data.shares must add up to 1"),
         ("data", "context_tokens", 32, "data.context_tokens must be smaller than data.block_tokens"),
@@ -109,8 +109,8 @@ def test_overrides_are_toml_and_reach_into_lists():
         ("train.epochs", "write it as section.key=value"),
         ("generate.arms.9.top_p=0.5", "there is no '9' to set there"),
         ("seed.x=1", "seed holds a value, not settings"),
-        ("train.epochs=ten", 'train.epochs = "ten": input should be a valid integer'),
-        ("train.when=1979-05-27", "a type that recipes do not use"),
+        ("train.epochs=ten", 'train.epochs = "ten": a whole number is needed'),
+        ("train.when=1979-05-27", "train.when = 1979-05-27: settings hold no dates"),
     ],
 )
 def test_a_wrong_override_says_what_is_wrong(override, words):

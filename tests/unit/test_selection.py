@@ -1,13 +1,18 @@
 import re
+import shutil
 import sys
 
 import pytest
 import torch
 
+from hyperfitting import pipeline
+from hyperfitting.assets import asset_path
 from hyperfitting.errors import MissingExtra, ModelError
 from hyperfitting.models import decoder_layers, load_model, select_trained, vocabulary_size
 from hyperfitting.recipe import LoraSettings, ModelSettings, TrainSettings
+from hyperfitting.recipes import parse_recipe
 from tests.conftest import make_model, train_once
+from tests.support.causal_models import build, save
 
 KINDS = ["llama", "qwen2", "gpt2", "gpt_neox"]
 TIED = {"llama", "gpt2"}
@@ -243,7 +248,7 @@ def test_what_peft_refuses_is_one_line(load, monkeypatch):
         raise ValueError("not this one")
 
     monkeypatch.setattr(peft, "LoraModel", refuse)
-    with pytest.raises(ModelError, match=r"^train\.lora\.targets: peft cannot adapt model.* \.\.\.: not this one$"):
+    with pytest.raises(ModelError, match=r"^train\.lora\.targets: peft cannot adapt one of q_proj, .*, down_proj \("):
         select_trained(load("llama"), settings("lora"))
 
 
@@ -257,3 +262,70 @@ def test_the_layers_for_texts_of_a_model_of_texts_and_images_are_found():
         model = AutoModelForCausalLM.from_config(Gemma3Config(text_config=text, vision_config=vision))
     assert len(decoder_layers(model)) == 3
     assert vocabulary_size(model) == 320
+
+
+BYPASSED = {
+    "mamba": {"mixer.x_proj.weight", "mixer.dt_proj.weight", "mixer.out_proj.weight", "mixer.conv1d.weight"},
+    "mamba2": {"mixer.out_proj.weight", "mixer.conv1d.weight"},
+    "qwen2_moe": {"mlp.experts.gate_up_proj", "mlp.experts.down_proj", "mlp.gate.weight"},
+    "deepseek_v2": {"mlp.experts.gate_up_proj", "mlp.experts.down_proj", "mlp.gate.weight"},
+    "llama4_text": {"feed_forward.experts.gate_up_proj", "feed_forward.experts.down_proj"},
+    "falcon": set(),
+    "bloom": set(),
+}
+SHARED = {
+    "qwen2_moe": "mlp.shared_expert.gate_proj.lora_A.default.weight",
+    "deepseek_v2": "mlp.shared_experts.up_proj.lora_B.default.weight",
+    "falcon": "mlp.dense_h_to_4h.lora_A.default.weight",
+    "mamba": "mixer.in_proj.lora_A.default.weight",
+}
+
+
+@pytest.mark.parametrize("name", BYPASSED)
+def test_adapters_sit_wherever_they_are_added_and_the_rest_is_named(name):
+    model = build(name)
+    ids = torch.arange(1, 17)[None]
+    selection = select_trained(model, settings("lora"))
+    left_out = {place.split(".*.")[-1] for place in selection.left_out}
+    assert BYPASSED[name] <= left_out
+    assert not {place for place in left_out if "lora" in place}
+    assert not BYPASSED[name] or all(
+        not place.startswith(SHARED.get(name, "-").split(".lora")[0]) for place in left_out
+    )
+    trained = dict(selection.trained)
+    assert any(place.endswith(SHARED.get(name, "lora_A.default.weight")) for place in trained)
+    with torch.no_grad():
+        for place, weight in trained.items():
+            if "lora_B" in place:
+                weight.normal_(0, 0.01, generator=torch.Generator().manual_seed(1))
+    logits = model(ids, use_cache=False).logits
+    logits.square().mean().backward()
+    assert [place for place, weight in trained.items() if weight.grad is None or not weight.grad.any()] == []
+    assert selection.merge() is model
+    assert not any("lora" in place for place, _ in model.named_parameters())
+    torch.testing.assert_close(model(ids, use_cache=False).logits, logits, rtol=1e-3, atol=1e-3)
+
+
+def test_an_adapter_that_would_do_nothing_is_refused_where_it_is_asked_for():
+    said = problem(build("mamba2"), parameters="lora", lora=LoraSettings(targets=("in_proj", "out_proj")))
+    assert said == (
+        "train.lora.targets: an adapter on 'out_proj' would do nothing, since the model's code reads its weight "
+        "without calling it: leave it out"
+    )
+
+
+@pytest.mark.parametrize("name", ["mamba", "qwen2_moe"])
+def test_check_and_the_run_name_what_has_no_adapter(tree, tmp_path, name):
+    save(name, tmp_path / "model")
+    for file in asset_path("asset:reference-lm").glob("tokenizer*"):
+        shutil.copy(file, tmp_path / "model")
+    tree["model"]["source"], tree["train"]["parameters"] = str(tmp_path / "model"), "lora"
+    tree["train"] |= {"epochs": 1}
+    recipe = parse_recipe(tree, source="t")
+    left_out = sorted(BYPASSED[name])[0]
+    line = next(line for line in pipeline.check(recipe, device="cpu").splitlines() if "without adapters" in line)
+    assert left_out in line
+    experiment = pipeline.train_all(recipe, tmp_path / "out", device="cpu")
+    facts = experiment.run("hyperfitted").facts()["train"]
+    assert any(place.endswith(left_out) for place in facts["without_adapters"])
+    assert "without_adapters" not in experiment.run("original").facts()["train"]

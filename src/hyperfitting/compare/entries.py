@@ -12,6 +12,7 @@ import numpy as np
 
 from hyperfitting.errors import RunError
 from hyperfitting.recipe import Recipe
+from hyperfitting.recipes import differing_settings
 from hyperfitting.records import MetricRow, SetMeasure, TextMeasures
 from hyperfitting.runs import Experiment
 
@@ -115,13 +116,22 @@ def _refuse_other_contexts(kinds: Sequence[Sequence[Experiment]]) -> None:
     for other in kinds[1:]:
         if [each.recipe.seed for each in first] != [each.recipe.seed for each in other]:
             raise RunError(
-                f"{first[0].folder} and {other[0].folder} are different recipes: give the same seeds of each"
+                f"{first[0].folder} and {other[0].folder} are different recipes "
+                f"({differing_settings(first[0].recipe, other[0].recipe)}): give the same seeds of each"
             )
         for one, two in zip(first, other, strict=True):
             if one.recipe.generate.new_tokens != two.recipe.generate.new_tokens:
-                raise RunError(f"{one.folder} and {two.folder}: texts of different length do not compare")
+                lengths = f"{one.recipe.generate.new_tokens} -> {two.recipe.generate.new_tokens}"
+                raise RunError(
+                    f"{one.folder} and {two.folder}: texts of different length do not compare "
+                    f"(generate.new_tokens {lengths})"
+                )
             if not _same_contexts(one, two):
-                raise RunError(f"{one.folder} and {two.folder} continued other contexts, so their texts do not pair")
+                found = differing_settings(one.recipe, two.recipe, sections=("seed", "model", "data"))
+                raise RunError(
+                    f"{one.folder} and {two.folder} continued other contexts, so their texts do not pair "
+                    f"({found or 'from sources that have changed'})"
+                )
 
 
 def _same_contexts(one: Experiment, two: Experiment) -> bool:

@@ -35,6 +35,11 @@ def refuse_unusable(logits_BV: Tensor) -> Tensor:
     return logits_BV
 
 
+def float64(values: Tensor) -> Tensor:
+    """The values in float64: where they are, or on the CPU if their device has none (Apple's MPS)."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
+
+
 def forbid(logits_BV: Tensor, ids: Sequence[int]) -> Tensor:
     """The logits with `ids` made impossible."""
     blocked_BV = logits_BV.clone()
@@ -93,8 +98,8 @@ def temperature(logits_BV: Tensor, value: float) -> Tensor:
     scaled_BV = logits_BV / value
     overflows_B = ~usable(scaled_BV)
     if overflows_B.any():
-        row_BV = logits_BV[overflows_B].double()
-        scaled_BV[overflows_B] = ((row_BV - row_BV.amax(-1, keepdim=True)) / value).to(scaled_BV.dtype)
+        row_BV = float64(logits_BV[overflows_B])
+        scaled_BV[overflows_B] = ((row_BV - row_BV.amax(-1, keepdim=True)) / value).to(scaled_BV)
     return scaled_BV
 
 
@@ -142,13 +147,13 @@ def sample(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
     Raises:
         ModelError: a text has no token to choose (`refuse_unusable`).
     """
-    probability_BV = refuse_unusable(logits_BV).double().softmax(-1)
+    probability_BV = float64(refuse_unusable(logits_BV)).softmax(-1)
     cumulative_BV = probability_BV.cumsum(-1)
-    threshold_B1 = uniform_B.double().unsqueeze(-1).to(logits_BV.device) * cumulative_BV[:, -1:]
+    threshold_B1 = float64(uniform_B).unsqueeze(-1).to(probability_BV.device) * cumulative_BV[:, -1:]
     drawn_B1 = torch.searchsorted(cumulative_BV, threshold_B1, right=True).clamp(max=logits_BV.shape[-1] - 1)
     impossible_B1 = probability_BV.gather(-1, drawn_B1) == 0
     if impossible_B1.any():
-        place_V = torch.arange(1, logits_BV.shape[-1] + 1, device=logits_BV.device)
+        place_V = torch.arange(1, logits_BV.shape[-1] + 1, device=probability_BV.device)
         possible_BV = (probability_BV > 0) & (place_V <= drawn_B1)
         drawn_B1 = torch.where(impossible_B1, (possible_BV * place_V).argmax(-1, keepdim=True), drawn_B1)
-    return drawn_B1.squeeze(-1)
+    return drawn_B1.squeeze(-1).to(logits_BV.device)

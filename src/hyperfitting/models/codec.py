@@ -182,7 +182,7 @@ def _read_object(file: str | None) -> Mapping[str, Any]:
     try:
         value = json.loads(Path(file).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{Path(file).name} is damaged ({error}): download it again, or remove it") from error
+        raise ModelError(f"{Path(file).name} is damaged (not JSON): download it again, or remove it") from error
     if not isinstance(value, dict):
         raise ModelError(f"{Path(file).name} is damaged (not a JSON object): download it again, or remove it")
     return value

@@ -17,7 +17,7 @@ Precision = Literal["fp32", "bf16-autocast", "bf16-stochastic", "bf16"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` is the accelerator where there is one, else the CPU.
+    """`auto` is the accelerator where there is one (CUDA, Apple's MPS, ...), else the CPU. MPS is untested.
 
     Raises:
         InputError: if the device is unknown or absent.
@@ -28,7 +28,7 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # `meta` has tensors, and nothing in them
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {name}: not available here (use auto, cpu, cuda or cuda:1)") from error
+        raise InputError(f"--device {name}: not available here (use auto, cpu, cuda, cuda:1 or mps)") from error
     return device
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,10 @@ from transformers.utils import cached_file
 
 from hyperfitting import hub
 from hyperfitting.assets import local_path
-from hyperfitting.errors import InputError, ModelError, causes
+from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt import inspect_model
 from hyperfitting.models.codec import TextCodec, make_codec
+from hyperfitting.models.explaining import json_problem, plain_errors
 from hyperfitting.recipe import ModelSettings
 
 transformers.logging.set_verbosity_error()
@@ -33,8 +32,8 @@ def load_codec(settings: ModelSettings) -> TextCodec:
     Raises:
         ModelError: if there is none, it lacks the tokens that the policy needs, or has ids that the model has not.
     """
-    with _plain_errors(settings):
-        place = _place(settings)
+    with plain_errors(settings.source, "read its tokenizer"):
+        place, config = _place(settings), load_config(settings)
         tokenizer = transformers.AutoTokenizer.from_pretrained(place["source"], **place["options"])
         files = (
             cached_file(place["source"], name, **_IF_THERE, **place["options"])
@@ -42,7 +41,7 @@ def load_codec(settings: ModelSettings) -> TextCodec:
         )
         return make_codec(
             tokenizer,
-            load_config(settings),
+            config,
             config_file=next(files),
             generation_file=next(files),
             beginning_of_text=settings.beginning_of_text,
@@ -55,7 +54,7 @@ def load_config(settings: ModelSettings) -> Any:
     Raises:
         ModelError: if there is none.
     """
-    with _plain_errors(settings):
+    with plain_errors(settings.source, "read its config.json"):
         if settings.architecture is not None:
             return transformers.AutoConfig.from_pretrained(_architecture_folder(settings.architecture))
         place = _place(settings)
@@ -101,7 +100,7 @@ def build_empty(settings: ModelSettings) -> nn.Module:
     Raises:
         ModelError: if there is no config.
     """
-    with _plain_errors(settings), torch.device("meta"):
+    with plain_errors(settings.source, "build what its config.json describes"), torch.device("meta"):
         return _from_config(settings, _DTYPES[settings.dtype])  # type: ignore[no-any-return]
 
 
@@ -118,7 +117,7 @@ def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0, 
             if a weight is no finite number; if it does not continue texts.
     """
     dtype = _DTYPES[settings.dtype]
-    with _plain_errors(settings):
+    with plain_errors(settings.source, "load its weights"):
         if settings.initialise == "random":
             torch.manual_seed(seed)
             model = _from_config(settings, dtype)
@@ -258,6 +257,8 @@ def _not_plain(path: Path, settings: ModelSettings) -> str:
     if not has_config:
         gguf = "; for a GGUF file, convert it to safetensors first" if any(path.glob("*.gguf")) else ""
         return f"not a model folder: it has no config.json{gguf}"
+    if problem := json_problem(path / "config.json"):
+        return problem
     if any(path.glob("*.safetensors")) or settings.initialise == "random":
         return ""
     pickled = any(each.suffix in (".bin", ".pt", ".pth") for each in path.iterdir())
@@ -266,39 +267,3 @@ def _not_plain(path: Path, settings: ModelSettings) -> str:
         if pickled
         else "it has no *.safetensors"
     )
-
-
-@contextmanager
-def _plain_errors(settings: ModelSettings) -> Iterator[None]:
-    """Whatever goes wrong inside transformers, in one line that names the model and the remedy."""
-    name = settings.source
-    try:
-        yield
-    except ModelError as error:
-        if name in str(error):
-            raise
-        raise ModelError(f"{name}: {error}") from error
-    except InputError:
-        raise
-    except Exception as error:
-        raise ModelError(f"{name}: {_explain(error, name)}") from error
-
-
-def _explain(error: Exception, name: str) -> str:
-    text = " ".join(str(error).split())
-    kinds = " ".join(type(each).__name__ for each in causes(error))
-    if "GatedRepo" in kinds or "gated repo" in text:
-        return "the repository is gated: accept its terms on the hub and log in with `hf auth login`"
-    if "RepositoryNotFound" in kinds or "RevisionNotFound" in kinds:
-        return "no such folder here, and no such repository or revision on the hub"
-    if "OfflineMode" in kinds or "LocalEntryNotFound" in kinds or "Connect" in kinds or "couldn't connect" in text:
-        return "no such folder here, and the hub cannot be reached: check the name, or download the model first"
-    if "SafetensorError" in kinds:
-        return f"the weight file is damaged ({text[:80]}): download it again"
-    if "JSON" in text or "JSON" in kinds:
-        return f"a file of the model or its tokenizer is damaged ({text[:120]}): download it again"
-    if "trust_remote_code" in text:
-        return "the model comes with its own Python code: read it, then set model.trust_remote_code = true"
-    if "does not appear to have a file named" in text and "safetensors" in text:
-        return "it has no safetensors weights; pickled weights can run code and are not read"
-    return text[:200] or type(error).__name__

@@ -19,7 +19,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from transformers.core_model_loading import revert_weight_conversion
 
-from hyperfitting.errors import InputError, ModelError
+from hyperfitting.errors import InputError, ModelError, kind_of
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.models.loading import build_empty, load_codec, load_model, positions_of
 from hyperfitting.recipe import ModelSettings
@@ -66,7 +66,7 @@ def _save_weights(model: Any, settings: Any, folder: Path, max_shard_size: str) 
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError) as error:
-        _refuse(f"the model cannot be saved ({' '.join(str(error).split())[:200]})", error)
+        _refuse(f"the model cannot be saved ({kind_of(error)})", error)
 
 
 def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
@@ -101,7 +101,7 @@ def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None
             wrong = next(_different_in_files(written, folder), None)
             wrong = wrong or _different_when_loaded(held, saved, otherwise="folder")
     except SafetensorError as error:
-        _refuse(f"a saved file of weights is damaged ({error})", error)
+        _refuse(f"a saved file of weights is damaged ({kind_of(error)})", error)
     wrong = wrong or _different_when_built(model, held, saved)
     if wrong is not None:
         _refuse(f"the saved {wrong} is not the model's")

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import Recipe, Settings
+from hyperfitting.recipes.differences import differing_settings
+from hyperfitting.recipes.notes import recipe_notes
+from hyperfitting.recipes.problems import is_unicode, problems_in_words, unusable_value
+from hyperfitting.recipes.reading import Overrides, apply_override, apply_overrides, read_tree
+from hyperfitting.recipes.reference import settings_list, settings_markdown, settings_table
+
+__all__ = [
+    "apply_override",
+    "copy_recipe",
+    "differing_settings",
+    "is_unicode",
+    "load_recipe",
+    "parse_recipe",
+    "parse_settings",
+    "read_tree",
+    "recipe_notes",
+    "recipe_path",
+    "settings_list",
+    "settings_markdown",
+    "settings_table",
+    "shipped_recipes",
+]
 
 Kind = TypeVar("Kind", bound=Settings)
 
@@ -36,6 +56,9 @@ def recipe_path(name_or_path: str | Path) -> Path:
     shipped = _SHIPPED / f"{name_or_path}.toml"
     if shipped.is_file():
         return shipped
+    if path.is_dir():
+        held = f": its recipe is {path / 'recipe.json'}" if (path / "recipe.json").is_file() else ", not a recipe"
+        raise RecipeError(f"{path} is a folder{held}")
     names = ", ".join(shipped_recipes())
     raise RecipeError(f"no recipe {str(name_or_path)!r}: neither a file nor one of {names}{_nearest(path.name)}")
 
@@ -60,33 +83,23 @@ def copy_recipe(name: str, to: Path | None = None) -> Path:
     return target
 
 
-def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe (.toml, or the .json that a run keeps) and apply overrides such as `train.epochs=10`.
+def load_recipe(name_or_path: str | Path, overrides: Overrides = ()) -> Recipe:
+    """Read a recipe (.toml, or the .json that a run keeps) and apply overrides.
+
+    Args:
+        name_or_path: a file, or the name of a shipped recipe.
+        overrides: such as `["train.epochs=10"]`, as after `--set`, or `{"train.epochs": 10}`.
 
     Raises:
-        RecipeError: one line that names the file, the setting and the remedy.
+        RecipeError: one line that names the file, the settings and the remedy.
     """
     path = recipe_path(name_or_path)
-    tree = _on_its_base(read_tree(path), path)
-    for override in overrides:
-        apply_override(tree, override)
+    held = read_tree(path)
+    if not held:
+        raise RecipeError(f"{path}: not a readable recipe: it holds no settings")
+    tree = _on_its_base(held, path)
+    apply_overrides(tree, overrides)
     return parse_recipe(tree, source=str(path))
-
-
-def read_tree(path: Path) -> dict[str, Any]:
-    """The settings in a .toml or .json file as plain values, not yet validated.
-
-    Raises:
-        RecipeError: the file cannot be read, or holds something else.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (ValueError, OSError) as error:
-        raise RecipeError(f"{path}: not a readable recipe: {error}") from error
-    if not isinstance(tree, dict):
-        raise RecipeError(f"{path}: not a readable recipe: it holds {type(tree).__name__}, not settings by name")
-    return tree
 
 
 def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -95,21 +108,23 @@ def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     if base is None:
         return tree
     if base not in shipped_recipes():
-        raise RecipeError(f"{path}: based_on = {base!r}: no such shipped recipe: {', '.join(shipped_recipes())}")
-    under = _on_its_base(tomllib.loads((_SHIPPED / f"{base}.toml").read_text(encoding="utf-8")), path)
+        raise RecipeError(
+            f"{path}: based_on = {base!r}: no such shipped recipe: {', '.join(shipped_recipes())}{_nearest(str(base))}"
+        )
+    under = _on_its_base(read_tree(_SHIPPED / f"{base}.toml"), path)
     return _laid_over(under, tree)
 
 
 def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {key: _laid_over(under[key], over[key]) for key in under.keys() & over.keys() if isinstance(over[key], dict)}
-    return {**under, **over, **both}
+    both = {key for key in under.keys() & over.keys() if isinstance(under[key], dict) and isinstance(over[key], dict)}
+    return {**under, **over, **{key: _laid_over(under[key], over[key]) for key in both}}
 
 
 def parse_recipe(tree: dict[str, Any], source: str) -> Recipe:
     """Validate a tree of plain values. `source` names it in errors.
 
     Raises:
-        RecipeError: the first thing that is wrong, in one line.
+        RecipeError: everything that is wrong, in one line.
     """
     return parse_settings(Recipe, tree, source)
 
@@ -118,116 +133,14 @@ def parse_settings(kind: type[Kind], tree: dict[str, Any], source: str) -> Kind:
     """The same for any settings: a recipe, or the plan of a study.
 
     Raises:
-        RecipeError: the first thing that is wrong, in one line.
+        RecipeError: everything that is wrong, in one line.
     """
     try:
+        if problem := unusable_value(tree):
+            raise RecipeError(f"{source}: {problem}")
         # Through JSON, where strict types still take an array for a tuple and 1 for 1.0.
         return kind.model_validate_json(json.dumps(tree))
-    except TypeError as error:
-        raise RecipeError(f"{source}: a value is of a type that recipes do not use: {error}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{source}: lists or tables are nested too deep") from error
     except ValidationError as error:
-        raise RecipeError(f"{source}: {_first_problem(error, kind)}") from error
-
-
-def apply_override(tree: dict[str, Any], override: str) -> None:
-    """Set `a.b=value` (TOML syntax; a bare word is a string) in the tree; a number indexes a list.
-
-    Raises:
-        RecipeError: it is written in another way, or there is nothing of that name to set.
-    """
-    key, equals, value = override.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set {override}: write it as section.key=value, for example train.epochs=10")
-    *parents, last = key.strip().split(".")
-    node: Any = tree
-    for parent in parents:
-        node = node.setdefault(parent, {}) if isinstance(node, dict) else _item(node, parent, override)
-    if isinstance(node, list):
-        _item(node, last, override)
-        node[int(last)] = _toml_value(value)
-    elif isinstance(node, dict):
-        node[last] = _toml_value(value)
-    else:
-        raise RecipeError(f"--set {override}: {'.'.join(parents)} holds a value, not settings")
-
-
-def _item(node: Any, index: str, override: str) -> Any:
-    if isinstance(node, list) and index.isdecimal() and int(index) < len(node):
-        return node[int(index)]
-    raise RecipeError(f"--set {override}: there is no {index!r} to set there")
-
-
-def _toml_value(text: str) -> Any:
-    if text.strip() == "none":
-        return None
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text.strip()
-
-
-def _first_problem(error: ValidationError, kind: type[Settings]) -> str:
-    problem = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, _known_keys(problem["loc"], kind), n=1, cutoff=0.5)
-        return f"{key} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
-    if problem["type"] == "missing":
-        return f"{key} is not set"
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return message
-    return f"{key} = {json.dumps(problem['input'])[:80]}: {message[0].lower()}{message[1:]}"
-
-
-def _known_keys(location: tuple[int | str, ...], kind: type[Settings]) -> list[str]:
-    """Every setting's dotted name, with list indices as they stand in `location`."""
-    indices = [str(part) for part in location if isinstance(part, int)]
-    keys = [key for key, _, _ in settings_list(kind)]
-    keys += sorted({key.rpartition(".")[0] for key in keys} - {""})  # sections
-    return [key.replace("[]", f".{indices[0]}" if indices else ".0") for key in keys]
-
-
-def settings_list(kind: type[Settings] = Recipe) -> Iterator[tuple[str, str, str]]:
-    """Every setting as (dotted key, default, description); `[]` stands for an index."""
-    return _walk(kind, "")
-
-
-def settings_markdown() -> str:
-    """The page docs/settings.md: every setting, its default and what it does."""
-    lines = ["# Settings", "", "Every setting of a recipe; `[]` stands for an index.", ""]
-    return "\n".join(lines) + "\n" + settings_table(Recipe)
-
-
-def settings_table(kind: type[Settings]) -> str:
-    """The settings as a Markdown table; a text of several lines is shown by its first words."""
-    lines = ["| setting | default | what it does |", "|---|---|---|"]
-    for key, default, text in settings_list(kind):
-        shown = default if len(default) < 80 else default[:60] + "..."
-        lines.append(f"| `{key}` | {shown if default in ('required', 'none') else f'`{shown}`'} | {text} |")
-    return "\n".join(lines) + "\n"
-
-
-def _walk(section: type[Settings], prefix: str) -> Iterator[tuple[str, str, str]]:
-    for name, field in section.model_fields.items():
-        inner, is_list = _inner_section(field.annotation)
-        if inner is None or field.description:
-            default = "required" if field.is_required() else json.dumps(field.get_default(), default=_plain)
-            yield prefix + name, "none" if default == "null" else default, field.description or ""
-        if inner is not None:
-            yield from _walk(inner, f"{prefix}{name}{'[]' if is_list else ''}.")
-
-
-def _inner_section(annotation: Any) -> tuple[type[Settings] | None, bool]:
-    """The settings class inside an annotation, and whether it is a list of them."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation, False
-    for argument in get_args(annotation):
-        inner, _ = _inner_section(argument)
-        if inner is not None:
-            return inner, "tuple" in str(annotation)
-    return None, False
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(exclude_none=True)
+        raise RecipeError(f"{source}: {problems_in_words(error, kind)}") from error

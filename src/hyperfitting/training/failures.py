@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint.api import CheckpointException
 
-from hyperfitting.errors import DiskFull, InputError, OutOfMemory, ProcessLost, causes
+from hyperfitting.errors import DiskFull, InputError, OutOfMemory, ProcessLost, causes, kind_of
 from hyperfitting.records import UpdateRow
 
 _LOST_UPDATES = 20
@@ -19,7 +19,12 @@ _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _FULL_DISK_WORDS = ("No space left", "Disk quota exceeded", "file write failed")
 
 
-_FULL_MEMORY_WORDS = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_FULL_MEMORY_WORDS = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "MPS backend out of memory",
+)
 _LOST_PROCESS_WORDS = ("gloo", "NCCL")
 
 
@@ -39,10 +44,11 @@ def plain_failures(out_of_memory: str = "") -> Iterator[None]:
         if _tells_of_full_disk(error):
             raise DiskFull() from error
         if isinstance(error, RuntimeError) and _tells_of_lost_process(error):
-            raise ProcessLost(str(error).strip().partition("\n")[0]) from error
+            raise ProcessLost(kind_of(error)) from error
         if any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):  # importing it takes a second
-            line = str(error).strip().splitlines()[0]
-            raise InputError(f"engine.compile: torch could not compile this model: {line}: set it to false") from error
+            raise InputError(
+                f"engine.compile: torch could not compile this model ({kind_of(error)}): set it to false"
+            ) from error
         raise
 
 

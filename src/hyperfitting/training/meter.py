@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hyperfitting.decoding.rules import float64
 from hyperfitting.recipe import TrainSettings
 from hyperfitting.training.ranks import Ranks
 
@@ -90,10 +91,10 @@ class StepMeter:
         asked_S = held["intended"] != 0
         sums = torch.stack(
             [
-                (moved_S.double() * held["intended"].double()).sum(),
-                held["intended"].double().square().sum(),
-                (asked_S & (moved_S != 0)).sum().double(),
-                asked_S.sum().double(),
+                (float64(moved_S) * float64(held["intended"])).sum(),
+                float64(held["intended"]).square().sum(),
+                float64((asked_S & (moved_S != 0)).sum()),
+                float64(asked_S.sum()),
             ]
         )
         along, intended, moved, asked = self._ranks.sum(sums).tolist()

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from hyperfitting import models
-from hyperfitting.errors import ModelError
+from hyperfitting.errors import ModelError, kind_of
 from hyperfitting.models import Precision, Selection
 from hyperfitting.recipe import ModelSettings, Recipe
 from hyperfitting.training.loss import LossOf, add_loss, choose_loss
@@ -96,8 +96,7 @@ def try_gradients(selection: Selection, recipe: Recipe, precision: Precision, de
                 loss_of(ids_BT.to(device), torch.ones(1, device=device)).backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # code that trains in another way, or not at all
         models.refuse_full_memory(error)
-        said = " ".join(str(error).split())[:100]
-        raise ModelError(f"{recipe.model.source}: {kind} cannot be trained: {type(error).__name__}: {said}") from error
+        raise ModelError(f"{recipe.model.source}: {kind} cannot be trained ({kind_of(error)})") from error
     if all(weight.grad is None for _, weight in selection.trained):
         raise ModelError(f"{recipe.model.source}: {kind} cannot be trained: its loss does not depend on its weights")
     model.zero_grad(set_to_none=True)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from hyperfitting.errors import ModelError
+from hyperfitting.errors import ModelError, kind_of
 from hyperfitting.models.adapt.parts import output_head, text_config, vocabulary_size
 from hyperfitting.models.devices import device_of
 from hyperfitting.models.stepping import CannotStep, plain_logits
@@ -88,7 +88,7 @@ def refuse_full_memory(error: Exception) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, CannotStep):
         return str(error)
-    return f"its forward fails ({type(error).__name__}: {' '.join(str(error).split())[:100]})"
+    return f"its forward fails ({kind_of(error)})"
 
 
 def equal(logits_BTV: Tensor, plain_BTV: Tensor, model: nn.Module, *, large: bool) -> bool:

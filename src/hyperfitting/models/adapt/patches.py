@@ -49,8 +49,8 @@ def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens
             name = "eager"
         model.set_attn_implementation(name)  # type: ignore[operator]
         problem = "" if _is_the_same_model(model, before, name, tokens) else "its logits are others with it"
-    except (ValueError, AttributeError) as error:  # it has no such kernel, or no choice of any
-        name, problem = before, str(error).partition(". ")[0]
+    except (ValueError, AttributeError):  # it has no such kernel, or no choice of any
+        name, problem = before, f"{type(model).__name__} has no such attention"
     if problem and wanted != "auto":
         raise ModelError(f"engine.attention = {wanted!r}: {problem}")
     if problem:

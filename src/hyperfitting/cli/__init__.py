@@ -5,32 +5,40 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperfitting import __version__, preference_cli
+from hyperfitting.cli.console import UTF8_LOCALE, Console, not_text, say, take_any_text
+from hyperfitting.cli.values import device_count, memory_size, whole_number
 from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interrupted, TrainingFailed, name_the_extra
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
     from hyperfitting.runs import Experiment
 
+__all__ = ["Console", "main", "parser"]
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, without the usage block, and the way to help."""
-        print(f"hyperfit: {message} (see {self.prog} --help)", file=sys.stderr)
+        dash = "; a prompt that begins with a dash stands last, after --" if self.prog.endswith(" write") else ""
+        say(f"{message}{dash} (see {self.prog} --help)")
         raise SystemExit(2)
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = _Parser(prog="hyperfit", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = _Parser(
+        prog="hyperfit",
+        description=_DESCRIPTION,
+        epilog="HYPERFIT_DEBUG=1 in the environment adds the traceback to an error's one line.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"hyperfit {__version__}")
     verbs = top.add_subparsers(metavar="VERB", dest="verb", required=True, parser_class=_Parser)
 
@@ -54,16 +62,16 @@ def parser() -> argparse.ArgumentParser:
     verb("run", "a recipe from data to report; what is done already is skipped", _run, _recipe, _kept_out, _device)
     verb("check", "validate a recipe and say what it would load, train and write", _check, _recipe, _out, _device)
     plan = verb("plan", "what memory a recipe's training needs, and which settings fit", _plan, _recipe)
-    plan.add_argument("--device", type=_memory, metavar="80GiB", help="a device's memory; default: this machine's")
+    plan.add_argument("--device", type=memory_size, metavar="80GiB", help="a device's memory; default: this machine's")
     plan.add_argument(
         "--dry-run", action="store_true", help="train a few updates of this shape here, with random weights and tokens"
     )
-    plan.add_argument("--count", type=_devices, default=1, metavar="N", help="devices that share the training (1)")
+    plan.add_argument("--count", type=device_count, default=1, metavar="N", help="devices that share the training (1)")
     verb("train", "only draw the data and train the runs of a recipe", _train, _recipe, _kept_out, _device)
     generate = verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
     generate.add_argument(
         "--compare-reference",
-        type=_count,
+        type=whole_number,
         nargs="?",
         const=10,
         metavar="N",
@@ -83,20 +91,22 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--out", type=Path, metavar="FILE", help="where the rows of a file's table go, as JSON")
     compare = verb("compare", "measured experiments side by side: every arm, marked where it is nearest", _compare)
     compare.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="seeds of one recipe, or several recipes")
-    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the pages and tables go")
+    compare.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the pages and tables go (runs/compare-RUN-RUN...)"
+    )
     compare.add_argument("--baseline", metavar="TITLE", help="what is subtracted from the others (hyperfitted, greedy)")
     verb("report", "only write the report of what was measured", _report, _folder)
     write = verb("write", "continue one prompt with a trained run, as it is written", _write, _folder, _device)
     write.add_argument("prompt", help="the text to continue")
-    write.add_argument("--tokens", type=_count, default=200, metavar="N", help="at most so many new tokens (200)")
+    write.add_argument("--tokens", type=whole_number, default=200, metavar="N", help="at most so many new tokens (200)")
     write.add_argument("--original", action="store_true", help="use the untouched model instead")
     write.add_argument(
         "--nucleus",
         action="store_true",
         help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy",
     )
-    write.add_argument("--seed", type=_count, default=0, help="seed of the sampling (0)")
-    runs = verb("runs", "list the experiments in a folder", _runs)
+    write.add_argument("--seed", type=whole_number, default=0, help="seed of the sampling (0)")
+    runs = verb("runs", "list the experiments in a folder and in those inside it, oldest first", _runs)
     runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)")
     recipes = verb("recipes", "list, show or copy the shipped recipes; document the settings", _recipes)
     recipes.add_argument(
@@ -157,7 +167,9 @@ def _kept_out(made: argparse.ArgumentParser) -> None:
 
 
 def _device(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--device", default="auto", help="auto (the accelerator if there is one), cpu, cuda, cuda:1, ...")
+    made.add_argument(
+        "--device", default="auto", help="auto (the accelerator if there is one), cpu, cuda, cuda:1, mps, ..."
+    )
 
 
 def _folder(made: argparse.ArgumentParser) -> None:
@@ -166,76 +178,78 @@ def _folder(made: argparse.ArgumentParser) -> None:
     )
 
 
-def _memory(text: str) -> int:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT]i?B)", text)
-    if found is None or not float(found[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory: write it as 80GiB")
-    kilo = 1024 if "i" in found[2] else 1000
-    return int(float(found[1]) * kilo ** (" MGT".index(found[2][0]) + 1))
-
-
-def _devices(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if not 1 <= value <= 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1024")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value <= 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 1000000000")
-    return value
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, call the verb, and turn errors into one line and an exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    take_any_text()
+    if not arguments:
+        parser().print_help()
+        return 2
+    if (unreadable := not_text(arguments)) is not None:
+        say(unreadable)
+        return 2
     options = parser().parse_args(arguments)
     is_main = int(os.environ.get("RANK", "0")) == 0
     if not is_main:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - one of torchrun's processes speaks for all
+        sys.stdout = open(os.devnull, "w", encoding="utf-8", errors="replace")  # noqa: SIM115 - one of torchrun's processes speaks for all
     try:
         options.function(options)
     except (Interrupted, TrainingFailed) as error:  # all processes end so, and the main one says it
         start = "\n" if isinstance(error, Interrupted) else ""
-        print(f"{start}hyperfit: {error}", file=sys.stderr if is_main else sys.stdout)
+        say(str(error), start=start, file=sys.stderr if is_main else sys.stdout)
         return error.exit_code
     except HyperfittingError as error:
-        print(f"hyperfit: {error}", file=sys.stderr)
+        say(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
         named = name_the_extra(error)
         if not isinstance(named, HyperfittingError):
             raise
-        print(f"hyperfit: {named}", file=sys.stderr)
+        say(str(named))
         return named.exit_code
+    except UnicodeEncodeError as error:
+        say(f"{error.object!r} cannot be written as {error.encoding}: {UTF8_LOCALE}")
+        return 2
     except KeyboardInterrupt:
-        print(
-            "\nhyperfit: stopped; what was finished is kept, and the same command goes on from there", file=sys.stderr
-        )
+        say("stopped; what was finished is kept, and the same command goes on from there", start="\n")
         return Interrupted.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            print(f"hyperfit: {DiskFull()}", file=sys.stderr)
+            say(str(DiskFull()))
             return DiskFull.exit_code
-        print(f"hyperfit: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        say(f"{error.filename or 'a file'}: {error.strerror or error}")
         return 2
     return 0
 
 
 def _load(options: argparse.Namespace) -> Recipe:
+    """The recipe, and that --out can take it: said before torch is loaded, which takes seconds."""
     from hyperfitting.recipes import load_recipe
+    from hyperfitting.runs import Experiment
 
-    return load_recipe(options.recipe, options.set)
+    recipe = load_recipe(options.recipe, options.set)
+    if getattr(options, "out", None) is not None and int(os.environ.get("RANK", "0")) == 0:
+        Experiment.claim(options.out, recipe)
+    return recipe
+
+
+def _experiment(options: argparse.Namespace) -> Experiment:
+    """The experiment of a folder, its recipe read: said before torch is loaded that there is none."""
+    from hyperfitting.runs import Experiment
+
+    experiment = Experiment(options.folder)
+    _ = experiment.recipe
+    return experiment
 
 
 def _run(options: argparse.Namespace) -> None:
+    recipe = _load(options)
     from hyperfitting import pipeline
 
-    experiment = pipeline.run(_load(options), options.out, narrator=Console(), **_begun(options))
+    experiment = pipeline.run(recipe, options.out, narrator=Console(), **_begun(options))
     from hyperfitting.report import before_and_after
 
     print(f"\n{before_and_after(experiment)}\n")
@@ -263,9 +277,9 @@ _PROMPT = "It was late when the carriage stopped, and"
 
 
 def _check(options: argparse.Namespace) -> None:
+    recipe = _load(options)
     from hyperfitting import pipeline
 
-    recipe = _load(options)
     print(pipeline.check(recipe, options.out, device=options.device))
     changes = [part for change in options.set for part in ("--set", change)]
     verb = "run" if recipe.model.initialise == "pretrained" else "pretrain"
@@ -273,20 +287,22 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    if options.dry_run and (options.device is not None or options.count != 1):
+        raise InputError("plan --dry-run trains on this machine, on one device: leave out --device and --count")
+    recipe = _load(options)
     from hyperfitting import pipeline
 
     if options.dry_run:
-        if options.device is not None or options.count != 1:
-            raise InputError("plan --dry-run trains on this machine, on one device: leave out --device and --count")
-        print(pipeline.dry_run(_load(options)))
+        print(pipeline.dry_run(recipe))
         return
-    print(pipeline.plan(_load(options), memory=options.device, count=options.count))
+    print(pipeline.plan(recipe, memory=options.device, count=options.count))
 
 
 def _train(options: argparse.Namespace) -> None:
+    recipe = _load(options)
     from hyperfitting import pipeline
 
-    experiment = pipeline.train_all(_load(options), options.out, narrator=Console(), **_begun(options))
+    experiment = pipeline.train_all(recipe, options.out, narrator=Console(), **_begun(options))
     for run in experiment.runs().values():
         print(f"model    {run.model_source}")
     _say_verdict(experiment)
@@ -294,10 +310,9 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
+    experiment = _experiment(options)
     from hyperfitting import pipeline
-    from hyperfitting.runs import Experiment
 
-    experiment = Experiment(options.folder)
     for role in experiment.recipe.roles:
         run = pipeline.generate_texts(experiment, role, device=options.device, narrator=Console())
         print(f"texts    {run.continuations_file}")
@@ -310,15 +325,16 @@ def _generate(options: argparse.Namespace) -> None:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from hyperfitting import pipeline
-    from hyperfitting.runs import Experiment
-
+    if not options.folder.exists():
+        raise InputError(f"{options.folder}: no such file or folder")
     if not options.folder.is_dir():
         _measure_file(options)
         return
     if given := [f"--{name.replace('_', '-')}" for name in _OF_A_FILE if getattr(options, name)]:
         raise InputError(f"{given[0]} is for a file of texts, and {options.folder} is a folder: leave it out")
-    experiment = Experiment(options.folder)
+    experiment = _experiment(options)
+    from hyperfitting import pipeline
+
     pipeline.measure_runs(experiment, device=options.device, narrator=Console())
     for run in experiment.runs().values():
         print(f"metrics  {run.metrics_file}")
@@ -348,20 +364,21 @@ def _measure_file(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     from hyperfitting import report
-    from hyperfitting.runs import Experiment
 
-    experiment = Experiment(options.folder)
+    experiment = _experiment(options)
     print(f"report   {report.write_report(experiment)}")
     _say_verdict(experiment)
     _next("write", options.folder, _PROMPT)
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from hyperfitting import pipeline, report
+    from hyperfitting import compare, report
 
-    report.refuse_other_folder(options.out)
-    comparison = pipeline.compare_runs(options.folders, baseline=options.baseline)
-    page = report.write_comparison(comparison, options.out)
+    names = "-".join(folder.resolve().name for folder in options.folders)[:100]
+    out = options.out or Path("runs") / f"compare-{names}"
+    report.refuse_other_folder(out)
+    comparison = compare.compare(options.folders, baseline=options.baseline)
+    page = report.write_comparison(comparison, out)
     print("\n".join(report.nearest_lines(comparison)))
     for line in report.verdict_lines(comparison):
         print(f"note     {line}")
@@ -369,11 +386,14 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _write(options: argparse.Namespace) -> None:
-    from hyperfitting import pipeline
     from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
+    from hyperfitting.runs import find_run
 
     folder = options.folder / "original" if options.original else options.folder
     arm = PAPER_NUCLEUS if options.nucleus else GREEDY
+    find_run(folder)  # refuses one that holds none, before torch is loaded
+    from hyperfitting import pipeline
+
     pieces = pipeline.write(
         folder, options.prompt, arm=arm, new_tokens=options.tokens, seed=options.seed, device=options.device
     )
@@ -384,14 +404,12 @@ def _write(options: argparse.Namespace) -> None:
 
 
 def _runs(options: argparse.Namespace) -> None:
+    from hyperfitting.report import experiment_line
     from hyperfitting.runs import find_experiments
 
     experiments = find_experiments(options.folder)
     for each in experiments:
-        try:
-            print(f"{each.state():10s} {each.recipe.run_name:40s} {each.folder}")
-        except HyperfittingError as error:
-            print(f"{'damaged':10s} {error}")
+        print(experiment_line(each))
     if not experiments:
         print(f"no experiments in {options.folder}")
         _next("demo")
@@ -419,37 +437,9 @@ def _recipes(options: argparse.Namespace) -> None:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
+    recipe = _load(options)
     from hyperfitting import pipeline
 
-    run = pipeline.pretrain(_load(options), options.out, narrator=Console(), **_begun(options))
+    run = pipeline.pretrain(recipe, options.out, narrator=Console(), **_begun(options))
     print(f"model    {run.model_folder}")
     _next("run", "demo", "--set", f"model.source={run.model_folder}")
-
-
-class Console:
-    """Progress on standard error: a bar while something runs, lines that stay."""
-
-    def say(self, line: str) -> None:
-        """Print above whatever bar is drawn."""
-        from tqdm import tqdm
-
-        tqdm.write(line, file=sys.stderr)
-
-    @contextmanager
-    def bar(self, label: str, total: int, start: int = 0) -> Iterator[_ConsoleBar]:
-        """A bar with the time left, and the loss where there is one. Gone when done; not drawn into a file."""
-        from tqdm import tqdm
-
-        with tqdm(
-            total=total, initial=start, desc=label, leave=False, disable=None, dynamic_ncols=True, file=sys.stderr
-        ) as drawn:
-            yield _ConsoleBar(drawn)
-
-
-class _ConsoleBar:
-    def __init__(self, drawn: Any):
-        self._drawn = drawn
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        self._drawn.set_postfix_str(note, refresh=False)
-        self._drawn.update(steps)

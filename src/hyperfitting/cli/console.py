@@ -1,0 +1,68 @@
+"""The terminal: errors in one line, text that it cannot show, progress."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+UTF8_LOCALE = "give UTF-8, in a locale that has it (such as LC_ALL=C.UTF-8)"
+"""What to do about text that the locale cannot hold."""
+
+
+def take_any_text() -> None:
+    """Have standard output and error show ? for a character that their encoding lacks, where they would fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def say(message: str, *, start: str = "", file: TextIO | None = None) -> None:
+    """An error in one line, whatever the names in it hold; with its traceback where HYPERFIT_DEBUG asks for it."""
+    if os.environ.get("HYPERFIT_DEBUG", "0") not in ("", "0") and sys.exc_info()[1] is not None:
+        traceback.print_exc()
+    line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: ascii(found[0])[1:-1], message)
+    print(f"{start}hyperfit: {line}", file=file or sys.stderr)
+
+
+def not_text(arguments: Sequence[str]) -> str | None:
+    """What to say of the first argument whose bytes are no text in the locale's encoding; None where all are."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            shown = argument.encode("utf-8", "backslashreplace").decode().replace("\\udc", "\\x")
+            return f"the argument '{shown}' is not text in {sys.getfilesystemencoding()}: {UTF8_LOCALE}"
+    return None
+
+
+class Console:
+    """Progress on standard error: a bar while something runs, lines that stay."""
+
+    def say(self, line: str) -> None:
+        """Print above whatever bar is drawn."""
+        from tqdm import tqdm
+
+        tqdm.write(line, file=sys.stderr)
+
+    @contextmanager
+    def bar(self, label: str, total: int, start: int = 0) -> Iterator[_ConsoleBar]:
+        """A bar with the time left, and the loss where there is one. Gone when done; not drawn into a file."""
+        from tqdm import tqdm
+
+        with tqdm(
+            total=total, initial=start, desc=label, leave=False, disable=None, dynamic_ncols=True, file=sys.stderr
+        ) as drawn:
+            yield _ConsoleBar(drawn)
+
+
+class _ConsoleBar:
+    def __init__(self, drawn: Any):
+        self._drawn = drawn
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._drawn.set_postfix_str(note, refresh=False)
+        self._drawn.update(steps)

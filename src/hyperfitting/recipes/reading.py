@@ -1,0 +1,184 @@
+"""Settings as plain values: from a .toml or .json file in any Unicode encoding that is marked, and from overrides."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from hyperfitting.errors import RecipeError
+
+Overrides = Sequence[str] | Mapping[str, Any]
+"""Changes to settings: `section.key=value` as typed after `--set`, or values by dotted key."""
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte-order marks with the codecs that read and drop them; UTF-32's begins with UTF-16's."""
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The settings in a .toml or .json file as plain values, not yet validated.
+
+    Raises:
+        RecipeError: the file cannot be read, or holds something else; names the line.
+    """
+    text = _read_text(path)
+    try:
+        tree = _read_json(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}, is not JSON"
+        raise _unreadable(path, f"{where}{_quoted(text, error.lineno, error.colno)}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(path, _toml_problem(text, str(error))) from error
+    except RecursionError as error:
+        raise _unreadable(path, "lists or tables are nested too deep") from error
+    except ValueError as error:
+        said = str(error)  # ours, or Python's on the digits of a number
+        raise _unreadable(path, _TOO_LONG if said.startswith("Exceeds the limit") else said) from error
+    if not isinstance(tree, dict):
+        raise _unreadable(path, f"it holds {type(tree).__name__}, not settings by name")
+    return tree
+
+
+def _unreadable(path: Path, problem: str) -> RecipeError:
+    return RecipeError(f"{path}: not a readable recipe: {problem}")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, (error.strerror or type(error).__name__).lower()) from error
+    encoding = next((codec for mark, codec in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        where = f"line {line} is not UTF-8" if encoding.startswith("utf-8") else f"it is damaged {encoding.upper()}"
+        raise _unreadable(path, f"{where}: save the file as UTF-8") from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise _unreadable(path, f"line {line} holds a NUL character: save the file as UTF-8 text")
+    return text
+
+
+def _read_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is set twice")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number that a setting takes")
+
+
+_TOO_LONG = "a number has thousands of digits"
+
+
+def _toml_problem(text: str, said: str) -> str:
+    """What is wrong with a TOML file, with the line as it stands there."""
+    found = re.search(r"\(at line (\d+), column \d+\)", said)
+    line = int(found[1]) if found else max(text.rstrip().count("\n") + 1, 1)
+    words = next((words for start, words in _TOML_PROBLEMS if said.startswith(start)), "it is not TOML")
+    return f"line {line}: {words}{_quoted(text, line)}"
+
+
+_TOML_PROBLEMS = (
+    ("Cannot overwrite", "this is set twice"),
+    ("Cannot declare", "this section is there already"),
+    ("Cannot mutate", "this is set twice"),
+    ("Duplicate inline", "this is set twice"),
+    ("Invalid value", "the value is not TOML (texts stand in quotes, true and false are small letters)"),
+    ("Expected newline or end of document", "something stands after the value (texts stand in quotes)"),
+    ("Expected '='", "a setting is written key = value"),
+    ("Unclosed array", "a list is not closed"),
+    ("Unterminated string", "a text is not closed"),
+    ("Unescaped '\\'", "write a backslash twice, or put the text in single quotes"),
+    ("Illegal character", "a text is not closed, or holds a control character"),
+)
+"""How messages of Python's TOML reader begin, and what to say instead."""
+
+
+def _quoted(text: str, line: int, column: int = 1) -> str:
+    lines = text.split("\n")
+    shown = lines[line - 1][max(column - 30, 0) :].strip()[:60] if line <= len(lines) else ""
+    return f": {shown}" if shown else ""
+
+
+def apply_overrides(tree: dict[str, Any], overrides: Overrides) -> None:
+    """Apply overrides as typed, or values by dotted key, in their order.
+
+    Raises:
+        RecipeError: as `apply_override`.
+    """
+    if isinstance(overrides, Mapping):
+        for key, value in overrides.items():
+            _set(tree, key, str(value) if isinstance(value, PurePath) else value, said=key)
+        return
+    for override in overrides:
+        apply_override(tree, override)
+
+
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Set `a.b=value` (TOML syntax; a bare word is a string) in the tree; `arms.0` or `arms[0]` is a list's first.
+
+    Raises:
+        RecipeError: it is written in another way, or there is nothing of that name to set.
+    """
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set {override}: write it as section.key=value, for example train.epochs=10")
+    _set(tree, key, _toml_value(value), said=f"--set {override}")
+
+
+def key_parts(key: str) -> list[str]:
+    """The parts of a dotted key; `arms[0]`, `arms.0` and `arms.00` are the same."""
+    parts = re.sub(r"\[(\d+)\]", r".\1", key.strip()).split(".")
+    return [str(int(part)) if part.isdecimal() else part for part in parts]
+
+
+def _set(tree: dict[str, Any], key: str, value: Any, *, said: str) -> None:
+    *parents, last = key_parts(key)
+    node: Any = tree
+    for parent in parents:
+        node = node.setdefault(parent, {}) if isinstance(node, dict) else _item(node, parent, said)
+    if isinstance(node, list):
+        _item(node, last, said)
+        node[int(last)] = value
+    elif isinstance(node, dict):
+        node[last] = value
+    else:
+        raise RecipeError(f"{said}: {'.'.join(parents)} holds a value, not settings")
+
+
+def _item(node: Any, index: str, said: str) -> Any:
+    if not isinstance(node, list):
+        raise RecipeError(f"{said}: there is no {index!r} to set there")
+    if index.isdecimal() and int(index) < len(node):
+        return node[int(index)]
+    last = f"from 0 to {len(node) - 1}" if node else "of none, since the list is empty"
+    raise RecipeError(f"{said}: there is no {index!r} to set there: a list, indexed {last}")
+
+
+def _toml_value(text: str) -> Any:
+    if text.strip() == "none":
+        return None
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text.strip()
+    return read["value"] if len(read) == 1 else text.strip()
