@@ -106,11 +106,9 @@ def _set_lines(each: dict[str, Any]) -> Iterator[str]:
 def _passages_lines(each: dict[str, Any], blocks: int) -> Iterator[str]:
     """How much of a source a set's passages are, how much is kept for it, and why some of that is in no passage."""
     taken, kept, cut = (each[f"{name}_characters"] / each["source_characters"] for name in ("taken", "kept", "passage"))
-    yield (
-        f"          {blocks:,} of {_plural(each['passages'], 'passage')}, {taken:.1%} of the text; {kept:.1%} is kept for "
-        f"it, in {_plural(each['stretches'], 'stretch')} of {_plural(each['documents'], 'document')}, and {kept - cut:.1%} "
-        "lies between passages"
-    )
+    where = f"{_plural(each['stretches'], 'stretch')} of {_plural(each['documents'], 'document')}"
+    yield f"          {blocks:,} of {_plural(each['passages'], 'passage')}: {taken:.1%} of the text"
+    yield f"          {kept:.1%} of the text is kept for it, in {where}; {kept - cut:.1%} lies between passages"
     if each["stretches_too_short"]:
         yield f"          {_plural(each['stretches_too_short'], 'stretch')} too short for a passage"
 

@@ -121,6 +121,10 @@ class DataSettings(Settings):
             raise ValueError(f"{reserved.pop()!r} cannot name a set of data.contexts: the tables use it")
         if self.shares is not None and abs(sum(self.shares) - 1) > 1e-6:
             raise ValueError("data.shares must add up to 1")
+        if self.shares is not None and (self.train.group is not None or self.blocks == "passages"):
+            here = (True, self.validation is None, any(each.source is None for each in self.contexts))
+            if any(wanted and not share for wanted, share in zip(here, self.shares, strict=True)):
+                raise ValueError("data.shares leaves nothing for a set that is drawn from data.train")
         return self
 
     @model_validator(mode="after")

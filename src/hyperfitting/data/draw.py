@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hyperfitting.data.leaks import LeakIndex
-from hyperfitting.data.lost import reach
+from hyperfitting.data.lost import reach, row_named
 from hyperfitting.data.passages import Passage
 from hyperfitting.data.refusals import refuse_losses, too_few
 from hyperfitting.data.repeats import NearRepeats
-from hyperfitting.data.splits import PassagePool
+from hyperfitting.data.stretches import PassagePool
 from hyperfitting.data.wanted import WATCHED, Plan, Wanted
-from hyperfitting.errors import DataError, ModelError
+from hyperfitting.errors import DataError
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import Codec, Document, Origin, TokenBlocks
 
@@ -126,17 +126,11 @@ def _first_tokens(wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats
 def _take(item: Document | Passage, codec: Codec, tokens: int) -> _Taken:
     if isinstance(item, Passage):
         return _Taken(item.document, item.ids, item.document.text, codec.decode(item.ids))
-    encoded = _encode(codec, item, at_most=tokens)
+    with row_named(item):
+        encoded = codec.encode(item.text, at_most=tokens)
     ids = encoded[:tokens]
     decoded = codec.decode(ids)
     return _Taken(item, ids, item.text[: reach(codec, item.text, ids, encoded)], decoded)
-
-
-def _encode(codec: Codec, document: Document, *, at_most: int | None = None) -> list[int]:
-    try:
-        return codec.encode(document.text, at_most=at_most)
-    except ModelError as error:
-        raise DataError(f"{document.source}, row {document.row}: {error}") from error
 
 
 def _count(wanted: Wanted, item: Document | Passage, taken: _Taken, near: NearRepeats) -> None:
@@ -174,7 +168,8 @@ def _packed(wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats) -> t
         if document.text in texts:
             wanted.repeated += 1
         elif not _leaks(wanted, document, document.text, known):
-            encoded = _encode(codec, document)
+            with row_named(document):
+                encoded = codec.encode(document.text)
             ids += encoded
             texts[document.text] = None
             origins += [_origin(document)] * (-(-len(ids) // wanted.tokens) - len(origins))

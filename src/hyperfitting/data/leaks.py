@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_LEAST = 5
+"""A shorter training text than this many words is no sign of a leak: it stands in many texts."""
 _PLAIN_WORD = re.compile(r"\w+")
 _WITHOUT_SPACES = (
     "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f"  # Thai ... Khmer
@@ -33,24 +35,33 @@ class LeakIndex:
         self._order = order
         self._texts: list[NDArray[np.uint64]] = []  # the words of each text that was added, as hashes
         self._sorted: dict[int, NDArray[np.uint64]] = {}  # all runs of a length in them, each once
+        self._short: dict[int, set[int]] = {}  # the texts of fewer words than a run, by their length
 
     def add(self, texts: Iterable[str]) -> None:
         """Take in the words of these texts."""
-        self._texts += [_hashes(words_of(text)) for text in texts]
+        for text in texts:
+            hashes = _hashes(words_of(text))
+            self._texts.append(hashes)
+            length = _whole_words(len(hashes))
+            if _LEAST <= length < self._order:
+                self._short.setdefault(length, set()).add(int(_runs(hashes, length)[0]))
         self._sorted.clear()
 
     def shared_run(self, text: str) -> str | None:
-        """The first run of `text` that stands in a text added before, or None; of a shorter text, all of it."""
+        """The first run of `text` that stands in a text added before, or None.
+
+        Of a text of fewer words than a run, on either side, all of it has to stand in the other; but for its last word,
+        which the end of a block may have cut.
+        """
         words = words_of(text)
-        order = min(self._order, len(words))
-        if not order:
-            return None
-        known, runs = self._known(order), _runs(_hashes(words), order)
-        shared = np.searchsorted(known, runs, side="right") > np.searchsorted(known, runs, side="left")
-        if not shared.any():
-            return None
-        start = int(shared.argmax())
-        return " ".join(words[start : start + order])
+        hashes, order = _hashes(words), min(self._order, _whole_words(len(words)))
+        if order and (start := _first(np.isin(_runs(hashes, order), self._known(order)))) is not None:
+            return " ".join(words[start : start + order])
+        for length, known in self._short.items():
+            runs = _runs(hashes, length)
+            if (start := _first(np.array([each in known for each in runs.tolist()]))) is not None:
+                return " ".join(words[start : start + length])
+        return None
 
     def _known(self, order: int) -> NDArray[np.uint64]:
         if order not in self._sorted:
@@ -67,6 +78,15 @@ def words_of(text: str) -> list[str]:
         word = _PLAIN_WORD
     folded = dropped.sub("", folded)
     return word.findall(folded) or [each for each in folded if not each.isspace()]
+
+
+def _whole_words(count: int) -> int:
+    """How many of a text's words are surely whole; of very few all are taken, as one or two stand anywhere."""
+    return count - 1 if count > _LEAST else count
+
+
+def _first(found: NDArray[np.bool_]) -> int | None:
+    return int(found.argmax()) if found.any() else None
 
 
 def _hashes(words: Sequence[str]) -> NDArray[np.uint64]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hyperfitting.records import Codec
+from hyperfitting.errors import DataError, ModelError
+from hyperfitting.records import Codec, Document
 
 _KINDS = {"L": "letters", "M": "marks", "N": "digits", "P": "punctuation", "S": "symbols", "Z": "white space"}
 _SHOWN = 5
@@ -80,6 +82,19 @@ def _by_kind(counts: Counter[str]) -> dict[str, int]:
     for each, count in counts.items():
         kinds["white space" if each.isspace() else _KINDS.get(unicodedata.category(each)[0], "other")] += count
     return dict(kinds.most_common())
+
+
+@contextmanager
+def row_named(document: Document) -> Iterator[None]:
+    """Name the row of a text that the tokenizer refuses.
+
+    Raises:
+        DataError: in place of the codec's ModelError.
+    """
+    try:
+        yield
+    except ModelError as error:
+        raise DataError(f"{document.source}, row {document.row}: {error}") from error
 
 
 def whole_characters(decoded: str) -> str:

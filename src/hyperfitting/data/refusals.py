@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from hyperfitting.data.lost import Losses
-from hyperfitting.data.splits import PassagePool
+from hyperfitting.data.stretches import PassagePool
 from hyperfitting.data.wanted import Wanted
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import DataSettings

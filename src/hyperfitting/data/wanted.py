@@ -9,7 +9,8 @@ from typing import Any
 from hyperfitting.data.lost import Losses
 from hyperfitting.data.passages import Passage
 from hyperfitting.data.sources import Texts, read_texts
-from hyperfitting.data.splits import PassagePool, document_pools, passage_pools, shuffled, whole_pool
+from hyperfitting.data.splits import document_pools, shuffled
+from hyperfitting.data.stretches import PassagePool, passage_pools, whole_pool
 from hyperfitting.recipe import Recipe, TextSource
 from hyperfitting.records import Codec, Document
 
