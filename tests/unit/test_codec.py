@@ -271,6 +271,18 @@ def test_python_tokenizers_read_it_as_text_or_refuse_it(tmp_path):
         codec_of(Words(), "none").encode("a </s> b")
 
 
+def test_an_end_that_the_tokenizer_takes_for_an_ordinary_added_token_is_refused():
+    """As in models whose generation_config.json alone says that it ends a text."""
+    tokenizer = make_tokenizer()
+    tokenizer.add_tokens(["<|eot|>"])
+    codec = TextCodec(tokenizer, [0, 320], beginning_of_text="add")
+    with pytest.raises(ModelError, match=r"the text holds '<\|eot\|>', which this tokenizer can read only as"):
+        codec.encode("the river <|eot|> again")
+    ids = [*codec.encode("the river"), 320, 0, 5]
+    assert "".join(codec.pieces(ids)) == codec.decode(ids)
+    assert "<|eot|>" in codec.decode(ids)
+
+
 def test_unknown_characters_are_no_special_tokens_even_where_one_id_stands_for_both():
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

@@ -55,13 +55,17 @@ class LeakIndex:
         """
         words = words_of(text)
         hashes, order = _hashes(words), min(self._order, _whole_words(len(words)))
-        if order and (start := _first(np.isin(_runs(hashes, order), self._known(order)))) is not None:
+        if order and (start := self._first_known(_runs(hashes, order), order)) is not None:
             return " ".join(words[start : start + order])
         for length, known in self._short.items():
             runs = _runs(hashes, length)
             if (start := _first(np.array([each in known for each in runs.tolist()]))) is not None:
                 return " ".join(words[start : start + length])
         return None
+
+    def _first_known(self, runs: NDArray[np.uint64], order: int) -> int | None:
+        known = self._known(order)
+        return _first(np.searchsorted(known, runs, side="right") > np.searchsorted(known, runs, side="left"))
 
     def _known(self, order: int) -> NDArray[np.uint64]:
         if order not in self._sorted:

@@ -11,8 +11,8 @@ from hyperfitting.errors import DataError
 from hyperfitting.recipe import DataSettings
 from hyperfitting.records import Codec
 
-_MEASURED = 1_000
-"""So many documents are encoded whole for their median length, and no more."""
+_MEASURED, _BEGINNING = 1_000, 20_000
+"""Lengths are taken of so many documents, and of so many characters of each; longer ones are reckoned from these."""
 _COUNTS = {"train": "data.train_blocks", "validation": "data.validation_blocks"}
 
 
@@ -33,7 +33,7 @@ def too_few(wanted: Wanted, found: int, blocks: str, codec: Codec) -> str:
     """Why a set is not full: what it needs, what there is, how long its documents are, and what would help."""
     if isinstance(wanted.pool, PassagePool):
         return _too_few_passages(wanted, found, wanted.pool)
-    lengths = [len(codec.encode(each.text)) for each in wanted.seen[:_MEASURED]]
+    lengths = [_tokens(each.text, codec) for each in wanted.seen[:_MEASURED]]
     length = f"; their median length is {median(lengths):,.0f} tokens" if lengths else ""
     left = f"{len(wanted.seen)} left for it{_passed_over(wanted)}{length}"
     if blocks == "packed" and wanted.name in _COUNTS:
@@ -45,6 +45,11 @@ def too_few(wanted: Wanted, found: int, blocks: str, codec: Codec) -> str:
         f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} documents of at least {wanted.tokens} tokens, "
         f"and there are {found} among the {left}: {_remedy(wanted, lengths, cut=True)}"
     )
+
+
+def _tokens(text: str, codec: Codec) -> int:
+    beginning = text[:_BEGINNING]
+    return round(len(codec.encode(beginning)) * len(text) / max(1, len(beginning)))
 
 
 def _remedy(wanted: Wanted, lengths: list[int], *, cut: bool) -> str:

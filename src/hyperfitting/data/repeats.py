@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +35,11 @@ class NearRepeats:
 
     def find(self, document: Document) -> Document | None:
         """A document added before that this one nearly repeats, or None."""
-        runs = _runs(document.text)
-        return self._find(runs, _signature(runs))
+        return self._find(*_sketch(document.text))
 
     def add(self, document: Document) -> Document | None:
         """Take a document in; what `find` gave before."""
-        runs = _runs(document.text)
-        signature = _signature(runs)
+        runs, signature = _sketch(document.text)
         found = self._find(runs, signature)
         for band in _keys(signature):
             self._bands[band].append(len(self._documents))
@@ -65,6 +64,12 @@ def common_share(runs: NDArray[np.uint64], others: NDArray[np.uint64]) -> float:
     """The same of the runs themselves, each once."""
     common = len(np.intersect1d(runs, others, assume_unique=True))
     return common / max(1, len(runs) + len(others) - common)
+
+
+@lru_cache(maxsize=2)  # a text is looked up in several indices
+def _sketch(text: str) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+    runs = _runs(text)
+    return runs, _signature(runs)
 
 
 def _runs(text: str) -> NDArray[np.uint64]:

@@ -54,7 +54,7 @@ class TextCodec:
         self._ids: dict[str, int] = tokenizer.get_vocab()
         self.rows = max(self._ids.values(), default=-1) + 1 if rows is None else rows
         self._rowless = _rowless(tokenizer, self._ids, self.rows)
-        self._special = _special(tokenizer)
+        self._special = _special(tokenizer, self._end_ids)
         self._unknown = _unknown(tokenizer)
         if beginning_of_text == "add" and self._start[0] >= self.rows:
             raise ModelError(
@@ -156,8 +156,13 @@ class TextCodec:
 
         A special token has none, and the others are what they are without it, as in the decoded text.
         """
-        pieces = iter(self._pieces([each for each in ids if each not in self._special]))
-        return ["" if each in self._special else next(pieces) for each in ids]
+        pieces = iter(self._pieces([each for each in ids if each not in self._left_out]))
+        return ["" if each in self._left_out else next(pieces) for each in ids]
+
+    @cached_property
+    def _left_out(self) -> set[int]:
+        """The special tokens that decoding leaves out: not the same ones in every tokenizer."""
+        return {each for each in self._special if not self.decode([each])}
 
     def _pieces(self, ids: Sequence[int]) -> list[str]:
         pieces, start, done = [], 0, 0
@@ -244,9 +249,9 @@ def _switch_off(backend: Any) -> tuple[str, ...]:
     return tuple(off)
 
 
-def _special(tokenizer: Any) -> dict[int, str]:
-    """The tokens that no text is made of, by id: they begin, end and fill up texts, and decoding leaves them out."""
-    added = {key: str(value) for key, value in tokenizer.added_tokens_decoder.items() if value.special}
+def _special(tokenizer: Any, ends: Sequence[int]) -> dict[int, str]:
+    """The tokens that no text is made of, by id: they begin, end or fill up texts, special by name or not."""
+    added = {key: str(value) for key, value in tokenizer.added_tokens_decoder.items() if value.special or key in ends}
     named = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
     return {**named, **added}
 
