@@ -285,8 +285,23 @@ def test_settings_that_do_not_go_together(tree, data, words):
 def test_too_short_paragraphs_name_the_median_and_the_setting_that_helps(tree, tmp_path, codec):
     path = write_novel(tmp_path / "novel.txt")
     message = refusal(recipe_of(tree, path, blocks="first", train_blocks=100, block_tokens=128), codec)
-    assert re.search(r"their median length is \d+ tokens: ", message)
+    assert re.search(r"the median length of the source's documents is \d+ tokens: ", message)
     assert 'data.blocks = "passages"' in message
     assert "lower data.block_tokens" in message
     recipe = recipe_of(tree, path, train_blocks=40, block_tokens=128, validation_blocks=4)
     assert len(draw_data(recipe, codec).sets[0]) == 40
+
+
+def test_one_document_that_packed_blocks_use_up_is_to_be_cut_into_passages(tree, tmp_path, codec):
+    (tmp_path / "folder").mkdir()
+    path = write_novel(tmp_path / "folder" / "novel.txt").parent
+    message = refusal(recipe_of(tree, path, blocks="packed"), codec)
+    assert "the set 'validation' needs 4 blocks of 32 tokens, and the documents make 0, end to end, of the 0" in message
+    assert 'data.blocks = "passages"' in message
+
+
+def test_documents_of_one_block_each_are_not_to_be_cut(tree, tmp_path, codec):
+    path = write_corpus(tmp_path / "short.jsonl", documents=20, words=20)
+    message = refusal(recipe_of(tree, path, blocks="first", train_blocks=19, validation_blocks=4), codec)
+    assert "passages" not in message
+    assert message.endswith("lower data.validation_blocks, or give it more text")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from statistics import median
 
-from hyperfitting.data.lost import Losses
+from hyperfitting.data.lost import Losses, row_named
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.data.wanted import Wanted
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import DataSettings
-from hyperfitting.records import Codec
+from hyperfitting.records import Codec, Document
 
 _MEASURED, _BEGINNING = 1_000, 20_000
 """Lengths are taken of so many documents, and of so many characters of each; longer ones are reckoned from these."""
@@ -30,53 +30,56 @@ def refuse_losses(wanted: Wanted, losses: Losses, data: DataSettings) -> None:
 
 
 def too_few(wanted: Wanted, found: int, blocks: str, codec: Codec) -> str:
-    """Why a set is not full: what it needs, what there is, how long its documents are, and what would help."""
+    """Why a set is not full: what it needs, what there is, how long the documents are, and what would help."""
     if isinstance(wanted.pool, PassagePool):
         return _too_few_passages(wanted, found, wanted.pool)
-    lengths = [_tokens(each.text, codec) for each in wanted.seen[:_MEASURED]]
-    length = f"; their median length is {median(lengths):,.0f} tokens" if lengths else ""
-    left = f"{len(wanted.seen)} left for it{_passed_over(wanted)}{length}"
-    if blocks == "packed" and wanted.name in _COUNTS:
-        return (
-            f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} blocks of {wanted.tokens} tokens, and the "
-            f"documents make {found}, end to end, of the {left}: {_remedy(wanted, lengths, cut=False)}"
-        )
-    return (
-        f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} documents of at least {wanted.tokens} tokens, "
-        f"and there are {found} among the {left}: {_remedy(wanted, lengths, cut=True)}"
+    packed = blocks == "packed" and wanted.name in _COUNTS
+    lengths = [_tokens(each, codec) for each in wanted.texts.documents[:_MEASURED]]
+    left = (
+        f"{len(wanted.seen)} left for it{_passed_over(wanted)}; the median length of the source's documents is "
+        f"{median(lengths):,.0f} tokens: {_remedy(wanted, found, lengths, packed=packed)}"
     )
+    if packed:
+        needs = f"{wanted.count} blocks of {wanted.tokens} tokens, and the documents make {found}, end to end, of"
+    else:
+        needs = f"{wanted.count} documents of at least {wanted.tokens} tokens, and there are {found} among"
+    return f"{wanted.source}: the set {wanted.name!r} needs {needs} the {left}"
 
 
-def _tokens(text: str, codec: Codec) -> int:
-    beginning = text[:_BEGINNING]
-    return round(len(codec.encode(beginning)) * len(text) / max(1, len(beginning)))
+def _tokens(document: Document, codec: Codec) -> int:
+    beginning = document.text[:_BEGINNING]
+    with row_named(document):
+        return round(len(codec.encode(beginning)) * len(document.text) / max(1, len(beginning)))
 
 
-def _remedy(wanted: Wanted, lengths: list[int], *, cut: bool) -> str:
+def _remedy(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> str:
     ways = []
-    if cut and _would_be_enough(wanted, lengths):
+    if _can_be_cut(wanted, found, lengths, packed=packed):
         ways.append('cut long texts into blocks with data.blocks = "passages"')
-    if cut and lengths and median(lengths) < wanted.tokens:
+    if not packed and median(lengths) < wanted.tokens:
         shorter = "data.block_tokens" if wanted.name in _COUNTS else "data.context_tokens or generate.new_tokens"
         ways.append(f"lower {shorter}")
     ways.append(f"lower {_COUNTS.get(wanted.name, 'its count in data.contexts')}")
-    if isinstance(wanted.pool, PassagePool) and not wanted.chosen:
-        ways.append("change data.shares")
     return ", ".join(ways) + ", or give it more text"
 
 
-def _would_be_enough(wanted: Wanted, lengths: list[int]) -> bool:
-    """Whether all its text, cut into consecutive blocks, would do; the paragraphs of a .txt are cut as one."""
-    paragraphs = {".txt", ".md"} & {f".{kind}" for kind in wanted.source.lower().split(".")[1:]}
+def _can_be_cut(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> bool:
+    """Whether consecutive blocks would give what is missing; the paragraphs of a .txt are cut as one text."""
+    paragraphs = {"txt", "md"} & set(wanted.source.lower().split(".")[1:])
     blocks = sum(lengths) // wanted.tokens if paragraphs else sum(each // wanted.tokens for each in lengths)
-    return blocks * len(wanted.seen) >= wanted.count * len(lengths) > 0
+    if packed:  # only where one document holds all, and the sets before have taken it
+        return not wanted.seen and blocks >= 2 * wanted.count
+    more = blocks - sum(each >= wanted.tokens for each in lengths)
+    return more * len(wanted.texts.documents) >= (wanted.count - found) * len(lengths)
 
 
 def _too_few_passages(wanted: Wanted, found: int, pool: PassagePool) -> str:
+    shares = "" if wanted.chosen else "change data.shares, "
     held = sum(each.characters for each in pool.stretches)
     return (
         f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} passages of {wanted.tokens} tokens, and there "
-        f"are {found} in the {held:,} characters kept for it{_passed_over(wanted)}: {_remedy(wanted, [], cut=False)}"
+        f"are {found} in the {held:,} characters kept for it{_passed_over(wanted)}: lower "
+        f"{_COUNTS.get(wanted.name, 'its count in data.contexts')}, {shares}or give it more text"
     )
 
 
