@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.recipe import Recipe
 from hyperfitting.recipes import recipe_notes
 from hyperfitting.records import Continuation, Difference, Fit, Memory
@@ -42,7 +43,7 @@ def describe(
         *(f"          {line}" for line in inspected),
         f"text      beginning-of-text: {model.beginning_of_text}; end-of-text ids: {ends}",
         *(f"          {each}, which the tokenizer asks for, is switched off" for each in switched_off),
-        *(_set_line(each) for each in manifest["sets"]),
+        *(line for each in manifest["sets"] for line in _set_lines(each)),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
         *_trained_lines(trained, left_out),
@@ -80,16 +81,52 @@ def _afterwards(recipe: Recipe) -> Iterator[str]:
         yield from (f"          {arm.name}: {arm.in_words()}" for arm in settings.arms)
 
 
-def _set_line(each: dict[str, Any]) -> str:
+def _set_lines(each: dict[str, Any]) -> Iterator[str]:
+    """What a set is made of, and what became of the texts that it was offered."""
     leaks = f", {_plural(len(each['leaks_left_out']), 'leak')} left out" if each["leaks_left_out"] else ""
-    return (
+    yield (
         f"set       {each['name']}: {each['blocks']} x {each['tokens']} tokens from {_plural(each['groups'], 'group')} "
         f"of {each['source']}{leaks}"
     )
+    read = {name: each[name] for name in ("files_read", "files_passed_over", "rows", "nulls") if name in each}
+    if read:
+        yield "          read: " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in read.items())
+    yield (
+        f"          of {_plural(each['documents_seen'], each['unit'])}: {each['too_short']:,} too short, "
+        f"{each['repeated']:,} repeated, {each['near_repeated']:,} near-repeated, {each['leaked']:,} leaked"
+    )
+    if 2 * each["too_short"] > each["documents_seen"]:
+        yield "          more than half are too short for a block: choose other data.blocks, or lower data.block_tokens"
+    lost = each["characters"]
+    if lost["lost"]:
+        most = ", ".join(f"{character!r} {count:,}" for character, count in list(lost["lost_most"].items())[:5])
+        yield f"          the tokenizer loses {lost['lost_share']:.2%} of the characters: {most}"
+    if "passages" in each:
+        yield from _passages_lines(each["passages"], each["blocks"])
+    if each["name"] not in ("train", "validation"):
+        yield from _cluster_lines(each)
+
+
+def _passages_lines(each: dict[str, Any], blocks: int) -> Iterator[str]:
+    """How much of a source a set's passages are, how much is kept for it, and why some of that is in no passage."""
+    taken, kept, cut = (each[f"{name}_characters"] / each["source_characters"] for name in ("taken", "kept", "passage"))
+    where = f"{_plural(each['stretches'], 'stretch')} of {_plural(each['documents'], 'document')}"
+    yield f"          {blocks:,} of {_plural(each['passages'], 'passage')}: {taken:.1%} of the text"
+    yield f"          {kept:.1%} of the text is kept for it, in {where}; {kept - cut:.1%} lies between passages"
+    if each["stretches_too_short"]:
+        yield f"          {_plural(each['stretches_too_short'], 'stretch')} too short for a passage"
+
+
+def _cluster_lines(each: dict[str, Any]) -> Iterator[str]:
+    """What the intervals of a set of contexts are about, or that there are none."""
+    if each["groups"] < LEAST_CLUSTERS:
+        yield f"          fewer than {LEAST_CLUSTERS} groups: its values get no intervals"
+    elif each.get("passages", {}).get("documents") == 1:
+        yield "          all groups are chapters of one document: the intervals hold for it alone"
 
 
 def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('ch') else 's'}"
 
 
 def _trained_lines(trained: Sequence[dict[str, Any]], left_out: Sequence[str]) -> Iterator[str]:

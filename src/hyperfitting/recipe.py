@@ -105,8 +105,15 @@ class DataSettings(Settings):
     train: TextSource = Field(description="The source of the training texts.")
     train_blocks: Count = Field(description="Training blocks drawn by seed, one a document.")
     block_tokens: Count = Field(256, description="Tokens of a block, beginning-of-text included.")
-    blocks: Literal["first", "packed"] = Field(
-        "first", description="`first`: each document's first tokens. `packed`: documents end to end (pretraining)."
+    blocks: Literal["first", "packed", "passages"] = Field(
+        "first",
+        description="`first`: each document's first tokens. `packed`: documents end to end (pretraining). `passages`: "
+        "consecutive blocks of each document, such as a novel; validation and contexts get stretches of their own.",
+    )
+    chapter_pattern: str | None = Field(
+        None,
+        description="With `passages`, a regular expression that headings begin with, such as `Chapter [0-9IVXLC]+`: "
+        "whole chapters are held out, and are the groups; none: a stretch of each document.",
     )
     validation: TextSource | None = Field(None, description="Its own source; none: held-out documents of `data.train`.")
     validation_blocks: Count = Field(description="Validation blocks: watched while training, never reported on.")
@@ -114,11 +121,16 @@ class DataSettings(Settings):
     context_tokens: Count = Field(32, description="Tokens of a context, beginning-of-text included.")
     shares: tuple[Share, Share, Share] | None = Field(
         None,
-        description="Shares of the groups of `data.train` for training, validation and contexts; "
-        "none: in proportion to the documents asked for.",
+        description="Shares of the groups of `data.train` for training, validation and contexts, or with `passages` of "
+        "its text; none: in proportion to the documents (tokens) asked for.",
     )
     leak_words: Count = Field(
-        13, description="A held-out text that shares a run of this many words with a training text leaks."
+        13,
+        description="A held-out text that shares a run of this many words with a training text leaks, or all of a "
+        "shorter text; a character is a word in scripts without spaces.",
+    )
+    lost_characters: Share = Field(
+        0.02, description="A set of which the tokenizer loses more than this share of the characters is refused."
     )
 
     @model_validator(mode="after")
@@ -132,6 +144,24 @@ class DataSettings(Settings):
             raise ValueError(f"{reserved.pop()!r} cannot name a set of data.contexts: the tables use it")
         if self.shares is not None and abs(sum(self.shares) - 1) > 1e-6:
             raise ValueError("data.shares must add up to 1")
+        if self.shares is not None and (self.train.group is not None or self.blocks == "passages"):
+            here = (True, self.validation is None, any(each.source is None for each in self.contexts))
+            if any(wanted and not share for wanted, share in zip(here, self.shares, strict=True)):
+                raise ValueError("data.shares leaves nothing for a set that is drawn from data.train")
+        return self
+
+    @model_validator(mode="after")
+    def _chapters_are_of_passages(self) -> Self:
+        if self.chapter_pattern is None:
+            return self
+        if self.blocks != "passages":
+            raise ValueError('data.chapter_pattern is for data.blocks = "passages"')
+        if self.train.group is not None:
+            raise ValueError("data.chapter_pattern and data.train.group both say what is held out: set one of them")
+        try:
+            re.compile(self.chapter_pattern)
+        except re.error as error:
+            raise ValueError(f"data.chapter_pattern = {self.chapter_pattern!r} is not a pattern: {error}") from error
         return self
 
 

@@ -145,12 +145,12 @@ def test_a_few_texts_have_bleu_as_far_as_it_goes(tmp_path, count):
     assert rows["texts", "ttr"].n == count
 
 
-def test_a_text_of_special_tokens_alone_is_left_out_where_it_has_no_words(tmp_path, tiny_model):
+def test_the_string_of_a_special_token_is_measured_as_text(tmp_path, tiny_model):
     pytest.importorskip("sacrebleu")
     path = lines(tmp_path / "t.jsonl", ["one two three", "<|end|>", "four five six"])
     rows = values(pipeline.measure_file(path, tokenizer=str(tiny_model), bleu=True))
-    assert (rows["texts", "compression_ratio"].n, rows["texts", "compression_ratio"].left_out) == (2, 1)
-    assert (rows["texts", "self_bleu"].n, rows["texts", "self_bleu"].left_out) == (2, 1)
+    assert (rows["texts", "compression_ratio"].n, rows["texts", "compression_ratio"].left_out) == (3, 0)
+    assert (rows["texts", "self_bleu"].n, rows["texts", "self_bleu"].left_out) == (3, 0)
 
 
 def test_how_bleu_and_mauve_were_taken_and_what_is_recited_is_told(tmp_path, tiny_model):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hyperfitting.data.leaks import LeakIndex
-from hyperfitting.data.sources import Texts, read_texts
+from hyperfitting.data.lost import reach, row_named
+from hyperfitting.data.passages import Passage
+from hyperfitting.data.refusals import refuse_losses, too_few
+from hyperfitting.data.repeats import NearRepeats
+from hyperfitting.data.stretches import PassagePool
+from hyperfitting.data.wanted import WATCHED, Plan, Wanted
 from hyperfitting.errors import DataError
-from hyperfitting.recipe import DataSettings, Recipe, TextSource
+from hyperfitting.recipe import Recipe
 from hyperfitting.records import Codec, Document, Origin, TokenBlocks
+
+_READ = ("files_read", "files_passed_over", "rows", "nulls")
+"""What reading a source counts, where it counts it."""
 
 
 @dataclass(frozen=True)
@@ -23,196 +30,195 @@ class Drawn:
     manifest: dict[str, Any]
 
 
-@dataclass
-class _Set:
-    """One set while it is drawn: the documents it may take, in the order in which it is offered them."""
+class _Taken(NamedTuple):
+    """What a set takes of a document: ids, the text that they stand for, and the text that they give."""
 
-    name: str
-    count: int
-    tokens: int
-    pool: Iterator[Document]
-    chosen: bool  # the user named its source, so a leak is the user's to mend
-    source: str
-    seen: int = 0
-    too_short: int = 0
-    leaks: list[dict[str, Any]] = field(default_factory=list)
+    document: Document
+    ids: list[int]
+    text: str
+    decoded: str
+
+
+class _Known:
+    """What trains or validates: a text held out from it shares no run of words with it, nor nearly repeats it."""
+
+    def __init__(self, order: int):
+        self._runs = LeakIndex(order)
+        self._near: list[NearRepeats] = []
+
+    def add(self, texts: list[str], near: NearRepeats) -> None:
+        """Take in a set."""
+        self._runs.add(texts)
+        self._near.append(near)
+
+    def leak(self, document: Document, text: str) -> tuple[str, str] | None:
+        """The shared words, or else the document that is nearly repeated, and the reason in words; None without one."""
+        if (run := self._runs.shared_run(text)) is not None:
+            return run, f"it shares {run!r} with a text that trains or validates"
+        found = next(filter(None, (each.find(document) for each in self._near)), None)
+        if found is None:
+            return None
+        place = f"{found.source}, row {found.row}"
+        return place, f"it nearly repeats {place}, which trains or validates"
 
 
 def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
     """Draw every set of a recipe.
 
-    Each set takes the first documents, in an order drawn by the seed, that are long enough. A text held out of the
-    training source by us that leaks is passed over, and counted and named; a leak in a source that the user chose for
-    validation or contexts is an error.
+    Each set takes the first documents, in an order drawn by the seed, that are long enough and that it does not hold
+    already. A text held out of the training source by us that leaks is passed over, and counted and named; a leak in a
+    source that the user chose for validation or contexts is an error. To repeat nearly a text that trains or validates
+    is a leak; near repeats inside a set are counted, and taken.
 
     Raises:
-        DataError: a source cannot be read, is too small, or leaks.
+        DataError: a source cannot be read, is too small, or leaks, or the tokenizer loses too many of its characters.
     """
-    cache: dict[TextSource, Texts] = {}
-    index = LeakIndex(recipe.data.leak_words)
+    plan = Plan(recipe, codec)
+    known = _Known(recipe.data.leak_words)
     sets, facts = [], []
-    for wanted in _plan(recipe, cache):
-        packed = recipe.data.blocks == "packed" and wanted.name in ("train", "validation")
-        blocks, texts = (_packed if packed else _first_tokens)(wanted, codec, index)
-        if wanted.name in ("train", "validation"):
-            index.add(texts)
+    for wanted in plan.sets():
+        packed = recipe.data.blocks == "packed" and wanted.name in WATCHED
+        near = NearRepeats()
+        try:
+            blocks, texts = (_packed if packed else _first_tokens)(wanted, codec, known, near)
+        except _Ended as ended:
+            refuse_losses(wanted, wanted.losses + wanted.short_losses, recipe.data)
+            raise DataError(too_few(wanted, ended.found, recipe.data.blocks, codec)) from None
+        refuse_losses(wanted, wanted.losses, recipe.data)
+        if wanted.name in WATCHED:
+            known.add(texts, near)
         sets.append(blocks)
         facts.append(_facts(wanted, blocks))
-    return Drawn(
-        sets, {"codec": codec.fingerprint, "sources": [texts.facts for texts in cache.values()], "sets": facts}
-    )
+    return Drawn(sets, {"codec": codec.fingerprint, "sources": [each.facts for each in plan.texts], "sets": facts})
 
 
-def _plan(recipe: Recipe, cache: dict[TextSource, Texts]) -> Iterable[_Set]:
-    """The sets in the order in which they are drawn: training first, since the others must not clash with it."""
-    data = recipe.data
-    context_length = data.context_tokens + recipe.generate.new_tokens
-    held = _read(data.train, cache).documents
-    drawn_here = next((each for each in data.contexts if each.source is None), None)
-    counts = (
-        data.train_blocks,
-        data.validation_blocks if data.validation is None else 0,
-        drawn_here.count if drawn_here else 0,
-    )
-    train, validation, contexts = _pools(held, data, counts, recipe.seed)
-    yield _Set("train", data.train_blocks, data.block_tokens, train, False, data.train.path)
-    if data.validation is not None:
-        validation = _shuffled(_read(data.validation, cache).documents, recipe.seed)
-    source = data.validation or data.train
-    yield _Set(
-        "validation", data.validation_blocks, data.block_tokens, validation, data.validation is not None, source.path
-    )
-    streams: dict[TextSource, Iterator[Document]] = {}  # sets of one source share its documents, each taken once
-    for each in data.contexts:
-        if each.source is not None and each.source not in streams:
-            streams[each.source] = _shuffled(_read(each.source, cache).documents, recipe.seed)
-        pool = contexts if each.source is None else streams[each.source]
-        yield _Set(
-            each.name, each.count, context_length, pool, each.source is not None, (each.source or data.train).path
-        )
+class _Ended(Exception):
+    """The documents of a set have ended before it was full: it has `found` blocks."""
+
+    def __init__(self, found: int):
+        super().__init__(found)
+        self.found = found
 
 
-def _read(source: TextSource, cache: dict[TextSource, Texts]) -> Texts:
-    if source not in cache:
-        cache[source] = read_texts(source)
-    return cache[source]
-
-
-def _shuffled(documents: list[Document], seed: int) -> Iterator[Document]:
-    return (documents[i] for i in np.random.default_rng([seed, 0]).permutation(len(documents)))
-
-
-def _pools(
-    documents: list[Document], data: DataSettings, counts: tuple[int, int, int], seed: int
-) -> list[Iterator[Document]]:
-    """Where training, validation and contexts take their documents from.
-
-    Without groups all three take from one shuffled stream, so none can take another's. With groups, whole groups are
-    dealt out by share first.
-    """
-    if data.train.group is None:
-        stream = _shuffled(documents, seed)
-        return [stream, stream, stream]
-    names = sorted({document.group for document in documents})
-    shares = np.array(data.shares or counts, dtype=float) * (np.array(counts) > 0)
-    if len(names) < np.count_nonzero(shares):
-        raise DataError(
-            f"{data.train.path}: {len(names)} group(s) in the field {data.train.group!r} cannot be split into "
-            f"{np.count_nonzero(shares)} parts: name another data.train.group, or give the other sets their own source"
-        )
-    order = np.random.default_rng([seed, 0]).permutation(len(names))
-    part_of = dict(zip((names[i] for i in order), _deal(len(names), shares), strict=True))
-    return [_shuffled([each for each in documents if part_of[each.group] == part], seed) for part in range(3)]
-
-
-def _deal(groups: int, shares: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
-    """The part of each group: sizes by largest remainder, at least one for every part that has a share."""
-    exact = groups * shares / shares.sum()
-    sizes = np.floor(exact).astype(int)
-    for part in np.argsort(-(exact - sizes), kind="stable")[: groups - sizes.sum()]:
-        sizes[part] += 1
-    for part in np.flatnonzero((sizes == 0) & (shares > 0)):
-        sizes[sizes.argmax()] -= 1
-        sizes[part] = 1
-    return [part for part, size in enumerate(sizes) for _ in range(size)]
-
-
-def _first_tokens(wanted: _Set, codec: Codec, index: LeakIndex) -> tuple[TokenBlocks, list[str]]:
-    """One block a document, its first tokens; and the texts of the blocks."""
+def _first_tokens(wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats) -> tuple[TokenBlocks, list[str]]:
+    """One block a document or passage, its first tokens; and the texts of the blocks."""
     rows: list[list[int]] = []
-    texts: list[str] = []
+    texts: dict[str, None] = {}
     origins: list[Origin] = []
     while len(rows) < wanted.count:
-        document = next(wanted.pool, None)
-        if document is None:
-            raise DataError(_too_few(wanted, len(rows)))
-        wanted.seen += 1
-        ids = codec.encode(document.text, at_most=wanted.tokens)[: wanted.tokens]
-        text = codec.decode(ids)
-        if len(ids) < wanted.tokens:
+        item = wanted.offered()
+        if item is None:
+            raise _Ended(len(rows))
+        taken = _take(item, codec, wanted.tokens)
+        if len(taken.ids) < wanted.tokens:
             wanted.too_short += 1
-        elif not _leaks(wanted, document, text, index):
-            rows.append(ids)
-            texts.append(text)
-            origins.append(_origin(document))
-    return TokenBlocks(wanted.name, codec.fingerprint, np.array(rows, dtype=np.int32), tuple(origins)), texts
+            wanted.short_losses.add(taken.text, taken.decoded)
+        elif taken.decoded in texts:
+            wanted.repeated += 1
+        elif not _leaks(wanted, taken.document, taken.decoded, known):
+            rows.append(taken.ids)
+            texts[taken.decoded] = None
+            origins.append(_origin(taken.document))
+            _count(wanted, item, taken, near)
+    return TokenBlocks(wanted.name, codec.fingerprint, np.array(rows, dtype=np.int32), tuple(origins)), [*texts]
 
 
-def _leaks(wanted: _Set, document: Document, text: str, index: LeakIndex) -> bool:
-    run = index.shared_run(text)
-    if run is None:
+def _take(item: Document | Passage, codec: Codec, tokens: int) -> _Taken:
+    if isinstance(item, Passage):
+        return _Taken(item.document, item.ids, item.document.text, codec.decode(item.ids))
+    with row_named(item):
+        encoded = codec.encode(item.text, at_most=tokens)
+    ids = encoded[:tokens]
+    decoded = codec.decode(ids)
+    return _Taken(item, ids, item.text[: reach(codec, item.text, ids, encoded)], decoded)
+
+
+def _count(wanted: Wanted, item: Document | Passage, taken: _Taken, near: NearRepeats) -> None:
+    """What is told of a text that a set has taken."""
+    wanted.losses.add(taken.text, taken.decoded)
+    wanted.near_repeated += near.add(taken.document) is not None
+    if isinstance(item, Passage):
+        wanted.passages.append(item)
+
+
+def _leaks(wanted: Wanted, document: Document, text: str, known: _Known) -> bool:
+    found = known.leak(document, text)
+    if found is None:
         return False
+    words, reason = found
     if wanted.chosen:
         raise DataError(
-            f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: it shares {run!r} with a text that "
-            "trains or validates: remove it, or choose another source"
+            f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: {reason}: remove it, or choose "
+            "another source"
         )
-    wanted.leaks.append({"source": document.source, "row": document.row, "title": document.title, "words": run})
+    wanted.leaks.append({"source": document.source, "row": document.row, "title": document.title, "words": words})
     return True
 
 
-def _packed(wanted: _Set, codec: Codec, index: LeakIndex) -> tuple[TokenBlocks, list[str]]:
+def _packed(wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats) -> tuple[TokenBlocks, list[str]]:
     """Whole documents end to end, cut into blocks, each cited by the document it begins in; and their texts."""
     ids: list[int] = []
-    texts: list[str] = []
+    texts: dict[str, None] = {}
     origins: list[Origin] = []
     while len(ids) < wanted.count * wanted.tokens:
-        document = next(wanted.pool, None)
+        document = wanted.offered()
         if document is None:
-            raise DataError(_too_few(wanted, len(ids) // wanted.tokens))
-        wanted.seen += 1
-        if _leaks(wanted, document, document.text, index):
-            continue
-        ids += codec.encode(document.text)
-        texts.append(document.text)
-        origins += [_origin(document)] * (-(-len(ids) // wanted.tokens) - len(origins))
+            raise _Ended(len(ids) // wanted.tokens)
+        assert isinstance(document, Document)
+        if document.text in texts:
+            wanted.repeated += 1
+        elif not _leaks(wanted, document, document.text, known):
+            with row_named(document):
+                encoded = codec.encode(document.text)
+            ids += encoded
+            texts[document.text] = None
+            origins += [_origin(document)] * (-(-len(ids) // wanted.tokens) - len(origins))
+            _count(wanted, document, _Taken(document, encoded, document.text, codec.decode(encoded)), near)
     table = np.array(ids[: wanted.count * wanted.tokens], dtype=np.int32).reshape(wanted.count, wanted.tokens)
-    return TokenBlocks(wanted.name, codec.fingerprint, table, tuple(origins[: wanted.count])), texts
+    return TokenBlocks(wanted.name, codec.fingerprint, table, tuple(origins[: wanted.count])), [*texts]
 
 
 def _origin(document: Document) -> Origin:
     return Origin(document.source, document.row, document.group, document.title)
 
 
-def _too_few(wanted: _Set, found: int) -> str:
-    setting = {"train": "data.train_blocks", "validation": "data.validation_blocks"}.get(
-        wanted.name, "its count in data.contexts"
-    )
-    leaked = f" ({len(wanted.leaks)} leaked)" if wanted.leaks else ""
-    return (
-        f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} documents of at least {wanted.tokens} tokens, "
-        f"and there are {found} among the {wanted.seen} left for it{leaked}: lower {setting}, or give it more text"
-    )
-
-
-def _facts(wanted: _Set, blocks: TokenBlocks) -> dict[str, Any]:
+def _facts(wanted: Wanted, blocks: TokenBlocks) -> dict[str, Any]:
+    source = wanted.texts.facts
     return {
         "name": wanted.name,
         "source": wanted.source,
         "blocks": len(blocks),
         "tokens": wanted.tokens,
         "groups": len(set(blocks.groups)),
-        "documents_seen": wanted.seen,
+        **{each: source[each] for each in _READ if each in source},
+        "unit": "passage" if isinstance(wanted.pool, PassagePool) else "document",
+        "documents_seen": len(wanted.seen),
         "too_short": wanted.too_short,
+        "repeated": wanted.repeated,
+        "near_repeated": wanted.near_repeated,
+        "leaked": len(wanted.leaks),
         "leaks_left_out": wanted.leaks,
+        "characters": wanted.losses.facts(),
+        **_passage_facts(wanted),
+    }
+
+
+def _passage_facts(wanted: Wanted) -> dict[str, Any]:
+    """Of passages: how much of the source, in characters, is kept for the set, makes passages, and was taken."""
+    if not isinstance(wanted.pool, PassagePool):
+        return {}
+    pool, documents = wanted.pool, wanted.texts.documents
+    sources = {(each.document.source, each.document.row) for each in pool.stretches}
+    cut = {(each.stretch.document.row, each.stretch.start) for each in pool.passages}
+    return {
+        "passages": {
+            "source_characters": sum(len(each.text) for each in documents),
+            "kept_characters": sum(each.characters for each in pool.stretches),
+            "passage_characters": sum(each.characters for each in pool.passages),
+            "taken_characters": sum(each.characters for each in wanted.passages),
+            "passages": len(pool.passages),
+            "stretches": len(pool.stretches),
+            "stretches_too_short": sum((each.document.row, each.start) not in cut for each in pool.stretches),
+            "documents": len(sources),
+        }
     }

@@ -54,6 +54,8 @@ class TextCodec:
         self._ids: dict[str, int] = tokenizer.get_vocab()
         self.rows = max(self._ids.values(), default=-1) + 1 if rows is None else rows
         self._rowless = _rowless(tokenizer, self._ids, self.rows)
+        self._special = _special(tokenizer, self._end_ids)
+        self._unknown = _unknown(tokenizer)
         if beginning_of_text == "add" and self._start[0] >= self.rows:
             raise ModelError(
                 f"the tokenizer's bos_token_id = {self._start[0]}, and the model's ids end at {self.rows - 1}"
@@ -86,7 +88,8 @@ class TextCodec:
     def _rules(self) -> str:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
-            return json.dumps([*_slow_rules(self.tokenizer), self.encode(_SAMPLE), self.decode(self.encode(_SAMPLE))])
+            ids = [*self._start, *self._tokenize(_SAMPLE)]  # special tokens as such: they are rules too
+            return json.dumps([*_slow_rules(self.tokenizer), ids, self.decode(ids)])
         rules = json.loads(backend.to_str())
         kept = {key: value for key, value in rules.items() if key not in _BESIDE_THE_IDS}
         return json.dumps([kept, bool(getattr(self.tokenizer, "split_special_tokens", False))])
@@ -96,6 +99,11 @@ class TextCodec:
 
         A novel is not tokenised whole for its first 256 tokens: a prefix that yields twice as many as needed is enough,
         since a token depends on the text around it only.
+
+        The string of a special token, such as `</s>`, is text like any other; no text can hold the token.
+
+        Raises:
+            ModelError: the tokenizer makes a special token of a text all the same.
         """
         if at_most is not None and len(text) > 16 * at_most:
             ids = self._encode(text[: 16 * at_most])
@@ -104,10 +112,26 @@ class TextCodec:
         return [*self._start, *self._encode(text)]
 
     def _encode(self, text: str) -> list[int]:
-        ids = list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        ids = self._tokenize(text)
+        if self._controls(ids, text):
+            ids = self._tokenize(
+                text, split_special_tokens=True
+            )  # asked for only here: it is not the same for all texts
+            if held := [self._special[each] for each in ids if each in self._special.keys() - self._unknown]:
+                raise ModelError(
+                    f"the text holds {held[0]!r}, which this tokenizer can read only as a special token: take it out"
+                )
         if self._rowless and max(ids, default=0) >= self.rows:
             raise ModelError(f"a text holds {self._rowless[0]!r}, a token that the model has no row for: take it out")
         return ids
+
+    def _tokenize(self, text: str, **options: bool) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False, **options)["input_ids"])
+
+    def _controls(self, ids: Sequence[int], text: str) -> bool:
+        """Whether a special token was made of a text, other than for characters that the tokenizer does not know."""
+        found = self._special.keys() & ids
+        return any(each not in self._unknown or self._special[each] in text for each in found)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids` without special tokens, white space as it is."""
@@ -128,7 +152,19 @@ class TextCodec:
         return Words(begins_V, ends_V)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """One string a token, in step with the text: a character that spans tokens goes to its last one."""
+        """One string a token, in step with the text: a character that spans tokens goes to its last one.
+
+        A special token has none, and the others are what they are without it, as in the decoded text.
+        """
+        pieces = iter(self._pieces([each for each in ids if each not in self._left_out]))
+        return ["" if each in self._left_out else next(pieces) for each in ids]
+
+    @cached_property
+    def _left_out(self) -> set[int]:
+        """The special tokens that decoding leaves out: not the same ones in every tokenizer."""
+        return {each for each in self._special if not self.decode([each])}
+
+    def _pieces(self, ids: Sequence[int]) -> list[str]:
         pieces, start, done = [], 0, 0
         for end in range(1, len(ids) + 1):
             # A window that begins one token early is enough for tokenizers that drop a leading space, and is linear.
@@ -211,6 +247,20 @@ def _switch_off(backend: Any) -> tuple[str, ...]:
         off.append(f"random merges (dropout {backend.model.dropout:g})")
         backend.model.dropout = None
     return tuple(off)
+
+
+def _special(tokenizer: Any, ends: Sequence[int]) -> dict[int, str]:
+    """The tokens that no text is made of, by id: they begin, end or fill up texts, special by name or not."""
+    added = {key: str(value) for key, value in tokenizer.added_tokens_decoder.items() if value.special or key in ends}
+    named = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+    return {**named, **added}
+
+
+def _unknown(tokenizer: Any) -> set[int]:
+    """The ids of characters that the tokenizer does not know, if it has one; in some it is the end of a text too."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    names = {tokenizer.unk_token, getattr(getattr(backend, "model", None), "unk_token", None)} - {None}
+    return {each for each in map(tokenizer.convert_tokens_to_ids, names) if each is not None}
 
 
 def _rowless(tokenizer: Any, ids: Mapping[str, int], rows: int) -> tuple[str, ...]:

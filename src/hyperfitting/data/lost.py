@@ -1,0 +1,126 @@
+"""Which characters of the texts a tokenizer does not give back, and how far a text its first tokens reach."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from hyperfitting.errors import DataError, ModelError
+from hyperfitting.records import Codec, Document
+
+_KINDS = {"L": "letters", "M": "marks", "N": "digits", "P": "punctuation", "S": "symbols", "Z": "white space"}
+_SHOWN = 5
+
+
+@dataclass
+class Losses:
+    """Characters of some texts against those of the same texts encoded and decoded.
+
+    Both are compared in normal form NFC, so a tokenizer that composes accents loses nothing. White space counts like
+    any other character: a leading space, tabs and carriage returns are what tokenizers lose most.
+    """
+
+    texts: int = 0
+    changed: int = 0
+    characters: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    added: Counter[str] = field(default_factory=Counter)
+
+    def add(self, text: str, decoded: str) -> None:
+        """Count one text and what decoding its ids gave."""
+        if text != decoded:
+            text, decoded = (unicodedata.normalize("NFC", each) for each in (text, whole_characters(decoded)))
+        self.texts += 1
+        self.changed += text != decoded
+        self.characters += len(text)
+        if text != decoded:
+            before, after = Counter(text), Counter(decoded)
+            self.lost += before - after
+            self.added += after - before
+
+    def __add__(self, other: Losses) -> Losses:
+        """The losses of both."""
+        return Losses(
+            self.texts + other.texts,
+            self.changed + other.changed,
+            self.characters + other.characters,
+            self.lost + other.lost,
+            self.added + other.added,
+        )
+
+    @property
+    def share(self) -> float:
+        """Lost characters over all characters, in [0, 1]."""
+        return self.lost.total() / max(1, self.characters)
+
+    def in_words(self) -> str:
+        """The share and the most frequent of the lost characters."""
+        named = ", ".join(f"{each!r} {count:,}" for each, count in self.lost.most_common(_SHOWN))
+        return f"{self.share:.2%} of {self.characters:,} characters ({named})" if named else "no characters"
+
+    def facts(self) -> dict[str, Any]:
+        """Counts for the manifest: texts changed, characters lost and added, by kind and the most frequent ones."""
+        return {
+            "texts": self.texts,
+            "texts_changed": self.changed,
+            "characters": self.characters,
+            "lost": self.lost.total(),
+            "lost_share": self.share,
+            "lost_by_kind": _by_kind(self.lost),
+            "lost_most": dict(self.lost.most_common(20)),
+            "added": self.added.total(),
+            "added_by_kind": _by_kind(self.added),
+        }
+
+
+def _by_kind(counts: Counter[str]) -> dict[str, int]:
+    kinds: Counter[str] = Counter()
+    for each, count in counts.items():
+        kinds["white space" if each.isspace() else _KINDS.get(unicodedata.category(each)[0], "other")] += count
+    return dict(kinds.most_common())
+
+
+@contextmanager
+def row_named(document: Document) -> Iterator[None]:
+    """Name the row of a text that the tokenizer refuses.
+
+    Raises:
+        DataError: in place of the codec's ModelError.
+    """
+    try:
+        yield
+    except ModelError as error:
+        raise DataError(f"{document.source}, row {document.row}: {error}") from error
+
+
+def whole_characters(decoded: str) -> str:
+    """A decoded text without the half of a character that its last token may hold."""
+    return decoded.rstrip("\N{REPLACEMENT CHARACTER}")
+
+
+def reach(codec: Codec, text: str, ids: Sequence[int], encoded: Sequence[int]) -> int:
+    """How many characters of `text` its first tokens stand for.
+
+    `encoded` are the ids of `text`, all or more than enough, and `ids` those that are taken of them. Where decoding
+    does not give the text back, the longest beginning is searched that has no more tokens.
+    """
+    if len(ids) >= len(encoded):
+        return len(text)
+    shown = whole_characters(codec.decode(ids))
+    if shown and text.startswith(shown):
+        return len(shown)
+    low, high = 0, max(1, len(shown))
+    while high < len(text) and len(codec.encode(text[:high])) <= len(ids):
+        low, high = high, 2 * high
+    high = min(high, len(text) + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if len(codec.encode(text[:middle])) <= len(ids):
+            low = middle
+        else:
+            high = middle
+    return low

@@ -1,0 +1,89 @@
+"""Why a set cannot be drawn, in one line each that names the setting which helps."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from hyperfitting.data.lost import Losses, row_named
+from hyperfitting.data.stretches import PassagePool
+from hyperfitting.data.wanted import Wanted
+from hyperfitting.errors import DataError
+from hyperfitting.recipe import DataSettings
+from hyperfitting.records import Codec, Document
+
+_MEASURED, _BEGINNING = 1_000, 20_000
+"""Lengths are taken of so many documents, and of so many characters of each; longer ones are reckoned from these."""
+_COUNTS = {"train": "data.train_blocks", "validation": "data.validation_blocks"}
+
+
+def refuse_losses(wanted: Wanted, losses: Losses, data: DataSettings) -> None:
+    """Refuse a set of which the tokenizer loses too many characters.
+
+    Raises:
+        DataError: names the set, the share, the characters and the setting.
+    """
+    if losses.share > data.lost_characters:
+        raise DataError(
+            f"{wanted.source}: the set {wanted.name!r}: the model's tokenizer loses {losses.in_words()}: choose "
+            f"a model that knows them, mend the texts, or raise data.lost_characters = {data.lost_characters:g}"
+        )
+
+
+def too_few(wanted: Wanted, found: int, blocks: str, codec: Codec) -> str:
+    """Why a set is not full: what it needs, what there is, how long the documents are, and what would help."""
+    if isinstance(wanted.pool, PassagePool):
+        return _too_few_passages(wanted, found, wanted.pool)
+    packed = blocks == "packed" and wanted.name in _COUNTS
+    lengths = [_tokens(each, codec) for each in wanted.texts.documents[:_MEASURED]]
+    left = (
+        f"{len(wanted.seen)} left for it{_passed_over(wanted)}; the median length of the source's documents is "
+        f"{median(lengths):,.0f} tokens: {_remedy(wanted, found, lengths, packed=packed)}"
+    )
+    if packed:
+        needs = f"{wanted.count} blocks of {wanted.tokens} tokens, and the documents make {found}, end to end, of"
+    else:
+        needs = f"{wanted.count} documents of at least {wanted.tokens} tokens, and there are {found} among"
+    return f"{wanted.source}: the set {wanted.name!r} needs {needs} the {left}"
+
+
+def _tokens(document: Document, codec: Codec) -> int:
+    beginning = document.text[:_BEGINNING]
+    with row_named(document):
+        return round(len(codec.encode(beginning)) * len(document.text) / max(1, len(beginning)))
+
+
+def _remedy(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> str:
+    ways = []
+    if _can_be_cut(wanted, found, lengths, packed=packed):
+        ways.append('cut long texts into blocks with data.blocks = "passages"')
+    if not packed and median(lengths) < wanted.tokens:
+        shorter = "data.block_tokens" if wanted.name in _COUNTS else "data.context_tokens or generate.new_tokens"
+        ways.append(f"lower {shorter}")
+    ways.append(f"lower {_COUNTS.get(wanted.name, 'its count in data.contexts')}")
+    return ", ".join(ways) + ", or give it more text"
+
+
+def _can_be_cut(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> bool:
+    """Whether consecutive blocks would give what is missing; the paragraphs of a .txt are cut as one text."""
+    paragraphs = {"txt", "md"} & set(wanted.source.lower().split(".")[1:])
+    blocks = sum(lengths) // wanted.tokens if paragraphs else sum(each // wanted.tokens for each in lengths)
+    if packed:  # only where one document holds all, and the sets before have taken it
+        return not wanted.seen and blocks >= 2 * wanted.count
+    more = blocks - sum(each >= wanted.tokens for each in lengths)
+    return more * len(wanted.texts.documents) >= (wanted.count - found) * len(lengths)
+
+
+def _too_few_passages(wanted: Wanted, found: int, pool: PassagePool) -> str:
+    shares = "" if wanted.chosen else "change data.shares, "
+    held = sum(each.characters for each in pool.stretches)
+    return (
+        f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} passages of {wanted.tokens} tokens, and there "
+        f"are {found} in the {held:,} characters kept for it{_passed_over(wanted)}: lower "
+        f"{_COUNTS.get(wanted.name, 'its count in data.contexts')}, {shares}or give it more text"
+    )
+
+
+def _passed_over(wanted: Wanted) -> str:
+    counts = {"repeated": wanted.repeated, "leaked": len(wanted.leaks)}
+    named = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f" ({named})" if named else ""

@@ -1,0 +1,79 @@
+"""Which documents or groups of them training, validation and contexts may take: dealt out by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hyperfitting.errors import DataError
+from hyperfitting.recipe import DataSettings
+from hyperfitting.records import Document
+
+Item = TypeVar("Item")
+Parts = tuple[int, int, int]
+"""For training, validation and contexts, in this order: a number each."""
+
+
+def shuffled(items: Sequence[Item], seed: int) -> Iterator[Item]:
+    """The items in an order drawn by the seed."""
+    return (items[i] for i in np.random.default_rng([seed, 0]).permutation(len(items)))
+
+
+def document_pools(documents: list[Document], data: DataSettings, counts: Parts, seed: int) -> list[Iterator[Document]]:
+    """Where training, validation and contexts take their documents from.
+
+    Without groups all three take from one shuffled stream, so none can take another's. With groups, whole groups are
+    dealt out by share first.
+    """
+    if data.train.group is None:
+        stream = shuffled(documents, seed)
+        return [stream, stream, stream]
+    return [shuffled(part, seed) for part in by_group(documents, data, np.array(data.shares or counts), counts, seed)]
+
+
+def by_group(
+    documents: list[Document], data: DataSettings, shares: Any, counts: Parts, seed: int
+) -> list[list[Document]]:
+    """The documents of each of the three, whole groups by share.
+
+    Raises:
+        DataError: there are fewer groups than parts.
+    """
+    names = sorted({document.group for document in documents})
+    what = f"group(s) in the field {data.train.group!r}"
+    dealt = deal(names, shares, counts, seed, data, what, "name another data.train.group")
+    part_of = {name: part for part, names in enumerate(dealt) for name in names}
+    return [[each for each in documents if part_of[each.group] == part] for part in range(3)]
+
+
+def deal(
+    items: Sequence[Item], shares: Any, counts: Parts, seed: int, data: DataSettings, what: str, remedy: str
+) -> list[list[Item]]:
+    """The items of each of the three parts, whole items by share, in an order drawn by the seed.
+
+    Raises:
+        DataError: there are fewer items than parts; `what` they are and the `remedy` are named.
+    """
+    shares = np.array(shares, dtype=float) * (np.array(counts) > 0)
+    if len(items) < np.count_nonzero(shares):
+        raise DataError(
+            f"{data.train.path}: {len(items)} {what} cannot be split into {np.count_nonzero(shares)} parts: "
+            f"{remedy}, or give the other sets their own source"
+        )
+    order = np.random.default_rng([seed, 0]).permutation(len(items))
+    part_of = dict(zip(order.tolist(), _parts_of(len(items), shares), strict=True))
+    return [[item for i, item in enumerate(items) if part_of[i] == part] for part in range(3)]
+
+
+def _parts_of(groups: int, shares: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
+    """The part of each group: sizes by largest remainder, at least one for every part that has a share."""
+    exact = groups * shares / shares.sum()
+    sizes = np.floor(exact).astype(int)
+    for part in np.argsort(-(exact - sizes), kind="stable")[: groups - sizes.sum()]:
+        sizes[part] += 1
+    for part in np.flatnonzero((sizes == 0) & (shares > 0)):
+        sizes[sizes.argmax()] -= 1
+        sizes[part] = 1
+    return [part for part, size in enumerate(sizes) for _ in range(size)]
