@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -152,7 +151,12 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Raises:
         RunError: another process holds it.
+        InputError: the system has no such locks.
     """
+    try:
+        import fcntl
+    except ModuleNotFoundError as error:
+        raise InputError("training needs the file locks of Linux or macOS, which this system does not have") from error
     make_folder(folder)
     with (folder / ".lock").open("w") as lock:
         try:

@@ -107,14 +107,14 @@ def draw(
         experiment = Experiment.claim(folder, recipe)
         if experiment.drawn:
             if not keep_data:
-                data.refuse_changed(experiment.manifest()["sources"], str(folder))
+                data.refuse_changed(experiment.manifest()["sources"], recipe.data, str(folder))
             (narrator or Silent()).say("data: drawn already")
         else:
             models.check_length(recipe.model, recipe.text_tokens)
             models.select_trained(models.build_empty(recipe.model), recipe.train)  # refuses what cannot be selected
             drawn = data.draw_data(recipe, models.load_codec(recipe.model))
             experiment.write_data(recipe, drawn.sets, drawn.manifest)
-        experiment.take_engine(recipe)
+        experiment.take_undecisive(recipe)
 
     training.join_processes(models.resolve_device(device)).on_main(claim_and_draw)
     return Experiment(folder)
@@ -379,7 +379,7 @@ def _beside(
         index=TrainingIndex(training_ids),
         training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else None,
         original=original,
-        scorer=models.load_reader(settings.scorer, place) if settings.scorer else None,
+        scorer=models.load_reader(scorer, place) if (scorer := settings.model_named("scorer")) else None,
         batch_blocks=settings.batch_blocks,
     )
 
@@ -398,8 +398,8 @@ def _measure_texts(
     facts: dict[str, Any] = {**measure.signatures(bleu=recipe.measure.bleu), "weights": run.made_with}
     if recipe.measure.scorer:
         facts["scorer"] = recipe.measure.scorer
-    if recipe.measure.mauve:
-        reader = models.load_reader(recipe.measure.mauve, place)
+    if features := recipe.measure.model_named("mauve"):
+        reader = models.load_reader(features, place)
         beside_true = [*texts, *([] if run.role == "original" else references)]
         found, taken = measure.mauve_rows(
             reader, beside_true, batch_blocks=recipe.measure.batch_blocks, force=recipe.measure.force_mauve
@@ -543,7 +543,7 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     folder = out or _folder_of(recipe)
     begun = Experiment.claim(folder, recipe)
     if begun.drawn:
-        data.refuse_changed(begun.manifest()["sources"], str(folder))
+        data.refuse_changed(begun.manifest()["sources"], recipe.data, str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
     place = models.resolve_device(device)
     models.check_length(recipe.model, recipe.text_tokens)

@@ -20,7 +20,8 @@ SOURCE = ROOT / "src" / "hyperfitting"
 # From the ground up. A room may import rooms below it, never its own layer's others nor anything above.
 LAYERS = [
     {"environment", "errors", "progress", "hub"},
-    {"assets", "files", "recipe", "records"},
+    {"assets", "files"},
+    {"recipe", "records"},
     {"recipes", "weights"},
     {"runs", "metrics"},
     {"decoding"},
@@ -36,6 +37,7 @@ DOORS = {
     "tokenizers": {"models"},
     "peft": {"models"},
     "datasets": {"data"},
+    "pyarrow": {"data"},
     "huggingface_hub": {"hub"},
     "lm_eval": {"downstream"},
     "matplotlib": {"report"},

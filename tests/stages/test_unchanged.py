@@ -113,7 +113,7 @@ def swap(texts):
         (gain, "has changed (new: new.txt)"),
         (lose, "has changed (gone: x/1.jsonl)"),
         (swap, "has changed (changed: x/1.jsonl, y/1.jsonl)"),
-        (shutil.rmtree, "has gone"),
+        (shutil.rmtree, "has gone (tried {here}/texts)"),
     ],
 )
 def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(here, capsys, change, words):
@@ -121,15 +121,16 @@ def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(here
     before = files("out")
     for verb in ("run", "train", "check"):
         assert refused(capsys, verb, *COMMAND) == (
-            f"hyperfit: texts {words} since the data of out were drawn: choose another --out, or go on with the data "
-            "as drawn (--keep-data)"
+            f"hyperfit: texts {words.format(here=here)} since the data of out were drawn: choose another --out, or go "
+            "on with the data as drawn (--keep-data)"
         )
     assert files("out") == before
 
 
 def test_keep_data_goes_on_and_verbs_that_read_no_source_do_so_anyway(here):
     shutil.rmtree("texts")
-    before = {path: data for path, data in files("out").items() if path.parent.name != "report"}
+    kept = {path: data for path, data in files("out").items() if path.parent.name != "report"}
+    before = {path: data for path, data in kept.items() if path.name != "recipe.json"}  # says where paths count from
     assert main(["run", *COMMAND, "--keep-data"]) == 0
     assert main(["train", *COMMAND, "--keep-data"]) == 0
     for verb in ("generate", "measure", "report"):
@@ -265,7 +266,11 @@ def add_adapter(base, tokenizer):
 def test_an_original_that_is_gone_or_changed_is_named_in_one_line(here, tiny_tokenizer, capsys, change, words):
     original = Run(Path("out/original"))
     change(Path("base"), tiny_tokenizer)
-    start = f"base has changed since its hashes were taken ({words}" if words else "base, the model of out/original, is"
+    start = (
+        f"base has changed since its hashes were taken ({words}"
+        if words
+        else "base, the model of out/original, is gone (tried {here}/base)"
+    )
     end = "put its files back, or choose another --out" if words else "is gone: put it back, or choose another --out"
     original.metrics_file.unlink()
     before = files("out")

@@ -15,7 +15,6 @@ from torch import nn
 from transformers.utils import cached_file
 
 from hyperfitting import hub
-from hyperfitting.assets import local_path
 from hyperfitting.errors import InputError, ModelError, causes
 from hyperfitting.models.adapt import inspect_model
 from hyperfitting.models.codec import TextCodec, make_codec
@@ -57,15 +56,18 @@ def load_config(settings: ModelSettings) -> Any:
     """
     with _plain_errors(settings):
         if settings.architecture is not None:
-            return transformers.AutoConfig.from_pretrained(_architecture_folder(settings.architecture))
+            return transformers.AutoConfig.from_pretrained(_architecture_folder(settings))
         place = _place(settings)
         return transformers.AutoConfig.from_pretrained(place["source"], **place["options"])
 
 
-def _architecture_folder(name: str) -> Path:
-    path = local_path(name)
+def _architecture_folder(settings: ModelSettings) -> Path:
+    path = settings.place("architecture")
     if path is None or not (path / "config.json").is_file():
-        raise ModelError(f"model.architecture = {name!r}: no folder with a config.json")
+        raise ModelError(
+            f"model.architecture = {settings.architecture!r}: no folder with a config.json "
+            f"(tried {path or settings.tried('architecture')})"
+        )
     return path
 
 
@@ -229,14 +231,14 @@ def _model_class(config: Any) -> Any:
 
 def _place(settings: ModelSettings) -> dict[str, Any]:
     """Where from_pretrained looks: a folder that was checked here, or a hub name."""
-    path = local_path(settings.source)
+    path = settings.place("source")
     options = {"trust_remote_code": settings.trust_remote_code, "local_files_only": path is not None}
     if path is None:
         hub.settle()
         return {"source": settings.source, "options": {**options, "revision": settings.revision}}
     if not path.is_dir():
         raise ModelError(
-            f"{settings.source}: no such model folder"
+            f"{settings.source}: no such model folder (tried {path})"
             if not path.exists()
             else f"{settings.source} is a file, not a model folder"
         )
@@ -281,18 +283,21 @@ def _plain_errors(settings: ModelSettings) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise ModelError(f"{name}: {_explain(error, name)}") from error
+        raise ModelError(f"{name}: {_explain(error, settings.tried('source'))}") from error
 
 
-def _explain(error: Exception, name: str) -> str:
+def _explain(error: Exception, tried: Path) -> str:
     text = " ".join(str(error).split())
     kinds = " ".join(type(each).__name__ for each in causes(error))
     if "GatedRepo" in kinds or "gated repo" in text:
         return "the repository is gated: accept its terms on the hub and log in with `hf auth login`"
     if "RepositoryNotFound" in kinds or "RevisionNotFound" in kinds:
-        return "no such folder here, and no such repository or revision on the hub"
+        return f"no such folder here (tried {tried}), and no such repository or revision on the hub"
     if "OfflineMode" in kinds or "LocalEntryNotFound" in kinds or "Connect" in kinds or "couldn't connect" in text:
-        return "no such folder here, and the hub cannot be reached: check the name, or download the model first"
+        return (
+            "no such folder here, and the hub cannot be reached: check the name, or download the model first "
+            f"(tried {tried})"
+        )
     if "SafetensorError" in kinds:
         return f"the weight file is damaged ({text[:80]}): download it again"
     if "JSON" in text or "JSON" in kinds:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
+from hyperfitting.assets import PREFIX, is_relative
 from hyperfitting.errors import RecipeError
-from hyperfitting.recipe import Recipe, Settings
+from hyperfitting.recipe import PathSettings, Recipe, Settings
 
 Kind = TypeVar("Kind", bound=Settings)
 
@@ -63,14 +66,57 @@ def copy_recipe(name: str, to: Path | None = None) -> Path:
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe (.toml, or the .json that a run keeps) and apply overrides such as `train.epochs=10`.
 
+    Relative paths in it count from its folder, or from where `stored_recipe` says; those of overrides and of shipped
+    recipes count from the working folder.
+
     Raises:
         RecipeError: one line that names the file, the setting and the remedy.
     """
     path = recipe_path(name_or_path)
     tree = _on_its_base(read_tree(path), path)
+    stored = tree.pop(PATHS_FROM, {}) if path.suffix == ".json" else {}
     for override in overrides:
         apply_override(tree, override)
-    return parse_recipe(tree, source=str(path))
+    recipe = parse_recipe(tree, source=str(path))
+    changed = [_parts(override) for override in overrides]
+    for key, settings in recipe.path_settings():
+        settings.count_from(partial(_folder, key, settings, path.absolute().parent, stored, changed))
+    return recipe
+
+
+def _folder(
+    key: str, settings: PathSettings, own: Path, stored: dict[str, Any], changed: list[list[str]], setting: str
+) -> Path:
+    """The folder that one path of a recipe counts from."""
+    parts = f"{key}.{setting}".split(".")
+    if own == _SHIPPED or any(parts[: len(each)] == each for each in changed):
+        return Path.cwd()
+    found = stored.get(f"{key}.{setting}") if isinstance(stored, dict) else None
+    if not isinstance(found, dict):
+        return own
+    folders = [(own.resolve() / str(found.get("from_here", ""))).resolve(), own / str(found.get("folder", ""))]
+    name = getattr(settings, setting) or ""
+    return next((each for each in folders if os.path.exists(each / name)), folders[0])
+
+
+PATHS_FROM = "paths_from"
+
+
+def stored_recipe(recipe: Recipe, folder: Path) -> str:
+    """The recipe as an experiment in `folder` keeps it: its settings as written, and where its paths count from.
+
+    Each relative path's folder is kept as it is on this machine, and seen from `folder`: whichever of the two has what
+    the setting names is taken, so that the experiment may be moved alone or together with all that it was made of.
+    """
+    paths = {
+        f"{key}.{setting}": {"folder": str(place), "from_here": os.path.relpath(place, folder.resolve())}
+        for key, settings in recipe.path_settings()
+        for setting in settings.PATHS
+        if is_relative(getattr(settings, setting) or PREFIX)
+        for place in [settings.folder_of(setting).resolve()]
+    }
+    tree = json.loads(recipe.canonical_json()) | ({PATHS_FROM: paths} if paths else {})
+    return json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -138,7 +184,7 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
         raise RecipeError(f"--set {override}: write it as section.key=value, for example train.epochs=10")
-    *parents, last = key.strip().split(".")
+    *parents, last = _parts(override)
     node: Any = tree
     for parent in parents:
         node = node.setdefault(parent, {}) if isinstance(node, dict) else _item(node, parent, override)
@@ -149,6 +195,12 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
         node[last] = _toml_value(value)
     else:
         raise RecipeError(f"--set {override}: {'.'.join(parents)} holds a value, not settings")
+
+
+def _parts(override: str) -> list[str]:
+    """The parts of an override's dotted key, with indices as they are written in a number."""
+    parts = override.partition("=")[0].strip().split(".")
+    return [str(int(part)) if part.isdecimal() else part for part in parts]
 
 
 def _item(node: Any, index: str, override: str) -> Any:

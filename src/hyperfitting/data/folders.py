@@ -1,0 +1,65 @@
+"""Which files of a folder are read: those that a person sees there, each once, whatever links lead to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hyperfitting.errors import DataError
+
+
+class Found(NamedTuple):
+    """The files of a source that are read, in order of their paths, and the names of those that are passed over."""
+
+    files: list[Path]
+    passed_over: list[str]
+
+
+def find_files(path: Path, name: str, is_read: Callable[[Path], bool]) -> Found:
+    """A file that is a source of its own, or all files below a folder, links followed.
+
+    Left out is what has a part below the folder that begins with a dot, and a second way to the same file or folder.
+    What is no file (a socket, a link that leads nowhere) and what `is_read` does not take is passed over.
+
+    Raises:
+        DataError: a folder in it cannot be read.
+    """
+    if not path.is_dir():
+        return Found([path], [])
+    seen: set[tuple[int, int]] = set()
+    files, passed_over = [], []
+    for each in _walk(path, name, seen):
+        if not each.is_file() or not is_read(each):
+            passed_over.append(each.relative_to(path).as_posix())
+        elif _is_new(each, seen):
+            files.append(each)
+    return Found(sorted(files), sorted(passed_over))
+
+
+def _walk(folder: Path, name: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """What is not a folder, not hidden, below a folder that was not seen before; what is no link comes first."""
+    if not _is_new(folder, seen):
+        return
+    try:
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{name}: the folder {folder} cannot be read: {error.strerror}") from error
+    for entry in sorted(shown, key=lambda entry: (entry.is_symlink(), entry.name)):
+        path = folder / entry.name
+        if path.is_dir():
+            yield from _walk(path, name, seen)
+        else:
+            yield path
+
+
+def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
+    """Whether a file or folder is met for the first time, whatever its name."""
+    found = path.stat()
+    key = (found.st_dev, found.st_ino)
+    if key in seen:
+        return False
+    seen.add(key)
+    return True
