@@ -79,7 +79,7 @@ def decode(data: bytes, path: Path, name: str) -> str:
     """
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
     if encoding == "utf-8" and b"\0" in data:
-        raise DataError(f"{name}, line {_line(data[: data.index(0)], 'latin-1')}: {_nul(data, path)}")
+        raise DataError(f"{name}, line {_nul(data, path)}")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -103,11 +103,11 @@ def _line(before: bytes, encoding: str) -> int:
 
 
 def _nul(data: bytes, path: Path) -> str:
-    """Why bytes that hold NULs and no mark are refused: those of a wide encoding stand in columns."""
+    """Where and why bytes that hold NULs and no mark are refused: those of a wide encoding stand in columns."""
     wide = _wide(data)
     if wide is None:
-        return NUL
-    return f"it looks like {wide[:6]} without a mark: convert the file: {_iconv(path, wide)}"
+        return f"{_line(data[: data.index(0)], 'latin-1')}: {NUL}"
+    return f"1: it looks like {wide[:6]} without a mark: convert the file: {_iconv(path, wide)}"
 
 
 def _wide(data: bytes) -> str | None:

@@ -42,17 +42,19 @@ def read_rows(path: Path, name: str, source: TextSource, *, inside: bool) -> Ite
         return _parquet_rows(data, name, source)
     text = decode(data, path, name)
     if kind in PLAIN:
-        return _plain_rows(text, source, inside=inside)
+        return _plain_rows(text, name, source, inside=inside)
     if kind in (".csv", ".tsv"):
         return _table_rows(text, name, "\t" if kind == ".tsv" else None)
     return _json_rows(text, name) if kind == ".jsonl" else _whole_json_rows(text, name, source.column)
 
 
-def _plain_rows(text: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
+def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
     """The documents of a file without fields: what is not all white space, without the newlines at its ends."""
     kind = ("file" if inside else "paragraph") if source.documents == "auto" else source.documents
     if source.separator is not None:
         parts = text.split(plain_line_ends(source.separator))
+        if len(parts) == 1 and not inside:
+            raise DataError(f"{name}: the separator {source.separator!r} stands nowhere in it: check `separator`")
     else:
         parts = [text] if kind == "file" else list(_paragraphs(text))
     return enumerate((part.strip("\n") for part in parts if part.strip()), 1)

@@ -94,7 +94,8 @@ def _folder(
     found = stored.get(f"{key}.{setting}") if isinstance(stored, dict) else None
     if not isinstance(found, dict):
         return own
-    folders = [(own.resolve() / str(found.get("from_here", ""))).resolve(), own / str(found.get("folder", ""))]
+    here, there = str(found.get("from_here", "")), str(found.get("folder", ""))
+    folders = [Path(os.path.normpath(own / here)), (own.resolve() / here).resolve(), own / there]
     name = getattr(settings, setting) or ""
     return next((each for each in folders if os.path.exists(each / name)), folders[0])
 
@@ -109,11 +110,11 @@ def stored_recipe(recipe: Recipe, folder: Path) -> str:
     the setting names is taken, so that the experiment may be moved alone or together with all that it was made of.
     """
     paths = {
-        f"{key}.{setting}": {"folder": str(place), "from_here": os.path.relpath(place, folder.resolve())}
+        f"{key}.{setting}": {"folder": str(place), "from_here": os.path.relpath(place, folder.absolute())}
         for key, settings in recipe.path_settings()
         for setting in settings.PATHS
         if is_relative(getattr(settings, setting) or PREFIX)
-        for place in [settings.folder_of(setting).resolve()]
+        for place in [settings.folder_of(setting)]
     }
     tree = json.loads(recipe.canonical_json()) | ({PATHS_FROM: paths} if paths else {})
     return json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
