@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hyperfitting.data import Mistakes, RowError, read_texts
+from hyperfitting.data import Mistakes, RowError, read_texts, refuse_name
 from hyperfitting.errors import DataError
 from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, TrainingIndex
 from hyperfitting.models import TextCodec
@@ -50,8 +50,10 @@ def read_written(
     Raises:
         DataError: the file cannot be read, or no text is left.
     """
-    source = TextSource(path=str(path.resolve()), column=column, group=group)
-    documents = read_texts(source, told=told).documents
+    refuse_name(path, str(path))
+    documents, facts = read_texts(TextSource(path=str(path.absolute()), column=column, group=group), told=told)
+    if facts["nulls"]:
+        told(f"{path}: {facts['nulls']:,} of {facts['rows']:,} rows hold a null for a text, and are passed over")
     written = [_written(each, model, tokens, number) for number, each in enumerate(documents)]
     kept = [text for text in written if text.ids]
     empty = Mistakes(told)

@@ -294,6 +294,26 @@ def test_an_original_is_found_from_another_working_folder(here, monkeypatch):
     assert main(command) == 0
 
 
+def test_an_experiment_goes_on_from_any_working_folder(anew, here, monkeypatch, capsys):
+    anew(lambda tree: tree["measure"].update(scorer="base"))
+    assert main(["run", *COMMAND]) == 0
+    monkeypatch.chdir(here.parent)
+    before = files("here/out")
+    command = ["here/r.json", "--out", "here/out", "--device", "cpu"]
+    capsys.readouterr()
+    assert main(["check", *command]) == 0
+    assert main(["run", *command]) == 0
+    assert capsys.readouterr().err.count(" already\n") == 7
+    for role in ROLES:
+        Run(Path("here/out") / role).metrics_file.unlink()
+    assert main(["measure", "here/out"]) == 0  # under the scorer beside the recipe
+    after = files("here/out")
+    assert all(after[path] == data for path, data in before.items() if path.name in ("recipe.json", "metrics.jsonl"))
+    here.rename("there")
+    assert main(["run", "there/r.json", "--out", "there/out", "--device", "cpu"]) == 0
+    assert main([*WRITE, "there/out", "--original", "the"]) == 0
+
+
 # Weights and what they wrote
 
 

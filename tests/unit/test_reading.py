@@ -18,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hyperfitting.cli import main
 from hyperfitting.data.sources import read_texts
 from hyperfitting.errors import DataError, HyperfittingError
 from hyperfitting.recipe import TextSource
@@ -533,3 +534,22 @@ def test_a_reader_of_locked_or_missing_things_never_ends_in_another_error(tmp_pa
     for name in ("a\0b.txt", "x" * 5000 + ".txt", "~nobody-of-that-name/a.txt", "no such\nname/at all.txt"):
         with pytest.raises(DataError, match="no such file or folder"):
             read(name)
+
+
+def test_a_file_name_that_is_no_text_is_one_line(tmp_path, capsys):
+    path = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    path.write_text("one")
+    assert problem(tmp_path).endswith(r": the file name 'caf\udce9.txt' is not UTF-8: rename it")
+    assert main(["measure", str(path)]) == 2
+    assert capsys.readouterr().err.endswith(r"is not UTF-8: rename it" + "\n")
+    path.rename(tmp_path / os.fsdecode(b"caf\xe9.pdf"))
+    (tmp_path / "a.txt").write_text("one")
+    assert facts(tmp_path)["files_passed_over"]["names"] == ["caf?.pdf"]
+
+
+def test_a_file_is_of_the_format_of_the_name_that_it_is_given_by(tmp_path, capsys):
+    (tmp_path / "blob").write_text(lines([{"text": "one two"}, {"text": None}]))
+    (tmp_path / "a.jsonl").symlink_to(tmp_path / "blob")
+    assert read(tmp_path / "a.jsonl") == ["one two"]
+    assert main(["measure", str(tmp_path / "a.jsonl")]) == 0
+    assert "a.jsonl: 1 of 2 rows hold a null for a text, and are passed over" in capsys.readouterr().err

@@ -10,7 +10,8 @@ leaks.py    what two sets share
 """
 
 from hyperfitting.data.draw import Drawn, draw_data
+from hyperfitting.data.folders import refuse_name
 from hyperfitting.data.rows import Mistakes, RowError
 from hyperfitting.data.sources import read_texts, refuse_changed
 
-__all__ = ["Drawn", "Mistakes", "RowError", "draw_data", "read_texts", "refuse_changed"]
+__all__ = ["Drawn", "Mistakes", "RowError", "draw_data", "read_texts", "refuse_changed", "refuse_name"]

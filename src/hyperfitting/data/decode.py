@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.errors import DataError
+from hyperfitting.errors import DataError, name_the_extra
 
 _UNPACKERS = {".gz": "gzip", ".xz": "xz", ".zst": "zstd"}
 PACKED = tuple(_UNPACKERS)
@@ -68,7 +68,19 @@ def _zstd() -> Any:
     try:
         return importlib.import_module("compression.zstd")
     except ModuleNotFoundError:
-        return importlib.import_module("backports.zstd")
+        return optional("backports.zstd")
+
+
+def optional(module: str) -> Any:
+    """A module that an extra of ours brings.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise name_the_extra(error) from error
 
 
 def decode(data: bytes, path: Path, name: str) -> str:

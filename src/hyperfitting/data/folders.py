@@ -24,18 +24,32 @@ def find_files(path: Path, name: str, is_read: Callable[[Path], bool]) -> Found:
     What is no file (a socket, a link that leads nowhere) and what `is_read` does not take is passed over.
 
     Raises:
-        DataError: a folder in it cannot be read.
+        DataError: a folder in it cannot be read, or a file's name is no text.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return Found([path], [])
     seen: set[tuple[int, int]] = set()
     files, passed_over = [], []
     for each in _walk(path, name, seen):
-        if not each.is_file() or not is_read(each):
-            passed_over.append(each.relative_to(path).as_posix())
+        if not os.path.isfile(each) or not is_read(each):
+            passed_over.append(each.relative_to(path).as_posix().encode(errors="replace").decode())
         elif _is_new(each, seen):
             files.append(each)
+            refuse_name(each.relative_to(path), name)
     return Found(sorted(files), sorted(passed_over))
+
+
+def refuse_name(path: Path, name: str) -> None:
+    """Refuse the path of a file that is no text, since what is drawn from the file must cite it.
+
+    Raises:
+        DataError: shows the path with its bytes escaped.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="backslashreplace").decode()
+        raise DataError(f"{shown}: the file name {str(path)!a} is not UTF-8: rename it") from error
 
 
 def _walk(folder: Path, name: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
@@ -49,7 +63,7 @@ def _walk(folder: Path, name: str, seen: set[tuple[int, int]]) -> Iterator[Path]
         raise DataError(f"{name}: the folder {folder} cannot be read: {error.strerror}") from error
     for entry in sorted(shown, key=lambda entry: (entry.is_symlink(), entry.name)):
         path = folder / entry.name
-        if path.is_dir():
+        if os.path.isdir(path):
             yield from _walk(path, name, seen)
         else:
             yield path

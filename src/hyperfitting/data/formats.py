@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.data.decode import PACKED, decode, plain_line_ends, read_bytes
+from hyperfitting.data.decode import PACKED, decode, optional, plain_line_ends, read_bytes
 from hyperfitting.data.rows import RowError, look_up
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import TextSource
@@ -171,12 +171,9 @@ def _delimiter(text: str) -> str:
 
 def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[Row]:
     """The rows of a Parquet file, with the columns that are asked for."""
-    import pyarrow
-    from pyarrow import parquet
-
-    number = 0
+    pyarrow, number = optional("pyarrow"), 0
     try:
-        file = parquet.ParquetFile(pyarrow.BufferReader(data))
+        file = optional("pyarrow.parquet").ParquetFile(pyarrow.BufferReader(data))
         names = file.schema_arrow.names
         for batch in file.iter_batches(batch_size=1000):
             for row in batch.select(_wanted(names, source)).to_pylist():

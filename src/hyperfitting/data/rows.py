@@ -93,13 +93,15 @@ def label_of(row: dict[str, Any], column: str, name: str, number: int) -> str:
         RowError: there is no such field, it is null, or it holds a list or an object.
     """
     value = _value(row, column, name, number)
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, _SCALARS) and not is_null(value):
-        return str(value)
-    if not isinstance(value, str):
+    if not is_label(value):
         raise RowError(name, number, f"the field {column!r} holds {_kind(value)}, not text or a number")
-    return _as_text(value, column, name, number)
+    written = str(value).lower() if isinstance(value, bool) else str(value)
+    return _as_text(written, column, name, number)
+
+
+def is_label(value: Any) -> bool:
+    """Whether a value can name something: text, a number, a date."""
+    return isinstance(value, (str, *_SCALARS)) and not is_null(value)
 
 
 def _value(row: dict[str, Any], column: str, name: str, number: int) -> Any:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from hyperfitting import hub
 from hyperfitting.data.folders import Found, find_files
 from hyperfitting.data.formats import FORMATS, IN_WORDS, PLAIN, Row, format_of, read_rows
-from hyperfitting.data.rows import Mistakes, RowError, is_null, label_of, look_up, text_of
-from hyperfitting.errors import DataError
+from hyperfitting.data.rows import Mistakes, RowError, is_label, label_of, look_up, text_of
+from hyperfitting.errors import DataError, name_the_extra
 from hyperfitting.files import differences, file_hashes
 from hyperfitting.recipe import DataSettings, TextSource
 from hyperfitting.records import Document
@@ -72,7 +72,7 @@ def _find(source: TextSource, path: Path) -> Found:
     found = find_files(path, source.path, lambda file: format_of(file) in FORMATS)
     if not found.files:
         raise DataError(f"{source.path}: the folder holds no {IN_WORDS}{_for_instance(found.passed_over)}")
-    if not path.is_dir() and not (path.is_file() and format_of(path) in FORMATS):
+    if not os.path.isdir(path) and not (os.path.isfile(path) and format_of(path) in FORMATS):
         raise DataError(f"{source.path}: not a {IN_WORDS}")
     if source.documents != "auto" and not any(format_of(file) in PLAIN for file in found.files):
         raise DataError(
@@ -126,7 +126,7 @@ def _hashes(path: Path, files: Iterable[Path]) -> dict[str, str]:
 
 def _is_saved_set(path: Path) -> bool:
     """Whether this is a folder that the data set library's `save_to_disk` wrote."""
-    return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
+    return any(os.path.isfile(path / name) for name in ("dataset_info.json", "dataset_dict.json"))
 
 
 class _Reading:
@@ -181,12 +181,10 @@ def _document(row: str | dict[str, Any] | RowError, source: TextSource, name: st
 def _title(row: dict[str, Any], source: TextSource, name: str, number: int) -> str:
     """What the row is cited by: nothing where it has no such field, or no text or number in it."""
     try:
-        value = look_up(row, source.title) if source.title else None
+        named = source.title is not None and is_label(look_up(row, source.title))
     except KeyError:
-        value = None
-    if source.title is None or is_null(value) or isinstance(value, list | dict | bytes):
         return ""
-    return label_of(row, source.title, name, number)
+    return label_of(row, str(source.title), name, number) if named else ""
 
 
 def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
@@ -216,7 +214,7 @@ def _library(source: TextSource, saved: Path | None) -> Any:
         import datasets
     except ModuleNotFoundError as error:
         if saved is not None or (error.name or "").split(".")[0] != "datasets":
-            raise
+            raise name_the_extra(error) from error
         tried = source.tried("path")
         raise DataError(
             f"{source.path}: no such file or folder (tried {tried}), and the library datasets, which would look for a "
