@@ -287,10 +287,13 @@ class Experiment:
         given = dict(recipe.path_settings())
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
             held = load_recipe(file)
-            moved = [each for each in held.path_settings() if each[1].folders != given[each[0]].folders]
+            both = [(settings, given[key]) for key, settings in held.path_settings() if key in given]
+            moved = [
+                (old, new) for old, new in both if old.folders != {each: new.folder_of(each) for each in old.folders}
+            ]
             if moved or held.engine != recipe.engine:
-                for key, settings in moved:
-                    settings.count_from(given[key].folder_of)
+                for settings, now in moved:
+                    settings.count_from(now.folder_of)
                 write_text(file, stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent))
 
     def run(self, role: Role) -> Run:

@@ -428,7 +428,7 @@ def test_a_folder_is_what_a_person_sees_in_it(tmp_path):
     with socket.socket(socket.AF_UNIX) as made, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # a socket's name is short
         made.bind("socket.txt")
-    assert sorted(read(folder)) == ["four", "one", "three", "two"]
+    assert read(folder) == ["one", "four", "two", "three"]  # a.txt, again.txt, B.TXT, c.JSONL
     found = facts(folder)
     assert found["files_read"] == 4
     assert found["files_passed_over"] == {"count": 4, "names": ["lost.txt", "notes.docx", "pipe.txt", "socket.txt"]}

@@ -36,7 +36,12 @@ def find_files(path: Path, name: str, is_read: Callable[[Path], bool]) -> Found:
         elif _is_new(each, seen):
             files.append(each)
             refuse_name(each.relative_to(path), name)
-    return Found(sorted(files), sorted(passed_over))
+    return Found(sorted(files, key=_in_order), sorted(passed_over))
+
+
+def _in_order(path: Path) -> tuple[list[str], Path]:
+    """As a person sorts names: whatever their case."""
+    return [part.casefold() for part in path.parts], path
 
 
 def refuse_name(path: Path, name: str) -> None:
