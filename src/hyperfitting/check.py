@@ -79,7 +79,7 @@ def _afterwards(recipe: Recipe) -> Iterator[str]:
 
 def _source_line(facts: dict[str, Any]) -> str:
     """What was read of a source: files, and which were passed over; rows and nulls."""
-    read = [_plural(facts["files_read"], "file")] if "files_read" in facts else []
+    read = [f"{_plural(facts['files_read'], 'file')} read"] if "files_read" in facts else []
     passed = facts.get("files_passed_over", {"count": 0})
     if passed["count"]:
         more = ", ..." if passed["count"] > 3 else ""

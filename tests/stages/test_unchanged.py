@@ -127,6 +127,20 @@ def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(here
     assert files("out") == before
 
 
+def test_check_and_manifest_say_what_was_read_and_what_was_passed_over(here, capsys):
+    shutil.rmtree("out")
+    Path("texts/notes.docx").write_text("x")
+    with Path("texts/x/1.jsonl").open("a") as file:
+        file.write('{"text": null}\n')
+    assert main(["check", *COMMAND]) == 0
+    said = capsys.readouterr().out
+    assert "source    texts: 2 files read, 1 passed over (notes.docx), 81 rows, 1 null passed over\n" in said
+    assert main(["train", *COMMAND]) == 0
+    facts = Experiment(Path("out")).manifest()["sources"][0]
+    assert facts["files_passed_over"] == {"count": 1, "names": ["notes.docx"]}
+    assert (facts["files_read"], facts["rows"], facts["nulls"], facts["documents"]) == (2, 81, 1, 80)
+
+
 def test_keep_data_goes_on_and_verbs_that_read_no_source_do_so_anyway(here):
     shutil.rmtree("texts")
     before = {path: data for path, data in files("out").items() if path.parent.name != "report"}

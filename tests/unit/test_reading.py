@@ -553,3 +553,15 @@ def test_a_file_is_of_the_format_of_the_name_that_it_is_given_by(tmp_path, capsy
     assert read(tmp_path / "a.jsonl") == ["one two"]
     assert main(["measure", str(tmp_path / "a.jsonl")]) == 0
     assert "a.jsonl: 1 of 2 rows hold a null for a text, and are passed over" in capsys.readouterr().err
+
+
+def test_empty_texts_of_a_measured_file_are_at_most_three_lines(tmp_path, capsys):
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines([{"text": "one two"}, *[{"text": " "}] * 5000]))
+    assert main(["measure", str(path)]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "empty" in line]
+    assert said == [
+        f"{path}, row 2: an empty text",
+        f"{path}, row 3: an empty text",
+        "... and 4,998 more rows: an empty text",
+    ]
