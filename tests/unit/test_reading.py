@@ -175,11 +175,13 @@ def test_other_bytes_that_are_no_text(tmp_path):
         b"one\rtwo\r\nthr\0ee and more\n" + b"x" * 99
     )
     assert "a.txt, line 1: it looks like UTF-16 without a mark" in of(b"I\0c\0e\0")
+    assert "line 1: it holds a NUL" in of(b"A\0B")
     assert "line 1: it holds a NUL" in of("\ufeffa\0bc".encode())
     assert "line 2: it holds a NUL" in of("a\nb\0".encode("utf-16"))
     assert "line 2: damaged UTF-16" in of("a\nb".encode("utf-16") + b"\x00")
     assert "line 1: damaged UTF-32" in of("ab".encode("utf-32") + b"\xff\xff\xff\xff")
-    assert "line 1: not UTF-8 to its end, which is in the middle of a character" in of("caf\u00e9".encode()[:-1])
+    assert "line 1: not UTF-8 to its end, which is in the middle of a character" in of("été café".encode()[:-1])
+    assert "iconv -f WINDOWS-1252" in of(b"one caf\xe9")  # the first half of two bytes in UTF-8, whole elsewhere
     assert "line 1: not UTF-8: convert the file, from the encoding in which it was saved" in of(
         "日本語".encode("shift_jis") + b"\x81"
     )

@@ -128,7 +128,7 @@ def _wide(data: bytes) -> str | None:
     if min(shares[2:]) > 0.5 > shares[0] or min(shares[:2]) > 0.5 > shares[3]:
         return "UTF-32LE" if shares[3] > 0.5 else "UTF-32BE"
     high, low = shares[0] + shares[2], shares[1] + shares[3]
-    if 20 * min(high, low) <= max(high, low) and (high + low > 0.05 or not _is_utf8(data)):
+    if 20 * min(high, low) <= max(high, low) and data.count(0) > 1 and (high + low > 0.2 or not _is_utf8(data)):
         return "UTF-16LE" if low > high else "UTF-16BE"
     return None
 
@@ -143,7 +143,7 @@ def _is_utf8(data: bytes) -> bool:
 def _not_decoded(data: bytes, error: UnicodeDecodeError, path: Path) -> str:
     if "8" not in error.encoding:
         return f"damaged {error.encoding.upper()}: save the file anew as UTF-8"
-    if error.reason == "unexpected end of data":
+    if error.reason == "unexpected end of data" and not data[: error.start].isascii():
         return "not UTF-8 to its end, which is in the middle of a character: the file is cut off"
     try:
         data.decode("cp1252")
