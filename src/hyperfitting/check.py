@@ -43,6 +43,7 @@ def describe(
         *(f"          {line}" for line in inspected),
         f"text      beginning-of-text: {model.beginning_of_text}; end-of-text ids: {ends}",
         *(f"          {each}, which the tokenizer asks for, is switched off" for each in switched_off),
+        *(_source_line(each) for each in manifest["sources"]),
         *(line for each in manifest["sets"] for line in _set_lines(each)),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
@@ -79,6 +80,17 @@ def _afterwards(recipe: Recipe) -> Iterator[str]:
         count = _plural(len(settings.arms), "arm")
         yield f"generate  {settings.new_tokens} tokens after each context, {settings.mode} mode, {count}:"
         yield from (f"          {arm.name}: {arm.in_words()}" for arm in settings.arms)
+
+
+def _source_line(facts: dict[str, Any]) -> str:
+    """What was read of a source: files, and which were passed over; rows and nulls."""
+    read = [f"{_plural(facts['files_read'], 'file')} read"] if "files_read" in facts else []
+    passed = facts.get("files_passed_over", {"count": 0})
+    if passed["count"]:
+        more = ", ..." if passed["count"] > 3 else ""
+        read.append(f"{passed['count']} passed over ({', '.join(passed['names'][:3])}{more})")
+    nulls = [f"{_plural(facts['nulls'], 'null')} passed over"] if facts["nulls"] else []
+    return f"source    {facts['path']}: {', '.join([*read, _plural(facts['rows'], 'row'), *nulls])}"
 
 
 def _set_lines(each: dict[str, Any]) -> Iterator[str]:

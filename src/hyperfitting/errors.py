@@ -106,6 +106,8 @@ _EXTRAS = {
     "transformers": "models",
     "peft": "lora",
     "datasets": "hub",
+    "pyarrow": "hub",
+    "backports": "zst",
     "jinja2": "report",
     "matplotlib": "report",
     "sacrebleu": "measures",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hyperfitting.data import read_texts
+from hyperfitting.data import Mistakes, RowError, read_texts, refuse_name
 from hyperfitting.errors import DataError
 from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, TrainingIndex
 from hyperfitting.metrics.words import characters_said, spaced_pieces
@@ -47,18 +47,24 @@ def codec_tokens(codec: TextCodec) -> Tokens:
 def read_written(
     path: Path, model: str, tokens: Tokens, *, column: str, group: str | None, told: Callable[[str], None]
 ) -> list[Continuation]:
-    """The texts of a file as continuations of no context, in file order. What cannot be used is told and passed over.
+    """The texts of a file as continuations of no context, in file order.
+
+    What cannot be used is told, in at most three lines a mistake, and passed over.
 
     Raises:
         DataError: the file cannot be read, or no text is left.
     """
-    source = TextSource(path=str(path.resolve()), column=column, group=group)
-    documents = read_texts(source, told=told).documents
+    refuse_name(path, str(path))
+    documents, facts = read_texts(TextSource(path=str(path.absolute()), column=column, group=group), told=told)
+    if facts["nulls"]:
+        told(f"{path}: {facts['nulls']:,} of {facts['rows']:,} rows hold a null for a text, and are passed over")
     written = [_written(each, model, tokens, number) for number, each in enumerate(documents)]
     kept = [text for text in written if text.ids]
+    empty = Mistakes(told)
     for text in written:
         if not text.ids:
-            told(f"{path}, row {text.row}: an empty text")
+            empty.add(RowError(str(path), text.row, "an empty text"))
+    empty.close()
     if not kept:
         raise DataError(f"{path}: no text in it")
     if isinstance(tokens, WordTokens) and (units := characters_said([text.text for text in kept], elsewhere="words")):

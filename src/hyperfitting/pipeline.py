@@ -120,12 +120,12 @@ def draw(
         experiment = Experiment.claim(folder, recipe)
         if experiment.drawn:
             if not keep_data:
-                data.refuse_changed(experiment.manifest()["sources"], str(folder))
+                data.refuse_changed(experiment.manifest()["sources"], recipe.data, str(folder))
             (narrator or Silent()).say("data: drawn already")
         else:
             _, _, drawn = _fit(recipe)
             experiment.write_data(recipe, drawn.sets, drawn.manifest)
-        experiment.take_engine(recipe)
+        experiment.take_undecisive(recipe)
 
     training.join_processes(models.resolve_device(device)).on_main(claim_and_draw)
     return Experiment(folder)
@@ -399,7 +399,7 @@ def _beside(
         index=TrainingIndex(training_ids),
         training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else None,
         original=original,
-        scorer=models.load_reader(settings.scorer, place) if settings.scorer else None,
+        scorer=models.load_reader(scorer, place) if (scorer := settings.model_named("scorer")) else None,
         batch_blocks=settings.batch_blocks,
     )
 
@@ -420,8 +420,8 @@ def _measure_texts(
     facts: dict[str, Any] = {**measure.signatures(strings, bleu=recipe.measure.bleu), "weights": run.made_with}
     if recipe.measure.scorer:
         facts["scorer"] = recipe.measure.scorer
-    if recipe.measure.mauve:
-        reader = models.load_reader(recipe.measure.mauve, place)
+    if features := recipe.measure.model_named("mauve"):
+        reader = models.load_reader(features, place)
         beside_true = [*texts, *([] if run.role == "original" else references)]
         found, taken = measure.mauve_rows(
             reader, beside_true, batch_blocks=recipe.measure.batch_blocks, force=recipe.measure.force_mauve
@@ -558,7 +558,7 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     folder = out or _folder_of(recipe)
     begun = Experiment.claim(folder, recipe)
     if begun.drawn:
-        data.refuse_changed(begun.manifest()["sources"], str(folder))
+        data.refuse_changed(begun.manifest()["sources"], recipe.data, str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
     if recipe.model.initialise == "pretrained":
         _refuse_missing_parts(recipe)

@@ -9,10 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
+
+from hyperfitting.assets import PREFIX, is_relative, local_path, tried_path
 
 
 def _like(pattern: str, words: str) -> AfterValidator:
@@ -51,10 +55,48 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
-class ModelSettings(Settings):
+class PathSettings(Settings):
+    """Settings of which some name files or folders.
+
+    A name stays as it is written, in the recipe and its digest. The folder that a relative one counts from is kept
+    beside it and decides nothing else: a recipe is the same wherever it and its reader stand.
+    """
+
+    PATHS: ClassVar[tuple[str, ...]] = ()
+    _folders: dict[str, Path] = PrivateAttr(default_factory=dict)
+
+    def place(self, setting: str) -> Path | None:
+        """The absolute path that a setting of `PATHS` means; None where it can only be a hub name, or is not set."""
+        name = getattr(self, setting)
+        return None if name is None else local_path(name, self.folder_of(setting))
+
+    def tried(self, setting: str) -> Path:
+        """The absolute path at which what a setting names would stand, whether it does or not."""
+        return tried_path(getattr(self, setting), self.folder_of(setting))
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The absolute folder of each setting that holds a relative path, as `count_from` was told."""
+        return dict(self._folders)
+
+    def folder_of(self, setting: str) -> Path:
+        """The absolute folder that a setting's relative path counts from: the working folder where none was given."""
+        return self._folders.get(setting, Path()).absolute()
+
+    def count_from(self, folder_of: Callable[[str], Path]) -> None:
+        """Say once, of a recipe that has just been read, which folder the relative path in each setting counts from."""
+        self._folders = {each: folder_of(each) for each in self.PATHS if is_relative(getattr(self, each) or PREFIX)}
+
+
+class ModelSettings(PathSettings):
     """Which model, and how its text begins."""
 
-    source: str = Field(description="Hub name, local folder, or `asset:reference-lm`.")
+    PATHS = ("source", "architecture")
+    source: str = Field(
+        min_length=1,
+        description="Hub name, local folder, or `asset:reference-lm`. A relative path counts from the recipe's folder, "
+        "here as in every setting; given with --set, or in a shipped recipe, from the working folder.",
+    )
     revision: str | None = Field(None, description="Hub branch, tag or commit; none: the default branch.")
     architecture: str | None = Field(
         None, description="Folder with the same model's config.json, for `plan` where `source` is not at hand."
@@ -74,19 +116,43 @@ class ModelSettings(Settings):
     )
 
 
-class TextSource(Settings):
+class TextSource(PathSettings):
     """Where documents come from."""
 
+    PATHS = ("path",)
     path: str = Field(
-        description="A .txt, .jsonl or .csv file (also .gz, .xz), a folder of them, `asset:...`, or a hub data set."
+        min_length=1,
+        description="A .txt, .md, .jsonl, .json, .csv, .tsv or .parquet file (also .gz, .xz, .zst), a folder of them, "
+        "`asset:...`, or a hub data set.",
     )
-    column: str = Field("text", description="The field that holds the text (.jsonl, .csv and hub data sets).")
+    documents: Literal["auto", "paragraph", "file", "separator"] = Field(
+        "auto",
+        description="What a document is in a .txt or .md file. `paragraph`: what stands between blank lines. `file`: "
+        "the whole file. `separator`: what stands between two `separator`. `auto`: paragraphs of a file that is named "
+        "itself; in a folder each file.",
+    )
+    separator: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description='The text between two documents, such as "<|endoftext|>", where `documents` says so.'
+    )
+    column: str = Field(
+        "text",
+        description="The field that holds the text (all but .txt and .md); `data.text` is the field `text` inside "
+        "`data`, unless a field is called so.",
+    )
     group: str | None = Field(
         None, description="The field that names a document's group, such as its book: groups are never split."
     )
     title: str | None = Field("title", description="The field that a passage is cited by, where a document has it.")
     config: str | None = Field(None, description="Hub data set configuration.")
     split: str = Field("train", description="Hub data set split.")
+
+    @model_validator(mode="after")
+    def _separator_is_used(self) -> Self:
+        if (self.documents == "separator") != (self.separator is not None):
+            raise ValueError(
+                f'{self.path}: documents = "separator" and separator = "..." (such as "<|endoftext|>") go together'
+            )
+        return self
 
 
 class ContextSet(Settings):
@@ -132,6 +198,12 @@ class DataSettings(Settings):
     lost_characters: Share = Field(
         0.02, description="A set of which the tokenizer loses more than this share of the characters is refused."
     )
+
+    @property
+    def sources(self) -> list[TextSource]:
+        """Every source that is named: of training, validation and contexts."""
+        named = (self.train, self.validation, *(each.source for each in self.contexts))
+        return [source for source in named if source is not None]
 
     @model_validator(mode="after")
     def _sets_are_distinct(self) -> Self:
@@ -368,9 +440,10 @@ class GenerateSettings(Settings):
         return self
 
 
-class MeasureSettings(Settings):
+class MeasureSettings(PathSettings):
     """How continuations are measured."""
 
+    PATHS = ("scorer", "mauve")
     bootstrap_draws: Count = Field(2000, description="Draws of the cluster bootstrap behind each interval.")
     batch_blocks: Count = Field(8, description="Texts scored side by side under a model.")
     bleu: bool = Field(False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`.")
@@ -384,6 +457,12 @@ class MeasureSettings(Settings):
         "1,000 contexts a set.",
     )
     force_mauve: bool = Field(False, description="Take MAUVE of fewer texts too, where it is mostly chance.")
+
+    def model_named(self, setting: Literal["scorer", "mauve"]) -> str | None:
+        """What to load for a setting: the absolute path of a local folder, else the name as it is written."""
+        place = self.place(setting)
+        name: str | None = getattr(self, setting)
+        return name if place is None else str(place)
 
 
 class ReportSettings(Settings):
@@ -468,6 +547,10 @@ class Recipe(Settings):
         """The resolved recipe, every default written out, keys sorted, without white space."""
         return _canonical(self.model_dump(mode="json"))
 
+    def path_settings(self) -> Iterator[tuple[str, PathSettings]]:
+        """The parts of the recipe that name files or folders, by their dotted keys."""
+        yield from _path_settings(self, "")
+
     @property
     def roles(self) -> tuple[Role, ...]:
         """The runs of the experiment: the original, the controls, the hyperfitted."""
@@ -500,6 +583,14 @@ class Recipe(Settings):
                 ),
             }
         )
+
+
+def _path_settings(node: Any, key: str) -> Iterator[tuple[str, PathSettings]]:
+    if isinstance(node, PathSettings):
+        yield key, node
+    if isinstance(node, Settings | tuple):
+        for name, value in enumerate(node) if isinstance(node, tuple) else node:
+            yield from _path_settings(value, f"{key}.{name}".removeprefix("."))
 
 
 _DECIDES_NOTHING: Any = {"engine": True, "description": True, "model": {"architecture"}}

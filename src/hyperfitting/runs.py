@@ -38,7 +38,7 @@ import numpy as np
 from hyperfitting.errors import RunError
 from hyperfitting.files import Row, appending, read_json, read_rows, replacing, write_rows, write_text
 from hyperfitting.recipe import Recipe, Role
-from hyperfitting.recipes import differing_settings, load_recipe
+from hyperfitting.recipes import differing_settings, load_recipe, stored_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,
@@ -122,7 +122,13 @@ class Run:
         Raises:
             RunError: it is gone, or was changed since.
         """
-        return self.weights.folder(self.folder) if self.weights else self.model_folder
+        weights = self.weights
+        if weights is None:
+            return self.model_folder
+        if weights.source is None:
+            return weights.folder(self.folder)
+        model = self.recipe.model
+        return weights.folder(self.folder, model.place("source") or model.tried("source"))
 
     @property
     def made_with(self) -> list[str | None]:
@@ -277,11 +283,19 @@ class Experiment:
             raise RunError(f"{folder} is not empty and holds no experiment: choose another --out")
         return experiment
 
-    def take_engine(self, recipe: Recipe) -> None:
-        """Go on with another engine: it decides no result, so a training may change it midway."""
-        if self.recipe.engine != recipe.engine:
-            for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
-                write_text(file, _pretty(load_recipe(file).model_copy(update={"engine": recipe.engine})))
+    def take_undecisive(self, recipe: Recipe) -> None:
+        """Go on with the engine of a recipe, and from its folder: neither decides a result, so both may change."""
+        given = dict(recipe.path_settings())
+        for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
+            held = load_recipe(file)
+            both = [(settings, given[key]) for key, settings in held.path_settings() if key in given]
+            moved = [
+                (old, new) for old, new in both if old.folders != {each: new.folder_of(each) for each in old.folders}
+            ]
+            if moved or held.engine != recipe.engine:
+                for settings, now in moved:
+                    settings.count_from(now.folder_of)
+                write_text(file, stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent))
 
     def run(self, role: Role) -> Run:
         """One of the runs, begun or not."""
@@ -291,7 +305,7 @@ class Experiment:
         """Make a run's folder, with its recipe."""
         run = self.run(role)
         if not run.recipe_file.is_file():
-            write_text(run.recipe_file, _pretty(self.recipe.of(role)))
+            write_text(run.recipe_file, stored_recipe(self.recipe.of(role), run.folder))
 
     def state(self) -> str:
         """How far it has come, in a word."""
@@ -324,7 +338,7 @@ class Experiment:
 
     def write_data(self, recipe: Recipe, sets: Iterable[TokenBlocks], manifest: dict[str, Any]) -> None:
         """Keep the recipe, the blocks drawn for it and how they were drawn."""
-        write_text(self.recipe_file, _pretty(recipe))
+        write_text(self.recipe_file, stored_recipe(recipe, self.folder))
         for blocks in sets:
             _write_blocks(self._blocks_file(blocks.name), blocks)
         write_text(self.manifest_file, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
@@ -394,7 +408,3 @@ def _read_blocks(path: Path, name: str, codec: str) -> TokenBlocks:
         raise RunError(f"{path} is missing: the data were not drawn to the end") from error
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise RunError(f"{path} is damaged: draw the data again, into another --out") from error
-
-
-def _pretty(recipe: Recipe) -> str:
-    return json.dumps(json.loads(recipe.canonical_json()), indent=1, ensure_ascii=False) + "\n"

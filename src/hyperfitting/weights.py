@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.assets import PREFIX, local_path
+from hyperfitting.assets import PREFIX
 from hyperfitting.errors import RunError
 from hyperfitting.files import differences, file_hashes
 from hyperfitting.recipe import ModelSettings
@@ -26,7 +26,7 @@ class Weights:
     """What run.json keeps of a run's model: the SHA-256 of every file that decides what it computes, by name.
 
     An original that is not copied has a `source`, as the recipe names it, and where that stands `from_run`, the run's
-    folder: a command may be given in another working folder.
+    folder: experiment and model may be moved together.
     """
 
     sha256: dict[str, str]
@@ -38,8 +38,8 @@ class Weights:
         """SHA-256, in hex, of all files' hashes: equal for models that are equal to the bit."""
         return hashlib.sha256(json.dumps(self.sha256, sort_keys=True).encode()).hexdigest()
 
-    def folder(self, run: Path) -> Path:
-        """Where the files of the run in this folder stand.
+    def folder(self, run: Path, named: Path | None = None) -> Path:
+        """Where the files of the run in this folder stand; `named` is the place that its recipe names.
 
         Raises:
             RunError: they are gone, or are not what they were; the message names the files and the remedy.
@@ -47,17 +47,15 @@ class Weights:
         if self.source is None:
             remedy = f"put its own back, or remove {run / 'model'} and train again"
             return self._unchanged(run / "model", str(run / "model"), remedy)
-        places = [place for place in self._places(run) if place.is_dir()]
+        beside = None if self.from_run is None else run.resolve() / self.from_run
+        tried = [place for place in (named, beside) if place]
+        places = [place for place in tried if place.is_dir()]
         if not places:
-            raise RunError(f"{self.source}, the model of {run}, is gone: put it back, or choose another --out")
+            where = f" (tried {tried[0]})" if tried else ""
+            raise RunError(f"{self.source}, the model of {run}, is gone{where}: put it back, or choose another --out")
         same = (place for place in places if hash_model(place) == self.sha256)
         remedy = f"{run} was made with it as it was: put its files back, or choose another --out"
         return next(same, None) or self._unchanged(places[-1], self.source, remedy)
-
-    def _places(self, run: Path) -> list[Path]:
-        named = local_path(str(self.source))
-        beside = None if self.from_run is None else run.resolve() / self.from_run
-        return [place for place in (named, beside) if place]
 
     def _unchanged(self, place: Path, name: str, remedy: str) -> Path:
         if changed := differences(self.sha256, hash_model(place)):
@@ -82,7 +80,7 @@ def named_weights(settings: ModelSettings, run: Path) -> Weights | None:
 
 def ordinary_folder(settings: ModelSettings) -> Path | None:
     """The local folder whose plain safetensors are the model: no adapter, no quantisation, no code, not begun anew."""
-    place = local_path(settings.source) if settings.initialise == "pretrained" else None
+    place = settings.place("source") if settings.initialise == "pretrained" else None
     if place is None or settings.trust_remote_code or (place / "adapter_config.json").exists():
         return None
     plain = any(place.glob("*.safetensors")) and "quantization_config" not in _config(place)

@@ -11,6 +11,8 @@ import pytest
 
 import hyperfitting
 from hyperfitting.cli import parser
+from hyperfitting.errors import InputError
+from hyperfitting.files import alone_in
 from hyperfitting.recipes import settings_markdown, shipped_recipes
 from hyperfitting.report.tables import LABELS
 
@@ -20,7 +22,8 @@ SOURCE = ROOT / "src" / "hyperfitting"
 # From the ground up. A room may import rooms below it, never its own layer's others nor anything above.
 LAYERS = [
     {"environment", "errors", "progress", "hub"},
-    {"assets", "files", "recipe", "records"},
+    {"assets", "files"},
+    {"recipe", "records"},
     {"recipes", "weights"},
     {"runs", "metrics"},
     {"decoding"},
@@ -36,6 +39,7 @@ DOORS = {
     "tokenizers": {"models"},
     "peft": {"models"},
     "datasets": {"data"},
+    "pyarrow": {"data"},
     "huggingface_hub": {"hub"},
     "lm_eval": {"downstream"},
     "matplotlib": {"report"},
@@ -117,6 +121,20 @@ def test_judging_and_reporting_need_no_torch():
         "hyperfitting.metrics.bleu, hyperfitting.metrics.mauve"
     )
     assert not {"torch", "transformers", "datasets", "sacrebleu"} & loaded
+
+
+def test_locks_are_asked_for_only_where_a_folder_is_held(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert "fcntl" not in {
+        name
+        for path in FILES
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Import)
+        for name in (alias.name for alias in node.names)
+    }
+    with pytest.raises(InputError, match="needs the file locks of Linux or macOS"), alone_in(tmp_path / "run"):
+        pass
+    assert not (tmp_path / "run").exists()
 
 
 def test_help_is_there_in_half_a_second():

@@ -33,7 +33,7 @@ COMMAND = ["r.json", "--out", "out", "--device", "cpu"]
 @pytest.fixture(scope="module")
 def master(tmp_path_factory, tiny_tokenizer):
     """A folder with a recipe, its model, its texts and all that `run` makes of them, by relative paths."""
-    folder = tmp_path_factory.mktemp("master")
+    folder = tmp_path_factory.mktemp("made")
     make_model(folder / "base", tiny_tokenizer)
     for name in ("x", "y"):
         (folder / "texts" / name).mkdir(parents=True)
@@ -45,7 +45,7 @@ def master(tmp_path_factory, tiny_tokenizer):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert main(["run", *COMMAND]) == 0
-    return folder
+    return folder.rename(folder.with_name("master"))  # so that nothing is found where it was made
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def swap(texts):
         (gain, "has changed (new: new.txt)"),
         (lose, "has changed (gone: x/1.jsonl)"),
         (swap, "has changed (changed: x/1.jsonl, y/1.jsonl)"),
-        (shutil.rmtree, "has gone"),
+        (shutil.rmtree, "has gone (tried {here}/texts)"),
     ],
 )
 def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(here, capsys, change, words):
@@ -121,10 +121,24 @@ def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(here
     before = files("out")
     for verb in ("run", "train", "check"):
         assert refused(capsys, verb, *COMMAND) == (
-            f"hyperfit: texts {words} since the data of out were drawn: choose another --out, or go on with the data "
-            "as drawn (--keep-data)"
+            f"hyperfit: texts {words.format(here=here)} since the data of out were drawn: choose another --out, or go "
+            "on with the data as drawn (--keep-data)"
         )
     assert files("out") == before
+
+
+def test_check_and_manifest_say_what_was_read_and_what_was_passed_over(here, capsys):
+    shutil.rmtree("out")
+    Path("texts/notes.docx").write_text("x")
+    with Path("texts/x/1.jsonl").open("a") as file:
+        file.write('{"text": null}\n')
+    assert main(["check", *COMMAND]) == 0
+    said = capsys.readouterr().out
+    assert "source    texts: 2 files read, 1 passed over (notes.docx), 81 rows, 1 null passed over\n" in said
+    assert main(["train", *COMMAND]) == 0
+    facts = Experiment(Path("out")).manifest()["sources"][0]
+    assert facts["files_passed_over"] == {"count": 1, "names": ["notes.docx"]}
+    assert (facts["files_read"], facts["rows"], facts["nulls"], facts["documents"]) == (2, 81, 1, 80)
 
 
 def test_keep_data_goes_on_and_verbs_that_read_no_source_do_so_anyway(here):
@@ -265,8 +279,9 @@ def add_adapter(base, tokenizer):
 def test_an_original_that_is_gone_or_changed_is_named_in_one_line(here, tiny_tokenizer, capsys, change, words):
     original = Run(Path("out/original"))
     change(Path("base"), tiny_tokenizer)
-    start = f"base has changed since its hashes were taken ({words}" if words else "base, the model of out/original, is"
-    end = "put its files back, or choose another --out" if words else "is gone: put it back, or choose another --out"
+    gone = f"base, the model of out/original, is gone (tried {here}/base): put it back"
+    start = f"base has changed since its hashes were taken ({words}" if words else gone
+    end = "put its files back, or choose another --out" if words else "put it back, or choose another --out"
     original.metrics_file.unlink()
     before = files("out")
     for command in (["run", *COMMAND], ["check", *COMMAND], [*WRITE, "out", "--original", "the"], ["measure", "out"]):
@@ -291,6 +306,26 @@ def test_an_original_is_found_from_another_working_folder(here, monkeypatch):
     (here / "out").symlink_to(here.parent / "moved")
     monkeypatch.chdir(here)
     assert main(command) == 0
+
+
+def test_an_experiment_goes_on_from_any_working_folder(anew, here, monkeypatch, capsys):
+    anew(lambda tree: tree["measure"].update(scorer="base"))
+    assert main(["run", *COMMAND]) == 0
+    monkeypatch.chdir(here.parent)
+    before = files("here/out")
+    command = ["here/r.json", "--out", "here/out", "--device", "cpu"]
+    capsys.readouterr()
+    assert main(["check", *command]) == 0
+    assert main(["run", *command]) == 0
+    assert capsys.readouterr().err.count(" already\n") == 7
+    for role in ROLES:
+        Run(Path("here/out") / role).metrics_file.unlink()
+    assert main(["measure", "here/out"]) == 0  # under the scorer beside the recipe
+    after = files("here/out")
+    assert all(after[path] == data for path, data in before.items() if path.name in ("recipe.json", "metrics.jsonl"))
+    here.rename("there")
+    assert main(["run", "there/r.json", "--out", "there/out", "--device", "cpu"]) == 0
+    assert main([*WRITE, "there/out", "--original", "the"]) == 0
 
 
 # Weights and what they wrote

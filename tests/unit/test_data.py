@@ -57,7 +57,7 @@ def test_every_format_gives_the_same_documents(tmp_path):
 def test_a_folder_is_read_whole_and_its_txt_files_are_documents(tmp_path):
     (tmp_path / "b.txt").write_text("second\n\nstill second")
     (tmp_path / "a.txt").write_text("first")
-    (tmp_path / "notes.md").write_text("not text to train on")
+    (tmp_path / "notes.docx").write_text("not text to train on")
     assert read(tmp_path) == ["first", "second\n\nstill second"]
 
 
@@ -96,8 +96,8 @@ def test_a_hub_name_is_asked_of_the_hub_and_offline_is_one_line():
         ("bits.jsonl.gz", gzip.compress(b"x" * 500, mtime=0)[:12] + b"\xff" * 30, "bits.jsonl.gz: cannot be read"),
         ("cut.jsonl.gz", gzip.compress(b"x" * 500, mtime=0)[:-9], "cut.jsonl.gz: cannot be read"),
         ("false.jsonl.xz", b"not xz", "false.jsonl.xz: cannot be read"),
-        ("picture.png", b"x", "picture.png: not a .txt, .jsonl, .csv file"),
-        ("quote.csv", b'text\n"open', "quote.csv: not CSV"),
+        ("picture.png", b"x", "picture.png: not a .txt, .md, .jsonl, .json, .csv, .tsv, .parquet file (also .gz"),
+        ("quote.csv", b'text\n"open', "quote.csv, line 2: not CSV"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_one_line(tmp_path, name, content, words):
@@ -110,7 +110,7 @@ def test_a_source_that_cannot_be_read_is_one_line(tmp_path, name, content, words
 
 
 def test_a_folder_without_texts_says_so(tmp_path):
-    with pytest.raises(DataError, match=r"the folder holds no \.txt, \.jsonl, \.csv file"):
+    with pytest.raises(DataError, match=r"the folder holds no \.txt, \.md, \.jsonl, \.json, \.csv, \.tsv, "):
         read(tmp_path)
 
 

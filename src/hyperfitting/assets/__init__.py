@@ -1,5 +1,7 @@
 """What ships with the package, found by name and usable offline: a model, the tales, the shapes of A's models."""
 
+import os
+import re
 from pathlib import Path
 
 from hyperfitting.errors import InputError
@@ -27,17 +29,32 @@ def asset_names() -> list[str]:
     return [f"{PREFIX}reference-lm", *shapes, *tales]
 
 
-def local_path(name: str) -> Path | None:
-    """The path that a `path` or `source` setting means on this machine, or None where it can only be a hub name.
+def local_path(name: str, folder: Path | None = None) -> Path | None:
+    """The absolute path that a `path` or `source` setting means on this machine; None where it can only be a hub name.
 
-    A hub name is `name` or `owner/name` and nothing of that name exists here; everything else is a path,
-    so that a mistyped path is reported as missing and never asked of the network.
+    A relative path counts from `folder` (none: the working folder), and `~` is a home. A hub name is `name` or
+    `owner/name` and nothing of that name exists here; everything else is a path, so that a mistyped path is reported
+    as missing and never asked of the network.
     """
     if name.startswith(PREFIX):
         return asset_path(name)
-    path = Path(name).expanduser()
-    looks_like_hub = name.count("/") <= 1 and not name.startswith((".", "/", "~")) and path.suffix not in _FILE_ENDINGS
-    return None if looks_like_hub and not path.exists() else path
+    path = tried_path(name, folder)
+    return None if _HUB_NAME.fullmatch(name) and not _is_file_name(name) and not os.path.exists(path) else path
 
 
-_FILE_ENDINGS = {".txt", ".jsonl", ".csv", ".gz", ".xz", ".json", ".toml"}
+def tried_path(name: str, folder: Path | None = None) -> Path:
+    """The absolute path at which a local file or folder of this name would stand, whether it does or not."""
+    return ((folder or Path()) / os.path.expanduser(name)).absolute()
+
+
+def is_relative(name: str) -> bool:
+    """Whether what a `path` or `source` setting means depends on the folder that it counts from."""
+    return not name.startswith((PREFIX, "~")) and not os.path.isabs(name)
+
+
+def _is_file_name(name: str) -> bool:
+    return Path(name).suffix.lower() in _FILE_ENDINGS
+
+
+_HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)
+_FILE_ENDINGS = (".txt", ".md", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".xz", ".zst", ".toml")

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-import lzma
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hyperfitting import hub
-from hyperfitting.assets import local_path
-from hyperfitting.errors import DataError
+from hyperfitting.data.folders import Found, find_files
+from hyperfitting.data.formats import FORMATS, IN_WORDS, PLAIN, Row, format_of, read_rows
+from hyperfitting.data.rows import Mistakes, RowError, is_label, label_of, look_up, text_of
+from hyperfitting.errors import DataError, name_the_extra
 from hyperfitting.files import differences, file_hashes
-from hyperfitting.recipe import TextSource
+from hyperfitting.recipe import DataSettings, TextSource
 from hyperfitting.records import Document
-
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
-_KINDS = (".txt", ".jsonl", ".csv")
 
 
 class Texts(NamedTuple):
-    """All documents of one source, and what pins its content."""
+    """All documents of one source, and what was read: files, rows, nulls, and the hashes that pin its content."""
 
     documents: list[Document]
     facts: dict[str, Any]
@@ -33,62 +28,95 @@ class Texts(NamedTuple):
 def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None) -> Texts:
     """Every document of a source.
 
-    A `.txt` file holds documents separated by blank lines; in a folder, each `.txt` file is one document. With `told`,
-    a row that cannot be used is named to it and passed over.
+    What a document of a `.txt` or `.md` file is, `source.documents` says; elsewhere each row is one. A row whose text
+    is null is counted and passed over. With `told`, rows that cannot be used are named to it, in at most three lines a
+    mistake, and passed over; without it the first is refused.
 
     Raises:
         DataError: one line that names the file, the row and the remedy.
+        MissingExtra: a file's format needs a library that is not installed.
     """
-    path = local_path(source.path)
+    path = source.place("path")
     if path is None:
         return _from_hub(source)
-    if not path.exists():
-        raise DataError(f"{source.path}: no such file or folder")
+    if not os.path.exists(path):
+        raise DataError(f"{source.path}: no such file or folder (tried {path}){_elsewhere(source, path)}")
     if _is_saved_set(path):
         return _from_hub(source, saved=path)
-    files = _text_files(path)
-    if not files:
-        raise DataError(f"{source.path}: the folder holds no {', '.join(_KINDS)} file (also .gz, .xz)")
-    documents: list[Document] = []
-    for file in files:
-        rows = _rows(file, whole=path.is_dir())
-        name = source.path if file is path else f"{source.path}/{file.relative_to(path)}"
-        documents += _documents(rows, source, name=name, told=told)
-    if not documents:
-        raise DataError(f"{source.path}: no text in it")
+    found = _find(source, path)
+    mistakes = Mistakes(told) if told else None
+    reading = _Reading(source, mistakes)
+    for file in found.files:
+        name = source.path if file == path else f"{source.path}/{file.relative_to(path).as_posix()}"
+        reading.take(read_rows(file, name, source, inside=file != path), name)
+    if mistakes is not None:
+        mistakes.close()
     facts = {
-        "path": source.path,
-        "documents": len(documents),
-        "sha256": _hashes(path, files),
+        "files_read": len(found.files),
+        "files_passed_over": {"count": len(found.passed_over), "names": found.passed_over[:20]},
+        "sha256": _hashes(path, found.files),
     }
-    return Texts(documents, facts)
+    return reading.texts(facts)
 
 
-def refuse_changed(sources: Iterable[dict[str, Any]], where: str) -> None:
+def _elsewhere(source: TextSource, path: Path) -> str:
+    """That a mistyped folder is the likely mistake, where the working folder has what the recipe's does not."""
+    here = Path(source.path).absolute()
+    if here == path or not os.path.exists(here):
+        return ""
+    return "; relative paths count from the recipe's folder, and from the working folder only with --set"
+
+
+def _find(source: TextSource, path: Path) -> Found:
+    """The files of a source, all of formats that are read, and of one that its settings speak of."""
+    found = find_files(path, source.path, lambda file: format_of(file) in FORMATS)
+    if not found.files:
+        raise DataError(f"{source.path}: the folder holds no {IN_WORDS}{_for_instance(found.passed_over)}")
+    if not os.path.isdir(path) and not (os.path.isfile(path) and format_of(path) in FORMATS):
+        raise DataError(f"{source.path}: not a {IN_WORDS}")
+    if source.documents != "auto" and not any(format_of(file) in PLAIN for file in found.files):
+        raise DataError(
+            f'{source.path}: documents = "{source.documents}" is for .txt and .md files, and there is none: elsewhere '
+            "each row is a document"
+        )
+    return found
+
+
+def _for_instance(names: list[str]) -> str:
+    return f"; it holds {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
+
+
+def refuse_changed(sources: Iterable[dict[str, Any]], data: DataSettings, where: str) -> None:
     """Refuse local sources whose files are not those that the data were drawn from.
 
-    `sources` are the facts that `read_texts` gave then. What came from the hub is pinned by its fingerprint, and not
-    asked for again.
+    `sources` are the facts that `read_texts` gave then, `data` the settings that say where the sources are now. What
+    came from the hub is pinned by its fingerprint, and not asked for again.
 
     Raises:
         DataError: names the first such source, its files, and how to go on.
     """
     for facts in sources:
-        if "sha256" in facts and (changed := _changes(facts["path"], facts["sha256"])):
+        named = [source for source in data.sources if source.path == facts["path"]]
+        places = [source.place("path") or source.tried("path") for source in named]
+        changes = [_changes(place, facts["sha256"]) for place in places if "sha256" in facts]
+        if changes and all(changes):
             raise DataError(
-                f"{facts['path']} {changed} since the data of {where} were drawn: choose another --out, or go on with "
-                "the data as drawn (--keep-data)"
+                f"{facts['path']} {changes[0]} since the data of {where} were drawn: choose another --out, or go on "
+                "with the data as drawn (--keep-data)"
             )
 
 
-def _changes(name: str, before: dict[str, str]) -> str:
-    path = local_path(name)
-    if path is None or not path.exists():
-        return "has gone"
+def _changes(path: Path, before: dict[str, str]) -> str:
+    if not os.path.exists(path):
+        return f"has gone (tried {path})"
     files = sorted(path.rglob("*")) if _is_saved_set(path) else _text_files(path)
     found = differences(before, _hashes(path, files))
     which = f" ({found})" if path.is_dir() else ""
     return f"has changed{which}" if found else ""
+
+
+def _text_files(path: Path) -> list[Path]:
+    return find_files(path, str(path), lambda file: format_of(file) in FORMATS).files
 
 
 def _hashes(path: Path, files: Iterable[Path]) -> dict[str, str]:
@@ -96,117 +124,72 @@ def _hashes(path: Path, files: Iterable[Path]) -> dict[str, str]:
     return file_hashes(path if path.is_dir() else path.parent, (file for file in files if file.is_file()))
 
 
-def _text_files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(each for each in path.rglob("*") if _kind(each) in _KINDS)
-
-
 def _is_saved_set(path: Path) -> bool:
     """Whether this is a folder that the data set library's `save_to_disk` wrote."""
-    return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
+    return any(os.path.isfile(path / name) for name in ("dataset_info.json", "dataset_dict.json"))
 
 
-def _kind(path: Path) -> str:
-    return path.with_suffix("").suffix if path.suffix in _OPENERS else path.suffix
+class _Reading:
+    """Documents made of a source's rows, and what was met on the way."""
+
+    def __init__(self, source: TextSource, mistakes: Mistakes | None = None):
+        self._source, self._mistakes = source, mistakes
+        self._documents: list[Document] = []
+        self._counts: Counter[str] = Counter()
+
+    def take(self, rows: Iterable[Row], name: str) -> None:
+        """Take in the rows of one file or data set."""
+        for number, row in rows:
+            self._counts["rows"] += 1
+            try:
+                document = _document(row, self._source, name, number)
+            except RowError as error:
+                if self._mistakes is None:
+                    raise
+                self._mistakes.add(error)
+                continue
+            if document is None:
+                self._counts["nulls"] += 1
+            else:
+                self._documents.append(document)
+
+    def texts(self, facts: dict[str, Any]) -> Texts:
+        """All that was taken in, with what else is known of it."""
+        path, rows, nulls = self._source.path, self._counts["rows"], self._counts["nulls"]
+        if not self._documents:
+            why = f": the field {self._source.column!r} of all its {rows:,} rows is null" if rows == nulls > 0 else ""
+            raise DataError(f"{path}: no text in it{why}")
+        counts = {"documents": len(self._documents), "rows": rows, "nulls": nulls}
+        return Texts(self._documents, {"path": path, **counts, **facts})
 
 
-Row = tuple[int, "dict[str, Any] | DataError"]
-"""Its number and what it holds, or why it holds nothing; a .txt row has only its text, under the empty name."""
-
-
-def _rows(path: Path, *, whole: bool) -> Iterator[Row]:
-    kind = _kind(path)
-    if kind not in _KINDS:
-        raise DataError(f"{path}: not a {', '.join(_KINDS)} file (also .gz, .xz)")
-    text = _read(path)
-    if kind == ".txt":
-        return enumerate([{"": text.strip()}] if whole else _paragraphs(text), 1)
-    return _json_rows(path, text) if kind == ".jsonl" else enumerate(_csv_rows(path, text), 1)
-
-
-def _read(path: Path) -> str:
-    try:
-        with _OPENERS.get(path.suffix, open)(path, "rb") as file:
-            data: bytes = file.read()
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {row}: not UTF-8: convert the file, for example with iconv -t UTF-8") from error
-
-
-def _paragraphs(text: str) -> Iterator[dict[str, Any]]:
-    lines: list[str] = []
-    for line in [*text.splitlines(), ""]:
-        if line.strip():
-            lines.append(line)
-        elif lines:
-            yield {"": "\n".join(lines)}
-            lines = []
-
-
-def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            row = DataError(f"{path}, row {number}: not JSON: {error}")
-        named = isinstance(row, dict | DataError)
-        yield number, row if named else DataError(f"{path}, row {number}: not a JSON object with named fields")
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(2**31 - 1)
-    try:
-        yield from csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    except csv.Error as error:
-        raise DataError(f"{path}: not CSV: {error}") from error
-
-
-def _documents(
-    rows: Iterable[Row], source: TextSource, *, name: str, told: Callable[[str], None] | None = None
-) -> Iterator[Document]:
-    for number, row in rows:
-        try:
-            yield _document(row, source, name, number)
-        except DataError as error:
-            if told is None:
-                raise
-            told(str(error))
-
-
-def _document(row: dict[str, Any] | DataError, source: TextSource, name: str, number: int) -> Document:
-    if isinstance(row, DataError):
+def _document(row: str | dict[str, Any] | RowError, source: TextSource, name: str, number: int) -> Document | None:
+    """The document of a row; None where its text is null."""
+    if isinstance(row, RowError):
         raise row
-    text = row[""] if "" in row else _field(row, source.column, name, number)
-    group = _field(row, source.group, name, number) if source.group is not None else f"{name}:{number}"
-    title = row.get(source.title) if source.title else None
-    return Document(name, number, text, group, title if isinstance(title, str) else "")
+    if isinstance(row, str):
+        if source.group is not None:
+            raise RowError(name, number, f"no field {source.group!r}: a .txt or .md file has no fields")
+        return Document(name, number, row, f"{name}:{number}", "")
+    text = text_of(row, source.column, name, number)
+    if text is None:
+        return None
+    group = f"{name}:{number}" if source.group is None else label_of(row, source.group, name, number)
+    return Document(name, number, text, group, _title(row, source, name, number))
 
 
-def _field(row: dict[str, Any], column: str, name: str, number: int) -> str:
-    if column not in row:
-        there = ", ".join(str(key) for key in row if key) or "none, as a .txt file has no fields"
-        raise DataError(f"{name}, row {number}: no field {column!r}; there are: {there}")
-    if not isinstance(row[column], str):
-        raise DataError(f"{name}, row {number}: the field {column!r} holds {type(row[column]).__name__}, not text")
+def _title(row: dict[str, Any], source: TextSource, name: str, number: int) -> str:
+    """What the row is cited by: nothing where it has no such field, or no text or number in it."""
     try:
-        row[column].encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{name}, row {number}: the field {column!r} holds half of a surrogate pair, which is no "
-            "character: mend the row"
-        ) from error
-    return str(row[column])
+        named = source.title is not None and is_label(look_up(row, source.title))
+    except KeyError:
+        return ""
+    return label_of(row, str(source.title), name, number) if named else ""
 
 
 def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
     """A hub data set, or a folder that `save_to_disk` wrote."""
-    import datasets
-
+    datasets = _library(source, saved)
     datasets.disable_progress_bars()
     try:
         if saved is None:
@@ -217,20 +200,38 @@ def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
             loaded = loaded[source.split] if isinstance(loaded, datasets.DatasetDict) else loaded
     except Exception as error:
         raise DataError(f"{source.path}: {_explain(error, source)}") from error
-    documents = list(_documents(enumerate(loaded, 1), source, name=source.path))
-    if not documents:
-        raise DataError(f"{source.path}: no text in it")
-    facts = {"path": source.path, "config": source.config, "split": source.split, "documents": len(documents)}
-    pinned = {} if saved is None else {"sha256": _hashes(saved, sorted(saved.rglob("*")))}
-    return Texts(documents, {**facts, "fingerprint": loaded._fingerprint, **pinned})
+    reading = _Reading(source)
+    reading.take(enumerate(loaded, 1), source.path)
+    facts: dict[str, Any] = {"config": source.config, "split": source.split, "fingerprint": loaded._fingerprint}
+    if saved is not None:
+        facts["sha256"] = _hashes(saved, sorted(saved.rglob("*")))
+    return reading.texts(facts)
+
+
+def _library(source: TextSource, saved: Path | None) -> Any:
+    """The library datasets; where it is missing, what a name that is no file would need it for."""
+    try:
+        import datasets
+    except ModuleNotFoundError as error:
+        if saved is not None or (error.name or "").split(".")[0] != "datasets":
+            raise name_the_extra(error) from error
+        tried = source.tried("path")
+        raise DataError(
+            f"{source.path}: no such file or folder (tried {tried}), and the library datasets, which would look for a "
+            f"hub data set of that name, is not installed: check the path, or pip install 'hyperfitting[hub]'"
+            f"{_elsewhere(source, tried)}"
+        ) from error
+    return datasets
 
 
 def _explain(error: Exception, source: TextSource) -> str:
     kind, text = type(error).__name__, " ".join(str(error).split())
+    here, tried = "no such file or folder here", source.tried("path")
     if "Offline" in kind or "Connect" in kind or "LocalEntryNotFound" in text:
-        return "no such file or folder here, and the hub cannot be reached: check the name, or download the data first"
+        reason = f"{here}, and the hub cannot be reached: check the name, or download the data first (tried {tried})"
+        return reason + _elsewhere(source, tried)
     if "NotFound" in kind:
-        return "no such file or folder here, and no such data set on the hub"
+        return f"{here}, and no such data set on the hub (tried {tried}){_elsewhere(source, tried)}"
     if isinstance(error, KeyError) or "Unknown split" in text:
         return f"no split {source.split!r} in it"
     return text[:200] or kind

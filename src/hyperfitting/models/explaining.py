@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.assets import local_path
 from hyperfitting.errors import InputError, ModelError, causes, kind_of
+from hyperfitting.recipe import ModelSettings
 
 _REPAIR = "download it again"
 
 
 @contextmanager
-def plain_errors(source: str, doing: str) -> Iterator[None]:
+def plain_errors(settings: ModelSettings, doing: str) -> Iterator[None]:
     """Turn whatever goes wrong while transformers is `doing` something into a ModelError that names the model."""
+    source = settings.source
     try:
         yield
     except ModelError as error:
@@ -27,17 +28,18 @@ def plain_errors(source: str, doing: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise ModelError(f"{source}: {explain(error, source, doing)}") from error
+        raise ModelError(f"{source}: {explain(error, settings, doing)}") from error
 
 
-def explain(error: Exception, source: str, doing: str) -> str:
+def explain(error: Exception, settings: ModelSettings, doing: str) -> str:
     """The words for an error of a library: those for its kind, for what a file holds, or what was being done."""
     text, kinds = " ".join(str(error).split()), " ".join(type(each).__name__ for each in causes(error))
+    folder, tried = settings.place("source"), settings.tried("source")
     words = (
-        _of_the_hub(text, kinds)
-        or _of_a_damaged_file(source)
+        _of_the_hub(text, kinds, tried)
+        or _of_a_damaged_file(folder)
         or _of_the_tokenizer(text)
-        or _of_the_config(error, text, source)
+        or _of_the_config(error, text, folder)
         or _of_a_package(error, text)
         or _of_the_weights(error, text, kinds)
     )
@@ -46,21 +48,23 @@ def explain(error: Exception, source: str, doing: str) -> str:
     return "the model comes with its own Python code: read it, then set model.trust_remote_code = true"
 
 
-def _of_the_hub(text: str, kinds: str) -> str:
+def _of_the_hub(text: str, kinds: str, tried: Path) -> str:
     if "GatedRepo" in kinds or "gated repo" in text:
         return "the repository is gated: accept its terms on the hub and log in with `hf auth login`"
     if "RepositoryNotFound" in kinds or "RevisionNotFound" in kinds:
-        return "no such folder here, and no such repository or revision on the hub"
+        return f"no such folder here (tried {tried}), and no such repository or revision on the hub"
     if "OfflineMode" in kinds or "LocalEntryNotFound" in kinds or "Connect" in kinds or "couldn't connect" in text:
-        return "no such folder here, and the hub cannot be reached: check the name, or download the model first"
+        return (
+            "no such folder here, and the hub cannot be reached: check the name, or download the model first "
+            f"(tried {tried})"
+        )
     if "HFValidationError" in kinds:
-        return "no such folder here, and no name that a repository on the hub can have (owner/name)"
+        return f"no such folder here (tried {tried}), and no name that a repository on the hub can have (owner/name)"
     return ""
 
 
-def _of_a_damaged_file(source: str) -> str:
+def _of_a_damaged_file(folder: Path | None) -> str:
     """The first configuration or tokenizer file of a folder that is no JSON object."""
-    folder = local_path(source)
     files = sorted(folder.glob("*.json")) if folder is not None else []
     return next(filter(None, map(json_problem, files)), "")
 
@@ -94,7 +98,7 @@ def _of_the_weights(error: Exception, text: str, kinds: str) -> str:
     return ""
 
 
-def _of_the_config(error: Exception, text: str, source: str) -> str:
+def _of_the_config(error: Exception, text: str, folder: Path | None) -> str:
     if found := re.search(r"model type `([^`]*)`", text):
         return f"transformers does not know models of the type {found[1]!r} (config.json): update transformers"
     if "model_type" in text and "Unrecognized model" in text:
@@ -104,12 +108,11 @@ def _of_the_config(error: Exception, text: str, source: str) -> str:
     if "is not a multiple of the number of attention heads" in text:
         return "its config.json: hidden_size is no multiple of num_attention_heads"
     named = re.findall(r"'([^']*)'", text) if isinstance(error, KeyError | AttributeError) else []
-    key = _key_of(_config_of(source), named[-1]) if named else None
+    key = _key_of(_config_of(folder), named[-1]) if named else None
     return f"its config.json: {key} = {named[-1]!r} is not known" if key else ""
 
 
-def _config_of(source: str) -> Any:
-    folder = local_path(source)
+def _config_of(folder: Path | None) -> Any:
     if folder is None or not (folder / "config.json").is_file():
         return {}
     return json.loads((folder / "config.json").read_text(encoding="utf-8", errors="replace"))

@@ -13,7 +13,6 @@ from torch import nn
 from transformers.utils import cached_file
 
 from hyperfitting import hub
-from hyperfitting.assets import local_path
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt import inspect_model
 from hyperfitting.models.codec import TextCodec, make_codec
@@ -32,7 +31,7 @@ def load_codec(settings: ModelSettings) -> TextCodec:
     Raises:
         ModelError: if there is none, it lacks the tokens that the policy needs, or has ids that the model has not.
     """
-    with plain_errors(settings.source, "read its tokenizer"):
+    with plain_errors(settings, "read its tokenizer"):
         place, config = _place(settings), load_config(settings)
         tokenizer = transformers.AutoTokenizer.from_pretrained(place["source"], **place["options"])
         files = (
@@ -54,17 +53,20 @@ def load_config(settings: ModelSettings) -> Any:
     Raises:
         ModelError: if there is none.
     """
-    with plain_errors(settings.source, "read its config.json"):
+    with plain_errors(settings, "read its config.json"):
         if settings.architecture is not None:
-            return transformers.AutoConfig.from_pretrained(_architecture_folder(settings.architecture))
+            return transformers.AutoConfig.from_pretrained(_architecture_folder(settings))
         place = _place(settings)
         return transformers.AutoConfig.from_pretrained(place["source"], **place["options"])
 
 
-def _architecture_folder(name: str) -> Path:
-    path = local_path(name)
+def _architecture_folder(settings: ModelSettings) -> Path:
+    path = settings.place("architecture")
     if path is None or not (path / "config.json").is_file():
-        raise ModelError(f"model.architecture = {name!r}: no folder with a config.json")
+        raise ModelError(
+            f"model.architecture = {settings.architecture!r}: no folder with a config.json "
+            f"(tried {path or settings.tried('architecture')})"
+        )
     return path
 
 
@@ -100,7 +102,7 @@ def build_empty(settings: ModelSettings) -> nn.Module:
     Raises:
         ModelError: if there is no config.
     """
-    with plain_errors(settings.source, "build what its config.json describes"), torch.device("meta"):
+    with plain_errors(settings, "build what its config.json describes"), torch.device("meta"):
         return _from_config(settings, _DTYPES[settings.dtype])  # type: ignore[no-any-return]
 
 
@@ -117,7 +119,7 @@ def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0, 
             if a weight is no finite number; if it does not continue texts.
     """
     dtype = _DTYPES[settings.dtype]
-    with plain_errors(settings.source, "load its weights"):
+    with plain_errors(settings, "load its weights"):
         if settings.initialise == "random":
             torch.manual_seed(seed)
             model = _from_config(settings, dtype)
@@ -228,14 +230,14 @@ def _model_class(config: Any) -> Any:
 
 def _place(settings: ModelSettings) -> dict[str, Any]:
     """Where from_pretrained looks: a folder that was checked here, or a hub name."""
-    path = local_path(settings.source)
+    path = settings.place("source")
     options = {"trust_remote_code": settings.trust_remote_code, "local_files_only": path is not None}
     if path is None:
         hub.settle()
         return {"source": settings.source, "options": {**options, "revision": settings.revision}}
     if not path.is_dir():
         raise ModelError(
-            f"{settings.source}: no such model folder"
+            f"{settings.source}: no such model folder (tried {path})"
             if not path.exists()
             else f"{settings.source} is a file, not a model folder"
         )

@@ -13,8 +13,9 @@ from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import Recipe, Settings
 from hyperfitting.recipes.differences import differing_settings
 from hyperfitting.recipes.notes import recipe_notes
+from hyperfitting.recipes.paths import PATHS_FROM, count_paths, stored_recipe
 from hyperfitting.recipes.problems import is_unicode, problems_in_words, unusable_value
-from hyperfitting.recipes.reading import Overrides, apply_override, apply_overrides, read_tree
+from hyperfitting.recipes.reading import Overrides, apply_override, apply_overrides, overridden_keys, read_tree
 from hyperfitting.recipes.reference import settings_list, settings_markdown, settings_table
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "settings_markdown",
     "settings_table",
     "shipped_recipes",
+    "stored_recipe",
 ]
 
 Kind = TypeVar("Kind", bound=Settings)
@@ -90,6 +92,9 @@ def load_recipe(name_or_path: str | Path, overrides: Overrides = ()) -> Recipe:
         name_or_path: a file, or the name of a shipped recipe.
         overrides: such as `["train.epochs=10"]`, as after `--set`, or `{"train.epochs": 10}`.
 
+    Relative paths in it count from its folder, or from where `stored_recipe` says; those of overrides and of shipped
+    recipes count from the working folder.
+
     Raises:
         RecipeError: one line that names the file, the settings and the remedy.
     """
@@ -98,8 +103,12 @@ def load_recipe(name_or_path: str | Path, overrides: Overrides = ()) -> Recipe:
     if not held:
         raise RecipeError(f"{path}: not a readable recipe: it holds no settings")
     tree = _on_its_base(held, path)
+    stored = tree.pop(PATHS_FROM, {}) if path.suffix.lower() == ".json" else {}
     apply_overrides(tree, overrides)
-    return parse_recipe(tree, source=str(path))
+    recipe = parse_recipe(tree, source=str(path))
+    own = path.absolute().parent
+    count_paths(recipe, None if own == _SHIPPED else own, stored, overridden_keys(overrides))
+    return recipe
 
 
 def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:

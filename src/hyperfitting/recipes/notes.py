@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from hyperfitting.assets import local_path
 from hyperfitting.recipe import Arm, Recipe, Settings
 
 LEAST_GROUPS = 10
@@ -32,7 +31,7 @@ def recipe_notes(recipe: Recipe, groups: Mapping[str, int] | None = None) -> lis
 
 def _model(recipe: Recipe) -> Iterator[Row]:
     model = recipe.model
-    named = model.revision is not None and local_path(model.source) is not None
+    named = model.revision is not None and model.place("source") is not None
     yield named, f"model.revision: {model.source} is a folder here, which has none"
 
 

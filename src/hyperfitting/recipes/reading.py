@@ -145,6 +145,12 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
     _set(tree, key, _toml_value(value), said=f"--set {override}")
 
 
+def overridden_keys(overrides: Overrides) -> list[list[str]]:
+    """The parts of the keys that overrides set."""
+    keys = overrides if isinstance(overrides, Mapping) else (each.partition("=")[0] for each in overrides)
+    return [key_parts(key) for key in keys]
+
+
 def key_parts(key: str) -> list[str]:
     """The parts of a dotted key; `arms[0]`, `arms.0` and `arms.00` are the same."""
     parts = re.sub(r"\[(\d+)\]", r".\1", key.strip()).split(".")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hyperfitting.assets import local_path
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.loop import Outcome
@@ -18,7 +17,7 @@ def model_card(recipe: Recipe, probes: list[ProbeRow], outcome: Outcome, folder:
     named: that of the source is not known.
     """
     first, last = probes[0], next(row for row in reversed(probes) if row.update == outcome.kept)
-    on_hub = recipe.model.initialise == "pretrained" and local_path(recipe.model.source) is None
+    on_hub = recipe.model.initialise == "pretrained" and recipe.model.place("source") is None
     return f"""---
 library_name: transformers
 pipeline_tag: text-generation

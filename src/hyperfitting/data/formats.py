@@ -1,0 +1,191 @@
+"""Text of a file -> numbered rows, format by format. Which fields a row must have, `rows` knows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hyperfitting.data.decode import PACKED, decode, optional, plain_line_ends, read_bytes
+from hyperfitting.data.rows import RowError, look_up
+from hyperfitting.errors import DataError
+from hyperfitting.recipe import TextSource
+
+PLAIN = (".txt", ".md")
+"""Endings of files that have no fields."""
+
+FORMATS = (*PLAIN, ".jsonl", ".json", ".csv", ".tsv", ".parquet")
+IN_WORDS = f"{', '.join(FORMATS)} file (also {', '.join(PACKED)})"
+
+Row = tuple[int, "str | dict[str, Any] | RowError"]
+"""Its number from 1 on, and a whole document, fields, or why it holds nothing."""
+
+
+def format_of(path: Path) -> str:
+    """The ending that says what a file holds, in lower case, under that of its packing."""
+    return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower()
+
+
+def read_rows(path: Path, name: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
+    """The rows of one file. `name` is what messages call it; `inside` says that it was found in a folder.
+
+    Raises:
+        DataError: it cannot be read, or is not of its format.
+    """
+    kind, data = format_of(path), read_bytes(path, name)
+    if kind == ".parquet":
+        return _parquet_rows(data, name, source)
+    text = decode(data, path, name)
+    if kind in PLAIN:
+        return _plain_rows(text, name, source, inside=inside)
+    if kind in (".csv", ".tsv"):
+        return _table_rows(text, name, "\t" if kind == ".tsv" else None)
+    return _json_rows(text, name) if kind == ".jsonl" else _whole_json_rows(text, name, source.column)
+
+
+def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
+    """The documents of a file without fields: what is not all white space, without the newlines at its ends."""
+    kind = ("file" if inside else "paragraph") if source.documents == "auto" else source.documents
+    if source.separator is not None:
+        parts = text.split(plain_line_ends(source.separator))
+        if len(parts) == 1 and not inside:
+            raise DataError(f"{name}: the separator {source.separator!r} stands nowhere in it: check `separator`")
+    else:
+        parts = [text] if kind == "file" else list(_paragraphs(text))
+    return enumerate((part.strip("\n") for part in parts if part.strip()), 1)
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """What stands between blank lines: those of white space alone."""
+    lines: list[str] = []
+    for line in [*text.split("\n"), ""]:
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            yield "\n".join(lines)
+            lines = []
+
+
+def _json_rows(text: str, name: str) -> Iterator[Row]:
+    """One object a line; a row's number is its line's."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, _json_row(line, name, number)
+
+
+def _json_row(line: str, name: str, number: int) -> dict[str, Any] | RowError:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        if line.strip() == "[":
+            return RowError(name, number, _ARRAY)
+        return RowError(name, number, "not JSON", f", from character {error.pos + 1} on: mend or remove the line")
+    except (ValueError, RecursionError):
+        return RowError(name, number, "not JSON that can be read: a number too long, or too many brackets")
+    if isinstance(row, list):
+        return RowError(name, number, _ARRAY)
+    return row if isinstance(row, dict) else RowError(name, number, _NO_OBJECT)
+
+
+_NO_OBJECT = "not a JSON object with named fields"
+_ARRAY = f"{_NO_OBJECT}, but a JSON array: give one object a line, or name the file .json"
+
+
+def _whole_json_rows(text: str, name: str, column: str) -> Iterator[Row]:
+    """An array of objects, an object that holds one, an object that is a row itself, or an object a line."""
+    try:
+        tree = json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg.startswith("Extra data") or not text.strip():
+            yield from _json_rows(text, name)
+            return
+        raise DataError(f"{name}, line {error.lineno}: not JSON, from character {error.colno} on: mend it") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name}: not JSON that can be read: a number too long, or too many brackets") from error
+    for number, row in enumerate(_list_in(tree, name, column), 1):
+        yield number, row if isinstance(row, dict) else RowError(name, number, _NO_OBJECT)
+
+
+def _list_in(tree: Any, name: str, column: str) -> list[Any]:
+    if isinstance(tree, list):
+        return tree
+    if isinstance(tree, dict):
+        try:
+            look_up(tree, column)
+        except KeyError:
+            lists = [value for value in tree.values() if isinstance(value, list) and _are_objects(value)]
+            if len(lists) == 1:
+                return lists[0]
+            if not lists:
+                return [tree]
+        else:
+            return [tree]
+    raise DataError(f"{name}: not JSON with rows: give an array of objects, an object with one such array, or lines")
+
+
+def _are_objects(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(value, dict) for value in values)
+
+
+def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[Row]:
+    """Lines of fields under a header. A row that ends early has nulls; one with too many fields is refused."""
+    csv.field_size_limit(2**31 - 1)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter or _delimiter(text), strict=True)
+    number, header = 0, None
+    try:
+        for fields in reader:
+            if not fields:
+                continue
+            if header is None:
+                header = fields
+                continue
+            number += 1
+            yield number, _table_row(header, fields, name, number)
+    except csv.Error as error:
+        raise DataError(
+            f"{name}, line {reader.line_num}: not CSV: a quotation mark is not closed, or text follows it: double "
+            "the marks inside a quoted text"
+        ) from error
+
+
+def _table_row(header: list[str], fields: list[str], name: str, number: int) -> dict[str, Any] | RowError:
+    if len(fields) > len(header):
+        mistake = "more fields than the header names: put texts that hold the delimiter in quotation marks"
+        return RowError(name, number, mistake)
+    held = {key: (fields[place] if place < len(fields) else None) for place, key in enumerate(header)}
+    twice = [key for key, count in Counter(header).items() if count > 1]
+    return held | {key: [value for each, value in zip(header, fields, strict=False) if each == key] for key in twice}
+
+
+def _delimiter(text: str) -> str:
+    """The one of comma, semicolon and tab that stands most often in the header, outside quotation marks."""
+    header = re.match(r'(?:"[^"]*"|[^"\n])*', text.lstrip("\n"))
+    return max(",;\t", key=re.sub(r'"[^"]*"', "", header[0] if header else "").count)
+
+
+def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[Row]:
+    """The rows of a Parquet file, with the columns that are asked for."""
+    pyarrow, number = optional("pyarrow"), 0
+    try:
+        file = optional("pyarrow.parquet").ParquetFile(pyarrow.BufferReader(data))
+        names = file.schema_arrow.names
+        for batch in file.iter_batches(batch_size=1000):
+            for row in batch.select(_wanted(names, source)).to_pylist():
+                number += 1
+                yield number, row
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
+        raise DataError(f"{name}, after row {number}: no whole Parquet file, or damaged: get it anew") from error
+
+
+def _wanted(names: list[str], source: TextSource) -> list[str]:
+    """The columns that may hold what is asked for; all of them where there is none, so that a message can name them."""
+    asked = [(each, each.split(".")[0]) for each in (source.column, source.group, source.title) if each]
+    held = {part for parts in asked for part in parts}
+    there = not {source.column, source.column.split(".")[0]}.isdisjoint(names)
+    return [name for name in names if name in held or not there]

@@ -1,0 +1,127 @@
+"""One row of a source: its fields, and what is wrong with it."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from hyperfitting.data.decode import NUL, plain_line_ends
+from hyperfitting.errors import DataError
+
+_SCALARS = (int, float, decimal.Decimal, datetime.date, datetime.time)
+
+
+class RowError(DataError):
+    """A row that cannot be used. `mistake` is the same for all rows of which the same is wrong."""
+
+    def __init__(self, name: str, row: int, mistake: str, detail: str = ""):
+        super().__init__(f"{name}, row {row}: {mistake}{detail}")
+        self.mistake = mistake
+
+
+class Mistakes:
+    """Tells of rows that cannot be used in at most three lines a mistake: two rows and how many more, or three rows."""
+
+    def __init__(self, told: Callable[[str], None]):
+        self._told = told
+        self._counts: Counter[str] = Counter()
+        self._third: dict[str, str] = {}
+
+    def add(self, error: RowError) -> None:
+        """Tell of a row, or count it."""
+        self._counts[error.mistake] += 1
+        count = self._counts[error.mistake]
+        if count < 3:
+            self._told(str(error))
+        elif count == 3:
+            self._third[error.mistake] = str(error)
+
+    def close(self) -> None:
+        """Tell of the rows that were only counted."""
+        for mistake, line in self._third.items():
+            more = self._counts[mistake] - 2
+            self._told(line if more == 1 else f"... and {more:,} more rows: {mistake}")
+
+
+def look_up(row: dict[str, Any], column: str) -> Any:
+    """What a row holds under a field's name, else under its parts: `data.text` is `text` in `data`, `all.0` an item.
+
+    Raises:
+        KeyError: it has no such field.
+    """
+    if column in row:
+        return row[column]
+    node: Any = row
+    for part in column.split("."):
+        if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        elif node is None:
+            return None
+        else:
+            raise KeyError(column)
+    return node
+
+
+def is_null(value: Any) -> bool:
+    """None, or the number that is none, which tables hold where nothing was."""
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def text_of(row: dict[str, Any], column: str, name: str, number: int) -> str | None:
+    """The text of a field; None where it is null.
+
+    Raises:
+        RowError: there is no such field, or it holds something else than text.
+    """
+    value = _value(row, column, name, number)
+    if is_null(value):
+        return None
+    if not isinstance(value, str):
+        raise RowError(name, number, f"the field {column!r} holds {_kind(value)}, not text")
+    return _as_text(value, column, name, number)
+
+
+def label_of(row: dict[str, Any], column: str, name: str, number: int) -> str:
+    """A field that names something, such as a group: text, or a number as it is written.
+
+    Raises:
+        RowError: there is no such field, it is null, or it holds a list or an object.
+    """
+    value = _value(row, column, name, number)
+    if not is_label(value):
+        raise RowError(name, number, f"the field {column!r} holds {_kind(value)}, not text or a number")
+    written = str(value).lower() if isinstance(value, bool) else str(value)
+    return _as_text(written, column, name, number)
+
+
+def is_label(value: Any) -> bool:
+    """Whether a value can name something: text, a number, a date."""
+    return isinstance(value, (str, *_SCALARS)) and not is_null(value)
+
+
+def _value(row: dict[str, Any], column: str, name: str, number: int) -> Any:
+    try:
+        return look_up(row, column)
+    except KeyError:
+        there = ", ".join(str(key) for key in row) or "none"
+        raise RowError(name, number, f"no field {column!r}", f"; there are: {there[:300]}") from None
+
+
+def _as_text(value: str, column: str, name: str, number: int) -> str:
+    if "\0" in value:
+        raise RowError(name, number, f"the field {column!r}: {NUL}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        mistake = f"the field {column!r} holds half of a surrogate pair, which is no character: mend the row"
+        raise RowError(name, number, mistake) from error
+    return plain_line_ends(value)
+
+
+def _kind(value: Any) -> str:
+    return "null" if is_null(value) else type(value).__name__

@@ -1,0 +1,569 @@
+"""One reader: whatever people keep texts in comes back as it is, or is refused in one line that says what to do."""
+
+import codecs
+import csv
+import gzip
+import importlib
+import io
+import json
+import lzma
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from hyperfitting.cli import main
+from hyperfitting.data.sources import read_texts
+from hyperfitting.errors import DataError, HyperfittingError
+from hyperfitting.recipe import TextSource
+from hyperfitting.recipes import parse_settings
+
+PACKERS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".GZ": gzip.compress}
+
+
+def zstd():
+    try:
+        return importlib.import_module("compression.zstd")
+    except ModuleNotFoundError:
+        return pytest.importorskip("backports.zstd")
+
+
+def read(path, **settings):
+    return [document.text for document in read_texts(TextSource(path=str(path), **settings)).documents]
+
+
+def facts(path, **settings):
+    return read_texts(TextSource(path=str(path), **settings)).facts
+
+
+def problem(path, **settings):
+    """The one line with which a source is refused."""
+    with pytest.raises(HyperfittingError) as caught:
+        read(path, **settings)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def lines(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def table(rows, delimiter=","):
+    file = io.StringIO(newline="")
+    csv.writer(file, delimiter=delimiter).writerows([["id", "text"], *enumerate(rows)])
+    return file.getvalue()
+
+
+def parquet(path, rows):
+    pyarrow = pytest.importorskip("pyarrow")
+    importlib.import_module("pyarrow.parquet").write_table(pyarrow.Table.from_pylist(rows), path)
+    return path
+
+
+# Whatever is written comes back
+
+
+def written(kind, texts):
+    rows = [{"text": text} for text in texts]
+    return {
+        ".txt": lambda: texts[0],
+        ".md": lambda: texts[0],
+        ".jsonl": lambda: lines(rows),
+        ".json": lambda: json.dumps(rows, ensure_ascii=False, indent=1),
+        ".csv": lambda: table(texts),
+        ".tsv": lambda: table(texts, "\t"),
+        ".CSV": lambda: table(texts, ";"),
+    }[kind]()
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    texts=st.lists(TEXT, min_size=1, max_size=4),
+    kind=st.sampled_from([".txt", ".md", ".jsonl", ".json", ".csv", ".tsv", ".CSV"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-32-be"]),
+    packing=st.sampled_from(list(PACKERS)),
+)
+@example(texts=["A\x0cB\x0bC\x85D\u2028E\x1cF\u2029G"], kind=".txt", encoding="utf-8", packing="")
+@example(texts=["A\r\nB\rC", "\r"], kind=".jsonl", encoding="utf-16", packing=".GZ")
+@example(texts=[" indented\x0c ", ""], kind=".csv", encoding="utf-8-sig", packing=".xz")
+def test_a_text_comes_back_from_each_format_and_encoding_up_to_line_ends(texts, kind, encoding, packing):
+    mark = {"utf-16-be": codecs.BOM_UTF16_BE, "utf-32-be": codecs.BOM_UTF32_BE}.get(encoding, b"")
+    plain = [text.replace("\r\n", "\n").replace("\r", "\n") for text in texts]
+    if encoding == "utf-8" and kind in (".txt", ".md") and texts[0].startswith("\ufeff"):
+        plain[0] = plain[0][1:]  # written so, it is a mark
+    if kind in (".txt", ".md"):
+        plain = [plain[0].strip("\n")] if plain[0].strip() else []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"a{kind}{packing}"
+        path.write_bytes(PACKERS[packing](mark + written(kind, texts).encode(encoding)))
+        if plain:
+            assert read(path, **({"documents": "file"} if kind in (".txt", ".md") else {})) == plain
+        else:
+            assert problem(path).endswith("no text in it")
+
+
+def test_all_formats_and_packings_lie_side_by_side_in_a_folder(tmp_path):
+    packers = {**PACKERS, ".zst": zstd().compress, ".Xz": lzma.compress}
+    for number, (packing, pack) in enumerate(packers.items()):
+        for kind in (".txt", ".MD", ".jsonl", ".Json", ".csv", ".TSV"):
+            text = f"{kind} {number}"
+            same = {".MD": ".md", ".Json": ".json", ".TSV": ".tsv"}.get(kind, kind)
+            (tmp_path / f"{number}{kind}{packing}").write_bytes(pack(written(same, [text]).encode("utf-8-sig")))
+    parquet(tmp_path / "p.PARQUET", [{"text": "parquet"}])
+    assert len(set(read(tmp_path))) == len(packers) * 6 + 1
+
+
+def test_a_file_of_several_packed_parts_is_read_to_its_end(tmp_path):
+    for packing, pack in {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstd().compress}.items():
+        path = tmp_path / f"a.txt{packing}"
+        path.write_bytes(pack(b"one\n\n") + pack(b"two"))
+        assert read(path) == ["one", "two"]
+
+
+# Encodings and line ends
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize(
+    "text", ["It was late.\nThe end\n" * 9, "Поздний вечер, и дождь\n" * 9, "我喜欢在海边散步\n" * 9]
+)
+def test_a_wide_encoding_without_its_mark_is_refused_with_the_command_that_converts_it(tmp_path, encoding, text):
+    path = tmp_path / "un marked.txt"
+    path.write_bytes(text.encode(encoding))
+    words = problem(path)
+    assert f"un marked.txt, line 1: it looks like {encoding[:6].upper()} without a mark" in words
+    convert(words)
+    assert read(tmp_path / "un marked-utf8.txt", documents="file") == [text.strip()]
+
+
+def convert(words):
+    """Run the command that a message ends in, in the folder of the file."""
+    command = words[words.index("iconv") :] if "| iconv" not in words else words.rpartition(": ")[2]
+    path = next(Path(part) for part in words.split("'") if part.startswith("/")) if "'" in command else None
+    folder = path.parent if path else Path(next(part for part in command.split() if part.startswith("/"))).parent
+    subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/bin/iconv"), reason="no iconv here")
+@pytest.mark.parametrize("packing", ["", ".gz", ".xz"])
+def test_a_file_of_windows_is_refused_with_the_command_that_converts_it(tmp_path, packing):
+    path = tmp_path / f"old.txt{packing}"
+    path.write_bytes(PACKERS[packing](b"fine\r\nand a caf\xe9 \x93quoted\x94\r\n"))
+    words = problem(path)
+    assert f"old.txt{packing}, line 2: not UTF-8: convert the file" in words
+    assert "iconv -f WINDOWS-1252 -t UTF-8" in words
+    convert(words)
+    assert read(tmp_path / "old-utf8.txt") == ["fine\nand a café “quoted”"]
+
+
+def test_other_bytes_that_are_no_text(tmp_path):
+    def of(data):
+        (tmp_path / "a.txt").write_bytes(data)
+        return problem(tmp_path / "a.txt")
+
+    assert "line 3: it holds a NUL, which is no character of a text" in of(
+        b"one\rtwo\r\nthr\0ee and more\n" + b"x" * 99
+    )
+    assert "a.txt, line 1: it looks like UTF-16 without a mark" in of(b"I\0c\0e\0")
+    assert "line 1: it holds a NUL" in of(b"A\0B")
+    assert "line 1: it holds a NUL" in of("\ufeffa\0bc".encode())
+    assert "line 2: it holds a NUL" in of("a\nb\0".encode("utf-16"))
+    assert "line 2: damaged UTF-16" in of("a\nb".encode("utf-16") + b"\x00")
+    assert "line 1: damaged UTF-32" in of("ab".encode("utf-32") + b"\xff\xff\xff\xff")
+    assert "line 1: not UTF-8 to its end, which is in the middle of a character" in of("été café".encode()[:-1])
+    assert "iconv -f WINDOWS-1252" in of(b"one caf\xe9")  # the first half of two bytes in UTF-8, whole elsewhere
+    assert "line 1: not UTF-8: convert the file, from the encoding in which it was saved" in of(
+        "日本語".encode("shift_jis") + b"\x81"
+    )
+
+
+def test_a_utf16_table_of_a_spreadsheet_is_read(tmp_path):
+    (tmp_path / "a.csv").write_text("text\ttitle\nété, hiver\tA\n", encoding="utf-16")
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + b'{"text": "one"}\r\n{"text": "two"}\r\n'))
+    assert read(tmp_path / "a.csv") == ["été, hiver"]
+    assert read(tmp_path / "b.jsonl.gz") == ["one", "two"]
+
+
+def test_line_ends_are_newlines_and_all_else_stays_alone_and_in_a_folder(tmp_path):
+    text = "A\x0cB\r\nC\x85D\rE\u2028F\x0bG\x1cH\x0c\nI"
+    plain = "A\x0cB\nC\x85D\nE\u2028F\x0bG\x1cH\x0c\nI"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for path in (tmp_path / "a.txt", folder / "a.txt", folder / "b.md"):
+        path.write_bytes(text.encode())
+    (folder / "c.jsonl").write_text(json.dumps({"text": text}))
+    (folder / "d.csv").write_bytes(table([text]).encode())
+    parquet(folder / "e.parquet", [{"text": text}])
+    assert read(tmp_path / "a.txt") == [plain]
+    assert read(folder) == [plain] * 5
+
+
+def test_nul_and_halves_of_characters_written_as_escapes_are_refused_by_row(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "fine"}\n{"text": "a\\u0000b"}\n')
+    assert problem(path).startswith(f"{path}, row 2: the field 'text': it holds a NUL")
+    path.write_text('{"text": "fine", "title": "\\u0000"}\n')
+    assert "row 1: the field 'title': it holds a NUL" in problem(path)
+    path.write_text('{"text": "fine", "title": "\\ud800"}\n')
+    assert "row 1: the field 'title' holds half of a surrogate pair" in problem(path)
+    parquet(tmp_path / "b.parquet", [{"text": "one"}, {"text": "a\0b"}])
+    assert "b.parquet, row 2: the field 'text': it holds a NUL" in problem(tmp_path / "b.parquet")
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"text": "a"}, {"text": "b"}]',
+        '{"version": 1, "names": ["x"], "rows": [{"text": "a"}, {"text": "b"}]}',
+        '{"text": "a"}\n\n{"text": "b"}\n',
+    ],
+)
+def test_json_is_an_array_or_an_object_with_one_or_lines(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    assert read(tmp_path / "a.json") == ["a", "b"]
+
+
+def test_one_json_object_is_a_row_of_its_own(tmp_path):
+    (tmp_path / "a.json").write_text('{\n "text": "a",\n "notes": [{"by": "me"}]\n}')
+    assert read(tmp_path / "a.json") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.json", '{"a": [{"text": "x"}], "b": [{"text": "y"}]}', "give an array of objects, an object with one such"),
+        ("a.json", '"text"', "a.json: not JSON with rows"),
+        ("a.json", '["x"]', "a.json, row 1: not a JSON object with named fields"),
+        ("a.json", '[\n{"text": "x"},\n{"text": y}]', "a.json, line 3: not JSON, from character 10 on"),
+        ("a.json", "[" * 100_000, "a.json: not JSON that can be read"),
+        ("a.json", "", "a.json: no text in it"),
+        ("a.json", '{"rows": []}', "row 1: no field 'text'; there are: rows"),
+        (
+            "a.jsonl",
+            '[\n{"text": "x"}]',
+            "row 1: not a JSON object with named fields, but a JSON array: give one object a",
+        ),
+        ("a.jsonl", '[{"text": "x"}]', "or name the file .json"),
+        ("a.jsonl", '{"text": "x"}\n{"text": "y"', "a.jsonl, row 2: not JSON, from character 13 on"),
+        ("a.jsonl", '{"text": ' + "9" * 5000 + "}", "row 1: not JSON that can be read: a number too long"),
+        ("a.csv", "text\nHello, world\n", "a.csv, row 1: more fields than the header names: put texts that hold the"),
+        ("a.csv", 'text\n"a" b\n', "a.csv, line 2: not CSV: a quotation mark is not closed, or text follows it"),
+        ("a.csv", "text,text\nx,y\n", "row 1: the field 'text' holds list, not text"),
+        ("a.csv", "", "a.csv: no text in it"),
+        ("a.csv", "text\n", "a.csv: no text in it"),
+        ("a.txt", " \n\x0c\n\u3000\n", "a.txt: no text in it"),
+        ("a.parquet", "PAR1 no table", "a.parquet, after row 0: no whole Parquet file, or damaged"),
+        ("a.tar.gz", "", "a.tar.gz: not a .txt, .md, .jsonl, .json"),
+        ("a", "x", "a: not a .txt, .md, .jsonl, .json"),
+    ],
+)
+def test_what_is_not_of_its_format_is_refused_by_file_and_row(tmp_path, name, content, words):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert words in problem(tmp_path / name)
+
+
+def test_a_table_tells_its_delimiter_by_its_header(tmp_path):
+    path = tmp_path / "a.csv"
+    for content in (
+        "id;text\n1;one, two, three\n",
+        'id\ttext\n1\t"one, two, three"\n',
+        'id,text\n1,"one, two, three"\n',
+    ):
+        path.write_text(content)
+        assert read(path) == ["one, two, three"]
+    path.write_text('"a;b;c",text\nx,one\n')
+    assert read(path) == ["one"]
+    path.write_text("text\none\n")
+    assert read(path) == ["one"]
+
+
+def test_parquet_is_read_with_the_columns_that_are_asked_for(tmp_path):
+    rows = [{"data": {"text": f"{n}", "more": 1}, "n": n, "a.b": "literal", "list": ["x"]} for n in range(2500)]
+    path = parquet(tmp_path / "a.parquet", rows)
+    assert read(path, column="data.text") == [str(n) for n in range(2500)]
+    assert read(path, column="a.b")[:2] == ["literal", "literal"]
+    assert "row 1: no field 'text'; there are: data, n, a.b, list" in problem(path)
+    assert "row 1: the field 'n' holds int, not text" in problem(path, column="n")
+    (tmp_path / "b.parquet.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert len(read(tmp_path / "b.parquet.gz", column="data.text")) == 2500
+    path.write_bytes(path.read_bytes()[:-40])
+    assert "no whole Parquet file, or damaged" in problem(path)
+
+
+@pytest.mark.parametrize("packing", [".gz", ".xz", ".zst"])
+def test_a_damaged_or_cut_packed_file_is_one_line(tmp_path, packing):
+    whole = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstd().compress}[packing](os.urandom(3000))
+    spoilt = [whole[:50] + b"\xff" * 60 + whole[110:]] if packing != ".zst" else []  # which may come without checksum
+    for data in (whole[:-100], whole[:5], b"not packed", *spoilt):
+        path = tmp_path / f"a.jsonl{packing}"
+        path.write_bytes(data)
+        assert f"a.jsonl{packing}: cannot be read: damaged, cut off, or no {packing} file" in problem(path)
+
+
+def test_a_missing_extra_is_one_line(tmp_path):
+    for name, module, extra in (("a.txt.zst", "backports", "zst"), ("a.parquet", "pyarrow", "hub")):
+        (tmp_path / name).write_bytes(b"x")
+        done = subprocess.run(
+            [sys.executable, "-c", _WITHOUT.format(modules=[module, "compression"]), "measure", str(tmp_path / name)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert (
+            done.stderr
+            == f"hyperfit: this needs {module}, which is not installed: pip install 'hyperfitting[{extra}]'\n"
+        )
+
+
+_WITHOUT = """
+import sys
+from hyperfitting.cli import main
+for name in {modules}:
+    sys.modules.update({{name: None, name + ".zstd": None, name + ".parquet": None}})
+sys.exit(main())
+"""
+
+
+# Fields, nulls, and at most three lines for one mistake
+
+
+def test_fields_inside_fields(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines([{"data": {"text": "inner"}, "resps": [["first", "second"]]}]))
+    assert read(path, column="data.text") == ["inner"]
+    assert read(path, column="resps.0.1") == ["second"]
+    assert "no field 'resps.0.2'; there are: data, resps" in problem(path, column="resps.0.2")
+    assert "the field 'data' holds dict, not text" in problem(path, column="data")
+    path.write_text(lines([{"data.text": "literal", "data": {"text": "inner"}}, {"data": None, "data.text": "x"}]))
+    assert read(path, column="data.text") == ["literal", "x"]
+
+
+def test_a_group_or_title_may_be_a_number(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines([{"text": "a", "book": group, "title": 1984} for group in (7, 7.5, "x", True)]))
+    documents = read_texts(TextSource(path=str(path), group="book")).documents
+    assert [each.group for each in documents] == ["7", "7.5", "x", "true"]
+    assert {each.title for each in documents} == {"1984"}
+    for group, kind in ((None, "null"), ([1], "list"), ({}, "dict")):
+        path.write_text(lines([{"text": "a", "book": group}]))
+        assert f"row 1: the field 'book' holds {kind}, not text or a number" in problem(path, group="book")
+    path.write_text(lines([{"text": "a", "title": title} for title in (None, [1], {})]))
+    assert [each.title for each in read_texts(TextSource(path=str(path))).documents] == ["", "", ""]
+
+
+def test_nulls_are_counted_and_passed_over(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines([{"text": "a"}, {"text": None}, {"text": float("nan")}, {"text": ""}]))
+    assert read(path) == ["a", ""]
+    found = facts(path)
+    assert (found["rows"], found["nulls"], found["documents"]) == (4, 2, 2)
+    parquet(tmp_path / "b.parquet", [{"text": "a"}, {"text": None}])
+    assert facts(tmp_path / "b.parquet")["nulls"] == 1
+    (tmp_path / "c.csv").write_text("title,text\nA,one\nB\n")
+    assert facts(tmp_path / "c.csv")["nulls"] == 1
+    path.write_text(lines([{"text": None}] * 3))
+    assert problem(path).endswith("no text in it: the field 'text' of all its 3 rows is null")
+
+
+def test_one_mistake_in_many_rows_is_at_most_three_lines(tmp_path):
+    def told(rows):
+        path, said = tmp_path / "a.jsonl", []
+        path.write_text(lines([{"text": "fine"}, *rows]))
+        assert len(read_texts(TextSource(path=str(path)), told=said.append).documents) == 1
+        return said
+
+    many = told([{"body": "x"}] * 5000)
+    assert [line.partition("a.jsonl")[2] for line in many[:2]] == [
+        ", row 2: no field 'text'; there are: body",
+        ", row 3: no field 'text'; there are: body",
+    ]
+    assert many[2:] == ["... and 4,998 more rows: no field 'text'"]
+    three = told([{"body": "x"}, {"other": "x"}, {}])
+    assert [line.partition("row ")[2][0] for line in three] == ["2", "3", "4"]
+    assert len(told([{"body": "x"}] * 9 + [{"text": 1}] * 9 + [[1]] * 9)) == 9
+
+
+def test_one_mistake_in_each_of_many_files_is_three_lines_too(tmp_path):
+    for number in range(20):
+        (tmp_path / f"{number:02d}.jsonl").write_text('{"text": "a"}\n{"text": "b"\n')
+    said = []
+    assert len(read_texts(TextSource(path=str(tmp_path)), told=said.append).documents) == 20
+    assert len(said) == 3
+    assert said[2] == "... and 18 more rows: not JSON"
+
+
+# Folders
+
+
+def test_a_folder_is_what_a_person_sees_in_it(tmp_path):
+    folder, real = tmp_path / "f", tmp_path / "real"
+    for path in (folder / ".ipynb_checkpoints", folder / ".git", folder / "v1.txt", real):
+        path.mkdir(parents=True)
+    (folder / "a.txt").write_text("one\n")
+    (folder / ".ipynb_checkpoints" / "a-checkpoint.txt").write_text("old")
+    (folder / ".git" / "x.txt").write_text("git")
+    (folder / "._a.txt").write_bytes(b"\0\5\26\7")
+    (folder / "B.TXT").write_text("two")
+    (folder / "c.JSONL").write_text('{"text": "three"}')
+    (real / "d.txt").write_text("four")
+    (folder / "linked").symlink_to(real)
+    (folder / "again.txt").symlink_to(real / "d.txt")
+    (folder / "loop").symlink_to(folder)
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "lost.txt").symlink_to(tmp_path / "nowhere")
+    (folder / "notes.docx").write_text("x")
+    os.mkfifo(folder / "pipe.txt")
+    with socket.socket(socket.AF_UNIX) as made, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # a socket's name is short
+        made.bind("socket.txt")
+    assert read(folder) == ["one", "four", "two", "three"]  # a.txt, again.txt, B.TXT, c.JSONL
+    found = facts(folder)
+    assert found["files_read"] == 4
+    assert found["files_passed_over"] == {"count": 4, "names": ["lost.txt", "notes.docx", "pipe.txt", "socket.txt"]}
+    assert set(found["sha256"]) == {"B.TXT", "a.txt", "c.JSONL", "again.txt"}
+    assert read(folder / "B.TXT") == ["two"]
+    assert "pipe.txt: not a .txt" in problem(folder / "pipe.txt")
+
+
+def test_a_hidden_folder_that_is_named_is_read(tmp_path):
+    folder = tmp_path / ".cache" / "texts"
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("one")
+    assert read(folder) == ["one"]
+    assert read(tmp_path / ".cache" / "texts" / "a.txt") == ["one"]
+    assert "the folder holds no .txt" in problem(tmp_path)
+
+
+def test_equal_names_in_two_folders_keep_a_hash_each(tmp_path):
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.txt").write_text(name)
+    found = facts(tmp_path)["sha256"]
+    assert set(found) == {"x/1.txt", "y/1.txt"}
+    assert len(set(found.values())) == 2
+
+
+def test_no_more_than_twenty_names_are_kept_of_what_is_passed_over(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    for number in range(50):
+        (tmp_path / f"{number}.png").write_bytes(b"x")
+    passed = facts(tmp_path)["files_passed_over"]
+    assert (passed["count"], len(passed["names"])) == (50, 20)
+    (tmp_path / "a.txt").unlink()
+    assert problem(tmp_path).endswith("(also .gz, .xz, .zst); it holds 0.png, 1.png, 10.png, ...")
+
+
+def test_empty_files_in_a_folder_hold_no_document(tmp_path):
+    for name in ("a.txt", "b.jsonl", "c.csv", "d.json", "e.txt.gz"):
+        (tmp_path / name).write_bytes(b"")
+    assert problem(tmp_path).endswith("no text in it")
+    (tmp_path / "f.txt").write_text("one")
+    assert read(tmp_path) == ["one"]
+    assert facts(tmp_path)["files_read"] == 6
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_one_line(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "a.txt").chmod(0)
+    assert problem(tmp_path).endswith("a.txt: cannot be read: Permission denied")
+
+
+# What a document is
+
+
+STORY = "<|endoftext|>\nOne.\n\nStill one.\n<|endoftext|>\r\nTwo.\n<|endoftext|>"
+
+
+def test_a_document_is_a_paragraph_a_file_or_what_stands_between_separators(tmp_path):
+    path = tmp_path / "folder" / "a.txt"
+    path.parent.mkdir()
+    path.write_bytes(STORY.encode())
+    paragraphs = ["<|endoftext|>\nOne.", "Still one.\n<|endoftext|>\nTwo.\n<|endoftext|>"]
+    whole = [STORY.replace("\r", "")]
+    assert read(path) == read(path, documents="paragraph") == read(path.parent, documents="paragraph") == paragraphs
+    assert read(path.parent) == read(path, documents="file") == whole
+    between = {"documents": "separator", "separator": "<|endoftext|>"}
+    assert read(path, **between) == read(path.parent, **between) == ["One.\n\nStill one.", "Two."]
+    assert read(path, documents="separator", separator="\r\nTwo.") == [
+        part.strip("\n") for part in whole[0].split("\nTwo.")
+    ]
+
+
+def test_a_separator_that_stands_nowhere_is_a_mistake(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n\ntwo")
+    between = {"documents": "separator", "separator": "<|eot|>"}
+    words = problem(tmp_path / "a.txt", **between)
+    assert words.endswith("a.txt: the separator '<|eot|>' stands nowhere in it: check `separator`")
+    (tmp_path / "b.txt").write_text("three<|eot|>four")
+    assert read(tmp_path, **between) == ["one\n\ntwo", "three", "four"]
+
+
+def test_what_a_document_is_cannot_be_said_of_rows(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}')
+    assert 'documents = "file" is for .txt and .md files, and there is none' in problem(tmp_path, documents="file")
+
+
+@pytest.mark.parametrize(
+    "tree", [{"documents": "separator"}, {"separator": "x"}, {"documents": "file", "separator": "x"}]
+)
+def test_a_separator_and_its_use_go_together(tree):
+    with pytest.raises(HyperfittingError, match='documents = "separator" and separator = ') as caught:
+        parse_settings(TextSource, {"path": "a.txt", **tree}, "r.toml")
+    assert caught.value.exit_code == 2
+
+
+def test_text_without_fields_has_no_groups(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    assert problem(tmp_path / "a.txt", group="book").endswith("no field 'book': a .txt or .md file has no fields")
+
+
+def test_a_reader_of_locked_or_missing_things_never_ends_in_another_error(tmp_path):
+    for name in ("a\0b.txt", "x" * 5000 + ".txt", "~nobody-of-that-name/a.txt", "no such\nname/at all.txt"):
+        with pytest.raises(DataError, match="no such file or folder"):
+            read(name)
+
+
+def test_a_file_name_that_is_no_text_is_one_line(tmp_path, capsys):
+    path = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    path.write_text("one")
+    assert problem(tmp_path).endswith(r": the file name 'caf\udce9.txt' is not UTF-8: rename it")
+    assert main(["measure", str(path)]) == 2
+    assert capsys.readouterr().err.endswith(r"is not UTF-8: rename it" + "\n")
+    path.rename(tmp_path / os.fsdecode(b"caf\xe9.pdf"))
+    (tmp_path / "a.txt").write_text("one")
+    assert facts(tmp_path)["files_passed_over"]["names"] == ["caf?.pdf"]
+
+
+def test_a_file_is_of_the_format_of_the_name_that_it_is_given_by(tmp_path, capsys):
+    (tmp_path / "blob").write_text(lines([{"text": "one two"}, {"text": None}]))
+    (tmp_path / "a.jsonl").symlink_to(tmp_path / "blob")
+    assert read(tmp_path / "a.jsonl") == ["one two"]
+    assert main(["measure", str(tmp_path / "a.jsonl")]) == 0
+    assert "a.jsonl: 1 of 2 rows hold a null for a text, and are passed over" in capsys.readouterr().err
+
+
+def test_empty_texts_of_a_measured_file_are_at_most_three_lines(tmp_path, capsys):
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines([{"text": "one two"}, *[{"text": " "}] * 5000]))
+    assert main(["measure", str(path)]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "empty" in line]
+    assert said == [
+        f"{path}, row 2: an empty text",
+        f"{path}, row 3: an empty text",
+        "... and 4,998 more rows: an empty text",
+    ]
