@@ -318,3 +318,11 @@ def test_passages_of_a_chosen_book_that_leak_are_passed_over_and_counted(tree, t
     assert facts["leaked"] == len(facts["leaks_left_out"]) > 0
     trained = " ".join(codec.decode(ids) for ids in drawn.sets[0].ids_NT.tolist())
     assert all(codec.decode(ids) not in trained for ids in drawn.sets[2].ids_NT.tolist())
+
+
+def test_a_chosen_book_without_such_headings_is_one_chapter(tree, tmp_path, codec):
+    path, other = write_novel(tmp_path / "a.txt"), tmp_path / "b.txt"
+    other.write_text(novel(seed=1).replace("CHAPTER", "Part"))
+    contexts = [{"name": "other", "count": 20, "source": {"path": str(other)}}]
+    recipe = recipe_of(tree, path, contexts=contexts, chapter_pattern=HEADING)
+    assert len(set(draw_data(recipe, codec).sets[2].groups)) == 1
