@@ -103,30 +103,31 @@ def _set_lines(each: dict[str, Any]) -> Iterator[str]:
     read = {name: each[name] for name in ("files_read", "files_passed_over", "rows", "nulls") if name in each}
     if read:
         yield "          read: " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in read.items())
+    short = f"{each['too_short']:,} too short, " if each["unit"] == "document" else ""
     yield (
-        f"          of {_plural(each['documents_seen'], each['unit'])}: {each['too_short']:,} too short, "
-        f"{each['repeated']:,} repeated, {each['near_repeated']:,} near-repeated, {each['leaked']:,} leaked"
+        f"          of {_plural(each['documents_seen'], each['unit'])}: {short}{each['repeated']:,} repeated, "
+        f"{each['near_repeated']:,} near-repeated, {each['leaked']:,} leaked"
     )
-    if 2 * each["too_short"] > each["documents_seen"]:
+    if short and 2 * each["too_short"] > each["documents_seen"]:
         yield "          more than half are too short for a block: choose other data.blocks, or lower data.block_tokens"
     lost = each["characters"]
     if lost["lost"]:
         most = ", ".join(f"{character!r} {count:,}" for character, count in list(lost["lost_most"].items())[:5])
         yield f"          the tokenizer loses {lost['lost_share']:.2%} of the characters: {most}"
     if "passages" in each:
-        yield from _passages_lines(each["passages"], each["blocks"])
+        yield from _passages_lines(each["passages"], each["blocks"], each["too_short"])
     if each["name"] not in ("train", "validation"):
         yield from _cluster_lines(each)
 
 
-def _passages_lines(each: dict[str, Any], blocks: int) -> Iterator[str]:
+def _passages_lines(each: dict[str, Any], blocks: int, short: int) -> Iterator[str]:
     """How much of a source a set's passages are, how much is kept for it, and why some of that is in no passage."""
     taken, kept, cut = (each[f"{name}_characters"] / each["source_characters"] for name in ("taken", "kept", "passage"))
     where = f"{_plural(each['stretches'], 'stretch')} of {_plural(each['documents'], 'document')}"
     yield f"          {blocks:,} of {_plural(each['passages'], 'passage')}: {taken:.1%} of the text"
     yield f"          {kept:.1%} of the text is kept for it, in {where}; {kept - cut:.1%} lies between passages"
-    if each["stretches_too_short"]:
-        yield f"          {_plural(each['stretches_too_short'], 'stretch')} too short for a passage"
+    if short:
+        yield f"          {_plural(short, 'stretch')} too short for a passage"
 
 
 def _cluster_lines(each: dict[str, Any]) -> Iterator[str]:

@@ -39,7 +39,7 @@ def recipe_of(path):
                 "train": {"path": str(path)},
                 "blocks": "passages",
                 "shares": [0.9, 0.05, 0.05],
-                "train_blocks": 550,
+                "train_blocks": 540,
                 "validation_blocks": 16,
                 "contexts": [{"name": "own", "count": 16}],
             },

@@ -305,3 +305,24 @@ def test_documents_of_one_block_each_are_not_to_be_cut(tree, tmp_path, codec):
     message = refusal(recipe_of(tree, path, blocks="first", train_blocks=19, validation_blocks=4), codec)
     assert "passages" not in message
     assert message.endswith("lower data.validation_blocks, or give it more text")
+
+
+def test_passages_of_a_chosen_book_that_leak_are_passed_over_and_counted(tree, tmp_path, codec):
+    path, other = write_novel(tmp_path / "a.txt"), tmp_path / "b.txt"
+    other.write_text(path.read_text() + novel(seed=1))
+    contexts = [{"name": "other", "count": 20, "source": {"path": str(other)}}]
+    drawn = draw_data(
+        recipe_of(tree, path, contexts=contexts, train_blocks=100, block_tokens=96, shares=[0.9, 0.1, 0.0]), codec
+    )
+    facts = drawn.manifest["sets"][2]
+    assert facts["leaked"] == len(facts["leaks_left_out"]) > 0
+    trained = " ".join(codec.decode(ids) for ids in drawn.sets[0].ids_NT.tolist())
+    assert all(codec.decode(ids) not in trained for ids in drawn.sets[2].ids_NT.tolist())
+
+
+def test_a_chosen_book_without_such_headings_is_one_chapter(tree, tmp_path, codec):
+    path, other = write_novel(tmp_path / "a.txt"), tmp_path / "b.txt"
+    other.write_text(novel(seed=1).replace("CHAPTER", "Part"))
+    contexts = [{"name": "other", "count": 20, "source": {"path": str(other)}}]
+    recipe = recipe_of(tree, path, contexts=contexts, chapter_pattern=HEADING)
+    assert len(set(draw_data(recipe, codec).sets[2].groups)) == 1

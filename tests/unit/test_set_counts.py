@@ -143,24 +143,27 @@ def test_a_set_that_loses_too_much_is_refused_unless_it_may(tree, tmp_path, engl
     assert counts(draw_data(recipe_of(tree, path, lost_characters=0.1), english))["characters"]["lost"] == 48
 
 
-def test_a_script_that_the_tokenizer_does_not_know_is_named_as_the_reason(tree, tmp_path, english):
+@pytest.mark.parametrize("blocks", ["first", "packed", "passages"])
+def test_a_script_that_the_tokenizer_does_not_know_is_named_as_the_reason(tree, tmp_path, english, blocks):
     """Its unknown characters have ids or none, but no text; either way the texts are not called too short."""
     path = write(tmp_path / "t.jsonl", [CHINESE[i:] for i in range(60)])
-    message = refusal(recipe_of(tree, path), english)
+    message = refusal(recipe_of(tree, path, blocks=blocks), english)
     assert "loses 100.00% of " in message
     assert "too few" not in message
     assert "give it more text" not in message
 
 
-def test_a_tokenizer_without_a_token_for_what_it_does_not_know(tree, tmp_path):
+@pytest.mark.parametrize("blocks", ["first", "packed", "passages"])
+@pytest.mark.parametrize("documents", [1, 60])
+def test_a_tokenizer_without_a_token_for_what_it_does_not_know(tree, tmp_path, blocks, documents):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     raw = Tokenizer(models.BPE({"<s>": 0, "</s>": 1, **{each: i for i, each in enumerate("abcdefgh ", 2)}}, []))
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.Metaspace(" "), decoders.Fuse()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
     codec = TextCodec(tokenizer, [1], beginning_of_text="add")
-    path = write(tmp_path / "t.jsonl", [CHINESE[i:] for i in range(60)])
-    assert "the model's tokenizer loses" in refusal(recipe_of(tree, path), codec)
+    path = write(tmp_path / "t.jsonl", [CHINESE[i:] for i in range(documents)])
+    assert "the model's tokenizer loses" in refusal(recipe_of(tree, path, blocks=blocks), codec)
 
 
 # Strings of special tokens.

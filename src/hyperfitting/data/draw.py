@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hyperfitting.data.leaks import LeakIndex
-from hyperfitting.data.lost import reach, row_named
+from hyperfitting.data.lost import Losses, losses_of, reach, refuse_losses, row_named
 from hyperfitting.data.passages import Passage
-from hyperfitting.data.refusals import refuse_losses, too_few
+from hyperfitting.data.refusals import too_few
 from hyperfitting.data.repeats import NearRepeats
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.data.wanted import WATCHED, Plan, Wanted
@@ -67,8 +67,8 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
 
     Each set takes the first documents, in an order drawn by the seed, that are long enough and that it does not hold
     already. A text held out of the training source by us that leaks is passed over, and counted and named; a leak in a
-    source that the user chose for validation or contexts is an error. To repeat nearly a text that trains or validates
-    is a leak; near repeats inside a set are counted, and taken.
+    source that the user chose for validation or contexts is an error, but for passages, which we cut. To repeat nearly
+    a text that trains or validates is a leak; near repeats inside a set are counted, and taken.
 
     Raises:
         DataError: a source cannot be read, is too small, or leaks, or the tokenizer loses too many of its characters.
@@ -82,14 +82,20 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
         try:
             blocks, texts = (_packed if packed else _first_tokens)(wanted, codec, known, near)
         except _Ended as ended:
-            refuse_losses(wanted, wanted.losses + wanted.short_losses, recipe.data)
+            refuse_losses(_losses_of_all(wanted, codec), wanted.source, wanted.name, recipe.data.lost_characters)
             raise DataError(too_few(wanted, ended.found, recipe.data.blocks, codec)) from None
-        refuse_losses(wanted, wanted.losses, recipe.data)
+        refuse_losses(wanted.losses, wanted.source, wanted.name, recipe.data.lost_characters)
         if wanted.name in WATCHED:
             known.add(texts, near)
         sets.append(blocks)
         facts.append(_facts(wanted, blocks))
     return Drawn(sets, {"codec": codec.fingerprint, "sources": [each.facts for each in plan.texts], "sets": facts})
+
+
+def _losses_of_all(wanted: Wanted, codec: Codec) -> Losses:
+    """Of a set that is not full, what the tokenizer loses of all that it was offered: that may be why."""
+    losses = wanted.losses + wanted.short_losses
+    return losses if losses.texts else losses_of(wanted.texts.documents, codec)
 
 
 class _Ended(Exception):
@@ -146,7 +152,7 @@ def _leaks(wanted: Wanted, document: Document, text: str, known: _Known) -> bool
     if found is None:
         return False
     words, reason = found
-    if wanted.chosen:
+    if wanted.chosen and not isinstance(wanted.pool, PassagePool):  # nobody can take a passage out of a book
         raise DataError(
             f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: {reason}: remove it, or choose "
             "another source"
@@ -193,7 +199,7 @@ def _facts(wanted: Wanted, blocks: TokenBlocks) -> dict[str, Any]:
         **{each: source[each] for each in _READ if each in source},
         "unit": "passage" if isinstance(wanted.pool, PassagePool) else "document",
         "documents_seen": len(wanted.seen),
-        "too_short": wanted.too_short,
+        "too_short": _too_short(wanted),
         "repeated": wanted.repeated,
         "near_repeated": wanted.near_repeated,
         "leaked": len(wanted.leaks),
@@ -203,13 +209,22 @@ def _facts(wanted: Wanted, blocks: TokenBlocks) -> dict[str, Any]:
     }
 
 
+def _too_short(wanted: Wanted) -> int:
+    """How many documents are shorter than a block; of passages, how many stretches."""
+    if not isinstance(wanted.pool, PassagePool):
+        return wanted.too_short
+    cut = {
+        (each.stretch.document.source, each.stretch.document.row, each.stretch.start) for each in wanted.pool.passages
+    }
+    return sum((each.document.source, each.document.row, each.start) not in cut for each in wanted.pool.stretches)
+
+
 def _passage_facts(wanted: Wanted) -> dict[str, Any]:
     """Of passages: how much of the source, in characters, is kept for the set, makes passages, and was taken."""
     if not isinstance(wanted.pool, PassagePool):
         return {}
     pool, documents = wanted.pool, wanted.texts.documents
     sources = {(each.document.source, each.document.row) for each in pool.stretches}
-    cut = {(each.stretch.document.row, each.stretch.start) for each in pool.passages}
     return {
         "passages": {
             "source_characters": sum(len(each.text) for each in documents),
@@ -218,7 +233,6 @@ def _passage_facts(wanted: Wanted) -> dict[str, Any]:
             "taken_characters": sum(each.characters for each in wanted.passages),
             "passages": len(pool.passages),
             "stretches": len(pool.stretches),
-            "stretches_too_short": sum((each.document.row, each.start) not in cut for each in pool.stretches),
             "documents": len(sources),
         }
     }

@@ -13,7 +13,7 @@ from hyperfitting.errors import DataError, ModelError
 from hyperfitting.records import Codec, Document
 
 _KINDS = {"L": "letters", "M": "marks", "N": "digits", "P": "punctuation", "S": "symbols", "Z": "white space"}
-_SHOWN = 5
+_SHOWN, _MEASURED, _BEGINNING = 5, 100, 20_000
 
 
 @dataclass
@@ -82,6 +82,29 @@ def _by_kind(counts: Counter[str]) -> dict[str, int]:
     for each, count in counts.items():
         kinds["white space" if each.isspace() else _KINDS.get(unicodedata.category(each)[0], "other")] += count
     return dict(kinds.most_common())
+
+
+def losses_of(documents: Sequence[Document], codec: Codec) -> Losses:
+    """What a tokenizer loses of a source, by the beginnings of its first documents."""
+    losses = Losses()
+    for document in documents[:_MEASURED]:
+        text = document.text[:_BEGINNING]
+        with row_named(document):
+            losses.add(text, codec.decode(codec.encode(text)))
+    return losses
+
+
+def refuse_losses(losses: Losses, source: str, name: str, allowed: float) -> None:
+    """Refuse a set of which the tokenizer loses more than an allowed share of the characters.
+
+    Raises:
+        DataError: names the set, the share, the characters and the setting.
+    """
+    if losses.share > allowed:
+        raise DataError(
+            f"{source}: the set {name!r}: the model's tokenizer loses {losses.in_words()}: choose a model that knows "
+            f"them, mend the texts, or raise data.lost_characters = {allowed:g}"
+        )
 
 
 @contextmanager

@@ -1,32 +1,17 @@
-"""Why a set cannot be drawn, in one line each that names the setting which helps."""
+"""Why a set cannot be filled, in one line that names the setting which helps."""
 
 from __future__ import annotations
 
 from statistics import median
 
-from hyperfitting.data.lost import Losses, row_named
+from hyperfitting.data.lost import row_named
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.data.wanted import Wanted
-from hyperfitting.errors import DataError
-from hyperfitting.recipe import DataSettings
 from hyperfitting.records import Codec, Document
 
 _MEASURED, _BEGINNING = 1_000, 20_000
 """Lengths are taken of so many documents, and of so many characters of each; longer ones are reckoned from these."""
 _COUNTS = {"train": "data.train_blocks", "validation": "data.validation_blocks"}
-
-
-def refuse_losses(wanted: Wanted, losses: Losses, data: DataSettings) -> None:
-    """Refuse a set of which the tokenizer loses too many characters.
-
-    Raises:
-        DataError: names the set, the share, the characters and the setting.
-    """
-    if losses.share > data.lost_characters:
-        raise DataError(
-            f"{wanted.source}: the set {wanted.name!r}: the model's tokenizer loses {losses.in_words()}: choose "
-            f"a model that knows them, mend the texts, or raise data.lost_characters = {data.lost_characters:g}"
-        )
 
 
 def too_few(wanted: Wanted, found: int, blocks: str, codec: Codec) -> str:

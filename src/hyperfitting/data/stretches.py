@@ -28,7 +28,8 @@ class PassagePool:
 
 def whole_pool(documents: list[Document], data: DataSettings, codec: Codec, tokens: int, seed: int) -> PassagePool:
     """All passages of a source that is a set's own."""
-    parts = _chapters(documents, data) if data.chapter_pattern else [_whole(each) for each in documents]
+    heading = re.compile(data.chapter_pattern) if data.chapter_pattern else None
+    parts = [part for each in documents for part in (chapters(each, heading) if heading else [_whole(each)])]
     return _pools([parts], (tokens,), codec, seed)[0]
 
 
@@ -113,6 +114,7 @@ def _whole(document: Document) -> Stretch:
 
 
 def _chapters(documents: list[Document], data: DataSettings) -> list[Stretch]:
+    """The chapters of all documents; a pattern that matches nowhere is refused."""
     heading = re.compile(data.chapter_pattern or "")
     found = [each for document in documents for each in chapters(document, heading)]
     if not any(each.heading for each in found):

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hyperfitting.data.lost import Losses
+from hyperfitting.data.lost import Losses, losses_of, refuse_losses
 from hyperfitting.data.passages import Passage
 from hyperfitting.data.sources import Texts, read_texts
 from hyperfitting.data.splits import document_pools, shuffled
 from hyperfitting.data.stretches import PassagePool, passage_pools, whole_pool
+from hyperfitting.errors import DataError
 from hyperfitting.recipe import Recipe, TextSource
 from hyperfitting.records import Codec, Document
 
@@ -94,7 +95,11 @@ class Plan:
         if data.blocks != "passages":
             return document_pools(held, data, counts, seed)
         lengths = (data.block_tokens, data.block_tokens, self._context_length)
-        return passage_pools(held, data, self._codec, lengths, counts, seed)
+        try:
+            return passage_pools(held, data, self._codec, lengths, counts, seed)
+        except DataError:  # too little text, which may be the tokenizer's doing
+            refuse_losses(losses_of(held, self._codec), data.train.path, "train", data.lost_characters)
+            raise
 
     def _stream(self, source: TextSource) -> Iterator[Document] | PassagePool:
         """What sets of one source share, so that each document is taken once."""
