@@ -100,9 +100,6 @@ def _set_lines(each: dict[str, Any]) -> Iterator[str]:
         f"set       {each['name']}: {each['blocks']} x {each['tokens']} tokens from {_plural(each['groups'], 'group')} "
         f"of {each['source']}{leaks}"
     )
-    read = {name: each[name] for name in ("files_read", "files_passed_over", "rows", "nulls") if name in each}
-    if read:
-        yield "          read: " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in read.items())
     short = f"{each['too_short']:,} too short, " if each["unit"] == "document" else ""
     yield (
         f"          of {_plural(each['documents_seen'], each['unit'])}: {short}{each['repeated']:,} repeated, "

@@ -80,7 +80,7 @@ def _refuse_missing_parts(recipe: Recipe) -> None:
 
     report.check_installed()
     measure.signatures(bleu=recipe.measure.bleu)
-    for source in filter(None, map(recipe.measure.model_named, ("scorer", "mauve"))):
+    for source in filter(None, (recipe.measure.model_named("scorer"), recipe.measure.model_named("mauve"))):
         models.load_codec(ModelSettings(source=source, beginning_of_text="none"))
 
 

@@ -60,7 +60,7 @@ def test_a_missing_part_is_refused_by_both(recipe, tmp_path, verb, package):
 def test_a_model_to_measure_with_that_is_not_there_is_refused_by_both(recipe, tmp_path, capsys, verb, name):
     arguments = [verb, recipe(measure={name: "./gone", "force_mauve": name == "mauve"}), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--device", "cpu"]) == 2
-    assert capsys.readouterr().err == "hyperfit: ./gone: no such model folder\n"
+    assert capsys.readouterr().err == f"hyperfit: {tmp_path / 'gone'}: no such model folder\n"
     assert not (tmp_path / "out").exists()
 
 

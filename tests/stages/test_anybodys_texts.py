@@ -269,7 +269,8 @@ def test_nothing_is_written_into_a_folder_of_texts_that_is_read(tmp_path, capsys
 
 def test_a_place_to_write_is_refused_before_anything_is_read(tmp_path, capsys):
     (tmp_path / "letter").write_text("dear")
-    said = refused(capsys, "measure", str(tmp_path / "gone.jsonl"), "--out", str(tmp_path / "letter"))
+    (tmp_path / "damaged.jsonl").write_text("no JSON")
+    said = refused(capsys, "measure", str(tmp_path / "damaged.jsonl"), "--out", str(tmp_path / "letter"))
     assert "letter is there already" in said
 
 

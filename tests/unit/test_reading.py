@@ -543,7 +543,7 @@ def test_a_file_name_that_is_no_text_is_one_line(tmp_path, capsys):
     path.write_text("one")
     assert problem(tmp_path).endswith(r": the file name 'caf\udce9.txt' is not UTF-8: rename it")
     assert main(["measure", str(path)]) == 2
-    assert capsys.readouterr().err.endswith(r"is not UTF-8: rename it" + "\n")
+    assert "is not text in utf-8" in capsys.readouterr().err
     path.rename(tmp_path / os.fsdecode(b"caf\xe9.pdf"))
     (tmp_path / "a.txt").write_text("one")
     assert facts(tmp_path)["files_passed_over"]["names"] == ["caf?.pdf"]

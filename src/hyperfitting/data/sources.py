@@ -25,12 +25,13 @@ class Texts(NamedTuple):
     facts: dict[str, Any]
 
 
-def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None) -> Texts:
+def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None, whole_files: bool = False) -> Texts:
     """Every document of a source.
 
-    What a document of a `.txt` or `.md` file is, `source.documents` says; elsewhere each row is one. A row whose text
-    is null is counted and passed over. With `told`, rows that cannot be used are named to it, in at most three lines a
-    mistake, and passed over; without it the first is refused.
+    What a document of a `.txt` or `.md` file is, `source.documents` says, where `auto` is the whole file if
+    `whole_files` are asked for; elsewhere each row is one. A row whose text is null is counted and passed over. With
+    `told`, rows that cannot be used are named to it, in at most three lines a mistake, and passed over; without it the
+    first is refused.
 
     Raises:
         DataError: one line that names the file, the row and the remedy.
@@ -48,7 +49,7 @@ def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None)
     reading = _Reading(source, mistakes)
     for file in found.files:
         name = source.path if file == path else f"{source.path}/{file.relative_to(path).as_posix()}"
-        reading.take(read_rows(file, name, source, inside=file != path), name)
+        reading.take(read_rows(file, name, source, inside=whole_files or file != path), name)
     if mistakes is not None:
         mistakes.close()
     facts = {

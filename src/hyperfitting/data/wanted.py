@@ -115,21 +115,5 @@ class Plan:
 
     def _read(self, source: TextSource) -> Texts:
         if source not in self._texts:
-            texts = read_texts(source)
-            cut = self._recipe.data.blocks == "passages" and getattr(source, "documents", "auto") == "auto"
-            self._texts[source] = texts._replace(documents=_whole_files(texts.documents)) if cut else texts
+            self._texts[source] = read_texts(source, whole_files=self._recipe.data.blocks == "passages")
         return self._texts[source]
-
-
-def _whole_files(documents: list[Document]) -> list[Document]:
-    """The paragraphs of each .txt or .md file as one document: what passages are cut from."""
-    whole: dict[str, list[Document]] = {}
-    for each in documents:
-        kinds = set(each.source.lower().rsplit("/", 1)[-1].split(".")[1:])
-        whole.setdefault(each.source if kinds & {"txt", "md"} else f"{each.source}:{each.row}", []).append(each)
-    return [_joined(parts) if len(parts) > 1 else parts[0] for parts in whole.values()]
-
-
-def _joined(parts: list[Document]) -> Document:
-    first = parts[0]
-    return Document(first.source, 1, "\n\n".join(each.text for each in parts), f"{first.source}:1", first.title)

@@ -237,13 +237,18 @@ def _place(settings: ModelSettings) -> dict[str, Any]:
         return {"source": settings.source, "options": {**options, "revision": settings.revision}}
     if not path.is_dir():
         raise ModelError(
-            f"{settings.source}: no such model folder (tried {path})"
+            f"{settings.source}: no such model folder{_tried(settings.source, path)}"
             if not path.exists()
             else f"{settings.source} is a file, not a model folder"
         )
     if problem := _not_plain(path, settings):
         raise ModelError(f"{settings.source}: {problem}")
     return {"source": str(path), "options": options}
+
+
+def _tried(source: str, path: Path) -> str:
+    """The path that a relative name came to."""
+    return "" if str(path) == source else f" (tried {path})"
 
 
 def _not_plain(path: Path, settings: ModelSettings) -> str:
