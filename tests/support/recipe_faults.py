@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import lzma
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import WORDS
 
-BLOCK, CONTEXT, NEW = 24, 8, 12
+BLOCK, CONTEXT, NEW = 16, 6, 6
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
 
 
@@ -54,7 +55,7 @@ extra_words = st.sampled_from(
 @st.composite
 def documents(draw: st.DrawFn) -> list[str]:
     """Texts that are all different, each long enough for a block, with a few words of other scripts in them."""
-    chance = draw(st.randoms(use_true_random=False))
+    chance = random.Random(draw(st.integers(0, 2**32)))  # its choices are varied, whatever hypothesis prefers
     count = draw(st.integers(14, 20))
     texts = []
     for _ in range(count):
@@ -149,13 +150,13 @@ training = st.fixed_dictionaries(
 
 
 @st.composite
-def valid(draw: st.DrawFn, model: Path) -> Case:
-    """An experiment that ends in a report whatever was drawn."""
+def valid(draw: st.DrawFn, model: Path, *, light: bool = False) -> Case:
+    """An experiment that ends in a report whatever was drawn; `light` ones compute in float32, with a cache."""
     name, content = draw(text_files())
     chosen = [arm | {"name": f"arm-{i}"} for i, arm in enumerate(draw(st.lists(arms, min_size=1, max_size=2)))]
     tree = {
         "name": draw(st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True)),
-        "seed": draw(st.integers(0, 2**31)),
+        "seed": draw(st.integers(0, 10**9)),
         "model": {"source": str(model), "beginning_of_text": draw(st.sampled_from(["add", "none"]))},
         "data": {
             "train": {"path": name},
@@ -166,16 +167,16 @@ def valid(draw: st.DrawFn, model: Path) -> Case:
             "lost_characters": 1.0,
             "contexts": [{"name": "own", "count": draw(st.integers(1, 3))}],
         },
-        "train": draw(training),
+        "train": draw(training) | ({"precision": "fp32"} if light else {}),
         "probe": {"contexts": 1, "new_tokens": draw(st.integers(1, BLOCK - CONTEXT))},
         "generate": {
             "new_tokens": NEW,
             "end_of_text": draw(st.sampled_from(["suppress", "stop"])),
-            "mode": draw(st.sampled_from(["fast", "fast", "fast", "reference"])),
+            "mode": "fast" if light else draw(st.sampled_from(["fast", "fast", "fast", "reference"])),
             "arms": chosen,
         },
         "measure": {"bootstrap_draws": 10},
-        "report": {"examples": draw(st.integers(0, 1)), "passages": 1},
+        "report": {"examples": 0, "passages": 1},
     }
     return Case(tree, name, content)
 

@@ -120,8 +120,8 @@ def equip(model: nn.Module, recipe: Recipe, device: torch.device, chosen: Adapta
 
     `chosen` is what another process has found out with the weights at hand; None: it is found out here.
     """
-    add_loss(model)
     chosen = chosen or _choose(model, recipe, device)
+    add_loss(model)
     models.set_attention(model, chosen.attention)
     models.round_once(model, chosen.rounded)
     for layer in models.decoder_layers(model) if _changes_layers(recipe) else ():

@@ -76,10 +76,24 @@ def _is_the_same_model(model: nn.Module, before: str, after: str, tokens: int) -
 def _is_products(model: nn.Module) -> bool:
     """Whether the attention that the model itself would compute equals the products; its weights are not looked at.
 
-    One that cannot be asked so, as a mixture of experts, keeps its own.
+    One that cannot be asked so, as a mixture of experts, keeps its own. The answer is remembered by what it rests on:
+    the config and the classes of the modules, where none has a forward of its own.
     """
     if has_experts(model):
         return False
+    kinds = [type(each) for each in model.modules()]
+    asked = (model.config.to_json_string(), tuple(kinds))  # type: ignore[union-attr, operator]
+    if any("forward" in vars(each) for each in model.modules()):
+        return _asked_for_products(model)
+    if asked not in _PRODUCTS_OF:
+        _PRODUCTS_OF[asked] = _asked_for_products(model)
+    return _PRODUCTS_OF[asked]
+
+
+_PRODUCTS_OF: dict[tuple[str, tuple[type[nn.Module], ...]], bool] = {}
+
+
+def _asked_for_products(model: nn.Module) -> bool:
     compared: list[nn.Module] = []
     AttentionInterface.register(_COMPARED, partial(_compare_with_own, compared))
     model.set_attn_implementation(_COMPARED)  # type: ignore[operator]
