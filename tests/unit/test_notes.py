@@ -99,6 +99,7 @@ EFFECTIVE = [
     ["probe.every_updates=10"],
     ["generate.new_tokens=96"],
     ["data.shares=[0.5, 0.25, 0.25]", "data.train.group=book"],
+    ["data.shares=[0.5, 0.25, 0.25]", "data.blocks=passages"],
     ["model.source=owner/name", "model.revision=main"],
     ["train.batch_blocks=16"],
     ["train.lora.rank=4", "train.parameters=late-lora:2"],

@@ -37,7 +37,7 @@ def _model(recipe: Recipe) -> Iterator[Row]:
 
 def _data(recipe: Recipe) -> Iterator[Row]:
     data = recipe.data
-    alone = data.shares is not None and data.train.group is None
+    alone = data.shares is not None and data.train.group is None and data.blocks != "passages"
     yield alone, "data.shares: it shares out groups, and data.train.group is not set"
 
 
