@@ -225,7 +225,8 @@ def edit_weights(folder, change):
 def test_a_buffer_of_older_versions_is_passed_over(tiny_model, tmp_path):
     folder = copy(tiny_model, tmp_path)
     edit_weights(folder, lambda held: held.update({"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}))
-    load_model(ModelSettings(source=str(folder)), CPU)
+    loaded = load_model(ModelSettings(source=str(folder)), CPU)
+    assert loaded.state_dict().keys() == load_model(ModelSettings(source=str(tiny_model)), CPU).state_dict().keys()
 
 
 def test_a_tied_head_that_is_in_the_file_too(tiny_model, tmp_path):
