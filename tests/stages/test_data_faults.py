@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from hyperfitting import pipeline
+from hyperfitting import pipeline, training
 from hyperfitting.errors import InputError
 from hyperfitting.recipes import load_recipe
+from hyperfitting.records import Memory
 from hyperfitting.report import figures
 from tests.conftest import make_model
 from tests.support.recipe_faults import BREAKAGES, valid
@@ -81,7 +82,8 @@ def model(tmp_path_factory, tiny_tokenizer):
 
 
 def test_a_hundred_experiments(model, tmp_path, monkeypatch):
-    """2,000 under `make acceptance`, in all precisions and with the pictures, which take a quarter of the time."""
+    """2,000 under `make acceptance`: in all precisions, with the pictures and the plan of memory."""
+    monkeypatch.setattr(training, "memory_of", lambda *_, **__: Memory(1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(figures, "save_png", lambda figure, path: path.write_bytes(b""))
     monkeypatch.setattr(figures, "svg", lambda figure, name: "<svg></svg>")
     found = run_cases(model, tmp_path / "case", cases=100, number=0, light=True)
