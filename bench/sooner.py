@@ -55,7 +55,7 @@ def draw_blocks(corpus: Path, folder: Path) -> Path:
     from hyperfitting import data, models
     from hyperfitting.recipes import load_recipe
 
-    recipe = load_recipe("three-domains", [f"data.train.path={corpus}", 'data.contexts=[{name="fiction", count=1}]'])
+    recipe = load_recipe("three-domains", [f"data.train.path={corpus}", 'data.domains=[{name="fiction", count=1}]'])
     drawn = data.draw_data(recipe, models.load_codec(recipe.model))
     np.save(folder / "blocks.npy", drawn.sets[0].ids_NT)
     return folder / "blocks.npy"

@@ -122,14 +122,14 @@ def tiny_tree(model: Path, corpus: Path) -> dict[str, Any]:
             "validation_blocks": 4,
             "block_tokens": 32,
             "context_tokens": 8,
-            "contexts": [{"name": "pieces", "count": 12}],
+            "domains": [{"name": "pieces", "count": 12}],
         },
         "train": {"learning_rate": 3e-3, "epochs": 3, "batch_blocks": 4, "precision": "fp32"},
         "probe": {"contexts": 4, "new_tokens": 16},
         "generate": {
             "new_tokens": 24,
             "batch_contexts": 5,
-            "arms": [
+            "strategies": [
                 {"name": "greedy", "method": "greedy"},
                 {"name": "nucleus", "method": "sample", "temperature": 0.7, "top_k": 50, "top_p": 0.9},
             ],

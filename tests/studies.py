@@ -93,10 +93,10 @@ def continuation(text: str, **fields: Any) -> Continuation:
     """A text as a run keeps it: one token a word, the space before it included."""
     pieces = tuple(re.findall(r"\s*\S+|\s+$", text))
     kept: dict[str, Any] = {
-        "model": "original",
+        "variant": "original",
         "run": "tiny-1a2b3c4d",
-        "set": "fiction",
-        "arm": "greedy",
+        "domain": "fiction",
+        "strategy": "greedy",
         "context": 0,
         "source": "corpus.jsonl",
         "row": 1,
@@ -118,13 +118,13 @@ def experiment(folder: Path, contexts: int = 6, *, words: int = 40, seed: int = 
         rows = []
         for domain in DOMAINS:
             for number in range(contexts):
-                where = {"set": domain, "context": number, "row": number + 1, "group": f"{domain} {number // 2}"}
+                where = {"domain": domain, "context": number, "row": number + 1, "group": f"{domain} {number // 2}"}
                 where["context_pieces"] = (f"{domain} piece", f" {number}", f" of {seed}")
                 shared = random.Random(f"{seed} {domain} {number}")
                 for arm in ("greedy", "nucleus"):
                     text = " " + sentence(random_, words)
-                    rows.append(continuation(text, model=model, run=f"{model}-{seed:08d}", arm=arm, **where))
+                    rows.append(continuation(text, variant=model, run=f"{model}-{seed:08d}", strategy=arm, **where))
                 true = " " + sentence(shared, words)
-                rows.append(continuation(true, model="reference", run=f"{model}-{seed:08d}", arm=None, **where))
+                rows.append(continuation(true, variant="reference", run=f"{model}-{seed:08d}", strategy=None, **where))
         write_rows(folder / model / "continuations.jsonl", rows)
     return folder

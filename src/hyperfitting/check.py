@@ -77,9 +77,9 @@ def _afterwards(recipe: Recipe) -> Iterator[str]:
     """How contexts are continued; a pretraining ends without."""
     if recipe.model.initialise == "pretrained":
         settings = recipe.generate
-        count = _plural(len(settings.arms), "arm")
+        count = _plural(len(settings.strategies), "strategy")
         yield f"generate  {settings.new_tokens} tokens after each context, {settings.mode} mode, {count}:"
-        yield from (f"          {arm.name}: {arm.in_words()}" for arm in settings.arms)
+        yield from (f"          {strategy.name}: {strategy.in_words()}" for strategy in settings.strategies)
 
 
 def _source_line(facts: dict[str, Any]) -> str:
@@ -188,7 +188,7 @@ def agreement_lines(role: str, texts: Sequence[Continuation], differences: Seque
     """How many texts equal those of reference mode, and for each other one its first difference."""
     head = f"{role}: {len(texts) - len(differences)} of {len(texts)} texts are those of reference mode"
     lines = [
-        f"  {each.set}, context {each.context}, {each.arm}: another token {each.step + 1}, margin {each.margin:.2g}"
+        f"  {each.domain}, context {each.context}, {each.strategy}: another token {each.step + 1}, margin {each.margin:.2g}"
         for each in differences
     ]
     return "\n".join([head, *lines])

@@ -1,4 +1,4 @@
-"""Contexts x arms -> continuations, and the reference texts beside them in the same form."""
+"""Contexts x strategies -> continuations, and the reference texts beside them in the same form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hyperfitting.decoding import (
     Ending,
     GivingWay,
     NextToken,
-    arm_rules,
+    strategy_rules,
     chooser,
     continue_texts,
     suppress_end,
@@ -27,31 +27,31 @@ from hyperfitting.decoding import (
     uniforms,
 )
 from hyperfitting.models import TextCodec
-from hyperfitting.recipe import Arm, Recipe
+from hyperfitting.recipe import Strategy, Recipe
 from hyperfitting.records import Blocked, Continuation, Difference, GaveWay, TokenBlocks
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Contexts of one set that are continued side by side in one arm."""
+    """Contexts of one set that are continued side by side in one strategy."""
 
-    set: str
-    arm: Arm
+    domain: str
+    strategy: Strategy
     contexts: range
 
     @property
     def keys(self) -> list[tuple[str, str | None, int]]:
         """What tells each of its continuations from all others of the run."""
-        return [(self.set, self.arm.name, context) for context in self.contexts]
+        return [(self.domain, self.strategy.name, context) for context in self.contexts]
 
 
 def batches(recipe: Recipe) -> list[Batch]:
     """All batches of a run, in the order in which its continuations stand. The same whoever works on them."""
     size = 1 if recipe.generate.mode == "reference" else recipe.generate.batch_contexts
     return [
-        Batch(each.name, arm, range(start, min(start + size, each.count)))
-        for each in recipe.data.contexts
-        for arm in recipe.generate.arms
+        Batch(each.name, strategy, range(start, min(start + size, each.count)))
+        for each in recipe.data.domains
+        for strategy in recipe.generate.strategies
         for start in range(0, each.count, size)
     ]
 
@@ -68,7 +68,7 @@ class Writer:
     """Continues batches of contexts with one model.
 
     All contexts of a set are equally long, so batches need no padding. Nothing of the checkpoint's generation config is
-    used: the arm's settings are all there is. The same (seed, arm, set, context) draws the same random numbers under
+    used: the strategy's settings are all there is. The same (seed, strategy, set, context) draws the same random numbers under
     any model.
     """
 
@@ -84,9 +84,9 @@ class Writer:
         Raises:
             ModelError: the model's logits are no numbers.
         """
-        settings, contexts = self._recipe.generate, self._sets[batch.set]
+        settings, contexts = self._recipe.generate, self._sets[batch.domain]
         start, context_BT = self._recipe.data.context_tokens, self.contexts(batch)
-        blocker, record = self.blocker(batch.arm), list[GivingWay]()
+        blocker, record = self.blocker(batch.strategy), list[GivingWay]()
         texts = continue_texts(
             self._model,
             context_BT,
@@ -96,12 +96,12 @@ class Writer:
             record=record,
         )
         made = [
-            _continuation(self._codec, contexts, i, start, ids_S, settings.new_tokens, role, run, batch.arm.name)
+            _continuation(self._codec, contexts, i, start, ids_S, settings.new_tokens, role, run, batch.strategy.name)
             for i, ids_S in zip(batch.contexts, texts, strict=True)
         ]
         blocked = [each for each in blocker.record if each.step < len(texts[each.text])] if blocker else []
         gave_way = [
-            GaveWay(batch.set, batch.arm.name, batch.contexts[each.text], each.step, each.rule)
+            GaveWay(batch.domain, batch.strategy.name, batch.contexts[each.text], each.step, each.rule)
             for each in record
             if each.step <= len(texts[each.text])  # the step that ended the text counts
         ]
@@ -114,60 +114,62 @@ class Writer:
 
     def contexts(self, batch: Batch) -> Tensor:
         """The batch's contexts, shape (B, T), int64."""
-        rows = self._sets[batch.set].ids_NT[batch.contexts.start : batch.contexts.stop]
+        rows = self._sets[batch.domain].ids_NT[batch.contexts.start : batch.contexts.stop]
         return torch.as_tensor(rows[:, : self._recipe.data.context_tokens]).long()
 
     def chooser(self, batch: Batch, blocker: CitationBlocker | None, record: list[GivingWay]) -> Choose:
-        """How the batch's arm chooses, with each context's own random numbers if it samples."""
-        keys = [_sampling_key(self._recipe.seed, batch.arm, batch.set, ids) for ids in self.contexts(batch).tolist()]
-        uniform_BS = uniforms(keys, self._recipe.generate.new_tokens) if batch.arm.method == "sample" else None
+        """How the batch's strategy chooses, with each context's own random numbers if it samples."""
+        keys = [
+            _sampling_key(self._recipe.seed, batch.strategy, batch.domain, ids) for ids in self.contexts(batch).tolist()
+        ]
+        uniform_BS = uniforms(keys, self._recipe.generate.new_tokens) if batch.strategy.method == "sample" else None
         start = self._recipe.data.context_tokens
-        return chooser(batch.arm, uniform_BS, context_tokens=start, blocker=blocker, record=record)
+        return chooser(batch.strategy, uniform_BS, context_tokens=start, blocker=blocker, record=record)
 
-    def blocker(self, arm: Arm) -> CitationBlocker | None:
-        """The arm's citation blocker over the training blocks, with an empty record."""
-        if arm.blocker is None:
+    def blocker(self, strategy: Strategy) -> CitationBlocker | None:
+        """The strategy's citation blocker over the training blocks, with an empty record."""
+        if strategy.blocker is None:
             return None
-        words = self._codec.words if arm.blocker.mode == "word" else None
-        index = self._index(arm.blocker.tokens)
-        return CitationBlocker(index, arm.blocker, context_tokens=self._recipe.data.context_tokens, words=words)
+        words = self._codec.words if strategy.blocker.mode == "word" else None
+        index = self._index(strategy.blocker.tokens)
+        return CitationBlocker(index, strategy.blocker, context_tokens=self._recipe.data.context_tokens, words=words)
 
     def again(self, text: Continuation) -> Difference | None:
         """Write one text anew, alone, and say where it first differs from what was written, if it does."""
-        arm = next(each for each in self._recipe.generate.arms if each.name == text.arm)
-        batch = Batch(text.set, arm, range(text.context, text.context + 1))
-        (new,), *_ = self.write(batch, role=text.model, run=text.run)
+        strategy = next(each for each in self._recipe.generate.strategies if each.name == text.strategy)
+        batch = Batch(text.domain, strategy, range(text.context, text.context + 1))
+        (new,), *_ = self.write(batch, role=text.variant, run=text.run)
         pairs = enumerate(zip_longest(new.ids, text.ids))  # a text that ended has none where the other goes on
         step, chosen, other = next(((i, *pair) for i, pair in pairs if pair[0] != pair[1]), (None, None, None))
         if step is None:
             return None
         margin = self._margin(batch, new.ids[:step], chosen, other)
-        return Difference(text.set, arm.name, text.context, step, margin)
+        return Difference(text.domain, strategy.name, text.context, step, margin)
 
     def _margin(self, batch: Batch, begun: Sequence[int], chosen: int | None, other: int | None) -> float:
         """By how much `chosen` won, as `Difference` says; none stands for the most probable end-of-text."""
         text_1T = torch.cat([self.contexts(batch), torch.tensor([begun], dtype=torch.long)], dim=1)
         start = self._recipe.data.context_tokens
-        rules = arm_rules(batch.arm, context_tokens=start, blocker=self.blocker(batch.arm))
+        rules = strategy_rules(batch.strategy, context_tokens=start, blocker=self.blocker(batch.strategy))
         logits_1V = suppress_end(self._model.start(text_1T), self.ending, len(begun))
         logits_V = rules(logits_1V, text_1T.to(logits_1V.device))[0].double().cpu()
         end = max(self._codec.end_ids, key=lambda each: float(logits_V[each]), default=0)
         chosen, other = (end if each is None else each for each in (chosen, other))
-        if batch.arm.method == "greedy":
+        if batch.strategy.method == "greedy":
             return float(logits_V[chosen] - logits_V[other])
-        key = _sampling_key(self._recipe.seed, batch.arm, batch.set, text_1T[0, :start].tolist())
+        key = _sampling_key(self._recipe.seed, batch.strategy, batch.domain, text_1T[0, :start].tolist())
         number = float(uniforms([key], len(begun) + 1)[0, -1])
         share_V = logits_V.softmax(-1)
         below = float(share_V[:other].sum())
         return max(below - number, number - below - float(share_V[other]))
 
     def _blocked(self, batch: Batch, made: Sequence[Continuation], each: Blocking) -> Blocked:
-        text, order = made[each.text], batch.arm.blocker.tokens if batch.arm.blocker else 0
+        text, order = made[each.text], batch.strategy.blocker.tokens if batch.strategy.blocker else 0
         pieces = [*text.context_pieces, *text.pieces][: len(text.context_pieces) + each.step]
         origins = [self._train.origins[block] for block in each.blocks[:_PASSAGES]]
         return Blocked(
-            set=batch.set,
-            arm=batch.arm.name,
+            domain=batch.domain,
+            strategy=batch.strategy.name,
             context=text.context,
             step=each.step,
             citation="".join(pieces[-order:]),
@@ -183,7 +185,7 @@ _PASSAGES = 5
 
 
 def references(codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: str) -> list[Continuation]:
-    """The true continuation of every context of one set, as model `reference` without an arm."""
+    """The true continuation of every context of one set, as model `reference` without a strategy."""
     start = recipe.data.context_tokens
     rows = contexts.ids_NT[:, start : start + recipe.generate.new_tokens].tolist()
     return [
@@ -192,9 +194,9 @@ def references(codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: 
     ]
 
 
-def _sampling_key(seed: int, arm: Arm, name: str, context_ids: list[int]) -> str:
+def _sampling_key(seed: int, strategy: Strategy, name: str, context_ids: list[int]) -> str:
     """What a sample depends on: not on neighbours, the batch, nor the path that the data were read from."""
-    return f"{seed}\n{arm.model_dump_json(exclude_defaults=True)}\n{name}\n{context_ids}"
+    return f"{seed}\n{strategy.model_dump_json(exclude_defaults=True)}\n{name}\n{context_ids}"
 
 
 def _continuation(
@@ -206,15 +208,15 @@ def _continuation(
     full: int,
     model: str,
     run: str,
-    arm: str | None,
+    strategy: str | None,
 ) -> Continuation:
     origin, context_ids = contexts.origins[i], contexts.ids_NT[i, :start].tolist()
     pieces = codec.pieces([*context_ids, *ids])
     return Continuation(
-        model=model,
+        variant=model,
         run=run,
-        set=contexts.name,
-        arm=arm,
+        domain=contexts.name,
+        strategy=strategy,
         context=i,
         source=origin.source,
         row=origin.row,
@@ -229,11 +231,11 @@ def _continuation(
 
 
 def stream(
-    model: NextToken, codec: TextCodec, context: list[int], arm: Arm, *, new_tokens: int, key: str
+    model: NextToken, codec: TextCodec, context: list[int], strategy: Strategy, *, new_tokens: int, key: str
 ) -> Iterator[str]:
-    """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a sampling arm."""
-    uniform_BS = uniforms([key], new_tokens) if arm.method == "sample" else None
-    choose = chooser(arm, uniform_BS, context_tokens=len(context))
+    """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a sampling strategy."""
+    uniform_BS = uniforms([key], new_tokens) if strategy.method == "sample" else None
+    choose = chooser(strategy, uniform_BS, context_tokens=len(context))
     ending = Ending(codec.end_ids, stop=True)
     ids, shown = list(context), len(codec.decode(context))
     for ids_B in token_steps(model, torch.tensor([context]), choose, new_tokens=new_tokens, ending=ending):

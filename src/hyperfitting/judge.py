@@ -75,10 +75,10 @@ def read_written(
 def _written(document: Document, model: str, tokens: Tokens, number: int) -> Continuation:
     ids, pieces = tokens(document.text)
     return Continuation(
-        model=model,
+        variant=model,
         run="",
-        set="texts",
-        arm=None,
+        domain="texts",
+        strategy=None,
         context=number,
         source=document.source,
         row=document.row,
@@ -112,7 +112,7 @@ def refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
     Raises:
         DataError: says what is missing.
     """
-    counts = Counter(text.model for text in texts)
+    counts = Counter(text.variant for text in texts)
     if "reference" not in counts:
         raise DataError("MAUVE tells how near texts are to others: give true ones with --reference")
     few = min(counts.values())

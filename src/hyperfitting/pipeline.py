@@ -23,7 +23,7 @@ from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
-from hyperfitting.recipe import GREEDY, Arm, Dtype, MeasureSettings, ModelSettings, Recipe, Role
+from hyperfitting.recipe import GREEDY, Strategy, Dtype, MeasureSettings, ModelSettings, Recipe, Role
 from hyperfitting.recipes import is_unicode
 from hyperfitting.records import Blocked, Continuation, GaveWay, Memory, MetricRow, ProbeRow, Verdict
 from hyperfitting.runs import Experiment, Run, find_run
@@ -248,7 +248,7 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
 def generate_texts(
     experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None
 ) -> Run:
-    """Continue the reported contexts with one run's model, in every arm; alone, or as one of torchrun's processes.
+    """Continue the reported contexts with one run's model, in every strategy; alone, or as one of torchrun's processes.
 
     What an earlier call has written is kept, so a stopped generation goes on, and texts come out the same however the
     batches were dealt out.
@@ -262,7 +262,7 @@ def generate_texts(
         return run
     writer, codec, facts = _writer(experiment, run, ranks.device)
     ranks.on_main(lambda: run.add_facts("generate", facts))
-    done = {(text.set, text.arm, text.context) for text in run.parts(Continuation)}
+    done = {(text.domain, text.strategy, text.context) for text in run.parts(Continuation)}
     todo = [batch for batch in generate.batches(recipe) if not done.issuperset(batch.keys)]
     ranks.wait()
     mine = todo[ranks.rank :: ranks.world]
@@ -284,7 +284,7 @@ def generate_texts(
 def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[generate.Writer, Any, dict[str, Any]]:
     recipe = experiment.recipe
     model, codec = _load_run(run, device, dtype=recipe.generating_dtype)
-    sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
+    sets = {each.name: experiment.blocks(each.name) for each in recipe.data.domains}
     reference = models.NO_CACHE if recipe.generate.mode == "reference" else None
     reader = models.stepper(model, decoding=reference)
     writer = generate.Writer(reader, codec, recipe, sets, experiment.blocks("train"))
@@ -296,38 +296,40 @@ def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[gen
 def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> None:
     """Put what all processes have written into one file, in the order of the batches, each text once."""
     texts, blocked = run.parts(Continuation), run.parts(Blocked)
-    written = {(text.set, text.arm, text.context): text for text in texts}
+    written = {(text.domain, text.strategy, text.context): text for text in texts}
     rows = [written[key] for batch in generate.batches(experiment.recipe) for key in batch.keys]
     if run.role == "original":
-        for each in experiment.recipe.data.contexts:
+        for each in experiment.recipe.data.domains:
             rows += generate.references(codec, experiment.blocks(each.name), experiment.recipe, run=run.name)
     if blocked:
         run.add_facts("blocked", _blocked_facts(blocked))
-        steps = {(row.set, row.arm, row.context, row.step): row for row in blocked}
+        steps = {(row.domain, row.strategy, row.context, row.step): row for row in blocked}
         write_rows(run.blocked_file, [steps[step] for step in sorted(steps)])
     write_rows(run.continuations_file, rows)
     shutil.rmtree(run.parts_folder, ignore_errors=True)
 
 
 def _blocked_facts(blocked: list[Blocked]) -> dict[str, Any]:
-    """Counts by arm: steps at which something was forbidden, that changed the greedy choice, and that gave way."""
+    """Counts by strategy: steps at which something was forbidden, that changed the greedy choice, and that gave way."""
     return {
-        arm: {
-            "steps": sum(row.arm == arm for row in blocked),
-            "changed_greedy": sum(row.arm == arm and row.changed_greedy for row in blocked),
-            "gave_way": sum(row.arm == arm and row.gave_way for row in blocked),
+        strategy: {
+            "steps": sum(row.strategy == strategy for row in blocked),
+            "changed_greedy": sum(row.strategy == strategy and row.changed_greedy for row in blocked),
+            "gave_way": sum(row.strategy == strategy and row.gave_way for row in blocked),
         }
-        for arm in dict.fromkeys(row.arm for row in blocked)
+        for strategy in dict.fromkeys(row.strategy for row in blocked)
     }
 
 
 def _gave_way_facts(run: Run) -> dict[str, dict[str, int]]:
-    """By arm and rule, at how many steps of how many texts together the rule gave way; each step once."""
-    steps = {(row.arm, row.rule, row.set, row.context, row.step) for row in run.parts(GaveWay)}
-    steps |= {(row.arm, "blocker", row.set, row.context, row.step) for row in run.parts(Blocked) if row.gave_way}
+    """By strategy and rule, at how many steps of how many texts together the rule gave way; each step once."""
+    steps = {(row.strategy, row.rule, row.domain, row.context, row.step) for row in run.parts(GaveWay)}
+    steps |= {
+        (row.strategy, "blocker", row.domain, row.context, row.step) for row in run.parts(Blocked) if row.gave_way
+    }
     counts: dict[str, dict[str, int]] = {}
-    for (arm, rule), count in sorted(Counter(step[:2] for step in steps).items()):
-        counts.setdefault(arm, {})[rule] = count
+    for (strategy, rule), count in sorted(Counter(step[:2] for step in steps).items()):
+        counts.setdefault(strategy, {})[rule] = count
     return counts
 
 
@@ -336,9 +338,9 @@ def compare_reference(
 ) -> str:
     """Write the first contexts of every set anew, one at a time in float32 without a cache; how far the texts agree."""
     run, narrator = experiment.run(role), narrator or Silent()
-    texts = [text for text in run.continuations() if text.model == role and text.context < contexts]
+    texts = [text for text in run.continuations() if text.variant == role and text.context < contexts]
     model, codec = _load_run(run, models.resolve_device(device), dtype="float32")
-    sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.contexts}
+    sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.domains}
     reference = models.stepper(model, decoding=models.NO_CACHE)
     writer = generate.Writer(reference, codec, experiment.recipe, sets, experiment.blocks("train"))
     differences = []
@@ -363,7 +365,7 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
     place = models.resolve_device(device)
     original, codec = _load_run(runs["original"], place)
     beside = _beside(experiment, original, codec, place)
-    sets = {each.name: experiment.blocks(each.name) for each in recipe.data.contexts}
+    sets = {each.name: experiment.blocks(each.name) for each in recipe.data.domains}
     sets = {"train": experiment.blocks("train"), "validation": experiment.blocks("validation"), **sets}
     with narrator.bar("measuring", len(sets) + len(todo) * (len(sets) + 1)) as bar:
         before = {}
@@ -409,13 +411,13 @@ def _measure_texts(
 ) -> None:
     """Measure what one run wrote, and keep it with the rows of its model."""
     recipe, texts = experiment.recipe, run.continuations()
-    references = [text for text in experiment.run("original").continuations() if text.model == "reference"]
+    references = [text for text in experiment.run("original").continuations() if text.variant == "reference"]
     if run.role == "original":
         texts += measure.controls(references, recipe.seed)
     each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
     how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
     rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
-    strings = [each.text for each in texts if each.model in ("reference", run.role)]
+    strings = [each.text for each in texts if each.variant in ("reference", run.role)]
     strings += beside.training_texts or ()
     facts: dict[str, Any] = {**measure.signatures(strings, bleu=recipe.measure.bleu), "weights": run.made_with}
     if recipe.measure.scorer:
@@ -474,7 +476,7 @@ def measure_file(
     if training is not None:
         blocks = read(training, "training")
         index = TrainingIndex([text.ids for text in blocks])
-        for line in judge.recited_lines([text for text in texts if text.model == "texts"], blocks, index):
+        for line in judge.recited_lines([text for text in texts if text.variant == "texts"], blocks, index):
             told(line)
         training_texts = [text.text for text in blocks] if bleu else None
     how = measure.Intervals(MeasureSettings().bootstrap_draws, seed)
@@ -490,7 +492,7 @@ def measure_file(
         rows += found
         for key, how_taken in taken.items():
             told(f"MAUVE of {key}: {how_taken}")
-    strings = [text.text for text in texts if text.model in ("texts", "reference")] + (training_texts or [])
+    strings = [text.text for text in texts if text.variant in ("texts", "reference")] + (training_texts or [])
     for name, signature in measure.signatures(strings, bleu=bleu).items():
         told(f"{name}: {signature}")
     return rows
@@ -505,7 +507,13 @@ def write_report(experiment: Experiment, *, narrator: Narrator | None = None) ->
 
 
 def write(
-    folder: Path, prompt: str, *, arm: Arm = GREEDY, new_tokens: int = 200, seed: int = 0, device: str = "auto"
+    folder: Path,
+    prompt: str,
+    *,
+    strategy: Strategy = GREEDY,
+    new_tokens: int = 200,
+    seed: int = 0,
+    device: str = "auto",
 ) -> Iterator[str]:
     """Continue one prompt with a run's model, piece by piece. End-of-text stops it.
 
@@ -527,7 +535,9 @@ def write(
         remedy="ask for fewer tokens (--tokens), or give a shorter prompt",
     )
     model, _ = _load_run(run, models.resolve_device(device), tokens=len(context) + new_tokens)
-    return generate.stream(models.stepper(model), codec, context, arm, new_tokens=new_tokens, key=f"{seed}\n{prompt}")
+    return generate.stream(
+        models.stepper(model), codec, context, strategy, new_tokens=new_tokens, key=f"{seed}\n{prompt}"
+    )
 
 
 def pretrain(
@@ -690,7 +700,7 @@ def _generate_facts(recipe: Recipe, codec: models.TextCodec, device: str) -> dic
         "batch_contexts": 1 if settings.mode == "reference" else settings.batch_contexts,
         "end_of_text": settings.end_of_text,
         "end_ids": list(codec.end_ids),
-        "arms": [arm.model_dump(mode="json") for arm in settings.arms],
+        "strategies": [strategy.model_dump(mode="json") for strategy in settings.strategies],
         "new_tokens": settings.new_tokens,
         "codec": codec.fingerprint,
     }

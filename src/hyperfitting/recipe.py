@@ -155,7 +155,7 @@ class TextSource(PathSettings):
         return self
 
 
-class ContextSet(Settings):
+class Domain(Settings):
     """One named set of contexts that the results are reported on."""
 
     name: Name = Field(description="The set's name in every table.")
@@ -183,7 +183,7 @@ class DataSettings(Settings):
     )
     validation: TextSource | None = Field(None, description="Its own source; none: held-out documents of `data.train`.")
     validation_blocks: Count = Field(description="Validation blocks: watched while training, never reported on.")
-    contexts: tuple[ContextSet, ...] = Field((), description="The sets of contexts that are reported.")
+    domains: tuple[Domain, ...] = Field((), description="The sets of contexts that are reported.")
     context_tokens: Count = Field(32, description="Tokens of a context, beginning-of-text included.")
     shares: tuple[Share, Share, Share] | None = Field(
         None,
@@ -202,22 +202,22 @@ class DataSettings(Settings):
     @property
     def sources(self) -> list[TextSource]:
         """Every source that is named: of training, validation and contexts."""
-        named = (self.train, self.validation, *(each.source for each in self.contexts))
+        named = (self.train, self.validation, *(each.source for each in self.domains))
         return [source for source in named if source is not None]
 
     @model_validator(mode="after")
     def _sets_are_distinct(self) -> Self:
-        names = [each.name for each in self.contexts]
+        names = [each.name for each in self.domains]
         if len(set(names)) < len(names):
-            raise ValueError("two sets of data.contexts have the same name")
-        if sum(each.source is None for each in self.contexts) > 1:
-            raise ValueError("only one set of data.contexts can be drawn from data.train: give the others a source")
+            raise ValueError("two sets of data.domains have the same name")
+        if sum(each.source is None for each in self.domains) > 1:
+            raise ValueError("only one set of data.domains can be drawn from data.train: give the others a source")
         if reserved := {"train", "validation"} & set(names):
-            raise ValueError(f"{reserved.pop()!r} cannot name a set of data.contexts: the tables use it")
+            raise ValueError(f"{reserved.pop()!r} cannot name a set of data.domains: the tables use it")
         if self.shares is not None and abs(sum(self.shares) - 1) > 1e-6:
             raise ValueError("data.shares must add up to 1")
         if self.shares is not None and (self.train.group is not None or self.blocks == "passages"):
-            here = (True, self.validation is None, any(each.source is None for each in self.contexts))
+            here = (True, self.validation is None, any(each.source is None for each in self.domains))
             if any(wanted and not share for wanted, share in zip(here, self.shares, strict=True)):
                 raise ValueError("data.shares leaves nothing for a set that is drawn from data.train")
         return self
@@ -368,10 +368,10 @@ class BlockerSettings(Settings):
     )
 
 
-class Arm(Settings):
+class Strategy(Settings):
     """One way of choosing the next token. Its rules are applied in the order in which they stand here."""
 
-    name: Name = Field(description="The arm's name in every table.")
+    name: Name = Field(description="The strategy's name in every table.")
     method: Literal["greedy", "sample"] = Field(description="`greedy` takes the most probable token, `sample` draws.")
     blocker: BlockerSettings | None = Field(None, description="Citation blocker; none: off.")
     repetition_penalty: Positive | None = Field(
@@ -408,8 +408,8 @@ def _in_words(value: Any) -> str:
     return "(" + ", ".join(f"{name} {_in_words(inner)}" for name, inner in value.items()) + ")"
 
 
-GREEDY = Arm(name="greedy", method="greedy")
-PAPER_NUCLEUS = Arm(name="nucleus", method="sample", temperature=0.7, top_k=50, top_p=0.9)
+GREEDY = Strategy(name="greedy", method="greedy")
+PAPER_NUCLEUS = Strategy(name="nucleus", method="sample", temperature=0.7, top_k=50, top_p=0.9)
 """The sampling baseline of A, section 4: p 0.9, temperature 0.7, top-k 50."""
 
 
@@ -430,13 +430,15 @@ class GenerateSettings(Settings):
         "suppress",
         description="`suppress` forbids end-of-text, so that all texts compared are equally long; `stop` ends there.",
     )
-    arms: tuple[Arm, ...] = Field((GREEDY,), min_length=1, description="The decoding arms; default: greedy alone.")
+    strategies: tuple[Strategy, ...] = Field(
+        (GREEDY,), min_length=1, description="The decoding strategies; default: greedy alone."
+    )
 
     @model_validator(mode="after")
-    def _arms_are_distinct(self) -> Self:
-        names = [arm.name for arm in self.arms]
+    def _strategies_are_distinct(self) -> Self:
+        names = [strategy.name for strategy in self.strategies]
         if len(set(names)) < len(names):
-            raise ValueError("two arms have the same name")
+            raise ValueError("two strategies have the same name")
         return self
 
 
@@ -449,7 +451,7 @@ class MeasureSettings(PathSettings):
     bleu: bool = Field(False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`.")
     scorer: str | None = Field(
         None,
-        description="A model that is neither arm, under which perplexity is taken too: as `model.source`; none: off.",
+        description="A model that is neither strategy, under which perplexity is taken too: as `model.source`; none: off.",
     )
     mauve: str | None = Field(
         None,
@@ -502,7 +504,7 @@ class Recipe(Settings):
         if self.controls and self.train.stop == "best-validation":
             raise ValueError('controls = ["early-stopped"] is the same run twice where train.stop = "best-validation"')
         if self.measure.mauve and not self.measure.force_mauve:
-            few = next((each for each in self.data.contexts if each.count < LEAST_MAUVE_TEXTS), None)
+            few = next((each for each in self.data.domains if each.count < LEAST_MAUVE_TEXTS), None)
             if few is not None:
                 raise ValueError(
                     f"measure.mauve of {few.count} contexts ({few.name}) is mostly chance: give {LEAST_MAUVE_TEXTS:,} "

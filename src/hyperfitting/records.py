@@ -156,10 +156,10 @@ class Continuation:
     `text` is the pieces joined, whatever it is given as: written beside them for whoever reads the file without us.
     """
 
-    model: str
+    variant: str
     run: str
-    set: str
-    arm: str | None
+    domain: str
+    strategy: str | None
     context: int
     source: str
     row: int
@@ -186,8 +186,8 @@ class Blocked:
     `gave_way`: nothing else was left, and the rule was not applied.
     """
 
-    set: str
-    arm: str
+    domain: str
+    strategy: str
     context: int
     step: int
     citation: str
@@ -200,13 +200,13 @@ class Blocked:
 
 @dataclass(frozen=True)
 class GaveWay:
-    """One step of one text at which a rule of its arm would have left no token to choose, and was not applied.
+    """One step of one text at which a rule of its strategy would have left no token to choose, and was not applied.
 
     `rule` is the setting's name, or `end_of_text` where the model had nothing else to say.
     """
 
-    set: str
-    arm: str
+    domain: str
+    strategy: str
     context: int
     step: int
     rule: str
@@ -216,12 +216,12 @@ class GaveWay:
 class Difference:
     """Where a text first differs from the one that reference mode writes, and the margin that decided it there.
 
-    Of a greedy arm the margin is in logits; of a sampling arm it is how far, in probability, the number drawn was from
+    Of a greedy strategy the margin is in logits; of a sampling strategy it is how far, in probability, the number drawn was from
     those that choose the other token.
     """
 
-    set: str
-    arm: str
+    domain: str
+    strategy: str
     context: int
     step: int
     margin: float
@@ -235,9 +235,9 @@ class TextMeasures:
     left out, that is the mean over texts. Of a perplexity the sum is the loss in nats.
     """
 
-    model: str
-    set: str
-    arm: str | None
+    variant: str
+    domain: str
+    strategy: str | None
     context: int
     group: str
     run: str
@@ -248,9 +248,9 @@ class TextMeasures:
 class SetMeasure:
     """A measure of a whole set of texts, and what it is without each cluster in turn."""
 
-    model: str
-    set: str
-    arm: str | None
+    variant: str
+    domain: str
+    strategy: str | None
     run: str
     name: str
     value: float
@@ -263,9 +263,9 @@ class SetMeasure:
 class MetricRow:
     """One number of the table. `low` and `high` bound its 95 % interval, none below 10 clusters."""
 
-    model: str
-    set: str
-    arm: str | None
+    variant: str
+    domain: str
+    strategy: str | None
     name: str
     value: float
     low: float | None

@@ -10,8 +10,8 @@
         checkpoint/                 only while training is unfinished (training/checkpoint.py says what is in it)
         model/                      an ordinary Hugging Face folder; none where an original is named in run.json
         parts/                      only while generation is unfinished: what each process has written
-        continuations.jsonl         contexts x arms
-        blocked.jsonl               what the citation blocker forbade, if an arm has one
+        continuations.jsonl         contexts x strategies
+        blocked.jsonl               what the citation blocker forbade, if a strategy has one
         text_measures.jsonl           what was measured of each text, and of sets of them as a whole
         set_measures.jsonl
         metrics.jsonl
@@ -213,11 +213,11 @@ class Run:
         return [row for path in files for row in read_rows(path, kind)]
 
     def blocked(self) -> list[Blocked]:
-        """What the citation blocker did; nothing where no arm has one."""
+        """What the citation blocker did; nothing where no strategy has one."""
         return read_rows(self.blocked_file, Blocked) if self.blocked_file.is_file() else []
 
     def continuations(self) -> list[Continuation]:
-        """Every context continued in every arm; the reference texts among them, as `model` reference."""
+        """Every context continued in every strategy; the reference texts among them, as `model` reference."""
         return read_rows(self.continuations_file, Continuation)
 
     def keep_measures(

@@ -27,7 +27,7 @@ needs_data = pytest.mark.skipif(
 
 def values(experiment):
     rows = [row for run in experiment.runs().values() for row in run.metrics()]
-    return {(row.model, row.set, row.arm, row.name): row.value for row in rows}
+    return {(row.variant, row.domain, row.strategy, row.name): row.value for row in rows}
 
 
 def shows_the_effect(experiment, name):
@@ -80,7 +80,7 @@ def tinystories(texts, epochs):
         f"data.train_blocks={texts}",
         "data.validation_blocks=32",
         "data.block_tokens=160",
-        'data.contexts=[{name="stories", count=100}]',
+        'data.domains=[{name="stories", count=100}]',
         "train.learning_rate=3e-3",
         f"train.epochs={epochs}",
         "generate.new_tokens=128",

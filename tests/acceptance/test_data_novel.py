@@ -41,7 +41,7 @@ def recipe_of(path):
                 "shares": [0.9, 0.05, 0.05],
                 "train_blocks": 540,
                 "validation_blocks": 16,
-                "contexts": [{"name": "own", "count": 16}],
+                "domains": [{"name": "own", "count": 16}],
             },
             "train": {"learning_rate": 2e-3, "epochs": 1},
             "probe": {"contexts": 4, "new_tokens": 96},

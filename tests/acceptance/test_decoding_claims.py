@@ -34,7 +34,7 @@ BLOCKED = [
 ]
 
 
-def arm(name):
+def strategy(name):
     return f'{{name="{name}", {RULES[name]}}}'
 
 
@@ -43,8 +43,8 @@ def trained(tmp_path_factory):
     """The demo's model, hyperfitted, with 100 contexts of Wikipedia."""
     source = DATA / "text" / "domains" / "wikipedia.jsonl.gz"
     changes = [
-        f'data.contexts=[{{name="wikipedia", count=100, source={{path="{source}"}}}}]',
-        f"generate.arms=[{', '.join(BLOCKED)}]",
+        f'data.domains=[{{name="wikipedia", count=100, source={{path="{source}"}}}}]',
+        f"generate.strategies=[{', '.join(BLOCKED)}]",
         "generate.new_tokens=96",
         "generate.batch_contexts=100",
     ]
@@ -53,11 +53,13 @@ def trained(tmp_path_factory):
     return experiment
 
 
-def again(trained, folder, arms, batch):
-    """The same trained experiment with other arms, nothing generated yet."""
+def again(trained, folder, strategies, batch):
+    """The same trained experiment with other strategies, nothing generated yet."""
     shutil.copytree(trained.folder, folder, ignore=shutil.ignore_patterns("continuations.jsonl", "blocked.jsonl"))
     experiment = Experiment(folder)
-    recipe = load_recipe(experiment.recipe_file, [f"generate.arms=[{arms}]", f"generate.batch_contexts={batch}"])
+    recipe = load_recipe(
+        experiment.recipe_file, [f"generate.strategies=[{strategies}]", f"generate.batch_contexts={batch}"]
+    )
     experiment.recipe_file.write_text(recipe.canonical_json())
     return experiment
 
@@ -69,20 +71,20 @@ def test_a_thousand_blocked_texts_hold_nothing_forbidden_and_cut_no_word(trained
         for start in range(len(block) - CITED):
             follows.setdefault(tuple(block[start : start + CITED]), set()).add(block[start + CITED])
     words = load_codec(trained.recipe.model).words
-    yielded = {(row.arm, row.context, row.step) for row in run.blocked() if row.gave_way}
-    texts = [text for text in run.continuations() if text.model == "hyperfitted"]
+    yielded = {(row.strategy, row.context, row.step) for row in run.blocked() if row.gave_way}
+    texts = [text for text in run.continuations() if text.variant == "hyperfitted"]
     chances = changed = 0
     for text in texts:
         for step in range(CITED, len(text.ids)):
             before, token = text.ids[step - CITED : step], text.ids[step]
             forbidden = follows.get(tuple(before), set())
-            if text.arm.endswith("-word"):  # a word under way may end: only what begins a new one is forbidden
+            if text.strategy.endswith("-word"):  # a word under way may end: only what begins a new one is forbidden
                 forbidden = {each for each in forbidden if not (words.ends_V[before[-1]] and words.begins_V[each])}
             chances += bool(forbidden)
-            assert token not in forbidden or (text.arm, text.context, step) in yielded
+            assert token not in forbidden or (text.strategy, text.context, step) in yielded
     changed = sum(row.changed_greedy for row in run.blocked())
     for row in run.blocked():
-        if row.arm.endswith("-word"):
+        if row.strategy.endswith("-word"):
             assert row.citation[-1].isspace() or all(piece[:1].isspace() for piece in row.forbidden if piece)
     print(
         f"\n{len(texts)} blocked texts: {chances} steps with something forbidden, {changed} changed the greedy choice, "
@@ -93,7 +95,7 @@ def test_a_thousand_blocked_texts_hold_nothing_forbidden_and_cut_no_word(trained
 
 
 def test_a_text_alone_is_as_in_a_batch_of_64(trained, tmp_path):
-    experiment = again(trained, tmp_path / "out", f"{arm('greedy')}, {arm('nucleus')}", 64)
+    experiment = again(trained, tmp_path / "out", f"{strategy('greedy')}, {strategy('nucleus')}", 64)
     pipeline.generate_texts(experiment, "hyperfitted", narrator=Console())
     said = pipeline.compare_reference(experiment, "hyperfitted", 64, narrator=Console())
     print(f"\n{said}")
@@ -103,14 +105,14 @@ def test_a_text_alone_is_as_in_a_batch_of_64(trained, tmp_path):
 
 
 def test_three_processes_write_what_one_writes(trained, tmp_path):
-    arms = f"{arm('greedy')}, {arm('sampling')}"
-    one, three = (again(trained, tmp_path / name, arms, 16) for name in ("one", "three"))
+    strategies = f"{strategy('greedy')}, {strategy('sampling')}"
+    one, three = (again(trained, tmp_path / name, strategies, 16) for name in ("one", "three"))
     pipeline.generate_texts(one, "hyperfitted", narrator=Console())
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "3", "--master-port", "29611"]
     pipeline.train(three, "original")  # `generate` continues with every run of an experiment
     subprocess.run([*command, "-m", "hyperfitting", "generate", str(three.folder)], check=True, timeout=1500)
     alone, shared = (
-        {(t.arm, t.context): t.ids for t in each.run("hyperfitted").continuations()} for each in (one, three)
+        {(t.strategy, t.context): t.ids for t in each.run("hyperfitted").continuations()} for each in (one, three)
     )
     differing = sum(alone[key] != shared[key] for key in alone)
     print(f"\n{differing} of {len(alone)} texts differ between one process and three")

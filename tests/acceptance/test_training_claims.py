@@ -34,8 +34,14 @@ def trained(variant, seed, folder):
     texts = DATA / "text" / "domains"
     files = {"wikipedia": texts / "wikipedia.jsonl.gz", "news": texts / "bbc_news.jsonl.gz"}
     sets = [f'{{name="{name}", count={CONTEXTS}, source={{path="{path}"}}}}' for name, path in files.items()]
-    arms = 'generate.arms=[{name="greedy", method="greedy"}]'
-    changes = [f"seed={seed}", f"data.contexts=[{', '.join(sets)}]", arms, "generate.new_tokens=96", *VARIANTS[variant]]
+    strategies = 'generate.strategies=[{name="greedy", method="greedy"}]'
+    changes = [
+        f"seed={seed}",
+        f"data.domains=[{', '.join(sets)}]",
+        strategies,
+        "generate.new_tokens=96",
+        *VARIANTS[variant],
+    ]
     experiment = pipeline.draw(load_recipe("demo", changes), folder / f"{variant}-{seed}")
     run = pipeline.train(experiment, "hyperfitted", narrator=Console())
     pipeline.generate_texts(experiment, "hyperfitted", narrator=Console())

@@ -81,7 +81,7 @@ def test_no_runs_yet(tmp_path, capsys):
 
 def test_pretrain_names_its_model(tree, tmp_path, capsys):
     tree["model"]["initialise"] = "random"
-    tree["data"]["contexts"] = []
+    tree["data"]["domains"] = []
     assert main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", str(tmp_path / "out")]) == 0
     assert "pretrained/model" in capsys.readouterr().out
 
@@ -130,7 +130,7 @@ def test_text_that_is_not_utf8(tree, tmp_path, capsys):
 
 
 def test_chosen_contexts_that_leak(tree, tmp_path, capsys):
-    tree["data"]["contexts"] = [{"name": "news", "count": 60, "source": tree["data"]["train"]}]
+    tree["data"]["domains"] = [{"name": "news", "count": 60, "source": tree["data"]["train"]}]
     assert "the set 'news' leaks" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
 
 
@@ -197,7 +197,7 @@ def test_folders_that_hold_nothing(tmp_path, capsys):
 
 def test_a_pretrained_run_is_a_run(tree, tmp_path, capsys):
     tree["model"]["initialise"] = "random"
-    tree["data"]["contexts"] = []
+    tree["data"]["domains"] = []
     out = str(tmp_path / "with space")
     assert main(["check", write_recipe(tree, tmp_path / "p.json"), "--out", out]) == 0
     said = capsys.readouterr().out

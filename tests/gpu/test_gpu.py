@@ -31,7 +31,7 @@ def test_the_pipeline_runs_on_the_gpu_and_learns_as_on_the_cpu(tree, tmp_path, f
 def test_fp32_greedy_texts_agree_with_the_cpu(tree, tmp_path, finished):
     experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "gpu", device="cuda")
     pairs = zip(experiment.run("original").continuations(), finished.run("original").continuations(), strict=True)
-    equal = [ours.ids == theirs.ids for ours, theirs in pairs if ours.arm == "greedy"]
+    equal = [ours.ids == theirs.ids for ours, theirs in pairs if ours.strategy == "greedy"]
     # A tie to the last bit may fall either way; more than one in ten would be a fault.
     assert sum(equal) >= 0.9 * len(equal)
 

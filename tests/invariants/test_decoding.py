@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from hyperfitting.decoding import Ending, chooser, continue_texts, uniforms
 from hyperfitting.models import load_model, stepper
-from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, Arm, ModelSettings
+from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, Strategy, ModelSettings
 from tests.conftest import make_model
 
 CPU = torch.device("cpu")
@@ -24,9 +24,9 @@ def ours(folder):
     return load_model(ModelSettings(source=str(folder)), CPU)
 
 
-def texts(model, contexts, arm=GREEDY, keys="abcde", new_tokens=20, blocker=None):
-    uniform = uniforms(list(keys), new_tokens) if arm.method == "sample" else None
-    choose = chooser(arm, uniform, context_tokens=contexts.shape[1], blocker=blocker)
+def texts(model, contexts, strategy=GREEDY, keys="abcde", new_tokens=20, blocker=None):
+    uniform = uniforms(list(keys), new_tokens) if strategy.method == "sample" else None
+    choose = chooser(strategy, uniform, context_tokens=contexts.shape[1], blocker=blocker)
     return continue_texts(stepper(model), contexts, choose, new_tokens=new_tokens, ending=NEVER)
 
 
@@ -107,14 +107,14 @@ def test_a_sample_depends_on_its_own_key_and_context_alone(folder):
 @pytest.mark.parametrize("temperature", [1e-3, 0.3, 0.59, 1.0, 5.0, 7.0])
 def test_greedy_at_any_temperature_is_equal_to_the_bit(tiny_model, temperature):
     model = ours(tiny_model)
-    warm = Arm(name="warm", method="greedy", temperature=temperature)
+    warm = Strategy(name="warm", method="greedy", temperature=temperature)
     assert texts(model, CONTEXTS, warm) == texts(model, CONTEXTS)
 
 
 def test_nucleus_of_one_and_top_k_of_all_change_nothing(tiny_model):
     model = ours(tiny_model)
-    plain = Arm(name="plain", method="sample")
-    open_ = Arm(name="open", method="sample", top_p=1.0, top_k=10_000)
+    plain = Strategy(name="plain", method="sample")
+    open_ = Strategy(name="open", method="sample", top_p=1.0, top_k=10_000)
     assert texts(model, CONTEXTS, open_) == texts(model, CONTEXTS, plain)
 
 
@@ -135,5 +135,5 @@ def test_a_saved_run_in_plain_transformers_gives_our_logits_and_text(finished):
             max_new_tokens=24, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None
         )
         theirs = plain.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)[:, 8:].tolist()
-        written = [t.ids for t in run.continuations() if t.model == role and t.arm == "greedy"]
+        written = [t.ids for t in run.continuations() if t.model == role and t.strategy == "greedy"]
         assert [list(each) for each in written[:5]] == theirs  # batches of five: the same shape

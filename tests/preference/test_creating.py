@@ -120,11 +120,11 @@ def test_texts_that_cannot_be_compared_are_left_out_and_counted(experiment, tmp_
     rows = read_rows(experiment / "original" / "continuations.jsonl", Continuation)
     changed = []
     for row in rows:
-        if (row.set, row.arm) == ("fiction", "greedy") and row.context == 0:
+        if (row.domain, row.strategy) == ("fiction", "greedy") and row.context == 0:
             continue
-        if (row.set, row.context, row.model) == ("fiction", 1, "original"):
+        if (row.domain, row.context, row.variant) == ("fiction", 1, "original"):
             row = studies.continuation(" too short", **where(row))
-        if (row.set, row.context, row.arm) == ("fiction", 2, "greedy"):
+        if (row.domain, row.context, row.strategy) == ("fiction", 2, "greedy"):
             (true,) = [r for r in rows if (r.set, r.context, r.model) == ("fiction", 2, "reference")]
             row = studies.continuation(true.text, **where(row))
         changed.append(row)
@@ -142,13 +142,13 @@ def test_texts_that_cannot_be_compared_are_left_out_and_counted(experiment, tmp_
 
 
 def where(row):
-    names = ("model", "run", "set", "arm", "context", "source", "row", "group", "context_pieces")
+    names = ("variant", "run", "domain", "strategy", "context", "source", "row", "group", "context_pieces")
     return {name: getattr(row, name) for name in names}
 
 
 def test_texts_without_a_reference_are_compared_with_each_other_only(experiment, tmp_path):
     rows = read_rows(experiment / "original" / "continuations.jsonl", Continuation)
-    write_rows(tmp_path / "continuations.jsonl", [row for row in rows if row.model != "reference"])
+    write_rows(tmp_path / "continuations.jsonl", [row for row in rows if row.variant != "reference"])
     alone = read_contexts([tmp_path])
     assert len(scored(paired(alone, pairs="all"))) == 12
     with pytest.raises(StudyError, match="hold no reference texts; name pairs of arms"):

@@ -22,7 +22,7 @@ def lines(path, texts):
 
 
 def values(rows):
-    return {(row.model, row.name): row for row in rows}
+    return {(row.variant, row.name): row for row in rows}
 
 
 class Said(Silent):

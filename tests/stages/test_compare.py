@@ -34,22 +34,22 @@ GREEDY, ORIGINAL = Column("", "hyperfitted", "greedy"), Column("", "original", "
 
 def test_seeds_stand_one_by_one_in_their_order(both, finished, other_seed):
     assert both.seeds == [0, 1]
-    assert [(table.set, table.seed) for table in both.tables] == [("pieces", 0), ("pieces", 1)]
+    assert [(table.domain, table.seed) for table in both.tables] == [("pieces", 0), ("pieces", 1)]
     for table, experiment in zip(both.tables, (finished, other_seed), strict=True):
-        rows = {(r.model, r.arm, r.name): r for run in experiment.runs().values() for r in run.metrics()}
+        rows = {(r.variant, r.strategy, r.name): r for run in experiment.runs().values() for r in run.metrics()}
         assert table.cells[GREEDY, "compression_ratio"] == rows["hyperfitted", "greedy", "compression_ratio"]
         assert table.cells[GREEDY, "compression_ratio"].n == 12  # a seed adds no texts
 
 
 def test_controls_stand_in_every_table_and_are_never_marked(both):
     for table in both.tables:
-        assert [column.model for column in table.columns[-3:]] == ["reference", "shuffled", "random"]
-        assert {column.model for (column, _), mark in table.marks.items() if mark} <= {"original", "hyperfitted"}
+        assert [column.variant for column in table.columns[-3:]] == ["reference", "shuffled", "random"]
+        assert {column.variant for (column, _), mark in table.marks.items() if mark} <= {"original", "hyperfitted"}
 
 
 def test_in_every_measure_the_nearest_column_is_marked(both):
     for table in both.tables:
-        reference = next(column for column in table.columns if column.model == "reference")
+        reference = next(column for column in table.columns if column.variant == "reference")
         for measure in ("compression_ratio", "distinct_2gram_share", "longest_overlap_tokens"):
             truth = table.cells[reference, measure].value
             far = {column: abs(table.cells[column, measure].value - truth) for column in table.columns[:-3]}
@@ -61,7 +61,7 @@ def test_in_every_measure_the_nearest_column_is_marked(both):
 
 def test_differences_are_paired_by_context_and_corrected_within_a_table(both, finished):
     kept = {
-        (text.model, text.arm, text.context): text.values["compression_ratio"][0]
+        (text.variant, text.strategy, text.context): text.values["compression_ratio"][0]
         for run in finished.runs().values()
         for text in run.text_measures()
     }
@@ -101,7 +101,7 @@ def test_random_flips_are_enough_for_a_difference_to_pass_the_correction(both):
 
 
 def test_perplexities_are_subtracted_as_losses(both, finished):
-    rows = {(r.model, r.arm, r.name): r.value for run in finished.runs().values() for r in run.metrics()}
+    rows = {(r.variant, r.strategy, r.name): r.value for run in finished.runs().values() for r in run.metrics()}
     found = next(
         each
         for each in both.differences
@@ -162,9 +162,9 @@ def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, ca
         compare([finished.folder, finished.folder])
     with pytest.raises(RunError, match="holds no experiment"):
         compare([tmp_path])
-    tree["data"]["contexts"][0]["count"] = 10
+    tree["data"]["domains"][0]["count"] = 10
     fewer = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "fewer", device="cpu")
-    with pytest.raises(RunError, match=r"continued other contexts, .* \(data\.contexts\.0\.count 12 -> 10\)"):
+    with pytest.raises(RunError, match=r"continued other contexts, .* \(data\.domains\.0\.count 12 -> 10\)"):
         compare([finished.folder, fewer.folder])
     shutil.copytree(finished.folder, tmp_path / "old")
     (tmp_path / "old" / "original" / "text_measures.jsonl").unlink()
@@ -214,7 +214,7 @@ def test_sets_of_another_length_are_neither_marked_nor_subtracted(finished, tmp_
     shutil.copytree(finished.folder, tmp_path / "out")
     file = tmp_path / "out" / "original" / "text_measures.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    short = next(row for row in rows if (row["model"], row["arm"]) == ("original", "greedy"))
+    short = next(row for row in rows if (row["variant"], row["strategy"]) == ("original", "greedy"))
     total, tokens = short["values"]["perplexity_under_original"]
     short["values"]["perplexity_under_original"] = [total, tokens - 1]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -236,11 +236,11 @@ def test_nothing_is_nearest_to_two_targets(finished, tmp_path):
     (tmp_path / "other" / "recipe.json").write_text(json.dumps(recipe | {"name": "other"}))
     file = tmp_path / "other" / "original" / "metrics.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    row = next(row for row in rows if (row["model"], row["name"]) == ("reference", "longest_overlap_tokens"))
+    row = next(row for row in rows if (row["variant"], row["name"]) == ("reference", "longest_overlap_tokens"))
     held, row["value"] = row["value"], row["value"] + 1
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (table,) = compare([finished.folder, tmp_path / "other"]).tables
-    true = next(column for column in table.columns if column.model == "reference")
+    true = next(column for column in table.columns if column.variant == "reference")
     assert table.cells[true, "longest_overlap_tokens"].value == held
     marked = {measure for _, measure in table.marks}
     assert marked >= {"compression_ratio", "distinct_2gram_share"}

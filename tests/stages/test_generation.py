@@ -25,12 +25,14 @@ ARMS = [
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny_model, corpus):
-    """Two runs trained, in a recipe of six arms; nothing is generated yet."""
+    """Two runs trained, in a recipe of six strategies; nothing is generated yet."""
     from tests.conftest import tiny_tree
 
     tree = tiny_tree(tiny_model, corpus)
-    tree["generate"] = {"new_tokens": 24, "batch_contexts": 5, "arms": ARMS}
-    return pipeline.train_all(parse_recipe(tree, source="t"), tmp_path_factory.mktemp("arms") / "out", device="cpu")
+    tree["generate"] = {"new_tokens": 24, "batch_contexts": 5, "strategies": ARMS}
+    return pipeline.train_all(
+        parse_recipe(tree, source="t"), tmp_path_factory.mktemp("strategies") / "out", device="cpu"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +52,15 @@ def fresh(trained, tmp_path):
 
 
 def texts(run):
-    return {(text.set, text.arm, text.context): text.ids for text in run.continuations()}
+    return {(text.domain, text.strategy, text.context): text.ids for text in run.continuations()}
 
 
 def test_every_context_is_continued_in_every_arm_in_order(written):
     rows = written.continuations()
-    assert [row.arm for row in rows] == [arm["name"] for arm in ARMS for _ in range(12)]
+    assert [row.strategy for row in rows] == [strategy["name"] for strategy in ARMS for _ in range(12)]
     assert [row.context for row in rows] == list(range(12)) * len(ARMS)
     assert not written.parts_folder.exists()
-    assert written.facts()["generate"]["arms"][1]["blocker"] == {"mode": "token", "tokens": 2, "context": False}
+    assert written.facts()["generate"]["strategies"][1]["blocker"] == {"mode": "token", "tokens": 2, "context": False}
 
 
 def test_texts_can_be_written_by_bfloat16_weights_and_measured_by_float32(trained, tmp_path):
@@ -110,8 +112,8 @@ def test_the_batch_changes_no_text(fresh, written, tree):
         run.continuations_file.unlink(missing_ok=True)
         pipeline.generate_texts(fresh, "hyperfitted", device="cpu")
         assert texts(run) == texts(written), mode
-        assert {(row.arm, row.context, row.step) for row in run.blocked()} == {
-            (row.arm, row.context, row.step) for row in written.blocked()
+        assert {(row.strategy, row.context, row.step) for row in run.blocked()} == {
+            (row.strategy, row.context, row.step) for row in written.blocked()
         }
 
 
@@ -122,22 +124,22 @@ def test_no_text_holds_what_the_blocker_forbids(trained, written):
         for start in range(len(block) - 2):
             follows.setdefault(tuple(block[start : start + 2]), set()).add(block[start + 2])
     codec = load_codec(trained.recipe.model)
-    yielded = {(row.arm, row.context, row.step) for row in written.blocked() if row.gave_way}
-    recorded = {(row.arm, row.context, row.step): row for row in written.blocked()}
+    yielded = {(row.strategy, row.context, row.step) for row in written.blocked() if row.gave_way}
+    recorded = {(row.strategy, row.context, row.step): row for row in written.blocked()}
     for text in written.continuations():
-        if text.arm not in ("blocked", "words", "nucleus"):
+        if text.strategy not in ("blocked", "words", "nucleus"):
             continue
-        ids = [*text.context_ids, *text.ids] if text.arm == "words" else list(text.ids)
+        ids = [*text.context_ids, *text.ids] if text.strategy == "words" else list(text.ids)
         for place in range(2, len(ids)):
-            step = place - (len(text.context_ids) if text.arm == "words" else 0)
+            step = place - (len(text.context_ids) if text.strategy == "words" else 0)
             forbidden = follows.get(tuple(ids[place - 2 : place]), set()) if step >= 0 else set()
-            if text.arm == "words":
+            if text.strategy == "words":
                 forbidden = {
                     token
                     for token in forbidden
                     if not (codec.words.ends_V[ids[place - 1]] and codec.words.begins_V[token])
                 }
-            key = (text.arm, text.context, step)
+            key = (text.strategy, text.context, step)
             if forbidden:
                 assert set(recorded[key].forbidden_ids) == forbidden
                 assert (ids[place] not in forbidden) or key in yielded
@@ -149,7 +151,7 @@ def test_no_text_holds_what_the_blocker_forbids(trained, written):
 
 def test_no_word_is_cut_in_word_mode(trained, written):
     codec = load_codec(trained.recipe.model)
-    rows = [row for row in written.blocked() if row.arm == "words"]
+    rows = [row for row in written.blocked() if row.strategy == "words"]
     assert rows
     for row in rows:
         assert row.citation[-1].isspace() or all(codec.decode([token])[:1].isspace() for token in row.forbidden_ids)
@@ -175,13 +177,13 @@ def test_it_is_compared_with_reference_mode(trained, written, capsys):
 def test_a_difference_from_reference_mode_is_named_with_its_margin(fresh, written):
     rows = [json.loads(line) for line in written.continuations_file.read_text().splitlines()]
     for row in rows:
-        if row["arm"] in ("greedy", "min-p") and row["context"] == 1:
+        if row["strategy"] in ("greedy", "min-p") and row["context"] == 1:
             row["ids"][7] = next(token for token in range(5, 300) if token != row["ids"][7])
     fresh.run("hyperfitted").continuations_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     lines = pipeline.compare_reference(fresh, "hyperfitted", 2, device="cpu").splitlines()
     assert lines[0] == "hyperfitted: 10 of 12 texts are those of reference mode"
-    for line, arm in zip(lines[1:], ("greedy", "min-p"), strict=True):
-        assert line.startswith(f"  pieces, context 1, {arm}: another token 8, margin ")
+    for line, strategy in zip(lines[1:], ("greedy", "min-p"), strict=True):
+        assert line.startswith(f"  pieces, context 1, {strategy}: another token 8, margin ")
         assert float(line.split()[-1]) > 1e-4
 
 
@@ -189,13 +191,13 @@ def test_generate_prints_its_arms_and_the_comparison(fresh, capsys):
     assert main(["generate", str(fresh.folder), "--compare-reference", "1"]) == 0
     out = capsys.readouterr().out
     assert "hyperfitted: 6 of 6 texts are those of reference mode" in out
-    assert "arm      dry: greedy, no_repeat_ngram 6, dry (multiplier 0.8, base 1.75, allowed_tokens 2)" in out
+    assert "strategy      dry: greedy, no_repeat_ngram 6, dry (multiplier 0.8, base 1.75, allowed_tokens 2)" in out
 
 
 def test_where_a_text_ended_and_the_other_goes_on_the_margin_is_against_end_of_text(fresh, written):
     rows = [json.loads(line) for line in written.continuations_file.read_text().splitlines()]
     for row in rows:
-        if row["arm"] == "greedy" and row["context"] == 1:
+        if row["strategy"] == "greedy" and row["context"] == 1:
             row["ids"] = row["ids"][:7]
     fresh.run("hyperfitted").continuations_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     line = pipeline.compare_reference(fresh, "hyperfitted", 2, device="cpu").splitlines()[1]

@@ -27,7 +27,7 @@ def recipe_for(model: Path, corpus: Path):
             "validation_blocks": 2,
             "block_tokens": 24,
             "context_tokens": 8,
-            "contexts": [{"name": "pieces", "count": 2}],
+            "domains": [{"name": "pieces", "count": 2}],
         },
         "train": {"learning_rate": 1e-3, "updates": 1, "batch_blocks": 4, "precision": "fp32"},
         "probe": {"contexts": 1, "new_tokens": 8},

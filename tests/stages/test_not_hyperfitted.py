@@ -15,7 +15,7 @@ WORDS = "this model has not been hyperfitted. Raise train.learning_rate (1e-06) 
 @pytest.fixture
 def command(tree, tmp_path):
     """A function that writes the recipe with other settings of training and gives the command line of a verb."""
-    tree["generate"]["arms"] = [{"name": "greedy", "method": "greedy"}]
+    tree["generate"]["strategies"] = [{"name": "greedy", "method": "greedy"}]
 
     def line(verb, **train):
         tree["train"] |= train
@@ -45,7 +45,7 @@ def test_terminal_page_markdown_summary_and_run_json_say_so(command, tmp_path, c
     assert text.index(f"**{verdict}**") < text.index("## ")
     summary = json.loads((out.report_folder / "summary.json").read_text())
     noted = [row for row in summary if "note" in row]
-    assert [(row["model"], row["name"], row["note"]) for row in noted] == [("hyperfitted", "train_loss", verdict)]
+    assert [(row["variant"], row["name"], row["note"]) for row in noted] == [("hyperfitted", "train_loss", verdict)]
     assert out.run("hyperfitted").facts()["near_zero"]["near_zero"] is False
     assert out.run("original").verdict is None
     assert main(["report", str(tmp_path / "out")]) == 0

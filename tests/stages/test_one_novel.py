@@ -16,7 +16,7 @@ def recipe_of(model, path, **data):
     tree = tiny_tree(model, path)
     tree["data"] |= {"blocks": "passages", "train_blocks": 40, "block_tokens": 64, **data}
     tree["train"]["epochs"] = 1
-    tree["generate"]["arms"] = [
+    tree["generate"]["strategies"] = [
         {"name": "greedy", "method": "greedy"},
         {"name": "blocked", "method": "greedy", "blocker": {"tokens": 2}},
     ]
@@ -56,13 +56,13 @@ def test_a_novel_goes_through_check_and_run(tmp_path, tiny_model, blank_lines):
     assert blocked
     assert set(blocked[0]) >= {"passages", "citation"}
     texts = experiment.run("hyperfitted").continuations()
-    assert {each.group for each in texts if each.model == "hyperfitted"} == {f"{path}:1, contexts"}
+    assert {each.group for each in texts if each.variant == "hyperfitted"} == {f"{path}:1, contexts"}
 
 
 def test_chapters_give_groups_of_their_own(tmp_path, tiny_model):
     path = write_novel(tmp_path / "novel.txt", chapters=30, paragraphs=8)
     recipe = recipe_of(
-        tiny_model, path, chapter_pattern=HEADING, shares=[0.4, 0.1, 0.5], contexts=[{"name": "own", "count": 40}]
+        tiny_model, path, chapter_pattern=HEADING, shares=[0.4, 0.1, 0.5], domains=[{"name": "own", "count": 40}]
     )
     said = pipeline.check(recipe, tmp_path / "out")
     assert "all groups are chapters of one document: the intervals hold for it alone" in said

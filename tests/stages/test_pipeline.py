@@ -74,7 +74,7 @@ def test_a_trained_model_differs_from_the_original_in_every_weight(finished, tin
 
 def test_continuations_are_whole_and_readable_without_a_tokenizer(finished):
     texts = [text for run in finished.runs().values() for text in run.continuations()]
-    kinds = {(text.model, text.arm) for text in texts}
+    kinds = {(text.variant, text.strategy) for text in texts}
     assert kinds == {
         ("original", "greedy"),
         ("original", "nucleus"),
@@ -93,27 +93,27 @@ def test_continuations_are_whole_and_readable_without_a_tokenizer(finished):
 def test_the_reference_is_the_true_continuation(finished, corpus):
     rows = [json.loads(line)["text"] for line in corpus.read_text().splitlines()]
     for text in finished.run("original").continuations():
-        if text.model == "reference":
+        if text.variant == "reference":
             assert rows[text.row - 1].startswith("".join(text.context_pieces) + text.text)
 
 
 def test_the_table_names_every_promised_measure(finished):
     summary = json.loads((finished.report_folder / "summary.json").read_text())
-    keys = {"model", "set", "arm", "name", "value", "low", "high", "n", "clusters", "unit", "target", "run"}
+    keys = {"variant", "domain", "strategy", "name", "value", "low", "high", "n", "clusters", "unit", "target", "run"}
     assert all(keys <= set(row) for row in summary)
-    found = {(row["model"], row["set"], row["arm"], row["name"]) for row in summary}
+    found = {(row["variant"], row["domain"], row["strategy"], row["name"]) for row in summary}
     for model in ("original", "hyperfitted"):
         assert (model, "train", None, "train_loss") in found
         assert (model, "validation", None, "validation_loss") in found
         for name in ("perplexity", "entropy", "top1_probability", "top3_probability", "top5_probability"):
             assert (model, "pieces", None, name) in found
-        for arm in ("greedy", "nucleus"):
+        for strategy in ("greedy", "nucleus"):
             for name in ("ttr", "repeated_4gram_share", "longest_overlap_tokens", "recited_8gram_share"):
-                assert (model, "pieces", arm, name) in found
-            assert (model, "pieces", arm, "perplexity_under_original") in found
+                assert (model, "pieces", strategy, name) in found
+            assert (model, "pieces", strategy, "perplexity_under_original") in found
             for name in ("looping_share", "compression_ratio", "ttr_words", "overlap_above10_share"):
-                assert (model, "pieces", arm, name) in found
-            assert (model, "pieces", arm, "rank_above10_share_under_original") in found
+                assert (model, "pieces", strategy, name) in found
+            assert (model, "pieces", strategy, "rank_above10_share_under_original") in found
         for name in ("perplexity_contexts", "perplexity_continuations", "true_token_rank_median"):
             assert (model, "pieces", None, name) in found
     assert ("hyperfitted", "pieces", None, "top1_agreement") in found
@@ -123,9 +123,9 @@ def test_the_table_names_every_promised_measure(finished):
     for model in ("reference", "shuffled", "random"):
         assert (model, "pieces", None, "perplexity_under_original") in found
     assert {row["name"] for row in summary} <= set(LABELS)
-    assert {row["clusters"] for row in summary if row["set"] == "pieces" and row["name"] not in OF_SOME} == {12}
+    assert {row["clusters"] for row in summary if row["domain"] == "pieces" and row["name"] not in OF_SOME} == {12}
     assert all(0 < row["n"] <= 12 for row in summary if row["name"] in OF_SOME)
-    assert all(row["low"] is None for row in summary if row["set"] == "validation")  # 4 clusters
+    assert all(row["low"] is None for row in summary if row["domain"] == "validation")  # 4 clusters
     assert all(row["low"] <= row["value"] <= row["high"] for row in summary if row["low"] is not None)
     runs = {row["run"] for row in summary}
     assert runs == {finished.run("original").name, finished.run("hyperfitted").name}
@@ -139,15 +139,17 @@ def test_texts_below_a_window_are_left_out_and_counted(finished):
 
 
 def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
-    tree["generate"] |= {"end_of_text": "stop", "arms": [{"name": "hot", "method": "sample", "temperature": 5.0}]}
+    tree["generate"] |= {"end_of_text": "stop", "strategies": [{"name": "hot", "method": "sample", "temperature": 5.0}]}
     tree["train"]["epochs"], tree["seed"] = 1, 1
     experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
-    texts = [text for text in experiment.run("original").continuations() if text.model == "original"]
+    texts = [text for text in experiment.run("original").continuations() if text.variant == "original"]
     ended = [text for text in texts if text.ended == "end_of_text"]
     assert ended  # 1 in 320 tokens at this temperature, 12 x 24 draws, fixed seed
     assert all(len(text.ids) < 24 and 0 not in text.ids for text in ended)
     rows = {
-        row.name: row for row in experiment.run("original").metrics() if row.model == "original" and row.arm == "hot"
+        row.name: row
+        for row in experiment.run("original").metrics()
+        if row.variant == "original" and row.strategy == "hot"
     }
     short = sum(len(text.ids) < 8 for text in texts)
     assert rows["recited_8gram_share"].n == 12 - short
@@ -166,8 +168,8 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
     for run in experiment.runs().values():
         run.metrics_file.unlink()
     pipeline.measure_runs(experiment, device="cpu")
-    rows = {(row.model, row.arm, row.name): row for run in experiment.runs().values() for row in run.metrics()}
-    written = [text.text for text in experiment.run("original").continuations() if text.model == "reference"]
+    rows = {(row.variant, row.strategy, row.name): row for run in experiment.runs().values() for row in run.metrics()}
+    written = [text.text for text in experiment.run("original").continuations() if text.variant == "reference"]
     blocks = experiment.blocks("train").ids_NT.tolist()
     training = [load_codec(recipe.model).decode(ids) for ids in blocks]
     assert rows["reference", None, "self_bleu"].value == pytest.approx(fmean(self_bleu(written)))
@@ -182,14 +184,16 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
 
 def test_the_rows_of_a_table_are_made_of_what_is_kept_of_each_text(finished):
     run = finished.run("hyperfitted")
-    kept = [text for text in run.text_measures() if text.arm == "greedy"]
+    kept = [text for text in run.text_measures() if text.strategy == "greedy"]
     assert [text.context for text in kept] == list(range(12))
     sums, counts = zip(*(text.values["perplexity_under_original"] for text in kept), strict=True)
-    row = next(r for r in run.metrics() if r.arm == "greedy" and r.name == "perplexity_under_original")
+    row = next(r for r in run.metrics() if r.strategy == "greedy" and r.name == "perplexity_under_original")
     assert row.value == pytest.approx(math.exp(sum(sums) / sum(counts)))
     assert set(counts) == {24}
-    pooled = next(each for each in run.set_measures() if each.arm == "greedy" and each.name == "distinct_2gram_share")
-    assert pooled.value == next(r.value for r in run.metrics() if r.arm == "greedy" and r.name == pooled.name)
+    pooled = next(
+        each for each in run.set_measures() if each.strategy == "greedy" and each.name == "distinct_2gram_share"
+    )
+    assert pooled.value == next(r.value for r in run.metrics() if r.strategy == "greedy" and r.name == pooled.name)
     assert sorted(pooled.without) == sorted({text.group for text in kept})
 
 
@@ -202,11 +206,11 @@ def test_a_third_model_reads_the_texts_and_mauve_is_taken_of_few_only_by_force(t
     tree["measure"]["force_mauve"] = True
     experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     original = experiment.run("original")
-    rows = {(row.model, row.arm, row.name): row for run in experiment.runs().values() for row in run.metrics()}
+    rows = {(row.variant, row.strategy, row.name): row for run in experiment.runs().values() for row in run.metrics()}
     assert rows["shuffled", None, "perplexity_under_scorer"].n == 12
-    text = next(text for text in original.continuations() if text.model == "reference")
+    text = next(text for text in original.continuations() if text.variant == "reference")
     sums, count = next(
-        each.values["perplexity_under_scorer"] for each in original.text_measures() if each.model == "reference"
+        each.values["perplexity_under_scorer"] for each in original.text_measures() if each.variant == "reference"
     )
     loss = loss_by_hand(other, [*text.context_ids, *text.ids], start=len(text.context_ids))
     assert (sums, count) == (pytest.approx(loss, rel=1e-5), len(text.ids))
@@ -425,19 +429,19 @@ def test_the_model_card_names_a_base_on_the_hub_and_no_base_for_random_weights(t
 
 
 def test_write_continues_a_prompt_and_stops_at_end_of_text(finished):
-    pieces = list(pipeline.write(finished.folder, "the river", arm=GREEDY, new_tokens=10, device="cpu"))
+    pieces = list(pipeline.write(finished.folder, "the river", strategy=GREEDY, new_tokens=10, device="cpu"))
     assert "".join(pieces)
     sampled = [
-        "".join(pipeline.write(finished.folder, "the", arm=PAPER_NUCLEUS, new_tokens=10, seed=1)) for _ in range(2)
+        "".join(pipeline.write(finished.folder, "the", strategy=PAPER_NUCLEUS, new_tokens=10, seed=1)) for _ in range(2)
     ]
     assert sampled[0] == sampled[1]
     with pytest.raises(ModelError, match="the model has 128 positions"):
-        list(pipeline.write(finished.folder, "the", arm=GREEDY, new_tokens=500))
+        list(pipeline.write(finished.folder, "the", strategy=GREEDY, new_tokens=500))
 
 
 def test_pretraining_starts_from_random_weights_and_learns(tree, tmp_path):
     tree["model"]["initialise"] = "random"
-    tree["data"] |= {"blocks": "packed", "contexts": [], "train_blocks": 24}
+    tree["data"] |= {"blocks": "packed", "domains": [], "train_blocks": 24}
     run = pipeline.pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     assert run.role == "pretrained"
     assert run.updates()[-1].loss < run.updates()[0].loss

@@ -84,7 +84,7 @@ def test_texts_are_escaped(finished, tmp_path):
     made = _page(finished, [evil], [], [])
     assert "<script>" not in made
     assert "&lt;script&gt;" in made
-    assert replace(evil, set="y").set == "y"
+    assert replace(evil, domain="y").domain == "y"
 
 
 def test_csv_and_json_hold_the_same_rows(finished):
@@ -117,7 +117,7 @@ def test_examples_stand_side_by_side(finished):
 
 def test_passages_stand_where_they_say(finished):
     blocks = finished.blocks("train")
-    texts = {(t.set, t.context, t.arm): t for t in finished.run("hyperfitted").continuations()}
+    texts = {(t.domain, t.context, t.strategy): t for t in finished.run("hyperfitted").continuations()}
     from hyperfitting.models import load_codec
 
     codec = load_codec(finished.recipe.model)

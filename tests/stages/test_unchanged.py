@@ -39,7 +39,7 @@ def master(tmp_path_factory, tiny_tokenizer):
         (folder / "texts" / name).mkdir(parents=True)
         write_corpus(folder / "texts" / name / "1.jsonl", documents=40, words=60, seed=ord(name))
     tree = tiny_tree(Path("base"), Path("texts"))
-    tree["generate"]["arms"] = [{"name": "greedy", "method": "greedy"}]
+    tree["generate"]["strategies"] = [{"name": "greedy", "method": "greedy"}]
     tree["train"]["epochs"] = 1
     (folder / "r.json").write_text(json.dumps(tree))
     with pytest.MonkeyPatch.context() as patch:
@@ -157,7 +157,7 @@ def test_sources_of_validation_and_contexts_are_compared_too(anew, capsys, which
     other = write_corpus(Path("other.jsonl"), documents=30, words=60, seed=9)
 
     def name_it(tree):
-        place = tree["data"] if which == "validation" else tree["data"]["contexts"][0]
+        place = tree["data"] if which == "validation" else tree["data"]["domains"][0]
         place["validation" if which == "validation" else "source"] = {"path": str(other)}
 
     anew(name_it)
@@ -179,7 +179,7 @@ def test_a_saved_data_set_is_compared_by_its_files(anew, capsys):
 def test_a_pretraining_compares_its_corpus_too(anew, capsys):
     def pretrain(tree):
         tree["model"]["initialise"] = "random"
-        tree["data"] |= {"blocks": "packed", "contexts": []}
+        tree["data"] |= {"blocks": "packed", "domains": []}
 
     anew(pretrain, "pretrain")
     edit(Path("texts"))

@@ -116,7 +116,7 @@ def text_files(draw: st.DrawFn) -> tuple[str, bytes]:
 
 # --- recipes ----------------------------------------------------------------------------------------------------------
 
-arms = st.fixed_dictionaries(
+strategies = st.fixed_dictionaries(
     {"method": st.sampled_from(["greedy", "sample"])},
     optional={
         "repetition_penalty": st.sampled_from([0.5, 1.0, 1.3, 1e30]),
@@ -153,7 +153,10 @@ training = st.fixed_dictionaries(
 def valid(draw: st.DrawFn, model: Path, *, light: bool = False) -> Case:
     """An experiment that ends in a report whatever was drawn; `light` ones compute in float32, with a cache."""
     name, content = draw(text_files())
-    chosen = [arm | {"name": f"arm-{i}"} for i, arm in enumerate(draw(st.lists(arms, min_size=1, max_size=2)))]
+    chosen = [
+        strategy | {"name": f"strategy-{i}"}
+        for i, strategy in enumerate(draw(st.lists(strategies, min_size=1, max_size=2)))
+    ]
     tree = {
         "name": draw(st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True)),
         "seed": draw(st.integers(0, 10**9)),
@@ -165,7 +168,7 @@ def valid(draw: st.DrawFn, model: Path, *, light: bool = False) -> Case:
             "block_tokens": BLOCK,
             "context_tokens": CONTEXT,
             "lost_characters": 1.0,
-            "contexts": [{"name": "own", "count": draw(st.integers(1, 3))}],
+            "domains": [{"name": "own", "count": draw(st.integers(1, 3))}],
         },
         "train": draw(training) | ({"precision": "fp32"} if light else {}),
         "probe": {"contexts": 1, "new_tokens": draw(st.integers(1, BLOCK - CONTEXT))},
@@ -173,7 +176,7 @@ def valid(draw: st.DrawFn, model: Path, *, light: bool = False) -> Case:
             "new_tokens": NEW,
             "end_of_text": draw(st.sampled_from(["suppress", "stop"])),
             "mode": "fast" if light else draw(st.sampled_from(["fast", "fast", "fast", "reference"])),
-            "arms": chosen,
+            "strategies": chosen,
         },
         "measure": {"bootstrap_draws": 10},
         "report": {"examples": 0, "passages": 1},
@@ -232,7 +235,7 @@ def settings_at_odds(case: Case, chance: Any) -> None:
             ("data", {"context_tokens": BLOCK}),
             ("data", {"block_tokens": 100_000}),
             ("generate", {"new_tokens": 100_000}),
-            ("generate", {"arms": []}),
+            ("generate", {"strategies": []}),
         ]
     )
     case.tree[section] |= values

@@ -58,7 +58,7 @@ def scan(name: str, folder: Path) -> Outcome:
     found = {}
     for role, where in (("original", folder / "model"), ("hyperfitted", experiment.run("hyperfitted").model_folder)):
         run = pipeline.generate_texts(experiment, role, device="cpu")
-        texts = [text for text in run.continuations() if text.model == role]
+        texts = [text for text in run.continuations() if text.variant == role]
         found.setdefault(_compare(where, texts), run.facts()["generate"]["decoding"])
     outcome, remark = max(found, key=_SEVERITY.index)
     return Outcome(name, outcome, architecture, " / ".join(dict.fromkeys(found.values())), remark)
@@ -74,7 +74,7 @@ def _recipe(model: Path) -> Recipe:
             "validation_blocks": 2,
             "block_tokens": 48,
             "context_tokens": 8,
-            "contexts": [{"name": "own", "count": CONTEXTS}],
+            "domains": [{"name": "own", "count": CONTEXTS}],
         },
         "train": {"learning_rate": 1e-3, "updates": 2, "batch_blocks": 4, "precision": "fp32"},
         "probe": {"contexts": 2, "new_tokens": 8},

@@ -163,7 +163,7 @@ def test_too_few_long_documents_says_how_many_there_are(tree, tmp_path):
 def test_a_leaking_text_of_our_own_split_is_left_out_and_named(tree, tmp_path):
     path = write_corpus(tmp_path / "twice.jsonl", documents=20, words=60)
     path.write_text(path.read_text() * 3)  # every document three times
-    recipe = recipe_of(tree, train={"path": str(path)}, train_blocks=8, validation_blocks=4, contexts=[])
+    recipe = recipe_of(tree, train={"path": str(path)}, train_blocks=8, validation_blocks=4, domains=[])
     drawn = draw_data(recipe, Words())
     texts = [tuple(ids) for blocks in drawn.sets for ids in blocks.ids_NT.tolist()]
     assert len(set(texts[8:])) == len(texts[8:]) or set(texts[:8]).isdisjoint(texts[8:])
@@ -177,20 +177,20 @@ def test_a_leaking_text_of_our_own_split_is_left_out_and_named(tree, tmp_path):
 def test_a_leaking_set_that_the_user_chose_fails(tree):
     path = tree["data"]["train"]["path"]
     with pytest.raises(DataError, match=r"row \d+: the set 'news' leaks: it shares '.*' with a text that trains"):
-        draw_data(recipe_of(tree, contexts=[{"name": "news", "count": 40, "source": {"path": path}}]), Words())
+        draw_data(recipe_of(tree, domains=[{"name": "news", "count": 40, "source": {"path": path}}]), Words())
 
 
 def test_reported_contexts_do_not_stand_in_validation_either(tree, tmp_path):
     other = write_corpus(tmp_path / "other.jsonl", documents=30, words=60, seed=9)
     contexts = [{"name": "same", "count": 30, "source": {"path": str(other)}}]
     with pytest.raises(DataError, match="the set 'same' leaks"):
-        draw_data(recipe_of(tree, validation={"path": str(other)}, validation_blocks=5, contexts=contexts), Words())
+        draw_data(recipe_of(tree, validation={"path": str(other)}, validation_blocks=5, domains=contexts), Words())
 
 
 def test_two_sets_of_one_source_share_its_documents(tree, tmp_path):
     other = write_corpus(tmp_path / "other.jsonl", documents=30, words=60, seed=9)
     contexts = [{"name": name, "count": 15, "source": {"path": str(other)}} for name in ("odd", "even")]
-    odd, even = draw_data(recipe_of(tree, contexts=contexts), Words()).sets[2:]
+    odd, even = draw_data(recipe_of(tree, domains=contexts), Words()).sets[2:]
     assert {origin.row for origin in odd.origins} | {origin.row for origin in even.origins} == set(range(1, 31))
 
 
@@ -198,7 +198,7 @@ def test_packed_documents_that_leak_are_left_out_and_named(tree, tmp_path):
     path = write_corpus(tmp_path / "twice.jsonl", documents=20, words=60)
     path.write_text(path.read_text() * 3)
     packed = {"train": {"path": str(path)}, "blocks": "packed", "train_blocks": 24, "validation_blocks": 4}
-    drawn = draw_data(recipe_of(tree, **packed, contexts=[]), Words())
+    drawn = draw_data(recipe_of(tree, **packed, domains=[]), Words())
     words = [set(zip(*(ids[start:] for start in range(13)), strict=False)) for ids in drawn.sets[0].ids_NT.tolist()]
     for ids in drawn.sets[1].ids_NT.tolist():
         for run in zip(*(ids[start:] for start in range(13)), strict=False):
@@ -211,7 +211,7 @@ def test_packed_blocks_run_on_and_cite_where_they_begin(tree, tmp_path):
     path = tmp_path / "few.jsonl"
     path.write_text("".join(json.dumps({"text": " ".join(f"w{d}x{i}" for i in range(15))}) + "\n" for d in range(12)))
     recipe = recipe_of(
-        tree, train={"path": str(path)}, blocks="packed", train_blocks=3, validation_blocks=1, contexts=[]
+        tree, train={"path": str(path)}, blocks="packed", train_blocks=3, validation_blocks=1, domains=[]
     )
     train, validation = draw_data(recipe, Words()).sets
     # Each document is 16 tokens with its beginning, so a block of 32 begins with every second document.

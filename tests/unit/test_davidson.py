@@ -44,7 +44,7 @@ def four_arms(seed: int) -> list[Judgement]:
 
 
 def values(found: davidson.Davidson) -> dict[str, float | None]:
-    return {worth.arm: worth.log_worth.value for worth in found.worths}
+    return {worth.strategy: worth.log_worth.value for worth in found.worths}
 
 
 def test_two_arms_have_a_closed_form():
@@ -76,7 +76,7 @@ def test_equals_an_optimum_found_without_derivatives(seed: int):
     fine = minimize(
         minus_log_likelihood, rough.x, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11, "maxiter": 5000}
     )
-    assert [values(found)[arm] for arm in "abc"] == pytest.approx(fine.x[:3].tolist(), abs=1e-6)
+    assert [values(found)[strategy] for strategy in "abc"] == pytest.approx(fine.x[:3].tolist(), abs=1e-6)
     assert np.log(found.tie) == pytest.approx(fine.x[3], abs=1e-6)
     assert found.log_likelihood == pytest.approx(-fine.fun, abs=1e-8)
 
@@ -88,8 +88,8 @@ def test_recovers_the_worths_that_answers_were_drawn_from():
         weights = np.array([np.exp(worth[one]), tie * np.exp((worth[one] + worth[other]) / 2), np.exp(worth[other])])
         counts.append((one, other, *rng.multinomial(20_000, weights / weights.sum())))
     found = davidson.fit(code(duels(*counts)))
-    for arm in "abc":
-        assert values(found)[arm] == pytest.approx(worth[arm], abs=0.03)
+    for strategy in "abc":
+        assert values(found)[strategy] == pytest.approx(worth[strategy], abs=0.03)
     assert found.tie == pytest.approx(tie, abs=0.02)
     assert max(abs(each.preferred - each.preferred_expected) for each in found.expected) < 0.01
 
@@ -155,7 +155,7 @@ def test_an_arm_that_always_wins_gets_a_lower_bound_and_the_others_keep_their_nu
     rest = ("b", "reference", 40, 20, 60)
     alone = davidson.fit(code(duels(rest)))
     found = davidson.fit(code(duels(rest, ("a", "reference", 50, 0, 0), ("a", "b", 50, 0, 0))))
-    worth = {each.arm: each.log_worth for each in found.worths}
+    worth = {each.strategy: each.log_worth for each in found.worths}
     assert worth["a"].bound == "lower"
     assert worth["a"].value is None
     assert worth["a"].high is None

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperfitting.decoding import Ending, GivingWay, arm_rules, chooser, continue_texts, rules
+from hyperfitting.decoding import Ending, GivingWay, strategy_rules, chooser, continue_texts, rules
 from hyperfitting.errors import ModelError
-from hyperfitting.recipe import Arm
+from hyperfitting.recipe import Strategy
 
 NONE = -math.inf
 WORDS = 6
@@ -28,11 +28,11 @@ class Constant:
         return self.logits.expand(len(ids_B), -1)
 
 
-def written(arm, *logits, new_tokens=4, ends=(), stop=False, uniform=0.5):
-    """The continuation of the context [0] by one arm, and what gave way."""
+def written(strategy, *logits, new_tokens=4, ends=(), stop=False, uniform=0.5):
+    """The continuation of the context [0] by one strategy, and what gave way."""
     record = []
-    uniforms = torch.full((1, new_tokens), uniform, dtype=torch.float64) if arm.method == "sample" else None
-    choose = chooser(arm, uniforms, context_tokens=1, record=record)
+    uniforms = torch.full((1, new_tokens), uniform, dtype=torch.float64) if strategy.method == "sample" else None
+    choose = chooser(strategy, uniforms, context_tokens=1, record=record)
     (text,) = continue_texts(
         Constant(*logits),
         torch.tensor([[0]]),
@@ -44,18 +44,18 @@ def written(arm, *logits, new_tokens=4, ends=(), stop=False, uniform=0.5):
     return text, record
 
 
-def arm(**settings):
-    return Arm.model_validate({"name": "a", "method": "greedy", **settings})
+def strategy(**settings):
+    return Strategy.model_validate({"name": "a", "method": "greedy", **settings})
 
 
 def test_no_repeat_gives_way_once_every_token_was_written():
-    text, record = written(arm(no_repeat_ngram=1), 3.0, 2.0, 1.0)
+    text, record = written(strategy(no_repeat_ngram=1), 3.0, 2.0, 1.0)
     assert text == [1, 2, 0, 0]  # the context holds 0; from the third step on all three are there
     assert record == [GivingWay(0, 2, "no_repeat_ngram"), GivingWay(0, 3, "no_repeat_ngram")]
 
 
 def test_only_the_text_that_has_no_token_left_is_let_off():
-    apply = arm_rules(arm(no_repeat_ngram=1), context_tokens=2, record=(record := []))
+    apply = strategy_rules(strategy(no_repeat_ngram=1), context_tokens=2, record=(record := []))
     logits = torch.tensor([[1.0, 2.0], [1.0, 2.0]])
     made = apply(logits, torch.tensor([[0, 1], [1, 1]]))
     assert made.tolist() == [[1.0, 2.0], [1.0, NONE]]
@@ -63,31 +63,31 @@ def test_only_the_text_that_has_no_token_left_is_let_off():
 
 
 def test_two_rules_that_forbid_everything_only_together():
-    text, record = written(arm(no_repeat_ngram=1), 1.0, 5.0, new_tokens=2, ends=(1,))
+    text, record = written(strategy(no_repeat_ngram=1), 1.0, 5.0, new_tokens=2, ends=(1,))
     assert text == [0, 0]  # 1 is end-of-text, and stays forbidden; 0 stands in the context
     assert record == [GivingWay(0, step, "no_repeat_ngram") for step in (0, 1)]
 
 
 def test_end_of_text_gives_way_in_a_model_that_has_nothing_else_and_the_text_keeps_its_length():
-    text, record = written(arm(), 1.0, 2.0, ends=(0, 1))
+    text, record = written(strategy(), 1.0, 2.0, ends=(0, 1))
     assert text == [1, 1, 1, 1]
     assert {each.rule for each in record} == {"end_of_text"}
     assert len(record) == 4
 
 
 def test_end_of_text_still_stops_a_text_where_it_may():
-    assert written(arm(), 1.0, 2.0, ends=(0, 1), stop=True) == ([], [])
+    assert written(strategy(), 1.0, 2.0, ends=(0, 1), stop=True) == ([], [])
 
 
 @pytest.mark.parametrize("penalty", [1e-45, 1e38])
 def test_a_repetition_penalty_that_overflows_gives_way(penalty):
-    text, record = written(arm(repetition_penalty=penalty, penalised="all"), 20.0 if penalty < 1 else -20.0)
+    text, record = written(strategy(repetition_penalty=penalty, penalised="all"), 20.0 if penalty < 1 else -20.0)
     assert text == [0, 0, 0, 0]
     assert {each.rule for each in record} == {"repetition_penalty"}
 
 
 def test_a_dry_penalty_that_forbids_the_only_token_gives_way():
-    text, record = written(arm(dry={"multiplier": 1e300, "base": 1e300, "allowed_tokens": 1}), 1.0)
+    text, record = written(strategy(dry={"multiplier": 1e300, "base": 1e300, "allowed_tokens": 1}), 1.0)
     assert text == [0, 0, 0, 0]
     assert {each.rule for each in record} == {"dry"}
 
@@ -96,7 +96,7 @@ def test_a_dry_penalty_that_forbids_the_only_token_gives_way():
 @pytest.mark.parametrize("logits", [[1.0, 3.0, 2.0, NONE], [-9.0, -1.0, -2.0, NONE], [-1.0, 0.0, NONE, -1.0]])
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-53])
 def test_sampling_is_greedy_where_the_division_by_temperature_overflows(value, logits, uniform):
-    assert written(arm(method="sample", temperature=value), *logits, uniform=uniform) == ([1, 1, 1, 1], [])
+    assert written(strategy(method="sample", temperature=value), *logits, uniform=uniform) == ([1, 1, 1, 1], [])
 
 
 def test_equally_probable_tokens_stay_so_where_temperature_overflows():
@@ -123,7 +123,7 @@ def test_sampling_never_takes_an_impossible_token(uniform):
 @pytest.mark.parametrize("method", ["greedy", "sample"])
 def test_logits_that_are_no_numbers_are_an_error_and_no_token(logits, method):
     with pytest.raises(ModelError, match="logits are NaN or infinite, so that no token can be chosen") as error:
-        written(arm(method=method), *logits)
+        written(strategy(method=method), *logits)
     assert "\n" not in str(error.value)
     with pytest.raises(ModelError):
         rules.greedy(torch.tensor([logits]))
@@ -133,7 +133,7 @@ def test_logits_that_are_no_numbers_are_an_error_and_no_token(logits, method):
 
 def test_not_even_suppressed_end_of_text_hides_logits_that_are_no_numbers():
     with pytest.raises(ModelError, match="NaN or infinite"):
-        written(arm(), 1.0, math.nan, ends=(1,))
+        written(strategy(), 1.0, math.nan, ends=(1,))
 
 
 extremes = st.sampled_from([1e-320, 1e-40, 1e-6, 0.5, 1.0, 2.0, 1e30, 1e300])
@@ -163,7 +163,7 @@ def allowed(settings, logits, text, let_off):
     for name in settings.model_fields_set - {"name", "method", "penalised"}:
         if name in let_off:
             settings = settings.model_copy(update={name: None})
-    return arm_rules(settings, context_tokens=1)(logits, text)[0] > NONE
+    return strategy_rules(settings, context_tokens=1)(logits, text)[0] > NONE
 
 
 @settings(max_examples=300)
@@ -171,7 +171,7 @@ def allowed(settings, logits, text, let_off):
 def test_whatever_the_rules_a_valid_token_is_chosen_that_all_rules_allow_but_those_that_gave_way(
     chosen, row, ends, uniform
 ):
-    ways = arm(**chosen)
+    ways = strategy(**chosen)
     text, record = written(ways, *row, new_tokens=8, ends=tuple(ends), uniform=uniform)
     assert len(text) == 8
     for step, token in enumerate(text):
@@ -187,4 +187,4 @@ def test_whatever_the_rules_a_valid_token_is_chosen_that_all_rules_allow_but_tho
 @given(rows)
 def test_rules_that_are_off_change_nothing(row):
     logits = torch.tensor([row])
-    assert arm_rules(arm(), context_tokens=0)(logits, torch.zeros(1, 0, dtype=torch.long)) is logits
+    assert strategy_rules(strategy(), context_tokens=0)(logits, torch.zeros(1, 0, dtype=torch.long)) is logits

@@ -1,9 +1,9 @@
 import torch
 
 from hyperfitting.decoding import Ending, chooser, continue_texts, token_steps, uniforms
-from hyperfitting.recipe import Arm
+from hyperfitting.recipe import Strategy
 
-GREEDY = Arm(name="greedy", method="greedy")
+GREEDY = Strategy(name="greedy", method="greedy")
 
 
 class Counting:
@@ -70,8 +70,8 @@ def test_an_arm_applies_temperature_before_truncation():
     logits = torch.tensor([[2.0, 1.0, 0.0]])
     uniform = torch.full((1, 1), 0.999, dtype=torch.float64)
     # At temperature 0.1 the first token alone reaches p = 0.9; at temperature 1 it does not.
-    cold = chooser(Arm(name="a", method="sample", temperature=0.1, top_p=0.9), uniform)
-    warm = chooser(Arm(name="a", method="sample", top_p=0.9), uniform)
+    cold = chooser(Strategy(name="a", method="sample", temperature=0.1, top_p=0.9), uniform)
+    warm = chooser(Strategy(name="a", method="sample", top_p=0.9), uniform)
     text = torch.zeros(1, 0, dtype=torch.long)
     assert cold(logits, text).item() == 0
     assert warm(logits, text).item() == 1
@@ -84,20 +84,22 @@ def test_the_rules_see_the_text_so_far_and_the_penalty_what_it_is_told():
         def _after(self, ids_B):
             return torch.tensor([[0.0, 0.0, 1.9, 2.0, 0, 0, 0, 0, 0, 0]]).expand(len(ids_B), -1)
 
-    def written(arm):
-        choose = chooser(arm, context_tokens=2)
+    def written(strategy):
+        choose = chooser(strategy, context_tokens=2)
         return continue_texts(Stubborn(), torch.tensor([[3, 2]]), choose, new_tokens=3, ending=Ending((9,), stop=False))
 
     assert written(GREEDY) == [[3, 3, 3]]
     on = {"method": "greedy", "repetition_penalty": 1.1}
-    assert written(Arm(name="own", **on)) == [[3, 2, 3]]
-    assert written(Arm(name="all", penalised="all", **on)) == [[3, 3, 3]]  # both were seen in the context
-    assert written(Arm(name="n", method="greedy", no_repeat_ngram=2)) == [[3, 3, 0]]
+    assert written(Strategy(name="own", **on)) == [[3, 2, 3]]
+    assert written(Strategy(name="all", penalised="all", **on)) == [[3, 3, 3]]  # both were seen in the context
+    assert written(Strategy(name="n", method="greedy", no_repeat_ngram=2)) == [[3, 3, 0]]
 
 
 def test_an_arm_says_in_words_what_it_does():
-    arm = Arm(name="x", method="sample", dry={}, temperature=0.7, blocker={"mode": "word"}, repetition_penalty=1.2)
-    assert arm.in_words() == (
+    strategy = Strategy(
+        name="x", method="sample", dry={}, temperature=0.7, blocker={"mode": "word"}, repetition_penalty=1.2
+    )
+    assert strategy.in_words() == (
         "sample, blocker (mode word, tokens 5, context False), repetition_penalty 1.2, penalised generated, "
         "dry (multiplier 0.8, base 1.75, allowed_tokens 2), temperature 0.7"
     )
@@ -107,5 +109,5 @@ def test_an_arm_says_in_words_what_it_does():
 def test_greedy_passes_over_what_rounding_could_turn():
     near = torch.tensor([[1.5, 1.5 + 2**-23]])  # divided by 5, both are 10066330 x 2^-25
     for settings in ({"temperature": 5.0}, {"temperature": 1e-40}, {"temperature": 5.0, "top_k": 1, "top_p": 0.1}):
-        arm = Arm(name="warm", method="greedy", **settings)
-        assert chooser(arm)(near, torch.zeros(1, 1, dtype=torch.long)).tolist() == [1]
+        strategy = Strategy(name="warm", method="greedy", **settings)
+        assert chooser(strategy)(near, torch.zeros(1, 1, dtype=torch.long)).tolist() == [1]

@@ -12,7 +12,7 @@ BASE = {
         "train": {"path": "asset:tales/fiction.jsonl"},
         "train_blocks": 16,
         "validation_blocks": 16,
-        "contexts": [{"name": "own", "count": 20}],
+        "domains": [{"name": "own", "count": 20}],
     },
     "train": {"learning_rate": 1e-3, "epochs": 5, "batch_blocks": 8},
 }
@@ -26,13 +26,13 @@ def notes(*overrides, groups=None):
     return recipe_notes(parse_recipe(tree, source="t"), groups)
 
 
-GREEDY = 'generate.arms=[{ name = "a", method = "greedy", %s }]'
-SAMPLE = 'generate.arms=[{ name = "a", method = "sample", %s }]'
+GREEDY = 'generate.strategies=[{ name = "a", method = "greedy", %s }]'
+SAMPLE = 'generate.strategies=[{ name = "a", method = "sample", %s }]'
 NOTES = [
     (["probe.contexts=99"], "probe.contexts = 99: there are 16 validation blocks to continue"),
     (["probe.every_updates=11"], "probe.every_updates = 11: the training has 10 updates, so only its ends are"),
     (["generate.new_tokens=64"], "generate.new_tokens = 64: the main measure, ttr_last96, needs 96, and is left out"),
-    (["data.contexts=[]"], "data.contexts: none are set, so nothing is continued, measured or compared"),
+    (["data.domains=[]"], "data.domains: none are set, so nothing is continued, measured or compared"),
     (["data.shares=[0.5, 0.25, 0.25]"], "data.shares: it shares out groups, and data.train.group is not set"),
     (["model.revision=main"], "model.revision: asset:reference-lm is a folder here, which has none"),
     (["train.epochs=0"], "train: no update is made, so the model is left as it is"),
@@ -68,20 +68,20 @@ NOTES = [
     *(
         (
             [GREEDY % setting],
-            f"generate.arms.0.{setting.split()[0]}: a greedy arm takes the most probable token whatever it is",
+            f"generate.strategies.0.{setting.split()[0]}: a greedy strategy takes the most probable token whatever it is",
         )
         for setting in ("temperature = 0.7", "top_k = 5", "top_p = 0.9", "min_p = 0.1")
     ),
-    ([SAMPLE % "temperature = 1"], "generate.arms.0.temperature = 1.0: it changes nothing"),
-    ([SAMPLE % "top_p = 1"], "generate.arms.0.top_p = 1.0: it changes nothing"),
-    ([SAMPLE % "min_p = 0"], "generate.arms.0.min_p = 0.0: it changes nothing"),
-    ([GREEDY % "repetition_penalty = 1"], "generate.arms.0.repetition_penalty = 1.0: it changes nothing"),
+    ([SAMPLE % "temperature = 1"], "generate.strategies.0.temperature = 1.0: it changes nothing"),
+    ([SAMPLE % "top_p = 1"], "generate.strategies.0.top_p = 1.0: it changes nothing"),
+    ([SAMPLE % "min_p = 0"], "generate.strategies.0.min_p = 0.0: it changes nothing"),
+    ([GREEDY % "repetition_penalty = 1"], "generate.strategies.0.repetition_penalty = 1.0: it changes nothing"),
     (
         [GREEDY % 'penalised = "all"'],
-        "generate.arms.0.penalised: it says what repetition_penalty sees, which is not set",
+        "generate.strategies.0.penalised: it says what repetition_penalty sees, which is not set",
     ),
-    ([GREEDY % "blocker.tokens = 224"], "generate.arms.0.blocker.tokens = 224: it sees 224 tokens of a text"),
-    ([GREEDY % "no_repeat_ngram = 257"], "generate.arms.0.no_repeat_ngram = 257: a text has 256 tokens"),
+    ([GREEDY % "blocker.tokens = 224"], "generate.strategies.0.blocker.tokens = 224: it sees 224 tokens of a text"),
+    ([GREEDY % "no_repeat_ngram = 257"], "generate.strategies.0.no_repeat_ngram = 257: a text has 256 tokens"),
     (["measure.force_mauve=true"], "measure.force_mauve: measure.mauve is not set"),
     (["model.initialise=random", "generate.new_tokens=5"], "generate: a pretraining ends with its model"),
     (["model.initialise=random", "measure.bleu=true"], "measure: a pretraining ends with its model"),
@@ -117,7 +117,7 @@ EFFECTIVE = [
     [GREEDY % "blocker = { tokens = 255, context = true }"],
     [GREEDY % "no_repeat_ngram = 256"],
     ["measure.force_mauve=true", "measure.mauve=asset:reference-lm"],
-    ["model.initialise=random", "data.contexts=[]"],
+    ["model.initialise=random", "data.domains=[]"],
 ]
 
 

@@ -220,7 +220,7 @@ def test_sets_with_sources_of_their_own_take_passages_of_all_of_it(tree, tmp_pat
     path, other = write_novel(tmp_path / "a.txt"), write_novel(tmp_path / "b.txt", seed=1)
     third = write_novel(tmp_path / "c.txt", seed=2)
     contexts = [{"name": name, "count": 5, "source": {"path": str(other)}} for name in ("odd", "even")]
-    drawn = draw_data(recipe_of(tree, path, contexts=contexts, validation={"path": str(third)}), codec)
+    drawn = draw_data(recipe_of(tree, path, domains=contexts, validation={"path": str(third)}), codec)
     odd, even = (places(blocks, codec, other.read_text()) for blocks in drawn.sets[2:])
     apart(odd, even)  # no passage twice
     assert len({*odd, *even}) == 10
@@ -312,7 +312,7 @@ def test_passages_of_a_chosen_book_that_leak_are_passed_over_and_counted(tree, t
     other.write_text(path.read_text() + novel(seed=1))
     contexts = [{"name": "other", "count": 20, "source": {"path": str(other)}}]
     drawn = draw_data(
-        recipe_of(tree, path, contexts=contexts, train_blocks=100, block_tokens=96, shares=[0.9, 0.1, 0.0]), codec
+        recipe_of(tree, path, domains=contexts, train_blocks=100, block_tokens=96, shares=[0.9, 0.1, 0.0]), codec
     )
     facts = drawn.manifest["sets"][2]
     assert facts["leaked"] == len(facts["leaks_left_out"]) > 0
@@ -324,5 +324,5 @@ def test_a_chosen_book_without_such_headings_is_one_chapter(tree, tmp_path, code
     path, other = write_novel(tmp_path / "a.txt"), tmp_path / "b.txt"
     other.write_text(novel(seed=1).replace("CHAPTER", "Part"))
     contexts = [{"name": "other", "count": 20, "source": {"path": str(other)}}]
-    recipe = recipe_of(tree, path, contexts=contexts, chapter_pattern=HEADING)
+    recipe = recipe_of(tree, path, domains=contexts, chapter_pattern=HEADING)
     assert len(set(draw_data(recipe, codec).sets[2].groups)) == 1

@@ -52,8 +52,8 @@ def test_what_is_given_with_set_counts_from_the_working_folder(project, tmp_path
     sets = [
         "data.train.path=texts.jsonl",
         'data.train={path="texts.jsonl"}',
-        'data.contexts=[{name="a",count=2,source={path="texts.jsonl"}}]',
-        'data.contexts.0.source.path="texts.jsonl"',
+        'data.domains=[{name="a",count=2,source={path="texts.jsonl"}}]',
+        'data.domains.0.source.path="texts.jsonl"',
     ]
     for change in sets:
         recipe = load_recipe(project / "r.json", [change])

@@ -19,8 +19,11 @@ def test_an_unknown_key_names_the_nearest(tree):
 
 
 def test_an_unknown_key_inside_a_list_names_the_nearest(tree):
-    tree["generate"]["arms"][1]["top_pp"] = 0.9
-    assert problem(tree) == "mine.toml: generate.arms.1.top_pp is not a setting; did you mean generate.arms.1.top_p?"
+    tree["generate"]["strategies"][1]["top_pp"] = 0.9
+    assert (
+        problem(tree)
+        == "mine.toml: generate.strategies.1.top_pp is not a setting; did you mean generate.strategies.1.top_p?"
+    )
 
 
 def test_an_unknown_section_names_the_nearest(tree):
@@ -65,15 +68,15 @@ def test_a_wrong_value_is_one_line_with_the_setting(tree, section, key, value, w
 
 
 def test_sets_and_arms_have_distinct_names(tree):
-    tree["data"]["contexts"] *= 2
-    assert "two sets of data.contexts have the same name" in problem(tree)
-    tree["data"]["contexts"] = [{"name": "a", "count": 1}, {"name": "b", "count": 1}]
-    assert "only one set of data.contexts can be drawn from data.train" in problem(tree)
-    tree["data"]["contexts"] = [{"name": "train", "count": 1}]
+    tree["data"]["domains"] *= 2
+    assert "two sets of data.domains have the same name" in problem(tree)
+    tree["data"]["domains"] = [{"name": "a", "count": 1}, {"name": "b", "count": 1}]
+    assert "only one set of data.domains can be drawn from data.train" in problem(tree)
+    tree["data"]["domains"] = [{"name": "train", "count": 1}]
     assert "'train' cannot name a set" in problem(tree)
-    tree["data"]["contexts"] = []
-    tree["generate"]["arms"] *= 2
-    assert "two arms have the same name" in problem(tree)
+    tree["data"]["domains"] = []
+    tree["generate"]["strategies"] *= 2
+    assert "two strategies have the same name" in problem(tree)
 
 
 def test_the_digest_ignores_key_order_and_written_out_defaults(tree):
@@ -97,17 +100,18 @@ def test_the_original_trains_nothing_and_forgets_how_it_would_have(tree):
 
 def test_overrides_are_toml_and_reach_into_lists():
     recipe = load_recipe(
-        "demo", ["seed=3", "train.learning_rate=2e-6", "generate.arms.1.top_p=0.5", "train.clip_norm=none", "name=mine"]
+        "demo",
+        ["seed=3", "train.learning_rate=2e-6", "generate.strategies.1.top_p=0.5", "train.clip_norm=none", "name=mine"],
     )
     assert (recipe.seed, recipe.train.learning_rate, recipe.name) == (3, 2e-6, "mine")
-    assert recipe.generate.arms[1].top_p == 0.5
+    assert recipe.generate.strategies[1].top_p == 0.5
 
 
 @pytest.mark.parametrize(
     ("override", "words"),
     [
         ("train.epochs", "write it as section.key=value"),
-        ("generate.arms.9.top_p=0.5", "there is no '9' to set there"),
+        ("generate.strategies.9.top_p=0.5", "there is no '9' to set there"),
         ("seed.x=1", "seed holds a value, not settings"),
         ("train.epochs=ten", 'train.epochs = "ten": a whole number is needed'),
         ("train.when=1979-05-27", "train.when = 1979-05-27: settings hold no dates"),
@@ -141,8 +145,8 @@ def test_paper_recipe_holds_the_papers_values():
     train, data = recipe.train, recipe.data
     assert (train.learning_rate, train.epochs, train.batch_blocks, train.weight_decay) == (1e-6, 20, 8, 0.0)
     assert (data.train_blocks, data.block_tokens, data.context_tokens) == (2000, 256, 32)
-    assert [each.count for each in data.contexts] == [100, 100, 100]
-    nucleus = recipe.generate.arms[1]
+    assert [each.count for each in data.domains] == [100, 100, 100]
+    nucleus = recipe.generate.strategies[1]
     assert (nucleus.top_p, nucleus.temperature, nucleus.top_k) == (0.9, 0.7, 50)
 
 

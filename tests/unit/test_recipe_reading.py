@@ -84,7 +84,7 @@ def test_a_plan_with_a_mark_is_read_too(tmp_path):
         ("a.json", b'{"\\u0000": 1}', "a name holds a NUL character"),
         ("a.toml", b"seed = 2026-01-01", "seed = 2026-01-01: settings hold no dates or times, only texts in quotes"),
         ("a.toml", b'based_on = "dmeo"', "based_on = 'dmeo': no such shipped recipe: demo, every-arm"),
-        ("a.toml", b'based_on = "demo"\n[data.contexts]\ncount = 1', "data.contexts = "),
+        ("a.toml", b'based_on = "demo"\n[data.domains]\ncount = 1', "data.domains = "),
         ("a.toml", b'based_on = "demo"\ndata = 3', "data = 3: a section is needed"),
     ],
 )
@@ -106,19 +106,23 @@ def test_a_value_in_several_lines_is_one_text():
     assert load_recipe("demo", ["description=one\nseed=3"]).seed == load_recipe("demo").seed
 
 
-@pytest.mark.parametrize("key", ["generate.arms[1].top_p", "generate.arms.1.top_p", "generate.arms.01.top_p"])
+@pytest.mark.parametrize(
+    "key", ["generate.strategies[1].top_p", "generate.strategies.1.top_p", "generate.strategies.01.top_p"]
+)
 def test_an_index_is_written_in_brackets_or_behind_a_dot(key):
-    assert load_recipe("demo", [f"{key}=0.5"]).generate.arms[1].top_p == 0.5
+    assert load_recipe("demo", [f"{key}=0.5"]).generate.strategies[1].top_p == 0.5
 
 
 def test_overrides_by_key_are_those_that_are_typed():
-    typed = load_recipe("demo", ["train.epochs=3", "model.source=x", "generate.arms[0].temperature=0.5"])
-    by_key = load_recipe("demo", {"train.epochs": 3, "model.source": Path("x"), "generate.arms.0.temperature": 0.5})
+    typed = load_recipe("demo", ["train.epochs=3", "model.source=x", "generate.strategies[0].temperature=0.5"])
+    by_key = load_recipe(
+        "demo", {"train.epochs": 3, "model.source": Path("x"), "generate.strategies.0.temperature": 0.5}
+    )
     assert by_key == typed
     with pytest.raises(
-        RecipeError, match=r"^generate\.arms\[7\]: there is no '7' to set there: a list, indexed from 0"
+        RecipeError, match=r"^generate\.strategies\[7\]: there is no '7' to set there: a list, indexed from 0"
     ):
-        load_recipe("demo", {"generate.arms[7]": {}})
+        load_recipe("demo", {"generate.strategies[7]": {}})
     with pytest.raises(RecipeError, match=r"demo\.toml: train\.epochs = 2\.5: a whole number is needed"):
         load_recipe("demo", {"train.epochs": 2.5})
 
@@ -165,8 +169,8 @@ def test_many_problems_are_counted(tree):
         ("train", "dropout", 1, "train.dropout = 1: true or false is needed"),
         ("train", "lora", 4, "train.lora = 4: a section is needed, such as { name = value }"),
         ("train", "betas", [0.1, 0.2, 0.3], "train.betas = [0.1, 0.2, 0.3]: at most 2 are taken"),
-        ("generate", "arms", [], "generate.arms = []: at least 1 are needed"),
-        ("generate", "arms", "greedy", 'generate.arms = "greedy": a list is needed, such as [...]'),
+        ("generate", "strategies", [], "generate.strategies = []: at least 1 are needed"),
+        ("generate", "strategies", "greedy", 'generate.strategies = "greedy": a list is needed, such as [...]'),
         ("model", "source", 3, "model.source = 3: a text in quotes is needed"),
         ("train", "stop", "now", 'one of "end", "train-loss", "best-validation", "auto"'),
     ],

@@ -141,7 +141,7 @@ def test_the_runs_facts_say_what_was_in_effect(finished):
     assert facts["train"]["precision"] == "fp32"
     assert facts["train"]["updates"] == 12
     assert facts["train"]["versions"]["torch"] != "not installed"
-    assert facts["generate"]["arms"][1]["top_p"] == 0.9
+    assert facts["generate"]["strategies"][1]["top_p"] == 0.9
     assert facts["train"]["codec"] == finished.manifest()["codec"]
     recipe = json.loads((finished.folder / "recipe.json").read_text())
     assert recipe["train"]["weight_decay"] == 0.0  # resolved: every default written out

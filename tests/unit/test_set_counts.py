@@ -70,7 +70,7 @@ def test_a_repeated_document_is_passed_over_and_counted(tree, tmp_path, codec, b
     rows = [*texts(20), *texts(20), *texts(10)]
     path = write(tmp_path / "t.jsonl", rows)
     recipe = recipe_of(
-        tree, path, validation_blocks=2, blocks=blocks, train_blocks=14 if blocks == "first" else 40, contexts=[]
+        tree, path, validation_blocks=2, blocks=blocks, train_blocks=14 if blocks == "first" else 40, domains=[]
     )
     drawn = draw_data(recipe, codec)
     found = counts(drawn)
@@ -86,7 +86,7 @@ def test_near_repeats_inside_a_set_are_counted_and_drawn(tree, tmp_path, codec):
     rows[8:] = [f"Once {row}" for row in rows[:8]]
     path = write(tmp_path / "t.jsonl", rows)
     validation = {"path": str(write(tmp_path / "v.jsonl", texts(9, seed=5)))}
-    found = counts(draw_data(recipe_of(tree, path, validation=validation, contexts=[]), codec))
+    found = counts(draw_data(recipe_of(tree, path, validation=validation, domains=[]), codec))
     assert (found["blocks"], found["repeated"], found["near_repeated"]) == (16, 0, 8)
 
 
@@ -99,7 +99,7 @@ def test_a_held_out_text_that_nearly_repeats_a_training_text_leaks(tree, tmp_pat
         words[6::50] = ["x"] * len(words[6::50])
         changed.append(" ".join(words))
     validation = {"path": str(write(tmp_path / "v.jsonl", changed))}
-    message = refusal(recipe_of(tree, path, validation=validation, contexts=[]), codec)
+    message = refusal(recipe_of(tree, path, validation=validation, domains=[]), codec)
     assert "the set 'validation' leaks: it nearly repeats" in message
     assert "t.jsonl, row " in message
 
@@ -116,7 +116,7 @@ def test_a_chosen_set_that_leaks_is_refused_in_every_spelling(tree, tmp_path, co
     size = 80 if language == "decomposed" else 32  # two bytes a mark
     path = write(tmp_path / "t.jsonl", base)
     other = write(tmp_path / "v.jsonl", [spelt.get(language, str)(each) for each in base])
-    message = refusal(recipe_of(tree, path, validation={"path": str(other)}, contexts=[], block_tokens=size), codec)
+    message = refusal(recipe_of(tree, path, validation={"path": str(other)}, domains=[], block_tokens=size), codec)
     assert "the set 'validation' leaks: it shares" in message
 
 
@@ -197,7 +197,7 @@ def test_a_row_that_holds_what_cannot_be_text_is_named(tree, tmp_path, blocks):
 def test_check_says_what_became_of_the_texts(tree, tmp_path):
     rows = [*texts(60), *texts(30), *(f"Once {row}" for row in texts(60)[:20]), *(["too short"] * 30)]
     path = write(tmp_path / "t.jsonl", rows)
-    said = pipeline.check(recipe_of(tree, path, contexts=[{"name": "own", "count": 5}]), tmp_path / "out")
+    said = pipeline.check(recipe_of(tree, path, domains=[{"name": "own", "count": 5}]), tmp_path / "out")
     assert "documents: " in said
     assert " too short, " in said
     assert "fewer than 10 groups: its values get no intervals" in said

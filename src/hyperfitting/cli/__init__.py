@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--mauve", metavar="MODEL", help="MAUVE against --reference, with this model's features")
     measure.add_argument("--force-mauve", action="store_true", help="MAUVE of fewer than 1,000 texts, mostly chance")
     measure.add_argument("--out", type=Path, metavar="FILE", help="where the rows of a file's table go, as JSON")
-    compare = verb("compare", "measured experiments side by side: every arm, marked where it is nearest", _compare)
+    compare = verb("compare", "measured experiments side by side: every strategy, marked where it is nearest", _compare)
     compare.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="seeds of one recipe, or several recipes")
     compare.add_argument(
         "--out", type=Path, metavar="DIR", help="where the pages and tables go (runs/compare-RUN-RUN...)"
@@ -319,8 +319,8 @@ def _generate(options: argparse.Namespace) -> None:
         if options.compare_reference:
             count = options.compare_reference
             print(pipeline.compare_reference(experiment, role, count, device=options.device, narrator=Console()))
-    for arm in experiment.recipe.generate.arms:
-        print(f"arm      {arm.name}: {arm.in_words()}")
+    for strategy in experiment.recipe.generate.strategies:
+        print(f"strategy      {strategy.name}: {strategy.in_words()}")
     _next("measure", experiment.folder)
 
 
@@ -390,12 +390,12 @@ def _write(options: argparse.Namespace) -> None:
     from hyperfitting.runs import find_run
 
     folder = options.folder / "original" if options.original else options.folder
-    arm = PAPER_NUCLEUS if options.nucleus else GREEDY
+    strategy = PAPER_NUCLEUS if options.nucleus else GREEDY
     find_run(folder)  # refuses one that holds none, before torch is loaded
     from hyperfitting import pipeline
 
     pieces = pipeline.write(
-        folder, options.prompt, arm=arm, new_tokens=options.tokens, seed=options.seed, device=options.device
+        folder, options.prompt, strategy=strategy, new_tokens=options.tokens, seed=options.seed, device=options.device
     )
     print(options.prompt, end="", flush=True)
     for piece in pieces:

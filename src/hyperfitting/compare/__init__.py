@@ -1,4 +1,4 @@
-"""Experiments side by side: models x arms x measures, what is nearest to the true texts, and paired differences.
+"""Experiments side by side: models x strategies x measures, what is nearest to the true texts, and paired differences.
 
 Needs no torch. Seeds are shown one by one and never pooled: intervals speak of texts, seeds of trainings.
 """
@@ -30,7 +30,7 @@ class Comparison:
     @property
     def sets(self) -> list[str]:
         """The sets of contexts."""
-        return list(dict.fromkeys(table.set for table in self.tables))
+        return list(dict.fromkeys(table.domain for table in self.tables))
 
     @property
     def seeds(self) -> list[int]:

@@ -21,7 +21,7 @@ class Difference:
     whose interval is jackknifed.
     """
 
-    set: str
+    domain: str
     seed: int
     column: Column
     baseline: Column
@@ -44,9 +44,9 @@ def find_baseline(columns: Sequence[Column], title: str | None) -> Column:
     Raises:
         InputError: there is no such column; the message names the nearest, or all.
     """
-    written = [column for column in columns if column.model not in CONTROLS]
+    written = [column for column in columns if column.variant not in CONTROLS]
     if title is None:
-        return next((column for column in written if column.model == "hyperfitted"), written[0])
+        return next((column for column in written if column.variant == "hyperfitted"), written[0])
     found = next((column for column in columns if column.title == title), None)
     if found is None:
         titles = [column.title for column in columns]
@@ -101,7 +101,7 @@ def _difference(
         p = sign_flip_p([a - b for a, b in zip(left, right, strict=True)], groups, draws=flips, seed=seed)
     row, beside = panel.rows[column, measure], panel.rows[baseline, measure]
     yield Difference(
-        set=panel.set,
+        domain=panel.domain,
         seed=panel.seed,
         column=column,
         baseline=baseline,

@@ -22,17 +22,17 @@ CONTROLS = ("reference", "shuffled", "random")
 
 @dataclass(frozen=True)
 class Column:
-    """Who wrote: a model of an experiment in an arm, the true texts, or a control. `label` tells recipes apart."""
+    """Who wrote: a model of an experiment in a strategy, the true texts, or a control. `label` tells recipes apart."""
 
     label: str
-    model: str
-    arm: str | None
+    variant: str
+    strategy: str | None
 
     @property
     def title(self) -> str:
         """As a person names it: `hyperfitted, greedy`."""
-        who = f"{self.label}: {self.model}" if self.label else self.model
-        return f"{who}, {self.arm}" if self.arm else who
+        who = f"{self.label}: {self.variant}" if self.label else self.variant
+        return f"{who}, {self.strategy}" if self.strategy else who
 
 
 _TOKENS = "perplexity_under_original"
@@ -47,7 +47,7 @@ class Panel:
     training texts: nothing can be nearest to two targets.
     """
 
-    set: str
+    domain: str
     seed: int
     columns: tuple[Column, ...]
     texts: dict[Column, list[TextMeasures]]
@@ -62,11 +62,11 @@ class Panel:
 
     def reference(self) -> Column:
         """The column of the true texts."""
-        return next(column for column in self.columns if column.model == "reference")
+        return next(column for column in self.columns if column.variant == "reference")
 
     def written(self) -> list[Column]:
         """The columns that a model wrote."""
-        return [column for column in self.columns if column.model not in CONTROLS]
+        return [column for column in self.columns if column.variant not in CONTROLS]
 
 
 def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
@@ -135,8 +135,8 @@ def _refuse_other_contexts(kinds: Sequence[Sequence[Experiment]]) -> None:
 
 
 def _same_contexts(one: Experiment, two: Experiment) -> bool:
-    names = [each.name for each in one.recipe.data.contexts]
-    if names != [each.name for each in two.recipe.data.contexts]:
+    names = [each.name for each in one.recipe.data.domains]
+    if names != [each.name for each in two.recipe.data.domains]:
         return False
     return all(np.array_equal(one.blocks(name).ids_NT, two.blocks(name).ids_NT) for name in names)
 
@@ -153,7 +153,7 @@ def panels(experiments: dict[str, list[Experiment]]) -> Iterator[Panel]:
     """Every set of contexts at every seed, set by set."""
     first = next(iter(experiments.values()))
     held = [_held({label: same[i] for label, same in experiments.items()}) for i in range(len(first))]
-    for each in first[0].recipe.data.contexts:
+    for each in first[0].recipe.data.domains:
         for experiment, (texts, sets, rows, unlike) in zip(first, held, strict=True):
             own = {column: found for (name, column), found in texts.items() if name == each.name}
             yield Panel(
@@ -184,17 +184,17 @@ def _held(experiments: dict[str, Experiment]) -> Held:
     for number, (label, experiment) in enumerate(experiments.items()):
         for run in experiment.runs().values():
             for text in run.text_measures():
-                if number == 0 or text.model not in CONTROLS:
-                    texts.setdefault((text.set, _column(label, text)), []).append(text)
+                if number == 0 or text.variant not in CONTROLS:
+                    texts.setdefault((text.domain, _column(label, text)), []).append(text)
             for measured in run.set_measures():
-                sets.setdefault((measured.set, _column(label, measured), measured.name), measured)
+                sets.setdefault((measured.domain, _column(label, measured), measured.name), measured)
             for row in run.metrics():
-                first = rows.setdefault((row.set, _column(label, row), row.name), row)
+                first = rows.setdefault((row.domain, _column(label, row), row.name), row)
                 if not math.isclose(first.value, row.value, rel_tol=1e-6):
-                    unlike.add((row.set, row.name))
-    ordered = sorted(texts, key=lambda key: key[1].model in CONTROLS)
+                    unlike.add((row.domain, row.name))
+    ordered = sorted(texts, key=lambda key: key[1].variant in CONTROLS)
     return {key: texts[key] for key in ordered}, sets, rows, unlike
 
 
 def _column(label: str, row: TextMeasures | SetMeasure | MetricRow) -> Column:
-    return Column("" if row.model in CONTROLS else label, row.model, row.arm)
+    return Column("" if row.variant in CONTROLS else label, row.variant, row.strategy)

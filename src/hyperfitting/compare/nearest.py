@@ -44,7 +44,7 @@ MEASURES = (
 class SetTable:
     """One set at one seed: for every column and measure its row, and how near it is to the target."""
 
-    set: str
+    domain: str
     seed: int
     columns: tuple[Column, ...]
     measures: tuple[str, ...]
@@ -63,7 +63,7 @@ def set_table(panel: Panel, *, draws: int, seed: int) -> SetTable:
     marks: dict[tuple[Column, str], Mark] = {}
     for measure in measures:
         marks |= {(column, measure): mark for column, mark in _marks(panel, measure, draws, seed).items()}
-    return SetTable(panel.set, panel.seed, panel.columns, measures, cells, marks)
+    return SetTable(panel.domain, panel.seed, panel.columns, measures, cells, marks)
 
 
 def _marks(panel: Panel, measure: str, draws: int, seed: int) -> dict[Column, Mark]:

@@ -44,7 +44,7 @@ def _remedy(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> 
     if not packed and median(lengths) < wanted.tokens:
         shorter = "data.block_tokens" if wanted.name in _COUNTS else "data.context_tokens or generate.new_tokens"
         ways.append(f"lower {shorter}")
-    ways.append(f"lower {_COUNTS.get(wanted.name, 'its count in data.contexts')}")
+    ways.append(f"lower {_COUNTS.get(wanted.name, 'its count in data.domains')}")
     return ", ".join(ways) + ", or give it more text"
 
 
@@ -64,7 +64,7 @@ def _too_few_passages(wanted: Wanted, found: int, pool: PassagePool) -> str:
     return (
         f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} passages of {wanted.tokens} tokens, and there "
         f"are {found} in the {held:,} characters kept for it{_passed_over(wanted)}: lower "
-        f"{_COUNTS.get(wanted.name, 'its count in data.contexts')}, {shares}or give it more text"
+        f"{_COUNTS.get(wanted.name, 'its count in data.domains')}, {shares}or give it more text"
     )
 
 

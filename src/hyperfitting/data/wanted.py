@@ -74,7 +74,7 @@ class Plan:
         pool = validation if own is None else self._all_of(own, data.block_tokens)
         texts = self._read(own or data.train)
         yield Wanted("validation", data.validation_blocks, data.block_tokens, pool, own is not None, texts)
-        for each in data.contexts:
+        for each in data.domains:
             pool = contexts if each.source is None else self._stream(each.source)
             texts = self._read(each.source or data.train)
             yield Wanted(each.name, each.count, self._context_length, pool, each.source is not None, texts)
@@ -86,7 +86,7 @@ class Plan:
     def _pools(self) -> list[Iterator[Document]] | list[PassagePool]:
         data, seed = self._recipe.data, self._recipe.seed
         held = self._read(data.train).documents
-        drawn_here = next((each for each in data.contexts if each.source is None), None)
+        drawn_here = next((each for each in data.domains if each.source is None), None)
         counts = (
             data.train_blocks,
             data.validation_blocks if data.validation is None else 0,

@@ -78,7 +78,7 @@ class Words:
 
 
 class CitationBlocker:
-    """Forbids, under every arm alike, the tokens that the index holds behind a text's last tokens; keeps a record.
+    """Forbids, under every strategy alike, the tokens that the index holds behind a text's last tokens; keeps a record.
 
     If nothing would be left to choose, the rule gives way for that text at that step.
     """

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hyperfitting.decoding import rules
-from hyperfitting.recipe import Arm
+from hyperfitting.recipe import Strategy
 
 
 class NextToken(Protocol):
@@ -46,7 +46,7 @@ class GivingWay:
 
 
 Record = list[GivingWay]
-"""What gave way so far: the loop and the arm's rules append to it."""
+"""What gave way so far: the loop and the strategy's rules append to it."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,15 @@ def _until_end(ids_S: list[int], end_ids: Sequence[int]) -> list[int]:
     return ids_S[: next((i for i, token in enumerate(ids_S) if token in end_ids), len(ids_S))]
 
 
-def arm_rules(arm: Arm, *, context_tokens: int, blocker: Rule | None = None, record: Record | None = None) -> Rule:
-    """The arm's rules as one, in the order in which its settings stand.
+def strategy_rules(
+    strategy: Strategy, *, context_tokens: int, blocker: Rule | None = None, record: Record | None = None
+) -> Rule:
+    """The strategy's rules as one, in the order in which its settings stand.
 
     A rule that leaves a text no token gives way there, and is noted in `record`: each sees what those before it left,
     so that two which forbid everything only together are no exception.
     """
-    named = list(_named_rules(arm, context_tokens, blocker))
+    named = list(_named_rules(strategy, context_tokens, blocker))
 
     def apply(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
         step = text_BT.shape[1] - context_tokens
@@ -142,29 +144,29 @@ def arm_rules(arm: Arm, *, context_tokens: int, blocker: Rule | None = None, rec
     return apply
 
 
-def _named_rules(arm: Arm, context_tokens: int, blocker: Rule | None) -> Iterator[tuple[str, Rule]]:
+def _named_rules(strategy: Strategy, context_tokens: int, blocker: Rule | None) -> Iterator[tuple[str, Rule]]:
     """The rules that are set, under the names of their settings.
 
     Greedy decoding passes over temperature and truncation: they change no argmax, but where rounding merges neighbours.
     """
     if blocker is not None:
         yield "blocker", blocker
-    if (penalty := arm.repetition_penalty) is not None:
-        start = 0 if arm.penalised == "all" else context_tokens
+    if (penalty := strategy.repetition_penalty) is not None:
+        start = 0 if strategy.penalised == "all" else context_tokens
         yield "repetition_penalty", lambda logits, text: rules.repetition_penalty(logits, text[:, start:], penalty)
-    if (order := arm.no_repeat_ngram) is not None:
+    if (order := strategy.no_repeat_ngram) is not None:
         yield "no_repeat_ngram", lambda logits, text: rules.no_repeat_ngram(logits, text, order)
-    if arm.dry is not None:
-        settings = arm.dry.model_dump()
+    if strategy.dry is not None:
+        settings = strategy.dry.model_dump()
         yield "dry", lambda logits, text: rules.dry(logits, text, **settings)
-    if arm.method == "sample":
-        yield from _truncations(arm)
+    if strategy.method == "sample":
+        yield from _truncations(strategy)
 
 
-def _truncations(arm: Arm) -> Iterator[tuple[str, Rule]]:
+def _truncations(strategy: Strategy) -> Iterator[tuple[str, Rule]]:
     """Temperature and what cuts the tail off, in the order in which they apply."""
     for name, rule in _TRUNCATIONS.items():
-        if (value := getattr(arm, name)) is not None:
+        if (value := getattr(strategy, name)) is not None:
             yield name, _by_logits(rule, value)
 
 
@@ -181,15 +183,15 @@ _TRUNCATIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {
 
 
 def chooser(
-    arm: Arm,
+    strategy: Strategy,
     uniform_BS: Tensor | None = None,
     *,
     context_tokens: int = 0,
     blocker: Rule | None = None,
     record: Record | None = None,
 ) -> Choose:
-    """The arm's rules and its choice. Sampling arms need `uniform_BS`: a number in [0, 1) a text and step."""
-    apply = arm_rules(arm, context_tokens=context_tokens, blocker=blocker, record=record)
+    """The strategy's rules and its choice. Sampling strategies need `uniform_BS`: a number in [0, 1) a text and step."""
+    apply = strategy_rules(strategy, context_tokens=context_tokens, blocker=blocker, record=record)
 
     def choose(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
         logits_BV = apply(logits_BV, text_BT)
@@ -203,7 +205,7 @@ def chooser(
 def uniforms(keys: Sequence[str], steps: int) -> Tensor:
     """Numbers in [0, 1), float64, shape (len(keys), steps): row b depends on keys[b] alone.
 
-    A key names (seed, arm, set, context), so a text depends neither on its neighbours nor on the batch size.
+    A key names (seed, strategy, set, context), so a text depends neither on its neighbours nor on the batch size.
     """
     rows = []
     for key in keys:

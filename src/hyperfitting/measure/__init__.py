@@ -75,11 +75,11 @@ def measure_texts(texts: Sequence[Continuation], beside: Beside) -> list[TextMea
 
 
 def _measured(text: Continuation, values: Values) -> TextMeasures:
-    return TextMeasures(text.model, text.set, text.arm, text.context, text.group, text.run, values)
+    return TextMeasures(text.variant, text.domain, text.strategy, text.context, text.group, text.run, values)
 
 
 def measure_sets(texts: Sequence[Continuation], beside: Beside) -> list[SetMeasure]:
-    """Every measure of the texts of a model, set and arm together."""
+    """Every measure of the texts of a model, set and strategy together."""
     bleu = beside.training_texts is not None
     return [measured for cell in by_cell(texts) for measured in set_measures(cell, bleu=bleu)]
 
@@ -107,7 +107,7 @@ def controls(references: Sequence[Continuation], seed: int) -> list[Continuation
         for model, control in (("shuffled", shuffled_texts), ("random", random_texts)):
             for text, new in zip(cell, control(ids, seed=seed), strict=True):
                 pieces = tuple(strings[each] for each in new) if strings else ()
-                made.append(replace(text, model=model, ids=tuple(new), pieces=pieces))
+                made.append(replace(text, variant=model, ids=tuple(new), pieces=pieces))
     return made
 
 

@@ -175,7 +175,7 @@ def _scored(
 def mauve_rows(
     reader: Reader, texts: Sequence[Continuation], *, batch_blocks: int, force: bool
 ) -> tuple[list[MetricRow], dict[str, Any]]:
-    """MAUVE of each model and arm of a set against the set's true texts, of contexts and continuations together.
+    """MAUVE of each model and strategy of a set against the set's true texts, of contexts and continuations together.
 
     The interval is from random halves of the clusters: the spread over the seeds of the clustering says nothing of
     other texts. Beside the rows, how it was taken: clusters and the value of every seed.
@@ -185,18 +185,20 @@ def mauve_rows(
     """
     cells = list(by_cell([text for text in texts if text.context_pieces or text.pieces]))
     features = [_features(reader, cell, batch_blocks) for cell in cells]
-    true = {cell[0].set: own for cell, own in zip(cells, features, strict=True) if cell[0].model == "reference"}
+    true = {cell[0].domain: own for cell, own in zip(cells, features, strict=True) if cell[0].variant == "reference"}
     rows, taken = [], {}
     for cell, own in zip(cells, features, strict=True):
         first = cell[0]
-        if first.model != "reference" and first.set in true:
-            (points, groups), (true_points, true_groups) = own, true[first.set]
+        if first.variant != "reference" and first.domain in true:
+            (points, groups), (true_points, true_groups) = own, true[first.domain]
             found = mauve(points, true_points, force=force)
             error = mauve_standard_error(points, true_points, groups, true_groups)
             low, high = (None, None) if error is None else _within_bounds(found.value, error)
             estimate = Estimate(found.value, low, high, found.n, len(set(groups)))
-            rows.append(metric_row(first.model, first.set, first.arm, "mauve", estimate, "", "higher", first.run))
-            key = " · ".join(filter(None, (first.model, first.set, first.arm)))
+            rows.append(
+                metric_row(first.variant, first.domain, first.strategy, "mauve", estimate, "", "higher", first.run)
+            )
+            key = " · ".join(filter(None, (first.variant, first.domain, first.strategy)))
             taken[key] = {"n": found.n, "clusters": found.clusters, "by_seed": found.by_seed}
     return rows, taken
 

@@ -29,14 +29,14 @@ class Intervals(NamedTuple):
 
 
 def text_rows(measured: Sequence[TextMeasures], how: Intervals) -> list[MetricRow]:
-    """A row for each measure of each model, set and arm, by cluster bootstrap; texts without a value are counted."""
+    """A row for each measure of each model, set and strategy, by cluster bootstrap; texts without a value are counted."""
     return [row for cell in _cells(measured) for name in _names(cell) for row in [_text_row(cell, name, how)]]
 
 
 def _cells(measured: Sequence[TextMeasures]) -> Iterator[list[TextMeasures]]:
     cells: dict[Any, list[TextMeasures]] = {}
     for text in measured:
-        cells.setdefault((text.model, text.set, text.arm), []).append(text)
+        cells.setdefault((text.variant, text.domain, text.strategy), []).append(text)
     yield from cells.values()
 
 
@@ -50,7 +50,9 @@ def _text_row(cell: Sequence[TextMeasures], name: str, how: Intervals) -> Metric
     groups = [text.group for text in kept]
     estimate = ratio_of_sums(sums, counts, groups, draws=how.draws, seed=how.seed, transform=transform_of(name))
     first = cell[0]
-    row = metric_row(first.model, first.set, first.arm, name, estimate, UNITS.get(name, ""), "reference", first.run)
+    row = metric_row(
+        first.variant, first.domain, first.strategy, name, estimate, UNITS.get(name, ""), "reference", first.run
+    )
     return replace(row, left_out=len(cell) - len(kept))
 
 
@@ -67,19 +69,26 @@ def set_rows(measured: Sequence[SetMeasure]) -> list[MetricRow]:
 def _set_row(each: SetMeasure) -> MetricRow:
     estimate = jackknife(each.value, list(each.without.values()), n=each.n)
     row = metric_row(
-        each.model, each.set, each.arm, each.name, estimate, UNITS.get(each.name, ""), "reference", each.run
+        each.variant, each.domain, each.strategy, each.name, estimate, UNITS.get(each.name, ""), "reference", each.run
     )
     return replace(row, left_out=each.left_out)
 
 
 def metric_row(
-    model: str, name_of_set: str, arm: str | None, name: str, estimate: Estimate, unit: str, target: Target, run: str
+    model: str,
+    name_of_set: str,
+    strategy: str | None,
+    name: str,
+    estimate: Estimate,
+    unit: str,
+    target: Target,
+    run: str,
 ) -> MetricRow:
     """An estimate as a row of the table."""
     return MetricRow(
-        model=model,
-        set=name_of_set,
-        arm=arm,
+        variant=model,
+        domain=name_of_set,
+        strategy=strategy,
         name=name,
         value=estimate.value,
         low=estimate.low,

@@ -15,15 +15,15 @@ from hyperfitting.records import Continuation, SetMeasure
 
 
 def by_cell(texts: Sequence[Continuation]) -> Iterator[list[Continuation]]:
-    """The texts of each model, set and arm, in the order in which they first come."""
+    """The texts of each model, set and strategy, in the order in which they first come."""
     cells: dict[tuple[str, str, str | None], list[Continuation]] = {}
     for text in texts:
-        cells.setdefault((text.model, text.set, text.arm), []).append(text)
+        cells.setdefault((text.variant, text.domain, text.strategy), []).append(text)
     yield from cells.values()
 
 
 def set_measures(texts: Sequence[Continuation], *, bleu: bool) -> list[SetMeasure]:
-    """Distinct n-grams, pooled, and Self-BLEU of the texts of one model, set and arm."""
+    """Distinct n-grams, pooled, and Self-BLEU of the texts of one model, set and strategy."""
     made = [_distinct(texts, order) for order in (1, 2, 3, 4)]
     if bleu:
         made.append(_self_bleu(texts))
@@ -59,4 +59,4 @@ def _measure(
 ) -> SetMeasure:
     first, names = texts[0], sorted(set(groups))
     by_group = dict(zip(names, without, strict=True)) if len(without) else dict.fromkeys(names, value)
-    return SetMeasure(first.model, first.set, first.arm, first.run, name, value, n, len(texts) - n, by_group)
+    return SetMeasure(first.variant, first.domain, first.strategy, first.run, name, value, n, len(texts) - n, by_group)

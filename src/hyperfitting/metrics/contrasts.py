@@ -1,6 +1,6 @@
 """Which of many columns is nearest to its target, and which cannot be told apart from it.
 
-Shapes: C columns (a model in an arm), K clusters, D draws.
+Shapes: C columns (a model in a strategy), K clusters, D draws.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def read_contexts(folders: Sequence[Path]) -> list[Context]:
     rows = [row for run in _runs(folders) for row in run.continuations()]
     by_context: dict[tuple[str, str, int, str], list[Continuation]] = defaultdict(list)
     for row in rows:
-        by_context[row.set, row.source, row.row, "".join(row.context_pieces)].append(row)
+        by_context[row.domain, row.source, row.row, "".join(row.context_pieces)].append(row)
     names = _arm_names(rows)
     numbers: dict[str, int] = defaultdict(int)
     contexts = []
@@ -65,26 +65,28 @@ def _arm_names(rows: Sequence[Continuation]) -> dict[tuple[str, str, str | None]
     """What each run's arms are called; the run's name stands in where the model's would say too little."""
     runs_of = defaultdict(set)
     for row in rows:
-        runs_of[row.model, row.arm].add(row.run)
+        runs_of[row.variant, row.strategy].add(row.run)
     return {
-        (row.run, row.model, row.arm): _arm_name(row.model if len(runs_of[row.model, row.arm]) == 1 else row.run, row)
+        (row.run, row.variant, row.strategy): _arm_name(
+            row.variant if len(runs_of[row.variant, row.strategy]) == 1 else row.run, row
+        )
         for row in rows
     }
 
 
 def _arm_name(model: str, row: Continuation) -> str:
-    if row.model == REFERENCE:
+    if row.variant == REFERENCE:
         return REFERENCE
-    return f"{model} · {row.arm}" if row.arm else model
+    return f"{model} · {row.strategy}" if row.strategy else model
 
 
 def _by_arm(written: Sequence[Continuation], names: dict[tuple[str, str, str | None], str]) -> dict[str, Continuation]:
     arms: dict[str, Continuation] = {}
     for row in written:
-        name = names[row.run, row.model, row.arm]
+        name = names[row.run, row.variant, row.strategy]
         if name in arms and arms[name].ids != row.ids and name != REFERENCE:
             raise StudyError(
-                f"{row.set}, context {row.context}: two different texts of the arm {name!r}: leave out one of the runs"
+                f"{row.domain}, context {row.context}: two different texts of the arm {name!r}: leave out one of the runs"
             )
         # The true text is the same for every run with the same tokens; the longest holds the others.
         if name not in arms or len(row.ids) > len(arms[name].ids):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from hyperfitting.recipe import Arm, Recipe, Settings
+from hyperfitting.recipe import Strategy, Recipe, Settings
 
 LEAST_GROUPS = 10
 """Groups below which a bootstrap over groups has no interval (metrics/stats.py)."""
@@ -101,34 +101,37 @@ def _pretraining(recipe: Recipe) -> Iterator[Row]:
 
 def _generating(recipe: Recipe) -> Iterator[Row]:
     settings, tokens = recipe.generate, recipe.generate.new_tokens
-    yield not recipe.data.contexts, "data.contexts: none are set, so nothing is continued, measured or compared"
+    yield not recipe.data.domains, "data.domains: none are set, so nothing is continued, measured or compared"
     headline = f"the main measure, ttr_last96, needs {HEADLINE_TOKENS}, and is left out"
-    yield bool(recipe.data.contexts) and tokens < HEADLINE_TOKENS, f"generate.new_tokens = {tokens}: {headline}"
+    yield bool(recipe.data.domains) and tokens < HEADLINE_TOKENS, f"generate.new_tokens = {tokens}: {headline}"
     if settings.mode == "reference":
         for name in ("dtype", "batch_contexts"):
             yield _differs(settings, name), f"generate.{name}: reference mode decodes one context at a time in float32"
-    for number, arm in enumerate(settings.arms):
-        for holds, words in _arm(arm, tokens, recipe.data.context_tokens):
-            yield holds, f"generate.arms.{number}.{words}"
+    for number, strategy in enumerate(settings.strategies):
+        for holds, words in _arm(strategy, tokens, recipe.data.context_tokens):
+            yield holds, f"generate.strategies.{number}.{words}"
 
 
-def _arm(arm: Arm, tokens: int, context: int) -> Iterator[Row]:
+def _arm(strategy: Strategy, tokens: int, context: int) -> Iterator[Row]:
     for name, neutral in (("temperature", 1.0), ("top_k", None), ("top_p", 1.0), ("min_p", 0.0)):
-        value = getattr(arm, name)
-        if arm.method == "greedy":
-            yield value is not None, f"{name}: a greedy arm takes the most probable token whatever it is"
+        value = getattr(strategy, name)
+        if strategy.method == "greedy":
+            yield value is not None, f"{name}: a greedy strategy takes the most probable token whatever it is"
         else:
             yield value is not None and value == neutral, f"{name} = {value}: it changes nothing"
-    penalty = arm.repetition_penalty
+    penalty = strategy.repetition_penalty
     yield penalty == 1, f"repetition_penalty = {penalty}: it changes nothing"
-    unused = penalty is None and _differs(arm, "penalised")
+    unused = penalty is None and _differs(strategy, "penalised")
     yield unused, "penalised: it says what repetition_penalty sees, which is not set"
-    if arm.blocker is not None:
-        seen = tokens + context * arm.blocker.context
-        yield arm.blocker.tokens >= seen, f"blocker.tokens = {arm.blocker.tokens}: it sees {seen} tokens of a text"
-    if arm.no_repeat_ngram is not None:
-        long = arm.no_repeat_ngram > tokens + context
-        yield long, f"no_repeat_ngram = {arm.no_repeat_ngram}: a text has {tokens + context} tokens"
+    if strategy.blocker is not None:
+        seen = tokens + context * strategy.blocker.context
+        yield (
+            strategy.blocker.tokens >= seen,
+            f"blocker.tokens = {strategy.blocker.tokens}: it sees {seen} tokens of a text",
+        )
+    if strategy.no_repeat_ngram is not None:
+        long = strategy.no_repeat_ngram > tokens + context
+        yield long, f"no_repeat_ngram = {strategy.no_repeat_ngram}: a text has {tokens + context} tokens"
 
 
 def _measuring(recipe: Recipe, groups: Mapping[str, int]) -> Iterator[Row]:

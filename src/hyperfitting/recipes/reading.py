@@ -134,7 +134,7 @@ def apply_overrides(tree: dict[str, Any], overrides: Overrides) -> None:
 
 
 def apply_override(tree: dict[str, Any], override: str) -> None:
-    """Set `a.b=value` (TOML syntax; a bare word is a string) in the tree; `arms.0` or `arms[0]` is a list's first.
+    """Set `a.b=value` (TOML syntax; a bare word is a string) in the tree; `strategies.0` or `strategies[0]` is a list's first.
 
     Raises:
         RecipeError: it is written in another way, or there is nothing of that name to set.
@@ -152,7 +152,7 @@ def overridden_keys(overrides: Overrides) -> list[list[str]]:
 
 
 def key_parts(key: str) -> list[str]:
-    """The parts of a dotted key; `arms[0]`, `arms.0` and `arms.00` are the same."""
+    """The parts of a dotted key; `strategies[0]`, `strategies.0` and `strategies.00` are the same."""
     parts = re.sub(r"\[(\d+)\]", r".\1", key.strip()).split(".")
     return [str(int(part)) if part.isdecimal() else part for part in parts]
 

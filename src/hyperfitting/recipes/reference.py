@@ -21,8 +21,8 @@ def settings_markdown() -> str:
 
 
 _INDEX = (
-    "Every setting of a recipe; `[]` stands for the index of a list, from 0: `--set generate.arms[0].temperature=0.7`, "
-    "or `generate.arms.0.temperature`, sets the first arm's."
+    "Every setting of a recipe; `[]` stands for the index of a list, from 0: `--set generate.strategies[0].temperature=0.7`, "
+    "or `generate.strategies.0.temperature`, sets the first strategy's."
 )
 
 

@@ -67,11 +67,11 @@ def _cells(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for table in comparison.tables:
         for (column, measure), row in table.cells.items():
             yield {
-                "set": table.set,
+                "domain": table.domain,
                 "seed": table.seed,
                 "column": column.title,
-                "model": column.model,
-                "arm": column.arm,
+                "variant": column.variant,
+                "strategy": column.strategy,
                 "measure": measure,
                 "value": row.value,
                 "low": row.low,
@@ -100,7 +100,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 def of_set(comparison: Comparison, name: str) -> list[SetTable]:
     """The tables of one set, a seed each."""
-    return [table for table in comparison.tables if table.set == name]
+    return [table for table in comparison.tables if table.domain == name]
 
 
 def spread(values: Sequence[float]) -> str:
@@ -150,7 +150,7 @@ def _times_marked(tables: Sequence[SetTable], measure: str) -> dict[str, int]:
     marked: dict[str, list[float]] = {}
     for table in tables:
         true = next(
-            row.value for (column, own), row in table.cells.items() if (column.model, own) == ("reference", measure)
+            row.value for (column, own), row in table.cells.items() if (column.variant, own) == ("reference", measure)
         )
         for (column, own), mark in table.marks.items():
             if own == measure and mark:
@@ -207,7 +207,7 @@ def _sources(comparison: Comparison) -> str:
 
 
 def positions(comparison: Comparison) -> list[tuple[str, str, dict[int, float]]]:
-    """(set, title, {position: TTR of the 96 tokens that end there}): the first seed's first arm, and the true texts."""
+    """(set, title, {position: TTR of the 96 tokens that end there}): the first seed's first strategy, and the true texts."""
     made = []
     for panel in _first_seed(comparison):
         for column in _drawn_columns(panel.columns):
@@ -217,7 +217,7 @@ def positions(comparison: Comparison) -> list[tuple[str, str, dict[int, float]]]
                 int(name.rsplit("at", 1)[1]): fmean(each[name][0] for each in held if name in each) for name in names
             }
             if means:
-                made.append((panel.set, column.title, means))
+                made.append((panel.domain, column.title, means))
     return made
 
 
@@ -229,7 +229,7 @@ def ranks(comparison: Comparison) -> list[tuple[str, str, list[float]]]:
             above = [panel.rows.get((column, f"rank_above{bound}_share_under_original")) for bound in _BINS]
             bounds = [1.0, *(row.value for row in above if row is not None), 0.0]
             if len(bounds) == len(_BINS) + 2:
-                made.append((panel.set, column.title, [a - b for a, b in pairwise(bounds)]))
+                made.append((panel.domain, column.title, [a - b for a, b in pairwise(bounds)]))
     return made
 
 
@@ -238,15 +238,19 @@ def _first_seed(comparison: Comparison) -> list[Any]:
 
 
 def _drawn_columns(columns: Sequence[Column]) -> list[Column]:
-    """The first arm of each model, and the true texts: what a picture can hold."""
-    arm = next(column.arm for column in columns if column.model not in CONTROLS)
-    return [column for column in columns if column.model == "reference" or (column.arm == arm and column.arm)]
+    """The first strategy of each model, and the true texts: what a picture can hold."""
+    strategy = next(column.strategy for column in columns if column.variant not in CONTROLS)
+    return [
+        column
+        for column in columns
+        if column.variant == "reference" or (column.strategy == strategy and column.strategy)
+    ]
 
 
 def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
     differences: dict[tuple[str, str, str], list[Difference]] = {}
     for each in comparison.differences:
-        differences.setdefault((each.set, each.column.title, each.measure), []).append(each)
+        differences.setdefault((each.domain, each.column.title, each.measure), []).append(each)
     return (
         templates()
         .get_template("compare.html.j2")

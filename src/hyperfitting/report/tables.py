@@ -62,15 +62,15 @@ _CONTROLS = ("reference", "shuffled", "random")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: a model, and an arm where it decoded."""
+    """One column of a table: a model, and a strategy where it decoded."""
 
-    model: str
-    arm: str | None
+    variant: str
+    strategy: str | None
 
     @property
     def title(self) -> str:
         """Its heading."""
-        return f"{self.model}, {self.arm}" if self.arm else self.model
+        return f"{self.variant}, {self.strategy}" if self.strategy else self.variant
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,15 @@ def all_rows(experiment: Experiment) -> list[MetricRow]:
 
 def set_table(rows: Sequence[MetricRow], name: str, recipe: Recipe) -> Table:
     """The table of one set: what the models are on its texts, and what they wrote, beside reference and controls."""
-    arms: list[str | None] = [arm.name for arm in recipe.generate.arms]
-    columns = [Column(model, arm) for arm in arms for model in recipe.roles]
+    strategies: list[str | None] = [strategy.name for strategy in recipe.generate.strategies]
+    columns = [Column(model, strategy) for strategy in strategies for model in recipe.roles]
     columns += [Column(model, None) for model in _CONTROLS]
-    cells = {(row.model, row.arm, row.name): row for row in rows if row.set == name}
+    cells = {(row.variant, row.strategy, row.name): row for row in rows if row.domain == name}
 
     def cell(column: Column, measure: str) -> MetricRow | None:
-        # A model's own measures have no arm: they stand in its first column.
-        found = cells.get((column.model, column.arm, measure))
-        return found or (cells.get((column.model, None, measure)) if column.arm == arms[0] else None)
+        # A model's own measures have no strategy: they stand in its first column.
+        found = cells.get((column.variant, column.strategy, measure))
+        return found or (cells.get((column.variant, None, measure)) if column.strategy == strategies[0] else None)
 
     table = [(measure, [cell(column, measure) for column in columns]) for measure in LABELS]
     return Table(name, columns, [(measure, found) for measure, found in table if any(found)])
@@ -105,24 +105,24 @@ def set_table(rows: Sequence[MetricRow], name: str, recipe: Recipe) -> Table:
 
 def texts_table(rows: Sequence[MetricRow]) -> Table:
     """Anybody's texts beside reference texts and the controls, where there are any."""
-    columns = [Column(model, None) for model in dict.fromkeys(row.model for row in rows)]
-    cells = {(row.model, row.name): row for row in rows}
-    found = [(measure, [cells.get((column.model, measure)) for column in columns]) for measure in LABELS]
+    columns = [Column(model, None) for model in dict.fromkeys(row.variant for row in rows)]
+    cells = {(row.variant, row.name): row for row in rows}
+    found = [(measure, [cells.get((column.variant, measure)) for column in columns]) for measure in LABELS]
     return Table("texts", columns, [(measure, each) for measure, each in found if any(each)])
 
 
 def loss_table(rows: Sequence[MetricRow], recipe: Recipe) -> Table:
     """Training and validation, before and after."""
     columns = [Column(role, None) for role in recipe.roles]
-    cells = {(row.model, row.name): row for row in rows if row.set in ("train", "validation")}
-    found = [(measure, [cells.get((column.model, measure)) for column in columns]) for measure in LABELS]
+    cells = {(row.variant, row.name): row for row in rows if row.domain in ("train", "validation")}
+    found = [(measure, [cells.get((column.variant, measure)) for column in columns]) for measure in LABELS]
     return Table("training and validation texts", columns, [(measure, each) for measure, each in found if any(each)])
 
 
 def tables(experiment: Experiment) -> list[Table]:
     """Every table of an experiment, the losses first."""
     rows, recipe = all_rows(experiment), experiment.recipe
-    return [loss_table(rows, recipe), *(set_table(rows, each.name, recipe) for each in recipe.data.contexts)]
+    return [loss_table(rows, recipe), *(set_table(rows, each.name, recipe) for each in recipe.data.domains)]
 
 
 def number(value: float) -> str:
@@ -138,9 +138,9 @@ def interval(row: MetricRow) -> str:
 
 
 def headline(experiment: Experiment) -> str:
-    """What happened, in figures, whatever it was: one sentence on the loss, one on the first set's first arm."""
+    """What happened, in figures, whatever it was: one sentence on the loss, one on the first set's first strategy."""
     recipe, rows = experiment.recipe, all_rows(experiment)
-    value = {(row.model, row.set, row.arm, row.name): row.value for row in rows}
+    value = {(row.variant, row.domain, row.strategy, row.name): row.value for row in rows}
     updates = experiment.run("hyperfitted").facts()["train"]["updates"]
     losses = [
         value[role, name, None, f"{name[:5] if name == 'train' else name}_loss"]
@@ -151,16 +151,16 @@ def headline(experiment: Experiment) -> str:
         f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from {losses[0]:.2f} to "
         f"{losses[1]:.2f} and the validation loss from {losses[2]:.2f} to {losses[3]:.2f}."
     )
-    if not recipe.data.contexts:
+    if not recipe.data.domains:
         return text
-    name, arm = recipe.data.contexts[0].name, recipe.generate.arms[0].name
-    keys = [("original", name, arm), ("hyperfitted", name, arm), ("reference", name, None)]
+    name, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
+    keys = [("original", name, strategy), ("hyperfitted", name, strategy), ("reference", name, None)]
     ttr = [value.get((*key, "ttr_last96")) for key in keys]
     repeats = [value.get((*key, "repeated_4gram_share")) for key in keys]
     if None in ttr or None in repeats:
         return text
     return (
-        f"{text} On {name}, the type-token ratio of the last 96 tokens ({arm}) goes from {ttr[0]:.2f} to {ttr[1]:.2f}, "
+        f"{text} On {name}, the type-token ratio of the last 96 tokens ({strategy}) goes from {ttr[0]:.2f} to {ttr[1]:.2f}, "
         f"where the true texts have {ttr[2]:.2f}; the share of repeated 4-grams from {repeats[0]:.0%} "
         f"to {repeats[1]:.0%}, where the true texts have {repeats[2]:.0%}."
     )
@@ -186,9 +186,9 @@ _TERMINAL = ("ttr_last96", "repeated_4gram_share", "longest_overlap_tokens", "re
 
 
 def before_and_after(experiment: Experiment) -> str:
-    """The short table for the terminal: losses and entropy, then each set and arm beside reference and controls."""
+    """The short table for the terminal: losses and entropy, then each set and strategy beside reference and controls."""
     rows, recipe = all_rows(experiment), experiment.recipe
-    value = {(row.model, row.set, row.arm, row.name): row.value for row in rows}
+    value = {(row.variant, row.domain, row.strategy, row.name): row.value for row in rows}
     models = (*recipe.roles, *_CONTROLS)
     width = max(12, 1 + max(map(len, models)))
     lines = [f"{'':46}" + "".join(f"{model:>{width}}" for model in models)]
@@ -199,13 +199,13 @@ def before_and_after(experiment: Experiment) -> str:
 
     add("training loss", [(model, "train", None, "train_loss") for model in models])
     add("validation loss", [(model, "validation", None, "validation_loss") for model in models])
-    for name in (each.name for each in recipe.data.contexts):
+    for name in (each.name for each in recipe.data.domains):
         lines.append(name)
         add("  entropy (nats)", [(model, name, None, "entropy") for model in models])
-        for arm in recipe.generate.arms:
+        for strategy in recipe.generate.strategies:
             for measure in _TERMINAL:
-                arms = [arm.name if model in recipe.roles else None for model in models]
-                keys = [(model, name, each, measure) for model, each in zip(models, arms, strict=True)]
+                strategies = [strategy.name if model in recipe.roles else None for model in models]
+                keys = [(model, name, each, measure) for model, each in zip(models, strategies, strict=True)]
                 if any(key in value for key in keys):
-                    add(f"  {arm.name}: {LABELS[measure].replace(' (tokens)', '')}"[:46], keys)
+                    add(f"  {strategy.name}: {LABELS[measure].replace(' (tokens)', '')}"[:46], keys)
     return "\n".join(lines)

@@ -27,7 +27,7 @@ _COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
 class Example:
     """One context as in A, Figure 1: the texts side by side, each token with the length of its repeated run."""
 
-    set: str
+    domain: str
     title: str
     context: str
     texts: list[tuple[str, Sequence[str], list[int]]]
@@ -90,7 +90,7 @@ def summary_json(rows: Sequence[MetricRow], *, verdict: str = "") -> str:
 
 
 def _json_row(row: MetricRow, verdict: str) -> str:
-    noted = verdict and (row.model, row.set, row.name) == ("hyperfitted", "train", "train_loss")
+    noted = verdict and (row.variant, row.domain, row.name) == ("hyperfitted", "train", "train_loss")
     fields = {key: getattr(row, key) for key in _COLUMNS} | ({"note": verdict} if noted else {})
     return json.dumps(fields, ensure_ascii=False)
 
@@ -103,11 +103,11 @@ def is_table_of_texts(path: Path) -> bool:
         row = json.loads(first.rstrip().removesuffix(","))
     except (ValueError, RecursionError):
         return False
-    return opening == "[\n" and isinstance(row, dict) and row.keys() >= {"model", "name", "value"} and _of_texts(row)
+    return opening == "[\n" and isinstance(row, dict) and row.keys() >= {"variant", "name", "value"} and _of_texts(row)
 
 
 def _of_texts(row: dict[str, Any]) -> bool:
-    return row.get("set") == "texts" and row["model"] in ("texts", "reference")
+    return row.get("domain") == "texts" and row["variant"] in ("texts", "reference")
 
 
 def table_csv(rows: Sequence[MetricRow]) -> str:
@@ -120,14 +120,14 @@ def table_csv(rows: Sequence[MetricRow]) -> str:
 
 
 def examples(experiment: Experiment) -> list[Example]:
-    """The first contexts of each set in turn, in the recipe's first arm: not chosen by anyone."""
+    """The first contexts of each set in turn, in the recipe's first strategy: not chosen by anyone."""
     recipe = experiment.recipe
-    arm, names = recipe.generate.arms[0].name, [each.name for each in recipe.data.contexts]
+    strategy, names = recipe.generate.strategies[0].name, [each.name for each in recipe.data.domains]
     texts = {
-        (text.set, text.context, text.model): text
+        (text.domain, text.context, text.variant): text
         for run in experiment.runs().values()
         for text in run.continuations()
-        if text.arm in (arm, None)
+        if text.strategy in (strategy, None)
     }
     chosen = [(names[i % len(names)], i // len(names)) for i in range(recipe.report.examples)] if names else []
     made = []
@@ -141,7 +141,7 @@ def examples(experiment: Experiment) -> list[Example]:
 
 
 def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:
-    title = {"reference": "the true text"}.get(text.model, f"{text.model}, {text.arm}")
+    title = {"reference": "the true text"}.get(text.variant, f"{text.variant}, {text.strategy}")
     return title, text.pieces, repeated_run_lengths(text.ids, context=text.context_ids)
 
 
@@ -157,7 +157,7 @@ def passages(experiment: Experiment) -> list[Passage]:
         Passage(
             run.length,
             "".join(text.pieces[run.start : run.start + run.length]).strip(),
-            f"{text.set}, context {text.context + 1}, {text.arm}",
+            f"{text.domain}, context {text.context + 1}, {text.strategy}",
             _cite(blocks.origins[run.block]) + f", from token {run.block_start + 1}",
         )
         for text, run in runs[: experiment.recipe.report.passages]
@@ -184,7 +184,7 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passag
     )
     for number, example in enumerate(shown, 1):
         parts += [
-            f"## Example {number}: {example.set}",
+            f"## Example {number}: {example.domain}",
             f"> {_one_line(example.context)}",
             f"![the texts, repeats coloured](example-{number}.png)",
         ]
