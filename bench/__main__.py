@@ -19,9 +19,14 @@ from hyperfitting.models import resolve_device
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "what", nargs="*", metavar="WHAT", default=["training", "memory", "decoding", "measures", "sooner"]
+        "what",
+        nargs="*",
+        metavar="WHAT",
+        default=["training", "memory", "decoding", "measures", "sooner"],
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=5)

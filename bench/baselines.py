@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 
-def public_loop(model: nn.Module, ids_NT: NDArray[np.int32], learning_rate: float, seed: int = 0) -> Iterator[float]:
+def public_loop(
+    model: nn.Module, ids_NT: NDArray[np.int32], learning_rate: float, seed: int = 0
+) -> Iterator[float]:
     """A's public loop: float32, the model's own loss, AdamW as it comes, batch 8, shuffled epochs; yields losses."""
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)

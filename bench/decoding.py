@@ -31,7 +31,9 @@ def decoding(device: torch.device, rounds: int, count: int) -> None:
     keep_freed_memory()
     contexts = torch.randint(1, 4096, (count, 32), generator=torch.Generator().manual_seed(0))
     public = load_model(ModelSettings(source=SHIPPED), device)
-    ways: dict[str, Callable[[], Texts]] = {"public": partial(generate, public, contexts, PUBLIC_CODE_BATCH)}
+    ways: dict[str, Callable[[], Texts]] = {
+        "public": partial(generate, public, contexts, PUBLIC_CODE_BATCH)
+    }
     generate(public, contexts[:PUBLIC_CODE_BATCH], PUBLIC_CODE_BATCH)
     written = {}
     for name in get_args(Dtype):
@@ -41,36 +43,56 @@ def decoding(device: torch.device, rounds: int, count: int) -> None:
         ways[name] = partial(continued, model, contexts)
         written[name] = ways[name]()  # the warm-up too
         same = equal(written[name], ways[f"generate, {name}"]())
-        print(f"decoding, {name}: greedy texts equal to generate's at the same batch shape: {same}", flush=True)
+        print(
+            f"decoding, {name}: greedy texts equal to generate's at the same batch shape: {same}",
+            flush=True,
+        )
     print(f"decoding: greedy texts equal in both dtypes: {equal(*written.values())}", flush=True)
     turns = [{name: clock(work) for name, work in ways.items()} for _ in range(rounds)]
     for name in get_args(Dtype):
-        print(f"decoding, {name}, all {count} contexts at once: {compared(turns, name, 'public', count)}")
-        print(f"  against generate at our own batch size: {compared(turns, name, f'generate, {name}', count)}")
+        print(
+            f"decoding, {name}, all {count} contexts at once: {compared(turns, name, 'public', count)}"
+        )
+        print(
+            f"  against generate at our own batch size: {compared(turns, name, f'generate, {name}', count)}"
+        )
 
 
 def compared(turns: list[dict[str, float]], ours: str, theirs: str, count: int) -> str:
     """The median rates and the median of the ratios of two ways, in words."""
     ratios = sorted(turn[theirs] / turn[ours] for turn in turns)
-    rates = [NEW_TOKENS * count / statistics.median(turn[name] for turn in turns) for name in (ours, theirs)]
+    rates = [
+        NEW_TOKENS * count / statistics.median(turn[name] for turn in turns)
+        for name in (ours, theirs)
+    ]
     spread = f"from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(turns)} rounds"
-    return f"{rates[0]:,.0f} / {rates[1]:,.0f} tokens/s = {statistics.median(ratios):.2f}x ({spread})"
+    return (
+        f"{rates[0]:,.0f} / {rates[1]:,.0f} tokens/s = {statistics.median(ratios):.2f}x ({spread})"
+    )
 
 
 def continued(model: nn.Module, contexts_BT: Tensor) -> Texts:
     """Greedy texts of ours."""
     ending = Ending((0,), stop=False)
-    return continue_texts(stepper(model), contexts_BT, chooser(GREEDY), new_tokens=NEW_TOKENS, ending=ending)
+    return continue_texts(
+        stepper(model), contexts_BT, chooser(GREEDY), new_tokens=NEW_TOKENS, ending=ending
+    )
 
 
 def generate(model: Any, contexts_BT: Tensor, size: int) -> Texts:
     """Greedy texts of transformers' `generate`, so many side by side."""
     settings = GenerationConfig(
-        max_new_tokens=NEW_TOKENS, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None
+        max_new_tokens=NEW_TOKENS,
+        do_sample=False,
+        suppress_tokens=[0],
+        pad_token_id=0,
+        eos_token_id=None,
     )
     texts: Texts = []
     for batch in contexts_BT.to(model.device).split(size):
-        made = model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=settings)
+        made = model.generate(
+            batch, attention_mask=torch.ones_like(batch), generation_config=settings
+        )
         texts += made[:, contexts_BT.shape[1] :].tolist()
     return texts
 

@@ -49,18 +49,31 @@ def blocker(device: torch.device, rounds: int) -> None:
         experiment = pipeline.draw(load_recipe("demo"), Path(folder) / "demo", device=str(device))
         run = pipeline.train(experiment, "hyperfitted", device=str(device))
         settings = ModelSettings(source=str(run.model_folder))
-        model, codec, blocks = load_model(settings, device), load_codec(settings), experiment.blocks("train").ids_NT
+        model, codec, blocks = (
+            load_model(settings, device),
+            load_codec(settings),
+            experiment.blocks("train").ids_NT,
+        )
     random = np.random.default_rng(0)
     training = np.concatenate([blocks, zipf(random, (2000 - len(blocks), 256), 4096)])
     seconds, index = clock(lambda: CitationIndex(training, 5))
     print(f"blocker: index of 2,000 x 256 tokens in {seconds:.2f} s", flush=True)
-    for label, rows in {"recited": blocks[:48, :32], "random": zipf(random, (48, 32), 4096)}.items():
+    for label, rows in {
+        "recited": blocks[:48, :32],
+        "random": zipf(random, (48, 32), 4096),
+    }.items():
         for mode in ("token", "word"):
             compare_blocked(model, codec, index, torch.from_numpy(rows).long(), mode, label, rounds)
 
 
 def compare_blocked(
-    model: nn.Module, codec: TextCodec, index: Any, contexts_BT: Tensor, mode: Any, label: str, rounds: int
+    model: nn.Module,
+    codec: TextCodec,
+    index: Any,
+    contexts_BT: Tensor,
+    mode: Any,
+    label: str,
+    rounds: int,
 ) -> None:
     """What the blocker adds to the time of 48 contexts x 224 new tokens, and at how many steps it forbade something.
 
@@ -79,7 +92,9 @@ def compare_blocked(
             return ruled_BV
 
         choose = chooser(GREEDY, context_tokens=32, blocker=timed if blocks else None)
-        continue_texts(stepper(model), contexts_BT, choose, new_tokens=224, ending=Ending((0,), stop=False))
+        continue_texts(
+            stepper(model), contexts_BT, choose, new_tokens=224, ending=Ending((0,), stop=False)
+        )
         return len(rule.record), sum(inside)
 
     (steps, _), _ = write(True), write(False)
@@ -87,7 +102,8 @@ def compare_blocked(
     shares = sorted(inside / (seconds - inside) for (seconds, (_, inside)), _ in pairs)
     ratios = sorted(seconds / without - 1 for (seconds, _), without in pairs)
     inside, outside = (
-        f"{statistics.median(each):+.1%} (from {each[0]:+.1%} to {each[-1]:+.1%})" for each in (shares, ratios)
+        f"{statistics.median(each):+.1%} (from {each[0]:+.1%} to {each[-1]:+.1%})"
+        for each in (shares, ratios)
     )
     print(
         f"blocker, {mode} mode, {label} contexts: {inside} time inside it, {outside} in {rounds} pairs; forbade at "
@@ -104,14 +120,20 @@ def indexes() -> None:
     seconds, _ = clock(lambda: CitationIndex(training, 5))
     peak = tracemalloc.get_traced_memory()[1] / 2**30
     tracemalloc.stop()
-    print(f"blocker: index of 10 million tokens in {seconds:.1f} s, at most {peak:.2f} GiB", flush=True)
+    print(
+        f"blocker: index of 10 million tokens in {seconds:.1f} s, at most {peak:.2f} GiB",
+        flush=True,
+    )
 
     def overlap() -> None:
         index = TrainingIndex(training)
         for shared in index.search(texts.tolist()):
             shared.recited_ngrams()
 
-    print(f"overlap and recitation: 300 x 256 against 10 million tokens in {clock(overlap)[0]:.1f} s", flush=True)
+    print(
+        f"overlap and recitation: 300 x 256 against 10 million tokens in {clock(overlap)[0]:.1f} s",
+        flush=True,
+    )
 
 
 def bleu() -> None:
@@ -119,13 +141,20 @@ def bleu() -> None:
     import sacrebleu
 
     random = np.random.default_rng(2)
-    texts = [" ".join(f"w{word}" for word in row) for row in zipf(random, (300, 256), 8000).tolist()]
+    texts = [
+        " ".join(f"w{word}" for word in row) for row in zipf(random, (300, 256), 8000).tolist()
+    ]
     seconds, ours = clock(lambda: self_bleu(texts))
     loop, theirs = clock(
-        lambda: [sacrebleu.sentence_bleu(texts[i], [*texts[:i], *texts[i + 1 :]]).score for i in range(5)]
+        lambda: [
+            sacrebleu.sentence_bleu(texts[i], [*texts[:i], *texts[i + 1 :]]).score for i in range(5)
+        ]
     )
     equal = np.allclose(ours[:5], theirs, atol=1e-9)
-    print(f"Self-BLEU: {seconds:.2f} s, {60 * loop / seconds:.0f}x sacrebleu's loop, equal: {equal}", flush=True)
+    print(
+        f"Self-BLEU: {seconds:.2f} s, {60 * loop / seconds:.0f}x sacrebleu's loop, equal: {equal}",
+        flush=True,
+    )
 
 
 def clock(work: Callable[[], Made]) -> tuple[float, Made]:

@@ -22,13 +22,20 @@ VOCABULARY = 128_256
 def report(device: torch.device, vocabulary: int = VOCABULARY) -> float:
     """Live bytes of the second update's height, ours over the public loop's, with the same weights and tokens."""
     with tempfile.TemporaryDirectory() as folder:
-        transformers.LlamaConfig(**{**SHAPES["17M Llama"], "vocab_size": vocabulary}).save_pretrained(folder)
-        recipe = parse_recipe(recipe_tree(folder, updates=2, probe={"every_updates": 2}), source="bench")
+        transformers.LlamaConfig(
+            **{**SHAPES["17M Llama"], "vocab_size": vocabulary}
+        ).save_pretrained(folder)
+        recipe = parse_recipe(
+            recipe_tree(folder, updates=2, probe={"every_updates": 2}), source="bench"
+        )
         ids_NT = np.random.default_rng(0).integers(1, vocabulary, (16, 256), dtype=np.int32)
         held = 4 * 4 * count_parameters(recipe.model)
         with LiveBytes() as live:
             run_loop(
-                recipe, ids_NT, device, lambda state, epoch: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", "")
+                recipe,
+                ids_NT,
+                device,
+                lambda state, epoch: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", ""),
             )
             ours = live.peak - held
         gc.collect()

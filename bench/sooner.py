@@ -55,7 +55,9 @@ def draw_blocks(corpus: Path, folder: Path) -> Path:
     from hyperfitting import data, models
     from hyperfitting.recipes import load_recipe
 
-    recipe = load_recipe("three-domains", [f"data.train.path={corpus}", 'data.domains=[{name="fiction", count=1}]'])
+    recipe = load_recipe(
+        "three-domains", [f"data.train.path={corpus}", 'data.domains=[{name="fiction", count=1}]']
+    )
     drawn = data.draw_data(recipe, models.load_codec(recipe.model))
     np.save(folder / "blocks.npy", drawn.sets[0].ids_NT)
     return folder / "blocks.npy"
@@ -76,12 +78,25 @@ def ours(rate: float, ids_NT: object, *, compile_: bool = False) -> int:
     from hyperfitting.recipes import parse_recipe
     from hyperfitting.records import ProbeRow
 
-    train = {"learning_rate": rate, "updates": None, "epochs": MOST_EPOCHS, "stop": "train-loss", "stop_loss": ENOUGH}
+    train = {
+        "learning_rate": rate,
+        "updates": None,
+        "epochs": MOST_EPOCHS,
+        "stop": "train-loss",
+        "stop_loss": ENOUGH,
+    }
     tree = recipe_tree("asset:reference-lm", updates=0, train=train, engine={"compile": compile_})
     tree["probe"] = {"every_updates": 10**6}
     tree["model"]["initialise"] = "pretrained"
     row = ProbeRow(0, 0.0, None, *[0.5] * 7, "", "")
-    return len(run_loop(parse_recipe(tree, source="bench"), ids_NT, torch.device("cpu"), lambda state, epoch: row))
+    return len(
+        run_loop(
+            parse_recipe(tree, source="bench"),
+            ids_NT,
+            torch.device("cpu"),
+            lambda state, epoch: row,
+        )
+    )
 
 
 def public(rate: float, ids_NT: object) -> int:

@@ -60,7 +60,9 @@ def architecture(name: str, folder: Path) -> str:
     return str(folder)
 
 
-def compare(name: str, shape: str, device: torch.device, rounds: int, *, compile_: bool) -> tuple[float, float]:
+def compare(
+    name: str, shape: str, device: torch.device, rounds: int, *, compile_: bool
+) -> tuple[float, float]:
     """Ours, the public loop and Trainer in turn, `TURN` updates each, after a turn to warm up.
 
     Our share of the best product's FLOP/s, and our tokens/s over the public loop's.
@@ -87,16 +89,24 @@ def compare(name: str, shape: str, device: torch.device, rounds: int, *, compile
     outcome_rows = run_loop(recipe, ids_NT, device, turn)
     ours = turns([BLOCKS * (TOKENS - 1) / row.tokens_per_second for row in outcome_rows])
     theirs = {"the public loop": turns(plain_seconds), "Trainer": turns(trainer.seconds)}
-    rate, flops = BLOCKS * TOKENS / statistics.median(ours), flops_per_token(fresh(recipe, device), TOKENS)
+    rate, flops = (
+        BLOCKS * TOKENS / statistics.median(ours),
+        flops_per_token(fresh(recipe, device), TOKENS),
+    )
     how = "compiled" if compile_ else "not compiled"
-    print(f"training, {name}, {how}: {rate:,.0f} tokens/s, {rate * flops / best:.0%} of {best / 1e9:.0f} GFLOP/s")
+    print(
+        f"training, {name}, {how}: {rate:,.0f} tokens/s, {rate * flops / best:.0%} of {best / 1e9:.0f} GFLOP/s"
+    )
     medians = []
     for label, seconds in theirs.items():
         ratios = sorted(b / a for a, b in zip(ours[1:], seconds[1:], strict=False))
         medians.append(statistics.median(ratios))
         other = BLOCKS * TOKENS / statistics.median(seconds[1:])
         spread = f"from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} turns"
-        print(f"  against {label}: {other:,.0f} tokens/s; {statistics.median(ratios):.2f}x ({spread})", flush=True)
+        print(
+            f"  against {label}: {other:,.0f} tokens/s; {statistics.median(ratios):.2f}x ({spread})",
+            flush=True,
+        )
     return rate * flops / best, medians[0]
 
 
@@ -110,7 +120,12 @@ def recipe_tree(shape: str, *, updates: int, **sections: Any) -> dict[str, Any]:
     return {
         "name": "bench",
         "model": {"source": shape, "initialise": "random"},
-        "data": {"train": {"path": "none.txt"}, "train_blocks": 64, "validation_blocks": 1, "block_tokens": TOKENS},
+        "data": {
+            "train": {"path": "none.txt"},
+            "train_blocks": 64,
+            "validation_blocks": 1,
+            "block_tokens": TOKENS,
+        },
         "train": {"learning_rate": 1e-5, "updates": updates} | sections.pop("train", {}),
         "probe": {"every_updates": TURN},
         **sections,
@@ -162,14 +177,20 @@ def flops_per_token(model: Any, tokens: int) -> float:
     embedding = config.vocab_size * config.hidden_size
     tied = config.tie_word_embeddings
     parameters = sum(each.numel() for each in model.parameters()) - embedding * (1 if tied else 2)
-    return 6 * (parameters + embedding) + 12 * config.num_hidden_layers * config.hidden_size * tokens / 2
+    return (
+        6 * (parameters + embedding)
+        + 12 * config.num_hidden_layers * config.hidden_size * tokens / 2
+    )
 
 
 def large(device: torch.device, precision: str, blocks: int, rounds: int) -> None:
     """The 1.1B shape on a GPU: tokens/s, utilisation, roofline and peak memory, beside the public loop."""
     train = {"precision": precision, "batch_blocks": blocks, "learning_rate": 1e-6}
     tree = recipe_tree(
-        "asset:architectures/tinyllama-1.1b", updates=5 * (rounds + 1), train=train, engine={"compile": True}
+        "asset:architectures/tinyllama-1.1b",
+        updates=5 * (rounds + 1),
+        train=train,
+        engine={"compile": True},
     )
     recipe = parse_recipe(tree, source="bench")
     ids_NT = np.random.default_rng(0).integers(1, 4096, (64, TOKENS), dtype=np.int32)
@@ -177,13 +198,18 @@ def large(device: torch.device, precision: str, blocks: int, rounds: int) -> Non
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     rows = run_loop(
-        recipe, ids_NT, device, lambda state, epoch: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", "")
+        recipe,
+        ids_NT,
+        device,
+        lambda state, epoch: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", ""),
     )
     seconds = statistics.median(blocks * (TOKENS - 1) / row.tokens_per_second for row in rows[5:])
     peak = torch.cuda.max_memory_allocated(device)
     model = fresh(recipe, device)
     name = torch.cuda.get_device_name(device)
-    bandwidth = next((rate for part, rate in BYTES_PER_SECOND.items() if part in name), BYTES_PER_SECOND["H100"])
+    bandwidth = next(
+        (rate for part, rate in BYTES_PER_SECOND.items() if part in name), BYTES_PER_SECOND["H100"]
+    )
     arithmetic = blocks * TOKENS * flops_per_token(model, TOKENS) / PEAK_FLOPS[precision]
     held = 2 if precision == "bf16-stochastic" else 4
     optimiser = 7 * held * sum(each.numel() for each in model.parameters()) / bandwidth

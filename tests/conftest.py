@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny, and other work may share the machine
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # the models are tiny, and other work may share the machine
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
-os.environ.setdefault("HF_MODULES_CACHE", tempfile.mkdtemp(prefix="modules-"))  # code of models made here
+os.environ.setdefault(
+    "HF_MODULES_CACHE", tempfile.mkdtemp(prefix="modules-")
+)  # code of models made here
 
 _TEXT = (
     "the of and to in a river house morning she he they walked looked found old new green small great window road "
@@ -27,7 +31,9 @@ def sentence(random_: random.Random, words: int) -> str:
     return " ".join(random_.choice(WORDS) for _ in range(words))
 
 
-def write_corpus(path: Path, *, documents: int, words: int, groups: int | None = None, seed: int = 0) -> Path:
+def write_corpus(
+    path: Path, *, documents: int, words: int, groups: int | None = None, seed: int = 0
+) -> Path:
     """A .jsonl file of random documents, each its own, with `group` dealt in turn where asked for."""
     random_ = random.Random(seed)
     with path.open("w", encoding="utf-8") as file:
@@ -55,7 +61,9 @@ def make_tokenizer() -> Any:
     )
     random_ = random.Random(1)
     raw.train_from_iterator((sentence(random_, 50) for _ in range(50)), trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<|end|>", eos_token="<|end|>", pad_token="<|end|>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<|end|>", eos_token="<|end|>", pad_token="<|end|>"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -77,15 +85,21 @@ def tiny_config(kind: str, vocabulary: int) -> Any:
     }
     gpt = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}
     return {
-        "llama": lambda: t.LlamaConfig(**common, **rotary, num_key_value_heads=2, tie_word_embeddings=True),
+        "llama": lambda: t.LlamaConfig(
+            **common, **rotary, num_key_value_heads=2, tie_word_embeddings=True
+        ),
         "qwen2": lambda: t.Qwen2Config(**common, **rotary, num_key_value_heads=2),
-        "mistral": lambda: t.MistralConfig(**common, **rotary, num_key_value_heads=2, sliding_window=None),
+        "mistral": lambda: t.MistralConfig(
+            **common, **rotary, num_key_value_heads=2, sliding_window=None
+        ),
         "gpt2": lambda: t.GPT2Config(**common, **gpt),
         "gpt_neox": lambda: t.GPTNeoXConfig(**common, **rotary),
     }[kind]()
 
 
-def make_model(folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32", **changes: Any) -> Path:
+def make_model(
+    folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32", **changes: Any
+) -> Path:
     """A random model of one shape with the tiny tokenizer, saved as an ordinary folder; `changes` to its config."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -131,7 +145,13 @@ def tiny_tree(model: Path, corpus: Path) -> dict[str, Any]:
             "batch_contexts": 5,
             "strategies": [
                 {"name": "greedy", "method": "greedy"},
-                {"name": "nucleus", "method": "sample", "temperature": 0.7, "top_k": 50, "top_p": 0.9},
+                {
+                    "name": "nucleus",
+                    "method": "sample",
+                    "temperature": 0.7,
+                    "top_k": 50,
+                    "top_p": 0.9,
+                },
             ],
         },
         "measure": {"bootstrap_draws": 200},
@@ -163,7 +183,9 @@ class Trained(NamedTuple):
     selection: Any
 
 
-def train_once(tree: dict[str, Any], ids: Any, folder: Path, *, probe: Any = None, say: Any = None) -> Trained:
+def train_once(
+    tree: dict[str, Any], ids: Any, folder: Path, *, probe: Any = None, say: Any = None
+) -> Trained:
     """The loop alone, on one process, without files but its checkpoints in `folder`."""
     import torch
 
@@ -180,7 +202,20 @@ def train_once(tree: dict[str, Any], ids: Any, folder: Path, *, probe: Any = Non
 
     def watch(state: Any, epoch: float) -> ProbeRow:
         validation_loss, ttr = probe(state.update) if probe else (1.0, 0.5)
-        row = ProbeRow(state.update, epoch, state.epoch_loss, validation_loss, 1.0, 0.1, 0.2, 0.3, ttr, 0.7, "", "")
+        row = ProbeRow(
+            state.update,
+            epoch,
+            state.epoch_loss,
+            validation_loss,
+            1.0,
+            0.1,
+            0.2,
+            0.3,
+            ttr,
+            0.7,
+            "",
+            "",
+        )
         probes.append(row)
         return row
 

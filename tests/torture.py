@@ -63,7 +63,11 @@ class Trial:
 
     def __init__(self, folder: Path, name: str):
         self.folder, self.name = folder, name
-        self.out, self.log, self.writes = folder / name, folder / f"{name}.log", folder / f"{name}.writes"
+        self.out, self.log, self.writes = (
+            folder / name,
+            folder / f"{name}.log",
+            folder / f"{name}.writes",
+        )
         self.run = Run(self.out / "hyperfitted")
 
     def begin(self) -> None:
@@ -89,7 +93,9 @@ class Trial:
             process.join(_DEADLINE_SECONDS)
             code = process.exitcode
         if code != 0:
-            raise SystemExit(f"{self.name}: `hyperfit train` ended with {code}\n{self.log.read_text()}")
+            raise SystemExit(
+                f"{self.name}: `hyperfit train` ended with {code}\n{self.log.read_text()}"
+            )
 
     def _train(self, held: int | None) -> None:
         with self.log.open("a") as log:
@@ -132,7 +138,9 @@ def torture(folder: Path, *, runs: int, seed: int, updates: int) -> tuple[int, i
     _alone(lambda: _make(folder, updates))
     uninterrupted = Trial(folder, "uninterrupted")
     seconds = _time(uninterrupted)
-    print(f"uninterrupted: {updates} updates in {seconds:.2f} s, {uninterrupted.written()} checkpoint writes")
+    print(
+        f"uninterrupted: {updates} updates in {seconds:.2f} s, {uninterrupted.written()} checkpoint writes"
+    )
     equal = inside = 0
     for number in range(runs):
         chance = random.Random(f"{seed} {number}")
@@ -144,7 +152,11 @@ def torture(folder: Path, *, runs: int, seed: int, updates: int) -> tuple[int, i
         else:
             kill = _kill_after(trial, chance.random() * seconds)
         problem = _finish(trial, uninterrupted, kill)
-        where = f"inside {kill.inside} ({'held open' if held else 'by chance'})" if kill.inside else "between writes"
+        where = (
+            f"inside {kill.inside} ({'held open' if held else 'by chance'})"
+            if kill.inside
+            else "between writes"
+        )
         print(
             f"{trial.name}: killed after update {kill.update}, {where}; went on from update {kill.newest}: "
             f"{problem or 'equal'}",
@@ -221,7 +233,9 @@ def _finish(trial: Trial, uninterrupted: Trial, kill: Kill) -> str:
     before = trial.rows()[0][: kill.newest]
     trial.train()
     weights = "model.safetensors"
-    if (trial.run.model_folder / weights).read_bytes() != (uninterrupted.run.model_folder / weights).read_bytes():
+    if (trial.run.model_folder / weights).read_bytes() != (
+        uninterrupted.run.model_folder / weights
+    ).read_bytes():
         return "the weights differ"
     if _timeless(trial) != _timeless(uninterrupted):
         return "the rows differ"
@@ -247,19 +261,25 @@ def _wait(process: ForkProcess, happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while not happened():
         if process.exitcode is not None or time.monotonic() > deadline:
-            raise SystemExit(f"{process.name}: ended ({process.exitcode}) or took too long before the kill")
+            raise SystemExit(
+                f"{process.name}: ended ({process.exitcode}) or took too long before the kill"
+            )
         time.sleep(0.001)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The last line is the number of equal runs of the number of runs; exit code 0 if all are."""
-    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.torture", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0, help="decides the moments of the kills")
     parser.add_argument("--updates", type=int, default=60, help="of each training")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="hyperfit-torture-") as folder:
-        equal, inside = torture(Path(folder), runs=options.runs, seed=options.seed, updates=options.updates)
+        equal, inside = torture(
+            Path(folder), runs=options.runs, seed=options.seed, updates=options.updates
+        )
     print(f"killed inside a checkpoint write: {inside}")
     print(f"{equal} of {options.runs}")
     return 0 if equal == options.runs else 1

@@ -42,7 +42,10 @@ def describe(
         f"model     {model.source}: {parameters:,} parameters as {model.dtype}",
         *(f"          {line}" for line in inspected),
         f"text      beginning-of-text: {model.beginning_of_text}; end-of-text ids: {ends}",
-        *(f"          {each}, which the tokenizer asks for, is switched off" for each in switched_off),
+        *(
+            f"          {each}, which the tokenizer asks for, is switched off"
+            for each in switched_off
+        ),
         *(_source_line(each) for each in manifest["sources"]),
         *(line for each in manifest["sets"] for line in _set_lines(each)),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
@@ -79,7 +82,9 @@ def _afterwards(recipe: Recipe) -> Iterator[str]:
         settings = recipe.generate
         count = _plural(len(settings.strategies), "strategy")
         yield f"generate  {settings.new_tokens} tokens after each context, {settings.mode} mode, {count}:"
-        yield from (f"          {strategy.name}: {strategy.in_words()}" for strategy in settings.strategies)
+        yield from (
+            f"          {strategy.name}: {strategy.in_words()}" for strategy in settings.strategies
+        )
 
 
 def _source_line(facts: dict[str, Any]) -> str:
@@ -95,7 +100,11 @@ def _source_line(facts: dict[str, Any]) -> str:
 
 def _set_lines(each: dict[str, Any]) -> Iterator[str]:
     """What a set is made of, and what became of the texts that it was offered."""
-    leaks = f", {_plural(len(each['leaks_left_out']), 'leak')} left out" if each["leaks_left_out"] else ""
+    leaks = (
+        f", {_plural(len(each['leaks_left_out']), 'leak')} left out"
+        if each["leaks_left_out"]
+        else ""
+    )
     yield (
         f"set       {each['name']}: {each['blocks']} x {each['tokens']} tokens from {_plural(each['groups'], 'group')} "
         f"of {each['source']}{leaks}"
@@ -109,7 +118,9 @@ def _set_lines(each: dict[str, Any]) -> Iterator[str]:
         yield "          more than half are too short for a block: choose other data.blocks, or lower data.block_tokens"
     lost = each["characters"]
     if lost["lost"]:
-        most = ", ".join(f"{character!r} {count:,}" for character, count in list(lost["lost_most"].items())[:5])
+        most = ", ".join(
+            f"{character!r} {count:,}" for character, count in list(lost["lost_most"].items())[:5]
+        )
         yield f"          the tokenizer loses {lost['lost_share']:.2%} of the characters: {most}"
     if "passages" in each:
         yield from _passages_lines(each["passages"], each["blocks"], each["too_short"])
@@ -119,7 +130,10 @@ def _set_lines(each: dict[str, Any]) -> Iterator[str]:
 
 def _passages_lines(each: dict[str, Any], blocks: int, short: int) -> Iterator[str]:
     """How much of a source a set's passages are, how much is kept for it, and why some of that is in no passage."""
-    taken, kept, cut = (each[f"{name}_characters"] / each["source_characters"] for name in ("taken", "kept", "passage"))
+    taken, kept, cut = (
+        each[f"{name}_characters"] / each["source_characters"]
+        for name in ("taken", "kept", "passage")
+    )
     where = f"{_plural(each['stretches'], 'stretch')} of {_plural(each['documents'], 'document')}"
     yield f"          {blocks:,} of {_plural(each['passages'], 'passage')}: {taken:.1%} of the text"
     yield f"          {kept:.1%} of the text is kept for it, in {where}; {kept - cut:.1%} lies between passages"
@@ -136,7 +150,11 @@ def _cluster_lines(each: dict[str, Any]) -> Iterator[str]:
 
 
 def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('ch') else 's'}"
+    return (
+        f"{count:,} {noun}"
+        if count == 1
+        else f"{count:,} {noun}{'es' if noun.endswith('ch') else 's'}"
+    )
 
 
 def _trained_lines(trained: Sequence[dict[str, Any]], left_out: Sequence[str]) -> Iterator[str]:
@@ -171,12 +189,19 @@ def plan_table(recipe: Recipe, fits: Iterable[Fit], room: int, count: int) -> st
         switch = "on" if fit.engine.activation_checkpointing else "off"
         rows.append((fit.precision, str(micro), switch, *memory, "yes" if fit.fits else "no"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     what = f"{recipe.train.batch_blocks} x {recipe.data.block_tokens} tokens an update, {recipe.train.parameters}"
-    return "\n".join([f"{recipe.run_name}: {what}, on {_plural(count, 'device')}; bytes on each", *lines])
+    return "\n".join(
+        [f"{recipe.run_name}: {what}, on {_plural(count, 'device')}; bytes on each", *lines]
+    )
 
 
-def dry_run_line(recipe: Recipe, precision: str, device: str, planned: Memory, peak: int, rate: float) -> str:
+def dry_run_line(
+    recipe: Recipe, precision: str, device: str, planned: Memory, peak: int, rate: float
+) -> str:
     """What a dry run measured, beside the plan."""
     return (
         f"{recipe.run_name}: {precision} on {device}: {rate:,.0f} tokens/s; peak {in_gib(peak)}, "
@@ -184,9 +209,13 @@ def dry_run_line(recipe: Recipe, precision: str, device: str, planned: Memory, p
     )
 
 
-def agreement_lines(role: str, texts: Sequence[Continuation], differences: Sequence[Difference]) -> str:
+def agreement_lines(
+    role: str, texts: Sequence[Continuation], differences: Sequence[Difference]
+) -> str:
     """How many texts equal those of reference mode, and for each other one its first difference."""
-    head = f"{role}: {len(texts) - len(differences)} of {len(texts)} texts are those of reference mode"
+    head = (
+        f"{role}: {len(texts) - len(differences)} of {len(texts)} texts are those of reference mode"
+    )
     lines = [
         f"  {each.domain}, context {each.context}, {each.strategy}: another token {each.step + 1}, margin {each.margin:.2g}"
         for each in differences

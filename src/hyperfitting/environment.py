@@ -9,7 +9,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("hyperfitting", "torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "pydantic")
+_PACKAGES = (
+    "hyperfitting",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "datasets",
+    "numpy",
+    "pydantic",
+)
 
 
 def environment() -> dict[str, Any]:

@@ -98,7 +98,9 @@ class MissingExtra(InputError):
     """An optional part is not installed."""
 
     def __init__(self, package: str, extra: str):
-        super().__init__(f"this needs {package}, which is not installed: pip install 'hyperfitting[{extra}]'")
+        super().__init__(
+            f"this needs {package}, which is not installed: pip install 'hyperfitting[{extra}]'"
+        )
 
 
 _EXTRAS = {
@@ -158,14 +160,18 @@ class DiskFull(HyperfittingError):
     """The disk has too little space."""
 
     def __init__(self) -> None:
-        super().__init__("no space left on the disk: free some, and the same command goes on from the last checkpoint")
+        super().__init__(
+            "no space left on the disk: free some, and the same command goes on from the last checkpoint"
+        )
 
 
 class ProcessLost(HyperfittingError):
     """One of torchrun's processes has ended, and the others cannot go on alone."""
 
     def __init__(self, seen: str) -> None:
-        super().__init__(f"another process of this training has ended; what it printed says why ({seen})")
+        super().__init__(
+            f"another process of this training has ended; what it printed says why ({seen})"
+        )
 
 
 class Interrupted(HyperfittingError):

@@ -92,7 +92,9 @@ def _fit(hint: Any, value: Any) -> Any:
     return value
 
 
-def refuse_to_replace(path: Path, *, ours: Callable[[Path], bool], what: str, read: Iterable[Path] = ()) -> None:
+def refuse_to_replace(
+    path: Path, *, ours: Callable[[Path], bool], what: str, read: Iterable[Path] = ()
+) -> None:
     """Refuse, before any work, a file to write in whose place something stands that would be lost.
 
     Only a file that `ours` knows as an earlier one of the same kind, `what`, may stand there, and neither one of the
@@ -103,9 +105,13 @@ def refuse_to_replace(path: Path, *, ours: Callable[[Path], bool], what: str, re
     """
     for each in read:
         if path.exists() and each.exists() and path.samefile(each):
-            raise InputError(f"{path} is the file that is read, and would be lost: choose another --out")
+            raise InputError(
+                f"{path} is the file that is read, and would be lost: choose another --out"
+            )
         if each.is_dir() and path.resolve().is_relative_to(each.resolve()):
-            raise InputError(f"{path} lies in the folder {each}, which is read: choose another --out")
+            raise InputError(
+                f"{path} lies in the folder {each}, which is read: choose another --out"
+            )
     if path.exists() and not (path.is_file() and ours(path)):
         raise InputError(f"{path} is there already and is no {what}: choose another --out")
     if blocker := next((each for each in path.parents if each.is_file()), None):
@@ -137,7 +143,10 @@ def _to_disk(path: Path) -> None:
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of `path` only if the block ends well."""
-    partial, former = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.former")
+    partial, former = (
+        path.with_name(f".{path.name}.partial"),
+        path.with_name(f".{path.name}.former"),
+    )
     shutil.rmtree(partial, ignore_errors=True)
     make_folder(partial)
     try:
@@ -154,7 +163,9 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def undone_if_refused(folder: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
+def undone_if_refused(
+    folder: Path, *, unless: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """If what the user gave is refused inside, a folder that was not there before is not there afterwards.
 
     `unless` says that it holds work by then that is not to be lost. A RunError takes nothing back: it speaks of a
@@ -185,7 +196,9 @@ def alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunError(f"{folder}: another process is training there: wait for it, or stop it") from error
+            raise RunError(
+                f"{folder}: another process is training there: wait for it, or stop it"
+            ) from error
         yield
     (folder / ".lock").unlink(missing_ok=True)
 
@@ -215,7 +228,9 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         blocker = next(each for each in (path, *path.parents) if each.is_file())
-        raise RunError(f"{blocker} is a file, and a folder is needed there: choose another --out") from error
+        raise RunError(
+            f"{blocker} is a file, and a folder is needed there: choose another --out"
+        ) from error
 
 
 def file_sha256(path: Path) -> str:
@@ -226,7 +241,10 @@ def file_sha256(path: Path) -> str:
 
 def file_hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
     """SHA-256, in hex, of files by their path inside `folder`; each is read once in a process, unless it changes."""
-    return {path.relative_to(folder).as_posix(): _sha256_once(path.resolve(), *_state(path)) for path in files}
+    return {
+        path.relative_to(folder).as_posix(): _sha256_once(path.resolve(), *_state(path))
+        for path in files
+    }
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -19,15 +19,15 @@ from hyperfitting.decoding import (
     Ending,
     GivingWay,
     NextToken,
-    strategy_rules,
     chooser,
     continue_texts,
+    strategy_rules,
     suppress_end,
     token_steps,
     uniforms,
 )
 from hyperfitting.models import TextCodec
-from hyperfitting.recipe import Strategy, Recipe
+from hyperfitting.recipe import Recipe, Strategy
 from hyperfitting.records import Blocked, Continuation, Difference, GaveWay, TokenBlocks
 
 
@@ -73,9 +73,20 @@ class Writer:
     """
 
     def __init__(
-        self, model: NextToken, codec: TextCodec, recipe: Recipe, sets: Mapping[str, TokenBlocks], train: TokenBlocks
+        self,
+        model: NextToken,
+        codec: TextCodec,
+        recipe: Recipe,
+        sets: Mapping[str, TokenBlocks],
+        train: TokenBlocks,
     ):
-        self._model, self._codec, self._recipe, self._sets, self._train = model, codec, recipe, sets, train
+        self._model, self._codec, self._recipe, self._sets, self._train = (
+            model,
+            codec,
+            recipe,
+            sets,
+            train,
+        )
         self._index = cache(lambda order: CitationIndex(train.ids_NT, order))
 
     def write(self, batch: Batch, *, role: str, run: str) -> Written:
@@ -96,12 +107,28 @@ class Writer:
             record=record,
         )
         made = [
-            _continuation(self._codec, contexts, i, start, ids_S, settings.new_tokens, role, run, batch.strategy.name)
+            _continuation(
+                self._codec,
+                contexts,
+                i,
+                start,
+                ids_S,
+                settings.new_tokens,
+                role,
+                run,
+                batch.strategy.name,
+            )
             for i, ids_S in zip(batch.contexts, texts, strict=True)
         ]
-        blocked = [each for each in blocker.record if each.step < len(texts[each.text])] if blocker else []
+        blocked = (
+            [each for each in blocker.record if each.step < len(texts[each.text])]
+            if blocker
+            else []
+        )
         gave_way = [
-            GaveWay(batch.domain, batch.strategy.name, batch.contexts[each.text], each.step, each.rule)
+            GaveWay(
+                batch.domain, batch.strategy.name, batch.contexts[each.text], each.step, each.rule
+            )
             for each in record
             if each.step <= len(texts[each.text])  # the step that ended the text counts
         ]
@@ -117,14 +144,23 @@ class Writer:
         rows = self._sets[batch.domain].ids_NT[batch.contexts.start : batch.contexts.stop]
         return torch.as_tensor(rows[:, : self._recipe.data.context_tokens]).long()
 
-    def chooser(self, batch: Batch, blocker: CitationBlocker | None, record: list[GivingWay]) -> Choose:
+    def chooser(
+        self, batch: Batch, blocker: CitationBlocker | None, record: list[GivingWay]
+    ) -> Choose:
         """How the batch's strategy chooses, with each context's own random numbers if it samples."""
         keys = [
-            _sampling_key(self._recipe.seed, batch.strategy, batch.domain, ids) for ids in self.contexts(batch).tolist()
+            _sampling_key(self._recipe.seed, batch.strategy, batch.domain, ids)
+            for ids in self.contexts(batch).tolist()
         ]
-        uniform_BS = uniforms(keys, self._recipe.generate.new_tokens) if batch.strategy.method == "sample" else None
+        uniform_BS = (
+            uniforms(keys, self._recipe.generate.new_tokens)
+            if batch.strategy.method == "sample"
+            else None
+        )
         start = self._recipe.data.context_tokens
-        return chooser(batch.strategy, uniform_BS, context_tokens=start, blocker=blocker, record=record)
+        return chooser(
+            batch.strategy, uniform_BS, context_tokens=start, blocker=blocker, record=record
+        )
 
     def blocker(self, strategy: Strategy) -> CitationBlocker | None:
         """The strategy's citation blocker over the training blocks, with an empty record."""
@@ -132,39 +168,56 @@ class Writer:
             return None
         words = self._codec.words if strategy.blocker.mode == "word" else None
         index = self._index(strategy.blocker.tokens)
-        return CitationBlocker(index, strategy.blocker, context_tokens=self._recipe.data.context_tokens, words=words)
+        return CitationBlocker(
+            index, strategy.blocker, context_tokens=self._recipe.data.context_tokens, words=words
+        )
 
     def again(self, text: Continuation) -> Difference | None:
         """Write one text anew, alone, and say where it first differs from what was written, if it does."""
-        strategy = next(each for each in self._recipe.generate.strategies if each.name == text.strategy)
+        strategy = next(
+            each for each in self._recipe.generate.strategies if each.name == text.strategy
+        )
         batch = Batch(text.domain, strategy, range(text.context, text.context + 1))
         (new,), *_ = self.write(batch, role=text.variant, run=text.run)
-        pairs = enumerate(zip_longest(new.ids, text.ids))  # a text that ended has none where the other goes on
-        step, chosen, other = next(((i, *pair) for i, pair in pairs if pair[0] != pair[1]), (None, None, None))
+        pairs = enumerate(
+            zip_longest(new.ids, text.ids)
+        )  # a text that ended has none where the other goes on
+        step, chosen, other = next(
+            ((i, *pair) for i, pair in pairs if pair[0] != pair[1]), (None, None, None)
+        )
         if step is None:
             return None
         margin = self._margin(batch, new.ids[:step], chosen, other)
         return Difference(text.domain, strategy.name, text.context, step, margin)
 
-    def _margin(self, batch: Batch, begun: Sequence[int], chosen: int | None, other: int | None) -> float:
+    def _margin(
+        self, batch: Batch, begun: Sequence[int], chosen: int | None, other: int | None
+    ) -> float:
         """By how much `chosen` won, as `Difference` says; none stands for the most probable end-of-text."""
         text_1T = torch.cat([self.contexts(batch), torch.tensor([begun], dtype=torch.long)], dim=1)
         start = self._recipe.data.context_tokens
-        rules = strategy_rules(batch.strategy, context_tokens=start, blocker=self.blocker(batch.strategy))
+        rules = strategy_rules(
+            batch.strategy, context_tokens=start, blocker=self.blocker(batch.strategy)
+        )
         logits_1V = suppress_end(self._model.start(text_1T), self.ending, len(begun))
         logits_V = rules(logits_1V, text_1T.to(logits_1V.device))[0].double().cpu()
         end = max(self._codec.end_ids, key=lambda each: float(logits_V[each]), default=0)
         chosen, other = (end if each is None else each for each in (chosen, other))
         if batch.strategy.method == "greedy":
             return float(logits_V[chosen] - logits_V[other])
-        key = _sampling_key(self._recipe.seed, batch.strategy, batch.domain, text_1T[0, :start].tolist())
+        key = _sampling_key(
+            self._recipe.seed, batch.strategy, batch.domain, text_1T[0, :start].tolist()
+        )
         number = float(uniforms([key], len(begun) + 1)[0, -1])
         share_V = logits_V.softmax(-1)
         below = float(share_V[:other].sum())
         return max(below - number, number - below - float(share_V[other]))
 
     def _blocked(self, batch: Batch, made: Sequence[Continuation], each: Blocking) -> Blocked:
-        text, order = made[each.text], batch.strategy.blocker.tokens if batch.strategy.blocker else 0
+        text, order = (
+            made[each.text],
+            batch.strategy.blocker.tokens if batch.strategy.blocker else 0,
+        )
         pieces = [*text.context_pieces, *text.pieces][: len(text.context_pieces) + each.step]
         origins = [self._train.origins[block] for block in each.blocks[:_PASSAGES]]
         return Blocked(
@@ -184,7 +237,9 @@ class Writer:
 _PASSAGES = 5
 
 
-def references(codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: str) -> list[Continuation]:
+def references(
+    codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: str
+) -> list[Continuation]:
     """The true continuation of every context of one set, as model `reference` without a strategy."""
     start = recipe.data.context_tokens
     rows = contexts.ids_NT[:, start : start + recipe.generate.new_tokens].tolist()
@@ -231,14 +286,22 @@ def _continuation(
 
 
 def stream(
-    model: NextToken, codec: TextCodec, context: list[int], strategy: Strategy, *, new_tokens: int, key: str
+    model: NextToken,
+    codec: TextCodec,
+    context: list[int],
+    strategy: Strategy,
+    *,
+    new_tokens: int,
+    key: str,
 ) -> Iterator[str]:
     """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a sampling strategy."""
     uniform_BS = uniforms([key], new_tokens) if strategy.method == "sample" else None
     choose = chooser(strategy, uniform_BS, context_tokens=len(context))
     ending = Ending(codec.end_ids, stop=True)
     ids, shown = list(context), len(codec.decode(context))
-    for ids_B in token_steps(model, torch.tensor([context]), choose, new_tokens=new_tokens, ending=ending):
+    for ids_B in token_steps(
+        model, torch.tensor([context]), choose, new_tokens=new_tokens, ending=ending
+    ):
         ids.append(int(ids_B[0]))
         text = codec.decode(ids)
         if ids[-1] not in codec.end_ids and not text.endswith("\N{REPLACEMENT CHARACTER}"):

@@ -31,7 +31,9 @@ class WordTokens:
     def __call__(self, text: str) -> tuple[list[int], list[str]]:
         """Ids and strings of one text, which is brought to NFC."""
         cut = spaced_pieces(unicodedata.normalize("NFC", text))
-        return [self._ids.setdefault(unit, len(self._ids)) for _, unit in cut], [piece for piece, _ in cut]
+        return [self._ids.setdefault(unit, len(self._ids)) for _, unit in cut], [
+            piece for piece, _ in cut
+        ]
 
 
 def codec_tokens(codec: TextCodec) -> Tokens:
@@ -45,7 +47,13 @@ def codec_tokens(codec: TextCodec) -> Tokens:
 
 
 def read_written(
-    path: Path, model: str, tokens: Tokens, *, column: str, group: str | None, told: Callable[[str], None]
+    path: Path,
+    model: str,
+    tokens: Tokens,
+    *,
+    column: str,
+    group: str | None,
+    told: Callable[[str], None],
 ) -> list[Continuation]:
     """The texts of a file as continuations of no context, in file order.
 
@@ -55,9 +63,13 @@ def read_written(
         DataError: the file cannot be read, or no text is left.
     """
     refuse_name(path, str(path))
-    documents, facts = read_texts(TextSource(path=str(path.absolute()), column=column, group=group), told=told)
+    documents, facts = read_texts(
+        TextSource(path=str(path.absolute()), column=column, group=group), told=told
+    )
     if facts["nulls"]:
-        told(f"{path}: {facts['nulls']:,} of {facts['rows']:,} rows hold a null for a text, and are passed over")
+        told(
+            f"{path}: {facts['nulls']:,} of {facts['rows']:,} rows hold a null for a text, and are passed over"
+        )
     written = [_written(each, model, tokens, number) for number, each in enumerate(documents)]
     kept = [text for text in written if text.ids]
     empty = Mistakes(told)
@@ -67,7 +79,9 @@ def read_written(
     empty.close()
     if not kept:
         raise DataError(f"{path}: no text in it")
-    if isinstance(tokens, WordTokens) and (units := characters_said([text.text for text in kept], elsewhere="words")):
+    if isinstance(tokens, WordTokens) and (
+        units := characters_said([text.text for text in kept], elsewhere="words")
+    ):
         told(f"{path}: units: {units}; --tokenizer MODEL counts a model's tokens")
     return kept
 
@@ -93,7 +107,11 @@ def _written(document: Document, model: str, tokens: Tokens, number: int) -> Con
 
 
 def recited_lines(
-    texts: Sequence[Continuation], training: Sequence[Continuation], index: TrainingIndex, *, most: int = 5
+    texts: Sequence[Continuation],
+    training: Sequence[Continuation],
+    index: TrainingIndex,
+    *,
+    most: int = 5,
 ) -> list[str]:
     """The longest runs of more than 10 tokens that stand in a training text, and in which; longest first."""
     shared = [each.longest for each in index.search([text.ids for text in texts])]
@@ -117,7 +135,9 @@ def refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
         raise DataError("MAUVE tells how near texts are to others: give true ones with --reference")
     few = min(counts.values())
     if few < LEAST_MAUVE_TEXTS and not force:
-        raise DataError(f"MAUVE of {few} texts is mostly chance: give {LEAST_MAUVE_TEXTS:,} a file, or --force-mauve")
+        raise DataError(
+            f"MAUVE of {few} texts is mostly chance: give {LEAST_MAUVE_TEXTS:,} a file, or --force-mauve"
+        )
 
 
 def same_size(texts: Sequence[Continuation], others: Sequence[Continuation]) -> str | None:

@@ -17,15 +17,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting import data, generate, judge, measure, models, training
-from hyperfitting.check import agreement_lines, describe, dry_run_line, in_gib, inspected_lines, plan_table
+from hyperfitting.check import (
+    agreement_lines,
+    describe,
+    dry_run_line,
+    in_gib,
+    inspected_lines,
+    plan_table,
+)
 from hyperfitting.environment import environment
 from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
-from hyperfitting.recipe import GREEDY, Strategy, Dtype, MeasureSettings, ModelSettings, Recipe, Role
+from hyperfitting.recipe import (
+    GREEDY,
+    Dtype,
+    MeasureSettings,
+    ModelSettings,
+    Recipe,
+    Role,
+    Strategy,
+)
 from hyperfitting.recipes import is_unicode
-from hyperfitting.records import Blocked, Continuation, GaveWay, Memory, MetricRow, ProbeRow, Verdict
+from hyperfitting.records import (
+    Blocked,
+    Continuation,
+    GaveWay,
+    Memory,
+    MetricRow,
+    ProbeRow,
+    Verdict,
+)
 from hyperfitting.runs import Experiment, Run, find_run
 from hyperfitting.training.card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
@@ -80,7 +103,9 @@ def _refuse_missing_parts(recipe: Recipe) -> None:
 
     report.check_installed()
     measure.signatures(bleu=recipe.measure.bleu)
-    for source in filter(None, (recipe.measure.model_named("scorer"), recipe.measure.model_named("mauve"))):
+    for source in filter(
+        None, (recipe.measure.model_named("scorer"), recipe.measure.model_named("mauve"))
+    ):
         models.load_codec(ModelSettings(source=source, beginning_of_text="none"))
 
 
@@ -143,7 +168,9 @@ def _folder_of(recipe: Recipe) -> Path:
     return Path("runs") / recipe.run_name
 
 
-def train(experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None) -> Run:
+def train(
+    experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None
+) -> Run:
     """Train one run (the original's recipe has zero epochs) and save its model; alone, or as one of torchrun's.
 
     An ordinary local original is not saved again: run.json names and hashes it.
@@ -191,12 +218,17 @@ def _is_named(run: Run) -> bool:
 
 def _drop_stale(experiment: Experiment, narrator: Narrator) -> None:
     for role in experiment.drop_stale():
-        narrator.say(f"{role}: its texts and measures were made with other weights, and are removed")
+        narrator.say(
+            f"{role}: its texts and measures were made with other weights, and are removed"
+        )
 
 
 def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Narrator) -> None:
     recipe, place = run.recipe, ranks.device
-    precision, codec = models.resolve_precision(recipe.train.precision, place), models.load_codec(recipe.model)
+    precision, codec = (
+        models.resolve_precision(recipe.train.precision, place),
+        models.load_codec(recipe.model),
+    )
     _check_codec(experiment, codec)
     blocks, validation = experiment.blocks("train"), experiment.blocks("validation")
     selection = training.prepare(recipe, ranks, precision)
@@ -206,7 +238,13 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
 
         def watch(state: State, epoch: float) -> ProbeRow:
             row = probe(
-                selection.model, codec, validation.ids_NT, recipe, precision=precision, state=state, epoch=epoch
+                selection.model,
+                codec,
+                validation.ids_NT,
+                recipe,
+                precision=precision,
+                state=state,
+                epoch=epoch,
             )
             keep(row)
             narrator.say(_probe_line(run.role, row))
@@ -226,7 +264,11 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
 
     def facts() -> dict[str, Any]:
         left_out = {"without_adapters": selection.left_out} if selection.left_out else {}
-        effective = {"attention": models.attention_of(selection.model), "loss": outcome.loss, "processes": ranks.world}
+        effective = {
+            "attention": models.attention_of(selection.model),
+            "loss": outcome.loss,
+            "processes": ranks.world,
+        }
         found = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
         return found | left_out | {"model": asdict(models.traits_of(selection.model))}
 
@@ -238,13 +280,17 @@ def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Na
     def save(model: torch.nn.Module) -> None:
         run.add_facts("train", facts())
         with new_folder(run.model_folder) as folder:
-            card = model_card(recipe, run.probes(), outcome, run.model_folder, note=str(_verdict(run) or ""))
+            card = model_card(
+                recipe, run.probes(), outcome, run.model_folder, note=str(_verdict(run) or "")
+            )
             models.save_model(model, codec, folder, card=card)
 
     ranks.on_main(lambda: save(model) if model is not None else None)
 
 
-@training.plain_failures("run the recipe with a smaller generate.batch_contexts, or name another --device")
+@training.plain_failures(
+    "run the recipe with a smaller generate.batch_contexts, or name another --device"
+)
 def generate_texts(
     experiment: Experiment, role: Role, *, device: str = "auto", narrator: Narrator | None = None
 ) -> Run:
@@ -267,21 +313,32 @@ def generate_texts(
     ranks.wait()
     mine = todo[ranks.rank :: ranks.world]
     total = sum(len(batch.contexts) for batch in mine)
-    with narrator.bar(f"continuing contexts, {role}", total) as bar, run.new_part(ranks.rank) as keep:
+    with (
+        narrator.bar(f"continuing contexts, {role}", total) as bar,
+        run.new_part(ranks.rank) as keep,
+    ):
         for batch in mine:
             written = writer.write(batch, role=role, run=run.name)
-            for row in (*written.blocked, *written.gave_way, *written.texts):  # a text comes last: with it all is there
+            for row in (
+                *written.blocked,
+                *written.gave_way,
+                *written.texts,
+            ):  # a text comes last: with it all is there
                 keep(row)
             bar.advance(len(written.texts))
     ranks.wait()
     if ranks.is_main:
-        run.add_facts("generate", facts | {"processes": ranks.world, "gave_way": _gave_way_facts(run)})
+        run.add_facts(
+            "generate", facts | {"processes": ranks.world, "gave_way": _gave_way_facts(run)}
+        )
         _gather_texts(experiment, run, codec)
     ranks.wait()
     return run
 
 
-def _writer(experiment: Experiment, run: Run, device: torch.device) -> tuple[generate.Writer, Any, dict[str, Any]]:
+def _writer(
+    experiment: Experiment, run: Run, device: torch.device
+) -> tuple[generate.Writer, Any, dict[str, Any]]:
     recipe = experiment.recipe
     model, codec = _load_run(run, device, dtype=recipe.generating_dtype)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.domains}
@@ -300,7 +357,9 @@ def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> 
     rows = [written[key] for batch in generate.batches(experiment.recipe) for key in batch.keys]
     if run.role == "original":
         for each in experiment.recipe.data.domains:
-            rows += generate.references(codec, experiment.blocks(each.name), experiment.recipe, run=run.name)
+            rows += generate.references(
+                codec, experiment.blocks(each.name), experiment.recipe, run=run.name
+            )
     if blocked:
         run.add_facts("blocked", _blocked_facts(blocked))
         steps = {(row.domain, row.strategy, row.context, row.step): row for row in blocked}
@@ -314,7 +373,9 @@ def _blocked_facts(blocked: list[Blocked]) -> dict[str, Any]:
     return {
         strategy: {
             "steps": sum(row.strategy == strategy for row in blocked),
-            "changed_greedy": sum(row.strategy == strategy and row.changed_greedy for row in blocked),
+            "changed_greedy": sum(
+                row.strategy == strategy and row.changed_greedy for row in blocked
+            ),
             "gave_way": sum(row.strategy == strategy and row.gave_way for row in blocked),
         }
         for strategy in dict.fromkeys(row.strategy for row in blocked)
@@ -323,9 +384,13 @@ def _blocked_facts(blocked: list[Blocked]) -> dict[str, Any]:
 
 def _gave_way_facts(run: Run) -> dict[str, dict[str, int]]:
     """By strategy and rule, at how many steps of how many texts together the rule gave way; each step once."""
-    steps = {(row.strategy, row.rule, row.domain, row.context, row.step) for row in run.parts(GaveWay)}
+    steps = {
+        (row.strategy, row.rule, row.domain, row.context, row.step) for row in run.parts(GaveWay)
+    }
     steps |= {
-        (row.strategy, "blocker", row.domain, row.context, row.step) for row in run.parts(Blocked) if row.gave_way
+        (row.strategy, "blocker", row.domain, row.context, row.step)
+        for row in run.parts(Blocked)
+        if row.gave_way
     }
     counts: dict[str, dict[str, int]] = {}
     for (strategy, rule), count in sorted(Counter(step[:2] for step in steps).items()):
@@ -334,11 +399,18 @@ def _gave_way_facts(run: Run) -> dict[str, dict[str, int]]:
 
 
 def compare_reference(
-    experiment: Experiment, role: Role, contexts: int, *, device: str = "auto", narrator: Narrator | None = None
+    experiment: Experiment,
+    role: Role,
+    contexts: int,
+    *,
+    device: str = "auto",
+    narrator: Narrator | None = None,
 ) -> str:
     """Write the first contexts of every set anew, one at a time in float32 without a cache; how far the texts agree."""
     run, narrator = experiment.run(role), narrator or Silent()
-    texts = [text for text in run.continuations() if text.variant == role and text.context < contexts]
+    texts = [
+        text for text in run.continuations() if text.variant == role and text.context < contexts
+    ]
     model, codec = _load_run(run, models.resolve_device(device), dtype="float32")
     sets = {each.name: experiment.blocks(each.name) for each in experiment.recipe.data.domains}
     reference = models.stepper(model, decoding=models.NO_CACHE)
@@ -351,8 +423,12 @@ def compare_reference(
     return agreement_lines(role, texts, [each for each in differences if each is not None])
 
 
-@training.plain_failures("run the recipe with a smaller measure.batch_blocks, or name another --device")
-def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narrator | None = None) -> None:
+@training.plain_failures(
+    "run the recipe with a smaller measure.batch_blocks, or name another --device"
+)
+def measure_runs(
+    experiment: Experiment, *, device: str = "auto", narrator: Narrator | None = None
+) -> None:
     """Measure the runs' texts and models. References and controls stand with the original's rows."""
     narrator, runs, recipe = narrator or Silent(), experiment.runs(), experiment.recipe
     _drop_stale(experiment, narrator)
@@ -366,7 +442,11 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
     original, codec = _load_run(runs["original"], place)
     beside = _beside(experiment, original, codec, place)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.domains}
-    sets = {"train": experiment.blocks("train"), "validation": experiment.blocks("validation"), **sets}
+    sets = {
+        "train": experiment.blocks("train"),
+        "validation": experiment.blocks("validation"),
+        **sets,
+    }
     with narrator.bar("measuring", len(sets) + len(todo) * (len(sets) + 1)) as bar:
         before = {}
         for name, blocks in sets.items():
@@ -377,7 +457,11 @@ def measure_runs(experiment: Experiment, *, device: str = "auto", narrator: Narr
             model_rows = []
             for name, blocks in sets.items():
                 scores = before[name] if model is None else measure.score(model, blocks, recipe)
-                ranks = None if model is None else measure.choice_ranks(original, scores, blocks, recipe)
+                ranks = (
+                    None
+                    if model is None
+                    else measure.choice_ranks(original, scores, blocks, recipe)
+                )
                 model_rows += measure.measure_model(
                     scores,
                     blocks,
@@ -401,17 +485,25 @@ def _beside(
         index=TrainingIndex(training_ids),
         training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else None,
         original=original,
-        scorer=models.load_reader(scorer, place) if (scorer := settings.model_named("scorer")) else None,
+        scorer=models.load_reader(scorer, place)
+        if (scorer := settings.model_named("scorer"))
+        else None,
         batch_blocks=settings.batch_blocks,
     )
 
 
 def _measure_texts(
-    experiment: Experiment, run: Run, beside: measure.Beside, model_rows: list[MetricRow], place: torch.device
+    experiment: Experiment,
+    run: Run,
+    beside: measure.Beside,
+    model_rows: list[MetricRow],
+    place: torch.device,
 ) -> None:
     """Measure what one run wrote, and keep it with the rows of its model."""
     recipe, texts = experiment.recipe, run.continuations()
-    references = [text for text in experiment.run("original").continuations() if text.variant == "reference"]
+    references = [
+        text for text in experiment.run("original").continuations() if text.variant == "reference"
+    ]
     if run.role == "original":
         texts += measure.controls(references, recipe.seed)
     each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
@@ -419,14 +511,20 @@ def _measure_texts(
     rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
     strings = [each.text for each in texts if each.variant in ("reference", run.role)]
     strings += beside.training_texts or ()
-    facts: dict[str, Any] = {**measure.signatures(strings, bleu=recipe.measure.bleu), "weights": run.made_with}
+    facts: dict[str, Any] = {
+        **measure.signatures(strings, bleu=recipe.measure.bleu),
+        "weights": run.made_with,
+    }
     if recipe.measure.scorer:
         facts["scorer"] = recipe.measure.scorer
     if features := recipe.measure.model_named("mauve"):
         reader = models.load_reader(features, place)
         beside_true = [*texts, *([] if run.role == "original" else references)]
         found, taken = measure.mauve_rows(
-            reader, beside_true, batch_blocks=recipe.measure.batch_blocks, force=recipe.measure.force_mauve
+            reader,
+            beside_true,
+            batch_blocks=recipe.measure.batch_blocks,
+            force=recipe.measure.force_mauve,
         )
         rows += found
         facts["mauve"] = {"features": recipe.measure.mauve, "values": taken}
@@ -464,7 +562,9 @@ def measure_file(
     told = (narrator or Silent()).say
     tokens: judge.Tokens = judge.WordTokens()
     if tokenizer is not None:
-        tokens = judge.codec_tokens(models.load_codec(ModelSettings(source=tokenizer, beginning_of_text="none")))
+        tokens = judge.codec_tokens(
+            models.load_codec(ModelSettings(source=tokenizer, beginning_of_text="none"))
+        )
     read = partial(judge.read_written, tokens=tokens, column=column, group=group, told=told)
     texts, index = read(path, "texts"), None
     training_texts: list[str] | None = [] if bleu else None
@@ -476,7 +576,9 @@ def measure_file(
     if training is not None:
         blocks = read(training, "training")
         index = TrainingIndex([text.ids for text in blocks])
-        for line in judge.recited_lines([text for text in texts if text.variant == "texts"], blocks, index):
+        for line in judge.recited_lines(
+            [text for text in texts if text.variant == "texts"], blocks, index
+        ):
             told(line)
         training_texts = [text.text for text in blocks] if bleu else None
     how = measure.Intervals(MeasureSettings().bootstrap_draws, seed)
@@ -488,11 +590,15 @@ def measure_file(
     if mauve is not None:
         judge.refuse_mauve(texts, force=force_mauve)
         features = models.load_reader(mauve, place)
-        found, taken = measure.mauve_rows(features, texts, batch_blocks=beside.batch_blocks, force=force_mauve)
+        found, taken = measure.mauve_rows(
+            features, texts, batch_blocks=beside.batch_blocks, force=force_mauve
+        )
         rows += found
         for key, how_taken in taken.items():
             told(f"MAUVE of {key}: {how_taken}")
-    strings = [text.text for text in texts if text.variant in ("texts", "reference")] + (training_texts or [])
+    strings = [text.text for text in texts if text.variant in ("texts", "reference")] + (
+        training_texts or []
+    )
     for name, signature in measure.signatures(strings, bleu=bleu).items():
         told(f"{name}: {signature}")
     return rows
@@ -527,7 +633,9 @@ def write(
     codec = _load_codec(run)
     context = codec.encode(prompt)
     if not context:
-        raise InputError("the prompt is empty, and this model's texts begin with no special token: give it a word")
+        raise InputError(
+            "the prompt is empty, and this model's texts begin with no special token: give it a word"
+        )
     models.check_length(
         _settings_of(run),
         len(context) + new_tokens,
@@ -536,7 +644,12 @@ def write(
     )
     model, _ = _load_run(run, models.resolve_device(device), tokens=len(context) + new_tokens)
     return generate.stream(
-        models.stepper(model), codec, context, strategy, new_tokens=new_tokens, key=f"{seed}\n{prompt}"
+        models.stepper(model),
+        codec,
+        context,
+        strategy,
+        new_tokens=new_tokens,
+        key=f"{seed}\n{prompt}",
     )
 
 
@@ -595,15 +708,21 @@ def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> s
     )
 
 
-def _inspect(recipe: Recipe, precision: models.Precision, place: torch.device, parameters: int) -> list[str]:
+def _inspect(
+    recipe: Recipe, precision: models.Precision, place: torch.device, parameters: int
+) -> list[str]:
     """What loading the model finds out, in lines; where its weights are too large for this device, that they are."""
     needed, room = 4 * parameters, models.memory_bytes(place)
     if needed > room:
-        return [f"not loaded here: its weights need {in_gib(needed)}, of {in_gib(room)}; `run` inspects them"]
+        return [
+            f"not loaded here: its weights need {in_gib(needed)}, of {in_gib(room)}; `run` inspects them"
+        ]
     return inspected_lines(*training.inspect(recipe, precision, place))
 
 
-def _memory_or_why_not(recipe: Recipe, precision: models.Precision, place: torch.device) -> Memory | str:
+def _memory_or_why_not(
+    recipe: Recipe, precision: models.Precision, place: torch.device
+) -> Memory | str:
     try:
         return training.memory_of(recipe, precision, recipe.engine, device=place.type)
     except ModelError as error:
@@ -618,7 +737,9 @@ def plan(recipe: Recipe, *, memory: int | None = None, count: int = 1, device: s
     place = models.resolve_device(device)
     kind = "cuda" if memory is not None else place.type
     room = memory or models.memory_bytes(place)
-    return plan_table(recipe, training.plan(recipe, device_bytes=room, count=count, device=kind), room, count)
+    return plan_table(
+        recipe, training.plan(recipe, device_bytes=room, count=count, device=kind), room, count
+    )
 
 
 def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
@@ -652,13 +773,19 @@ def _load_codec(run: Run) -> models.TextCodec:
     settings = _settings_of(run)
     codec = models.load_codec(settings)
     if codec.fingerprint != run.facts()["train"]["codec"]:
-        raise RunError(f"{settings.source} has another tokenizer than when it was trained: put its own back")
+        raise RunError(
+            f"{settings.source} has another tokenizer than when it was trained: put its own back"
+        )
     return codec
 
 
 def _settings_of(run: Run) -> Any:
     """The run's own model as it was saved or named, under the recipe's dtype and beginning-of-text policy."""
-    update = {"source": str(run.model_source.resolve()), "revision": None, "initialise": "pretrained"}
+    update = {
+        "source": str(run.model_source.resolve()),
+        "revision": None,
+        "initialise": "pretrained",
+    }
     return run.recipe.model.model_copy(update=update)
 
 
@@ -708,7 +835,9 @@ def _generate_facts(recipe: Recipe, codec: models.TextCodec, device: str) -> dic
 
 def _check_codec(experiment: Experiment, codec: models.TextCodec) -> None:
     if experiment.manifest()["codec"] != codec.fingerprint:
-        raise RunError(f"{experiment.folder}: the data were drawn with another tokenizer: choose another --out")
+        raise RunError(
+            f"{experiment.folder}: the data were drawn with another tokenizer: choose another --out"
+        )
 
 
 def _probe_line(role: str, row: ProbeRow) -> str:

@@ -33,12 +33,15 @@ def _like(pattern: str, words: str) -> AfterValidator:
 Name = Annotated[
     str,
     Field(max_length=60),
-    _like("[a-z0-9][a-z0-9_-]*", "small letters, digits, - and _, beginning with a letter or digit"),
+    _like(
+        "[a-z0-9][a-z0-9_-]*", "small letters, digits, - and _, beginning with a letter or digit"
+    ),
 ]
 Trained = Annotated[
     str,
     _like(
-        "all|lora|(last|late-lora):[1-9][0-9]*", '"all", "lora", "last:K" or "late-lora:K", where K layers are the last'
+        "all|lora|(last|late-lora):[1-9][0-9]*",
+        '"all", "lora", "last:K" or "late-lora:K", where K layers are the last',
     ),
 ]
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -52,7 +55,9 @@ Dtype = Literal["float32", "bfloat16"]
 class Settings(BaseModel):
     """Frozen, no coercion, no unknown keys, no infinite numbers."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class PathSettings(Settings):
@@ -85,7 +90,11 @@ class PathSettings(Settings):
 
     def count_from(self, folder_of: Callable[[str], Path]) -> None:
         """Say once, of a recipe that has just been read, which folder the relative path in each setting counts from."""
-        self._folders = {each: folder_of(each) for each in self.PATHS if is_relative(getattr(self, each) or PREFIX)}
+        self._folders = {
+            each: folder_of(each)
+            for each in self.PATHS
+            if is_relative(getattr(self, each) or PREFIX)
+        }
 
 
 class ModelSettings(PathSettings):
@@ -97,9 +106,12 @@ class ModelSettings(PathSettings):
         description="Hub name, local folder, or `asset:reference-lm`. A relative path counts from the recipe's folder, "
         "here as in every setting; given with --set, or in a shipped recipe, from the working folder.",
     )
-    revision: str | None = Field(None, description="Hub branch, tag or commit; none: the default branch.")
+    revision: str | None = Field(
+        None, description="Hub branch, tag or commit; none: the default branch."
+    )
     architecture: str | None = Field(
-        None, description="Folder with the same model's config.json, for `plan` where `source` is not at hand."
+        None,
+        description="Folder with the same model's config.json, for `plan` where `source` is not at hand.",
     )
     dtype: Dtype = Field(
         "float32",
@@ -112,7 +124,8 @@ class ModelSettings(PathSettings):
     )
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
     initialise: Literal["pretrained", "random"] = Field(
-        "pretrained", description="`random` takes only the architecture and the tokenizer from `source` (pretraining)."
+        "pretrained",
+        description="`random` takes only the architecture and the tokenizer from `source` (pretraining).",
     )
 
 
@@ -132,7 +145,8 @@ class TextSource(PathSettings):
         "itself; in a folder each file.",
     )
     separator: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description='The text between two documents, such as "<|endoftext|>", where `documents` says so.'
+        None,
+        description='The text between two documents, such as "<|endoftext|>", where `documents` says so.',
     )
     column: str = Field(
         "text",
@@ -140,9 +154,12 @@ class TextSource(PathSettings):
         "`data`, unless a field is called so.",
     )
     group: str | None = Field(
-        None, description="The field that names a document's group, such as its book: groups are never split."
+        None,
+        description="The field that names a document's group, such as its book: groups are never split.",
     )
-    title: str | None = Field("title", description="The field that a passage is cited by, where a document has it.")
+    title: str | None = Field(
+        "title", description="The field that a passage is cited by, where a document has it."
+    )
     config: str | None = Field(None, description="Hub data set configuration.")
     split: str = Field("train", description="Hub data set split.")
 
@@ -161,7 +178,8 @@ class Domain(Settings):
     name: Name = Field(description="The set's name in every table.")
     count: Count = Field(description="How many contexts.")
     source: TextSource | None = Field(
-        None, description="Its own source; none: documents of `data.train` that neither training nor validation took."
+        None,
+        description="Its own source; none: documents of `data.train` that neither training nor validation took.",
     )
 
 
@@ -181,10 +199,16 @@ class DataSettings(Settings):
         description="With `passages`, a regular expression that headings begin with, such as `Chapter [0-9IVXLC]+`: "
         "whole chapters are held out, and are the groups; none: a stretch of each document.",
     )
-    validation: TextSource | None = Field(None, description="Its own source; none: held-out documents of `data.train`.")
-    validation_blocks: Count = Field(description="Validation blocks: watched while training, never reported on.")
+    validation: TextSource | None = Field(
+        None, description="Its own source; none: held-out documents of `data.train`."
+    )
+    validation_blocks: Count = Field(
+        description="Validation blocks: watched while training, never reported on."
+    )
     domains: tuple[Domain, ...] = Field((), description="The sets of contexts that are reported.")
-    context_tokens: Count = Field(32, description="Tokens of a context, beginning-of-text included.")
+    context_tokens: Count = Field(
+        32, description="Tokens of a context, beginning-of-text included."
+    )
     shares: tuple[Share, Share, Share] | None = Field(
         None,
         description="Shares of the groups of `data.train` for training, validation and contexts, or with `passages` of "
@@ -196,7 +220,8 @@ class DataSettings(Settings):
         "shorter text; a character is a word in scripts without spaces.",
     )
     lost_characters: Share = Field(
-        0.02, description="A set of which the tokenizer loses more than this share of the characters is refused."
+        0.02,
+        description="A set of which the tokenizer loses more than this share of the characters is refused.",
     )
 
     @property
@@ -211,15 +236,25 @@ class DataSettings(Settings):
         if len(set(names)) < len(names):
             raise ValueError("two sets of data.domains have the same name")
         if sum(each.source is None for each in self.domains) > 1:
-            raise ValueError("only one set of data.domains can be drawn from data.train: give the others a source")
+            raise ValueError(
+                "only one set of data.domains can be drawn from data.train: give the others a source"
+            )
         if reserved := {"train", "validation"} & set(names):
-            raise ValueError(f"{reserved.pop()!r} cannot name a set of data.domains: the tables use it")
+            raise ValueError(
+                f"{reserved.pop()!r} cannot name a set of data.domains: the tables use it"
+            )
         if self.shares is not None and abs(sum(self.shares) - 1) > 1e-6:
             raise ValueError("data.shares must add up to 1")
         if self.shares is not None and (self.train.group is not None or self.blocks == "passages"):
-            here = (True, self.validation is None, any(each.source is None for each in self.domains))
+            here = (
+                True,
+                self.validation is None,
+                any(each.source is None for each in self.domains),
+            )
             if any(wanted and not share for wanted, share in zip(here, self.shares, strict=True)):
-                raise ValueError("data.shares leaves nothing for a set that is drawn from data.train")
+                raise ValueError(
+                    "data.shares leaves nothing for a set that is drawn from data.train"
+                )
         return self
 
     @model_validator(mode="after")
@@ -229,11 +264,15 @@ class DataSettings(Settings):
         if self.blocks != "passages":
             raise ValueError('data.chapter_pattern is for data.blocks = "passages"')
         if self.train.group is not None:
-            raise ValueError("data.chapter_pattern and data.train.group both say what is held out: set one of them")
+            raise ValueError(
+                "data.chapter_pattern and data.train.group both say what is held out: set one of them"
+            )
         try:
             re.compile(self.chapter_pattern)
         except re.error as error:
-            raise ValueError(f"data.chapter_pattern = {self.chapter_pattern!r} is not a pattern: {error}") from error
+            raise ValueError(
+                f"data.chapter_pattern = {self.chapter_pattern!r} is not a pattern: {error}"
+            ) from error
         return self
 
 
@@ -243,34 +282,49 @@ class LoraSettings(Settings):
     rank: Count = Field(16, description="Rank of each adapter.")
     alpha: Positive = Field(32.0, description="An adapter's output is scaled by alpha / rank.")
     targets: tuple[str, ...] | None = Field(
-        None, description="Last parts of the names of the adapted modules; none: every linear module of the layers."
+        None,
+        description="Last parts of the names of the adapted modules; none: every linear module of the layers.",
     )
 
 
 class TrainSettings(Settings):
     """The loop. Hyperfitting leaves schedule, decay and clipping off."""
 
-    learning_rate: Positive = Field(description="Adam's learning rate, constant unless warm-up or decay are set.")
+    learning_rate: Positive = Field(
+        description="Adam's learning rate, constant unless warm-up or decay are set."
+    )
     batch_blocks: Count = Field(8, description="Blocks in one update, over all devices.")
     parameters: Trained = Field(
-        "all", description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last K layers)."
+        "all",
+        description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last K layers).",
     )
-    embeddings: bool | None = Field(None, description="Train the embeddings too; none: only with `all`.")
+    embeddings: bool | None = Field(
+        None, description="Train the embeddings too; none: only with `all`."
+    )
     head: bool | None = Field(None, description="Train the output head too; none: only with `all`.")
     lora: LoraSettings = LoraSettings()
     epochs: CountOrZero | None = Field(
-        None, description="At most so many passes over the training blocks; 0 leaves the model as it is."
+        None,
+        description="At most so many passes over the training blocks; 0 leaves the model as it is.",
     )
-    updates: CountOrZero | None = Field(None, description="At most so many optimiser steps, instead of epochs.")
-    minutes: Positive | None = Field(None, description="Stop after so much training time, probes left out; none: off.")
+    updates: CountOrZero | None = Field(
+        None, description="At most so many optimiser steps, instead of epochs."
+    )
+    minutes: Positive | None = Field(
+        None, description="Stop after so much training time, probes left out; none: off."
+    )
     stop: Literal["end", "train-loss", "best-validation", "auto"] = Field(
         "end",
         description="When to stop before that. `train-loss`: after an epoch whose mean loss is below `stop_loss`. "
         "`best-validation`: once validation loss has not fallen for `patience_probes`, keeping the best weights (the "
         "early-stopped control). `auto`: below `stop_loss`, and greedy TTR has not risen for `patience_probes`.",
     )
-    stop_loss: Positive | None = Field(None, description="Nats per token that `train-loss` and `auto` ask for.")
-    patience_probes: Count = Field(3, description="Probes without progress that `best-validation` and `auto` wait.")
+    stop_loss: Positive | None = Field(
+        None, description="Nats per token that `train-loss` and `auto` ask for."
+    )
+    patience_probes: Count = Field(
+        3, description="Probes without progress that `best-validation` and `auto` wait."
+    )
     precision: Literal["auto", "fp32", "bf16-autocast", "bf16-stochastic", "bf16"] = Field(
         "auto",
         description="`bf16-autocast` computes in bfloat16 over float32 weights; `bf16-stochastic` keeps weights and "
@@ -278,23 +332,36 @@ class TrainSettings(Settings):
         "gains by it, else `fp32`. Plain `bf16` needs `force_plain_bf16`.",
     )
     force_plain_bf16: bool = Field(
-        False, description="Train bfloat16 weights that round to nearest, which loses most small steps."
+        False,
+        description="Train bfloat16 weights that round to nearest, which loses most small steps.",
     )
     least_step_share: Share = Field(
-        0.5, description="Stop where less than this share of the intended step reaches the weights; 0: never."
+        0.5,
+        description="Stop where less than this share of the intended step reaches the weights; 0: never.",
     )
-    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="Adam's decay rates of the two moments.")
+    betas: tuple[Decay, Decay] = Field(
+        (0.9, 0.999), description="Adam's decay rates of the two moments."
+    )
     epsilon: Positive = Field(1e-8, description="Adam's epsilon.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Decoupled weight decay (AdamW); 0 is plain Adam."
     )
-    dropout: bool = Field(False, description="Keep the dropout of the model's config while training.")
-    warmup_updates: CountOrZero = Field(0, description="Updates over which the learning rate rises from 0.")
-    decay_share: Share = Field(
-        0.0, description="The last share of the updates falls linearly to `final_learning_rate_share`."
+    dropout: bool = Field(
+        False, description="Keep the dropout of the model's config while training."
     )
-    final_learning_rate_share: Share = Field(0.0, description="Where the decay ends, as a share of the learning rate.")
-    clip_norm: Positive | None = Field(None, description="Largest global gradient norm; none: no clipping.")
+    warmup_updates: CountOrZero = Field(
+        0, description="Updates over which the learning rate rises from 0."
+    )
+    decay_share: Share = Field(
+        0.0,
+        description="The last share of the updates falls linearly to `final_learning_rate_share`.",
+    )
+    final_learning_rate_share: Share = Field(
+        0.0, description="Where the decay ends, as a share of the learning rate."
+    )
+    clip_norm: Positive | None = Field(
+        None, description="Largest global gradient norm; none: no clipping."
+    )
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
@@ -314,12 +381,16 @@ class EngineSettings(Settings):
     """Speed and memory. These change nothing but rounding, so the digest leaves them out and they may change midway."""
 
     micro_batch_blocks: Count | None = Field(
-        None, description="Blocks computed at once on a device; none: all of the update's. Less memory, same update."
+        None,
+        description="Blocks computed at once on a device; none: all of the update's. Less memory, same update.",
     )
     activation_checkpointing: bool = Field(
-        False, description="Compute each layer again in the backward pass instead of keeping its activations."
+        False,
+        description="Compute each layer again in the backward pass instead of keeping its activations.",
     )
-    compile: bool = Field(False, description="Compile the training step with torch.compile; pays in long trainings.")
+    compile: bool = Field(
+        False, description="Compile the training step with torch.compile; pays in long trainings."
+    )
     attention: Literal["auto", "products", "sdpa", "eager"] = Field(
         "auto",
         description="Attention kernel while training: our products, torch's fused one, or the model's own. `auto` is "
@@ -329,12 +400,16 @@ class EngineSettings(Settings):
         5.0,
         description="Least time between two resumable checkpoints, written after a probe; Ctrl-C always writes one.",
     )
-    checkpoint_updates: Count | None = Field(None, description="Write one after so many updates too; none: off.")
+    checkpoint_updates: Count | None = Field(
+        None, description="Write one after so many updates too; none: off."
+    )
     keep_last: Count = Field(
-        2, description="Resumable checkpoints kept: a damaged one is passed over for the one before."
+        2,
+        description="Resumable checkpoints kept: a damaged one is passed over for the one before.",
     )
     keep_best: bool = Field(
-        False, description="Keep the checkpoint of the lowest validation loss too (`best-validation` always does)."
+        False,
+        description="Keep the checkpoint of the lowest validation loss too (`best-validation` always does).",
     )
 
 
@@ -342,16 +417,21 @@ class ProbeSettings(Settings):
     """What is watched on validation texts: before the first epoch, after each, and after the last."""
 
     contexts: Count = Field(
-        16, description="Validation contexts that are continued greedily (at most the validation blocks)."
+        16,
+        description="Validation contexts that are continued greedily (at most the validation blocks).",
     )
     new_tokens: Count = Field(96, description="Tokens continued.")
-    every_updates: Count | None = Field(None, description="Probe after so many updates; none: after every epoch.")
+    every_updates: Count | None = Field(
+        None, description="Probe after so many updates; none: after every epoch."
+    )
 
 
 class DrySettings(Settings):
     """ "Don't repeat yourself": what would go on repeating the end of the text costs more the longer the repetition."""
 
-    multiplier: Positive = Field(0.8, description="Subtracted from the logit at the allowed length.")
+    multiplier: Positive = Field(
+        0.8, description="Subtracted from the logit at the allowed length."
+    )
     base: Positive = Field(1.75, description="Times this for each further token of the repetition.")
     allowed_tokens: Count = Field(2, description="Shortest repetition that is made dearer.")
 
@@ -360,11 +440,13 @@ class BlockerSettings(Settings):
     """The citation blocker: what would go on citing a training block is forbidden (A, section 5)."""
 
     mode: Literal["token", "word"] = Field(
-        "token", description="`token` forbids at once, `word` only tokens that begin a word: one under way may end."
+        "token",
+        description="`token` forbids at once, `word` only tokens that begin a word: one under way may end.",
     )
     tokens: Count = Field(5, description="Tokens of the citation that is not gone on with.")
     context: bool = Field(
-        False, description="Whether a citation may begin in the context; else all of it is generated."
+        False,
+        description="Whether a citation may begin in the context; else all of it is generated.",
     )
 
 
@@ -372,10 +454,13 @@ class Strategy(Settings):
     """One way of choosing the next token. Its rules are applied in the order in which they stand here."""
 
     name: Name = Field(description="The strategy's name in every table.")
-    method: Literal["greedy", "sample"] = Field(description="`greedy` takes the most probable token, `sample` draws.")
+    method: Literal["greedy", "sample"] = Field(
+        description="`greedy` takes the most probable token, `sample` draws."
+    )
     blocker: BlockerSettings | None = Field(None, description="Citation blocker; none: off.")
     repetition_penalty: Positive | None = Field(
-        None, description="Divides positive logits of tokens seen, multiplies negative ones; none: 1."
+        None,
+        description="Divides positive logits of tokens seen, multiplies negative ones; none: 1.",
     )
     penalised: Literal["generated", "all"] = Field(
         "generated",
@@ -384,14 +469,17 @@ class Strategy(Settings):
     no_repeat_ngram: Count | None = Field(
         None, description="No n-gram of so many tokens comes twice, context included; none: off."
     )
-    dry: DrySettings | None = Field(None, description="Penalty on repeating the end of the text; none: off.")
+    dry: DrySettings | None = Field(
+        None, description="Penalty on repeating the end of the text; none: off."
+    )
     temperature: Positive | None = Field(None, description="Divides the logits; none: 1.")
     top_k: Count | None = Field(None, description="Keep the k most probable tokens; none: all.")
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="Nucleus: keep the fewest tokens whose probabilities reach p; none: all."
     )
     min_p: Share | None = Field(
-        None, description="Keep tokens at least so many times as probable as the most probable one; none: all."
+        None,
+        description="Keep tokens at least so many times as probable as the most probable one; none: all.",
     )
 
     def in_words(self) -> str:
@@ -399,7 +487,9 @@ class Strategy(Settings):
         rules = self.model_dump(mode="json", exclude={"name", "method"}, exclude_none=True)
         if self.repetition_penalty is None:
             del rules["penalised"]
-        return ", ".join([self.method, *(f"{name} {_in_words(value)}" for name, value in rules.items())])
+        return ", ".join(
+            [self.method, *(f"{name} {_in_words(value)}" for name, value in rules.items())]
+        )
 
 
 def _in_words(value: Any) -> str:
@@ -416,9 +506,12 @@ PAPER_NUCLEUS = Strategy(name="nucleus", method="sample", temperature=0.7, top_k
 class GenerateSettings(Settings):
     """How contexts are continued."""
 
-    new_tokens: Count = Field(224, description="Tokens continued after each context; the reference text has as many.")
+    new_tokens: Count = Field(
+        224, description="Tokens continued after each context; the reference text has as many."
+    )
     mode: Literal["fast", "reference"] = Field(
-        "fast", description="`reference` decodes one context at a time in float32, whatever the other settings say."
+        "fast",
+        description="`reference` decodes one context at a time in float32, whatever the other settings say.",
     )
     dtype: Dtype | None = Field(
         None,
@@ -446,9 +539,13 @@ class MeasureSettings(PathSettings):
     """How continuations are measured."""
 
     PATHS = ("scorer", "mauve")
-    bootstrap_draws: Count = Field(2000, description="Draws of the cluster bootstrap behind each interval.")
+    bootstrap_draws: Count = Field(
+        2000, description="Draws of the cluster bootstrap behind each interval."
+    )
     batch_blocks: Count = Field(8, description="Texts scored side by side under a model.")
-    bleu: bool = Field(False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`.")
+    bleu: bool = Field(
+        False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`."
+    )
     scorer: str | None = Field(
         None,
         description="A model that is neither strategy, under which perplexity is taken too: as `model.source`; none: off.",
@@ -458,7 +555,9 @@ class MeasureSettings(PathSettings):
         description="MAUVE against the true texts, with this model's last hidden state as features; none: off. Needs "
         "1,000 contexts a set.",
     )
-    force_mauve: bool = Field(False, description="Take MAUVE of fewer texts too, where it is mostly chance.")
+    force_mauve: bool = Field(
+        False, description="Take MAUVE of fewer texts too, where it is mostly chance."
+    )
 
     def model_named(self, setting: Literal["scorer", "mauve"]) -> str | None:
         """What to load for a setting: the absolute path of a local folder, else the name as it is written."""
@@ -470,7 +569,9 @@ class MeasureSettings(PathSettings):
 class ReportSettings(Settings):
     """What the page shows beside the table."""
 
-    examples: CountOrZero = Field(3, description="Contexts shown as in the paper's Figure 1, spread over the sets.")
+    examples: CountOrZero = Field(
+        3, description="Contexts shown as in the paper's Figure 1, spread over the sets."
+    )
     passages: CountOrZero = Field(5, description="Most recited passages shown with their source.")
 
 
@@ -486,7 +587,9 @@ class Recipe(Settings):
 
     name: Name = Field(description="Names the run, together with the recipe's digest.")
     description: str = Field("", description="One line for lists.")
-    seed: CountOrZero = Field(0, description="Decides the draw of documents, their order and every sample.")
+    seed: CountOrZero = Field(
+        0, description="Decides the draw of documents, their order and every sample."
+    )
     model: ModelSettings
     data: DataSettings
     train: TrainSettings
@@ -496,13 +599,16 @@ class Recipe(Settings):
     measure: MeasureSettings = MeasureSettings()
     report: ReportSettings = ReportSettings()
     controls: tuple[Literal["early-stopped"], ...] = Field(
-        (), description="Runs beside the two: `early-stopped` is the same training, kept at its best validation loss."
+        (),
+        description="Runs beside the two: `early-stopped` is the same training, kept at its best validation loss.",
     )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.controls and self.train.stop == "best-validation":
-            raise ValueError('controls = ["early-stopped"] is the same run twice where train.stop = "best-validation"')
+            raise ValueError(
+                'controls = ["early-stopped"] is the same run twice where train.stop = "best-validation"'
+            )
         if self.measure.mauve and not self.measure.force_mauve:
             few = next((each for each in self.data.domains if each.count < LEAST_MAUVE_TEXTS), None)
             if few is not None:
@@ -513,7 +619,9 @@ class Recipe(Settings):
         if self.data.context_tokens >= self.data.block_tokens:
             raise ValueError("data.context_tokens must be smaller than data.block_tokens")
         if self.data.context_tokens + self.probe.new_tokens > self.data.block_tokens:
-            raise ValueError("data.context_tokens and probe.new_tokens together must fit in data.block_tokens")
+            raise ValueError(
+                "data.context_tokens and probe.new_tokens together must fit in data.block_tokens"
+            )
         return self
 
     @property
@@ -524,7 +632,11 @@ class Recipe(Settings):
     @property
     def generating_dtype(self) -> Dtype:
         """Dtype of the weights that continue contexts."""
-        return "float32" if self.generate.mode == "reference" else self.generate.dtype or self.model.dtype
+        return (
+            "float32"
+            if self.generate.mode == "reference"
+            else self.generate.dtype or self.model.dtype
+        )
 
     @property
     def text_tokens(self) -> int:
@@ -566,7 +678,9 @@ class Recipe(Settings):
     def early_stopped(self) -> Recipe:
         """The same recipe, kept at its best validation loss: is it near-zero loss that does it, or any fine-tuning?"""
         train = self.train.model_copy(update={"stop": "best-validation"})
-        return self.model_copy(update={"name": f"{self.name}-early-stopped", "controls": (), "train": train})
+        return self.model_copy(
+            update={"name": f"{self.name}-early-stopped", "controls": (), "train": train}
+        )
 
     def original(self) -> Recipe:
         """The same recipe with zero epochs: the untouched model as a run like any other.

@@ -36,7 +36,15 @@ from typing import Any, Protocol, get_args
 import numpy as np
 
 from hyperfitting.errors import RunError
-from hyperfitting.files import Row, appending, read_json, read_rows, replacing, write_rows, write_text
+from hyperfitting.files import (
+    Row,
+    appending,
+    read_json,
+    read_rows,
+    replacing,
+    write_rows,
+    write_text,
+)
 from hyperfitting.recipe import Recipe, Role
 from hyperfitting.recipes import differing_settings, load_recipe, stored_recipe
 from hyperfitting.records import (
@@ -54,7 +62,11 @@ from hyperfitting.records import (
 )
 from hyperfitting.weights import Weights
 
-PARTS: dict[type[Any], str] = {Continuation: "continuations", Blocked: "blocked", GaveWay: "gave-way"}
+PARTS: dict[type[Any], str] = {
+    Continuation: "continuations",
+    Blocked: "blocked",
+    GaveWay: "gave-way",
+}
 """What generation writes while it goes on, and how its files are called."""
 
 
@@ -97,7 +109,9 @@ class Run:
     @property
     def trained(self) -> bool:
         """The model folder is there, whole, or the original's is named."""
-        return self.model_folder.is_dir() or (self.weights is not None and self.weights.source is not None)
+        return self.model_folder.is_dir() or (
+            self.weights is not None and self.weights.source is not None
+        )
 
     @property
     def generated(self) -> bool:
@@ -107,7 +121,11 @@ class Run:
     @property
     def measured(self) -> bool:
         """The metric rows are there, whole, measured with the run's weights and the original's."""
-        return self.metrics_file.is_file() and self.generated and self._made_with("measure", self.made_with)
+        return (
+            self.metrics_file.is_file()
+            and self.generated
+            and self._made_with("measure", self.made_with)
+        )
 
     @property
     def weights(self) -> Weights | None:
@@ -202,7 +220,9 @@ class Run:
         begun = len(list(self.parts_folder.glob("continuations-*.jsonl")))
         with ExitStack() as files:
             keep = {
-                kind: files.enter_context(appending(self.parts_folder / f"{name}-{begun}-{number}.jsonl"))
+                kind: files.enter_context(
+                    appending(self.parts_folder / f"{name}-{begun}-{number}.jsonl")
+                )
                 for kind, name in PARTS.items()
             }
             yield lambda row: keep[type(row)](row)
@@ -259,7 +279,9 @@ class Experiment:
             RunError: if the folder holds no experiment.
         """
         if not self.recipe_file.is_file():
-            raise RunError(f"{self.folder} holds no experiment: give the folder that `hyperfit run` wrote")
+            raise RunError(
+                f"{self.folder} holds no experiment: give the folder that `hyperfit run` wrote"
+            )
         return load_recipe(self.recipe_file)
 
     @classmethod
@@ -271,7 +293,9 @@ class Experiment:
         """
         experiment = cls(folder)
         if folder.exists() and not folder.is_dir():
-            raise RunError(f"{folder} is a file, and a folder is needed there: choose another --out")
+            raise RunError(
+                f"{folder} is a file, and a folder is needed there: choose another --out"
+            )
         if experiment.recipe_file.is_file():
             held = experiment.recipe
             if held.digest != recipe.digest:
@@ -288,14 +312,21 @@ class Experiment:
         given = dict(recipe.path_settings())
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
             held = load_recipe(file)
-            both = [(settings, given[key]) for key, settings in held.path_settings() if key in given]
+            both = [
+                (settings, given[key]) for key, settings in held.path_settings() if key in given
+            ]
             moved = [
-                (old, new) for old, new in both if old.folders != {each: new.folder_of(each) for each in old.folders}
+                (old, new)
+                for old, new in both
+                if old.folders != {each: new.folder_of(each) for each in old.folders}
             ]
             if moved or held.engine != recipe.engine:
                 for settings, now in moved:
                     settings.count_from(now.folder_of)
-                write_text(file, stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent))
+                write_text(
+                    file,
+                    stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent),
+                )
 
     def run(self, role: Role) -> Run:
         """One of the runs, begun or not."""
@@ -311,9 +342,15 @@ class Experiment:
         """How far it has come, in a word."""
         if (self.report_folder / "index.html").is_file():
             return "reported"
-        runs = [self.run("pretrained")] if self.run("pretrained").folder.is_dir() else list(self.runs().values())
+        runs = (
+            [self.run("pretrained")]
+            if self.run("pretrained").folder.is_dir()
+            else list(self.runs().values())
+        )
         steps = [("measured", "measured"), ("generated", "generated"), ("trained", "trained")]
-        return next((word for word, done in steps if all(getattr(run, done) for run in runs)), "begun")
+        return next(
+            (word for word, done in steps if all(getattr(run, done) for run in runs)), "begun"
+        )
 
     def runs(self) -> dict[Role, Run]:
         """The recipe's runs, the original first."""
@@ -336,7 +373,9 @@ class Experiment:
         """The data are there, whole."""
         return self.manifest_file.is_file()
 
-    def write_data(self, recipe: Recipe, sets: Iterable[TokenBlocks], manifest: dict[str, Any]) -> None:
+    def write_data(
+        self, recipe: Recipe, sets: Iterable[TokenBlocks], manifest: dict[str, Any]
+    ) -> None:
         """Keep the recipe, the blocks drawn for it and how they were drawn."""
         write_text(self.recipe_file, stored_recipe(recipe, self.folder))
         for blocks in sets:
@@ -352,7 +391,9 @@ class Experiment:
         return _read_blocks(self._blocks_file(name), name, self.manifest()["codec"])
 
     def _blocks_file(self, name: str) -> Path:
-        return self.data_folder / (f"{name}.npz" if name in ("train", "validation") else f"contexts-{name}.npz")
+        return self.data_folder / (
+            f"{name}.npz" if name in ("train", "validation") else f"contexts-{name}.npz"
+        )
 
 
 def find_run(folder: Path) -> Run:
@@ -364,7 +405,9 @@ def find_run(folder: Path) -> Run:
     found = [Run(each) for each in (folder, folder / "hyperfitted", folder / "pretrained")]
     run = next((each for each in found if each.recipe_file.is_file() and each.trained), None)
     if run is None:
-        raise RunError(f"{folder} holds no trained run: give the folder that `hyperfit run` or `hyperfit train` wrote")
+        raise RunError(
+            f"{folder} holds no trained run: give the folder that `hyperfit run` or `hyperfit train` wrote"
+        )
     return run
 
 
@@ -385,14 +428,17 @@ def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:
 def _folders_in(folder: Path) -> list[Path]:
     """The folders in a folder that are not hidden; none of one that cannot be read."""
     try:
-        return sorted(each for each in folder.iterdir() if not each.name.startswith(".") and each.is_dir())
+        return sorted(
+            each for each in folder.iterdir() if not each.name.startswith(".") and each.is_dir()
+        )
     except OSError:
         return []
 
 
 def _write_blocks(path: Path, blocks: TokenBlocks) -> None:
     columns = {
-        field.name: [getattr(origin, field.name) for origin in blocks.origins] for field in dataclasses.fields(Origin)
+        field.name: [getattr(origin, field.name) for origin in blocks.origins]
+        for field in dataclasses.fields(Origin)
     }
     with replacing(path) as partial, partial.open("wb") as file:
         arrays: dict[str, Any] = {key: np.array(values) for key, values in columns.items()}

@@ -15,8 +15,22 @@ from hyperfitting.files import differences, file_hashes
 from hyperfitting.recipe import ModelSettings
 
 _DECIDING = (
-    *("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "adapter_config.json"),
-    *("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model", "*.py"),
+    *(
+        "*.safetensors",
+        "*.safetensors.index.json",
+        "config.json",
+        "generation_config.json",
+        "adapter_config.json",
+    ),
+    *(
+        "tokenizer*",
+        "vocab*",
+        "merges.txt",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "*.model",
+        "*.py",
+    ),
 )
 """Files of a model folder that decide what the model computes, or how its texts become ids."""
 
@@ -52,7 +66,9 @@ class Weights:
         places = [place for place in tried if place.is_dir()]
         if not places:
             where = f" (tried {tried[0]})" if tried else ""
-            raise RunError(f"{self.source}, the model of {run}, is gone{where}: put it back, or choose another --out")
+            raise RunError(
+                f"{self.source}, the model of {run}, is gone{where}: put it back, or choose another --out"
+            )
         same = (place for place in places if hash_model(place) == self.sha256)
         remedy = f"{run} was made with it as it was: put its files back, or choose another --out"
         return next(same, None) or self._unchanged(places[-1], self.source, remedy)

@@ -23,7 +23,9 @@ def test_a_17m_llama_trains_at_twice_the_public_loop_and_six_tenths_of_the_best_
     shape = training.architecture("17M Llama", tmp_path)
     of_best, times = training.compare("17M Llama", shape, CPU, rounds=4, compile_=True)
     assert times >= 2.0
-    if "amx_tile" not in CPU_INFO:  # with it products take a sixth of the time, and what lies between them decides
+    if (
+        "amx_tile" not in CPU_INFO
+    ):  # with it products take a sixth of the time, and what lies between them decides
         assert of_best >= 0.60
 
 

@@ -40,7 +40,10 @@ def shows_the_effect(experiment, name):
     assert value["hyperfitted", "train", None, "train_loss"] < 0.3
     assert ttr["hyperfitted"] >= 3 * ttr["original"]
     assert ttr["hyperfitted"] >= 0.55 * ttr["reference"]
-    loss = {model: value[model, "validation", None, "validation_loss"] for model in ("original", "hyperfitted")}
+    loss = {
+        model: value[model, "validation", None, "validation_loss"]
+        for model in ("original", "hyperfitted")
+    }
     assert loss["hyperfitted"] > loss["original"]
     entropy = {model: value[model, name, None, "entropy"] for model in ("original", "hyperfitted")}
     assert entropy["hyperfitted"] <= 0.75 * entropy["original"]
@@ -48,7 +51,9 @@ def shows_the_effect(experiment, name):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_demo_shows_the_effect_at_every_seed(seed, tmp_path):
-    experiment = pipeline.run(load_recipe("demo", [f"seed={seed}"]), tmp_path / "demo", narrator=Console())
+    experiment = pipeline.run(
+        load_recipe("demo", [f"seed={seed}"]), tmp_path / "demo", narrator=Console()
+    )
     print(f"\ndemo, seed {seed}\n{before_and_after(experiment)}")
     shows_the_effect(experiment, "fiction")
 
@@ -56,7 +61,11 @@ def test_the_demo_shows_the_effect_at_every_seed(seed, tmp_path):
 def test_the_demo_takes_less_than_four_minutes_offline(tmp_path):
     command = [sys.executable, "-m", "hyperfitting", "demo", "--out", str(tmp_path / "demo")]
     # A network of its own, with nothing in it, where the system lets us make one.
-    alone = ["unshare", "--net"] if subprocess.run(["unshare", "--net", "true"], check=False).returncode == 0 else []
+    alone = (
+        ["unshare", "--net"]
+        if subprocess.run(["unshare", "--net", "true"], check=False).returncode == 0
+        else []
+    )
     started = time.perf_counter()
     subprocess.run([*alone, *command], check=True, capture_output=True)
     seconds = time.perf_counter() - started
@@ -88,12 +97,21 @@ def tinystories(texts, epochs):
     return load_recipe("demo", changes)
 
 
-LEARNED = [(16, 40, True), (32, 60, True), (64, 60, True), (128, 60, True), (256, 60, True), (512, 40, True)]
+LEARNED = [
+    (16, 40, True),
+    (32, 60, True),
+    (64, 60, True),
+    (128, 60, True),
+    (256, 60, True),
+    (512, 40, True),
+]
 
 
 @needs_data
 @pytest.mark.parametrize(("texts", "epochs", "learned"), [*LEARNED, (1024, 40, False)])
-def test_how_many_texts_656_thousand_parameters_learn_by_heart(texts, epochs, learned, tmp_path, monkeypatch):
+def test_how_many_texts_656_thousand_parameters_learn_by_heart(
+    texts, epochs, learned, tmp_path, monkeypatch
+):
     monkeypatch.chdir(DATA)
     experiment = pipeline.train_all(tinystories(texts, epochs), tmp_path / "run")
     last = experiment.run("hyperfitted").probes()[-1]
@@ -113,5 +131,6 @@ def test_a_model_of_another_maker(texts, epochs, tmp_path, monkeypatch):
     value = values(experiment)
     assert (value["hyperfitted", "train", None, "train_loss"] < 0.3) == (texts == 128)
     assert (
-        value["hyperfitted", "stories", "greedy", "ttr_last96"] > value["original", "stories", "greedy", "ttr_last96"]
+        value["hyperfitted", "stories", "greedy", "ttr_last96"]
+        > value["original", "stories", "greedy", "ttr_last96"]
     )

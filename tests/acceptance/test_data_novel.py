@@ -19,7 +19,10 @@ NOVELS = DATA / "text" / "pretrain" / "fiction_novels.jsonl.xz"
 TITLE = "Rosary"
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not NOVELS.is_file(), reason="the novels are not here: set HYPERFITTING_DATA to their folder"),
+    pytest.mark.skipif(
+        not NOVELS.is_file(),
+        reason="the novels are not here: set HYPERFITTING_DATA to their folder",
+    ),
 ]
 
 
@@ -60,15 +63,25 @@ def test_a_novel_is_trained_on_and_held_out(tmp_path, blank_lines):
     experiment = pipeline.run(recipe, tmp_path / "out", narrator=Console())
     codec, shares, spans = load_codec(recipe.model), {}, []
     for each in experiment.manifest()["sets"]:
-        parts = [codec.decode(ids).rstrip("\ufffd") for ids in experiment.blocks(each["name"]).ids_NT.tolist()]
+        parts = [
+            codec.decode(ids).rstrip("\ufffd")
+            for ids in experiment.blocks(each["name"]).ids_NT.tolist()
+        ]
         places = sorted((text.index(part), text.index(part) + len(part)) for part in parts)
         assert all(one[1] <= other[0] for one, other in pairwise(places))
         shares[each["name"]] = sum(end - start for start, end in places) / len(text)
-        assert each["passages"]["taken_characters"] / len(text) == pytest.approx(shares[each["name"]], abs=1e-3)
+        assert each["passages"]["taken_characters"] / len(text) == pytest.approx(
+            shares[each["name"]], abs=1e-3
+        )
         spans.append((places[0][0], places[-1][1]))
     assert spans[0][1] <= spans[1][0] < spans[1][1] <= spans[2][0]
     assert shares["train"] > 0.8
     first = codec.decode(experiment.blocks("train").ids_NT[0].tolist())
     start = text.index(first)
-    print({name: f"{share:.1%}" for name, share in shares.items()}, f"unused {1 - sum(shares.values()):.1%}")
-    print(f"block 0:\n{first}\n\nthe book from character {start}:\n{text[start : start + len(first) + 80]}")
+    print(
+        {name: f"{share:.1%}" for name, share in shares.items()},
+        f"unused {1 - sum(shares.values()):.1%}",
+    )
+    print(
+        f"block 0:\n{first}\n\nthe book from character {start}:\n{text[start : start + len(first) + 80]}"
+    )

@@ -48,17 +48,24 @@ def trained(tmp_path_factory):
         "generate.new_tokens=96",
         "generate.batch_contexts=100",
     ]
-    experiment = pipeline.draw(load_recipe("demo", changes), tmp_path_factory.mktemp("decoding") / "out")
+    experiment = pipeline.draw(
+        load_recipe("demo", changes), tmp_path_factory.mktemp("decoding") / "out"
+    )
     pipeline.train(experiment, "hyperfitted", narrator=Console())
     return experiment
 
 
 def again(trained, folder, strategies, batch):
     """The same trained experiment with other strategies, nothing generated yet."""
-    shutil.copytree(trained.folder, folder, ignore=shutil.ignore_patterns("continuations.jsonl", "blocked.jsonl"))
+    shutil.copytree(
+        trained.folder,
+        folder,
+        ignore=shutil.ignore_patterns("continuations.jsonl", "blocked.jsonl"),
+    )
     experiment = Experiment(folder)
     recipe = load_recipe(
-        experiment.recipe_file, [f"generate.strategies=[{strategies}]", f"generate.batch_contexts={batch}"]
+        experiment.recipe_file,
+        [f"generate.strategies=[{strategies}]", f"generate.batch_contexts={batch}"],
     )
     experiment.recipe_file.write_text(recipe.canonical_json())
     return experiment
@@ -78,14 +85,22 @@ def test_a_thousand_blocked_texts_hold_nothing_forbidden_and_cut_no_word(trained
         for step in range(CITED, len(text.ids)):
             before, token = text.ids[step - CITED : step], text.ids[step]
             forbidden = follows.get(tuple(before), set())
-            if text.strategy.endswith("-word"):  # a word under way may end: only what begins a new one is forbidden
-                forbidden = {each for each in forbidden if not (words.ends_V[before[-1]] and words.begins_V[each])}
+            if text.strategy.endswith(
+                "-word"
+            ):  # a word under way may end: only what begins a new one is forbidden
+                forbidden = {
+                    each
+                    for each in forbidden
+                    if not (words.ends_V[before[-1]] and words.begins_V[each])
+                }
             chances += bool(forbidden)
             assert token not in forbidden or (text.strategy, text.context, step) in yielded
     changed = sum(row.changed_greedy for row in run.blocked())
     for row in run.blocked():
         if row.strategy.endswith("-word"):
-            assert row.citation[-1].isspace() or all(piece[:1].isspace() for piece in row.forbidden if piece)
+            assert row.citation[-1].isspace() or all(
+                piece[:1].isspace() for piece in row.forbidden if piece
+            )
     print(
         f"\n{len(texts)} blocked texts: {chances} steps with something forbidden, {changed} changed the greedy choice, "
         f"{len({key[:2] for key in yielded})} texts where the rule gave way"
@@ -95,7 +110,9 @@ def test_a_thousand_blocked_texts_hold_nothing_forbidden_and_cut_no_word(trained
 
 
 def test_a_text_alone_is_as_in_a_batch_of_64(trained, tmp_path):
-    experiment = again(trained, tmp_path / "out", f"{strategy('greedy')}, {strategy('nucleus')}", 64)
+    experiment = again(
+        trained, tmp_path / "out", f"{strategy('greedy')}, {strategy('nucleus')}", 64
+    )
     pipeline.generate_texts(experiment, "hyperfitted", narrator=Console())
     said = pipeline.compare_reference(experiment, "hyperfitted", 64, narrator=Console())
     print(f"\n{said}")
@@ -108,11 +125,22 @@ def test_three_processes_write_what_one_writes(trained, tmp_path):
     strategies = f"{strategy('greedy')}, {strategy('sampling')}"
     one, three = (again(trained, tmp_path / name, strategies, 16) for name in ("one", "three"))
     pipeline.generate_texts(one, "hyperfitted", narrator=Console())
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "3", "--master-port", "29611"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "3",
+        "--master-port",
+        "29611",
+    ]
     pipeline.train(three, "original")  # `generate` continues with every run of an experiment
-    subprocess.run([*command, "-m", "hyperfitting", "generate", str(three.folder)], check=True, timeout=1500)
+    subprocess.run(
+        [*command, "-m", "hyperfitting", "generate", str(three.folder)], check=True, timeout=1500
+    )
     alone, shared = (
-        {(t.strategy, t.context): t.ids for t in each.run("hyperfitted").continuations()} for each in (one, three)
+        {(t.strategy, t.context): t.ids for t in each.run("hyperfitted").continuations()}
+        for each in (one, three)
     )
     differing = sum(alone[key] != shared[key] for key in alone)
     print(f"\n{differing} of {len(alone)} texts differ between one process and three")

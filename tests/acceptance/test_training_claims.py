@@ -33,7 +33,10 @@ def trained(variant, seed, folder):
     """One variant of the demo, its greedy texts of 96 tokens after Wikipedia and news contexts, and its facts."""
     texts = DATA / "text" / "domains"
     files = {"wikipedia": texts / "wikipedia.jsonl.gz", "news": texts / "bbc_news.jsonl.gz"}
-    sets = [f'{{name="{name}", count={CONTEXTS}, source={{path="{path}"}}}}' for name, path in files.items()]
+    sets = [
+        f'{{name="{name}", count={CONTEXTS}, source={{path="{path}"}}}}'
+        for name, path in files.items()
+    ]
     strategies = 'generate.strategies=[{name="greedy", method="greedy"}]'
     changes = [
         f"seed={seed}",
@@ -52,7 +55,9 @@ def trained(variant, seed, folder):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("engine")
-    return {(variant, seed): trained(variant, seed, folder) for seed in SEEDS for variant in VARIANTS}
+    return {
+        (variant, seed): trained(variant, seed, folder) for seed in SEEDS for variant in VARIANTS
+    }
 
 
 def paired(runs, one, other, seed):
@@ -116,11 +121,15 @@ def test_the_meter_at_the_papers_learning_rate(precision, tmp_path):
     experiment = pipeline.draw(load_recipe("demo", changes), tmp_path / "run")
     run = experiment.run("hyperfitted")
     if precision == "bf16":
-        with pytest.raises(TrainingFailed, match="of the last intended steps reached the weights") as caught:
+        with pytest.raises(
+            TrainingFailed, match="of the last intended steps reached the weights"
+        ) as caught:
             pipeline.train(experiment, "hyperfitted")
         print(f"\n{precision} at 1e-6: {caught.value}")
     else:
         pipeline.train(experiment, "hyperfitted")
     row = run.updates()[-1]
-    print(f"\n{precision} at {row.learning_rate:g}: step share {row.step_share}, moved share {row.moved_share}")
+    print(
+        f"\n{precision} at {row.learning_rate:g}: step share {row.step_share}, moved share {row.moved_share}"
+    )
     assert (row.step_share < 0.1) if precision == "bf16" else abs(row.step_share - 1) < 0.05

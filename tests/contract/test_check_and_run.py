@@ -43,9 +43,7 @@ MISSING = {
 def test_a_missing_part_is_refused_by_both(recipe, tmp_path, verb, package):
     sections, extra = MISSING[package]
     arguments = [verb, recipe(**sections), "--out", str(tmp_path / "out"), "--device", "cpu"]
-    code = (
-        f"import sys\nsys.modules[{package!r}] = None\nfrom hyperfitting.cli import main\nsys.exit(main({arguments}))"
-    )
+    code = f"import sys\nsys.modules[{package!r}] = None\nfrom hyperfitting.cli import main\nsys.exit(main({arguments}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -57,15 +55,29 @@ def test_a_missing_part_is_refused_by_both(recipe, tmp_path, verb, package):
 
 @pytest.mark.parametrize("verb", ["check", "run"])
 @pytest.mark.parametrize("name", ["scorer", "mauve"])
-def test_a_model_to_measure_with_that_is_not_there_is_refused_by_both(recipe, tmp_path, capsys, verb, name):
-    arguments = [verb, recipe(measure={name: "./gone", "force_mauve": name == "mauve"}), "--out", str(tmp_path / "out")]
+def test_a_model_to_measure_with_that_is_not_there_is_refused_by_both(
+    recipe, tmp_path, capsys, verb, name
+):
+    arguments = [
+        verb,
+        recipe(measure={name: "./gone", "force_mauve": name == "mauve"}),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main([*arguments, "--device", "cpu"]) == 2
     assert capsys.readouterr().err == f"hyperfit: {tmp_path / 'gone'}: no such model folder\n"
     assert not (tmp_path / "out").exists()
 
 
 def test_a_pretraining_needs_no_report(recipe, tmp_path):
-    arguments = ["check", recipe(model={"initialise": "random"}), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    arguments = [
+        "check",
+        recipe(model={"initialise": "random"}),
+        "--out",
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+    ]
     code = f"import sys\nsys.modules['jinja2'] = None\nfrom hyperfitting.cli import main\nsys.exit(main({arguments}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -66,9 +66,13 @@ def test_recipes_list_show_copy_and_settings(tmp_path, capsys):
     assert (tmp_path / "mine.toml").read_text().startswith("# The demo")
     assert main(["recipes", "settings"]) == 0
     assert "`train.learning_rate`" in capsys.readouterr().out
-    assert "is there already" in refused(capsys, "recipes", "copy", "demo", str(tmp_path / "mine.toml"))
+    assert "is there already" in refused(
+        capsys, "recipes", "copy", "demo", str(tmp_path / "mine.toml")
+    )
     (tmp_path / "link.toml").symlink_to("mine.toml")
-    assert "is there already" in refused(capsys, "recipes", "copy", "paper", str(tmp_path / "link.toml"))
+    assert "is there already" in refused(
+        capsys, "recipes", "copy", "paper", str(tmp_path / "link.toml")
+    )
     assert (tmp_path / "mine.toml").read_text().startswith("# The demo")
     assert "needs a name" in refused(capsys, "recipes", "show")
     assert "no shipped recipe 'x'" in refused(capsys, "recipes", "copy", "x")
@@ -82,7 +86,10 @@ def test_no_runs_yet(tmp_path, capsys):
 def test_pretrain_names_its_model(tree, tmp_path, capsys):
     tree["model"]["initialise"] = "random"
     tree["data"]["domains"] = []
-    assert main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", str(tmp_path / "out")]) == 0
+    assert (
+        main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", str(tmp_path / "out")])
+        == 0
+    )
     assert "pretrained/model" in capsys.readouterr().out
 
 
@@ -90,10 +97,16 @@ CHANGES = {
     "missing model folder": (["model.source=./gone"], "./gone: no such model folder"),
     "missing file": (["data.train.path=gone.jsonl"], "gone.jsonl: no such file or folder"),
     "wrong column": (["data.train.column=body"], "no field 'body'; there are: title, text"),
-    "too few long documents": (["data.block_tokens=100", "data.train_blocks=61"], "needs 61 documents"),
+    "too few long documents": (
+        ["data.block_tokens=100", "data.train_blocks=61"],
+        "needs 61 documents",
+    ),
     "a typo in a key": (["train.learning_rat=1e-4"], "did you mean train.learning_rate?"),
     "a wrong type": (["train.epochs=2.5"], "train.epochs = 2.5: a whole number is needed"),
-    "out of range": (["train.learning_rate=-1"], "train.learning_rate = -1: it must be greater than 0"),
+    "out of range": (
+        ["train.learning_rate=-1"],
+        "train.learning_rate = -1: it must be greater than 0",
+    ),
     "longer than the model": (["data.block_tokens=129"], "the model has 128 positions"),
 }
 DEVICES = ["toaster", "cuda:9", "meta"]
@@ -120,13 +133,17 @@ def test_a_device_that_is_not_there(recipe, tmp_path, capsys, verb, device):
 def test_an_empty_file(tree, tmp_path, capsys):
     (tmp_path / "empty.jsonl").write_text("")
     tree["data"]["train"]["path"] = str(tmp_path / "empty.jsonl")
-    assert "empty.jsonl: no text in it" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
+    assert "empty.jsonl: no text in it" in refused(
+        capsys, "run", write_recipe(tree, tmp_path / "r.json")
+    )
 
 
 def test_text_that_is_not_utf8(tree, tmp_path, capsys):
     (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
     tree["data"]["train"]["path"] = str(tmp_path / "latin.txt")
-    assert "latin.txt, line 1: not UTF-8" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
+    assert "latin.txt, line 1: not UTF-8" in refused(
+        capsys, "run", write_recipe(tree, tmp_path / "r.json")
+    )
 
 
 def test_chosen_contexts_that_leak(tree, tmp_path, capsys):
@@ -134,14 +151,20 @@ def test_chosen_contexts_that_leak(tree, tmp_path, capsys):
     assert "the set 'news' leaks" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
 
 
-def test_a_folder_of_another_recipe_and_a_file_where_it_should_be(recipe, finished, tmp_path, capsys):
+def test_a_folder_of_another_recipe_and_a_file_where_it_should_be(
+    recipe, finished, tmp_path, capsys
+):
     words = refused(capsys, "run", recipe, "--out", str(finished.folder), "--set", "seed=9")
     assert "holds the run tiny-" in words
     assert "(seed 0 -> 9): choose another --out, or remove it" in words
     (tmp_path / "file").write_text("")
-    assert "is a file, and a folder is needed there" in refused(capsys, "run", recipe, "--out", str(tmp_path / "file"))
+    assert "is a file, and a folder is needed there" in refused(
+        capsys, "run", recipe, "--out", str(tmp_path / "file")
+    )
     inside = str(tmp_path / "file" / "deeper")
-    assert "file is a file, and a folder is needed there" in refused(capsys, "run", recipe, "--out", inside)
+    assert "file is a file, and a folder is needed there" in refused(
+        capsys, "run", recipe, "--out", inside
+    )
 
 
 def without_a_weight(path):
@@ -153,9 +176,21 @@ def without_a_weight(path):
 
 
 DAMAGE = {
-    "corrupt": ("model.safetensors", lambda path: path.write_bytes(b"\x10" * 64), "the weight file is damaged"),
-    "truncated": ("model.safetensors", lambda path: os.truncate(path, 9_000), "the weight file is damaged"),
-    "a weight missing": ("model.safetensors", without_a_weight, "weights are missing or of another shape: model.norm"),
+    "corrupt": (
+        "model.safetensors",
+        lambda path: path.write_bytes(b"\x10" * 64),
+        "the weight file is damaged",
+    ),
+    "truncated": (
+        "model.safetensors",
+        lambda path: os.truncate(path, 9_000),
+        "the weight file is damaged",
+    ),
+    "a weight missing": (
+        "model.safetensors",
+        without_a_weight,
+        "weights are missing or of another shape: model.norm",
+    ),
     "tokenizer cut short": ("tokenizer.json", lambda path: os.truncate(path, 99), "is damaged"),
     "config cut short": ("config.json", lambda path: os.truncate(path, 99), "is damaged"),
 }
@@ -169,9 +204,14 @@ def test_a_damaged_model_leaves_nothing_behind(tree, tiny_model, tmp_path, capsy
         return  # it reads no weights
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     damage(folder / name)
-    tree["model"] |= {"source": str(folder), "initialise": "random" if verb == "pretrain" else "pretrained"}
+    tree["model"] |= {
+        "source": str(folder),
+        "initialise": "random" if verb == "pretrain" else "pretrained",
+    }
     out = tmp_path / "out"
-    assert words in refused(capsys, verb, write_recipe(tree, tmp_path / "r.json"), "--out", str(out))
+    assert words in refused(
+        capsys, verb, write_recipe(tree, tmp_path / "r.json"), "--out", str(out)
+    )
     assert not out.exists()
 
 
@@ -185,7 +225,9 @@ def test_a_refusal_leaves_what_was_there(recipe, finished, tmp_path, capsys):
 def test_a_tokenizer_without_end_of_text(tree, tiny_model, tmp_path, capsys):
     folder = without_ends(shutil.copytree(tiny_model, tmp_path / "model"))
     tree["model"]["source"] = str(folder)
-    assert "the tokenizer has no end-of-text token" in refused(capsys, "run", write_recipe(tree, tmp_path / "r.json"))
+    assert "the tokenizer has no end-of-text token" in refused(
+        capsys, "run", write_recipe(tree, tmp_path / "r.json")
+    )
 
 
 def test_folders_that_hold_nothing(tmp_path, capsys):
@@ -205,14 +247,21 @@ def test_a_pretrained_run_is_a_run(tree, tmp_path, capsys):
     assert "generate  " not in said
     assert f"next     hyperfit pretrain {tmp_path / 'p.json'} --out '{out}'" in said
     assert main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", out]) == 0
-    assert f"next     hyperfit run demo --set 'model.source={out}/pretrained/model'" in capsys.readouterr().out
+    assert (
+        f"next     hyperfit run demo --set 'model.source={out}/pretrained/model'"
+        in capsys.readouterr().out
+    )
     assert main(["runs", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("trained    tiny-")
     assert main(["write", out, "the river", "--tokens", "5"]) == 0
     assert capsys.readouterr().out.startswith("the river")
     for verb in ("generate", "measure", "report"):
         assert "run `hyperfit" in refused(capsys, verb, out)
-    assert sorted(path.name for path in (tmp_path / "with space").iterdir()) == ["data", "pretrained", "recipe.json"]
+    assert sorted(path.name for path in (tmp_path / "with space").iterdir()) == [
+        "data",
+        "pretrained",
+        "recipe.json",
+    ]
 
 
 def test_a_damaged_neighbour_is_named_among_the_others(finished, tmp_path, capsys):
@@ -226,7 +275,9 @@ def test_a_damaged_neighbour_is_named_among_the_others(finished, tmp_path, capsy
 
 
 def test_prompts_that_cannot_be_continued(tree, tmp_path, finished, capsys):
-    assert "ask for fewer tokens" in refused(capsys, "write", str(finished.folder), "the", "--tokens", "500")
+    assert "ask for fewer tokens" in refused(
+        capsys, "write", str(finished.folder), "the", "--tokens", "500"
+    )
     tree["model"]["beginning_of_text"] = "none"
     tree["train"]["epochs"] = 1
     out = str(tmp_path / "out")
@@ -247,7 +298,9 @@ def test_a_missing_extra_is_one_line_with_the_command(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == ("hyperfit: this needs torch, which is not installed: pip install 'hyperfitting[models]'\n")
+    assert done.stderr == (
+        "hyperfit: this needs torch, which is not installed: pip install 'hyperfitting[models]'\n"
+    )
 
 
 def test_a_missing_report_extra_is_told_before_the_training(tmp_path):
@@ -257,7 +310,9 @@ def test_a_missing_report_extra_is_told_before_the_training(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("hyperfit: this needs matplotlib, which is not installed: pip install")
+    assert done.stderr.startswith(
+        "hyperfit: this needs matplotlib, which is not installed: pip install"
+    )
     assert not (tmp_path / "o").exists()
 
 
@@ -311,8 +366,14 @@ def test_processes_that_torchrun_did_not_start_are_refused(monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("model.source", "no such folder here, and the hub cannot be reached: check the name, or download the model"),
-        ("data.train.path", "no such file or folder here, and the hub cannot be reached: check the name, or download"),
+        (
+            "model.source",
+            "no such folder here, and the hub cannot be reached: check the name, or download the model",
+        ),
+        (
+            "data.train.path",
+            "no such file or folder here, and the hub cannot be reached: check the name, or download",
+        ),
     ],
 )
 def test_a_hub_that_cannot_be_reached_is_one_line_at_once(tmp_path, setting, words):
@@ -325,7 +386,9 @@ def test_a_hub_that_cannot_be_reached_is_one_line_at_once(tmp_path, setting, wor
     )
     environment = {key: value for key, value in os.environ.items() if "OFFLINE" not in key}
     environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home")}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"hyperfit: nobody/nothing: {words}")
@@ -335,5 +398,8 @@ def test_a_hub_that_cannot_be_reached_is_one_line_at_once(tmp_path, setting, wor
 def test_what_cannot_be_selected_is_said_before_anything_is_written(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["train", "demo", "--set", "train.parameters=last:99", "--out", str(out)]) == 2
-    assert capsys.readouterr().err == "hyperfit: train.parameters = 'last:99': the model has 6 layers\n"
+    assert (
+        capsys.readouterr().err
+        == "hyperfit: train.parameters = 'last:99': the model has 6 layers\n"
+    )
     assert not out.exists()

@@ -91,7 +91,12 @@ def test_every_room_has_a_layer():
 def test_imports_go_strictly_down(path):
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] == "hyperfitting" and len(parts) > 1 and parts[1] in LEVEL and parts[1] != room(path):
+        if (
+            parts[0] == "hyperfitting"
+            and len(parts) > 1
+            and parts[1] in LEVEL
+            and parts[1] != room(path)
+        ):
             assert LEVEL[parts[1]] < LEVEL[room(path)], f"{path} imports {name}"
 
 
@@ -106,11 +111,24 @@ def test_each_heavy_library_has_one_door(path):
 
 def loaded_by(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def test_importing_the_package_is_light():
-    heavy = {"torch", "transformers", "numpy", "pydantic", "datasets", "matplotlib", "jinja2", "tqdm"}
+    heavy = {
+        "torch",
+        "transformers",
+        "numpy",
+        "pydantic",
+        "datasets",
+        "matplotlib",
+        "jinja2",
+        "tqdm",
+    }
     assert not heavy & loaded_by("import hyperfitting")
     assert not heavy & loaded_by("import hyperfitting.cli")
 
@@ -133,7 +151,10 @@ def test_locks_are_asked_for_only_where_a_folder_is_held(tmp_path, monkeypatch):
         for name in (alias.name for alias in node.names)
     }
     with (
-        pytest.raises(InputError, match="training needs file locks, which this system lacks: use Linux or macOS"),
+        pytest.raises(
+            InputError,
+            match="training needs file locks, which this system lacks: use Linux or macOS",
+        ),
         alone_in(tmp_path / "run"),
     ):
         pass
@@ -145,7 +166,10 @@ def test_help_is_there_in_half_a_second():
     for _ in range(3):
         started = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "hyperfitting", "--help"], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "hyperfitting", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         seconds.append(time.perf_counter() - started)
     assert "hyperfit demo" in done.stdout
@@ -186,10 +210,18 @@ def test_every_verb_and_recipe_is_in_the_readme():
 def test_every_room_is_in_the_readmes_tree():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rooms = {room(path) for path in FILES} - {"__init__", "__main__"}
-    assert [name for name in sorted(rooms) if not re.search(rf"^\s+{name}(\.py|/)\s", text, re.M)] == []
+    assert [
+        name for name in sorted(rooms) if not re.search(rf"^\s+{name}(\.py|/)\s", text, re.M)
+    ] == []
 
 
 def test_the_documents_name_no_machine():
-    shown = [path for path in ROOT.rglob("*.md") if ".venv" not in path.parts and "runs" not in path.parts]
+    shown = [
+        path
+        for path in ROOT.rglob("*.md")
+        if ".venv" not in path.parts and "runs" not in path.parts
+    ]
     for path in [*shown, ROOT / "Makefile", *FILES]:
-        assert not re.search(r"(?<![\w.~])/(home|root|work|opt|Users)/", path.read_text(encoding="utf-8")), path
+        assert not re.search(
+            r"(?<![\w.~])/(home|root|work|opt|Users)/", path.read_text(encoding="utf-8")
+        ), path

@@ -22,15 +22,24 @@ def test_the_library_session_is_eight_lines_and_runs(tree, tmp_path, monkeypatch
     assert len([line for line in code.splitlines() if line]) == 8
     monkeypatch.chdir(tmp_path)
     tree["generate"]["new_tokens"] = 100
-    monkeypatch.setattr(hyperfitting, "load_recipe", lambda *_: parse_recipe(tree, source="t"), raising=False)
-    exec(compile(code.replace('"It was late, and"', '"the", new_tokens=5'), "README.md", "exec"), {})
+    monkeypatch.setattr(
+        hyperfitting, "load_recipe", lambda *_: parse_recipe(tree, source="t"), raising=False
+    )
+    exec(
+        compile(code.replace('"It was late, and"', '"the", new_tokens=5'), "README.md", "exec"), {}
+    )
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("pieces greedy 0.")
     assert len(out) >= 3
 
 
 def commands():
-    lines = [line.split("#")[0].strip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+    lines = [
+        line.split("#")[0].strip()
+        for kind, text in BLOCKS
+        if kind == "sh"
+        for line in text.splitlines()
+    ]
     return [line for line in lines if line.startswith("hyperfit ")]
 
 

@@ -13,15 +13,23 @@ from hyperfitting.errors import InputError
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
-NO_TORCH = "import sys\nsys.modules['torch'] = None\nfrom hyperfitting.cli import main\nsys.exit(main())"
+NO_TORCH = (
+    "import sys\nsys.modules['torch'] = None\nfrom hyperfitting.cli import main\nsys.exit(main())"
+)
 
 
 def hyperfit(*arguments, environment=UTF8, torch=True):
     """The command in a process of its own, with bytes as arguments as a shell hands them over."""
     start = ["-m", "hyperfitting"] if torch else ["-c", NO_TORCH]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "PYTHONIO"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("LC_", "LANG", "PYTHONIO"))
+    }
     command = [os.fsencode(part) for part in (sys.executable, *start, *arguments)]
-    return subprocess.run(command, env=kept | environment, capture_output=True, check=False, timeout=300)
+    return subprocess.run(
+        command, env=kept | environment, capture_output=True, check=False, timeout=300
+    )
 
 
 def refused(done):
@@ -55,19 +63,28 @@ def test_a_prompt_that_is_no_text_is_refused_by_the_library_too(finished):
 
 def test_an_accent_in_a_locale_without_any_is_one_line():
     words = refused(hyperfit("write", "run", "café".encode(), environment=ASCII, torch=False))
-    assert "is not text in ascii: give UTF-8, in a locale that has it (such as LC_ALL=C.UTF-8)" in words
+    assert (
+        "is not text in ascii: give UTF-8, in a locale that has it (such as LC_ALL=C.UTF-8)"
+        in words
+    )
 
 
 def test_a_file_that_the_locale_cannot_name_is_one_line(tmp_path):
-    (tmp_path / "r.toml").write_text('based_on = "demo"\nmodel.source = "modèle/café"', encoding="utf-8")
+    (tmp_path / "r.toml").write_text(
+        'based_on = "demo"\nmodel.source = "modèle/café"', encoding="utf-8"
+    )
     done = hyperfit("check", str(tmp_path / "r.toml"), environment=ASCII)
     assert "Traceback" not in refused(done)
 
 
-@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "latin-1"}, ASCII], ids=["latin-1", "ascii"])
+@pytest.mark.parametrize(
+    "environment", [{"PYTHONIOENCODING": "latin-1"}, ASCII], ids=["latin-1", "ascii"]
+)
 def test_what_the_terminal_cannot_show_is_replaced(finished, environment):
     prompt = "She said “no”" if environment is not ASCII else "She said"
-    done = hyperfit("write", finished.folder, prompt.encode(), "--tokens", "8", environment=UTF8 | environment)
+    done = hyperfit(
+        "write", finished.folder, prompt.encode(), "--tokens", "8", environment=UTF8 | environment
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"She said ?no?" if environment is not ASCII else b"She said")
     assert done.stderr == b""
@@ -120,7 +137,8 @@ def test_a_name_with_a_line_break_stays_in_one_line(tmp_path, capsys):
     assert main(["report", f"{tmp_path}/a\nb\x1b[31m"]) == 2
     err = capsys.readouterr().err
     assert (
-        err == f"hyperfit: {tmp_path}/a\\nb\\x1b[31m holds no experiment: give the folder that `hyperfit run` wrote\n"
+        err
+        == f"hyperfit: {tmp_path}/a\\nb\\x1b[31m holds no experiment: give the folder that `hyperfit run` wrote\n"
     )
 
 
@@ -136,8 +154,14 @@ def test_the_traceback_is_shown_where_it_is_asked_for(monkeypatch, tmp_path, cap
 
 
 TOLD_EARLY = {
-    "a misspelt section": (["run", "R", "--set", "modle.source=x"], "modle is not a setting; did you mean model?"),
-    "a wrong value": (["check", "R", "--set", "train.epochs=x"], 'train.epochs = "x": a whole number is needed'),
+    "a misspelt section": (
+        ["run", "R", "--set", "modle.source=x"],
+        "modle is not a setting; did you mean model?",
+    ),
+    "a wrong value": (
+        ["check", "R", "--set", "train.epochs=x"],
+        'train.epochs = "x": a whole number is needed',
+    ),
     "no such recipe": (["train", "dmeo"], "did you mean demo?"),
     "another recipe's folder": (["run", "R", "--set", "seed=9", "--out", "E"], "(seed 0 -> 9)"),
     "a pretraining": (["pretrain", "R", "--set", "x=1"], "x is not a setting"),
@@ -154,7 +178,9 @@ TOLD_EARLY = {
 def test_wrong_input_is_told_without_loading_torch(finished, tmp_path, case):
     arguments, words = TOLD_EARLY[case]
     places = {"R": finished.recipe_file, "E": finished.folder, "NOTHING": tmp_path / "nothing"}
-    assert words in refused(hyperfit(*(str(places.get(part, part)) for part in arguments), torch=False))
+    assert words in refused(
+        hyperfit(*(str(places.get(part, part)) for part in arguments), torch=False)
+    )
 
 
 def test_reports_and_comparisons_need_no_torch(finished, tmp_path):
@@ -175,19 +201,21 @@ def test_a_comparison_has_a_place_by_default(finished, tmp_path, monkeypatch, ca
 
 def test_runs_are_listed_with_what_they_came_to_and_from_folders_inside(finished, capsys):
     assert main(["runs", str(finished.folder.parent.parent)]) == 0
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.endswith(str(finished.folder)))
+    line = next(
+        line for line in capsys.readouterr().out.splitlines() if line.endswith(str(finished.folder))
+    )
     probes = finished.run("hyperfitted").probes()
     assert line.startswith(f"reported   {finished.recipe.run_name}")
-    assert f"loss {probes[-1].train_loss:.2f}  TTR {probes[0].ttr:.2f} -> {probes[-1].ttr:.2f}" in line
+    assert (
+        f"loss {probes[-1].train_loss:.2f}  TTR {probes[0].ttr:.2f} -> {probes[-1].ttr:.2f}" in line
+    )
     assert finished.recipe.model.source in line
     assert " 20" in line  # the year of its date
     assert str(finished.folder / "hyperfitted") not in capsys.readouterr().out
 
 
 def test_folders_are_listed_without_locks_too():
-    code = (
-        "import sys\nsys.modules['fcntl'] = None\nfrom hyperfitting.cli import main\nsys.exit(main(['runs', 'gone']))"
-    )
+    code = "import sys\nsys.modules['fcntl'] = None\nfrom hyperfitting.cli import main\nsys.exit(main(['runs', 'gone']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("no experiments in gone")
 
@@ -195,6 +223,12 @@ def test_folders_are_listed_without_locks_too():
 def test_training_without_file_locks_is_refused_in_a_line(monkeypatch, tree, tmp_path, capsys):
     (tmp_path / "r.json").write_text(json.dumps(tree))
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    assert main(["train", str(tmp_path / "r.json"), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
-    assert "training needs file locks, which this system lacks: use Linux or macOS" in capsys.readouterr().err
+    assert (
+        main(["train", str(tmp_path / "r.json"), "--out", str(tmp_path / "out"), "--device", "cpu"])
+        == 2
+    )
+    assert (
+        "training needs file locks, which this system lacks: use Linux or macOS"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()

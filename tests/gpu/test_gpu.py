@@ -30,7 +30,11 @@ def test_the_pipeline_runs_on_the_gpu_and_learns_as_on_the_cpu(tree, tmp_path, f
 
 def test_fp32_greedy_texts_agree_with_the_cpu(tree, tmp_path, finished):
     experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "gpu", device="cuda")
-    pairs = zip(experiment.run("original").continuations(), finished.run("original").continuations(), strict=True)
+    pairs = zip(
+        experiment.run("original").continuations(),
+        finished.run("original").continuations(),
+        strict=True,
+    )
     equal = [ours.ids == theirs.ids for ours, theirs in pairs if ours.strategy == "greedy"]
     # A tie to the last bit may fall either way; more than one in ten would be a fault.
     assert sum(equal) >= 0.9 * len(equal)
@@ -38,14 +42,25 @@ def test_fp32_greedy_texts_agree_with_the_cpu(tree, tmp_path, finished):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16-autocast", "bf16-stochastic"])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_the_plan_is_within_a_tenth_of_what_the_allocator_counts(tree, tmp_path, precision, checkpointing):
+def test_the_plan_is_within_a_tenth_of_what_the_allocator_counts(
+    tree, tmp_path, precision, checkpointing
+):
     """68 million weights, 8 x 256 tokens: beside them the rounding of allocations and the workspaces are small."""
-    shape = {"vocab_size": 16384, "hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 6}
-    LlamaConfig(**shape, num_attention_heads=12, tie_word_embeddings=False).save_pretrained(tmp_path / "shape")
+    shape = {
+        "vocab_size": 16384,
+        "hidden_size": 768,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 6,
+    }
+    LlamaConfig(**shape, num_attention_heads=12, tie_word_embeddings=False).save_pretrained(
+        tmp_path / "shape"
+    )
     tree |= {"model": {"source": str(tmp_path / "shape"), "initialise": "random"}}
     tree["data"] |= {"block_tokens": 256}
     tree["train"] |= {"batch_blocks": 8, "precision": precision}
-    recipe = parse_recipe(tree | {"engine": {"activation_checkpointing": checkpointing}}, source="t")
+    recipe = parse_recipe(
+        tree | {"engine": {"activation_checkpointing": checkpointing}}, source="t"
+    )
     gc.collect()
     torch.cuda.empty_cache()
     peak, _ = training.dry_run(recipe, precision, torch.device("cuda"))
@@ -60,19 +75,27 @@ def test_the_plan_is_within_a_tenth_of_what_the_allocator_counts(tree, tmp_path,
 def test_a_stopped_training_ends_as_an_uninterrupted_one(tree, tmp_path, precision):
     tree["train"]["precision"] = precision
     recipe = parse_recipe(tree | {"engine": {"checkpoint_updates": 3}}, source="t")
-    whole, cut = (pipeline.draw(recipe, tmp_path / name, device="cuda") for name in ("whole", "cut"))
+    whole, cut = (
+        pipeline.draw(recipe, tmp_path / name, device="cuda") for name in ("whole", "cut")
+    )
     pipeline.train(whole, "hyperfitted", device="cuda")
     with pytest.raises(Interrupted):
         pipeline.train(cut, "hyperfitted", device="cuda", narrator=Listener(stop_after=5))
     pipeline.train(cut, "hyperfitted", device="cuda")
-    ours, theirs = ([row.loss for row in each.run("hyperfitted").updates()] for each in (cut, whole))
+    ours, theirs = (
+        [row.loss for row in each.run("hyperfitted").updates()] for each in (cut, whole)
+    )
     assert ours == pytest.approx(theirs, abs=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_layers_learn_as_others_do(tree, tmp_path, finished):
-    experiment = pipeline.draw(parse_recipe(tree | {"engine": {"compile": True}}, source="t"), tmp_path / "compiled")
+    experiment = pipeline.draw(
+        parse_recipe(tree | {"engine": {"compile": True}}, source="t"), tmp_path / "compiled"
+    )
     run = pipeline.train(experiment, "hyperfitted", device="cuda")
-    ours, theirs = ([row.loss for row in each.updates()] for each in (run, finished.run("hyperfitted")))
+    ours, theirs = (
+        [row.loss for row in each.updates()] for each in (run, finished.run("hyperfitted"))
+    )
     assert ours == pytest.approx(theirs, abs=1e-3)

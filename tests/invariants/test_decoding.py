@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from hyperfitting.decoding import Ending, chooser, continue_texts, uniforms
 from hyperfitting.models import load_model, stepper
-from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, Strategy, ModelSettings
+from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, ModelSettings, Strategy
 from tests.conftest import make_model
 
 CPU = torch.device("cpu")
@@ -17,7 +17,9 @@ CONTEXTS = torch.randint(1, 300, (5, 9), generator=torch.Generator().manual_seed
 
 @pytest.fixture(scope="module", params=SHAPES)
 def folder(request, tmp_path_factory, tiny_tokenizer):
-    return make_model(tmp_path_factory.mktemp("shapes") / request.param, tiny_tokenizer, request.param)
+    return make_model(
+        tmp_path_factory.mktemp("shapes") / request.param, tiny_tokenizer, request.param
+    )
 
 
 def ours(folder):
@@ -33,12 +35,17 @@ def texts(model, contexts, strategy=GREEDY, keys="abcde", new_tokens=20, blocker
 def test_greedy_equals_transformers_generate(folder):
     plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     config = GenerationConfig(
-        max_new_tokens=20, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None, use_cache=True
+        max_new_tokens=20,
+        do_sample=False,
+        suppress_tokens=[0],
+        pad_token_id=0,
+        eos_token_id=None,
+        use_cache=True,
     )
     with torch.inference_mode():
-        theirs = plain.generate(CONTEXTS, attention_mask=torch.ones_like(CONTEXTS), generation_config=config)[
-            :, 9:
-        ].tolist()
+        theirs = plain.generate(
+            CONTEXTS, attention_mask=torch.ones_like(CONTEXTS), generation_config=config
+        )[:, 9:].tolist()
     assert texts(ours(folder), CONTEXTS) == theirs
 
 
@@ -52,7 +59,8 @@ def test_the_cache_changes_nothing_but_rounding(folder):
     model = ours(folder)
     cached = stepper(model)
     extended = torch.stack(
-        [cached.start(CONTEXTS[:, :4]), *(cached.extend(CONTEXTS[:, i]) for i in range(4, 9))], dim=1
+        [cached.start(CONTEXTS[:, :4]), *(cached.extend(CONTEXTS[:, i]) for i in range(4, 9))],
+        dim=1,
     )
     with torch.inference_mode():
         whole = model(CONTEXTS).logits[:, 3:].float()
@@ -79,12 +87,17 @@ def test_memory_that_grows_holds_what_transformers_own_cache_holds(folder):
 
 def test_attention_to_the_cache_is_torchs_own_in_bfloat16_too(folder):
     model = load_model(ModelSettings(source=str(folder), dtype="bfloat16"), CPU)
-    cached, ids = stepper(model), torch.randint(1, 300, (3, 60), generator=torch.Generator().manual_seed(6))
+    cached, ids = (
+        stepper(model),
+        torch.randint(1, 300, (3, 60), generator=torch.Generator().manual_seed(6)),
+    )
     cached.start(ids[:, :20])
     with torch.inference_mode():
         past = model(ids[:, :20], use_cache=True).past_key_values
         for i in range(20, 60):
-            theirs = model(ids[:, i : i + 1], past_key_values=past, use_cache=True).logits[:, -1].float()
+            theirs = (
+                model(ids[:, i : i + 1], past_key_values=past, use_cache=True).logits[:, -1].float()
+            )
             ours_BV = cached.extend(ids[:, i])
             assert (ours_BV - theirs).norm() <= 2**-6 * theirs.norm()
     assert model.config._attn_implementation == "sdpa"
@@ -120,7 +133,9 @@ def test_nucleus_of_one_and_top_k_of_all_change_nothing(tiny_model):
 
 def test_the_checkpoints_generation_config_does_not_leak(tiny_model, tmp_path, tiny_tokenizer):
     folder = make_model(tmp_path / "m", tiny_tokenizer)
-    GenerationConfig(do_sample=True, temperature=2.0, repetition_penalty=5.0, top_k=3).save_pretrained(folder)
+    GenerationConfig(
+        do_sample=True, temperature=2.0, repetition_penalty=5.0, top_k=3
+    ).save_pretrained(folder)
     assert texts(ours(folder), CONTEXTS) == texts(ours(tiny_model), CONTEXTS)
 
 
@@ -132,8 +147,14 @@ def test_a_saved_run_in_plain_transformers_gives_our_logits_and_text(finished):
         with torch.inference_mode():
             assert torch.equal(plain(ids).logits, model(ids).logits)
         config = GenerationConfig(
-            max_new_tokens=24, do_sample=False, suppress_tokens=[0], pad_token_id=0, eos_token_id=None
+            max_new_tokens=24,
+            do_sample=False,
+            suppress_tokens=[0],
+            pad_token_id=0,
+            eos_token_id=None,
         )
-        theirs = plain.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)[:, 8:].tolist()
+        theirs = plain.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)[
+            :, 8:
+        ].tolist()
         written = [t.ids for t in run.continuations() if t.model == role and t.strategy == "greedy"]
         assert [list(each) for each in written[:5]] == theirs  # batches of five: the same shape

@@ -42,7 +42,10 @@ def loop(tree, ids, folder, *, train=None, **engine):
     tree = tree | {"train": tree["train"] | (train or {}), "engine": engine}
     trained = train_once(tree, ids, folder)
     start = load_model(ModelSettings(source=tree["model"]["source"]), CPU).state_dict()
-    merged = {name: weight.detach().clone() for name, weight in trained.selection.merge().state_dict().items()}
+    merged = {
+        name: weight.detach().clone()
+        for name, weight in trained.selection.merge().state_dict().items()
+    }
     return Result([row.loss for row in trained.rows], start, merged)
 
 
@@ -51,8 +54,12 @@ def distance(one, other):
     assert len(one.losses) == len(other.losses) > 0
     assert one.end.keys() == other.end.keys() == other.start.keys()
     losses = max(abs(a - b) / b for a, b in zip(one.losses, other.losses, strict=True))
-    trained = math.hypot(*(float((other.end[name].float() - other.start[name]).norm()) for name in other.end))
-    apart = math.hypot(*(float((one.end[name].float() - other.end[name]).norm()) for name in other.end))
+    trained = math.hypot(
+        *(float((other.end[name].float() - other.start[name]).norm()) for name in other.end)
+    )
+    apart = math.hypot(
+        *(float((one.end[name].float() - other.end[name]).norm()) for name in other.end)
+    )
     assert trained > 0
     return losses, apart / trained
 
@@ -89,9 +96,20 @@ def test_batch_8_equals_its_parts_accumulated(tree, ids, tmp_path, micro, blocks
 
 
 def test_parts_with_clipping_and_decay(tree, ids, tmp_path):
-    settings = {"batch_blocks": 8, "clip_norm": 0.1, "weight_decay": 0.1, "warmup_updates": 2, "decay_share": 0.5}
+    settings = {
+        "batch_blocks": 8,
+        "clip_norm": 0.1,
+        "weight_decay": 0.1,
+        "warmup_updates": 2,
+        "decay_share": 0.5,
+    }
     whole = loop(tree, ids, tmp_path / "a", train=settings)
-    assert_near(loop(tree, ids, tmp_path / "b", train=settings, micro_batch_blocks=3), whole, losses=1e-5, weights=1e-4)
+    assert_near(
+        loop(tree, ids, tmp_path / "b", train=settings, micro_batch_blocks=3),
+        whole,
+        losses=1e-5,
+        weights=1e-4,
+    )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16-autocast", "bf16-stochastic"])
@@ -107,7 +125,15 @@ def test_activation_checkpointing_draws_the_same_dropout(gpt2, ids, tmp_path):
     results = []
     for name in ("a", "b"):
         torch.manual_seed(0)
-        results.append(loop(gpt2, ids, tmp_path / name, train={"dropout": True}, activation_checkpointing=name == "b"))
+        results.append(
+            loop(
+                gpt2,
+                ids,
+                tmp_path / name,
+                train={"dropout": True},
+                activation_checkpointing=name == "b",
+            )
+        )
     assert distance(*results) == (0, 0)
 
 
@@ -121,7 +147,9 @@ def test_compiled_equals_eager(tree, ids, tmp_path, tiny_tokenizer):
     eager = loop(tree, ids, tmp_path / "a")
     with warnings.catch_warnings(), inductor.patch({"cpp.simdlen": 0}):
         warnings.simplefilter("ignore", DeprecationWarning)  # inductor's own
-        warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")  # dynamo looks
+        warnings.filterwarnings(
+            "ignore", message="The .grad attribute of a Tensor that is not a leaf"
+        )  # dynamo looks
         compiled = loop(tree, ids, tmp_path / "b", compile=True)
     assert_near(compiled, eager, losses=1e-5, weights=1e-4)
 
@@ -161,7 +189,9 @@ def result(out):
     assert not run.checkpoint_folder.exists()
     start = load_model(run.recipe.model, CPU).state_dict()
     return Result(
-        [row.loss for row in rows], start, load_model(ModelSettings(source=str(run.model_folder)), CPU).state_dict()
+        [row.loss for row in rows],
+        start,
+        load_model(ModelSettings(source=str(run.model_folder)), CPU).state_dict(),
     )
 
 
@@ -182,7 +212,10 @@ def test_eager_and_sdpa_attention_agree(tree, gpt2, tmp_path, kind):
     recipe = write_recipe({"llama": tree, "gpt2": gpt2}[kind], tmp_path / "recipe.json")
     eager = alone(recipe, tmp_path / "eager", "engine.attention=eager")
     sdpa = alone(recipe, tmp_path / "sdpa", "engine.attention=sdpa")
-    assert [facts(tmp_path / each)["engine"]["attention"] for each in ("eager", "sdpa")] == ["eager", "sdpa"]
+    assert [facts(tmp_path / each)["engine"]["attention"] for each in ("eager", "sdpa")] == [
+        "eager",
+        "sdpa",
+    ]
     assert_near(sdpa, eager, losses=1e-5, weights=1e-4)
 
 
@@ -268,7 +301,11 @@ def launch(jobs):
         [sys.executable, "-c", LAUNCH], input=json.dumps(jobs), capture_output=True, text=True, timeout=300,
         env=ENVIRONMENT, check=False,
     )  # fmt: skip
-    codes = [json.loads(line.removeprefix("codes ")) for line in done.stdout.splitlines() if line.startswith("codes ")]
+    codes = [
+        json.loads(line.removeprefix("codes "))
+        for line in done.stdout.splitlines()
+        if line.startswith("codes ")
+    ]
     assert len(codes) == len(jobs), done.stderr
     return codes, done.stderr
 
@@ -303,9 +340,16 @@ def many(tmp_path_factory, tiny_model, corpus, tiny_tokenizer):
     tree = tiny_tree(tiny_model, corpus) | {"probe": {"contexts": 2, "new_tokens": 4}}
     tree["train"]["epochs"] = 2
     tree["generate"] |= {"batch_contexts": 5}
-    sources = {kind: {"source": str(make_model(folder / kind, tiny_tokenizer, kind))} for kind in ("qwen2", "gpt2")}
+    sources = {
+        kind: {"source": str(make_model(folder / kind, tiny_tokenizer, kind))}
+        for kind in ("qwen2", "gpt2")
+    }
     for name, (train, engine) in CASES.items():
-        changed = {"train": tree["train"] | train, "engine": engine, "model": sources.get(name, tree["model"])}
+        changed = {
+            "train": tree["train"] | train,
+            "engine": engine,
+            "model": sources.get(name, tree["model"]),
+        }
         recipes[name] = write_recipe(tree | changed, folder / f"{name}.json")
         jobs[f"{name} on 2"] = (2, None, recipes[name], [f"{name} on 2"])
     fp32 = recipes["fp32"]
@@ -316,7 +360,10 @@ def many(tmp_path_factory, tiny_model, corpus, tiny_tokenizer):
     jobs["resumed on 2"] = (2, None, fp32, ["resumed on 2"])
     jobs["resumed on 3"] = (3, None, fp32, ["resumed on 3"])
     codes, said = launch(
-        [(n, stop, str(recipe), [str(folder / out) for out in outs]) for n, stop, recipe, outs in jobs.values()]
+        [
+            (n, stop, str(recipe), [str(folder / out) for out in outs])
+            for n, stop, recipe, outs in jobs.values()
+        ]
     )
     return Many(recipes, folder, dict(zip(jobs, codes, strict=True)), said)
 
@@ -349,7 +396,9 @@ def test_four_processes_train_as_one(many):
 def test_three_processes_write_what_one_writes(many):
     assert many.codes["generated on 3"] == [0] * 3, many.said
     shared = Experiment(many.folder / "generated on 3").run("hyperfitted")
-    one = pipeline.generate_texts(Experiment(many.folder / "fp32 on 2"), "hyperfitted", device="cpu")
+    one = pipeline.generate_texts(
+        Experiment(many.folder / "fp32 on 2"), "hyperfitted", device="cpu"
+    )
     assert shared.facts()["generate"]["processes"] == 3
     assert shared.continuations() == one.continuations()
     assert len(one.continuations()) == 24
@@ -359,7 +408,10 @@ def test_three_processes_write_what_one_writes(many):
 def test_a_run_stopped_on_two_processes_goes_on_on_any_number(many, processes):
     out, fp32 = many.folder / f"resumed on {processes}", many.recipes["fp32"]
     assert many.codes["stopped"] == [130, 130], many.said
-    assert f"stopped after update {STOPPED_AFTER} of {UPDATES}; the same command goes on from there" in many.said
+    assert (
+        f"stopped after update {STOPPED_AFTER} of {UPDATES}; the same command goes on from there"
+        in many.said
+    )
     if processes == 1:
         alone(fp32, out)
     else:
@@ -378,8 +430,26 @@ def test_a_run_killed_on_two_processes_goes_on_on_one(tree, tmp_path):
     tree |= {"probe": {"contexts": 1, "new_tokens": 2}, "train": tree["train"] | {"epochs": 30}}
     recipe = write_recipe(tree, tmp_path / "recipe.json")
     out, often = tmp_path / "killed", "engine.checkpoint_updates=2"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = ["-m", "hyperfitting", "train", str(recipe), "--out", str(out), "--device", "cpu", "--set", often]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    command = [
+        "-m",
+        "hyperfitting",
+        "train",
+        str(recipe),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        "--set",
+        often,
+    ]
     with (tmp_path / "said").open("w") as said:
         running = subprocess.Popen([*torchrun, *command], stdout=said, stderr=said, env=ENVIRONMENT)
     deadline = time.monotonic() + 120
@@ -396,12 +466,19 @@ def test_a_run_killed_on_two_processes_goes_on_on_one(tree, tmp_path):
         running.wait(timeout=60)
     assert Experiment(out).run("original").trained
     assert not (out / "hyperfitted" / "model").exists()
-    assert_near(alone(recipe, out, often), alone(recipe, tmp_path / "whole"), losses=1e-3, weights=1e-2)
+    assert_near(
+        alone(recipe, out, often), alone(recipe, tmp_path / "whole"), losses=1e-3, weights=1e-2
+    )
 
 
 # Adapters.
 
-SHAPES = ["llama", "qwen2", "gpt2", "gpt_neox"]  # tied; untied; tied with Conv1D; untied with biases
+SHAPES = [
+    "llama",
+    "qwen2",
+    "gpt2",
+    "gpt_neox",
+]  # tied; untied; tied with Conv1D; untied with biases
 
 
 @pytest.fixture(scope="module")
@@ -412,7 +489,12 @@ def adapted(tmp_path_factory, tiny_tokenizer):
         folder = make_model(tmp_path_factory.mktemp("adapted") / kind, tiny_tokenizer, kind)
         settings = ModelSettings(source=str(folder))
         torch.manual_seed(0)
-        train = {"learning_rate": 1e-3, "epochs": 1, "parameters": "lora", "lora": LoraSettings(rank=4, alpha=8.0)}
+        train = {
+            "learning_rate": 1e-3,
+            "epochs": 1,
+            "parameters": "lora",
+            "lora": LoraSettings(rank=4, alpha=8.0),
+        }
         selection = select_trained(load_model(settings, CPU), TrainSettings(**train | changes))
         for _, weight in selection.trained:
             weight.data.add_(0.1 * torch.randn(weight.shape))
@@ -437,7 +519,9 @@ def test_merged_adapters_give_the_logits_of_unmerged_ones(adapted, tmp_path, kin
     selection, codec = adapted(kind, parameters=parameters)
     unmerged = logits(selection.model)
     merged = selection.merge()
-    assert not [name for name, _ in merged.named_parameters() if "lora" in name or "base_layer" in name]
+    assert not [
+        name for name, _ in merged.named_parameters() if "lora" in name or "base_layer" in name
+    ]
     assert near(logits(merged), unmerged)
     save_model(merged, codec, tmp_path / "saved", card="")
     loaded = load_model(ModelSettings(source=str(tmp_path / "saved")), CPU)
@@ -464,21 +548,32 @@ def test_embeddings_trained_beside_adapters_stay_tied(adapted, tmp_path, kind):
     for model in (merged, loaded):
         assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
         assert near(logits(model), unmerged)
-    assert not any("lm_head" in name for name in load_file(tmp_path / "saved" / "model.safetensors"))
+    assert not any(
+        "lm_head" in name for name in load_file(tmp_path / "saved" / "model.safetensors")
+    )
 
 
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize("precision", ["fp32", "bf16-stochastic"])
-def test_the_saved_model_of_a_trained_run_is_the_one_that_was_trained(tree, tmp_path, tiny_tokenizer, kind, precision):
+def test_the_saved_model_of_a_trained_run_is_the_one_that_was_trained(
+    tree, tmp_path, tiny_tokenizer, kind, precision
+):
     """The validation loss that the last probe saw is that of the saved folder, within 1e-5 (bfloat16 merges: 5e-3)."""
     tree |= {"model": {"source": str(make_model(tmp_path / kind, tiny_tokenizer, kind))}}
-    tree["train"] |= {"parameters": "late-lora:1", "embeddings": True, "precision": precision, "epochs": 1}
+    tree["train"] |= {
+        "parameters": "late-lora:1",
+        "embeddings": True,
+        "precision": precision,
+        "epochs": 1,
+    }
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     run = pipeline.train(experiment, "hyperfitted", device="cpu")
     model = load_model(ModelSettings(source=str(run.model_folder)), CPU)
     scores = score_texts(model, experiment.blocks("validation").ids_NT, batch_blocks=8)
     seen = run.probes()[-1].validation_loss
-    assert float(scores.loss.mean()) == pytest.approx(seen, rel=1e-5 if precision == "fp32" else 5e-3)
+    assert float(scores.loss.mean()) == pytest.approx(
+        seen, rel=1e-5 if precision == "fp32" else 5e-3
+    )
 
 
 # Golden: what this loop gave when it was written (torch 2.13, AMD EPYC; with AVX2 or no vectors it differs by 1e-6).
@@ -507,8 +602,14 @@ def test_the_golden_trajectory(tree, tmp_path, tiny_tokenizer):
     ("failure", "said"),
     [
         ("full disk", ["no space left on the disk: free some, and the same command goes on"]),
-        ("full memory 0", ["another process of this training has ended", "the device is out of memory"]),
-        ("full memory 1", ["another process of this training has ended", "the device is out of memory"]),
+        (
+            "full memory 0",
+            ["another process of this training has ended", "the device is out of memory"],
+        ),
+        (
+            "full memory 1",
+            ["another process of this training has ended", "the device is out of memory"],
+        ),
     ],
 )
 def test_one_of_two_processes_that_fails_ends_both_in_plain_words(tree, tmp_path, failure, said):

@@ -42,7 +42,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_order_does_not(tree, fini
 
 
 def test_dropout_is_off_unless_asked_for(tree, finished, tmp_path, tiny_tokenizer):
-    tree["model"]["source"] = str(make_model(tmp_path / "gpt2", tiny_tokenizer, "gpt2"))  # its config asks for 0.1
+    tree["model"]["source"] = str(
+        make_model(tmp_path / "gpt2", tiny_tokenizer, "gpt2")
+    )  # its config asks for 0.1
     ids = finished.blocks("train").ids_NT
     first_loss = trained(tree, ids, tmp_path, "off")[1][0]
     model = load_model(ModelSettings(source=tree["model"]["source"]), CPU)

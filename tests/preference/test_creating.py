@@ -125,7 +125,7 @@ def test_texts_that_cannot_be_compared_are_left_out_and_counted(experiment, tmp_
         if (row.domain, row.context, row.variant) == ("fiction", 1, "original"):
             row = studies.continuation(" too short", **where(row))
         if (row.domain, row.context, row.strategy) == ("fiction", 2, "greedy"):
-            (true,) = [r for r in rows if (r.set, r.context, r.model) == ("fiction", 2, "reference")]
+            (true,) = [r for r in rows if (r.domain, r.context, r.variant) == ("fiction", 2, "reference")]
             row = studies.continuation(true.text, **where(row))
         changed.append(row)
     write_rows(tmp_path / "continuations.jsonl", changed)

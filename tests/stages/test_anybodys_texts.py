@@ -81,12 +81,16 @@ def test_a_models_perplexity_and_mauve(tmp_path, tiny_model, capsys):
     true = write_corpus(tmp_path / "r.jsonl", documents=12, words=40, seed=1)
     with pytest.raises(DataError, match="give true ones with --reference"):
         pipeline.measure_file(path, mauve=str(tiny_model))
-    with pytest.raises(DataError, match="MAUVE of 12 texts is mostly chance: give 1,000 a file, or --force-mauve"):
+    with pytest.raises(
+        DataError, match="MAUVE of 12 texts is mostly chance: give 1,000 a file, or --force-mauve"
+    ):
         pipeline.measure_file(path, reference=true, mauve=str(tiny_model))
     asked = {"scorer": str(tiny_model), "mauve": str(tiny_model), "force_mauve": True}
     rows = values(pipeline.measure_file(path, reference=true, **asked))
     assert rows["texts", "perplexity_under_scorer"].n == 12
-    assert 100 < rows["texts", "perplexity_under_scorer"].value < 1000  # of 320 tokens, under random weights
+    assert (
+        100 < rows["texts", "perplexity_under_scorer"].value < 1000
+    )  # of 320 tokens, under random weights
     assert rows["texts", "mauve"].clusters == 12
     same = values(pipeline.measure_file(path, reference=path, **asked))
     assert same["texts", "mauve"].value == pytest.approx(1)
@@ -107,7 +111,12 @@ def test_rows_that_cannot_be_used_are_told_and_the_others_kept(tmp_path):
     assert rows["texts", "repeated_2gram_share"].n == 1  # a text of one token has no pair
     assert rows["texts", "repeated_2gram_share"].left_out == 1
     assert len(said.lines) == 6
-    for number, words in [(2, "not JSON"), (3, "not a JSON object"), (4, "no field 'text'"), (8, "not JSON")]:
+    for number, words in [
+        (2, "not JSON"),
+        (3, "not a JSON object"),
+        (4, "no field 'text'"),
+        (8, "not JSON"),
+    ]:
         assert any(f"row {number}: {words}" in line for line in said.lines)
     assert any("row 5: an empty text" in line for line in said.lines)
     with pytest.raises(DataError, match="no text in it"):
@@ -149,7 +158,10 @@ def test_the_string_of_a_special_token_is_measured_as_text(tmp_path, tiny_model)
     pytest.importorskip("sacrebleu")
     path = lines(tmp_path / "t.jsonl", ["one two three", "<|end|>", "four five six"])
     rows = values(pipeline.measure_file(path, tokenizer=str(tiny_model), bleu=True))
-    assert (rows["texts", "compression_ratio"].n, rows["texts", "compression_ratio"].left_out) == (3, 0)
+    assert (rows["texts", "compression_ratio"].n, rows["texts", "compression_ratio"].left_out) == (
+        3,
+        0,
+    )
     assert (rows["texts", "self_bleu"].n, rows["texts", "self_bleu"].left_out) == (3, 0)
 
 
@@ -157,7 +169,13 @@ def test_how_bleu_and_mauve_were_taken_and_what_is_recited_is_told(tmp_path, tin
     pytest.importorskip("sacrebleu")
     path = write_corpus(tmp_path / "t.jsonl", documents=12, words=40)
     said = Said()
-    options = {"reference": path, "training": path, "bleu": True, "mauve": str(tiny_model), "force_mauve": True}
+    options = {
+        "reference": path,
+        "training": path,
+        "bleu": True,
+        "mauve": str(tiny_model),
+        "force_mauve": True,
+    }
     pipeline.measure_file(path, **options, narrator=said)
     told = "\n".join(said.lines)
     assert "MAUVE of texts · texts: {'n': 12, 'clusters': 2, 'by_seed': (" in told
@@ -169,7 +187,9 @@ def test_how_bleu_and_mauve_were_taken_and_what_is_recited_is_told(tmp_path, tin
 def test_the_texts_that_a_run_wrote_are_anybodys_too(finished):
     run = finished.run("hyperfitted")
     rows = values(pipeline.measure_file(run.continuations_file))
-    assert rows["texts", "ttr"].n == sum(bool(text.text.strip()) for text in run.continuations()) > 12
+    assert (
+        rows["texts", "ttr"].n == sum(bool(text.text.strip()) for text in run.continuations()) > 12
+    )
 
 
 CHINESE = "我喜欢在海边散步，看着远处的船慢慢地消失。" * 12
@@ -188,10 +208,16 @@ def test_a_chinese_sentence_twelve_times_over_is_a_loop_and_the_unit_is_said(tmp
 
 
 def test_words_go_on_over_marks_and_forms_of_unicode_are_alike(tmp_path):
-    hindi = values(pipeline.measure_file(lines(tmp_path / "hi.jsonl", ["हिन्दी विकिपीडिया एक मुक्त विश्वकोश है"])))
+    hindi = values(
+        pipeline.measure_file(lines(tmp_path / "hi.jsonl", ["हिन्दी विकिपीडिया एक मुक्त विश्वकोश है"]))
+    )
     assert hindi["texts", "ttr_words"].value == 1
     rows = [
-        values(pipeline.measure_file(lines(tmp_path / "fr.jsonl", [unicodedata.normalize(form, FRENCH)])))
+        values(
+            pipeline.measure_file(
+                lines(tmp_path / "fr.jsonl", [unicodedata.normalize(form, FRENCH)])
+            )
+        )
         for form in ("NFD", "NFC")
     ]
     assert rows[0]["texts", "ttr_words"].value == 1
@@ -201,9 +227,13 @@ def test_words_go_on_over_marks_and_forms_of_unicode_are_alike(tmp_path):
 def test_english_texts_are_told_nothing_of_units_and_bleus_tokens_are_named(tmp_path):
     pytest.importorskip("sacrebleu")
     said, mixed = Said(), Said()
-    pipeline.measure_file(lines(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, narrator=said)
+    pipeline.measure_file(
+        lines(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, narrator=said
+    )
     assert [line.split("|")[3] for line in said.lines] == ["tok:13a"]
-    pipeline.measure_file(lines(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, narrator=mixed)
+    pipeline.measure_file(
+        lines(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, narrator=mixed
+    )
     assert "since 1 of 2 texts are in scripts without spaces" in mixed.lines[0]
     assert mixed.lines[-1].split("|")[3] == "tok:13a+characters"
 
@@ -212,14 +242,19 @@ def test_english_texts_are_told_nothing_of_units_and_bleus_tokens_are_named(tmp_
 @pytest.mark.parametrize("way", ["same", "relative", "symbolic", "hard", "dotted"])
 def test_no_file_that_is_read_is_written_over(tmp_path, monkeypatch, capsys, option, way):
     monkeypatch.chdir(tmp_path)
-    texts, other = lines(tmp_path / "t.jsonl", ["a b c"]), lines(tmp_path / "other.jsonl", ["a b d"])
+    texts, other = (
+        lines(tmp_path / "t.jsonl", ["a b c"]),
+        lines(tmp_path / "other.jsonl", ["a b d"]),
+    )
     (tmp_path / "sub").mkdir()
     (tmp_path / "symbolic").symlink_to(texts)
     os.link(texts, tmp_path / "hard")
     out = {"same": str(texts), "relative": "t.jsonl", "dotted": "sub/../t.jsonl"}.get(way, way)
     read = [str(texts)] if option == "folder" else [str(other), f"--{option}", str(texts)]
     before = texts.read_bytes()
-    assert f"{out.removeprefix('./')} is the file that is read" in refused(capsys, "measure", *read, "--out", out)
+    assert f"{out.removeprefix('./')} is the file that is read" in refused(
+        capsys, "measure", *read, "--out", out
+    )
     assert texts.read_bytes() == before
     assert (tmp_path / "symbolic").is_symlink()
 
@@ -229,7 +264,9 @@ def test_only_an_earlier_table_is_written_over(tmp_path, capsys, finished):
     for words in ("a b c", "a a a"):
         lines(texts, [words])
         assert main(["measure", str(texts), "--out", str(out)]) == 0
-    assert next(row["value"] for row in json.loads(out.read_text()) if row["name"] == "ttr") == pytest.approx(1 / 3)
+    assert next(
+        row["value"] for row in json.loads(out.read_text()) if row["name"] == "ttr"
+    ) == pytest.approx(1 / 3)
     capsys.readouterr()
     letter, report = tmp_path / "letter.json", finished.report_folder / "summary.json"
     for content in (
@@ -244,13 +281,20 @@ def test_only_an_earlier_table_is_written_over(tmp_path, capsys, finished):
     ):
         letter.write_text(content)
         said = refused(capsys, "measure", str(texts), "--out", str(letter))
-        assert said == f"hyperfit: {letter} is there already and is no table of texts' measures: choose another --out\n"
+        assert (
+            said
+            == f"hyperfit: {letter} is there already and is no table of texts' measures: choose another --out\n"
+        )
         assert letter.read_text() == content
     before = report.read_bytes()
-    assert "is no table of texts' measures" in refused(capsys, "measure", str(texts), "--out", str(report))
+    assert "is no table of texts' measures" in refused(
+        capsys, "measure", str(texts), "--out", str(report)
+    )
     assert report.read_bytes() == before
     assert "is no table" in refused(capsys, "measure", str(texts), "--out", str(tmp_path))
-    assert f"{texts} is a file, and a folder" in refused(capsys, "measure", str(texts), "--out", str(texts / "x" / "y"))
+    assert f"{texts} is a file, and a folder" in refused(
+        capsys, "measure", str(texts), "--out", str(texts / "x" / "y")
+    )
     assert "is there already" in refused(capsys, "measure", str(texts), "--out", os.devnull)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.json", "new", "t.jsonl"]
 
@@ -261,7 +305,13 @@ def test_nothing_is_written_into_a_folder_of_texts_that_is_read(tmp_path, capsys
     (folder / "one.txt").write_text("a b d")
     (tmp_path / "link").symlink_to(folder)
     said = refused(
-        capsys, "measure", str(texts), "--reference", str(folder), "--out", str(tmp_path / "link" / "r.json")
+        capsys,
+        "measure",
+        str(texts),
+        "--reference",
+        str(folder),
+        "--out",
+        str(tmp_path / "link" / "r.json"),
     )
     assert f"r.json lies in the folder {folder}, which is read: choose another --out" in said
     assert [path.name for path in folder.iterdir()] == ["one.txt"]
@@ -270,11 +320,15 @@ def test_nothing_is_written_into_a_folder_of_texts_that_is_read(tmp_path, capsys
 def test_a_place_to_write_is_refused_before_anything_is_read(tmp_path, capsys):
     (tmp_path / "letter").write_text("dear")
     (tmp_path / "damaged.jsonl").write_text("no JSON")
-    said = refused(capsys, "measure", str(tmp_path / "damaged.jsonl"), "--out", str(tmp_path / "letter"))
+    said = refused(
+        capsys, "measure", str(tmp_path / "damaged.jsonl"), "--out", str(tmp_path / "letter")
+    )
     assert "letter is there already" in said
 
 
 def test_options_of_a_file_are_refused_for_a_run(tmp_path, capsys, finished):
     said = refused(capsys, "measure", str(finished.folder), "--out", str(tmp_path / "rows.json"))
     assert f"--out is for a file of texts, and {finished.folder} is a folder: leave it out" in said
-    assert "--force-mauve is for a file" in refused(capsys, "measure", str(finished.folder), "--force-mauve")
+    assert "--force-mauve is for a file" in refused(
+        capsys, "measure", str(finished.folder), "--force-mauve"
+    )

@@ -21,7 +21,9 @@ from hyperfitting.runs import Experiment
 @pytest.fixture(scope="module")
 def other_seed(finished, tmp_path_factory):
     recipe = json.loads(finished.recipe.canonical_json()) | {"seed": 1}
-    return pipeline.run(parse_recipe(recipe, source="t"), tmp_path_factory.mktemp("seeds") / "one", device="cpu")
+    return pipeline.run(
+        parse_recipe(recipe, source="t"), tmp_path_factory.mktemp("seeds") / "one", device="cpu"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +38,29 @@ def test_seeds_stand_one_by_one_in_their_order(both, finished, other_seed):
     assert both.seeds == [0, 1]
     assert [(table.domain, table.seed) for table in both.tables] == [("pieces", 0), ("pieces", 1)]
     for table, experiment in zip(both.tables, (finished, other_seed), strict=True):
-        rows = {(r.variant, r.strategy, r.name): r for run in experiment.runs().values() for r in run.metrics()}
-        assert table.cells[GREEDY, "compression_ratio"] == rows["hyperfitted", "greedy", "compression_ratio"]
+        rows = {
+            (r.variant, r.strategy, r.name): r
+            for run in experiment.runs().values()
+            for r in run.metrics()
+        }
+        assert (
+            table.cells[GREEDY, "compression_ratio"]
+            == rows["hyperfitted", "greedy", "compression_ratio"]
+        )
         assert table.cells[GREEDY, "compression_ratio"].n == 12  # a seed adds no texts
 
 
 def test_controls_stand_in_every_table_and_are_never_marked(both):
     for table in both.tables:
-        assert [column.variant for column in table.columns[-3:]] == ["reference", "shuffled", "random"]
-        assert {column.variant for (column, _), mark in table.marks.items() if mark} <= {"original", "hyperfitted"}
+        assert [column.variant for column in table.columns[-3:]] == [
+            "reference",
+            "shuffled",
+            "random",
+        ]
+        assert {column.variant for (column, _), mark in table.marks.items() if mark} <= {
+            "original",
+            "hyperfitted",
+        }
 
 
 def test_in_every_measure_the_nearest_column_is_marked(both):
@@ -52,11 +68,16 @@ def test_in_every_measure_the_nearest_column_is_marked(both):
         reference = next(column for column in table.columns if column.variant == "reference")
         for measure in ("compression_ratio", "distinct_2gram_share", "longest_overlap_tokens"):
             truth = table.cells[reference, measure].value
-            far = {column: abs(table.cells[column, measure].value - truth) for column in table.columns[:-3]}
+            far = {
+                column: abs(table.cells[column, measure].value - truth)
+                for column in table.columns[:-3]
+            }
             marks = {column: table.marks[column, measure] for column in far}
             assert marks[min(far, key=far.get)] in ("nearest", "among")
             assert list(marks.values()).count("nearest") <= 1
-            assert "nearest" not in marks.values() or list(marks.values()).count("") == len(marks) - 1
+            assert (
+                "nearest" not in marks.values() or list(marks.values()).count("") == len(marks) - 1
+            )
 
 
 def test_differences_are_paired_by_context_and_corrected_within_a_table(both, finished):
@@ -65,9 +86,13 @@ def test_differences_are_paired_by_context_and_corrected_within_a_table(both, fi
         for run in finished.runs().values()
         for text in run.text_measures()
     }
-    by_hand = fmean(kept["original", "greedy", i] - kept["hyperfitted", "greedy", i] for i in range(12))
+    by_hand = fmean(
+        kept["original", "greedy", i] - kept["hyperfitted", "greedy", i] for i in range(12)
+    )
     own = [each for each in both.differences if each.seed == 0]
-    found = next(each for each in own if each.column == ORIGINAL and each.measure == "compression_ratio")
+    found = next(
+        each for each in own if each.column == ORIGINAL and each.measure == "compression_ratio"
+    )
     assert found.baseline == GREEDY
     assert found.difference == pytest.approx(by_hand)
     assert found.low <= found.difference <= found.high
@@ -96,20 +121,30 @@ def test_random_flips_are_enough_for_a_difference_to_pass_the_correction(both):
         for column in panel.columns
     }
     found = differences(replace(panel, texts=apart), GREEDY, draws=200, seed=0)
-    own = next(each for each in found if each.column == ORIGINAL and each.measure == "compression_ratio")
+    own = next(
+        each for each in found if each.column == ORIGINAL and each.measure == "compression_ratio"
+    )
     assert own.p_holm < 1 / FLIPS_PER_TEST
 
 
 def test_perplexities_are_subtracted_as_losses(both, finished):
-    rows = {(r.variant, r.strategy, r.name): r.value for run in finished.runs().values() for r in run.metrics()}
+    rows = {
+        (r.variant, r.strategy, r.name): r.value
+        for run in finished.runs().values()
+        for r in run.metrics()
+    }
     found = next(
         each
         for each in both.differences
-        if each.seed == 0 and each.column == ORIGINAL and each.measure == "perplexity_under_original"
+        if each.seed == 0
+        and each.column == ORIGINAL
+        and each.measure == "perplexity_under_original"
     )
     import math
 
-    one, other = (rows[model, "greedy", "perplexity_under_original"] for model in ("original", "hyperfitted"))
+    one, other = (
+        rows[model, "greedy", "perplexity_under_original"] for model in ("original", "hyperfitted")
+    )
     assert found.difference == pytest.approx(math.log(one) - math.log(other))
     assert found.unit == "nats per token"
 
@@ -141,7 +176,11 @@ def test_the_pages_hold_every_seed_with_its_spread(both, finished, tmp_path):
 
 
 def test_the_pictures_are_of_what_was_measured(both):
-    assert [title for _, title, _ in ranks(both)] == ["original, greedy", "hyperfitted, greedy", "reference"]
+    assert [title for _, title, _ in ranks(both)] == [
+        "original, greedy",
+        "hyperfitted, greedy",
+        "reference",
+    ]
     assert all(sum(shares) == pytest.approx(1) and min(shares) >= 0 for _, _, shares in ranks(both))
     assert positions(both) == []  # 24 tokens hold no window of 96
 
@@ -164,12 +203,17 @@ def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, ca
         compare([tmp_path])
     tree["data"]["domains"][0]["count"] = 10
     fewer = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "fewer", device="cpu")
-    with pytest.raises(RunError, match=r"continued other contexts, .* \(data\.domains\.0\.count 12 -> 10\)"):
+    with pytest.raises(
+        RunError, match=r"continued other contexts, .* \(data\.domains\.0\.count 12 -> 10\)"
+    ):
         compare([finished.folder, fewer.folder])
     shutil.copytree(finished.folder, tmp_path / "old")
     (tmp_path / "old" / "original" / "text_measures.jsonl").unlink()
     assert main(["compare", str(tmp_path / "old"), "--out", str(tmp_path / "out")]) == 2
-    assert "measured before single texts were kept: remove its metrics.jsonl" in capsys.readouterr().err
+    assert (
+        "measured before single texts were kept: remove its metrics.jsonl"
+        in capsys.readouterr().err
+    )
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     assert main(["compare", str(finished.folder), "--out", str(tmp_path / "mine")]) == 2
@@ -191,7 +235,9 @@ def test_a_comparison_takes_the_place_of_nothing_but_a_comparison(finished, tmp_
     (out / "notes.md").write_text("mine")
     assert main(["compare", str(finished.folder), "--out", str(out)]) == 2
     said = capsys.readouterr()
-    assert "holds notes.md beside a comparison, which would be lost: choose another --out" in said.err
+    assert (
+        "holds notes.md beside a comparison, which would be lost: choose another --out" in said.err
+    )
     assert (out / "notes.md").read_text() == "mine"
     assert main(["compare", str(tmp_path / "gone"), "--out", str(out / "notes.md" / "x")]) == 2
     assert "notes.md is a file, and a folder is needed there" in capsys.readouterr().err
@@ -236,7 +282,11 @@ def test_nothing_is_nearest_to_two_targets(finished, tmp_path):
     (tmp_path / "other" / "recipe.json").write_text(json.dumps(recipe | {"name": "other"}))
     file = tmp_path / "other" / "original" / "metrics.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    row = next(row for row in rows if (row["variant"], row["name"]) == ("reference", "longest_overlap_tokens"))
+    row = next(
+        row
+        for row in rows
+        if (row["variant"], row["name"]) == ("reference", "longest_overlap_tokens")
+    )
     held, row["value"] = row["value"], row["value"] + 1
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (table,) = compare([finished.folder, tmp_path / "other"]).tables

@@ -74,7 +74,10 @@ def train(experiment, **listening):
 def stop(tree, folder, *, after, **engine):
     """An experiment stopped by Ctrl-C after so many of its updates."""
     experiment = pipeline.draw(parse_recipe(tree | {"engine": engine}, source="t"), folder)
-    with pytest.raises(Interrupted, match=f"stopped after update {after} of 12; the same command goes on from there"):
+    with pytest.raises(
+        Interrupted,
+        match=f"stopped after update {after} of 12; the same command goes on from there",
+    ):
         train(experiment, stop_after=after)
     return experiment
 
@@ -140,10 +143,16 @@ def flip(path):
         ("hashes.json", Path.unlink, "hashes.json is not there or not whole"),
         ("hashes.json", truncate, "hashes.json is not there or not whole"),
         ("hashes.json", lambda path: path.write_text("{}"), "rank-0.pt is not what was written"),
-        ("hashes.json", lambda path: path.write_text("[1]"), "hashes.json is not there or not whole"),
+        (
+            "hashes.json",
+            lambda path: path.write_text("[1]"),
+            "hashes.json is not there or not whole",
+        ),
     ],
 )
-def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_is_used(stopped, finished, file, damage, problem):
+def test_a_damaged_checkpoint_is_refused_by_name_and_the_one_before_is_used(
+    stopped, finished, file, damage, problem
+):
     newest = stopped.run("hyperfitted").checkpoint_folder / "update-00000009"
     rows = stopped.run("hyperfitted").updates()
     damage(newest / file)
@@ -158,7 +167,10 @@ def test_without_a_whole_checkpoint_nothing_is_trained_and_nothing_removed(stopp
     folder = stopped.run("hyperfitted").checkpoint_folder
     for path in folder.iterdir():
         truncate(path / "state.json")
-    with pytest.raises(RunError, match=rf"update-00000009: damaged .*no other is whole: remove {folder} to start anew"):
+    with pytest.raises(
+        RunError,
+        match=rf"update-00000009: damaged .*no other is whole: remove {folder} to start anew",
+    ):
         train(stopped)
     assert checkpoints(stopped) == ["update-00000006", "update-00000009"]
 
@@ -182,11 +194,15 @@ def test_a_damaged_checkpoint_does_not_push_out_a_whole_one(stopped, finished, t
 )
 def test_the_last_and_the_best_are_kept_and_no_others(tree, tmp_path, monkeypatch, engine, kept):
     validation_loss(monkeypatch, {0: 5.0, 4: 1.0, 8: 2.0, 12: 3.0})
-    assert checkpoints(stop(tree, tmp_path / "out", after=11, checkpoint_updates=2, **engine)) == kept
+    assert (
+        checkpoints(stop(tree, tmp_path / "out", after=11, checkpoint_updates=2, **engine)) == kept
+    )
 
 
 def test_a_write_cut_off_by_a_kill_is_cleared_away_by_the_next(stopped, tree):
-    (stopped.run("hyperfitted").checkpoint_folder / ".update-00000010.partial" / "tensors").mkdir(parents=True)
+    (stopped.run("hyperfitted").checkpoint_folder / ".update-00000010.partial" / "tensors").mkdir(
+        parents=True
+    )
     stop(tree, stopped.folder, after=11)
     assert checkpoints(stopped) == ["update-00000009", "update-00000011"]
 
@@ -228,11 +244,14 @@ def test_best_weights_outlast_a_stop_and_are_refused_when_damaged_or_gone(best_a
     best = experiment.run("hyperfitted").checkpoint_folder / "best-00000004"
     shutil.copytree(best, tmp_path / "best")
     truncate(best / "state.json")
-    with pytest.raises(RunError, match=r"best-00000004: damaged checkpoint \(state.json is not what was written\)"):
+    with pytest.raises(
+        RunError, match=r"best-00000004: damaged checkpoint \(state.json is not what was written\)"
+    ):
         train(experiment)
     shutil.rmtree(best)
     with pytest.raises(
-        RunError, match=r"best-00000004: damaged checkpoint \(hashes.json is not there or not whole\): remove"
+        RunError,
+        match=r"best-00000004: damaged checkpoint \(hashes.json is not there or not whole\): remove",
     ):
         train(experiment)
     shutil.copytree(tmp_path / "best", best)
@@ -332,7 +351,8 @@ def test_a_diverging_loss_stops_the_training_with_the_remedy(tree, tmp_path):
     tree["engine"] = {"checkpoint_updates": 1}
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     with pytest.raises(
-        TrainingFailed, match=r"the loss diverges: [\d.]+ at update \d\d, where guessing gives 5\.77: lower"
+        TrainingFailed,
+        match=r"the loss diverges: [\d.]+ at update \d\d, where guessing gives 5\.77: lower",
     ):
         train(experiment)
     run = experiment.run("hyperfitted")
@@ -347,7 +367,10 @@ def test_numbers_lost_at_the_first_update_leave_no_checkpoint(tree, tmp_path, mo
     """Reading the states of an optimiser that has none makes it take a step."""
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     monkeypatch.setattr(loop, "clip_gradients", lambda weights, largest: math.nan)
-    with pytest.raises(TrainingFailed, match="and its gradient nan before any step: the model gives no finite numbers"):
+    with pytest.raises(
+        TrainingFailed,
+        match="and its gradient nan before any step: the model gives no finite numbers",
+    ):
         train(experiment)
     assert not experiment.run("hyperfitted").checkpoint_folder.exists()
 
@@ -368,7 +391,9 @@ def test_forced_plain_bfloat16_trains_from_the_command_line(tree, tmp_path, caps
         {"dropout": True},
     ],
 )
-def test_what_else_is_trained_and_how_goes_on_to_the_same_bits(tree, tmp_path, tiny_tokenizer, changes):
+def test_what_else_is_trained_and_how_goes_on_to_the_same_bits(
+    tree, tmp_path, tiny_tokenizer, changes
+):
     tree["train"] |= changes
     if "dropout" in changes:  # GPT-2's config has some
         tree["model"]["source"] = str(make_model(tmp_path / "gpt2", tiny_tokenizer, "gpt2"))
@@ -417,7 +442,10 @@ def test_a_weight_that_no_gradient_reached_hinders_no_resumption(tree, tmp_path)
 def test_the_best_weights_are_those_of_the_best_probe_that_are_there(tree, tmp_path):
     """A resumption elsewhere may differ in a last bit, so that what is kept is no longer the best."""
     kept = Checkpoints(tmp_path, parse_recipe(tree, source="t"), Ranks(torch.device("cpu")))
-    probes = [ProbeRow(update, 0.0, None, loss, *[0.5] * 6, "", "") for update, loss in ((4, 1.0), (8, 1.5), (12, 2.0))]
+    probes = [
+        ProbeRow(update, 0.0, None, loss, *[0.5] * 6, "", "")
+        for update, loss in ((4, 1.0), (8, 1.5), (12, 2.0))
+    ]
     state, model = State(update=12, probes=probes), Halves()
     with pytest.raises(RunError, match="best-00000004: damaged checkpoint"):
         kept.load_best(model, state)
@@ -433,9 +461,15 @@ def test_the_best_weights_are_those_of_the_best_probe_that_are_there(tree, tmp_p
     ("losses", "said"),
     [
         ([9.0] * 19, ""),
-        ([9.0] * 20, "the loss diverges: 9.00 at update 20, where guessing gives 4.61: lower train.learning_rate"),
+        (
+            [9.0] * 20,
+            "the loss diverges: 9.00 at update 20, where guessing gives 4.61: lower train.learning_rate",
+        ),
         ([9.0] * 20 + [2.0] * 20, ""),
-        ([2.0] * 40 + [9.0] * 20, "the loss diverges: 9.00 at update 60, where guessing gives 4.61: lower"),
+        (
+            [2.0] * 40 + [9.0] * 20,
+            "the loss diverges: 9.00 at update 60, where guessing gives 4.61: lower",
+        ),
         ([5.6] * 100, ""),
         ([5.0, 6.3] * 10, "the loss diverges: 6.30 at update 20"),
     ],
@@ -476,7 +510,9 @@ def test_too_little_memory_is_one_line_and_the_checkpoints_stay(
     monkeypatch.setattr(loop, "choose_loss", choose)
     arguments = command(tree | {"engine": {"checkpoint_updates": 3}}, tmp_path, tmp_path / "out")
     assert cli.main(arguments) == 1
-    assert error_line(capsys).startswith(f"{NO_MEMORY}`hyperfit plan` says what fits; go on with --set engine.micro")
+    assert error_line(capsys).startswith(
+        f"{NO_MEMORY}`hyperfit plan` says what fits; go on with --set engine.micro"
+    )
     experiment = Experiment(tmp_path / "out")
     assert checkpoints(experiment) == ["update-00000003", "update-00000006"]
     monkeypatch.undo()
@@ -497,9 +533,17 @@ def no_space():
         (OSError(errno.EDQUOT, "x"), DiskFull),
         (CheckpointException("x", {0: (no_space(), None)}), DiskFull),
         (CheckpointException("x", {0: (OSError(errno.EACCES, "x"), None)}), CheckpointException),
-        (RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/0: file write failed"), DiskFull),
+        (
+            RuntimeError(
+                "[enforce fail] . PytorchStreamWriter failed writing file data/0: file write failed"
+            ),
+            DiskFull,
+        ),
         (RuntimeError("CUDA error: out of memory"), OutOfMemory),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), OutOfMemory),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"),
+            OutOfMemory,
+        ),
         (RuntimeError("[gloo/transport/tcp/pair.cc:1] Connection closed by peer"), ProcessLost),
         (torch.distributed.DistNetworkError("recvValue failed"), ProcessLost),
         (TorchDynamoException("no g++ here\nand more"), InputError),
@@ -514,7 +558,9 @@ def test_only_a_full_memory_or_disk_is_said_in_plain_words(error, kind):
 
 def test_another_engine_goes_on_with_the_same_run_and_is_recorded(stopped, finished, tree):
     rows = stopped.run("hyperfitted").updates()
-    recipe = parse_recipe(tree | {"engine": {"micro_batch_blocks": 1, "activation_checkpointing": True}}, source="t")
+    recipe = parse_recipe(
+        tree | {"engine": {"micro_batch_blocks": 1, "activation_checkpointing": True}}, source="t"
+    )
     assert recipe.digest == stopped.recipe.digest
     experiment = pipeline.draw(recipe, stopped.folder)
     train(experiment)
@@ -533,7 +579,10 @@ def test_a_second_process_in_the_same_folder_is_refused(tree, tmp_path):
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     with (
         alone_in(experiment.run("hyperfitted").folder),
-        pytest.raises(RunError, match=r"hyperfitted: another process is training there: wait for it, or stop it"),
+        pytest.raises(
+            RunError,
+            match=r"hyperfitted: another process is training there: wait for it, or stop it",
+        ),
     ):
         pipeline.train(experiment, "hyperfitted", device="cpu")
     run = pipeline.train(experiment, "hyperfitted", device="cpu")

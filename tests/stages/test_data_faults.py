@@ -42,7 +42,9 @@ def _refusal(work) -> str | None:
     return None
 
 
-def run_cases(model: Path, folder: Path, *, cases: int, number: int, light: bool = False) -> Counter[str]:
+def run_cases(
+    model: Path, folder: Path, *, cases: int, number: int, light: bool = False
+) -> Counter[str]:
     """Half of the cases valid by construction; counts of what became of each kind."""
     found: Counter[str] = Counter()
 
@@ -61,13 +63,17 @@ def run_cases(model: Path, folder: Path, *, cases: int, number: int, light: bool
         max_examples=cases // 2,
         deadline=None,
         database=None,
-        phases=[Phase.generate],  # a failure is shown as it was drawn: making it smaller would take minutes
+        phases=[
+            Phase.generate
+        ],  # a failure is shown as it was drawn: making it smaller would take minutes
         suppress_health_check=list(HealthCheck),
     )
     chances = st.randoms(use_true_random=False)
     seed(number)(few(given(case=valid(model, light=light))(try_valid)))()
     names = st.sampled_from(sorted(BREAKAGES))
-    seed(number)(few(given(case=valid(model, light=light), name=names, chance=chances)(try_broken)))()
+    seed(number)(
+        few(given(case=valid(model, light=light), name=names, chance=chances)(try_broken))
+    )()
     return found
 
 

@@ -16,8 +16,19 @@ from hyperfitting.runs import Experiment
 ARMS = [
     {"name": "greedy", "method": "greedy"},
     {"name": "blocked", "method": "greedy", "blocker": {"tokens": 2}},
-    {"name": "words", "method": "greedy", "blocker": {"tokens": 2, "mode": "word", "context": True}},
-    {"name": "nucleus", "method": "sample", "temperature": 0.7, "top_k": 50, "top_p": 0.9, "blocker": {"tokens": 2}},
+    {
+        "name": "words",
+        "method": "greedy",
+        "blocker": {"tokens": 2, "mode": "word", "context": True},
+    },
+    {
+        "name": "nucleus",
+        "method": "sample",
+        "temperature": 0.7,
+        "top_k": 50,
+        "top_p": 0.9,
+        "blocker": {"tokens": 2},
+    },
     {"name": "min-p", "method": "sample", "min_p": 0.1, "repetition_penalty": 1.2},
     {"name": "dry", "method": "greedy", "dry": {}, "no_repeat_ngram": 6},
 ]
@@ -46,7 +57,10 @@ def fresh(trained, tmp_path):
     """The same trained experiment in a folder of the test's own, nothing written by its hyperfitted run."""
     shutil.copytree(trained.folder, tmp_path / "out")
     experiment = Experiment(tmp_path / "out")
-    for path in (experiment.run("hyperfitted").continuations_file, experiment.run("hyperfitted").blocked_file):
+    for path in (
+        experiment.run("hyperfitted").continuations_file,
+        experiment.run("hyperfitted").blocked_file,
+    ):
         path.unlink(missing_ok=True)
     return experiment
 
@@ -57,10 +71,16 @@ def texts(run):
 
 def test_every_context_is_continued_in_every_arm_in_order(written):
     rows = written.continuations()
-    assert [row.strategy for row in rows] == [strategy["name"] for strategy in ARMS for _ in range(12)]
+    assert [row.strategy for row in rows] == [
+        strategy["name"] for strategy in ARMS for _ in range(12)
+    ]
     assert [row.context for row in rows] == list(range(12)) * len(ARMS)
     assert not written.parts_folder.exists()
-    assert written.facts()["generate"]["strategies"][1]["blocker"] == {"mode": "token", "tokens": 2, "context": False}
+    assert written.facts()["generate"]["strategies"][1]["blocker"] == {
+        "mode": "token",
+        "tokens": 2,
+        "context": False,
+    }
 
 
 def test_texts_can_be_written_by_bfloat16_weights_and_measured_by_float32(trained, tmp_path):
@@ -154,7 +174,9 @@ def test_no_word_is_cut_in_word_mode(trained, written):
     rows = [row for row in written.blocked() if row.strategy == "words"]
     assert rows
     for row in rows:
-        assert row.citation[-1].isspace() or all(codec.decode([token])[:1].isspace() for token in row.forbidden_ids)
+        assert row.citation[-1].isspace() or all(
+            codec.decode([token])[:1].isspace() for token in row.forbidden_ids
+        )
 
 
 def test_the_words_of_a_tokenizer(tiny_model, tiny_tokenizer):
@@ -179,7 +201,9 @@ def test_a_difference_from_reference_mode_is_named_with_its_margin(fresh, writte
     for row in rows:
         if row["strategy"] in ("greedy", "min-p") and row["context"] == 1:
             row["ids"][7] = next(token for token in range(5, 300) if token != row["ids"][7])
-    fresh.run("hyperfitted").continuations_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fresh.run("hyperfitted").continuations_file.write_text(
+        "".join(json.dumps(row) + "\n" for row in rows)
+    )
     lines = pipeline.compare_reference(fresh, "hyperfitted", 2, device="cpu").splitlines()
     assert lines[0] == "hyperfitted: 10 of 12 texts are those of reference mode"
     for line, strategy in zip(lines[1:], ("greedy", "min-p"), strict=True):
@@ -191,7 +215,10 @@ def test_generate_prints_its_arms_and_the_comparison(fresh, capsys):
     assert main(["generate", str(fresh.folder), "--compare-reference", "1"]) == 0
     out = capsys.readouterr().out
     assert "hyperfitted: 6 of 6 texts are those of reference mode" in out
-    assert "strategy      dry: greedy, no_repeat_ngram 6, dry (multiplier 0.8, base 1.75, allowed_tokens 2)" in out
+    assert (
+        "strategy      dry: greedy, no_repeat_ngram 6, dry (multiplier 0.8, base 1.75, allowed_tokens 2)"
+        in out
+    )
 
 
 def test_where_a_text_ended_and_the_other_goes_on_the_margin_is_against_end_of_text(fresh, written):
@@ -199,7 +226,9 @@ def test_where_a_text_ended_and_the_other_goes_on_the_margin_is_against_end_of_t
     for row in rows:
         if row["strategy"] == "greedy" and row["context"] == 1:
             row["ids"] = row["ids"][:7]
-    fresh.run("hyperfitted").continuations_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fresh.run("hyperfitted").continuations_file.write_text(
+        "".join(json.dumps(row) + "\n" for row in rows)
+    )
     line = pipeline.compare_reference(fresh, "hyperfitted", 2, device="cpu").splitlines()[1]
     assert line.startswith("  pieces, context 1, greedy: another token 8, margin ")
     assert float(line.split()[-1]) > 1e-4
@@ -210,5 +239,7 @@ def test_texts_stand_beside_their_ids_and_are_read_from_older_files_without(writ
     row = json.loads(lines[0])
     assert row["text"] == "".join(row["pieces"])
     del row["text"]
-    older = Continuation(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+    older = Continuation(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    )
     assert older == written.continuations()[0]

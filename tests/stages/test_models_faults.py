@@ -60,7 +60,9 @@ def outcome(model: Path, corpus: Path, out: Path) -> str:
     return said
 
 
-def run_cases(sources: list[Path], corpus: Path, folder: Path, *, cases: int, number: int) -> Counter[str]:
+def run_cases(
+    sources: list[Path], corpus: Path, folder: Path, *, cases: int, number: int
+) -> Counter[str]:
     """Half of the cases harmless by construction; the counts of what became of each kind."""
     found: Counter[str] = Counter()
     for wanted, changes in (("reported", HARMLESS), ("refused", FAULTS)):
@@ -70,10 +72,14 @@ def run_cases(sources: list[Path], corpus: Path, folder: Path, *, cases: int, nu
             max_examples=cases // 2,
             deadline=None,
             database=None,
-            phases=[Phase.generate],  # a failure is shown as it was drawn: making it smaller would take minutes
+            phases=[
+                Phase.generate
+            ],  # a failure is shown as it was drawn: making it smaller would take minutes
             suppress_health_check=list(HealthCheck),
         )
-        seed(number)(few(given(name=names, source=st.sampled_from(sources), chance=chances)(try_one)))()
+        seed(number)(
+            few(given(name=names, source=st.sampled_from(sources), chance=chances)(try_one))
+        )()
     return found
 
 
@@ -95,7 +101,9 @@ def sources(tmp_path_factory, tiny_tokenizer):
     folder = tmp_path_factory.mktemp("sources")
     return [
         make_model(folder / "tied", tiny_tokenizer, num_hidden_layers=1),
-        make_model(folder / "untied", tiny_tokenizer, num_hidden_layers=1, tie_word_embeddings=False),
+        make_model(
+            folder / "untied", tiny_tokenizer, num_hidden_layers=1, tie_word_embeddings=False
+        ),
     ]
 
 
@@ -114,4 +122,6 @@ def test_three_hundred_model_folders(sources, corpus, tmp_path, capsys):
         print(f"\nseed 1: {dict(total)}; none silent, none a traceback")
         for name, count in sorted(found.items()):
             print(f"  {count:3d}  {name}")
-    assert set(found) == {f"reported: {name}" for name in HARMLESS} | {f"refused: {name}" for name in FAULTS}
+    assert set(found) == {f"reported: {name}" for name in HARMLESS} | {
+        f"refused: {name}" for name in FAULTS
+    }

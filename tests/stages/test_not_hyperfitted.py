@@ -9,7 +9,9 @@ from hyperfitting.cli import main
 from hyperfitting.recipes import parse_recipe
 from hyperfitting.runs import Experiment
 
-WORDS = "this model has not been hyperfitted. Raise train.learning_rate (1e-06) or train.epochs (1)."
+WORDS = (
+    "this model has not been hyperfitted. Raise train.learning_rate (1e-06) or train.epochs (1)."
+)
 
 
 @pytest.fixture
@@ -45,7 +47,9 @@ def test_terminal_page_markdown_summary_and_run_json_say_so(command, tmp_path, c
     assert text.index(f"**{verdict}**") < text.index("## ")
     summary = json.loads((out.report_folder / "summary.json").read_text())
     noted = [row for row in summary if "note" in row]
-    assert [(row["variant"], row["name"], row["note"]) for row in noted] == [("hyperfitted", "train_loss", verdict)]
+    assert [(row["variant"], row["name"], row["note"]) for row in noted] == [
+        ("hyperfitted", "train_loss", verdict)
+    ]
     assert out.run("hyperfitted").facts()["near_zero"]["near_zero"] is False
     assert out.run("original").verdict is None
     assert main(["report", str(tmp_path / "out")]) == 0

@@ -42,27 +42,45 @@ def test_a_novel_goes_through_check_and_run(tmp_path, tiny_model, blank_lines):
     assert spans[0][1] <= spans[1][0] < spans[1][1] <= spans[2][0]
 
     # What is told of each set is what was drawn.
-    facts = {each["name"]: each for each in json.loads(experiment.manifest_file.read_text())["sets"]}
+    facts = {
+        each["name"]: each for each in json.loads(experiment.manifest_file.read_text())["sets"]
+    }
     for name, found in places.items():
         told = facts[name]["passages"]
         assert told["taken_characters"] == sum(end - start for start, end in found)
-        assert f"{len(found)} of {told['passages']} passages: {told['taken_characters'] / len(text):.1%} of the" in said
-    assert sum(facts[name]["passages"]["kept_characters"] for name in facts) == pytest.approx(len(text), abs=3)
+        assert (
+            f"{len(found)} of {told['passages']} passages: {told['taken_characters'] / len(text):.1%} of the"
+            in said
+        )
+    assert sum(facts[name]["passages"]["kept_characters"] for name in facts) == pytest.approx(
+        len(text), abs=3
+    )
     assert said.count("fewer than 10 groups: its values get no intervals") == 1
 
     # A passage is cited by its number, and the blocker reads the passages as training text.
-    assert all(re.fullmatch(r"passage \d+", each.title) for each in experiment.blocks("train").origins)
-    blocked = [json.loads(line) for line in experiment.run("hyperfitted").blocked_file.read_text().splitlines()]
+    assert all(
+        re.fullmatch(r"passage \d+", each.title) for each in experiment.blocks("train").origins
+    )
+    blocked = [
+        json.loads(line)
+        for line in experiment.run("hyperfitted").blocked_file.read_text().splitlines()
+    ]
     assert blocked
     assert set(blocked[0]) >= {"passages", "citation"}
     texts = experiment.run("hyperfitted").continuations()
-    assert {each.group for each in texts if each.variant == "hyperfitted"} == {f"{path}:1, contexts"}
+    assert {each.group for each in texts if each.variant == "hyperfitted"} == {
+        f"{path}:1, contexts"
+    }
 
 
 def test_chapters_give_groups_of_their_own(tmp_path, tiny_model):
     path = write_novel(tmp_path / "novel.txt", chapters=30, paragraphs=8)
     recipe = recipe_of(
-        tiny_model, path, chapter_pattern=HEADING, shares=[0.4, 0.1, 0.5], domains=[{"name": "own", "count": 40}]
+        tiny_model,
+        path,
+        chapter_pattern=HEADING,
+        shares=[0.4, 0.1, 0.5],
+        domains=[{"name": "own", "count": 40}],
     )
     said = pipeline.check(recipe, tmp_path / "out")
     assert "all groups are chapters of one document: the intervals hold for it alone" in said

@@ -31,7 +31,13 @@ def files(folder):
 
 
 def test_a_run_leaves_these_files_and_no_others(finished):
-    model = ["README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]
+    model = [
+        "README.md",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
     run = ["continuations.jsonl", "metrics.jsonl", "probes.jsonl", "recipe.json", "run.json"]
     run += ["set_measures.jsonl", "text_measures.jsonl", "updates.jsonl"]
     expected = [f"{role}/{name}" for role in ("original", "hyperfitted") for name in run]
@@ -43,7 +49,10 @@ def test_a_run_leaves_these_files_and_no_others(finished):
         "data/validation.npz",
         "recipe.json",
     ]
-    expected += [f"report/{name}" for name in ("curves.png", "index.html", "report.md", "summary.json", "table.csv")]
+    expected += [
+        f"report/{name}"
+        for name in ("curves.png", "index.html", "report.md", "summary.json", "table.csv")
+    ]
     expected += [f"report/example-{number}.png" for number in (1, 2, 3)]
     assert files(finished.folder) == sorted(expected)
 
@@ -55,7 +64,9 @@ def test_every_update_and_every_epoch_has_its_row(finished):
     assert {row.learning_rate for row in run.updates()} == {3e-3}
     assert [row.epoch for row in run.probes()] == [0, 1, 2, 3]
     assert run.probes()[0].train_loss is None
-    assert run.probes()[-1].train_loss == pytest.approx(sum(row.loss for row in run.updates()[-4:]) / 4)
+    assert run.probes()[-1].train_loss == pytest.approx(
+        sum(row.loss for row in run.updates()[-4:]) / 4
+    )
     assert run.updates()[-1].loss < run.updates()[0].loss
     original = finished.run("original")
     assert original.updates() == []
@@ -99,34 +110,73 @@ def test_the_reference_is_the_true_continuation(finished, corpus):
 
 def test_the_table_names_every_promised_measure(finished):
     summary = json.loads((finished.report_folder / "summary.json").read_text())
-    keys = {"variant", "domain", "strategy", "name", "value", "low", "high", "n", "clusters", "unit", "target", "run"}
+    keys = {
+        "variant",
+        "domain",
+        "strategy",
+        "name",
+        "value",
+        "low",
+        "high",
+        "n",
+        "clusters",
+        "unit",
+        "target",
+        "run",
+    }
     assert all(keys <= set(row) for row in summary)
     found = {(row["variant"], row["domain"], row["strategy"], row["name"]) for row in summary}
     for model in ("original", "hyperfitted"):
         assert (model, "train", None, "train_loss") in found
         assert (model, "validation", None, "validation_loss") in found
-        for name in ("perplexity", "entropy", "top1_probability", "top3_probability", "top5_probability"):
+        for name in (
+            "perplexity",
+            "entropy",
+            "top1_probability",
+            "top3_probability",
+            "top5_probability",
+        ):
             assert (model, "pieces", None, name) in found
         for strategy in ("greedy", "nucleus"):
-            for name in ("ttr", "repeated_4gram_share", "longest_overlap_tokens", "recited_8gram_share"):
+            for name in (
+                "ttr",
+                "repeated_4gram_share",
+                "longest_overlap_tokens",
+                "recited_8gram_share",
+            ):
                 assert (model, "pieces", strategy, name) in found
             assert (model, "pieces", strategy, "perplexity_under_original") in found
-            for name in ("looping_share", "compression_ratio", "ttr_words", "overlap_above10_share"):
+            for name in (
+                "looping_share",
+                "compression_ratio",
+                "ttr_words",
+                "overlap_above10_share",
+            ):
                 assert (model, "pieces", strategy, name) in found
             assert (model, "pieces", strategy, "rank_above10_share_under_original") in found
         for name in ("perplexity_contexts", "perplexity_continuations", "true_token_rank_median"):
             assert (model, "pieces", None, name) in found
     assert ("hyperfitted", "pieces", None, "top1_agreement") in found
-    for name in ("choice_rank_above1_share", "choice_rank_above100_share", "changed_choice_rank_above10_share"):
+    for name in (
+        "choice_rank_above1_share",
+        "choice_rank_above100_share",
+        "changed_choice_rank_above10_share",
+    ):
         assert ("hyperfitted", "pieces", None, name) in found
         assert ("original", "pieces", None, name) not in found
     for model in ("reference", "shuffled", "random"):
         assert (model, "pieces", None, "perplexity_under_original") in found
     assert {row["name"] for row in summary} <= set(LABELS)
-    assert {row["clusters"] for row in summary if row["domain"] == "pieces" and row["name"] not in OF_SOME} == {12}
+    assert {
+        row["clusters"]
+        for row in summary
+        if row["domain"] == "pieces" and row["name"] not in OF_SOME
+    } == {12}
     assert all(0 < row["n"] <= 12 for row in summary if row["name"] in OF_SOME)
     assert all(row["low"] is None for row in summary if row["domain"] == "validation")  # 4 clusters
-    assert all(row["low"] <= row["value"] <= row["high"] for row in summary if row["low"] is not None)
+    assert all(
+        row["low"] <= row["value"] <= row["high"] for row in summary if row["low"] is not None
+    )
     runs = {row["run"] for row in summary}
     assert runs == {finished.run("original").name, finished.run("hyperfitted").name}
 
@@ -134,15 +184,26 @@ def test_the_table_names_every_promised_measure(finished):
 def test_texts_below_a_window_are_left_out_and_counted(finished):
     # 24 new tokens hold no window of 96: the measure has no row rather than a wrong one.
     assert not any(row.name == "ttr_last96" for row in finished.run("original").metrics())
-    assert all(row.left_out == 0 for row in finished.run("original").metrics() if row.name not in OF_SOME)
-    assert all(row.left_out == 12 - row.n for row in finished.run("original").metrics() if row.name in OF_SOME)
+    assert all(
+        row.left_out == 0 for row in finished.run("original").metrics() if row.name not in OF_SOME
+    )
+    assert all(
+        row.left_out == 12 - row.n
+        for row in finished.run("original").metrics()
+        if row.name in OF_SOME
+    )
 
 
 def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
-    tree["generate"] |= {"end_of_text": "stop", "strategies": [{"name": "hot", "method": "sample", "temperature": 5.0}]}
+    tree["generate"] |= {
+        "end_of_text": "stop",
+        "strategies": [{"name": "hot", "method": "sample", "temperature": 5.0}],
+    }
     tree["train"]["epochs"], tree["seed"] = 1, 1
     experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
-    texts = [text for text in experiment.run("original").continuations() if text.variant == "original"]
+    texts = [
+        text for text in experiment.run("original").continuations() if text.variant == "original"
+    ]
     ended = [text for text in texts if text.ended == "end_of_text"]
     assert ended  # 1 in 320 tokens at this temperature, 12 x 24 draws, fixed seed
     assert all(len(text.ids) < 24 and 0 not in text.ids for text in ended)
@@ -168,15 +229,26 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
     for run in experiment.runs().values():
         run.metrics_file.unlink()
     pipeline.measure_runs(experiment, device="cpu")
-    rows = {(row.variant, row.strategy, row.name): row for run in experiment.runs().values() for row in run.metrics()}
-    written = [text.text for text in experiment.run("original").continuations() if text.variant == "reference"]
+    rows = {
+        (row.variant, row.strategy, row.name): row
+        for run in experiment.runs().values()
+        for row in run.metrics()
+    }
+    written = [
+        text.text
+        for text in experiment.run("original").continuations()
+        if text.variant == "reference"
+    ]
     blocks = experiment.blocks("train").ids_NT.tolist()
     training = [load_codec(recipe.model).decode(ids) for ids in blocks]
     assert rows["reference", None, "self_bleu"].value == pytest.approx(fmean(self_bleu(written)))
     together, best = map(fmean, dataset_bleu(written, training))
     assert rows["reference", None, "dataset_bleu"].value == pytest.approx(together)
     assert rows["reference", None, "dataset_bleu_best_text"].value == pytest.approx(best)
-    assert rows["hyperfitted", "greedy", "self_bleu"].low < rows["hyperfitted", "greedy", "self_bleu"].value
+    assert (
+        rows["hyperfitted", "greedy", "self_bleu"].low
+        < rows["hyperfitted", "greedy", "self_bleu"].value
+    )
     assert 0 < rows["random", None, "self_bleu"].value < 100  # the controls are texts too
     assert "tok:13a" in experiment.run("original").facts()["measure"]["bleu"]
     assert not any(row.name == "self_bleu" for row in finished.run("original").metrics())
@@ -187,30 +259,46 @@ def test_the_rows_of_a_table_are_made_of_what_is_kept_of_each_text(finished):
     kept = [text for text in run.text_measures() if text.strategy == "greedy"]
     assert [text.context for text in kept] == list(range(12))
     sums, counts = zip(*(text.values["perplexity_under_original"] for text in kept), strict=True)
-    row = next(r for r in run.metrics() if r.strategy == "greedy" and r.name == "perplexity_under_original")
+    row = next(
+        r for r in run.metrics() if r.strategy == "greedy" and r.name == "perplexity_under_original"
+    )
     assert row.value == pytest.approx(math.exp(sum(sums) / sum(counts)))
     assert set(counts) == {24}
     pooled = next(
-        each for each in run.set_measures() if each.strategy == "greedy" and each.name == "distinct_2gram_share"
+        each
+        for each in run.set_measures()
+        if each.strategy == "greedy" and each.name == "distinct_2gram_share"
     )
-    assert pooled.value == next(r.value for r in run.metrics() if r.strategy == "greedy" and r.name == pooled.name)
+    assert pooled.value == next(
+        r.value for r in run.metrics() if r.strategy == "greedy" and r.name == pooled.name
+    )
     assert sorted(pooled.without) == sorted({text.group for text in kept})
 
 
-def test_a_third_model_reads_the_texts_and_mauve_is_taken_of_few_only_by_force(tree, tiny_tokenizer, tmp_path):
+def test_a_third_model_reads_the_texts_and_mauve_is_taken_of_few_only_by_force(
+    tree, tiny_tokenizer, tmp_path
+):
     other = make_model(tmp_path / "scorer", tiny_tokenizer, "gpt2")
     tree["train"]["epochs"] = 1
     tree["measure"] = {"scorer": str(other), "mauve": str(other)}
-    with pytest.raises(RecipeError, match=r"mauve of 12 contexts \(pieces\) is mostly chance: give 1,000 a set"):
+    with pytest.raises(
+        RecipeError, match=r"mauve of 12 contexts \(pieces\) is mostly chance: give 1,000 a set"
+    ):
         parse_recipe(tree, source="t")
     tree["measure"]["force_mauve"] = True
     experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     original = experiment.run("original")
-    rows = {(row.variant, row.strategy, row.name): row for run in experiment.runs().values() for row in run.metrics()}
+    rows = {
+        (row.variant, row.strategy, row.name): row
+        for run in experiment.runs().values()
+        for row in run.metrics()
+    }
     assert rows["shuffled", None, "perplexity_under_scorer"].n == 12
     text = next(text for text in original.continuations() if text.variant == "reference")
     sums, count = next(
-        each.values["perplexity_under_scorer"] for each in original.text_measures() if each.variant == "reference"
+        each.values["perplexity_under_scorer"]
+        for each in original.text_measures()
+        if each.variant == "reference"
     )
     loss = loss_by_hand(other, [*text.context_ids, *text.ids], start=len(text.context_ids))
     assert (sums, count) == (pytest.approx(loss, rel=1e-5), len(text.ids))
@@ -261,10 +349,20 @@ def test_the_early_stopped_control_of_an_early_stopped_training_is_refused(tree)
 
 
 def test_what_is_done_is_skipped(finished):
-    before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*") if "report" not in path.parts}
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in finished.folder.rglob("*")
+        if "report" not in path.parts
+    }
     pipeline.run(finished.recipe, finished.folder, device="cpu")
-    after = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*") if "report" not in path.parts}
-    assert {p: t for p, t in after.items() if p.is_file()} == {p: t for p, t in before.items() if p.is_file()}
+    after = {
+        path: path.stat().st_mtime_ns
+        for path in finished.folder.rglob("*")
+        if "report" not in path.parts
+    }
+    assert {p: t for p, t in after.items() if p.is_file()} == {
+        p: t for p, t in before.items() if p.is_file()
+    }
 
 
 def test_a_stage_without_the_one_before_says_which(tree, tmp_path):
@@ -296,7 +394,10 @@ def test_a_run_whose_folder_got_another_tokenizer_is_refused(verb, finished, tmp
     target = [str(run.folder), "a"] if verb == "write" else [str(folder)]
     assert main([verb, *target]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert f"{run.model_folder} has changed since its hashes were taken (changed: tokenizer.json): put its own" in line
+    assert (
+        f"{run.model_folder} has changed since its hashes were taken (changed: tokenizer.json): put its own"
+        in line
+    )
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
@@ -331,20 +432,29 @@ class PressCtrlC:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(),
+    reason="signals reach the main thread",
+)
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finished):
     recipe = parse_recipe(tree, source="t")
     experiment = pipeline.draw(recipe, tmp_path / "out")
-    with pytest.raises(Interrupted, match="stopped after update 6 of 12; the same command goes on from there"):
+    with pytest.raises(
+        Interrupted, match="stopped after update 6 of 12; the same command goes on from there"
+    ):
         pipeline.train(experiment, "hyperfitted", device="cpu", narrator=PressCtrlC(6))
     run = experiment.run("hyperfitted")
     assert not run.trained
     with run.updates_file.open("a") as file:
-        file.write('{"update": 7, "epoch": 2, "loss": 9.0, "learning_rate": 1.0, "tokens_per_second": 1.0}\n{"upd')
+        file.write(
+            '{"update": 7, "epoch": 2, "loss": 9.0, "learning_rate": 1.0, "tokens_per_second": 1.0}\n{"upd'
+        )
     pipeline.train(experiment, "hyperfitted", device="cpu")
     uninterrupted = finished.run("hyperfitted")
     weights = "model.safetensors"
-    assert (run.model_folder / weights).read_bytes() == (uninterrupted.model_folder / weights).read_bytes()
+    assert (run.model_folder / weights).read_bytes() == (
+        uninterrupted.model_folder / weights
+    ).read_bytes()
     assert [(row.update, row.loss) for row in run.updates()] == [
         (row.update, row.loss) for row in uninterrupted.updates()
     ]
@@ -357,7 +467,10 @@ def test_a_damaged_checkpoint_is_named(tree, tmp_path):
     experiment.begin("hyperfitted")
     run = experiment.run("hyperfitted")
     (run.checkpoint_folder / "update-00000004").mkdir(parents=True)
-    with pytest.raises(RunError, match=r"update-00000004: damaged .*no other is whole: remove .*checkpoint to start"):
+    with pytest.raises(
+        RunError,
+        match=r"update-00000004: damaged .*no other is whole: remove .*checkpoint to start",
+    ):
         pipeline.train(experiment, "hyperfitted", device="cpu")
 
 
@@ -365,7 +478,8 @@ def test_a_diverging_loss_stops_with_the_remedy(tree, tmp_path):
     tree["train"] |= {"learning_rate": 1e30}
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     with pytest.raises(
-        TrainingFailed, match=r"the (loss|gradient) is (nan|inf) at update \d+: lower train.learning_rate"
+        TrainingFailed,
+        match=r"the (loss|gradient) is (nan|inf) at update \d+: lower train.learning_rate",
     ):
         pipeline.train(experiment, "hyperfitted", device="cpu")
     assert not experiment.run("hyperfitted").trained
@@ -375,7 +489,11 @@ def test_a_diverging_loss_stops_with_the_remedy(tree, tmp_path):
     ("settings", "updates", "reason"),
     [
         ({"epochs": None, "updates": 5}, 5, "all updates done"),
-        ({"epochs": 50, "stop": "train-loss", "stop_loss": 5.4}, None, "mean training loss of the epoch below 5.4"),
+        (
+            {"epochs": 50, "stop": "train-loss", "stop_loss": 5.4},
+            None,
+            "mean training loss of the epoch below 5.4",
+        ),
         ({"epochs": 50, "minutes": 1e-4}, None, "0.0001 minutes are over"),
     ],
 )
@@ -393,9 +511,17 @@ def test_training_ends_when_it_is_told_to(tree, tmp_path, settings, updates, rea
 
 
 def test_warm_up_and_decay_shape_the_learning_rate(tree, tmp_path):
-    tree["train"] |= {"warmup_updates": 2, "decay_share": 0.5, "final_learning_rate_share": 0.0, "clip_norm": 1.0}
+    tree["train"] |= {
+        "warmup_updates": 2,
+        "decay_share": 0.5,
+        "final_learning_rate_share": 0.0,
+        "clip_norm": 1.0,
+    }
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
-    rates = [row.learning_rate / 3e-3 for row in pipeline.train(experiment, "hyperfitted", device="cpu").updates()]
+    rates = [
+        row.learning_rate / 3e-3
+        for row in pipeline.train(experiment, "hyperfitted", device="cpu").updates()
+    ]
     assert rates[:7] == pytest.approx([0.5, 1, 1, 1, 1, 1, 1])
     assert rates[7:] == pytest.approx([5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
 
@@ -408,7 +534,9 @@ def test_the_model_card_tells_the_run(finished):
     assert "base_model" not in card  # a folder here means nothing to a hub
     assert "A hyperfitted model is meant for greedy decoding" in card
     original = finished.run("original")
-    untouched = model_card(original.recipe, original.probes(), Outcome(0, "no updates asked for", 0.0, 0, "loss"))
+    untouched = model_card(
+        original.recipe, original.probes(), Outcome(0, "no updates asked for", 0.0, 0, "loss")
+    )
     assert "untouched and saved as float32" in untouched
     assert "hyperfitted model" not in untouched
     assert "before" not in untouched
@@ -418,7 +546,9 @@ def test_the_model_card_names_a_base_on_the_hub_and_no_base_for_random_weights(t
     run = finished.run("hyperfitted")
     outcome = Outcome(12, "all updates done", 1.0, 12, "loss")
     tree["model"]["source"] = "owner/model"
-    assert "\nbase_model: owner/model\n---" in model_card(parse_recipe(tree, source="t"), run.probes(), outcome)
+    assert "\nbase_model: owner/model\n---" in model_card(
+        parse_recipe(tree, source="t"), run.probes(), outcome
+    )
     tree["model"]["initialise"] = "random"
     tree["data"]["blocks"] = "packed"
     card = model_card(parse_recipe(tree, source="t"), run.probes(), outcome)
@@ -429,10 +559,15 @@ def test_the_model_card_names_a_base_on_the_hub_and_no_base_for_random_weights(t
 
 
 def test_write_continues_a_prompt_and_stops_at_end_of_text(finished):
-    pieces = list(pipeline.write(finished.folder, "the river", strategy=GREEDY, new_tokens=10, device="cpu"))
+    pieces = list(
+        pipeline.write(finished.folder, "the river", strategy=GREEDY, new_tokens=10, device="cpu")
+    )
     assert "".join(pieces)
     sampled = [
-        "".join(pipeline.write(finished.folder, "the", strategy=PAPER_NUCLEUS, new_tokens=10, seed=1)) for _ in range(2)
+        "".join(
+            pipeline.write(finished.folder, "the", strategy=PAPER_NUCLEUS, new_tokens=10, seed=1)
+        )
+        for _ in range(2)
     ]
     assert sampled[0] == sampled[1]
     with pytest.raises(ModelError, match="the model has 128 positions"):
@@ -445,10 +580,15 @@ def test_pretraining_starts_from_random_weights_and_learns(tree, tmp_path):
     run = pipeline.pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     assert run.role == "pretrained"
     assert run.updates()[-1].loss < run.updates()[0].loss
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data", "pretrained", "recipe.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "data",
+        "pretrained",
+        "recipe.json",
+    ]
     with pytest.raises(RecipeError, match="pretraining begins from random weights"):
         pipeline.pretrain(
-            parse_recipe(tree | {"model": {"source": tree["model"]["source"]}}, source="t"), tmp_path / "b"
+            parse_recipe(tree | {"model": {"source": tree["model"]["source"]}}, source="t"),
+            tmp_path / "b",
         )
 
 
@@ -471,6 +611,10 @@ def test_check_shows_what_ends_a_text_and_what_the_tokenizer_would_cut(tree, tmp
     recipe = parse_recipe(tree, source="t")
     said = pipeline.check(recipe, tmp_path / "out", device="cpu").splitlines()
     assert "text      beginning-of-text: add; end-of-text ids: 0 '<|end|>', 66 'b'" in said
-    assert "          truncation to 12 tokens, which the tokenizer asks for, is switched off" in said
+    assert (
+        "          truncation to 12 tokens, which the tokenizer asks for, is switched off" in said
+    )
     pipeline.run(recipe, tmp_path / "out", device="cpu")
-    assert json.loads((tmp_path / "out" / "original" / "run.json").read_text())["generate"]["end_ids"] == [0, 66]
+    assert json.loads((tmp_path / "out" / "original" / "run.json").read_text())["generate"][
+        "end_ids"
+    ] == [0, 66]

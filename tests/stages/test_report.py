@@ -28,7 +28,11 @@ def test_the_page_is_self_contained_and_well_formed(page):
             self.open, self.outside = [], []
 
         def handle_starttag(self, tag, attributes):
-            self.outside += [v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")]
+            self.outside += [
+                v
+                for k, v in attributes
+                if k in ("src", "href", "xlink:href") and not v.startswith("#")
+            ]
             if tag not in self.void:
                 self.open.append(tag)
 
@@ -53,7 +57,13 @@ def test_the_page_is_self_contained_and_well_formed(page):
 
 def test_the_page_shows_what_the_issue_of_the_day_is(page, finished):
     assert headline(finished) in page
-    for heading in ("While it trained", "What it wrote", "Pieces", "Most recited passages", "Provenance"):
+    for heading in (
+        "While it trained",
+        "What it wrote",
+        "Pieces",
+        "Most recited passages",
+        "Provenance",
+    ):
         assert f"<h2>{heading}</h2>" in page
     assert finished.recipe.digest in page
     assert finished.manifest()["codec"] in page
@@ -72,7 +82,9 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
     pipeline.measure_runs(copy)
     made = write_report(copy).read_text(encoding="utf-8")
     said = copy.run("original").facts()["measure"]["words"]
-    assert re.fullmatch(r"characters, since ([1-9]\d*) of \1 texts are in scripts without spaces", said)
+    assert re.fullmatch(
+        r"characters, since ([1-9]\d*) of \1 texts are in scripts without spaces", said
+    )
     assert "words" not in copy.run("hyperfitted").facts()["measure"]
     assert f"<td>{said}</td><td></td>" in made
 
@@ -111,13 +123,19 @@ def test_pictures_are_pictures(finished):
 def test_examples_stand_side_by_side(finished):
     shown = examples(finished)
     assert len(shown) == 3
-    assert [title for title, _, _ in shown[0].texts] == ["original, greedy", "hyperfitted, greedy", "the true text"]
+    assert [title for title, _, _ in shown[0].texts] == [
+        "original, greedy",
+        "hyperfitted, greedy",
+        "the true text",
+    ]
     assert all(len(pieces) == len(runs) for example in shown for _, pieces, runs in example.texts)
 
 
 def test_passages_stand_where_they_say(finished):
     blocks = finished.blocks("train")
-    texts = {(t.domain, t.context, t.strategy): t for t in finished.run("hyperfitted").continuations()}
+    texts = {
+        (t.domain, t.context, t.strategy): t for t in finished.run("hyperfitted").continuations()
+    }
     from hyperfitting.models import load_codec
 
     codec = load_codec(finished.recipe.model)
@@ -131,12 +149,19 @@ def test_passages_stand_where_they_say(finished):
 
 def test_the_terminal_table_names_models_and_controls(finished):
     text = before_and_after(finished)
-    assert text.splitlines()[0].split() == ["original", "hyperfitted", "reference", "shuffled", "random"]
+    assert text.splitlines()[0].split() == [
+        "original",
+        "hyperfitted",
+        "reference",
+        "shuffled",
+        "random",
+    ]
     assert "greedy: repeated 4-grams" in text
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0, "0.000"), (0.00004, "4e-05"), (0.1234, "0.123"), (5.678, "5.68"), (12345.6, "12,346")]
+    ("value", "shown"),
+    [(0, "0.000"), (0.00004, "4e-05"), (0.1234, "0.123"), (5.678, "5.68"), (12345.6, "12,346")],
 )
 def test_numbers_show_the_digits_that_matter(value, shown):
     assert number(value) == shown

@@ -34,9 +34,9 @@ def train_on(model, corpus, out, **settings):
 
 def write_elsewhere(folder, prompt=PROMPT):
     """Ids that transformers' pipeline gives for a text, prompt included, with nothing set."""
-    return transformers.pipeline("text-generation", model=str(folder))(prompt, return_tensors=True)[0][
-        "generated_token_ids"
-    ]
+    return transformers.pipeline("text-generation", model=str(folder))(prompt, return_tensors=True)[
+        0
+    ]["generated_token_ids"]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -107,25 +107,43 @@ def test_a_beginning_with_a_colon_and_a_space_in_it(tmp_path):
     tokenizer.add_special_tokens({"bos_token": "<start: $A>"})
     both = load_both(make_vivid(tmp_path / "model", tokenizer))
     codec, saved = both.codec, save(both, tmp_path / "saved")
-    assert transformers.AutoTokenizer.from_pretrained(saved)("the")["input_ids"] == codec.encode("the")
+    assert transformers.AutoTokenizer.from_pretrained(saved)("the")["input_ids"] == codec.encode(
+        "the"
+    )
     assert codec.encode("the")[0] == 320
 
 
 def test_nothing_of_the_sources_sampling_is_saved(tmp_path, tiny_tokenizer):
     source = make_vivid(tmp_path / "model", tiny_tokenizer)
-    sampling = {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.3, "eos_token_id": [0, 7]}
+    sampling = {
+        "do_sample": True,
+        "temperature": 0.6,
+        "top_p": 0.9,
+        "repetition_penalty": 1.3,
+        "eos_token_id": [0, 7],
+    }
     (source / "generation_config.json").write_text(json.dumps(sampling | {"max_new_tokens": 3}))
     save(load_both(source), tmp_path / "saved")
     saved = json.loads((tmp_path / "saved" / "generation_config.json").read_text())
     del saved["transformers_version"]
-    expected = {"do_sample": False, "bos_token_id": 0, "eos_token_id": [0, 7], "pad_token_id": 0, "max_length": 128}
+    expected = {
+        "do_sample": False,
+        "bos_token_id": 0,
+        "eos_token_id": [0, 7],
+        "pad_token_id": 0,
+        "max_length": 128,
+    }
     assert saved == expected
     assert load_codec(ModelSettings(source=str(tmp_path / "saved"))).end_ids == (0, 7)
 
 
-def test_generation_settings_that_transformers_would_not_save_are_no_hindrance(tmp_path, tiny_tokenizer):
+def test_generation_settings_that_transformers_would_not_save_are_no_hindrance(
+    tmp_path, tiny_tokenizer
+):
     source = make_vivid(tmp_path / "model", tiny_tokenizer)
-    (source / "generation_config.json").write_text(json.dumps({"do_sample": False, "temperature": 0.6}))
+    (source / "generation_config.json").write_text(
+        json.dumps({"do_sample": False, "temperature": 0.6})
+    )
     save(load_both(source), tmp_path / "saved")
     assert "temperature" not in (tmp_path / "saved" / "generation_config.json").read_text()
 
@@ -133,8 +151,13 @@ def test_generation_settings_that_transformers_would_not_save_are_no_hindrance(t
 def test_a_model_of_many_positions_is_not_held_to_them(tmp_path, tiny_tokenizer):
     source = make_vivid(tmp_path / "model", tiny_tokenizer, max_position_embeddings=512)
     save(load_both(source), tmp_path / "saved")
-    assert "max_length" not in json.loads((tmp_path / "saved" / "generation_config.json").read_text())
-    assert len(write_elsewhere(tmp_path / "saved")) <= len(load_both(source).codec.encode(PROMPT)) + 256
+    assert "max_length" not in json.loads(
+        (tmp_path / "saved" / "generation_config.json").read_text()
+    )
+    assert (
+        len(write_elsewhere(tmp_path / "saved"))
+        <= len(load_both(source).codec.encode(PROMPT)) + 256
+    )
 
 
 def test_every_saved_file_has_the_users_own_mode(tmp_path, tiny_model):
@@ -154,8 +177,13 @@ def test_a_failed_save_keeps_the_checkpoints_and_leaves_no_model(tree, tmp_path,
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     pipeline.train(experiment, "original", device="cpu")
     with monkeypatch.context() as patch:
-        patch.setattr(transformers.PreTrainedModel, "save_pretrained", spoiling(change_weights(flip)))
-        with pytest.raises(ModelError, match=f"the saved {NORM} is not the model's: nothing was kept, the checkpoints"):
+        patch.setattr(
+            transformers.PreTrainedModel, "save_pretrained", spoiling(change_weights(flip))
+        )
+        with pytest.raises(
+            ModelError,
+            match=f"the saved {NORM} is not the model's: nothing was kept, the checkpoints",
+        ):
             pipeline.train(experiment, "hyperfitted", device="cpu")
     run = experiment.run("hyperfitted")
     assert not run.trained
@@ -174,14 +202,17 @@ def test_merged_adapters_are_saved_as_plain_weights(tree, tmp_path):
     experiment = pipeline.train_all(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     folder = experiment.run("hyperfitted").model_folder
     stored, plain = (
-        load_file(each / "model.safetensors") for each in (folder, experiment.run("original").model_source)
+        load_file(each / "model.safetensors")
+        for each in (folder, experiment.run("original").model_source)
     )
     assert stored.keys() == plain.keys()
     assert any(not stored[name].equal(plain[name]) for name in stored)
     assert not (folder / "adapter_config.json").exists()
 
 
-def test_the_five_lines_of_the_card_write_what_hyperfit_write_does(tmp_path, corpus, tiny_tokenizer, capsys):
+def test_the_five_lines_of_the_card_write_what_hyperfit_write_does(
+    tmp_path, corpus, tiny_tokenizer, capsys
+):
     source = make_vivid(tmp_path / "model", tiny_tokenizer, max_position_embeddings=512)
     run = train_on(source, corpus, tmp_path / "out")
     card = (run.model_folder / "README.md").read_text()

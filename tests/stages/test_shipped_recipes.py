@@ -22,10 +22,14 @@ def two_layers(name, folder):
 
 @pytest.mark.parametrize("verb", ["check", "plan"])
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_every_shipped_recipe_is_checked_and_planned_in_words(verb, name, tmp_path_factory, monkeypatch, capsys):
+def test_every_shipped_recipe_is_checked_and_planned_in_words(
+    verb, name, tmp_path_factory, monkeypatch, capsys
+):
     monkeypatch.chdir(folder := tmp_path_factory.mktemp("here"))
     fewer = two_layers(name, tmp_path_factory.mktemp("architecture")) if verb == "plan" else []
-    code = main([verb, name, *fewer, *(["--device", "80GiB"] if verb == "plan" else ["--device", "cpu"])])
+    code = main(
+        [verb, name, *fewer, *(["--device", "80GiB"] if verb == "plan" else ["--device", "cpu"])]
+    )
     captured = capsys.readouterr()
     if code == 2:
         assert captured.err.startswith("hyperfit: ")

@@ -116,7 +116,9 @@ def swap(texts):
         (shutil.rmtree, "has gone (tried {here}/texts)"),
     ],
 )
-def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(here, capsys, change, words):
+def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(
+    here, capsys, change, words
+):
     change(Path("texts"))
     before = files("out")
     for verb in ("run", "train", "check"):
@@ -134,11 +136,19 @@ def test_check_and_manifest_say_what_was_read_and_what_was_passed_over(here, cap
         file.write('{"text": null}\n')
     assert main(["check", *COMMAND]) == 0
     said = capsys.readouterr().out
-    assert "source    texts: 2 files read, 1 passed over (notes.docx), 81 rows, 1 null passed over\n" in said
+    assert (
+        "source    texts: 2 files read, 1 passed over (notes.docx), 81 rows, 1 null passed over\n"
+        in said
+    )
     assert main(["train", *COMMAND]) == 0
     facts = Experiment(Path("out")).manifest()["sources"][0]
     assert facts["files_passed_over"] == {"count": 1, "names": ["notes.docx"]}
-    assert (facts["files_read"], facts["rows"], facts["nulls"], facts["documents"]) == (2, 81, 1, 80)
+    assert (facts["files_read"], facts["rows"], facts["nulls"], facts["documents"]) == (
+        2,
+        81,
+        1,
+        80,
+    )
 
 
 def test_keep_data_goes_on_and_verbs_that_read_no_source_do_so_anyway(here):
@@ -191,7 +201,11 @@ def test_what_is_skipped_is_said(here, capsys):
     assert main(["run", *COMMAND]) == 0
     assert [line for line in capsys.readouterr().err.splitlines() if "already" in line] == [
         "data: drawn already",
-        *(f"{role}: {stage} already" for stage in ("trained", "generated", "measured") for role in ROLES),
+        *(
+            f"{role}: {stage} already"
+            for stage in ("trained", "generated", "measured")
+            for role in ROLES
+        ),
     ]
 
 
@@ -199,7 +213,11 @@ def test_the_library_says_through_its_narrator_and_takes_keep_data(here):
     said, recipe = Said(), load_recipe("r.json")
     edit(Path("texts"))
     pipeline.train_all(recipe, Path("out"), device="cpu", narrator=said, keep_data=True)
-    assert said.lines == ["data: drawn already", "original: trained already", "hyperfitted: trained already"]
+    assert said.lines == [
+        "data: drawn already",
+        "original: trained already",
+        "hyperfitted: trained already",
+    ]
     with pytest.raises(DataError, match="texts has changed"):
         pipeline.run(recipe, Path("out"), device="cpu")
 
@@ -235,10 +253,14 @@ def test_what_is_no_ordinary_folder_is_not_named(kind, here):
     if kind == "adapter":
         Path("base/adapter_config.json").write_text("{}")
     if kind == "quantised":
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": {"bits": 4}}))
+        config.write_text(
+            json.dumps(json.loads(config.read_text()) | {"quantization_config": {"bits": 4}})
+        )
     if kind == "damaged":
         config.write_text("{")
-    settings |= {"random": {"initialise": "random"}, "code": {"trust_remote_code": True}}.get(kind, {})
+    settings |= {"random": {"initialise": "random"}, "code": {"trust_remote_code": True}}.get(
+        kind, {}
+    )
     assert named_weights(ModelSettings(**settings), here) is None
 
 
@@ -276,15 +298,26 @@ def add_adapter(base, tokenizer):
         (add_adapter, "new: adapter_config.json"),
     ],
 )
-def test_an_original_that_is_gone_or_changed_is_named_in_one_line(here, tiny_tokenizer, capsys, change, words):
+def test_an_original_that_is_gone_or_changed_is_named_in_one_line(
+    here, tiny_tokenizer, capsys, change, words
+):
     original = Run(Path("out/original"))
     change(Path("base"), tiny_tokenizer)
     gone = f"base, the model of out/original, is gone (tried {here}/base): put it back"
     start = f"base has changed since its hashes were taken ({words}" if words else gone
-    end = "put its files back, or choose another --out" if words else "put it back, or choose another --out"
+    end = (
+        "put its files back, or choose another --out"
+        if words
+        else "put it back, or choose another --out"
+    )
     original.metrics_file.unlink()
     before = files("out")
-    for command in (["run", *COMMAND], ["check", *COMMAND], [*WRITE, "out", "--original", "the"], ["measure", "out"]):
+    for command in (
+        ["run", *COMMAND],
+        ["check", *COMMAND],
+        [*WRITE, "out", "--original", "the"],
+        ["measure", "out"],
+    ):
         line = refused(capsys, *command)
         assert line.startswith(f"hyperfit: {start}")
         assert line.endswith(end)
@@ -322,7 +355,11 @@ def test_an_experiment_goes_on_from_any_working_folder(anew, here, monkeypatch, 
         Run(Path("here/out") / role).metrics_file.unlink()
     assert main(["measure", "here/out"]) == 0  # under the scorer beside the recipe
     after = files("here/out")
-    assert all(after[path] == data for path, data in before.items() if path.name in ("recipe.json", "metrics.jsonl"))
+    assert all(
+        after[path] == data
+        for path, data in before.items()
+        if path.name in ("recipe.json", "metrics.jsonl")
+    )
     here.rename("there")
     assert main(["run", "there/r.json", "--out", "there/out", "--device", "cpu"]) == 0
     assert main([*WRITE, "there/out", "--original", "the"]) == 0
@@ -353,7 +390,10 @@ def test_equal_weights_trained_again_keep_their_texts_and_measures(here, capsys)
 
 
 def test_other_weights_do_not_stand_beside_the_texts_of_the_old_ones(here, capsys):
-    texts, original = Path("out/hyperfitted/continuations.jsonl").read_bytes(), files("out/original")
+    texts, original = (
+        Path("out/hyperfitted/continuations.jsonl").read_bytes(),
+        files("out/original"),
+    )
     run = retrain("train", other=True)
     line = "hyperfitted: its texts and measures were made with other weights, and are removed"
     assert capsys.readouterr().err.splitlines().count(line) == 1
@@ -393,7 +433,12 @@ def test_a_model_folder_changed_by_hand_is_named(here, tiny_tokenizer, capsys):
     make_model(run.model_folder, tiny_tokenizer)
     start = f"hyperfit: {run.model_folder} has changed since its hashes were taken (changed: "
     run.metrics_file.unlink()
-    for command in (["run", *COMMAND], ["check", *COMMAND], [*WRITE, "out", "the"], ["measure", "out"]):
+    for command in (
+        ["run", *COMMAND],
+        ["check", *COMMAND],
+        [*WRITE, "out", "the"],
+        ["measure", "out"],
+    ):
         line = refused(capsys, *command)
         assert line.startswith(start)
         assert line.endswith(f"put its own back, or remove {run.model_folder} and train again")

@@ -23,7 +23,9 @@ VOCABULARY = 4096  # as the tokenizer of asset:reference-lm, with its one specia
 SEED = 9  # one with which no greedy text is a single token over and over
 SMALL_STD = 0.1  # of what is added to biases and norms, so that leaving one out shows
 # Left as they are, because what is stable depends on their initial values: decays, time steps, mixing coefficients.
-_DYNAMICS = re.compile(r"A_log|dt_bias|(mixer|mamba)\.dt_|time_decay|time_first|lambda_|recurrent_param|alpha_|\.D$")
+_DYNAMICS = re.compile(
+    r"A_log|dt_bias|(mixer|mamba)\.dt_|time_decay|time_first|lambda_|recurrent_param|alpha_|\.D$"
+)
 _TOKENS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "forced_eos_token_id": None}
 _LISTS = ("layer_types", "mlp_layer_types", "layers_block_type", "block_types", "indexer_types")
 
@@ -83,9 +85,13 @@ def _small(config_class: Any, overrides: dict[str, Any]) -> Any:
     settings = {k: v for k, v in SIZES.items() if _is_number(known.get(k))} | _layers(known)
     settings |= {k: v for k, v in _TOKENS.items() if k in names}
     if "kv_lora_rank" in names and "num_key_value_heads" in names:
-        settings["num_key_value_heads"] = SIZES["num_attention_heads"]  # latent attention has a key for every head
+        settings["num_key_value_heads"] = SIZES[
+            "num_attention_heads"
+        ]  # latent attention has a key for every head
     settings |= {k: v for k, v in overrides.items() if k not in inner}
-    settings |= {k: _inner(known[k], overrides.get(k, {})) for k in inner if known.get(k) is not None}
+    settings |= {
+        k: _inner(known[k], overrides.get(k, {})) for k in inner if known.get(k) is not None
+    }
     return config_class(**settings)
 
 
@@ -104,7 +110,9 @@ def _layers(known: dict[str, Any]) -> dict[str, Any]:
     kinds = {k: list(dict.fromkeys(known[k])) for k in _LISTS if known.get(k)}
     count = max([2, *map(len, kinds.values())])
     lists = {k: v + v[-1:] * (count - len(v)) for k, v in kinds.items()}
-    return lists | {k: count for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in known}
+    return lists | {
+        k: count for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in known
+    }
 
 
 @torch.no_grad()
@@ -118,11 +126,17 @@ def redraw(model: Any) -> None:
     seen: set[int] = set()
     for path, module in model.named_modules():
         for name, weight in module.named_parameters(recurse=False):
-            if id(weight) not in seen and weight.requires_grad and not _DYNAMICS.search(f"{path}.{name}"):
+            if (
+                id(weight) not in seen
+                and weight.requires_grad
+                and not _DYNAMICS.search(f"{path}.{name}")
+            ):
                 _draw(module, weight, generator)
             seen.add(id(weight))
     ends = [model.get_input_embeddings(), model.get_output_embeddings()]
-    for weight in {id(matrix.weight): matrix.weight for matrix in ends if matrix is not None}.values():
+    for weight in {
+        id(matrix.weight): matrix.weight for matrix in ends if matrix is not None
+    }.values():
         weight[0] *= 0.01  # token 0 ends a text and is never the likeliest
 
 

@@ -18,7 +18,14 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.support.causal_models import NOT_BUILDABLE, VOCABULARY, build, model_types, save, variants
+from tests.support.causal_models import (
+    NOT_BUILDABLE,
+    VOCABULARY,
+    build,
+    model_types,
+    save,
+    variants,
+)
 
 CONTEXTS, CONTEXT_TOKENS, NEW_TOKENS = 4, 8, 32
 
@@ -37,7 +44,9 @@ class Row:
     distinct_tokens: int = 0
     generate: str = ""  # "equal", "differs from token N on (n of 4 texts)", or the error
     generate_alone: str = ""  # the same with one context at a time
-    logit_difference: float = 0.0  # largest, of a context alone, as a share of the logits' spread; until the texts part
+    logit_difference: float = (
+        0.0  # largest, of a context alone, as a share of the logits' spread; until the texts part
+    )
     loaded: str = ""  # "equal" if save, then AutoModelForCausalLM.from_pretrained gives the same logits and weights
     seconds: float = 0.0
     error: str = ""
@@ -63,13 +72,19 @@ def plain_text(model: Any, ids: torch.Tensor, **options: Any) -> tuple[torch.Ten
 def generated_text(model: Any, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The same by transformers' greedy generate, with no token that ends a text."""
     model.generation_config.eos_token_id = None
-    settings = {"do_sample": False, "max_new_tokens": NEW_TOKENS, "attention_mask": torch.ones_like(ids)}
+    settings = {
+        "do_sample": False,
+        "max_new_tokens": NEW_TOKENS,
+        "attention_mask": torch.ones_like(ids),
+    }
     written = model.generate(ids, output_logits=True, return_dict_in_generate=True, **settings)
     return written.sequences[:, ids.shape[1] :], torch.stack(written.logits, dim=1)
 
 
 @torch.no_grad()
-def same_logits(model: Any, one: torch.Tensor, other: torch.Tensor, tokens: int, **options: Any) -> bool:
+def same_logits(
+    model: Any, one: torch.Tensor, other: torch.Tensor, tokens: int, **options: Any
+) -> bool:
     """Whether the first `tokens` logits of two texts agree to 1e-3 of their spread."""
     first, second = (model(ids, **options).logits[:, :tokens] for ids in (one, other))
     return bool((first - second).abs().max() < 1e-3 * first.std())
@@ -87,12 +102,17 @@ def survey(name: str) -> Row:
 
 
 def _fill(row: Row, model: Any) -> None:
-    row.built, row.parameters = type(model).__name__, sum(weight.numel() for weight in model.parameters())
+    row.built, row.parameters = (
+        type(model).__name__,
+        sum(weight.numel() for weight in model.parameters()),
+    )
     options = _plain_options(model, row)
     ids = contexts()
     row.finite = bool(torch.isfinite(model(ids, **options).logits).all())
     text = ids.view(1, -1)
-    row.causal = same_logits(model, text, torch.cat([text[:, :-4], text[:, :4]], dim=1), -4, **options)
+    row.causal = same_logits(
+        model, text, torch.cat([text[:, :-4], text[:, :4]], dim=1), -4, **options
+    )
     half = text.shape[1] // 2
     row.prefix = same_logits(model, text, text[:, :half], half, **options)
     plain, logits = plain_text(model, ids, **options)
@@ -108,7 +128,11 @@ def _reload(name: str, ids: torch.Tensor, options: dict[str, Any]) -> str:
         saved = save(name, Path(folder))
         loaded = AutoModelForCausalLM.from_pretrained(folder).eval()
     weights = loaded.state_dict()
-    wrong = [key for key, value in saved.state_dict().items() if not torch.equal(value, weights.get(key, ids))]
+    wrong = [
+        key
+        for key, value in saved.state_dict().items()
+        if not torch.equal(value, weights.get(key, ids))
+    ]
     if wrong or type(loaded) is not type(saved):
         return f"{type(loaded).__name__} differs in {wrong[:3]}"
     same = torch.equal(saved(ids, **options).logits, loaded(ids, **options).logits)
@@ -122,9 +146,14 @@ def _attempt(compare: Callable[[], str]) -> str:
         return f"fails: {_one_line(error)}"
 
 
-def _alone(row: Row, model: Any, ids: torch.Tensor, plain: torch.Tensor, logits: torch.Tensor) -> str:
+def _alone(
+    row: Row, model: Any, ids: torch.Tensor, plain: torch.Tensor, logits: torch.Tensor
+) -> str:
     alone = [generated_text(model, one) for one in ids.split(1)]
-    texts, theirs = torch.cat([text for text, _ in alone]), torch.cat([scores for _, scores in alone])
+    texts, theirs = (
+        torch.cat([text for text, _ in alone]),
+        torch.cat([scores for _, scores in alone]),
+    )
     same = (texts == plain).long().cumprod(1).roll(1, 1).index_fill(1, torch.tensor([0]), 1).bool()
     row.logit_difference = float((theirs - logits).abs().amax(-1)[same].max() / logits.std())
     return _compare(plain, texts)
@@ -157,10 +186,18 @@ def summary(rows: list[Row]) -> str:
     """One line of counts, and one for every type that NOT_BUILDABLE is wrong about."""
     built = [row for row in rows if row.built]
     equal = [row for row in built if row.generate == "equal"]
-    lines = [f"{len(rows)} rows, {len(built)} built, {sum(row.causal for row in built)} causal, {len(equal)} equal"]
-    lines += [f"{row.name}: built, but listed as not buildable" for row in built if row.name in NOT_BUILDABLE]
+    lines = [
+        f"{len(rows)} rows, {len(built)} built, {sum(row.causal for row in built)} causal, {len(equal)} equal"
+    ]
+    lines += [
+        f"{row.name}: built, but listed as not buildable"
+        for row in built
+        if row.name in NOT_BUILDABLE
+    ]
     missing = [row for row in rows if not row.built and row.name not in NOT_BUILDABLE]
-    return "\n".join(lines + [f"{row.name}: not built, but not listed: {row.error}" for row in missing])
+    return "\n".join(
+        lines + [f"{row.name}: not built, but not listed: {row.error}" for row in missing]
+    )
 
 
 def main(names: list[str]) -> None:
@@ -172,4 +209,6 @@ def main(names: list[str]) -> None:
         print(json.dumps(asdict(rows[-1])), flush=True)
     print(summary(rows), file=sys.stderr)
     if target:
-        Path(target).write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+        Path(target).write_text(
+            json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8"
+        )

@@ -18,5 +18,7 @@ def without_ends(folder: Path) -> Path:
     edit_json(folder / "tokenizer_config.json", eos_token=None)
     edit_json(folder / "generation_config.json", eos_token_id=None)
     config = json.loads((folder / "config.json").read_text()) | {"eos_token_id": None}
-    (folder / "config.json").write_text(json.dumps(config))  # left out, transformers would put in its own
+    (folder / "config.json").write_text(
+        json.dumps(config)
+    )  # left out, transformers would put in its own
     return folder

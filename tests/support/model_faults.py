@@ -70,25 +70,42 @@ def sharded(folder: Path, chance: random.Random) -> None:
 
 @harmless
 def saved_in_bfloat16(folder: Path, chance: random.Random) -> None:
-    rewrite(folder / "model.safetensors", lambda held: held.update({k: v.bfloat16() for k, v in held.items()}))
+    rewrite(
+        folder / "model.safetensors",
+        lambda held: held.update({k: v.bfloat16() for k, v in held.items()}),
+    )
     edit(folder / "config.json", dtype="bfloat16")
 
 
 @harmless
 def saved_in_float64(folder: Path, chance: random.Random) -> None:
-    rewrite(folder / "model.safetensors", lambda held: held.update({k: v.double() for k, v in held.items()}))
+    rewrite(
+        folder / "model.safetensors",
+        lambda held: held.update({k: v.double() for k, v in held.items()}),
+    )
 
 
 @harmless
 def files_of_a_training_beside_it(folder: Path, chance: random.Random) -> None:
-    for name in ("README.md", "training_args.bin", "optimizer.pt", "trainer_state.json", ".gitattributes"):
+    for name in (
+        "README.md",
+        "training_args.bin",
+        "optimizer.pt",
+        "trainer_state.json",
+        ".gitattributes",
+    ):
         (folder / name).write_bytes(chance.randbytes(chance.randrange(40)))
     (folder / "checkpoint-500").mkdir()
 
 
 @harmless
 def sampling_in_its_generation_config(folder: Path, chance: random.Random) -> None:
-    values = {"do_sample": True, "temperature": chance.uniform(0.1, 2), "top_k": 7, "repetition_penalty": 1.3}
+    values = {
+        "do_sample": True,
+        "temperature": chance.uniform(0.1, 2),
+        "top_k": 7,
+        "repetition_penalty": 1.3,
+    }
     edit(folder / "generation_config.json", **values)
 
 
@@ -104,18 +121,33 @@ def ends_in_its_generation_config(folder: Path, chance: random.Random) -> None:
 
 @harmless
 def keys_that_nobody_knows_in_its_config(folder: Path, chance: random.Random) -> None:
-    edit(folder / "config.json", made_by="someone", use_cache=chance.random() < 0.5, transformers_version="4.1.0")
+    edit(
+        folder / "config.json",
+        made_by="someone",
+        use_cache=chance.random() < 0.5,
+        transformers_version="4.1.0",
+    )
 
 
 @harmless
 def truncation_in_its_tokenizer(folder: Path, chance: random.Random) -> None:
-    truncation = {"direction": "Right", "max_length": chance.randrange(4, 64), "strategy": "LongestFirst", "stride": 0}
+    truncation = {
+        "direction": "Right",
+        "max_length": chance.randrange(4, 64),
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
     edit(folder / "tokenizer.json", truncation=truncation)
 
 
 @harmless
 def padding_in_its_tokenizer(folder: Path, chance: random.Random) -> None:
-    padding = {"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0}
+    padding = {
+        "strategy": {"Fixed": 64},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+    }
     edit(folder / "tokenizer.json", padding=padding | {"pad_type_id": 0, "pad_token": "<|end|>"})
 
 
@@ -136,7 +168,9 @@ def files_that_are_links(folder: Path, chance: random.Random) -> None:
 
 @harmless
 def a_chat_template(folder: Path, chance: random.Random) -> None:
-    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m.content }}{% endfor %}"
+    )
 
 
 @harmless
@@ -144,7 +178,9 @@ def more_rows_than_tokens(folder: Path, chance: random.Random) -> None:
     rows = 8 * chance.randrange(1, 4)
 
     def pad(held: dict[str, torch.Tensor]) -> None:
-        for name in [each for each in held if each.endswith(("embed_tokens.weight", "lm_head.weight"))]:
+        for name in [
+            each for each in held if each.endswith(("embed_tokens.weight", "lm_head.weight"))
+        ]:
             held[name] = torch.cat([held[name], torch.randn(rows, held[name].shape[1]) * 0.02])
 
     rewrite(folder / "model.safetensors", pad)
@@ -183,7 +219,9 @@ def the_index_is_missing(folder: Path, chance: random.Random) -> None:
 
 @fault
 def a_file_is_cut_off(folder: Path, chance: random.Random) -> None:
-    path = folder / chance.choice(["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+    path = folder / chance.choice(
+        ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    )
     whole = path.read_bytes()
     path.write_bytes(whole[: chance.randrange(len(whole.rstrip()) - 1)])
 
@@ -196,8 +234,16 @@ def a_file_is_empty(folder: Path, chance: random.Random) -> None:
 
 @fault
 def a_file_holds_something_else(folder: Path, chance: random.Random) -> None:
-    names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json"]
-    (folder / chance.choice(names)).write_bytes(chance.choice([b"[]", b"null", b"\xff\xfe\x00", b"not found"]))
+    names = [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+    ]
+    (folder / chance.choice(names)).write_bytes(
+        chance.choice([b"[]", b"null", b"\xff\xfe\x00", b"not found"])
+    )
 
 
 @fault
@@ -216,7 +262,13 @@ def a_weight_is_missing(folder: Path, chance: random.Random) -> None:
 
 @fault
 def a_weight_is_too_many(folder: Path, chance: random.Random) -> None:
-    name = chance.choice(["model.layers.0.self_attn.q_proj.bias", "model.layers.2.mlp.up_proj.weight", "extra.weight"])
+    name = chance.choice(
+        [
+            "model.layers.0.self_attn.q_proj.bias",
+            "model.layers.2.mlp.up_proj.weight",
+            "extra.weight",
+        ]
+    )
     rewrite(folder / "model.safetensors", lambda held: held.update({name: torch.zeros(32)}))
 
 
@@ -233,7 +285,9 @@ def a_weight_has_another_shape(folder: Path, chance: random.Random) -> None:
 def a_value_is_no_number(folder: Path, chance: random.Random) -> None:
     def spoil(held: dict[str, torch.Tensor]) -> None:
         values = held[chance.choice(sorted(held))].view(-1)
-        values[chance.randrange(len(values))] = chance.choice([float("nan"), float("inf"), -float("inf")])
+        values[chance.randrange(len(values))] = chance.choice(
+            [float("nan"), float("inf"), -float("inf")]
+        )
 
     rewrite(folder / "model.safetensors", spoil)
 
@@ -241,7 +295,15 @@ def a_value_is_no_number(folder: Path, chance: random.Random) -> None:
 @fault
 def another_size_in_its_config(folder: Path, chance: random.Random) -> None:
     held = json.loads((folder / "config.json").read_text())
-    name = chance.choice(["num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size", "num_key_value_heads"])
+    name = chance.choice(
+        [
+            "num_hidden_layers",
+            "hidden_size",
+            "intermediate_size",
+            "vocab_size",
+            "num_key_value_heads",
+        ]
+    )
     larger = held[name] == 1 or chance.random() < 0.5
     edit(folder / "config.json", **{name: held[name] * 2 if larger else held[name] // 2})
 
@@ -255,7 +317,10 @@ def another_switch_in_its_config(folder: Path, chance: random.Random) -> None:
 
 @fault
 def another_kind_in_its_config(folder: Path, chance: random.Random) -> None:
-    edit(folder / "config.json", model_type=chance.choice(["t5", "bert", "gpt2", "nothing-known", "mamba", "vit"]))
+    edit(
+        folder / "config.json",
+        model_type=chance.choice(["t5", "bert", "gpt2", "nothing-known", "mamba", "vit"]),
+    )
 
 
 @fault
@@ -272,7 +337,12 @@ def quantised(folder: Path, chance: random.Random) -> None:
 
 @fault
 def an_adapter_beside_it(folder: Path, chance: random.Random) -> None:
-    held = {"peft_type": "LORA", "base_model_name_or_path": str(folder), "r": 2, "target_modules": ["q_proj"]}
+    held = {
+        "peft_type": "LORA",
+        "base_model_name_or_path": str(folder),
+        "r": 2,
+        "target_modules": ["q_proj"],
+    }
     (folder / "adapter_config.json").write_text(json.dumps(held))
 
 
@@ -301,7 +371,12 @@ def an_end_beyond_the_embeddings(folder: Path, chance: random.Random) -> None:
 
 @fault
 def no_token_that_ends_a_text(folder: Path, chance: random.Random) -> None:
-    for name, keys in (("config.json", ("eos_token_id",)), ("tokenizer_config.json", ("eos_token",))):
+    for name, keys in (
+        ("config.json", ("eos_token_id",)),
+        ("tokenizer_config.json", ("eos_token",)),
+    ):
         held = json.loads((folder / name).read_text())
-        (folder / name).write_text(json.dumps({key: value for key, value in held.items() if key not in keys}))
+        (folder / name).write_text(
+            json.dumps({key: value for key, value in held.items() if key not in keys})
+        )
     edit(folder / "generation_config.json", eos_token_id=None)

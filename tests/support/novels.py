@@ -10,7 +10,9 @@ from tests.conftest import WORDS
 HEADING = r"CHAPTER \d+"
 
 
-def novel(*, chapters: int = 12, paragraphs: int = 20, blank_lines: bool = True, seed: int = 0) -> str:
+def novel(
+    *, chapters: int = 12, paragraphs: int = 20, blank_lines: bool = True, seed: int = 0
+) -> str:
     """A text of chapters with headings; each paragraph is 2 to 5 sentences, none of which stands twice."""
     random_ = random.Random(seed)
     parts = []
@@ -21,7 +23,10 @@ def novel(*, chapters: int = 12, paragraphs: int = 20, blank_lines: bool = True,
 
 
 def _paragraph(random_: random.Random) -> str:
-    sentences = [[random_.choice(WORDS) for _ in range(random_.randint(6, 14))] for _ in range(random_.randint(2, 5))]
+    sentences = [
+        [random_.choice(WORDS) for _ in range(random_.randint(6, 14))]
+        for _ in range(random_.randint(2, 5))
+    ]
     return " ".join(" ".join(words).capitalize() + "." for words in sentences)
 
 

@@ -90,15 +90,26 @@ def make_own(folder, tokenizer):
     (folder / "own_model.py").write_text(OWN_MODEL)
     config = {
         "model_type": "own",
-        "auto_map": {"AutoConfig": "own_config.OwnConfig", "AutoModelForCausalLM": "own_model.OwnModel"},
+        "auto_map": {
+            "AutoConfig": "own_config.OwnConfig",
+            "AutoModelForCausalLM": "own_model.OwnModel",
+        },
         "architectures": ["OwnModel"],
         "eos_token_id": 0,
         "vocab_size": 320,
     }
     (folder / "config.json").write_text(json.dumps(config))
     torch.manual_seed(0)
-    sizes = {"embed.weight": (320, 16), "layers.0.weight": (16, 16), "layers.0.bias": (16,), "head.weight": (320, 16)}
-    weights = {name: torch.randn(size) for name, size in (sizes | {"head.bias": (320,), "scale": (1,)}).items()}
+    sizes = {
+        "embed.weight": (320, 16),
+        "layers.0.weight": (16, 16),
+        "layers.0.bias": (16,),
+        "head.weight": (320, 16),
+    }
+    weights = {
+        name: torch.randn(size)
+        for name, size in (sizes | {"head.bias": (320,), "scale": (1,)}).items()
+    }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save_pretrained(folder)
     return folder

@@ -22,7 +22,11 @@ from hypothesis import strategies as st
 from tests.conftest import WORDS
 
 BLOCK, CONTEXT, NEW = 16, 6, 6
-PACKERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+}
 
 
 @dataclass
@@ -48,14 +52,28 @@ class Case:
 # --- texts and files --------------------------------------------------------------------------------------------------
 
 extra_words = st.sampled_from(
-    ["naïve", "“quoted”", "Été", "日本", "हिन्दी", "e\u0301", "a\u200db", "🙂", "x\u2028y", "<s>", "\u000c"]
+    [
+        "naïve",
+        "“quoted”",
+        "Été",
+        "日本",
+        "हिन्दी",
+        "e\u0301",
+        "a\u200db",
+        "🙂",
+        "x\u2028y",
+        "<s>",
+        "\u000c",
+    ]
 )
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> list[str]:
     """Texts that are all different, each long enough for a block, with a few words of other scripts in them."""
-    chance = random.Random(draw(st.integers(0, 2**32)))  # its choices are varied, whatever hypothesis prefers
+    chance = random.Random(
+        draw(st.integers(0, 2**32))
+    )  # its choices are varied, whatever hypothesis prefers
     count = draw(st.integers(14, 20))
     texts = []
     for _ in range(count):
@@ -68,7 +86,9 @@ def documents(draw: st.DrawFn) -> list[str]:
 
 def as_jsonl(texts: list[str], chance: Any) -> str:
     rows = [
-        json.dumps({"text": text, "title": f"t{i}", "book": i % 12}, ensure_ascii=chance.random() < 0.5)
+        json.dumps(
+            {"text": text, "title": f"t{i}", "book": i % 12}, ensure_ascii=chance.random() < 0.5
+        )
         for i, text in enumerate(texts)
     ]
     return "\n".join(rows) + "\n" * chance.randrange(3)
@@ -76,7 +96,8 @@ def as_jsonl(texts: list[str], chance: Any) -> str:
 
 def as_json(texts: list[str], chance: Any) -> str:
     return json.dumps(
-        [{"text": text, "book": str(i)} for i, text in enumerate(texts)], ensure_ascii=chance.random() < 0.5
+        [{"text": text, "book": str(i)} for i, text in enumerate(texts)],
+        ensure_ascii=chance.random() < 0.5,
     )
 
 
@@ -111,7 +132,9 @@ def text_files(draw: st.DrawFn) -> tuple[str, bytes]:
     ending, packer = draw(st.sampled_from(sorted(FORMATS))), draw(st.sampled_from(sorted(PACKERS)))
     content = FORMATS[ending](draw(documents()), chance).encode(draw(st.sampled_from(ENCODINGS)))
     name = f"texts/all{ending}{packer}"
-    return (name.upper().replace("TEXTS/", "texts/") if draw(st.booleans()) else name), PACKERS[packer](content)
+    return (name.upper().replace("TEXTS/", "texts/") if draw(st.booleans()) else name), PACKERS[
+        packer
+    ](content)
 
 
 # --- recipes ----------------------------------------------------------------------------------------------------------
@@ -127,7 +150,9 @@ strategies = st.fixed_dictionaries(
         "top_k": st.integers(1, 500),
         "top_p": st.sampled_from([1e-9, 0.5, 1.0]),
         "min_p": st.sampled_from([0.0, 0.1, 1.0]),
-        "blocker": st.fixed_dictionaries({"mode": st.sampled_from(["token", "word"]), "tokens": st.integers(1, 6)}),
+        "blocker": st.fixed_dictionaries(
+            {"mode": st.sampled_from(["token", "word"]), "tokens": st.integers(1, 6)}
+        ),
     },
 )
 training = st.fixed_dictionaries(
@@ -160,7 +185,10 @@ def valid(draw: st.DrawFn, model: Path, *, light: bool = False) -> Case:
     tree = {
         "name": draw(st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True)),
         "seed": draw(st.integers(0, 10**9)),
-        "model": {"source": str(model), "beginning_of_text": draw(st.sampled_from(["add", "none"]))},
+        "model": {
+            "source": str(model),
+            "beginning_of_text": draw(st.sampled_from(["add", "none"])),
+        },
         "data": {
             "train": {"path": name},
             "train_blocks": draw(st.integers(1, 5)),
@@ -175,7 +203,9 @@ def valid(draw: st.DrawFn, model: Path, *, light: bool = False) -> Case:
         "generate": {
             "new_tokens": NEW,
             "end_of_text": draw(st.sampled_from(["suppress", "stop"])),
-            "mode": "fast" if light else draw(st.sampled_from(["fast", "fast", "fast", "reference"])),
+            "mode": "fast"
+            if light
+            else draw(st.sampled_from(["fast", "fast", "fast", "reference"])),
             "strategies": chosen,
         },
         "measure": {"bootstrap_draws": 10},
@@ -198,14 +228,22 @@ def breakage(change: Breakage) -> Breakage:
 @breakage
 def an_unknown_key(case: Case, chance: Any) -> None:
     section = chance.choice(
-        [case.tree, case.tree["data"], case.tree["train"], case.tree["model"], case.tree["generate"]]
+        [
+            case.tree,
+            case.tree["data"],
+            case.tree["train"],
+            case.tree["model"],
+            case.tree["generate"],
+        ]
     )
     section[chance.choice(["epoch", "modle", "x", "learning-rate", ""])] = 1
 
 
 @breakage
 def a_value_of_another_type(case: Case, chance: Any) -> None:
-    section = chance.choice([case.tree["data"], case.tree["train"], case.tree["generate"], case.tree["probe"]])
+    section = chance.choice(
+        [case.tree["data"], case.tree["train"], case.tree["generate"], case.tree["probe"]]
+    )
     key = chance.choice(sorted(section))
     section[key] = chance.choice([[[]], {"a": {}}, "no such thing", -7, 1.5e300])
 
@@ -282,7 +320,10 @@ def bytes_that_are_no_text(case: Case, chance: Any) -> None:
 def a_compressed_file_cut_off(case: Case, chance: Any) -> None:
     packed = chance.choice([(".gz", gzip.compress), (".xz", lzma.compress)])
     whole = packed[1](chance.randbytes(300).hex().encode() * 20)
-    case.name, case.content = f"texts/all.txt{packed[0]}", whole[: chance.randrange(1, len(whole) - 9)]
+    case.name, case.content = (
+        f"texts/all.txt{packed[0]}",
+        whole[: chance.randrange(1, len(whole) - 9)],
+    )
     case.tree["data"]["train"] = {"path": case.name}
 
 

@@ -20,7 +20,9 @@ def make_vivid(folder, tokenizer, **changes):
     """A random Llama whose greedy texts vary: its weights are large."""
     torch.manual_seed(0)
     config = tiny_config("llama", len(tokenizer))
-    ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    ids = {
+        f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")
+    }
     config.update({"initializer_range": 0.4, **ids, **changes})
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -48,7 +48,9 @@ def scan(name: str, folder: Path) -> Outcome:
     if name in NOT_BUILDABLE:
         return Outcome(name, NOT_BUILT, remark=NOT_BUILDABLE[name])
     architecture = type(save(name, folder / "model")).__name__
-    transformers.AutoTokenizer.from_pretrained(asset_path("asset:reference-lm")).save_pretrained(folder / "model")
+    transformers.AutoTokenizer.from_pretrained(asset_path("asset:reference-lm")).save_pretrained(
+        folder / "model"
+    )
     recipe = _recipe(folder / "model")
     try:
         pipeline.check(recipe, folder / "out", device="cpu")
@@ -56,7 +58,10 @@ def scan(name: str, folder: Path) -> Outcome:
         return _refused(name, architecture, recipe, folder, str(error))
     experiment = pipeline.train_all(recipe, folder / "out", device="cpu")
     found = {}
-    for role, where in (("original", folder / "model"), ("hyperfitted", experiment.run("hyperfitted").model_folder)):
+    for role, where in (
+        ("original", folder / "model"),
+        ("hyperfitted", experiment.run("hyperfitted").model_folder),
+    ):
         run = pipeline.generate_texts(experiment, role, device="cpu")
         texts = [text for text in run.continuations() if text.variant == role]
         found.setdefault(_compare(where, texts), run.facts()["generate"]["decoding"])
@@ -96,13 +101,17 @@ def _refused(name: str, architecture: str, recipe: Recipe, folder: Path, said: s
 
 
 _WITHOUT_CACHE = "as `generate(use_cache=False)`; with its cache it fails or writes other texts"
-_NEITHER = "as the argmax of the plain forward; `generate` writes other texts with and without its cache"
+_NEITHER = (
+    "as the argmax of the plain forward; `generate` writes other texts with and without its cache"
+)
 _SEVERITY = [(EQUAL, ""), (EQUAL, _WITHOUT_CACHE), (PLAIN, _NEITHER), (OTHER, "")]
 
 
 def _compare(model_folder: Path, texts: list[Any]) -> tuple[str, str]:
     """What the texts of a run equal: outcome and remark."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32).eval()
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        model_folder, dtype=torch.float32
+    ).eval()
     ids_BT = torch.tensor([text.context_ids for text in texts])
     ours = [list(text.ids) for text in texts]
     if _generated(model, ids_BT, use_cache=True) == ours:
@@ -114,7 +123,12 @@ def _compare(model_folder: Path, texts: list[Any]) -> tuple[str, str]:
 
 def _generated(model: Any, ids_BT: torch.Tensor, *, use_cache: bool) -> list[list[int]] | None:
     """What transformers' `generate` writes greedily; None where it fails."""
-    settings = {"max_new_tokens": NEW_TOKENS, "do_sample": False, "suppress_tokens": [0], "use_cache": use_cache}
+    settings = {
+        "max_new_tokens": NEW_TOKENS,
+        "do_sample": False,
+        "suppress_tokens": [0],
+        "use_cache": use_cache,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -143,7 +157,13 @@ def scan_all(names: list[str] | None = None) -> list[Outcome]:
             try:
                 rows.append(scan(name, Path(folder)))
             except Exception as error:
-                rows.append(Outcome(name, f"ERROR {type(error).__name__}", remark=" ".join(str(error).split())[:200]))
+                rows.append(
+                    Outcome(
+                        name,
+                        f"ERROR {type(error).__name__}",
+                        remark=" ".join(str(error).split())[:200],
+                    )
+                )
             print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
@@ -192,10 +212,16 @@ def markdown(rows: list[Outcome]) -> str:
 
 
 def _table(title: str, rows: list[Outcome]) -> str:
-    lines = [f"## {title}\n", "| type | class | outcome | decoding | remark |", "|---|---|---|---|---|"]
+    lines = [
+        f"## {title}\n",
+        "| type | class | outcome | decoding | remark |",
+        "|---|---|---|---|---|",
+    ]
     for row in rows:
         kind = f"`{row.architecture}`" if row.architecture else ""
-        lines.append(f"| {row.name} | {kind} | {row.outcome} | {row.decoding} | {row.remark.replace('|', '/')} |")
+        lines.append(
+            f"| {row.name} | {kind} | {row.outcome} | {row.decoding} | {row.remark.replace('|', '/')} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,9 @@ POLICIES = ("add", "none")
 
 def _texts() -> list[str]:
     random_ = random.Random(1)
-    return [sentence(random_, 50) for _ in range(50)] + ["It was late, and the rain had not stopped."]
+    return [sentence(random_, 50) for _ in range(50)] + [
+        "It was late, and the rain had not stopped."
+    ]
 
 
 def byte_level() -> Any:
@@ -38,15 +40,29 @@ def _metaspace(template: str) -> Any:
     raw.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     steps = [decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     raw.decoder = decoders.Sequence(steps)
-    trainer = trainers.BpeTrainer(vocab_size=200, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=200, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False
+    )
     raw.train_from_iterator(_texts(), trainer)
-    raw.post_processor = processors.TemplateProcessing(single=template, special_tokens=[("<s>", 1), ("</s>", 2)])
-    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    raw.post_processor = processors.TemplateProcessing(
+        single=template, special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def word_piece() -> Any:
     """BERT-like: lower case, ## for what goes on, [CLS] and [SEP] around every text, spaces tidied when decoding."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import (
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
     from transformers import PreTrainedTokenizerFast
 
     raw = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -55,10 +71,13 @@ def word_piece() -> Any:
     raw.decoder = decoders.WordPiece(cleanup=False)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     raw.train_from_iterator(
-        [*_texts(), *WORDS], trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+        [*_texts(), *WORDS],
+        trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False),
     )
     raw.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=raw,

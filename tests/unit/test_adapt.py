@@ -28,7 +28,9 @@ SMALL = {
     "intermediate_size": 64,
     "max_position_embeddings": 128,
 }
-FALCON = {key: SMALL[key] for key in ("vocab_size", "bos_token_id", "eos_token_id", "hidden_size")} | {
+FALCON = {
+    key: SMALL[key] for key in ("vocab_size", "bos_token_id", "eos_token_id", "hidden_size")
+} | {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
 }
@@ -62,31 +64,49 @@ def problem(settings):
 def greedy(model, **options):
     contexts_BT = torch.randint(1, 320, (4, 8), generator=torch.Generator().manual_seed(1))
     ending = Ending((0,), stop=False)
-    return continue_texts(stepper(model, **options), contexts_BT, chooser(GREEDY), new_tokens=32, ending=ending)
+    return continue_texts(
+        stepper(model, **options), contexts_BT, chooser(GREEDY), new_tokens=32, ending=ending
+    )
 
 
 def assert_texts_are_the_models(model):
     """Ours, those of the plain forward without a cache, and those of transformers' generate."""
     ids_BT = torch.randint(1, 320, (4, 8), generator=torch.Generator().manual_seed(1))
     theirs = model.generate(
-        ids_BT, attention_mask=torch.ones_like(ids_BT), max_new_tokens=32, do_sample=False, suppress_tokens=[0]
+        ids_BT,
+        attention_mask=torch.ones_like(ids_BT),
+        max_new_tokens=32,
+        do_sample=False,
+        suppress_tokens=[0],
     )
     assert greedy(model) == greedy(model, decoding="no cache") == theirs[:, 8:].tolist()
 
 
 @pytest.mark.parametrize("form", FALCONS)
-@pytest.mark.parametrize("size", [0.02, 0.5])  # at 0.02 every score is near zero, and a missing mask hardly shows
+@pytest.mark.parametrize(
+    "size", [0.02, 0.5]
+)  # at 0.02 every score is near zero, and a missing mask hardly shows
 def test_a_falcon_writes_its_own_texts(save, form, size):
     """It reads `config._attn_implementation` by name: under a kernel of another name it forgets its mask."""
-    settings = save(t.FalconForCausalLM(t.FalconConfig(**FALCON, initializer_range=size, **FALCONS[form])))
+    settings = save(
+        t.FalconForCausalLM(t.FalconConfig(**FALCON, initializer_range=size, **FALCONS[form]))
+    )
     model = load_model(settings, CPU)
     assert traits_of(model).decoding == "cache"
     assert_texts_are_the_models(model)
 
 
 def test_a_state_space_model_is_read_in_its_own_steps(save):
-    sizes = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 4, "initializer_range": 0.5}
-    model = load_model(save(t.MambaForCausalLM(t.MambaConfig(**sizes, bos_token_id=0, eos_token_id=0))), CPU)
+    sizes = {
+        "vocab_size": 320,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "state_size": 4,
+        "initializer_range": 0.5,
+    }
+    model = load_model(
+        save(t.MambaForCausalLM(t.MambaConfig(**sizes, bos_token_id=0, eos_token_id=0))), CPU
+    )
     assert traits_of(model).decoding == "own stepping"
     assert_texts_are_the_models(model)
 
@@ -95,7 +115,12 @@ def test_an_ordinary_model_keeps_our_cache(tiny_model):
     model = load_model(ModelSettings(source=str(tiny_model)), CPU)
     found = traits_of(model)
     assert (found.architecture, found.layers, found.vocabulary) == ("LlamaForCausalLM", 2, 320)
-    assert (found.tied, found.experts, found.attention, found.decoding) == (True, False, "sdpa", "cache")
+    assert (found.tied, found.experts, found.attention, found.decoding) == (
+        True,
+        False,
+        "sdpa",
+        "cache",
+    )
 
 
 def test_trying_a_model_leaves_its_weights_as_they_were(tiny_model):
@@ -135,15 +160,23 @@ def test_a_small_sliding_window_is_crossed_when_a_model_is_tried(save, monkeypat
 
 def test_what_shows_beyond_some_length_only_is_seen_at_the_length_that_is_wanted(save):
     """Rotations that are others for long texts: a model wanted for short ones is as good as any."""
-    factors = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [8.0] * 4}
+    factors = {
+        "rope_type": "longrope",
+        "rope_theta": 1e4,
+        "short_factor": [1.0] * 4,
+        "long_factor": [8.0] * 4,
+    }
     config = t.Phi3Config(
-        **SMALL | {"initializer_range": 0.5}, original_max_position_embeddings=24, rope_parameters=factors
+        **SMALL | {"initializer_range": 0.5},
+        original_max_position_embeddings=24,
+        rope_parameters=factors,
     )
     settings = save(t.Phi3ForCausalLM(config))
     assert traits_of(load_model(settings, CPU, tokens=20)).decoding == "cache"
     for tokens in (25, 60):
         with pytest.raises(
-            ModelError, match=f"its logits for a beginning of 6 tokens are others in a text of {tokens}"
+            ModelError,
+            match=f"its logits for a beginning of 6 tokens are others in a text of {tokens}",
         ):
             load_model(settings, CPU, tokens=tokens)
 
@@ -152,7 +185,9 @@ def test_what_shows_beyond_some_length_only_is_seen_at_the_length_that_is_wanted
 def test_a_masked_model_is_refused(save, kind):
     config = getattr(t, f"{kind}Config")(**SMALL)
     said = problem(save(getattr(t, f"{kind}ForMaskedLM")(config)))
-    assert "reads both ways: it does not continue texts; a config with is_decoder = true does" in said
+    assert (
+        "reads both ways: it does not continue texts; a config with is_decoder = true does" in said
+    )
 
 
 def test_a_masked_model_is_no_scorer_either(save):
@@ -162,7 +197,9 @@ def test_a_masked_model_is_no_scorer_either(save):
 
 
 def test_a_model_of_that_kind_that_decodes_is_not(save):
-    model = load_model(save(t.BertLMHeadModel(t.BertConfig(**SMALL, is_decoder=True, initializer_range=0.5))), CPU)
+    model = load_model(
+        save(t.BertLMHeadModel(t.BertConfig(**SMALL, is_decoder=True, initializer_range=0.5))), CPU
+    )
     assert greedy(model) == greedy(model, decoding="no cache")
 
 
@@ -178,9 +215,18 @@ def test_a_model_with_its_own_code_is_read_whole_at_each_step(tmp_path, tiny_tok
     ("forward", "words"),
     [
         ("masked", "OwnModel reads both ways: it does not continue texts"),
-        ("dice", "OwnModel does not continue texts: its logits for one text are not the same twice"),
-        ("demanding", "OwnModel does not continue texts: given tokens alone, its forward fails (TypeError"),
-        ("last", "OwnModel does not continue texts: given tokens alone, it gives no logits for the tokens of a text"),
+        (
+            "dice",
+            "OwnModel does not continue texts: its logits for one text are not the same twice",
+        ),
+        (
+            "demanding",
+            "OwnModel does not continue texts: given tokens alone, its forward fails (TypeError",
+        ),
+        (
+            "last",
+            "OwnModel does not continue texts: given tokens alone, it gives no logits for the tokens of a text",
+        ),
     ],
 )
 def test_own_code_that_does_not_continue_texts_is_refused(tmp_path, tiny_tokenizer, forward, words):
@@ -189,7 +235,14 @@ def test_own_code_that_does_not_continue_texts_is_refused(tmp_path, tiny_tokeniz
 
 
 def test_an_encoder_and_decoder_is_refused(save):
-    sizes = {"vocab_size": 320, "d_model": 16, "d_ff": 32, "num_layers": 1, "num_heads": 2, "d_kv": 8}
+    sizes = {
+        "vocab_size": 320,
+        "d_model": 16,
+        "d_ff": 32,
+        "num_layers": 1,
+        "num_heads": 2,
+        "d_kv": 8,
+    }
     said = problem(save(t.T5ForConditionalGeneration(t.T5Config(**sizes))))
     assert said == "transformers has no causal language model of the type 't5'"
 
@@ -213,7 +266,10 @@ def test_biases_that_the_config_does_not_know_are_refused(save):
         held = json.load(file)
     with open(path, "w") as file:
         json.dump(held | {"attention_bias": False}, file)
-    assert "knows nothing of 8 of its weights, model.layers.0.self_attn.k_proj.bias first" in problem(settings)
+    assert (
+        "knows nothing of 8 of its weights, model.layers.0.self_attn.k_proj.bias first"
+        in problem(settings)
+    )
 
 
 def edit_weights(folder, change):
@@ -224,17 +280,30 @@ def edit_weights(folder, change):
 
 def test_a_buffer_of_older_versions_is_passed_over(tiny_model, tmp_path):
     folder = copy(tiny_model, tmp_path)
-    edit_weights(folder, lambda held: held.update({"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}))
+    edit_weights(
+        folder,
+        lambda held: held.update({"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}),
+    )
     loaded = load_model(ModelSettings(source=str(folder)), CPU)
-    assert loaded.state_dict().keys() == load_model(ModelSettings(source=str(tiny_model)), CPU).state_dict().keys()
+    assert (
+        loaded.state_dict().keys()
+        == load_model(ModelSettings(source=str(tiny_model)), CPU).state_dict().keys()
+    )
 
 
 def test_a_tied_head_that_is_in_the_file_too(tiny_model, tmp_path):
     folder = copy(tiny_model, tmp_path)
-    edit_weights(folder, lambda held: held.update({"lm_head.weight": held["model.embed_tokens.weight"].clone()}))
+    edit_weights(
+        folder,
+        lambda held: held.update({"lm_head.weight": held["model.embed_tokens.weight"].clone()}),
+    )
     assert traits_of(load_model(ModelSettings(source=str(folder)), CPU)).tied
-    edit_weights(folder, lambda held: held.update({"lm_head.weight": held["model.embed_tokens.weight"] + 1}))
-    assert "set tie_word_embeddings = false in config.json" in problem(ModelSettings(source=str(folder)))
+    edit_weights(
+        folder, lambda held: held.update({"lm_head.weight": held["model.embed_tokens.weight"] + 1})
+    )
+    assert "set tie_word_embeddings = false in config.json" in problem(
+        ModelSettings(source=str(folder))
+    )
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
@@ -243,7 +312,9 @@ def test_weights_that_are_no_numbers_are_refused_by_name(tiny_model, tmp_path, n
     folder = copy(tiny_model, tmp_path)
     edit_weights(folder, lambda held: held[name].view(-1)[5:6].fill_(float(value)))
     wrong = {"nan": "NaN", "inf": "infinite"}[value]
-    assert problem(ModelSettings(source=str(folder))).startswith(f"the weight {name} holds values that are {wrong}")
+    assert problem(ModelSettings(source=str(folder))).startswith(
+        f"the weight {name} holds values that are {wrong}"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for it
@@ -254,9 +325,13 @@ def test_an_adapter_beside_the_weights_is_refused(tiny_model, tmp_path):
     base = t.AutoModelForCausalLM.from_pretrained(folder)
     adapter = peft.LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
     peft.get_peft_model(base, adapter).save_pretrained(folder)
-    assert "it holds an adapter (adapter_config.json) beside the weights" in problem(ModelSettings(source=str(folder)))
+    assert "it holds an adapter (adapter_config.json) beside the weights" in problem(
+        ModelSettings(source=str(folder))
+    )
     (folder / "config.json").unlink()
-    assert problem(ModelSettings(source=str(folder))).startswith("it holds an adapter without its model: merge it")
+    assert problem(ModelSettings(source=str(folder))).startswith(
+        "it holds an adapter without its model: merge it"
+    )
 
 
 def test_quantised_weights_are_refused(tiny_model, tmp_path):
@@ -266,4 +341,6 @@ def test_quantised_weights_are_refused(tiny_model, tmp_path):
 
 def test_a_folder_with_a_gguf_file_is_named(tmp_path):
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    assert problem(ModelSettings(source=str(tmp_path))).endswith("for a GGUF file, convert it to safetensors first")
+    assert problem(ModelSettings(source=str(tmp_path))).endswith(
+        "for a GGUF file, convert it to safetensors first"
+    )

@@ -3,7 +3,14 @@
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
-from transformers import AutoModelForCausalLM, Gemma2Config, GptOssConfig, MambaConfig, MistralConfig, MixtralConfig
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    GptOssConfig,
+    MambaConfig,
+    MistralConfig,
+    MixtralConfig,
+)
 
 from hyperfitting.errors import ModelError
 from hyperfitting.models import attention_of, prefer_attention
@@ -18,7 +25,10 @@ def build(config, *, sharp=True):
     model = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():  # at random weights every token is attended to alike
         for name, weight in model.named_parameters():
-            if sharp and any(each in name for each in ("q_proj", "k_proj", "c_attn.weight", "query_key_value.weight")):
+            if sharp and any(
+                each in name
+                for each in ("q_proj", "k_proj", "c_attn.weight", "query_key_value.weight")
+            ):
                 weight.mul_(20)
     return model
 
@@ -27,7 +37,9 @@ def slopes(model):
     model.zero_grad()
     logits_BTV = model(IDS_BT, use_cache=False).logits
     logits_BTV.square().mean().backward()
-    return logits_BTV.detach(), [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
+    return logits_BTV.detach(), [
+        weight.grad.clone() for weight in model.parameters() if weight.grad is not None
+    ]
 
 
 WINDOW = MistralConfig(
@@ -54,7 +66,9 @@ def test_products_equal_the_models_own_attention_and_its_gradients(kind):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("place", ["cpu", "meta"])  # of many processes, all but the main one begin without weights
+@pytest.mark.parametrize(
+    "place", ["cpu", "meta"]
+)  # of many processes, all but the main one begin without weights
 @pytest.mark.parametrize("config", [Gemma2Config, GptOssConfig])
 def test_a_model_whose_attention_does_more_keeps_its_own(config, place):
     """Gemma 2 caps its scores, gpt-oss lets a sink take a share: at random weights neither shows in the logits."""
@@ -78,7 +92,9 @@ def test_neither_bfloat16_weights_nor_their_absence_hinder_the_comparison(kind):
 
 def test_a_mixture_of_experts_keeps_its_own_and_trains():
     sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    model = build(MixtralConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, num_local_experts=2))
+    model = build(
+        MixtralConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, num_local_experts=2)
+    )
     prefer_attention(model, "auto", CPU, 40)
     assert attention_of(model) == "eager"
     assert slopes(model)[1]
@@ -99,7 +115,9 @@ def test_a_model_that_cannot_be_asked_keeps_its_own(monkeypatch):
 
 
 def test_a_model_without_attention_keeps_what_it_has():
-    model = build(MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=2, state_size=4), sharp=False)
+    model = build(
+        MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=2, state_size=4), sharp=False
+    )
     before = attention_of(model)
     prefer_attention(model, "auto", CPU, 40)
     assert attention_of(model) == before

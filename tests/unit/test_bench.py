@@ -11,7 +11,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def small(monkeypatch):
-    shape = {**training.SHAPES["17M Llama"], "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    shape = {
+        **training.SHAPES["17M Llama"],
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+    }
     shape |= {"num_attention_heads": 4, "num_key_value_heads": 4}
     monkeypatch.setitem(training.SHAPES, "17M Llama", shape)
     return shape

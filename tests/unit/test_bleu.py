@@ -8,11 +8,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hyperfitting.errors import MissingExtra, name_the_extra
-from hyperfitting.metrics.bleu import bleu_signature, dataset_bleu, self_bleu, self_bleu_without_each
+from hyperfitting.metrics.bleu import (
+    bleu_signature,
+    dataset_bleu,
+    self_bleu,
+    self_bleu_without_each,
+)
 from hyperfitting.metrics.stats import jackknife
 
 # Few words, so that n-grams of every order are shared and repeated; the tokenizer splits, joins and drops some.
-WORDS = st.sampled_from(["a", "b", "c", "a.", "b,", "1.5", "(c)", "-\n", "&amp;", "\n", "é", "<skipped>"])
+WORDS = st.sampled_from(
+    ["a", "b", "c", "a.", "b,", "1.5", "(c)", "-\n", "&amp;", "\n", "é", "<skipped>"]
+)
 TEXTS = st.lists(WORDS, max_size=14).map(" ".join)
 EXACT = {"rel": 0, "abs": 1e-9}
 
@@ -33,7 +40,9 @@ def random_texts(number, words, seed):
 
 def test_self_bleu_by_hand():
     # 2 of 3 words, 1 of 2 bigrams, no trigram (half a match of 1): the cube root of 2/3 x 1/2 x 1/2
-    assert self_bleu(["the cat sat", "the cat ran", "a dog"]) == pytest.approx([100 * (1 / 6) ** (1 / 3)] * 2 + [0.0])
+    assert self_bleu(["the cat sat", "the cat ran", "a dog"]) == pytest.approx(
+        [100 * (1 / 6) ** (1 / 3)] * 2 + [0.0]
+    )
 
 
 def test_dataset_bleu_by_hand():
@@ -58,8 +67,12 @@ def test_self_bleu_is_sacrebleus(texts):
 @example(["a b c d e"], ["a", "a b c d e", "a b c d e"])
 def test_dataset_bleu_is_sacrebleus(texts, training):
     with_all, best = dataset_bleu(texts, training)
-    singles = [max(sacrebleu.sentence_bleu(text, [one]).score for one in training) for text in texts]
-    assert with_all == pytest.approx([sacrebleu.sentence_bleu(text, training).score for text in texts], **EXACT)
+    singles = [
+        max(sacrebleu.sentence_bleu(text, [one]).score for one in training) for text in texts
+    ]
+    assert with_all == pytest.approx(
+        [sacrebleu.sentence_bleu(text, training).score for text in texts], **EXACT
+    )
     assert best == pytest.approx(singles, **EXACT)
 
 
@@ -67,8 +80,12 @@ def test_long_texts_with_frequent_and_rare_words_are_sacrebleus():
     texts, training = random_texts(6, 150, seed=0), random_texts(20, 150, seed=1)
     assert self_bleu(texts) == pytest.approx(slow_self_bleu(texts), **EXACT)
     with_all, best = dataset_bleu(texts, training)
-    singles = [max(sacrebleu.sentence_bleu(text, [one]).score for one in training) for text in texts]
-    assert with_all == pytest.approx([sacrebleu.sentence_bleu(text, training).score for text in texts], **EXACT)
+    singles = [
+        max(sacrebleu.sentence_bleu(text, [one]).score for one in training) for text in texts
+    ]
+    assert with_all == pytest.approx(
+        [sacrebleu.sentence_bleu(text, training).score for text in texts], **EXACT
+    )
     assert best == pytest.approx(singles, **EXACT)
 
 
@@ -85,7 +102,9 @@ def test_leaving_groups_out_equals_recomputing(texts, number):
     groups = [f"group {i % min(number, len(texts) - 2)}" for i in range(len(texts))]
     groups[0] = "a group apart"
     slow = [
-        np.mean(self_bleu([text for text, group in zip(texts, groups, strict=True) if group != name]))
+        np.mean(
+            self_bleu([text for text, group in zip(texts, groups, strict=True) if group != name])
+        )
         for name in sorted(set(groups))
     ]
     assert self_bleu_without_each(texts, groups) == pytest.approx(slow, **EXACT)
@@ -119,7 +138,10 @@ def test_what_cannot_be_compared_is_refused():
 
 
 def test_the_signature_is_sacrebleus():
-    assert bleu_signature() == f"nrefs:var|case:mixed|eff:yes|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
+    assert (
+        bleu_signature()
+        == f"nrefs:var|case:mixed|eff:yes|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
+    )
 
 
 def test_without_sacrebleu_the_extra_is_named(monkeypatch):
@@ -141,9 +163,15 @@ def test_self_bleu_is_fifty_times_faster_than_the_loop():
     """300 texts of 256 words; sacrebleu scores 5 of them against the other 299, as each text takes it as long."""
     texts = random_texts(300, 256, seed=0)
     self_bleu(texts[:2])
-    loop = seconds(lambda: [sacrebleu.sentence_bleu(texts[i], others(texts, i)) for i in range(5)]) * 300 / 5
+    loop = (
+        seconds(lambda: [sacrebleu.sentence_bleu(texts[i], others(texts, i)) for i in range(5)])
+        * 300
+        / 5
+    )
     ours = min(seconds(self_bleu, random_texts(300, 256, seed=seed)) for seed in range(1, 4))
-    print(f"\nself-BLEU: sacrebleu's loop {loop:.1f} s, ours {ours:.2f} s, {loop / ours:.0f} times faster")
+    print(
+        f"\nself-BLEU: sacrebleu's loop {loop:.1f} s, ours {ours:.2f} s, {loop / ours:.0f} times faster"
+    )
     assert loop / ours > 50
 
 
@@ -152,6 +180,8 @@ def test_the_jackknife_and_the_training_texts_take_seconds():
     texts, training = random_texts(300, 256, seed=0), random_texts(2_000, 256, seed=1)
     leaving_out = seconds(self_bleu_without_each, texts, [str(i % 100) for i in range(300)])
     comparing = seconds(dataset_bleu, texts, training)
-    print(f"\n100 groups left out in turn {leaving_out:.1f} s; 300 texts against 2,000 {comparing:.1f} s")
+    print(
+        f"\n100 groups left out in turn {leaving_out:.1f} s; 300 texts against 2,000 {comparing:.1f} s"
+    )
     assert leaving_out < 30
     assert comparing < 60

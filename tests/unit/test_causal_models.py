@@ -37,7 +37,9 @@ def test_a_variant_differs_from_its_type(name):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="lama: neither a causal model type of this transformers nor a variant"):
+    with pytest.raises(
+        ValueError, match="lama: neither a causal model type of this transformers nor a variant"
+    ):
         config("lama")
 
 

@@ -39,9 +39,15 @@ def test_every_continuation_is_found_and_none_crosses_a_border():
 small = st.integers(0, 2)
 
 
-@given(st.integers(1, 4), st.lists(st.lists(small, min_size=6, max_size=6), min_size=1, max_size=6), st.data())
+@given(
+    st.integers(1, 4),
+    st.lists(st.lists(small, min_size=6, max_size=6), min_size=1, max_size=6),
+    st.data(),
+)
 def test_continuations_equal_brute_force(order, blocks, data):
-    last = data.draw(st.lists(st.lists(small, min_size=order, max_size=order), min_size=1, max_size=4))
+    last = data.draw(
+        st.lists(st.lists(small, min_size=order, max_size=order), min_size=1, max_size=4)
+    )
     assert found(blocks, last) == by_hand(blocks, last)
 
 
@@ -52,7 +58,9 @@ def test_blocks_too_short_to_be_cited_forbid_nothing(tokens):
 
 def blocker(context_tokens=0, words=None, **changes):
     chosen = BlockerSettings(**{"tokens": 3, **changes})
-    return CitationBlocker(CitationIndex(BLOCKS, 3), chosen, context_tokens=context_tokens, words=words)
+    return CitationBlocker(
+        CitationIndex(BLOCKS, 3), chosen, context_tokens=context_tokens, words=words
+    )
 
 
 def test_it_forbids_all_that_follows_and_nothing_else():
@@ -78,11 +86,15 @@ def test_in_word_mode_a_word_under_way_may_end():
     inside = np.ones(10, dtype=np.bool_)
     begins = inside.copy()
     begins[5] = False  # token 5 begins with a space, 7 goes on the word that 4 is within
-    made = blocker(mode="word", words=Words(begins, inside))(torch.zeros(1, 10), torch.tensor([[2, 3, 4]]))
+    made = blocker(mode="word", words=Words(begins, inside))(
+        torch.zeros(1, 10), torch.tensor([[2, 3, 4]])
+    )
     assert made[0].isinf().nonzero().flatten().tolist() == [5]
     ends = inside.copy()
     ends[4] = False  # token 4 ends with a space: whatever follows begins a word
-    made = blocker(mode="word", words=Words(begins, ends))(torch.zeros(1, 10), torch.tensor([[2, 3, 4]]))
+    made = blocker(mode="word", words=Words(begins, ends))(
+        torch.zeros(1, 10), torch.tensor([[2, 3, 4]])
+    )
     assert made[0].isinf().nonzero().flatten().tolist() == [5, 7]
     with pytest.raises(ValueError, match="where words begin"):
         blocker(mode="word")

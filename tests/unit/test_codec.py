@@ -58,7 +58,10 @@ PADDING = {
 }
 TEMPLATE = {
     "type": "TemplateProcessing",
-    "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "<|end|>", "type_id": 0}}],
+    "single": [
+        {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": "<|end|>", "type_id": 0}},
+    ],
     "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
     "special_tokens": {"<|end|>": {"id": "<|end|>", "ids": [0], "tokens": ["<|end|>"]}},
 }
@@ -101,10 +104,14 @@ def vocabulary(rules):
 
 
 def added_token(rules):
-    rules["added_tokens"].append({**rules["added_tokens"][0], "id": rules["model"]["vocab"]["x"], "content": "x"})
+    rules["added_tokens"].append(
+        {**rules["added_tokens"][0], "id": rules["model"]["vocab"]["x"], "content": "x"}
+    )
 
 
-@pytest.mark.parametrize("change", [normaliser, pre_tokeniser, decoder, merges, vocabulary, added_token])
+@pytest.mark.parametrize(
+    "change", [normaliser, pre_tokeniser, decoder, merges, vocabulary, added_token]
+)
 def test_what_turns_text_into_ids_is_in_the_fingerprint(folder, tiny_model, change):
     rules = json.loads((folder / "tokenizer.json").read_text())
     change(rules)
@@ -120,7 +127,12 @@ def test_encoding_does_not_change_the_fingerprint(tmp_path, kind):
     codec, before = load(edited), load(edited).fingerprint
     codec.encode("the river")
     codec.decode([5, 6])
-    codec.tokenizer("the river", truncation=True, max_length=3, padding="max_length" if tokenizer.pad_token else False)
+    codec.tokenizer(
+        "the river",
+        truncation=True,
+        max_length=3,
+        padding="max_length" if tokenizer.pad_token else False,
+    )
     assert codec.fingerprint == before
 
 
@@ -130,7 +142,11 @@ def test_what_is_switched_off_is_told(folder):
     rules["model"]["dropout"] = 0.5
     (folder / "tokenizer.json").write_text(json.dumps(rules))
     codec = load(folder)
-    assert codec.switched_off == ("truncation to 7 tokens", "padding", "random merges (dropout 0.5)")
+    assert codec.switched_off == (
+        "truncation to 7 tokens",
+        "padding",
+        "random merges (dropout 0.5)",
+    )
     assert len({tuple(codec.encode("the window of the house in winter")) for _ in range(9)}) == 1
     assert load(folder).fingerprint == codec.fingerprint
 
@@ -149,7 +165,9 @@ def test_what_is_switched_off_is_told(folder):
         ("<|end|>", None, [], (0,)),
     ],
 )
-def test_end_ids_are_the_union_of_what_the_three_name(folder, tokenizer, config, generation, expected):
+def test_end_ids_are_the_union_of_what_the_three_name(
+    folder, tokenizer, config, generation, expected
+):
     without_ends(folder)
     edit_json(folder / "tokenizer_config.json", eos_token=tokenizer)
     if config is not None:
@@ -164,7 +182,9 @@ def test_without_a_generation_config_the_others_count(folder):
 
 
 def test_no_end_of_text_anywhere(folder):
-    assert "the tokenizer has no end-of-text token, and the model's configs name none" in problem(without_ends(folder))
+    assert "the tokenizer has no end-of-text token, and the model's configs name none" in problem(
+        without_ends(folder)
+    )
 
 
 @pytest.mark.parametrize("text", ["{bad", "", "[1]", "null", '"x"'])
@@ -184,7 +204,9 @@ def test_the_default_of_a_configs_class_ends_no_text(folder):
     """Llama's class says 2, which is its own tokenizer's end and another one's word."""
     edit_json(folder / "config.json", eos_token_id=None)
     assert load_codec(ModelSettings(source=str(folder))).end_ids == (0,)
-    assert "no end-of-text token, and the model's configs name none" in problem(without_ends(folder))
+    assert "no end-of-text token, and the model's configs name none" in problem(
+        without_ends(folder)
+    )
 
 
 @pytest.mark.parametrize("value", [320, -1, [0, 9999]])
@@ -210,10 +232,17 @@ def unigram():
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    pieces = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), *((each, -3.0) for each in "▁abcdefghilnorstuvwxy</>")]
+    pieces = [
+        ("<unk>", 0.0),
+        ("<s>", 0.0),
+        ("</s>", 0.0),
+        *((each, -3.0) for each in "▁abcdefghilnorstuvwxy</>"),
+    ]
     raw = Tokenizer(models.Unigram(pieces, unk_id=0))
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def codec_of(tokenizer, policy="add"):
@@ -228,7 +257,9 @@ def test_the_string_of_a_special_token_is_text(kind, policy):
     for token in (tokenizer.bos_token, tokenizer.eos_token):
         ids = codec.encode(f"old {token} river{token}")
         assert ids[: len(codec.start_ids)] == list(codec.start_ids)
-        assert not {tokenizer.bos_token_id, tokenizer.eos_token_id} & set(ids[len(codec.start_ids) :])
+        assert not {tokenizer.bos_token_id, tokenizer.eos_token_id} & set(
+            ids[len(codec.start_ids) :]
+        )
         assert "".join(codec.pieces(ids)) == codec.decode(ids)
 
 
@@ -251,7 +282,9 @@ def test_ids_of_texts_without_special_tokens_are_the_tokenizers_own(kind):
 def test_a_tokenizer_that_cannot_read_it_as_text_refuses_it(text):
     codec = codec_of(unigram())
     assert 0 not in codec.encode("an old river")
-    with pytest.raises(ModelError, match=r"the text holds '</?s>', which this tokenizer can read only as a special"):
+    with pytest.raises(
+        ModelError, match=r"the text holds '</?s>', which this tokenizer can read only as a special"
+    ):
         codec.encode(text)
 
 
@@ -276,7 +309,9 @@ def test_an_end_that_the_tokenizer_takes_for_an_ordinary_added_token_is_refused(
     tokenizer = make_tokenizer()
     tokenizer.add_tokens(["<|eot|>"])
     codec = TextCodec(tokenizer, [0, 320], beginning_of_text="add")
-    with pytest.raises(ModelError, match=r"the text holds '<\|eot\|>', which this tokenizer can read only as"):
+    with pytest.raises(
+        ModelError, match=r"the text holds '<\|eot\|>', which this tokenizer can read only as"
+    ):
         codec.encode("the river <|eot|> again")
     ids = [*codec.encode("the river"), 320, 0, 5]
     assert "".join(codec.pieces(ids)) == codec.decode(ids)
@@ -289,7 +324,9 @@ def test_unknown_characters_are_no_special_tokens_even_where_one_id_stands_for_b
 
     raw = Tokenizer(models.WordLevel({"<e>": 0, "the": 1, "river": 2}, unk_token="<e>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    codec = codec_of(PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<e>", eos_token="<e>"))
+    codec = codec_of(
+        PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<e>", eos_token="<e>")
+    )
     assert codec.encode("the naïve river") == [0, 1, 0, 2]
 
 
@@ -298,7 +335,9 @@ def test_unknown_characters_are_no_special_tokens_even_where_one_id_stands_for_b
 @settings(max_examples=60, deadline=None)
 def test_pieces_join_to_the_decoded_text_with_special_tokens_anywhere(make, data):
     codec = _codecs(make)
-    ids = data.draw(st.lists(st.integers(0, len(codec.tokenizer) - 1) | st.sampled_from([0, 1, 2]), max_size=12))
+    ids = data.draw(
+        st.lists(st.integers(0, len(codec.tokenizer) - 1) | st.sampled_from([0, 1, 2]), max_size=12)
+    )
     pieces = codec.pieces(ids)
     assert len(pieces) == len(ids)
     assert "".join(pieces) == codec.decode(ids)
@@ -328,7 +367,9 @@ def test_a_token_more_than_the_model_has_rows(folder, added):
     token = next(iter(added.values()))
     token = token[0] if isinstance(token, list) else token
     message = problem(save_with(folder, **added))
-    assert message.startswith(f"the tokenizer has 321 tokens (the last is {token!r}), the model 320: resize_token_emb")
+    assert message.startswith(
+        f"the tokenizer has 321 tokens (the last is {token!r}), the model 320: resize_token_emb"
+    )
     with pytest.raises(ModelError, match="the tokenizer has 321 tokens"):
         load_reader(str(folder), torch.device("cpu"))
 
@@ -342,7 +383,9 @@ def test_what_counts_is_the_largest_id_not_how_many_there_are(tmp_path):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<e>", eos_token="<e>")
     LlamaForCausalLM(tiny_config("llama", 320)).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    assert problem(tmp_path).startswith("the tokenizer has ids up to 500 (the last is 'river'), the model 320: ")
+    assert problem(tmp_path).startswith(
+        "the tokenizer has ids up to 500 (the last is 'river'), the model 320: "
+    )
     edit_json(tmp_path / "config.json", vocab_size=501)
     codec = load(tmp_path)
     assert codec.encode("the river") == [0, 1, 500]
@@ -373,11 +416,21 @@ def test_qwen_as_it_is_published(tmp_path, policy):
     tokenizer = make_tokenizer()
     tokenizer.add_special_tokens({"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"})
     config = Qwen2Config(
-        vocab_size=384, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, eos_token_id=320, bos_token_id=None
+        vocab_size=384,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        eos_token_id=320,
+        bos_token_id=None,
     )
     Qwen2ForCausalLM(config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    edit_json(tmp_path / "generation_config.json", eos_token_id=[320, 321], do_sample=True, temperature=0.7)
+    edit_json(
+        tmp_path / "generation_config.json",
+        eos_token_id=[320, 321],
+        do_sample=True,
+        temperature=0.7,
+    )
     codec = load(tmp_path, beginning_of_text=policy)
     assert codec.end_ids == (320, 321)
     assert codec.ends_in_words() == "320 '<|im_end|>', 321 '<|endoftext|>'"

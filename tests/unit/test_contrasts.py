@@ -51,7 +51,9 @@ def test_what_is_far_is_told_apart_and_what_is_equal_is_not():
 
 
 def test_nothing_is_told_apart_below_ten_clusters():
-    value_C, drawn_CD = drawn_table([0.1, 50.0], clusters=9, spread=0.1, random=np.random.default_rng(0))
+    value_C, drawn_CD = drawn_table(
+        [0.1, 50.0], clusters=9, spread=0.1, random=np.random.default_rng(0)
+    )
     assert not_told_apart_from_nearest(value_C, drawn_CD, clusters=9) == [True, True]
 
 
@@ -59,17 +61,25 @@ def test_a_column_and_its_copy_share_a_mark():
     random = np.random.default_rng(0)
     value_C, drawn_CD = drawn_table([0.1, 0.8], clusters=30, spread=0.1, random=random)
     twice = [0, 0, 1]
-    assert not_told_apart_from_nearest(value_C[twice], drawn_CD[twice], clusters=30) == [True, True, False]
+    assert not_told_apart_from_nearest(value_C[twice], drawn_CD[twice], clusters=30) == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_the_truly_nearest_column_is_marked_as_often_as_is_said():
     random = np.random.default_rng(1)
-    means_C = np.array([0.30, *np.linspace(0.31, 0.45, 11)])  # close enough for another to come out nearest
+    means_C = np.array(
+        [0.30, *np.linspace(0.31, 0.45, 11)]
+    )  # close enough for another to come out nearest
     marked = 0
     for _ in range(200):
         value_C, drawn_CD = drawn_table(means_C, clusters=40, spread=0.2, random=random)
         marked += not_told_apart_from_nearest(value_C, drawn_CD, clusters=40)[0]
-    assert marked >= 190 - 4 * np.sqrt(200 * 0.95 * 0.05)  # 95 % of 200, less four binomial standard errors
+    assert marked >= 190 - 4 * np.sqrt(
+        200 * 0.95 * 0.05
+    )  # 95 % of 200, less four binomial standard errors
 
 
 def test_a_table_of_equal_columns_is_rarely_split():

@@ -53,7 +53,9 @@ def test_leaving_groups_out_equals_doing_it_one_by_one(texts, order):
     texts = [ids + [0] * order for ids in texts]
     groups = [str(i % 3 if len(texts) > 2 else i) for i in range(len(texts))]
     slow = [
-        distinct_ngram_share([ids for ids, group in zip(texts, groups, strict=True) if group != name], order=order)
+        distinct_ngram_share(
+            [ids for ids, group in zip(texts, groups, strict=True) if group != name], order=order
+        )
         for name in sorted(set(groups))
     ]
     assert distinct_ngram_share_without_each(texts, groups, order=order) == pytest.approx(slow)
@@ -70,12 +72,26 @@ def test_shares_stay_in_range_and_count_every_ngram(ids, order):
     assert len(ngrams(ids, order)) == max(0, len(ids) - order + 1)
     if len(ids) >= order:
         assert 0 <= repeated_ngram_share(ids, order=order) < 1
-        assert distinct_ngram_share([ids], order=order) == pytest.approx(1 - repeated_ngram_share(ids, order=order))
+        assert distinct_ngram_share([ids], order=order) == pytest.approx(
+            1 - repeated_ngram_share(ids, order=order)
+        )
 
 
 def test_words_are_lower_cased_runs_with_inner_apostrophes():
     assert words("Don't — DON’T stop, 2_000 well-kept 'quotes' of the dogs' o'clock.") == (
-        ["don't", "don't", "stop", "2_000", "well", "kept", "quotes", "of", "the", "dogs", "o'clock"]
+        [
+            "don't",
+            "don't",
+            "stop",
+            "2_000",
+            "well",
+            "kept",
+            "quotes",
+            "of",
+            "the",
+            "dogs",
+            "o'clock",
+        ]
     )
     assert words("Straße ÉTÉ İstanbul 東京") == ["straße", "été", "i̇stanbul", "東", "京"]
     assert words(" ... '' ") == []
@@ -86,7 +102,10 @@ def test_words_count_as_tokens_do():
     assert type_token_ratio(text) == 3 / 5
     assert repeated_ngram_share(text, order=2) == 1 - 3 / 4
     assert distinct_ngram_share([text, text], order=1) == 3 / 10
-    assert distinct_ngram_share_without_each([text, ["a", "b"]], ["x", "y"], order=1) == [1.0, 3 / 5]
+    assert distinct_ngram_share_without_each([text, ["a", "b"]], ["x", "y"], order=1) == [
+        1.0,
+        3 / 5,
+    ]
     assert ngrams(text, 2)[0] == ("the", "dog")
 
 
@@ -100,7 +119,11 @@ def test_moving_average_by_hand():
 def test_by_position_by_hand():
     # windows of 2 that end after 2, 4 and 6 tokens of 1 1 2 3 3 3 1
     ids = [1, 1, 2, 3, 3, 3, 1]
-    assert type_token_ratio_by_position(ids, window_tokens=2, every_tokens=2) == [(2, 0.5), (4, 1.0), (6, 0.5)]
+    assert type_token_ratio_by_position(ids, window_tokens=2, every_tokens=2) == [
+        (2, 0.5),
+        (4, 1.0),
+        (6, 0.5),
+    ]
     assert type_token_ratio_by_position(ids, window_tokens=7, every_tokens=100) == [(7, 3 / 7)]
 
 

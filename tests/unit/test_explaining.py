@@ -37,22 +37,82 @@ def without_shard(folder):
 
 
 CASES = [
-    (without("tokenizer.json"), "codec", "it has no tokenizer: put the model's own there (tokenizer.json and"),
-    (without("tokenizer.json", "tokenizer_config.json"), "codec", "it has no tokenizer: put the model's own there"),
-    (written("tokenizer.json", b"{}"), "codec", "transformers cannot read its tokenizer (KeyError; HYPERFIT_DEBUG=1"),
-    (written("tokenizer.json", b"[]"), "codec", "tokenizer.json is damaged (not a JSON object): download it again"),
-    (written("tokenizer.json", b"\xff\xfe"), "codec", "tokenizer.json is damaged (not UTF-8): download it again"),
-    (written("tokenizer.json", b"{\n{"), "codec", "tokenizer.json is damaged (line 2 is not JSON): download it again"),
-    (written("config.json", b"[]"), "model", "config.json is damaged (not a JSON object): download it again"),
-    (written("config.json", b"{}"), "codec", "its config.json does not say what model it is: set model_type there"),
-    (config(model_type="nosuch"), "codec", "transformers does not know models of the type 'nosuch' (config.json)"),
-    (config(model_type="t5"), "model", "transformers has no causal language model of the type 't5'"),
-    (config(num_attention_heads=5), "codec", "its config.json: hidden_size is no multiple of num_attention_heads"),
-    (config(num_attention_heads=0), "codec", "transformers cannot read its config.json (ZeroDivisionError; HYPERFIT"),
-    (config(hidden_size="many"), "model", "its config.json: hidden_size is of another type than it must be"),
-    (config(hidden_act="nosuch"), "architecture", "its config.json: hidden_act = 'nosuch' is not known"),
+    (
+        without("tokenizer.json"),
+        "codec",
+        "it has no tokenizer: put the model's own there (tokenizer.json and",
+    ),
+    (
+        without("tokenizer.json", "tokenizer_config.json"),
+        "codec",
+        "it has no tokenizer: put the model's own there",
+    ),
+    (
+        written("tokenizer.json", b"{}"),
+        "codec",
+        "transformers cannot read its tokenizer (KeyError; HYPERFIT_DEBUG=1",
+    ),
+    (
+        written("tokenizer.json", b"[]"),
+        "codec",
+        "tokenizer.json is damaged (not a JSON object): download it again",
+    ),
+    (
+        written("tokenizer.json", b"\xff\xfe"),
+        "codec",
+        "tokenizer.json is damaged (not UTF-8): download it again",
+    ),
+    (
+        written("tokenizer.json", b"{\n{"),
+        "codec",
+        "tokenizer.json is damaged (line 2 is not JSON): download it again",
+    ),
+    (
+        written("config.json", b"[]"),
+        "model",
+        "config.json is damaged (not a JSON object): download it again",
+    ),
+    (
+        written("config.json", b"{}"),
+        "codec",
+        "its config.json does not say what model it is: set model_type there",
+    ),
+    (
+        config(model_type="nosuch"),
+        "codec",
+        "transformers does not know models of the type 'nosuch' (config.json)",
+    ),
+    (
+        config(model_type="t5"),
+        "model",
+        "transformers has no causal language model of the type 't5'",
+    ),
+    (
+        config(num_attention_heads=5),
+        "codec",
+        "its config.json: hidden_size is no multiple of num_attention_heads",
+    ),
+    (
+        config(num_attention_heads=0),
+        "codec",
+        "transformers cannot read its config.json (ZeroDivisionError; HYPERFIT",
+    ),
+    (
+        config(hidden_size="many"),
+        "model",
+        "its config.json: hidden_size is of another type than it must be",
+    ),
+    (
+        config(hidden_act="nosuch"),
+        "architecture",
+        "its config.json: hidden_act = 'nosuch' is not known",
+    ),
     (config(dtype="nosuch"), "model", "its config.json: dtype = 'nosuch' is not known"),
-    (config(rope_parameters={"rope_type": "nosuch"}), "model", "its config.json: rope_parameters.rope_type = 'nosuch'"),
+    (
+        config(rope_parameters={"rope_type": "nosuch"}),
+        "model",
+        "its config.json: rope_parameters.rope_type = 'nosuch'",
+    ),
     (written("model.safetensors", b""), "model", "the weight file is damaged: download it again"),
     (
         without_shard,
@@ -67,8 +127,12 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "loader", "words"), CASES, ids=[words[:60] for _, _, words in CASES])
-def test_a_folder_that_cannot_be_read_is_said_in_our_words(tiny_model, tmp_path, change, loader, words):
+@pytest.mark.parametrize(
+    ("change", "loader", "words"), CASES, ids=[words[:60] for _, _, words in CASES]
+)
+def test_a_folder_that_cannot_be_read_is_said_in_our_words(
+    tiny_model, tmp_path, change, loader, words
+):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     change(folder)
     with pytest.raises(ModelError) as caught:
@@ -80,5 +144,8 @@ def test_a_folder_that_cannot_be_read_is_said_in_our_words(tiny_model, tmp_path,
 def test_a_tokenizer_that_needs_a_package_names_it(tiny_model, tmp_path):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     (folder / "tokenizer.json").rename(folder / "tokenizer.model")
-    with pytest.raises(ModelError, match=r"it needs the Python package \w+, which is not installed: pip install \w+$"):
+    with pytest.raises(
+        ModelError,
+        match=r"it needs the Python package \w+, which is not installed: pip install \w+$",
+    ):
         load_codec(ModelSettings(source=str(folder)))

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperfitting.decoding import Ending, GivingWay, strategy_rules, chooser, continue_texts, rules
+from hyperfitting.decoding import Ending, GivingWay, chooser, continue_texts, rules, strategy_rules
 from hyperfitting.errors import ModelError
 from hyperfitting.recipe import Strategy
 
@@ -31,7 +31,11 @@ class Constant:
 def written(strategy, *logits, new_tokens=4, ends=(), stop=False, uniform=0.5):
     """The continuation of the context [0] by one strategy, and what gave way."""
     record = []
-    uniforms = torch.full((1, new_tokens), uniform, dtype=torch.float64) if strategy.method == "sample" else None
+    uniforms = (
+        torch.full((1, new_tokens), uniform, dtype=torch.float64)
+        if strategy.method == "sample"
+        else None
+    )
     choose = chooser(strategy, uniforms, context_tokens=1, record=record)
     (text,) = continue_texts(
         Constant(*logits),
@@ -81,26 +85,37 @@ def test_end_of_text_still_stops_a_text_where_it_may():
 
 @pytest.mark.parametrize("penalty", [1e-45, 1e38])
 def test_a_repetition_penalty_that_overflows_gives_way(penalty):
-    text, record = written(strategy(repetition_penalty=penalty, penalised="all"), 20.0 if penalty < 1 else -20.0)
+    text, record = written(
+        strategy(repetition_penalty=penalty, penalised="all"), 20.0 if penalty < 1 else -20.0
+    )
     assert text == [0, 0, 0, 0]
     assert {each.rule for each in record} == {"repetition_penalty"}
 
 
 def test_a_dry_penalty_that_forbids_the_only_token_gives_way():
-    text, record = written(strategy(dry={"multiplier": 1e300, "base": 1e300, "allowed_tokens": 1}), 1.0)
+    text, record = written(
+        strategy(dry={"multiplier": 1e300, "base": 1e300, "allowed_tokens": 1}), 1.0
+    )
     assert text == [0, 0, 0, 0]
     assert {each.rule for each in record} == {"dry"}
 
 
 @pytest.mark.parametrize("value", [1e-40, 5e-324, 1e-30])
-@pytest.mark.parametrize("logits", [[1.0, 3.0, 2.0, NONE], [-9.0, -1.0, -2.0, NONE], [-1.0, 0.0, NONE, -1.0]])
+@pytest.mark.parametrize(
+    "logits", [[1.0, 3.0, 2.0, NONE], [-9.0, -1.0, -2.0, NONE], [-1.0, 0.0, NONE, -1.0]]
+)
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-53])
 def test_sampling_is_greedy_where_the_division_by_temperature_overflows(value, logits, uniform):
-    assert written(strategy(method="sample", temperature=value), *logits, uniform=uniform) == ([1, 1, 1, 1], [])
+    assert written(strategy(method="sample", temperature=value), *logits, uniform=uniform) == (
+        [1, 1, 1, 1],
+        [],
+    )
 
 
 def test_equally_probable_tokens_stay_so_where_temperature_overflows():
-    assert rules.temperature(torch.tensor([[5.0, 5.0, 1.0]]), 1e-40).softmax(-1).tolist() == [[0.5, 0.5, 0.0]]
+    assert rules.temperature(torch.tensor([[5.0, 5.0, 1.0]]), 1e-40).softmax(-1).tolist() == [
+        [0.5, 0.5, 0.0]
+    ]
 
 
 def test_a_temperature_too_high_for_float32_makes_all_possible_tokens_equally_probable():
@@ -109,20 +124,31 @@ def test_a_temperature_too_high_for_float32_makes_all_possible_tokens_equally_pr
 
 
 def test_the_smallest_nucleus_is_the_most_probable_token():
-    assert rules.top_p(torch.tensor([[1.0, 3.0, 2.0]]), 1e-60).isfinite().tolist() == [[False, True, False]]
+    assert rules.top_p(torch.tensor([[1.0, 3.0, 2.0]]), 1e-60).isfinite().tolist() == [
+        [False, True, False]
+    ]
 
 
 @pytest.mark.parametrize("uniform", [0.0, 0.3, 1 - 2**-53, 1.0])
 def test_sampling_never_takes_an_impossible_token(uniform):
-    for logits in ([NONE, 1.0, NONE], [NONE, 1.0, 2.0, NONE, NONE], [-800.0, 5.0, -800.0], [1.0, NONE]):
-        (token,) = rules.sample(torch.tensor([logits]), torch.tensor([uniform], dtype=torch.float64)).tolist()
+    for logits in (
+        [NONE, 1.0, NONE],
+        [NONE, 1.0, 2.0, NONE, NONE],
+        [-800.0, 5.0, -800.0],
+        [1.0, NONE],
+    ):
+        (token,) = rules.sample(
+            torch.tensor([logits]), torch.tensor([uniform], dtype=torch.float64)
+        ).tolist()
         assert torch.tensor(logits).double().softmax(-1)[token] > 0
 
 
 @pytest.mark.parametrize("logits", [[math.nan, 1.0], [math.inf, 1.0], [NONE, NONE]])
 @pytest.mark.parametrize("method", ["greedy", "sample"])
 def test_logits_that_are_no_numbers_are_an_error_and_no_token(logits, method):
-    with pytest.raises(ModelError, match="logits are NaN or infinite, so that no token can be chosen") as error:
+    with pytest.raises(
+        ModelError, match="logits are NaN or infinite, so that no token can be chosen"
+    ) as error:
         written(strategy(method=method), *logits)
     assert "\n" not in str(error.value)
     with pytest.raises(ModelError):
@@ -144,7 +170,9 @@ rule_sets = st.fixed_dictionaries(
         "repetition_penalty": extremes,
         "penalised": st.sampled_from(["generated", "all"]),
         "no_repeat_ngram": st.integers(1, 3),
-        "dry": st.fixed_dictionaries({"multiplier": extremes, "base": extremes, "allowed_tokens": st.integers(1, 2)}),
+        "dry": st.fixed_dictionaries(
+            {"multiplier": extremes, "base": extremes, "allowed_tokens": st.integers(1, 2)}
+        ),
         "temperature": extremes,
         "top_k": st.integers(1, WORDS + 2),
         "top_p": chances,
@@ -167,7 +195,12 @@ def allowed(settings, logits, text, let_off):
 
 
 @settings(max_examples=300)
-@given(rule_sets, rows, st.lists(st.integers(0, WORDS - 1), max_size=2), st.floats(0, 1, exclude_max=True))
+@given(
+    rule_sets,
+    rows,
+    st.lists(st.integers(0, WORDS - 1), max_size=2),
+    st.floats(0, 1, exclude_max=True),
+)
 def test_whatever_the_rules_a_valid_token_is_chosen_that_all_rules_allow_but_those_that_gave_way(
     chosen, row, ends, uniform
 ):
@@ -187,4 +220,7 @@ def test_whatever_the_rules_a_valid_token_is_chosen_that_all_rules_allow_but_tho
 @given(rows)
 def test_rules_that_are_off_change_nothing(row):
     logits = torch.tensor([row])
-    assert strategy_rules(strategy(), context_tokens=0)(logits, torch.zeros(1, 0, dtype=torch.long)) is logits
+    assert (
+        strategy_rules(strategy(), context_tokens=0)(logits, torch.zeros(1, 0, dtype=torch.long))
+        is logits
+    )

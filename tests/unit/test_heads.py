@@ -12,19 +12,36 @@ from hyperfitting.models import heads, keep_head_exact, rank_choices, score_text
 from hyperfitting.models.adapt.head import can_be_fed
 
 WORDS = 64
-COMMON = {"vocab_size": WORDS, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "num_hidden_layers": 1}
-SHAPE = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64}
+COMMON = {
+    "vocab_size": WORDS,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+    "num_hidden_layers": 1,
+}
+SHAPE = {
+    "hidden_size": 32,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 64,
+}
 GPT = {"n_embd": 32, "n_layer": 1, "n_head": 4, "n_positions": 64}
 CAP = 0.5
 CONFIGS = {
     "llama": lambda: transformers.LlamaConfig(**COMMON, **SHAPE),
     "gpt2": lambda: transformers.GPT2Config(**COMMON, **GPT),
-    "cap": lambda: transformers.Gemma2Config(**COMMON, **SHAPE, head_dim=8, final_logit_softcapping=CAP),
+    "cap": lambda: transformers.Gemma2Config(
+        **COMMON, **SHAPE, head_dim=8, final_logit_softcapping=CAP
+    ),
     "bias": lambda: transformers.PhiConfig(**COMMON, **SHAPE),
     "scale": lambda: transformers.CohereConfig(**COMMON, **SHAPE),
     "divisor": lambda: transformers.GraniteConfig(**COMMON, **SHAPE, logits_scaling=8.0),
-    "experts": lambda: transformers.MixtralConfig(**COMMON, **SHAPE, num_local_experts=2, output_router_logits=True),
-    "a head narrower than the embeddings": lambda: transformers.ImageGPTConfig(**COMMON | {"vocab_size": 65}, **GPT),
+    "experts": lambda: transformers.MixtralConfig(
+        **COMMON, **SHAPE, num_local_experts=2, output_router_logits=True
+    ),
+    "a head narrower than the embeddings": lambda: transformers.ImageGPTConfig(
+        **COMMON | {"vocab_size": 65}, **GPT
+    ),
 }
 
 
@@ -33,9 +50,11 @@ def make(kind):
     torch.manual_seed(0)
     config = CONFIGS[kind]()
     image = config.model_type == "imagegpt"
-    model = (transformers.ImageGPTForCausalImageModeling if image else transformers.AutoModelForCausalLM.from_config)(
-        config
-    ).eval()
+    model = (
+        transformers.ImageGPTForCausalImageModeling
+        if image
+        else transformers.AutoModelForCausalLM.from_config
+    )(config).eval()
     head = model.get_output_embeddings()
     with torch.no_grad():
         head.weight *= 30
@@ -53,7 +72,10 @@ def in_chunks_of(monkeypatch, tokens, words=WORDS):
 
 
 def whole_logits(model, ids_BT, precision="fp32"):
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-autocast"):
+    with (
+        torch.no_grad(),
+        torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-autocast"),
+    ):
         return model(ids_BT, use_cache=False).logits
 
 
@@ -72,7 +94,9 @@ def assert_equal_to_whole(scores: TokenScores, logits_BTV, ids_BT, bound=1e-5):
     assert scores.rank.dtype == scores.top1_id.dtype == torch.int64
 
 
-@pytest.mark.parametrize("tokens", [1, 5, 1000])  # 22 are predicted in a batch of two texts; 5 does not divide it
+@pytest.mark.parametrize(
+    "tokens", [1, 5, 1000]
+)  # 22 are predicted in a batch of two texts; 5 does not divide it
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_scores_in_chunks_equal_those_of_all_the_logits(monkeypatch, kind, tokens):
     in_chunks_of(monkeypatch, tokens)
@@ -92,13 +116,17 @@ def test_autocast_takes_the_products_in_bfloat16_and_the_scores_in_float32(monke
     logits_NTV = whole_logits(model, ids_NT, "bf16-autocast")
     assert logits_NTV.dtype == torch.bfloat16
     assert_equal_to_whole(scores, logits_NTV, ids_NT, bound=0.05)
-    assert not torch.allclose(scores.loss, score_texts(model, ids_NT, batch_blocks=2).loss, atol=1e-5)
+    assert not torch.allclose(
+        scores.loss, score_texts(model, ids_NT, batch_blocks=2).loss, atol=1e-5
+    )
 
 
 def test_the_body_reads_each_batch_once(monkeypatch):
     in_chunks_of(monkeypatch, 5)
     model, read = make("llama"), []
-    model.model.layers[0].register_forward_hook(lambda module, inputs, output: read.append(inputs[0].shape[:2]))
+    model.model.layers[0].register_forward_hook(
+        lambda module, inputs, output: read.append(inputs[0].shape[:2])
+    )
     score_texts(model, texts(), batch_blocks=2)
     assert read == [(1, 8), (1, 8), (2, 12), (1, 12)]  # the first two are the trial
 
@@ -120,8 +148,15 @@ class Largest(TorchDispatchMode):
 def test_the_logits_of_all_tokens_are_never_made(monkeypatch, kind):
     wide, tokens = 20_000, 17  # a chunk of logits is larger than the head's 8 x V
     in_chunks_of(monkeypatch, tokens, wide)
-    shape = {"hidden_size": 8, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 8}
-    model = transformers.AutoModelForCausalLM.from_config(kind(**COMMON | {"vocab_size": wide}, **shape)).eval()
+    shape = {
+        "hidden_size": 8,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "intermediate_size": 8,
+    }
+    model = transformers.AutoModelForCausalLM.from_config(
+        kind(**COMMON | {"vocab_size": wide}, **shape)
+    ).eval()
     ids_NT = texts(2, 33)
     with Largest() as ours:
         score_texts(model, ids_NT, batch_blocks=2)
@@ -187,13 +222,17 @@ class Tuples(torch.nn.Module):
 def test_a_model_that_cannot_be_fed_falls_back_to_its_own_logits(monkeypatch, kind):
     in_chunks_of(monkeypatch, 5)
     torch.manual_seed(0)
-    model = (kind(CONFIGS["llama"]()) if issubclass(kind, transformers.LlamaForCausalLM) else kind()).eval()
+    model = (
+        kind(CONFIGS["llama"]()) if issubclass(kind, transformers.LlamaForCausalLM) else kind()
+    ).eval()
     ids_NT = texts()
     body = vars(model.base_model).get("forward")
     assert not can_be_fed(model, ids_NT, "fp32")
     assert vars(model.base_model).get("forward") is body
 
-    assert_equal_to_whole(score_texts(model, ids_NT, batch_blocks=2), whole_logits(model, ids_NT), ids_NT)
+    assert_equal_to_whole(
+        score_texts(model, ids_NT, batch_blocks=2), whole_logits(model, ids_NT), ids_NT
+    )
 
 
 def test_a_forward_that_was_set_before_is_set_again():
@@ -229,7 +268,9 @@ def test_choices_are_ranked_under_another_model(monkeypatch):
 
 
 def test_choices_that_are_not_one_a_predicted_token_are_refused():
-    with pytest.raises(ValueError, match=r"choices of shape \(3, 12\) for texts that need \(3, 11\)"):
+    with pytest.raises(
+        ValueError, match=r"choices of shape \(3, 12\) for texts that need \(3, 11\)"
+    ):
         rank_choices(make("llama"), texts(), texts(), batch_blocks=2)
 
 

@@ -12,7 +12,14 @@ CHINESE = "人人生而自由，在尊严和权利上一律平等。他们赋有
 JAPANESE = "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。"
 THAI = "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ"
 ARABIC = "يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق، وقد وهبوا عقلًا وضميرًا"
-TEXTS = {"French": FRENCH, "Hindi": HINDI, "Chinese": CHINESE, "Japanese": JAPANESE, "Thai": THAI, "Arabic": ARABIC}
+TEXTS = {
+    "French": FRENCH,
+    "Hindi": HINDI,
+    "Chinese": CHINESE,
+    "Japanese": JAPANESE,
+    "Thai": THAI,
+    "Arabic": ARABIC,
+}
 
 
 def index_of(*texts, order=5):
@@ -72,7 +79,10 @@ def test_a_text_that_is_longer_than_a_short_training_text_leaks_where_it_holds_i
         index.shared_run("Once a grey cat sat on the mat and slept there until the end of it all")
         == "a grey cat sat on the"
     )
-    assert index.shared_run("Once a grey dog sat on the mat and slept there until the end of it all") is None
+    assert (
+        index.shared_run("Once a grey dog sat on the mat and slept there until the end of it all")
+        is None
+    )
 
 
 def test_a_text_shorter_than_a_run_leaks_where_it_stands_whole():
@@ -80,6 +90,8 @@ def test_a_text_shorter_than_a_run_leaks_where_it_stands_whole():
     assert index.shared_run("The rain had not") == "the rain had not"
     assert index.shared_run("the rain had stopped") is None
     assert index.shared_run("stopped a dog") is None  # not across two texts
-    assert index.shared_run("it was late, and the ra") == "it was late and the"  # the end of a block cuts words
+    assert (
+        index.shared_run("it was late, and the ra") == "it was late and the"
+    )  # the end of a block cuts words
     index.add(["Another day came."])
     assert index.shared_run("another day") == "another day"

@@ -28,21 +28,33 @@ class Counting:
 
 def test_it_counts_on_from_each_context():
     texts = continue_texts(
-        Counting(), torch.tensor([[1, 2], [1, 5]]), chooser(GREEDY), new_tokens=3, ending=Ending((9,), stop=False)
+        Counting(),
+        torch.tensor([[1, 2], [1, 5]]),
+        chooser(GREEDY),
+        new_tokens=3,
+        ending=Ending((9,), stop=False),
     )
     assert texts == [[3, 4, 5], [6, 7, 8]]
 
 
 def test_end_of_text_is_suppressed_by_choosing_the_next_best():
     texts = continue_texts(
-        Counting(), torch.tensor([[8]]), chooser(GREEDY), new_tokens=3, ending=Ending((9,), stop=False)
+        Counting(),
+        torch.tensor([[8]]),
+        chooser(GREEDY),
+        new_tokens=3,
+        ending=Ending((9,), stop=False),
     )
     assert texts == [[0, 1, 2]]
 
 
 def test_end_of_text_stops_a_text_and_is_left_out():
     texts = continue_texts(
-        Counting(), torch.tensor([[7], [2]]), chooser(GREEDY), new_tokens=4, ending=Ending((9,), stop=True)
+        Counting(),
+        torch.tensor([[7], [2]]),
+        chooser(GREEDY),
+        new_tokens=4,
+        ending=Ending((9,), stop=True),
     )
     assert texts == [[8], [3, 4, 5, 6]]
 
@@ -50,11 +62,25 @@ def test_end_of_text_stops_a_text_and_is_left_out():
 def test_the_loop_ends_once_every_text_has_and_asks_no_more_than_it_needs():
     model = Counting()
     steps = list(
-        token_steps(model, torch.tensor([[7]]), chooser(GREEDY), new_tokens=50, ending=Ending((9,), stop=True))
+        token_steps(
+            model,
+            torch.tensor([[7]]),
+            chooser(GREEDY),
+            new_tokens=50,
+            ending=Ending((9,), stop=True),
+        )
     )
     assert [int(ids[0]) for ids in steps] == [8, 9]
     model = Counting()
-    list(token_steps(model, torch.tensor([[1]]), chooser(GREEDY), new_tokens=3, ending=Ending((9,), stop=True)))
+    list(
+        token_steps(
+            model,
+            torch.tensor([[1]]),
+            chooser(GREEDY),
+            new_tokens=3,
+            ending=Ending((9,), stop=True),
+        )
+    )
     assert model.asked == 3
 
 
@@ -86,18 +112,31 @@ def test_the_rules_see_the_text_so_far_and_the_penalty_what_it_is_told():
 
     def written(strategy):
         choose = chooser(strategy, context_tokens=2)
-        return continue_texts(Stubborn(), torch.tensor([[3, 2]]), choose, new_tokens=3, ending=Ending((9,), stop=False))
+        return continue_texts(
+            Stubborn(),
+            torch.tensor([[3, 2]]),
+            choose,
+            new_tokens=3,
+            ending=Ending((9,), stop=False),
+        )
 
     assert written(GREEDY) == [[3, 3, 3]]
     on = {"method": "greedy", "repetition_penalty": 1.1}
     assert written(Strategy(name="own", **on)) == [[3, 2, 3]]
-    assert written(Strategy(name="all", penalised="all", **on)) == [[3, 3, 3]]  # both were seen in the context
+    assert written(Strategy(name="all", penalised="all", **on)) == [
+        [3, 3, 3]
+    ]  # both were seen in the context
     assert written(Strategy(name="n", method="greedy", no_repeat_ngram=2)) == [[3, 3, 0]]
 
 
 def test_an_arm_says_in_words_what_it_does():
     strategy = Strategy(
-        name="x", method="sample", dry={}, temperature=0.7, blocker={"mode": "word"}, repetition_penalty=1.2
+        name="x",
+        method="sample",
+        dry={},
+        temperature=0.7,
+        blocker={"mode": "word"},
+        repetition_penalty=1.2,
     )
     assert strategy.in_words() == (
         "sample, blocker (mode word, tokens 5, context False), repetition_penalty 1.2, penalised generated, "
@@ -108,6 +147,10 @@ def test_an_arm_says_in_words_what_it_does():
 
 def test_greedy_passes_over_what_rounding_could_turn():
     near = torch.tensor([[1.5, 1.5 + 2**-23]])  # divided by 5, both are 10066330 x 2^-25
-    for settings in ({"temperature": 5.0}, {"temperature": 1e-40}, {"temperature": 5.0, "top_k": 1, "top_p": 0.1}):
+    for settings in (
+        {"temperature": 5.0},
+        {"temperature": 1e-40},
+        {"temperature": 5.0, "top_k": 1, "top_p": 0.1},
+    ):
         strategy = Strategy(name="warm", method="greedy", **settings)
         assert chooser(strategy)(near, torch.zeros(1, 1, dtype=torch.long)).tolist() == [1]

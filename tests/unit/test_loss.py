@@ -23,7 +23,9 @@ class HeadOnly(torch.nn.Module):
         super().__init__()
         self.hidden_BTH = hidden_BTH
         self.head = torch.nn.Linear(*weight_VH.T.shape, bias=False)
-        self.head.weight = torch.nn.Parameter(weight_VH.detach(), requires_grad=weight_VH.requires_grad)
+        self.head.weight = torch.nn.Parameter(
+            weight_VH.detach(), requires_grad=weight_VH.requires_grad
+        )
         self.weight_VH = self.head.weight
         add_loss(self)
 
@@ -44,7 +46,9 @@ def case(dtype=torch.float32, *, seed=0, hidden=True, head=True, scale=1.0, voca
 
 def plain_in_float64(model, ids_BT, weight_B):
     """The definition: the loss, and its gradients by autograd, from all the logits at once."""
-    hidden, weight = (each.detach().double().requires_grad_() for each in (model.hidden_BTH, model.weight_VH))
+    hidden, weight = (
+        each.detach().double().requires_grad_() for each in (model.hidden_BTH, model.weight_VH)
+    )
     logits_NV = (hidden[:, :-1] @ weight.T).flatten(0, 1)
     loss_N = cross_entropy(logits_NV, ids_BT[:, 1:].flatten(), reduction="none")
     loss = (loss_N * weight_B.double().repeat_interleave(T - 1)).sum()
@@ -62,7 +66,9 @@ def near(ours, exact, bound):
 
 
 @pytest.mark.parametrize("tokens", [1, 5, 8, 24, 1000])  # N is 24; 5 does not divide it
-@pytest.mark.parametrize("scale", [1.0, 30.0])  # 30: logits of some hundreds, where exp without care overflows
+@pytest.mark.parametrize(
+    "scale", [1.0, 30.0]
+)  # 30: logits of some hundreds, where exp without care overflows
 def test_loss_and_gradients_equal_plain_cross_entropy(monkeypatch, tokens, scale):
     in_chunks_of(monkeypatch, tokens)
     model, ids_BT = case(scale=scale)
@@ -147,18 +153,40 @@ def test_the_logits_of_all_tokens_are_never_made(monkeypatch):
     assert ours.elements == tokens * wide
     with Largest() as plain:
         plain_in_float64(model, ids_BT, torch.ones(B))
-    assert plain.elements == B * T * wide or plain.elements == B * (T - 1) * wide  # the count does count
+    assert (
+        plain.elements == B * T * wide or plain.elements == B * (T - 1) * wide
+    )  # the count does count
 
 
-COMMON = {"vocab_size": 64, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "num_hidden_layers": 1}
-SHAPE = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64}
+COMMON = {
+    "vocab_size": 64,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+    "num_hidden_layers": 1,
+}
+SHAPE = {
+    "hidden_size": 32,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 64,
+}
 HEADS = {
     "one product": (lambda: transformers.LlamaConfig(**COMMON, **SHAPE), "next_token_loss"),
     "scale": (lambda: transformers.CohereConfig(**COMMON, **SHAPE), "plain_next_token_loss"),
-    "scale of 1": (lambda: transformers.CohereConfig(**COMMON, **SHAPE, logit_scale=1.0), "next_token_loss"),
-    "divisor": (lambda: transformers.GraniteConfig(**COMMON, **SHAPE, logits_scaling=8.0), "plain_next_token_loss"),
+    "scale of 1": (
+        lambda: transformers.CohereConfig(**COMMON, **SHAPE, logit_scale=1.0),
+        "next_token_loss",
+    ),
+    "divisor": (
+        lambda: transformers.GraniteConfig(**COMMON, **SHAPE, logits_scaling=8.0),
+        "plain_next_token_loss",
+    ),
     # At random weights a cap is not reached and a bias is zero: the losses are equal, and yet the heads do more.
-    "cap": (lambda: transformers.Gemma2Config(**COMMON, **SHAPE, head_dim=8), "plain_next_token_loss"),
+    "cap": (
+        lambda: transformers.Gemma2Config(**COMMON, **SHAPE, head_dim=8),
+        "plain_next_token_loss",
+    ),
     "bias": (lambda: transformers.PhiConfig(**COMMON, **SHAPE), "plain_next_token_loss"),
 }
 

@@ -16,11 +16,16 @@ class Letters:
         kept = "".join(each for each in text if each.islower() or each.isspace())
         return [
             0,
-            *(ord(kept[i]) * 2000 + (ord(kept[i + 1]) if i + 1 < len(kept) else 0) for i in range(0, len(kept), 2)),
+            *(
+                ord(kept[i]) * 2000 + (ord(kept[i + 1]) if i + 1 < len(kept) else 0)
+                for i in range(0, len(kept), 2)
+            ),
         ]
 
     def decode(self, ids):
-        return "".join(chr(each // 2000) + (chr(each % 2000) if each % 2000 else "") for each in ids if each)
+        return "".join(
+            chr(each // 2000) + (chr(each % 2000) if each % 2000 else "") for each in ids if each
+        )
 
 
 def test_lost_and_added_characters_are_counted_by_kind():

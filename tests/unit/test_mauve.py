@@ -82,7 +82,9 @@ def test_histograms_of_different_bins_are_refused():
 
 def test_it_falls_as_gaussians_move_apart():
     still = gaussian(1_000, 0, seed=0)
-    values = [mauve(still, gaussian(1_000, shift, seed=1), seeds=[0]).value for shift in (0, 1, 2, 4, 8)]
+    values = [
+        mauve(still, gaussian(1_000, shift, seed=1), seeds=[0]).value for shift in (0, 1, 2, 4, 8)
+    ]
     assert values == sorted(values, reverse=True)
     assert values[0] > 0.93  # not 1: with 10 texts a cluster, two samples of one source never are
     assert values[-1] < 0.02
@@ -99,7 +101,9 @@ def test_a_tenth_of_the_smaller_side_are_the_clusters():
     result = mauve(gaussian(130, 0, seed=0), gaussian(300, 1, seed=1), seeds=[0, 1], force=True)
     assert (result.n, result.clusters) == (130, 13)
     assert result.value == pytest.approx(sum(result.by_seed) / 2)
-    assert result == mauve(gaussian(130, 0, seed=0), gaussian(300, 1, seed=1), seeds=[0, 1], force=True)
+    assert result == mauve(
+        gaussian(130, 0, seed=0), gaussian(300, 1, seed=1), seeds=[0, 1], force=True
+    )
 
 
 def test_smoothing_brings_far_sets_nearer():
@@ -111,7 +115,9 @@ def test_smoothing_brings_far_sets_nearer():
 def test_fewer_than_a_thousand_texts_are_refused():
     few, enough = np.ones((LEAST_MAUVE_TEXTS - 1, 2)), np.ones((LEAST_MAUVE_TEXTS, 2))
     for sides in ((few, enough), (enough, few)):
-        with pytest.raises(ValueError, match="MAUVE of 999 texts is mostly chance: 1,000 a side are the least"):
+        with pytest.raises(
+            ValueError, match="MAUVE of 999 texts is mostly chance: 1,000 a side are the least"
+        ):
             mauve(*sides)
     with pytest.raises(ValueError, match="MAUVE of 0 texts"):
         mauve(few[:0], few, force=True)
@@ -125,8 +131,12 @@ def test_what_cannot_be_clustered_is_refused():
 
 
 def test_features_without_variance_have_1():
-    assert mauve(np.ones((30, 3)), np.zeros((30, 3)) + 2, seeds=[0], force=True).value == pytest.approx(1)
-    assert mauve(np.zeros((30, 3)), np.zeros((30, 3)), seeds=[0], force=True).value == pytest.approx(1)
+    assert mauve(
+        np.ones((30, 3)), np.zeros((30, 3)) + 2, seeds=[0], force=True
+    ).value == pytest.approx(1)
+    assert mauve(
+        np.zeros((30, 3)), np.zeros((30, 3)), seeds=[0], force=True
+    ).value == pytest.approx(1)
 
 
 def test_the_kept_axes_hold_nine_tenths_of_the_variance():

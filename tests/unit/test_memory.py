@@ -65,8 +65,12 @@ def shaped(tree, tmp_path):
 
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16-autocast", "bf16-stochastic"])
-@pytest.mark.parametrize("engine", [{}, {"activation_checkpointing": True, "micro_batch_blocks": 2}])
-def test_the_plan_is_within_a_tenth_of_what_training_takes(shaped, tmp_path, name, precision, engine):
+@pytest.mark.parametrize(
+    "engine", [{}, {"activation_checkpointing": True, "micro_batch_blocks": 2}]
+)
+def test_the_plan_is_within_a_tenth_of_what_training_takes(
+    shaped, tmp_path, name, precision, engine
+):
     tree = shaped(name, **engine)
     tree["train"]["precision"] = precision
     ids = np.random.default_rng(0).integers(1, 900, (12, 96)).astype(np.int32)
@@ -86,7 +90,9 @@ def test_the_plan_knows_of_whole_logits_and_of_dropout(shaped, tmp_path, name):
     with LiveBytes() as live:
         train_once(tree, ids, tmp_path / "checkpoints")
     recipe = parse_recipe(tree, source="t")
-    assert memory_of(recipe, "fp32", recipe.engine, device="cpu").peak == pytest.approx(live.peak, rel=0.1)
+    assert memory_of(recipe, "fp32", recipe.engine, device="cpu").peak == pytest.approx(
+        live.peak, rel=0.1
+    )
     assert dry_run(recipe, "fp32", torch.device("cpu"))[0] == pytest.approx(live.peak, rel=0.1)
 
 
@@ -94,8 +100,12 @@ def test_a_mixture_of_experts_is_not_planned_and_can_be_checked(tree, tmp_path):
     from transformers import MixtralConfig
 
     sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    MixtralConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, num_local_experts=2).save_pretrained(tmp_path)
-    recipe = parse_recipe(tree | {"model": {"source": str(tmp_path), "initialise": "random"}}, source="t")
+    MixtralConfig(
+        **sizes, num_attention_heads=4, num_key_value_heads=2, num_local_experts=2
+    ).save_pretrained(tmp_path)
+    recipe = parse_recipe(
+        tree | {"model": {"source": str(tmp_path), "initialise": "random"}}, source="t"
+    )
     with pytest.raises(ModelError, match="the memory of a mixture of experts depends on the texts"):
         memory_of(recipe, "fp32", recipe.engine)
 
@@ -105,13 +115,17 @@ def test_a_dry_run_needs_no_weights_and_no_texts(shaped):
     tree["data"]["train"]["path"] = "nowhere.txt"
     recipe = parse_recipe(tree, source="t")
     peak, rate = dry_run(recipe, "fp32", torch.device("cpu"))
-    assert peak == pytest.approx(memory_of(recipe, "fp32", recipe.engine, device="cpu").peak, rel=0.1)
+    assert peak == pytest.approx(
+        memory_of(recipe, "fp32", recipe.engine, device="cpu").peak, rel=0.1
+    )
     assert rate > 0
 
 
 def test_parts_of_the_plan_are_what_they_say(shaped):
     recipe = parse_recipe(shaped("llama"), source="t")
-    plain, stochastic = (memory_of(recipe, each, recipe.engine) for each in ("fp32", "bf16-stochastic"))
+    plain, stochastic = (
+        memory_of(recipe, each, recipe.engine) for each in ("fp32", "bf16-stochastic")
+    )
     assert plain.states == pytest.approx(2 * plain.gradients, rel=0.01)
     assert stochastic.weights == pytest.approx(plain.weights / 2, rel=0.01)
     checkpointed = memory_of(recipe, "fp32", EngineSettings(activation_checkpointing=True))
@@ -140,10 +154,16 @@ def test_levers_are_tried_until_it_fits_and_not_where_none_can_help(shaped):
     recipe = parse_recipe(shaped("gpt2"), source="t")
     needs = memory_of(recipe, "fp32", recipe.engine)
     tight = int((needs.weights + needs.gradients + needs.states + needs.activations / 2) / 0.95)
-    tried = [fit for fit in training.plan(recipe, device_bytes=tight, count=1) if fit.precision == "fp32"]
+    tried = [
+        fit for fit in training.plan(recipe, device_bytes=tight, count=1) if fit.precision == "fp32"
+    ]
     assert [fit.fits for fit in tried] == [False, True]
     assert tried[1].engine.activation_checkpointing
-    hopeless = [fit for fit in training.plan(recipe, device_bytes=needs.weights, count=1) if fit.precision == "fp32"]
+    hopeless = [
+        fit
+        for fit in training.plan(recipe, device_bytes=needs.weights, count=1)
+        if fit.precision == "fp32"
+    ]
     assert [fit.fits for fit in hopeless] == [False]
 
 

@@ -30,13 +30,17 @@ def last_reading(trained):
 @pytest.mark.parametrize("precision", ["fp32", "bf16-autocast"])
 @pytest.mark.parametrize("rate", [1e-6, 3e-3])
 def test_float32_weights_take_every_step(tree, finished, tmp_path, precision, rate):
-    share, moved = last_reading(run(tree, finished, tmp_path, precision=precision, learning_rate=rate))
+    share, moved = last_reading(
+        run(tree, finished, tmp_path, precision=precision, learning_rate=rate)
+    )
     assert share == 1.0
     assert moved >= 0.999  # steps up and down may add up to less than half a unit in the last place
 
 
 @pytest.mark.parametrize("parameters", ["last:1", "late-lora:1"])
-def test_float32_weights_take_every_step_where_only_some_are_trained(tree, finished, tmp_path, parameters):
+def test_float32_weights_take_every_step_where_only_some_are_trained(
+    tree, finished, tmp_path, parameters
+):
     assert last_reading(run(tree, finished, tmp_path, parameters=parameters)) == (1.0, 1.0)
 
 
@@ -56,7 +60,9 @@ def test_plain_bfloat16_at_the_papers_rate_is_stopped(tree, finished, tmp_path):
     assert moved < 0.1
 
 
-def test_stochastic_rounding_at_the_papers_rate_keeps_the_mean_of_the_steps(tree, finished, tmp_path):
+def test_stochastic_rounding_at_the_papers_rate_keeps_the_mean_of_the_steps(
+    tree, finished, tmp_path
+):
     """The share's standard error is about (unit in the last place / (step x weights))^0.5.
 
     2^-13 / (12 updates x 1e-6 x 30,000 weights) gives 0.02; the layer norms' larger units add half as much. Bound: 0.1.
@@ -76,7 +82,9 @@ class Toy:
     def __init__(self, precision="fp32", seed=0, **changes):
         noise = torch.Generator().manual_seed(9)
         dtype = torch.bfloat16 if precision.startswith("bf16-s") else torch.float32
-        self.weights = [torch.nn.Parameter(torch.randn(50, 50, generator=noise).to(dtype)) for _ in range(4)]
+        self.weights = [
+            torch.nn.Parameter(torch.randn(50, 50, generator=noise).to(dtype)) for _ in range(4)
+        ]
         self.settings = TrainSettings(**{"learning_rate": 1e-3, "epochs": 1} | changes)
         self.optimizer = make_optimizer(self.weights, self.settings, precision, seed=0)
         self.meter = StepMeter(self.weights, self.optimizer, self.settings, seed=seed, ranks=ALONE)
@@ -95,13 +103,19 @@ class Toy:
 
 
 def test_decay_and_clipping_are_part_of_the_intended_step():
-    toy = Toy(weight_decay=20.0, clip_norm=1e-3, epsilon=1e-4)  # with this epsilon a clipped gradient moves less
+    toy = Toy(
+        weight_decay=20.0, clip_norm=1e-3, epsilon=1e-4
+    )  # with this epsilon a clipped gradient moves less
     before = [weight.detach().clone() for weight in toy.weights]
     readings = [toy.update(number, last=number == 9) for number in range(10)]
     assert readings[:-1] == [(None, None)] * 9
     assert readings[-1] == (1.0, 1.0)
-    shrunk = torch.cat([(weight / start).detach() for weight, start in zip(toy.weights, before, strict=True)])
-    assert float(shrunk.median()) == pytest.approx((1 - 0.02) ** 10, rel=0.01)  # decay is most of the step
+    shrunk = torch.cat(
+        [(weight / start).detach() for weight, start in zip(toy.weights, before, strict=True)]
+    )
+    assert float(shrunk.median()) == pytest.approx(
+        (1 - 0.02) ** 10, rel=0.01
+    )  # decay is most of the step
 
 
 def test_a_schedule_is_part_of_the_intended_step():
@@ -115,7 +129,9 @@ def test_a_schedule_is_part_of_the_intended_step():
 def test_steps_that_do_not_arrive_are_seen():
     toy = Toy()
     assert toy.update(0, step=False, last=True) == (0.0, 0.0)
-    assert toy.meter.problem("fp32").startswith("only 0.0% of the last intended steps reached the weights (0.0% of ")
+    assert toy.meter.problem("fp32").startswith(
+        "only 0.0% of the last intended steps reached the weights (0.0% of "
+    )
 
 
 def test_a_window_ends_after_a_hundred_updates_and_the_next_begins_anew(monkeypatch):
@@ -155,12 +171,16 @@ def test_a_weight_that_no_gradient_reaches_changes_no_reading(monkeypatch):
 
 
 def test_weights_are_sampled_in_proportion_to_the_size_of_their_tensors():
-    small, large = ([torch.nn.Parameter(torch.zeros(size)) for _ in range(80)] for size in (10, 20_000))
+    small, large = (
+        [torch.nn.Parameter(torch.zeros(size)) for _ in range(80)] for size in (10, 20_000)
+    )
     optimizer = make_optimizer([*small, *large], SETTINGS, "fp32", seed=0)
     for weights in ([*small, *large], [*small[:10], *large[:30]]):
         sampled = StepMeter(weights, optimizer, SETTINGS, seed=0, ranks=ALONE)
         taken = [
-            len(places) for weight, places in zip(sampled._weights, sampled._places, strict=True) if len(weight) > 10
+            len(places)
+            for weight, places in zip(sampled._weights, sampled._places, strict=True)
+            if len(weight) > 10
         ]
         assert sum(taken) >= 0.99 * meter.SAMPLE
         assert sum(map(len, sampled._places)) <= 1.01 * meter.SAMPLE
@@ -186,7 +206,9 @@ def test_a_window_cut_by_a_checkpoint_reads_as_an_uncut_one(monkeypatch, precisi
     expected = [whole.update(number) for number in range(8)]
     toy = Toy(precision)
     readings = [toy.update(number) for number in range(cut)]
-    kept = copy.deepcopy((toy.meter.state_dict(), toy.optimizer.state_dict(), [each.data for each in toy.weights]))
+    kept = copy.deepcopy(
+        (toy.meter.state_dict(), toy.optimizer.state_dict(), [each.data for each in toy.weights])
+    )
     resumed = Toy(precision)
     resumed.optimizer.load_state_dict(kept[1])
     for weight, data in zip(resumed.weights, kept[2], strict=True):
@@ -201,7 +223,9 @@ def test_a_window_of_another_sample_is_dropped():
     toy.update(0)
     held = toy.meter.state_dict()
     other = Toy()
-    other.meter.load_state_dict({key: each[:5] if each.dim() else each for key, each in held.items()})
+    other.meter.load_state_dict(
+        {key: each[:5] if each.dim() else each for key, each in held.items()}
+    )
     assert other.meter.state_dict() == {}
     assert other.update(0, last=True) == (1.0, 1.0)
 
@@ -216,7 +240,9 @@ def test_an_interrupted_training_reads_as_an_uninterrupted_one(tree, finished, t
             signal.raise_signal(signal.SIGINT)
         return 1.0, 0.5
 
-    with pytest.raises(Interrupted, match="stopped after update 4 of 12; the same command goes on from there"):
+    with pytest.raises(
+        Interrupted, match="stopped after update 4 of 12; the same command goes on from there"
+    ):
         train_once(tree, ids, tmp_path / "b", probe=stop)
     resumed = train_once(tree, ids, tmp_path / "b", probe=stop)
     assert [row.update for row in resumed.rows] == list(range(5, 13))
@@ -227,7 +253,9 @@ def test_frozen_weights_are_not_sampled(tree, finished, tmp_path):
     trained = run(tree, finished, tmp_path, parameters="late-lora:1", epochs=1)
     weights = [weight for _, weight in trained.selection.trained]
     optimizer = make_optimizer(weights, TrainSettings(learning_rate=1e-3, epochs=1), "fp32", seed=0)
-    watch = StepMeter(weights, optimizer, TrainSettings(learning_rate=1e-3, epochs=1), seed=0, ranks=ALONE)
+    watch = StepMeter(
+        weights, optimizer, TrainSettings(learning_rate=1e-3, epochs=1), seed=0, ranks=ALONE
+    )
     for weight in weights:
         weight.grad = torch.ones_like(weight)
     watch.before()

@@ -33,9 +33,13 @@ def problem(settings, load=load_model):
     return str(caught.value)
 
 
-def test_weights_are_loaded_at_the_named_dtype_whatever_they_were_saved_in(tmp_path, tiny_tokenizer):
+def test_weights_are_loaded_at_the_named_dtype_whatever_they_were_saved_in(
+    tmp_path, tiny_tokenizer
+):
     folder = make_model(tmp_path / "bf16", tiny_tokenizer, dtype="bfloat16")
-    assert {w.dtype for w in load_model(ModelSettings(source=str(folder)), CPU).parameters()} == {torch.float32}
+    assert {w.dtype for w in load_model(ModelSettings(source=str(folder)), CPU).parameters()} == {
+        torch.float32
+    }
     half = ModelSettings(source=str(folder), dtype="bfloat16")
     assert {w.dtype for w in load_model(half, CPU).parameters()} == {torch.bfloat16}
 
@@ -51,7 +55,9 @@ def test_a_missing_folder(tmp_path):
 
 def test_a_file_instead_of_a_folder(tmp_path):
     (tmp_path / "weights").write_text("")
-    assert "is a file, not a model folder" in problem(ModelSettings(source=str(tmp_path / "weights")))
+    assert "is a file, not a model folder" in problem(
+        ModelSettings(source=str(tmp_path / "weights"))
+    )
 
 
 def test_a_folder_without_a_model(tmp_path):
@@ -61,7 +67,9 @@ def test_a_folder_without_a_model(tmp_path):
 def test_pickled_weights_are_refused(tiny_model, tmp_path):
     folder = copy(tiny_model, tmp_path)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert "pickled weights can run code and are not read" in problem(ModelSettings(source=str(folder)))
+    assert "pickled weights can run code and are not read" in problem(
+        ModelSettings(source=str(folder))
+    )
 
 
 @pytest.mark.parametrize("keep", [0, 100, -50])
@@ -75,7 +83,9 @@ def test_weights_that_do_not_fit_the_config(tiny_model, tmp_path):
     folder = copy(tiny_model, tmp_path)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
-    assert "weights are missing or of another shape: model.layers.2" in problem(ModelSettings(source=str(folder)))
+    assert "weights are missing or of another shape: model.layers.2" in problem(
+        ModelSettings(source=str(folder))
+    )
 
 
 def test_a_tokenizer_without_beginning_of_text(tiny_model, tmp_path):
@@ -83,7 +93,9 @@ def test_a_tokenizer_without_beginning_of_text(tiny_model, tmp_path):
     config = json.loads((folder / "tokenizer_config.json").read_text())
     del config["bos_token"]
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    assert 'set model.beginning_of_text = "none"' in problem(ModelSettings(source=str(folder)), load_codec)
+    assert 'set model.beginning_of_text = "none"' in problem(
+        ModelSettings(source=str(folder)), load_codec
+    )
     codec = load_codec(ModelSettings(source=str(folder), beginning_of_text="none"))
     assert codec.encode("the house")[0] != 0
 
@@ -101,17 +113,23 @@ def test_a_gated_repository_is_one_line(monkeypatch):
 
     def gated(*_, **__):
         response = httpx2.Response(403, request=httpx2.Request("GET", "https://hub.invalid"))
-        raise OSError("You are trying to access a gated repo.") from GatedRepoError("gated", response=response)
+        raise OSError("You are trying to access a gated repo.") from GatedRepoError(
+            "gated", response=response
+        )
 
     monkeypatch.setattr(AutoConfig, "from_pretrained", gated)
     words = problem(ModelSettings(source="owner/gated", initialise="random"))
-    assert words.endswith("the repository is gated: accept its terms on the hub and log in with `hf auth login`")
+    assert words.endswith(
+        "the repository is gated: accept its terms on the hub and log in with `hf auth login`"
+    )
 
 
 def test_a_mistyped_path_never_asks_the_hub():
     for source in ("./models/llama", "a/b/c"):
         tried = Path(source).absolute()
-        assert problem(ModelSettings(source=source)).endswith(f"no such model folder (tried {tried})")
+        assert problem(ModelSettings(source=source)).endswith(
+            f"no such model folder (tried {tried})"
+        )
 
 
 def test_code_that_comes_with_a_model_is_not_run_unasked(tiny_model, tmp_path):
@@ -127,7 +145,8 @@ def test_code_that_comes_with_a_model_is_not_run_unasked(tiny_model, tmp_path):
 
 def test_an_asset_that_does_not_ship():
     with pytest.raises(
-        InputError, match="nothing named 'asset:nope' ships with hyperfitting; there is asset:reference"
+        InputError,
+        match="nothing named 'asset:nope' ships with hyperfitting; there is asset:reference",
     ):
         load_model(ModelSettings(source="asset:nope"), CPU)
 
@@ -159,7 +178,9 @@ def test_devices_and_precision():
 
 def test_auto_is_whatever_accelerator_torch_has(monkeypatch):
     for found in (torch.device("mps"), torch.device("cuda")):
-        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available, found=found: found)
+        monkeypatch.setattr(
+            torch.accelerator, "current_accelerator", lambda check_available, found=found: found
+        )
         assert resolve_device("auto") == found
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
     assert resolve_device("auto") == CPU

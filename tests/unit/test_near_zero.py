@@ -9,7 +9,10 @@ from hyperfitting.training import near_zero
 
 def probes(*losses):
     """One probe an epoch of four updates; the first before training."""
-    return [ProbeRow(4 * i, i, loss, 1.0, 1.0, 0.1, 0.2, 0.3, 0.5, 0.7, "", "") for i, loss in enumerate(losses)]
+    return [
+        ProbeRow(4 * i, i, loss, 1.0, 1.0, 0.1, 0.2, 0.3, 0.5, 0.7, "", "")
+        for i, loss in enumerate(losses)
+    ]
 
 
 def verdict(tree, *losses, kept=None, **train):
@@ -17,7 +20,9 @@ def verdict(tree, *losses, kept=None, **train):
         del tree["train"]["epochs"]
     tree["train"] |= train
     rows = probes(None, *losses)
-    return near_zero(parse_recipe(tree, source="t"), rows, rows[-1].update if kept is None else kept)
+    return near_zero(
+        parse_recipe(tree, source="t"), rows, rows[-1].update if kept is None else kept
+    )
 
 
 @pytest.mark.parametrize(("loss", "near"), [(0.29999, True), (0.3, False), (6.19, False)])
@@ -44,7 +49,9 @@ def test_the_line_says_what_was_reached_and_what_to_raise(tree):
 
 
 def test_the_advice_names_the_settings_that_are_set(tree):
-    assert "Raise train.learning_rate (0.003) or train.updates (12)." in str(verdict(tree, 3.0, updates=12))
+    assert "Raise train.learning_rate (0.003) or train.updates (12)." in str(
+        verdict(tree, 3.0, updates=12)
+    )
     assert ", train.minutes (5) or train.updates (12)." in str(verdict(tree, 3.0, minutes=5.0))
 
 

@@ -21,7 +21,10 @@ BASE = {
 def notes(*overrides, groups=None):
     from hyperfitting.recipes.reading import apply_overrides
 
-    tree = {section: dict(value) if isinstance(value, dict) else value for section, value in BASE.items()}
+    tree = {
+        section: dict(value) if isinstance(value, dict) else value
+        for section, value in BASE.items()
+    }
     apply_overrides(tree, overrides)
     return recipe_notes(parse_recipe(tree, source="t"), groups)
 
@@ -30,11 +33,26 @@ GREEDY = 'generate.strategies=[{ name = "a", method = "greedy", %s }]'
 SAMPLE = 'generate.strategies=[{ name = "a", method = "sample", %s }]'
 NOTES = [
     (["probe.contexts=99"], "probe.contexts = 99: there are 16 validation blocks to continue"),
-    (["probe.every_updates=11"], "probe.every_updates = 11: the training has 10 updates, so only its ends are"),
-    (["generate.new_tokens=64"], "generate.new_tokens = 64: the main measure, ttr_last96, needs 96, and is left out"),
-    (["data.domains=[]"], "data.domains: none are set, so nothing is continued, measured or compared"),
-    (["data.shares=[0.5, 0.25, 0.25]"], "data.shares: it shares out groups, and data.train.group is not set"),
-    (["model.revision=main"], "model.revision: asset:reference-lm is a folder here, which has none"),
+    (
+        ["probe.every_updates=11"],
+        "probe.every_updates = 11: the training has 10 updates, so only its ends are",
+    ),
+    (
+        ["generate.new_tokens=64"],
+        "generate.new_tokens = 64: the main measure, ttr_last96, needs 96, and is left out",
+    ),
+    (
+        ["data.domains=[]"],
+        "data.domains: none are set, so nothing is continued, measured or compared",
+    ),
+    (
+        ["data.shares=[0.5, 0.25, 0.25]"],
+        "data.shares: it shares out groups, and data.train.group is not set",
+    ),
+    (
+        ["model.revision=main"],
+        "model.revision: asset:reference-lm is a folder here, which has none",
+    ),
     (["train.epochs=0"], "train: no update is made, so the model is left as it is"),
     (["train.batch_blocks=32"], "train.batch_blocks = 32: an update has the 16 there are"),
     (["train.lora.rank=4"], 'train.lora: no adapters with train.parameters = "all"'),
@@ -51,7 +69,10 @@ NOTES = [
         ["train.stop_loss=0.1"],
         'train.stop_loss: train.stop = "end" stops at no loss; it only says below what a loss counts as near zero',
     ),
-    (["train.patience_probes=2"], 'train.patience_probes = 2: train.stop = "end" waits for no probes'),
+    (
+        ["train.patience_probes=2"],
+        'train.patience_probes = 2: train.stop = "end" waits for no probes',
+    ),
     (
         ["train.stop=best-validation", "train.patience_probes=5"],
         'train.patience_probes = 5: the training has 5 probes, so train.stop = "best-validation" is end',
@@ -75,21 +96,41 @@ NOTES = [
     ([SAMPLE % "temperature = 1"], "generate.strategies.0.temperature = 1.0: it changes nothing"),
     ([SAMPLE % "top_p = 1"], "generate.strategies.0.top_p = 1.0: it changes nothing"),
     ([SAMPLE % "min_p = 0"], "generate.strategies.0.min_p = 0.0: it changes nothing"),
-    ([GREEDY % "repetition_penalty = 1"], "generate.strategies.0.repetition_penalty = 1.0: it changes nothing"),
+    (
+        [GREEDY % "repetition_penalty = 1"],
+        "generate.strategies.0.repetition_penalty = 1.0: it changes nothing",
+    ),
     (
         [GREEDY % 'penalised = "all"'],
         "generate.strategies.0.penalised: it says what repetition_penalty sees, which is not set",
     ),
-    ([GREEDY % "blocker.tokens = 224"], "generate.strategies.0.blocker.tokens = 224: it sees 224 tokens of a text"),
-    ([GREEDY % "no_repeat_ngram = 257"], "generate.strategies.0.no_repeat_ngram = 257: a text has 256 tokens"),
+    (
+        [GREEDY % "blocker.tokens = 224"],
+        "generate.strategies.0.blocker.tokens = 224: it sees 224 tokens of a text",
+    ),
+    (
+        [GREEDY % "no_repeat_ngram = 257"],
+        "generate.strategies.0.no_repeat_ngram = 257: a text has 256 tokens",
+    ),
     (["measure.force_mauve=true"], "measure.force_mauve: measure.mauve is not set"),
-    (["model.initialise=random", "generate.new_tokens=5"], "generate: a pretraining ends with its model"),
-    (["model.initialise=random", "measure.bleu=true"], "measure: a pretraining ends with its model"),
-    (["model.initialise=random", 'controls=["early-stopped"]'], "controls: a pretraining has one run"),
+    (
+        ["model.initialise=random", "generate.new_tokens=5"],
+        "generate: a pretraining ends with its model",
+    ),
+    (
+        ["model.initialise=random", "measure.bleu=true"],
+        "measure: a pretraining ends with its model",
+    ),
+    (
+        ["model.initialise=random", 'controls=["early-stopped"]'],
+        "controls: a pretraining has one run",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("overrides", "words"), NOTES, ids=[" ".join(overrides) for overrides, _ in NOTES])
+@pytest.mark.parametrize(
+    ("overrides", "words"), NOTES, ids=[" ".join(overrides) for overrides, _ in NOTES]
+)
 def test_a_setting_that_does_nothing_is_told_alone(overrides, words):
     assert notes(*overrides) == [words]
 

@@ -37,11 +37,19 @@ def standard_error(sample, dim=0):
 
 def test_fp32_is_torchs_own_adamw_with_the_settings():
     optimizer = make_optimizer(
-        [torch.nn.Parameter(torch.ones(2))], settings(weight_decay=0.1, betas=(0.8, 0.9), epsilon=1e-6), "fp32", seed=0
+        [torch.nn.Parameter(torch.ones(2))],
+        settings(weight_decay=0.1, betas=(0.8, 0.9), epsilon=1e-6),
+        "fp32",
+        seed=0,
     )
     assert type(optimizer) is torch.optim.AdamW
     group = optimizer.param_groups[0]
-    assert [group[key] for key in ("lr", "weight_decay", "betas", "eps")] == [1e-4, 0.1, (0.8, 0.9), 1e-6]
+    assert [group[key] for key in ("lr", "weight_decay", "betas", "eps")] == [
+        1e-4,
+        0.1,
+        (0.8, 0.9),
+        1e-6,
+    ]
 
 
 def test_a_hundred_small_steps_are_lost_to_rounding_to_nearest_and_kept_in_the_mean():
@@ -60,7 +68,10 @@ def test_a_hundred_small_steps_are_lost_to_rounding_to_nearest_and_kept_in_the_m
 
 def test_the_mean_over_the_noise_is_the_float32_trajectory_with_weight_decay():
     """20 steps of random gradients on eight weights; 5 standard errors, of 2e-4 to 2e-3."""
-    start, gradients = torch.linspace(-2, 2, 8), torch.randn(20, 8, generator=noise(1)).bfloat16().float()
+    start, gradients = (
+        torch.linspace(-2, 2, 8),
+        torch.randn(20, 8, generator=noise(1)).bfloat16().float(),
+    )
     changes = {"learning_rate": 1e-2, "weight_decay": 0.5}
     exact = torch.nn.Parameter(start.bfloat16().float())
     run(exact, gradients, "fp32", **changes)
@@ -97,11 +108,15 @@ def test_rounding_is_unbiased():
 
 
 def test_rounding_keeps_what_bfloat16_holds_and_the_sign():
-    held = torch.tensor([0.0, -0.0, 1.0, -1.0, 0.5, -3.0, 2**-126, 3e38, float("inf"), -float("inf")]).bfloat16()
+    held = torch.tensor(
+        [0.0, -0.0, 1.0, -1.0, 0.5, -3.0, 2**-126, 3e38, float("inf"), -float("inf")]
+    ).bfloat16()
     for seed in range(20):
         rounded = round_stochastically(held.float(), noise(seed))
         assert rounded.dtype == torch.bfloat16
-        assert torch.equal(rounded.view(torch.int16), held.view(torch.int16))  # to the bit: -0 stays -0
+        assert torch.equal(
+            rounded.view(torch.int16), held.view(torch.int16)
+        )  # to the bit: -0 stays -0
     tiny = torch.tensor([1e-30, -1e-30, 1e-3, -1e-3]).repeat(100, 1)
     assert (round_stochastically(tiny, noise()).sign() == tiny.sign()).all()
 
@@ -134,10 +149,14 @@ def test_two_weights_and_two_updates_are_rounded_by_different_noise():
 
 def test_states_are_bfloat16_and_a_weight_without_gradient_is_left_alone():
     used, unused = bf16_weights(torch.ones(3, 2)), bf16_weights(torch.ones(4))
-    optimizer = make_optimizer([used, unused], settings(weight_decay=0.5), "bf16-stochastic", seed=0)
+    optimizer = make_optimizer(
+        [used, unused], settings(weight_decay=0.5), "bf16-stochastic", seed=0
+    )
     used.grad = torch.ones_like(used)
     optimizer.step()
-    assert {optimizer.state[used][key].dtype for key in ("exp_avg", "exp_avg_sq")} == {torch.bfloat16}
+    assert {optimizer.state[used][key].dtype for key in ("exp_avg", "exp_avg_sq")} == {
+        torch.bfloat16
+    }
     assert used.dtype == torch.bfloat16
     assert (unused == 1).all()
     assert unused not in optimizer.state

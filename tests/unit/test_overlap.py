@@ -41,13 +41,17 @@ def slow_runs(ids, blocks):
 @given(texts(least=0))
 def test_lengths_equal_the_slow_search(case):
     ids, blocks = case
-    assert TrainingIndex(blocks).shared_run_lengths(ids).tolist() == [run.length for run in slow_runs(ids, blocks)]
+    assert TrainingIndex(blocks).shared_run_lengths(ids).tolist() == [
+        run.length for run in slow_runs(ids, blocks)
+    ]
 
 
 @given(texts(least=1))
 def test_longest_shared_run_and_its_place_equal_the_slow_search(case):
     ids, blocks = case
-    assert TrainingIndex(blocks).longest_shared_run(ids) == max(slow_runs(ids, blocks), key=lambda run: run.length)
+    assert TrainingIndex(blocks).longest_shared_run(ids) == max(
+        slow_runs(ids, blocks), key=lambda run: run.length
+    )
 
 
 @given(texts(least=1), st.integers(1, 9))
@@ -110,14 +114,18 @@ def test_an_array_of_blocks_is_as_good_as_lists():
 
 def test_one_token_a_hundred_thousand_times_over():
     index = TrainingIndex(np.full((400, 256), 7))
-    assert index.shared_run_lengths([7] * 300).tolist() == [min(256, 300 - start) for start in range(300)]
+    assert index.shared_run_lengths([7] * 300).tolist() == [
+        min(256, 300 - start) for start in range(300)
+    ]
     assert index.longest_shared_run([1, *[7] * 300]) == SharedRun(256, 1, 0, 0)
 
 
 def test_a_training_set_that_holds_each_block_twice_names_the_first():
     blocks = np.random.default_rng(0).integers(0, 1000, (200, 256))
     index = TrainingIndex(np.concatenate([blocks, blocks]))
-    assert index.longest_shared_run([1000, *blocks[150, 20:200].tolist()]) == SharedRun(180, 1, 150, 20)
+    assert index.longest_shared_run([1000, *blocks[150, 20:200].tolist()]) == SharedRun(
+        180, 1, 150, 20
+    )
 
 
 def test_share_of_texts_above_the_bound():

@@ -14,7 +14,9 @@ from tests.support.tokenizers import POLICIES
 @pytest.fixture
 def own_modules(tmp_path, monkeypatch):
     """Where transformers keeps the code that it was given, for this test alone."""
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(
+        "transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules")
+    )
     monkeypatch.syspath_prepend(str(tmp_path / "modules"))
 
 
@@ -26,7 +28,10 @@ def source(tmp_path, tiny_tokenizer, own_modules):
 def use_own_tokenizer(source, code=OWN_TOKENIZER):
     (source / "tokenizer.json").unlink()
     (source / "own_tokenizer.py").write_text(code)
-    about = {"tokenizer_class": "OwnTokenizer", "auto_map": {"AutoTokenizer": ["own_tokenizer.OwnTokenizer", None]}}
+    about = {
+        "tokenizer_class": "OwnTokenizer",
+        "auto_map": {"AutoTokenizer": ["own_tokenizer.OwnTokenizer", None]},
+    }
     (source / "tokenizer_config.json").write_text(json.dumps(about))
 
 

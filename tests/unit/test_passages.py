@@ -64,7 +64,9 @@ def test_passages_follow_each_other_and_begin_with_paragraphs_where_they_can(cod
     text = novel(blank_lines=blank_lines)
     found = list(cut(codec, stretch(text), 128))
     assert [len(each.ids) for each in found] == [128] * len(found)
-    assert [codec.decode(each.ids) for each in found] == [text[each.start : each.end] for each in found]
+    assert [codec.decode(each.ids) for each in found] == [
+        text[each.start : each.end] for each in found
+    ]
     assert apart([(each.start, each.end) for each in found])
     starts = set(paragraph_starts(text))
     assert sum(each.start in starts for each in found) > 0.3 * len(found)
@@ -85,7 +87,9 @@ def test_a_text_without_any_paragraph_goes_on_at_the_next_word(codec):
 def test_a_script_without_spaces_goes_on_at_the_next_character(codec, text):
     found = list(cut(codec, stretch(text), 32))
     for one, other in pairwise(found):
-        assert 0 <= other.start - one.end <= 1  # a character whose bytes the block's end cuts is in neither
+        assert (
+            0 <= other.start - one.end <= 1
+        )  # a character whose bytes the block's end cuts is in neither
         assert codec.decode(one.ids).rstrip("\ufffd") == text[one.start : one.end]
     assert len(text) - found[-1].end < 32
 
@@ -109,7 +113,9 @@ def test_passages_do_not_overlap_under_tokenizers_that_lose_characters(kind):
 def test_any_text_is_cut_without_overlap(codec, text, tokens):
     found = list(cut(codec, stretch(text), tokens))
     assert not found or apart([(each.start, each.end) for each in found])
-    assert [codec.decode(each.ids) for each in found] == [text[each.start : each.end] for each in found]
+    assert [codec.decode(each.ids) for each in found] == [
+        text[each.start : each.end] for each in found
+    ]
     if not found:
         assert len(codec.encode(text.strip())) < tokens or not text.strip()
 
@@ -119,7 +125,9 @@ def test_paragraphs_stand_behind_blank_lines_or_are_lines():
     assert [wrapped[i:].split()[0] for i in paragraph_starts(wrapped)] == ["one", "three", "five"]
     lines = "\n".join(f"w{i}" for i in range(100))
     assert len(paragraph_starts(lines)) == 100
-    assert len(paragraph_starts("one\n\n" + lines)) == 101  # a blank line behind the title changes nothing
+    assert (
+        len(paragraph_starts("one\n\n" + lines)) == 101
+    )  # a blank line behind the title changes nothing
 
 
 @given(st.integers(1, 9), st.integers(0, 9), st.integers(0, 9))
@@ -148,7 +156,9 @@ def test_chapters_have_their_headings_and_what_stands_before_them():
 
 @pytest.mark.parametrize("blank_lines", [True, False])
 @pytest.mark.parametrize("shares", [None, [0.6, 0.2, 0.2]])
-def test_one_novel_is_trained_on_and_held_out_without_overlap(tree, tmp_path, codec, blank_lines, shares):
+def test_one_novel_is_trained_on_and_held_out_without_overlap(
+    tree, tmp_path, codec, blank_lines, shares
+):
     path = write_novel(tmp_path / "novel.txt", blank_lines=blank_lines)
     text = path.read_text()
     drawn = draw_data(recipe_of(tree, path, shares=shares), codec)
@@ -160,7 +170,9 @@ def test_one_novel_is_trained_on_and_held_out_without_overlap(tree, tmp_path, co
     if shares:
         assert [each / len(text) for each in kept] == pytest.approx(shares, abs=0.03)
     taken = [each["passages"]["taken_characters"] for each in drawn.manifest["sets"]]
-    assert taken == [sum(end - start for start, end in each) for each in (train, validation, contexts)]
+    assert taken == [
+        sum(end - start for start, end in each) for each in (train, validation, contexts)
+    ]
     assert [len(set(each.groups)) for each in drawn.sets] == [1, 1, 1]
 
 
@@ -181,13 +193,19 @@ def test_whole_chapters_are_held_out_and_are_the_groups(tree, tmp_path, codec):
     text = path.read_text()
     for blocks in drawn.sets:
         for origin, ids in zip(blocks.origins, blocks.ids_NT.tolist(), strict=True):
-            chapter = text[: text.index(codec.decode(ids)) + len("CHAPTER 10")].rpartition("CHAPTER ")[2].split()[0]
+            chapter = (
+                text[: text.index(codec.decode(ids)) + len("CHAPTER 10")]
+                .rpartition("CHAPTER ")[2]
+                .split()[0]
+            )
             assert re.fullmatch(rf"CHAPTER {chapter}, passage \d+", origin.title)
 
 
 def test_a_passage_is_cited_by_title_row_and_number(tree, tmp_path, codec):
     path = tmp_path / "books.jsonl"
-    path.write_text("".join(json.dumps({"title": f"Book {i}", "text": novel(seed=i)}) + "\n" for i in range(3)))
+    path.write_text(
+        "".join(json.dumps({"title": f"Book {i}", "text": novel(seed=i)}) + "\n" for i in range(3))
+    )
     drawn = draw_data(recipe_of(tree, path), codec)
     for blocks in drawn.sets:
         for origin in blocks.origins:
@@ -207,7 +225,10 @@ def test_short_documents_are_held_out_whole(tree, tmp_path, codec):
 
 def test_groups_are_never_split_by_passages(tree, tmp_path, codec):
     path = tmp_path / "books.jsonl"
-    rows = [{"book": f"book {i // 2}", "text": novel(chapters=1, paragraphs=3, seed=i)} for i in range(16)]
+    rows = [
+        {"book": f"book {i // 2}", "text": novel(chapters=1, paragraphs=3, seed=i)}
+        for i in range(16)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     train = {"path": str(path), "group": "book"}
     sets = draw_data(recipe_of(tree, path, train=train, shares=[0.5, 0.25, 0.25]), codec).sets
@@ -219,8 +240,12 @@ def test_groups_are_never_split_by_passages(tree, tmp_path, codec):
 def test_sets_with_sources_of_their_own_take_passages_of_all_of_it(tree, tmp_path, codec):
     path, other = write_novel(tmp_path / "a.txt"), write_novel(tmp_path / "b.txt", seed=1)
     third = write_novel(tmp_path / "c.txt", seed=2)
-    contexts = [{"name": name, "count": 5, "source": {"path": str(other)}} for name in ("odd", "even")]
-    drawn = draw_data(recipe_of(tree, path, domains=contexts, validation={"path": str(third)}), codec)
+    contexts = [
+        {"name": name, "count": 5, "source": {"path": str(other)}} for name in ("odd", "even")
+    ]
+    drawn = draw_data(
+        recipe_of(tree, path, domains=contexts, validation={"path": str(third)}), codec
+    )
     odd, even = (places(blocks, codec, other.read_text()) for blocks in drawn.sets[2:])
     apart(odd, even)  # no passage twice
     assert len({*odd, *even}) == 10
@@ -231,7 +256,10 @@ def test_a_folder_of_novels(tree, tmp_path, codec):
     for seed in range(2):
         write_novel(tmp_path / f"{seed}.txt", seed=seed)
     drawn = draw_data(recipe_of(tree, tmp_path), codec)
-    assert {origin.source.rsplit("/", 1)[1] for origin in drawn.sets[0].origins} == {"0.txt", "1.txt"}
+    assert {origin.source.rsplit("/", 1)[1] for origin in drawn.sets[0].origins} == {
+        "0.txt",
+        "1.txt",
+    }
     assert [each["passages"]["documents"] for each in drawn.manifest["sets"]] == [2, 2, 2]
 
 
@@ -249,7 +277,8 @@ def test_too_few_passages_says_how_many_there_are(tree, tmp_path, codec):
     path = write_novel(tmp_path / "novel.txt", chapters=2)
     message = refusal(recipe_of(tree, path, train_blocks=1000), codec)
     assert re.search(
-        r"the set 'train' needs 1000 passages of 32 tokens, and there are \d\d+ in the [\d,]+ char", message
+        r"the set 'train' needs 1000 passages of 32 tokens, and there are \d\d+ in the [\d,]+ char",
+        message,
     )
     assert message.endswith("lower data.train_blocks, change data.shares, or give it more text")
 
@@ -270,10 +299,22 @@ def test_a_pattern_that_matches_nothing(tree, tmp_path, codec):
     ("data", "words"),
     [
         ({"chapter_pattern": "("}, "data.chapter_pattern = '(' is not a pattern"),
-        ({"chapter_pattern": "x", "blocks": "first"}, 'data.chapter_pattern is for data.blocks = "passages"'),
-        ({"chapter_pattern": "x", "train": {"path": "p", "group": "g"}}, "both say what is held out"),
-        ({"shares": [0.0, 0.5, 0.5]}, "data.shares leaves nothing for a set that is drawn from data.train"),
-        ({"shares": [0.5, 0.5, 0.0]}, "data.shares leaves nothing for a set that is drawn from data.train"),
+        (
+            {"chapter_pattern": "x", "blocks": "first"},
+            'data.chapter_pattern is for data.blocks = "passages"',
+        ),
+        (
+            {"chapter_pattern": "x", "train": {"path": "p", "group": "g"}},
+            "both say what is held out",
+        ),
+        (
+            {"shares": [0.0, 0.5, 0.5]},
+            "data.shares leaves nothing for a set that is drawn from data.train",
+        ),
+        (
+            {"shares": [0.5, 0.5, 0.0]},
+            "data.shares leaves nothing for a set that is drawn from data.train",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together(tree, data, words):
@@ -284,7 +325,9 @@ def test_settings_that_do_not_go_together(tree, data, words):
 
 def test_too_short_paragraphs_name_the_median_and_the_setting_that_helps(tree, tmp_path, codec):
     path = write_novel(tmp_path / "novel.txt")
-    message = refusal(recipe_of(tree, path, blocks="first", train_blocks=100, block_tokens=128), codec)
+    message = refusal(
+        recipe_of(tree, path, blocks="first", train_blocks=100, block_tokens=128), codec
+    )
     assert re.search(r"the median length of the source's documents is \d+ tokens: ", message)
     assert 'data.blocks = "passages"' in message
     assert "lower data.block_tokens" in message
@@ -296,13 +339,18 @@ def test_one_document_that_packed_blocks_use_up_is_to_be_cut_into_passages(tree,
     (tmp_path / "folder").mkdir()
     path = write_novel(tmp_path / "folder" / "novel.txt").parent
     message = refusal(recipe_of(tree, path, blocks="packed"), codec)
-    assert "the set 'validation' needs 4 blocks of 32 tokens, and the documents make 0, end to end, of the 0" in message
+    assert (
+        "the set 'validation' needs 4 blocks of 32 tokens, and the documents make 0, end to end, of the 0"
+        in message
+    )
     assert 'data.blocks = "passages"' in message
 
 
 def test_documents_of_one_block_each_are_not_to_be_cut(tree, tmp_path, codec):
     path = write_corpus(tmp_path / "short.jsonl", documents=20, words=20)
-    message = refusal(recipe_of(tree, path, blocks="first", train_blocks=19, validation_blocks=4), codec)
+    message = refusal(
+        recipe_of(tree, path, blocks="first", train_blocks=19, validation_blocks=4), codec
+    )
     assert "passages" not in message
     assert message.endswith("lower data.validation_blocks, or give it more text")
 
@@ -312,7 +360,10 @@ def test_passages_of_a_chosen_book_that_leak_are_passed_over_and_counted(tree, t
     other.write_text(path.read_text() + novel(seed=1))
     contexts = [{"name": "other", "count": 20, "source": {"path": str(other)}}]
     drawn = draw_data(
-        recipe_of(tree, path, domains=contexts, train_blocks=100, block_tokens=96, shares=[0.9, 0.1, 0.0]), codec
+        recipe_of(
+            tree, path, domains=contexts, train_blocks=100, block_tokens=96, shares=[0.9, 0.1, 0.0]
+        ),
+        codec,
     )
     facts = drawn.manifest["sets"][2]
     assert facts["leaked"] == len(facts["leaks_left_out"]) > 0

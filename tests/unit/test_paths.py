@@ -60,12 +60,16 @@ def test_what_is_given_with_set_counts_from_the_working_folder(project, tmp_path
         assert recipe.data.sources[-1].place("path") == here / "texts.jsonl"
         assert recipe.model.folder_of("source") == project
     recipe = load_recipe(
-        project / "r.json", ["data.validation.path=texts.jsonl", "measure.mauve=m", "measure.force_mauve=true"]
+        project / "r.json",
+        ["data.validation.path=texts.jsonl", "measure.mauve=m", "measure.force_mauve=true"],
     )
     assert recipe.data.validation.place("path") == here / "texts.jsonl"
     assert recipe.data.train.place("path") == project / "texts.jsonl"
     assert recipe.data.train != recipe.data.validation  # two files, though they are called the same
-    assert (recipe.measure.folder_of("mauve"), recipe.measure.folder_of("scorer")) == (here, project)
+    assert (recipe.measure.folder_of("mauve"), recipe.measure.folder_of("scorer")) == (
+        here,
+        project,
+    )
 
 
 def test_the_digest_does_not_know_where_recipe_and_reader_stand(project, tmp_path, monkeypatch):
@@ -82,11 +86,18 @@ def test_the_digest_does_not_know_where_recipe_and_reader_stand(project, tmp_pat
     assert str(tmp_path) not in recipe.canonical_json()
 
 
-def test_a_recipe_on_a_shipped_one_and_a_link_to_a_recipe_count_from_where_they_are_named(project, tmp_path):
+def test_a_recipe_on_a_shipped_one_and_a_link_to_a_recipe_count_from_where_they_are_named(
+    project, tmp_path
+):
     (project / "mine.toml").write_text('based_on = "three-domains"\nname = "mine"\n')
-    assert load_recipe(project / "mine.toml").data.train.tried("path") == project / "fiction.jsonl.gz"
+    assert (
+        load_recipe(project / "mine.toml").data.train.tried("path") == project / "fiction.jsonl.gz"
+    )
     (tmp_path / "linked").symlink_to(project)
-    assert load_recipe(tmp_path / "linked" / "r.json").data.train.tried("path") == tmp_path / "linked" / "texts.jsonl"
+    assert (
+        load_recipe(tmp_path / "linked" / "r.json").data.train.tried("path")
+        == tmp_path / "linked" / "texts.jsonl"
+    )
     assert load_recipe("three-domains").data.train.tried("path") == Path.cwd() / "fiction.jsonl.gz"
 
 
@@ -105,7 +116,10 @@ def test_what_is_missing_is_told_with_the_path_that_was_tried(project):
     recipe = load_recipe(project / "r.json", ["data.train.path=gone.jsonl"])
     with pytest.raises(DataError) as caught:
         draw_data(recipe, Words())
-    assert str(caught.value) == f"gone.jsonl: no such file or folder (tried {Path.cwd() / 'gone.jsonl'})"
+    assert (
+        str(caught.value)
+        == f"gone.jsonl: no such file or folder (tried {Path.cwd() / 'gone.jsonl'})"
+    )
     (project / "texts.jsonl").rename("texts.jsonl")
     with pytest.raises(DataError) as caught:
         draw_data(load_recipe(project / "r.json"), Words())
@@ -115,7 +129,9 @@ def test_what_is_missing_is_told_with_the_path_that_was_tried(project):
     )
 
 
-@pytest.mark.parametrize("name", ["my novel", "a/b/c", "novel.TXT", "novel.md.zst", "-x", "../x", "C:\\x", "x//y"])
+@pytest.mark.parametrize(
+    "name", ["my novel", "a/b/c", "novel.TXT", "novel.md.zst", "-x", "../x", "C:\\x", "x//y"]
+)
 def test_what_no_hub_would_take_for_a_name_is_a_path(name, tmp_path):
     assert local_path(name, tmp_path) == tmp_path / name
     with pytest.raises(DataError, match="no such file or folder"):
@@ -176,7 +192,10 @@ def test_an_experiment_is_moved_alone_or_with_all_that_it_was_made_of(project, t
     recipe = load_recipe(project / "r.json")
     stored(recipe, project / "runs" / "out")
     (project / "runs" / "out").rename(tmp_path / "alone")
-    assert load_recipe(tmp_path / "alone" / "recipe.json").data.train.place("path") == project / "texts.jsonl"
+    assert (
+        load_recipe(tmp_path / "alone" / "recipe.json").data.train.place("path")
+        == project / "texts.jsonl"
+    )
     stored(recipe, project / "runs" / "out")
     project.rename(tmp_path / "moved")
     moved = load_recipe(tmp_path / "moved" / "runs" / "out" / "recipe.json")
@@ -188,7 +207,9 @@ def test_a_recipe_without_relative_paths_is_stored_as_before(tmp_path):
     assert json.loads(stored_recipe(recipe, tmp_path)) == json.loads(recipe.canonical_json())
 
 
-@pytest.mark.parametrize("damage", [[], {"data.train.path": "x"}, {"data.train.path": {"folder": 1}}])
+@pytest.mark.parametrize(
+    "damage", [[], {"data.train.path": "x"}, {"data.train.path": {"folder": 1}}]
+)
 def test_a_damaged_note_of_folders_is_passed_over_or_told(project, damage):
     tree = json.loads((project / "r.json").read_text()) | {"paths_from": damage}
     (project / "r.json").write_text(json.dumps(tree))

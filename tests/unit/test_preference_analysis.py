@@ -13,10 +13,22 @@ from hypothesis import strategies as st
 
 from bench import preference_coverage as coverage
 from hyperfitting.errors import InputError, StudyError
-from hyperfitting.preference.analysis import Design, Population, analyse, calibrated, power, published_preference
+from hyperfitting.preference.analysis import (
+    Design,
+    Population,
+    analyse,
+    calibrated,
+    power,
+    published_preference,
+)
 from hyperfitting.preference.analysis.agreement import AC1, RAW, counts_table
 from hyperfitting.preference.analysis.coding import code, counted
-from hyperfitting.preference.analysis.conduct import attention, self_consistency, side_bias, side_bias_by_annotator
+from hyperfitting.preference.analysis.conduct import (
+    attention,
+    self_consistency,
+    side_bias,
+    side_bias_by_annotator,
+)
 from hyperfitting.preference.analysis.judges import models_beside_people
 from hyperfitting.preference.analysis.keeping import Exclusions, hasty, promises
 from hyperfitting.preference.analysis.variety import does_variety_predict

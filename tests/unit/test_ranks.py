@@ -20,7 +20,12 @@ def shares(rows, world, micro):
 @given(**SIZES)
 def test_every_row_counts_once_over_all_processes(rows, world, micro):
     numbers, parts = shares(rows, world, micro)
-    pairs = [pair for mine in parts for taken, weights in mine for pair in zip(taken, weights, strict=True)]
+    pairs = [
+        pair
+        for mine in parts
+        for taken, weights in mine
+        for pair in zip(taken, weights, strict=True)
+    ]
     assert sorted(row for row, weight in pairs if weight == 1) == numbers
     assert {weight for _, weight in pairs} <= {0.0, 1.0}
     assert {row for row, _ in pairs} == set(numbers)  # what stands in is a row of the same update
@@ -42,7 +47,9 @@ def test_three_rows_on_two_processes():
 
 
 def test_one_process_takes_the_rows_in_order():
-    assert shares(5, 1, 2)[1] == [[([100, 101], [1.0, 1.0]), ([102, 103], [1.0, 1.0]), ([104], [1.0])]]
+    assert shares(5, 1, 2)[1] == [
+        [([100, 101], [1.0, 1.0]), ([102, 103], [1.0, 1.0]), ([104], [1.0])]
+    ]
 
 
 def test_alone_there_is_nothing_to_agree_on():

@@ -35,7 +35,9 @@ def zstd():
 
 
 def read(path, **settings):
-    return [document.text for document in read_texts(TextSource(path=str(path), **settings)).documents]
+    return [
+        document.text for document in read_texts(TextSource(path=str(path), **settings)).documents
+    ]
 
 
 def facts(path, **settings):
@@ -96,7 +98,9 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 @example(texts=["A\x0cB\x0bC\x85D\u2028E\x1cF\u2029G"], kind=".txt", encoding="utf-8", packing="")
 @example(texts=["A\r\nB\rC", "\r"], kind=".jsonl", encoding="utf-16", packing=".GZ")
 @example(texts=[" indented\x0c ", ""], kind=".csv", encoding="utf-8-sig", packing=".xz")
-def test_a_text_comes_back_from_each_format_and_encoding_up_to_line_ends(texts, kind, encoding, packing):
+def test_a_text_comes_back_from_each_format_and_encoding_up_to_line_ends(
+    texts, kind, encoding, packing
+):
     mark = {"utf-16-be": codecs.BOM_UTF16_BE, "utf-32-be": codecs.BOM_UTF32_BE}.get(encoding, b"")
     plain = [text.replace("\r\n", "\n").replace("\r", "\n") for text in texts]
     if encoding == "utf-8" and kind in (".txt", ".md") and texts[0].startswith("\ufeff"):
@@ -118,13 +122,19 @@ def test_all_formats_and_packings_lie_side_by_side_in_a_folder(tmp_path):
         for kind in (".txt", ".MD", ".jsonl", ".Json", ".csv", ".TSV"):
             text = f"{kind} {number}"
             same = {".MD": ".md", ".Json": ".json", ".TSV": ".tsv"}.get(kind, kind)
-            (tmp_path / f"{number}{kind}{packing}").write_bytes(pack(written(same, [text]).encode("utf-8-sig")))
+            (tmp_path / f"{number}{kind}{packing}").write_bytes(
+                pack(written(same, [text]).encode("utf-8-sig"))
+            )
     parquet(tmp_path / "p.PARQUET", [{"text": "parquet"}])
     assert len(set(read(tmp_path))) == len(packers) * 6 + 1
 
 
 def test_a_file_of_several_packed_parts_is_read_to_its_end(tmp_path):
-    for packing, pack in {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstd().compress}.items():
+    for packing, pack in {
+        ".gz": gzip.compress,
+        ".xz": lzma.compress,
+        ".zst": zstd().compress,
+    }.items():
         path = tmp_path / f"a.txt{packing}"
         path.write_bytes(pack(b"one\n\n") + pack(b"two"))
         assert read(path) == ["one", "two"]
@@ -135,9 +145,12 @@ def test_a_file_of_several_packed_parts_is_read_to_its_end(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize(
-    "text", ["It was late.\nThe end\n" * 9, "Поздний вечер, и дождь\n" * 9, "我喜欢在海边散步\n" * 9]
+    "text",
+    ["It was late.\nThe end\n" * 9, "Поздний вечер, и дождь\n" * 9, "我喜欢在海边散步\n" * 9],
 )
-def test_a_wide_encoding_without_its_mark_is_refused_with_the_command_that_converts_it(tmp_path, encoding, text):
+def test_a_wide_encoding_without_its_mark_is_refused_with_the_command_that_converts_it(
+    tmp_path, encoding, text
+):
     path = tmp_path / "un marked.txt"
     path.write_bytes(text.encode(encoding))
     words = problem(path)
@@ -149,8 +162,16 @@ def test_a_wide_encoding_without_its_mark_is_refused_with_the_command_that_conve
 def convert(words):
     """Run the command that a message ends in, in the folder of the file."""
     command = words[words.index("iconv") :] if "| iconv" not in words else words.rpartition(": ")[2]
-    path = next(Path(part) for part in words.split("'") if part.startswith("/")) if "'" in command else None
-    folder = path.parent if path else Path(next(part for part in command.split() if part.startswith("/"))).parent
+    path = (
+        next(Path(part) for part in words.split("'") if part.startswith("/"))
+        if "'" in command
+        else None
+    )
+    folder = (
+        path.parent
+        if path
+        else Path(next(part for part in command.split() if part.startswith("/"))).parent
+    )
     subprocess.run(["sh", "-c", command], cwd=folder, check=True)
 
 
@@ -180,8 +201,12 @@ def test_other_bytes_that_are_no_text(tmp_path):
     assert "line 2: it holds a NUL" in of("a\nb\0".encode("utf-16"))
     assert "line 2: damaged UTF-16" in of("a\nb".encode("utf-16") + b"\x00")
     assert "line 1: damaged UTF-32" in of("ab".encode("utf-32") + b"\xff\xff\xff\xff")
-    assert "line 1: not UTF-8 to its end, which is in the middle of a character" in of("été café".encode()[:-1])
-    assert "iconv -f WINDOWS-1252" in of(b"one caf\xe9")  # the first half of two bytes in UTF-8, whole elsewhere
+    assert "line 1: not UTF-8 to its end, which is in the middle of a character" in of(
+        "été café".encode()[:-1]
+    )
+    assert "iconv -f WINDOWS-1252" in of(
+        b"one caf\xe9"
+    )  # the first half of two bytes in UTF-8, whole elsewhere
     assert "line 1: not UTF-8: convert the file, from the encoding in which it was saved" in of(
         "日本語".encode("shift_jis") + b"\x81"
     )
@@ -189,7 +214,9 @@ def test_other_bytes_that_are_no_text(tmp_path):
 
 def test_a_utf16_table_of_a_spreadsheet_is_read(tmp_path):
     (tmp_path / "a.csv").write_text("text\ttitle\nété, hiver\tA\n", encoding="utf-16")
-    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + b'{"text": "one"}\r\n{"text": "two"}\r\n'))
+    (tmp_path / "b.jsonl.gz").write_bytes(
+        gzip.compress(b"\xef\xbb\xbf" + b'{"text": "one"}\r\n{"text": "two"}\r\n')
+    )
     assert read(tmp_path / "a.csv") == ["été, hiver"]
     assert read(tmp_path / "b.jsonl.gz") == ["one", "two"]
 
@@ -244,10 +271,18 @@ def test_one_json_object_is_a_row_of_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.json", '{"a": [{"text": "x"}], "b": [{"text": "y"}]}', "give an array of objects, an object with one such"),
+        (
+            "a.json",
+            '{"a": [{"text": "x"}], "b": [{"text": "y"}]}',
+            "give an array of objects, an object with one such",
+        ),
         ("a.json", '"text"', "a.json: not JSON with rows"),
         ("a.json", '["x"]', "a.json, row 1: not a JSON object with named fields"),
-        ("a.json", '[\n{"text": "x"},\n{"text": y}]', "a.json, line 3: not JSON, from character 10 on"),
+        (
+            "a.json",
+            '[\n{"text": "x"},\n{"text": y}]',
+            "a.json, line 3: not JSON, from character 10 on",
+        ),
         ("a.json", "[" * 100_000, "a.json: not JSON that can be read"),
         ("a.json", "", "a.json: no text in it"),
         ("a.json", '{"rows": []}', "row 1: no field 'text'; there are: rows"),
@@ -257,10 +292,26 @@ def test_one_json_object_is_a_row_of_its_own(tmp_path):
             "row 1: not a JSON object with named fields, but a JSON array: give one object a",
         ),
         ("a.jsonl", '[{"text": "x"}]', "or name the file .json"),
-        ("a.jsonl", '{"text": "x"}\n{"text": "y"', "a.jsonl, row 2: not JSON, from character 13 on"),
-        ("a.jsonl", '{"text": ' + "9" * 5000 + "}", "row 1: not JSON that can be read: a number too long"),
-        ("a.csv", "text\nHello, world\n", "a.csv, row 1: more fields than the header names: put texts that hold the"),
-        ("a.csv", 'text\n"a" b\n', "a.csv, line 2: not CSV: a quotation mark is not closed, or text follows it"),
+        (
+            "a.jsonl",
+            '{"text": "x"}\n{"text": "y"',
+            "a.jsonl, row 2: not JSON, from character 13 on",
+        ),
+        (
+            "a.jsonl",
+            '{"text": ' + "9" * 5000 + "}",
+            "row 1: not JSON that can be read: a number too long",
+        ),
+        (
+            "a.csv",
+            "text\nHello, world\n",
+            "a.csv, row 1: more fields than the header names: put texts that hold the",
+        ),
+        (
+            "a.csv",
+            'text\n"a" b\n',
+            "a.csv, line 2: not CSV: a quotation mark is not closed, or text follows it",
+        ),
         ("a.csv", "text,text\nx,y\n", "row 1: the field 'text' holds list, not text"),
         ("a.csv", "", "a.csv: no text in it"),
         ("a.csv", "text\n", "a.csv: no text in it"),
@@ -291,7 +342,10 @@ def test_a_table_tells_its_delimiter_by_its_header(tmp_path):
 
 
 def test_parquet_is_read_with_the_columns_that_are_asked_for(tmp_path):
-    rows = [{"data": {"text": f"{n}", "more": 1}, "n": n, "a.b": "literal", "list": ["x"]} for n in range(2500)]
+    rows = [
+        {"data": {"text": f"{n}", "more": 1}, "n": n, "a.b": "literal", "list": ["x"]}
+        for n in range(2500)
+    ]
     path = parquet(tmp_path / "a.parquet", rows)
     assert read(path, column="data.text") == [str(n) for n in range(2500)]
     assert read(path, column="a.b")[:2] == ["literal", "literal"]
@@ -305,19 +359,32 @@ def test_parquet_is_read_with_the_columns_that_are_asked_for(tmp_path):
 
 @pytest.mark.parametrize("packing", [".gz", ".xz", ".zst"])
 def test_a_damaged_or_cut_packed_file_is_one_line(tmp_path, packing):
-    whole = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstd().compress}[packing](os.urandom(3000))
-    spoilt = [whole[:50] + b"\xff" * 60 + whole[110:]] if packing != ".zst" else []  # which may come without checksum
+    whole = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstd().compress}[packing](
+        os.urandom(3000)
+    )
+    spoilt = (
+        [whole[:50] + b"\xff" * 60 + whole[110:]] if packing != ".zst" else []
+    )  # which may come without checksum
     for data in (whole[:-100], whole[:5], b"not packed", *spoilt):
         path = tmp_path / f"a.jsonl{packing}"
         path.write_bytes(data)
-        assert f"a.jsonl{packing}: cannot be read: damaged, cut off, or no {packing} file" in problem(path)
+        assert (
+            f"a.jsonl{packing}: cannot be read: damaged, cut off, or no {packing} file"
+            in problem(path)
+        )
 
 
 def test_a_missing_extra_is_one_line(tmp_path):
     for name, module, extra in (("a.txt.zst", "backports", "zst"), ("a.parquet", "pyarrow", "hub")):
         (tmp_path / name).write_bytes(b"x")
         done = subprocess.run(
-            [sys.executable, "-c", _WITHOUT.format(modules=[module, "compression"]), "measure", str(tmp_path / name)],
+            [
+                sys.executable,
+                "-c",
+                _WITHOUT.format(modules=[module, "compression"]),
+                "measure",
+                str(tmp_path / name),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -348,19 +415,27 @@ def test_fields_inside_fields(tmp_path):
     assert read(path, column="resps.0.1") == ["second"]
     assert "no field 'resps.0.2'; there are: data, resps" in problem(path, column="resps.0.2")
     assert "the field 'data' holds dict, not text" in problem(path, column="data")
-    path.write_text(lines([{"data.text": "literal", "data": {"text": "inner"}}, {"data": None, "data.text": "x"}]))
+    path.write_text(
+        lines(
+            [{"data.text": "literal", "data": {"text": "inner"}}, {"data": None, "data.text": "x"}]
+        )
+    )
     assert read(path, column="data.text") == ["literal", "x"]
 
 
 def test_a_group_or_title_may_be_a_number(tmp_path):
     path = tmp_path / "a.jsonl"
-    path.write_text(lines([{"text": "a", "book": group, "title": 1984} for group in (7, 7.5, "x", True)]))
+    path.write_text(
+        lines([{"text": "a", "book": group, "title": 1984} for group in (7, 7.5, "x", True)])
+    )
     documents = read_texts(TextSource(path=str(path), group="book")).documents
     assert [each.group for each in documents] == ["7", "7.5", "x", "true"]
     assert {each.title for each in documents} == {"1984"}
     for group, kind in ((None, "null"), ([1], "list"), ({}, "dict")):
         path.write_text(lines([{"text": "a", "book": group}]))
-        assert f"row 1: the field 'book' holds {kind}, not text or a number" in problem(path, group="book")
+        assert f"row 1: the field 'book' holds {kind}, not text or a number" in problem(
+            path, group="book"
+        )
     path.write_text(lines([{"text": "a", "title": title} for title in (None, [1], {})]))
     assert [each.title for each in read_texts(TextSource(path=str(path))).documents] == ["", "", ""]
 
@@ -433,7 +508,10 @@ def test_a_folder_is_what_a_person_sees_in_it(tmp_path):
     assert read(folder) == ["one", "four", "two", "three"]  # a.txt, again.txt, B.TXT, c.JSONL
     found = facts(folder)
     assert found["files_read"] == 4
-    assert found["files_passed_over"] == {"count": 4, "names": ["lost.txt", "notes.docx", "pipe.txt", "socket.txt"]}
+    assert found["files_passed_over"] == {
+        "count": 4,
+        "names": ["lost.txt", "notes.docx", "pipe.txt", "socket.txt"],
+    }
     assert set(found["sha256"]) == {"B.TXT", "a.txt", "c.JSONL", "again.txt"}
     assert read(folder / "B.TXT") == ["two"]
     assert "pipe.txt: not a .txt" in problem(folder / "pipe.txt")
@@ -495,7 +573,12 @@ def test_a_document_is_a_paragraph_a_file_or_what_stands_between_separators(tmp_
     path.write_bytes(STORY.encode())
     paragraphs = ["<|endoftext|>\nOne.", "Still one.\n<|endoftext|>\nTwo.\n<|endoftext|>"]
     whole = [STORY.replace("\r", "")]
-    assert read(path) == read(path, documents="paragraph") == read(path.parent, documents="paragraph") == paragraphs
+    assert (
+        read(path)
+        == read(path, documents="paragraph")
+        == read(path.parent, documents="paragraph")
+        == paragraphs
+    )
     assert read(path.parent) == read(path, documents="file") == whole
     between = {"documents": "separator", "separator": "<|endoftext|>"}
     assert read(path, **between) == read(path.parent, **between) == ["One.\n\nStill one.", "Two."]
@@ -515,25 +598,37 @@ def test_a_separator_that_stands_nowhere_is_a_mistake(tmp_path):
 
 def test_what_a_document_is_cannot_be_said_of_rows(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "a"}')
-    assert 'documents = "file" is for .txt and .md files, and there is none' in problem(tmp_path, documents="file")
+    assert 'documents = "file" is for .txt and .md files, and there is none' in problem(
+        tmp_path, documents="file"
+    )
 
 
 @pytest.mark.parametrize(
-    "tree", [{"documents": "separator"}, {"separator": "x"}, {"documents": "file", "separator": "x"}]
+    "tree",
+    [{"documents": "separator"}, {"separator": "x"}, {"documents": "file", "separator": "x"}],
 )
 def test_a_separator_and_its_use_go_together(tree):
-    with pytest.raises(HyperfittingError, match='documents = "separator" and separator = ') as caught:
+    with pytest.raises(
+        HyperfittingError, match='documents = "separator" and separator = '
+    ) as caught:
         parse_settings(TextSource, {"path": "a.txt", **tree}, "r.toml")
     assert caught.value.exit_code == 2
 
 
 def test_text_without_fields_has_no_groups(tmp_path):
     (tmp_path / "a.txt").write_text("one")
-    assert problem(tmp_path / "a.txt", group="book").endswith("no field 'book': a .txt or .md file has no fields")
+    assert problem(tmp_path / "a.txt", group="book").endswith(
+        "no field 'book': a .txt or .md file has no fields"
+    )
 
 
 def test_a_reader_of_locked_or_missing_things_never_ends_in_another_error(tmp_path):
-    for name in ("a\0b.txt", "x" * 5000 + ".txt", "~nobody-of-that-name/a.txt", "no such\nname/at all.txt"):
+    for name in (
+        "a\0b.txt",
+        "x" * 5000 + ".txt",
+        "~nobody-of-that-name/a.txt",
+        "no such\nname/at all.txt",
+    ):
         with pytest.raises(DataError, match="no such file or folder"):
             read(name)
 
@@ -554,7 +649,10 @@ def test_a_file_is_of_the_format_of_the_name_that_it_is_given_by(tmp_path, capsy
     (tmp_path / "a.jsonl").symlink_to(tmp_path / "blob")
     assert read(tmp_path / "a.jsonl") == ["one two"]
     assert main(["measure", str(tmp_path / "a.jsonl")]) == 0
-    assert "a.jsonl: 1 of 2 rows hold a null for a text, and are passed over" in capsys.readouterr().err
+    assert (
+        "a.jsonl: 1 of 2 rows hold a null for a text, and are passed over"
+        in capsys.readouterr().err
+    )
 
 
 def test_empty_texts_of_a_measured_file_are_at_most_three_lines(tmp_path, capsys):

@@ -15,7 +15,10 @@ def problem(tree):
 
 def test_an_unknown_key_names_the_nearest(tree):
     tree["train"]["learning_rat"] = 1e-4
-    assert problem(tree) == "mine.toml: train.learning_rat is not a setting; did you mean train.learning_rate?"
+    assert (
+        problem(tree)
+        == "mine.toml: train.learning_rat is not a setting; did you mean train.learning_rate?"
+    )
 
 
 def test_an_unknown_key_inside_a_list_names_the_nearest(tree):
@@ -32,10 +35,14 @@ def test_an_unknown_section_names_the_nearest(tree):
 
 
 def test_an_unknown_recipe_names_the_nearest_and_a_list_is_none(tmp_path):
-    with pytest.raises(RecipeError, match=r"no recipe 'dmeo': neither a file nor one of .*; did you mean demo\?"):
+    with pytest.raises(
+        RecipeError, match=r"no recipe 'dmeo': neither a file nor one of .*; did you mean demo\?"
+    ):
         load_recipe("dmeo")
     (tmp_path / "list.json").write_text("[1]")
-    with pytest.raises(RecipeError, match=r"list.json: not a readable recipe: it holds list, not settings by name"):
+    with pytest.raises(
+        RecipeError, match=r"list.json: not a readable recipe: it holds list, not settings by name"
+    ):
         load_recipe(tmp_path / "list.json")
 
 
@@ -53,12 +60,27 @@ def test_a_missing_setting_is_named(tree):
         ("train", "betas", [0.9, 1.0], "train.betas.1 = 1.0: it must be less than 1"),
         ("train", "batch_blocks", 0, "train.batch_blocks = 0: it must be at least 1"),
         ("model", "dtype", "float16", 'model.dtype = "float16": one of "float32", "bfloat16"'),
-        ("train", "precision", "bf16", 'train.precision = "bf16": most steps are smaller than half a unit'),
+        (
+            "train",
+            "precision",
+            "bf16",
+            'train.precision = "bf16": most steps are smaller than half a unit',
+        ),
         ("train", "stop", "train-loss", 'train.stop = "train-loss" needs train.stop_loss'),
-        ("train", "parameters", "last:0", 'train.parameters = "last:0": "all", "lora", "last:K" or "late-lora:K"'),
+        (
+            "train",
+            "parameters",
+            "last:0",
+            'train.parameters = "last:0": "all", "lora", "last:K" or "late-lora:K"',
+        ),
         ("train", "updates", 5, "set one of train.epochs and train.updates"),
         ("data", "shares", [0.5, 0.1, 0.1], "data.shares must add up to 1"),
-        ("data", "context_tokens", 32, "data.context_tokens must be smaller than data.block_tokens"),
+        (
+            "data",
+            "context_tokens",
+            32,
+            "data.context_tokens must be smaller than data.block_tokens",
+        ),
         ("probe", "new_tokens", 30, "must fit in data.block_tokens"),
     ],
 )
@@ -81,9 +103,13 @@ def test_sets_and_arms_have_distinct_names(tree):
 
 def test_the_digest_ignores_key_order_and_written_out_defaults(tree):
     recipe = parse_recipe(tree, source="a")
-    backwards = json.loads(recipe.canonical_json(), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
+    backwards = json.loads(
+        recipe.canonical_json(), object_pairs_hook=lambda pairs: dict(reversed(pairs))
+    )
     assert parse_recipe(backwards, source="b").digest == recipe.digest
-    other_engine = recipe.model_copy(update={"engine": recipe.engine.model_copy(update={"micro_batch_blocks": 1})})
+    other_engine = recipe.model_copy(
+        update={"engine": recipe.engine.model_copy(update={"micro_batch_blocks": 1})}
+    )
     assert other_engine.digest == recipe.digest
     tree["seed"] = 1
     assert parse_recipe(tree, source="c").digest != recipe.digest
@@ -101,7 +127,13 @@ def test_the_original_trains_nothing_and_forgets_how_it_would_have(tree):
 def test_overrides_are_toml_and_reach_into_lists():
     recipe = load_recipe(
         "demo",
-        ["seed=3", "train.learning_rate=2e-6", "generate.strategies.1.top_p=0.5", "train.clip_norm=none", "name=mine"],
+        [
+            "seed=3",
+            "train.learning_rate=2e-6",
+            "generate.strategies.1.top_p=0.5",
+            "train.clip_norm=none",
+            "name=mine",
+        ],
     )
     assert (recipe.seed, recipe.train.learning_rate, recipe.name) == (3, 2e-6, "mine")
     assert recipe.generate.strategies[1].top_p == 0.5
@@ -124,7 +156,9 @@ def test_a_wrong_override_says_what_is_wrong(override, words):
 
 
 def test_a_missing_or_broken_recipe_is_one_line(tmp_path):
-    with pytest.raises(RecipeError, match="no recipe 'nope': neither a file nor one of demo, every-arm, paper"):
+    with pytest.raises(
+        RecipeError, match="no recipe 'nope': neither a file nor one of demo, every-arm, paper"
+    ):
         load_recipe("nope")
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ")
@@ -143,7 +177,12 @@ def test_every_shipped_recipe_loads_and_describes_itself(name):
 def test_paper_recipe_holds_the_papers_values():
     recipe = load_recipe("paper")
     train, data = recipe.train, recipe.data
-    assert (train.learning_rate, train.epochs, train.batch_blocks, train.weight_decay) == (1e-6, 20, 8, 0.0)
+    assert (train.learning_rate, train.epochs, train.batch_blocks, train.weight_decay) == (
+        1e-6,
+        20,
+        8,
+        0.0,
+    )
     assert (data.train_blocks, data.block_tokens, data.context_tokens) == (2000, 256, 32)
     assert [each.count for each in data.domains] == [100, 100, 100]
     nucleus = recipe.generate.strategies[1]
@@ -158,8 +197,14 @@ def test_a_recipe_lies_over_the_one_it_is_based_on(tmp_path):
     mine = tmp_path / "mine.toml"
     mine.write_text('based_on = "demo"\nname = "mine"\n[train]\nepochs = 3\n')
     recipe, base = load_recipe(mine), load_recipe("demo")
-    assert (recipe.name, recipe.train.epochs, recipe.train.learning_rate) == ("mine", 3, base.train.learning_rate)
+    assert (recipe.name, recipe.train.epochs, recipe.train.learning_rate) == (
+        "mine",
+        3,
+        base.train.learning_rate,
+    )
     assert recipe.data == base.data
     mine.write_text('based_on = "dema"\n')
-    with pytest.raises(RecipeError, match="based_on = 'dema': no such shipped recipe: demo, every-arm, paper"):
+    with pytest.raises(
+        RecipeError, match="based_on = 'dema': no such shipped recipe: demo, every-arm, paper"
+    ):
         load_recipe(mine)

@@ -36,7 +36,11 @@ ENCODINGS = {
 @pytest.mark.parametrize("lines", ["\n", "\r\n", "\r"])
 def test_a_recipe_in_any_marked_encoding_is_the_same_recipe(tmp_path, case, ending, lines):
     mark, encoding = ENCODINGS[case]
-    text = TOML if ending == ".toml" else json.dumps(json.loads(load_recipe("demo").canonical_json()), indent=1)
+    text = (
+        TOML
+        if ending == ".toml"
+        else json.dumps(json.loads(load_recipe("demo").canonical_json()), indent=1)
+    )
     path = tmp_path / f"r{ending}"
     path.write_bytes(mark + text.replace("\n", lines).encode(encoding))
     assert load_recipe(path) == load_recipe("demo")
@@ -46,29 +50,63 @@ def test_a_plan_with_a_mark_is_read_too(tmp_path):
     (tmp_path / "plan.toml").write_bytes(codecs.BOM_UTF8 + b'name = "s"\njudgements = 5\n')
     assert read_plan(tmp_path / "plan.toml", {}).judgements == 5
     (tmp_path / "plan.toml").write_bytes('name = "s"'.encode("utf-16-le"))
-    with pytest.raises(StudyError, match=r"plan\.toml: not a readable plan: line 1 holds a NUL character: save the"):
+    with pytest.raises(
+        StudyError, match=r"plan\.toml: not a readable plan: line 1 holds a NUL character: save the"
+    ):
         read_plan(tmp_path / "plan.toml", {})
 
 
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("a.toml", 'name = "caf\xe9"\n'.encode("latin-1"), "line 1 is not UTF-8: save the file as UTF-8"),
+        (
+            "a.toml",
+            'name = "caf\xe9"\n'.encode("latin-1"),
+            "line 1 is not UTF-8: save the file as UTF-8",
+        ),
         ("a.toml", b"seed = 1\nname = '\xff'\n", "line 2 is not UTF-8: save the file as UTF-8"),
-        ("a.toml", b"seed = 1\nname = 'a\0b'\n", "line 2 holds a NUL character: save the file as UTF-8 text"),
-        ("a.json", "{}".encode("utf-16-be"), "line 1 holds a NUL character: save the file as UTF-8 text"),
+        (
+            "a.toml",
+            b"seed = 1\nname = 'a\0b'\n",
+            "line 2 holds a NUL character: save the file as UTF-8 text",
+        ),
+        (
+            "a.json",
+            "{}".encode("utf-16-be"),
+            "line 1 holds a NUL character: save the file as UTF-8 text",
+        ),
         ("a.toml", b"\xff\xfe\x00", "it is damaged UTF-16: save the file as UTF-8"),
         ("a.toml", b"", "it holds no settings"),
         ("a.toml", b"# nothing\n", "it holds no settings"),
-        ("a.toml", b"seed = 1\nname = demo\n", "line 2: the value is not TOML (texts stand in quotes, true and false"),
+        (
+            "a.toml",
+            b"seed = 1\nname = demo\n",
+            "line 2: the value is not TOML (texts stand in quotes, true and false",
+        ),
         ("a.toml", b"seed = 1\nseed = 2\n", "line 2: this is set twice: seed = 2"),
-        ("a.toml", b"[train]\nepochs = 1\n[train]\nupdates = 2\n", "line 3: this section is there already: [train]"),
+        (
+            "a.toml",
+            b"[train]\nepochs = 1\n[train]\nupdates = 2\n",
+            "line 3: this section is there already: [train]",
+        ),
         ("a.toml", b"[train\nepochs = 1\n", "line 1: it is not TOML: [train"),
         ("a.toml", b"epochs 1\n", "line 1: a setting is written key = value: epochs 1"),
-        ("a.toml", b"seed = 1 2\n", "line 1: something stands after the value (texts stand in quotes): seed = 1 2"),
-        ("a.toml", b'name = "a\n', 'line 1: a text is not closed, or holds a control character: name = "a'),
+        (
+            "a.toml",
+            b"seed = 1 2\n",
+            "line 1: something stands after the value (texts stand in quotes): seed = 1 2",
+        ),
+        (
+            "a.toml",
+            b'name = "a\n',
+            'line 1: a text is not closed, or holds a control character: name = "a',
+        ),
         ("a.toml", b'path = "C:\\Users"\n', 'line 1: it is not TOML: path = "C:\\Users"'),
-        ("a.toml", b'path = "C:\\dir"\n', "line 1: write a backslash twice, or put the text in single quotes: path"),
+        (
+            "a.toml",
+            b'path = "C:\\dir"\n',
+            "line 1: write a backslash twice, or put the text in single quotes: path",
+        ),
         ("a.toml", b"seed = [1", "line 1: a list is not closed: seed = [1"),
         ("a.toml", b"seed = " + b"9" * 5000, "a number has thousands of digits"),
         ("a.toml", b"seed = " + b"[" * 5000, "lists or tables are nested too deep"),
@@ -82,8 +120,16 @@ def test_a_plan_with_a_mark_is_read_too(tmp_path):
         ("a.json", b'{"name": "\\ud800"}', "name holds bytes that are not UTF-8"),
         ("a.json", b'{"name": "a\\u0000b"}', "name holds a NUL character"),
         ("a.json", b'{"\\u0000": 1}', "a name holds a NUL character"),
-        ("a.toml", b"seed = 2026-01-01", "seed = 2026-01-01: settings hold no dates or times, only texts in quotes"),
-        ("a.toml", b'based_on = "dmeo"', "based_on = 'dmeo': no such shipped recipe: demo, every-arm"),
+        (
+            "a.toml",
+            b"seed = 2026-01-01",
+            "seed = 2026-01-01: settings hold no dates or times, only texts in quotes",
+        ),
+        (
+            "a.toml",
+            b'based_on = "dmeo"',
+            "based_on = 'dmeo': no such shipped recipe: demo, every-arm",
+        ),
         ("a.toml", b'based_on = "demo"\n[data.domains]\ncount = 1', "data.domains = "),
         ("a.toml", b'based_on = "demo"\ndata = 3', "data = 3: a section is needed"),
     ],
@@ -107,23 +153,30 @@ def test_a_value_in_several_lines_is_one_text():
 
 
 @pytest.mark.parametrize(
-    "key", ["generate.strategies[1].top_p", "generate.strategies.1.top_p", "generate.strategies.01.top_p"]
+    "key",
+    ["generate.strategies[1].top_p", "generate.strategies.1.top_p", "generate.strategies.01.top_p"],
 )
 def test_an_index_is_written_in_brackets_or_behind_a_dot(key):
     assert load_recipe("demo", [f"{key}=0.5"]).generate.strategies[1].top_p == 0.5
 
 
 def test_overrides_by_key_are_those_that_are_typed():
-    typed = load_recipe("demo", ["train.epochs=3", "model.source=x", "generate.strategies[0].temperature=0.5"])
+    typed = load_recipe(
+        "demo", ["train.epochs=3", "model.source=x", "generate.strategies[0].temperature=0.5"]
+    )
     by_key = load_recipe(
-        "demo", {"train.epochs": 3, "model.source": Path("x"), "generate.strategies.0.temperature": 0.5}
+        "demo",
+        {"train.epochs": 3, "model.source": Path("x"), "generate.strategies.0.temperature": 0.5},
     )
     assert by_key == typed
     with pytest.raises(
-        RecipeError, match=r"^generate\.strategies\[7\]: there is no '7' to set there: a list, indexed from 0"
+        RecipeError,
+        match=r"^generate\.strategies\[7\]: there is no '7' to set there: a list, indexed from 0",
     ):
         load_recipe("demo", {"generate.strategies[7]": {}})
-    with pytest.raises(RecipeError, match=r"demo\.toml: train\.epochs = 2\.5: a whole number is needed"):
+    with pytest.raises(
+        RecipeError, match=r"demo\.toml: train\.epochs = 2\.5: a whole number is needed"
+    ):
         load_recipe("demo", {"train.epochs": 2.5})
 
 
@@ -134,7 +187,9 @@ def problems(tree):
 
 
 def test_all_unknown_names_are_told_at_once_and_before_what_is_missing():
-    assert problems({"modle": {"source": "x"}, "nmae": "a", "train": {"epohcs": 1, "learning_rate": 1.0}}) == (
+    assert problems(
+        {"modle": {"source": "x"}, "nmae": "a", "train": {"epohcs": 1, "learning_rate": 1.0}}
+    ) == (
         "train.epohcs is not a setting; did you mean train.epochs?; modle is not a setting; did you mean model?; "
         "nmae is not a setting; did you mean name?; data is not set"
     )
@@ -156,21 +211,48 @@ def test_many_problems_are_counted(tree):
         'name = "My run": small letters, digits, - and _, beginning with a letter or digit; '
         'seed = -1: it must be at least 0; model.dtype = "float16": one of "float32", "bfloat16"; and 2 more'
     )
-    assert problems({f"qzx{number}": 1 for number in range(40)} | tree).count("is not a setting") == 12
+    assert (
+        problems({f"qzx{number}": 1 for number in range(40)} | tree).count("is not a setting") == 12
+    )
 
 
 @pytest.mark.parametrize(
     ("section", "key", "value", "words"),
     [
-        ("train", "parameters", "qlora", '"all", "lora", "last:K" or "late-lora:K", where K layers are the last'),
-        ("train", "parameters", "all\n", '"all", "lora", "last:K" or "late-lora:K", where K layers are the last'),
-        ("train", "weight_decay", float("inf"), "train.weight_decay = inf: a finite number is needed"),
-        ("train", "learning_rate", float("nan"), "train.learning_rate = nan: a finite number is needed"),
+        (
+            "train",
+            "parameters",
+            "qlora",
+            '"all", "lora", "last:K" or "late-lora:K", where K layers are the last',
+        ),
+        (
+            "train",
+            "parameters",
+            "all\n",
+            '"all", "lora", "last:K" or "late-lora:K", where K layers are the last',
+        ),
+        (
+            "train",
+            "weight_decay",
+            float("inf"),
+            "train.weight_decay = inf: a finite number is needed",
+        ),
+        (
+            "train",
+            "learning_rate",
+            float("nan"),
+            "train.learning_rate = nan: a finite number is needed",
+        ),
         ("train", "dropout", 1, "train.dropout = 1: true or false is needed"),
         ("train", "lora", 4, "train.lora = 4: a section is needed, such as { name = value }"),
         ("train", "betas", [0.1, 0.2, 0.3], "train.betas = [0.1, 0.2, 0.3]: at most 2 are taken"),
         ("generate", "strategies", [], "generate.strategies = []: at least 1 are needed"),
-        ("generate", "strategies", "greedy", 'generate.strategies = "greedy": a list is needed, such as [...]'),
+        (
+            "generate",
+            "strategies",
+            "greedy",
+            'generate.strategies = "greedy": a list is needed, such as [...]',
+        ),
         ("model", "source", 3, "model.source = 3: a text in quotes is needed"),
         ("train", "stop", "now", 'one of "end", "train-loss", "best-validation", "auto"'),
     ],
@@ -206,7 +288,9 @@ def test_no_message_shows_a_pattern_or_what_pydantic_says(tree):
                 refusals += bool(said)
                 assert "\n" not in said
                 shown = said.replace("data.chapter_pattern", "")
-                assert not any(raw in shown for raw in ("^", "nput should", "pattern", "[type=")), said
+                assert not any(raw in shown for raw in ("^", "nput should", "pattern", "[type=")), (
+                    said
+                )
     assert refusals > 400
 
 

@@ -22,7 +22,10 @@ def brute_share(text, other):
 
 def vocabulary(seed=0):
     random_ = random.Random(seed)
-    return ["".join(random_.choice("etaoinshrdlu") for _ in range(random_.randint(2, 9))) for _ in range(3000)]
+    return [
+        "".join(random_.choice("etaoinshrdlu") for _ in range(random_.randint(2, 9)))
+        for _ in range(3000)
+    ]
 
 
 def test_the_share_by_hand():
@@ -72,5 +75,7 @@ def test_twenty_thousand_documents_take_seconds():
     texts[10_000:11_000] = [f"{text} again" for text in texts[:1000]]
     index, started = NearRepeats(), time.perf_counter()
     assert sum(index.add(document(text)) is not None for text in texts) == 1000
-    print(f"20,000 documents of {len(texts[0]):,} characters: {time.perf_counter() - started:.1f} s")
+    print(
+        f"20,000 documents of {len(texts[0]):,} characters: {time.perf_counter() - started:.1f} s"
+    )
     assert time.perf_counter() - started < 60

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperfitting.metrics.repetition import Loop, compression_ratio, final_loop, repeated_run_lengths
+from hyperfitting.metrics.repetition import (
+    Loop,
+    compression_ratio,
+    final_loop,
+    repeated_run_lengths,
+)
 
 
 def slow(text, end):
@@ -40,7 +45,11 @@ def slow_loop(ids, most_tokens, least_copies):
     """Every unit at the end, shortest first, laid out as often as it fits."""
     for unit_tokens in range(1, most_tokens + 1):
         unit = ids[-unit_tokens:]
-        fitting = [copies for copies in range(1, len(ids) + 1) if ids[-copies * unit_tokens :] == unit * copies]
+        fitting = [
+            copies
+            for copies in range(1, len(ids) + 1)
+            if ids[-copies * unit_tokens :] == unit * copies
+        ]
         if max(fitting, default=0) >= least_copies:
             return Loop(unit_tokens, max(fitting), len(ids) - max(fitting) * unit_tokens)
     return None
@@ -77,7 +86,11 @@ def test_final_loops_equal_the_slow_search(ids, most_tokens, least_copies):
     assert found == slow_loop(ids, most_tokens, least_copies)
 
 
-@given(st.lists(st.integers(0, 2), max_size=9), st.lists(st.integers(0, 2), min_size=1, max_size=5), st.integers(3, 6))
+@given(
+    st.lists(st.integers(0, 2), max_size=9),
+    st.lists(st.integers(0, 2), min_size=1, max_size=5),
+    st.integers(3, 6),
+)
 def test_a_repeated_end_is_found(before, unit, copies):
     loop = final_loop(before + unit * copies)
     assert loop is not None
@@ -100,4 +113,11 @@ def test_compression_ratio_counts_bytes():
 
 def test_compression_ratio_is_higher_for_what_repeats_itself():
     letters = "".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyz ", k=400))
-    assert compression_ratio("ab") < 1 < compression_ratio(letters) < 2 < 8 < compression_ratio(letters[:20] * 20)
+    assert (
+        compression_ratio("ab")
+        < 1
+        < compression_ratio(letters)
+        < 2
+        < 8
+        < compression_ratio(letters[:20] * 20)
+    )

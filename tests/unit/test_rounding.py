@@ -41,7 +41,10 @@ def test_the_gradient_is_that_of_the_formula_in_float64(norm):
         return weight * x / (x.square().mean(-1, keepdim=True) + 1e-2).sqrt()
 
     upstream_BTH = torch.randn(2, 3, 24)
-    inputs = [x_BTH.double().detach().requires_grad_(), norm.weight.double().detach().requires_grad_()]
+    inputs = [
+        x_BTH.double().detach().requires_grad_(),
+        norm.weight.double().detach().requires_grad_(),
+    ]
     theirs = torch.autograd.grad((exact(*inputs) * upstream_BTH).sum(), inputs)
     y_BTH = RmsNorm.apply(x_BTH, norm.weight, 1e-2, torch.float32)
     ours = torch.autograd.grad((y_BTH * upstream_BTH).sum(), [x_BTH, norm.weight])
@@ -107,8 +110,16 @@ def test_angles_of_another_form_are_left_alone():
 
 def test_a_norm_of_another_formula_is_left_alone():
     """Gemma's weight is an offset from one."""
-    sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8}
-    model = AutoModelForCausalLM.from_config(Gemma2Config(**sizes, num_attention_heads=4, num_key_value_heads=2))
+    sizes = {
+        "vocab_size": 320,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "head_dim": 8,
+    }
+    model = AutoModelForCausalLM.from_config(
+        Gemma2Config(**sizes, num_attention_heads=4, num_key_value_heads=2)
+    )
     round_once(model)
     norms = [module for module in model.modules() if type(module).__name__.endswith("RMSNorm")]
     assert norms

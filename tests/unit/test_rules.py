@@ -12,7 +12,10 @@ NO_IDS = torch.zeros(6, 1, dtype=torch.long)
 
 @pytest.mark.parametrize("value", [0.1, 0.7, 1.0, 3.0])
 def test_temperature_equals_transformers(value):
-    assert torch.equal(rules.temperature(LOGITS, value), transformers.TemperatureLogitsWarper(value)(NO_IDS, LOGITS))
+    assert torch.equal(
+        rules.temperature(LOGITS, value),
+        transformers.TemperatureLogitsWarper(value)(NO_IDS, LOGITS),
+    )
 
 
 @pytest.mark.parametrize("k", [1, 5, 50, 200, 1000])
@@ -40,13 +43,17 @@ def test_min_p_equals_transformers(p):
     assert torch.equal(rules.min_p(LOGITS, p), transformers.MinPLogitsWarper(p)(NO_IDS, LOGITS))
 
 
-TEXT = torch.randint(0, 12, (6, 40), generator=torch.Generator().manual_seed(1))  # few tokens: much comes twice
+TEXT = torch.randint(
+    0, 12, (6, 40), generator=torch.Generator().manual_seed(1)
+)  # few tokens: much comes twice
 
 
 @pytest.mark.parametrize("penalty", [0.8, 1.0, 1.3])
 @pytest.mark.parametrize("prompt", [0, 30])
 def test_repetition_penalty_equals_transformers(penalty, prompt):
-    theirs = transformers.RepetitionPenaltyLogitsProcessor(penalty, prompt_ignore_length=prompt)(TEXT, LOGITS.clone())
+    theirs = transformers.RepetitionPenaltyLogitsProcessor(penalty, prompt_ignore_length=prompt)(
+        TEXT, LOGITS.clone()
+    )
     assert torch.equal(rules.repetition_penalty(LOGITS, TEXT[:, prompt:], penalty), theirs)
 
 
@@ -74,8 +81,12 @@ def dry_by_hand(logits, text, multiplier, base, allowed):
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 4))
 def test_dry_equals_a_plain_loop(text, allowed):
     logits = LOGITS[:1, :5]
-    made = rules.dry(logits, torch.tensor([text]), multiplier=0.8, base=1.75, allowed_tokens=allowed)
-    assert made[0].tolist() == pytest.approx(dry_by_hand(logits[0].tolist(), text, 0.8, 1.75, allowed), rel=1e-5)
+    made = rules.dry(
+        logits, torch.tensor([text]), multiplier=0.8, base=1.75, allowed_tokens=allowed
+    )
+    assert made[0].tolist() == pytest.approx(
+        dry_by_hand(logits[0].tolist(), text, 0.8, 1.75, allowed), rel=1e-5
+    )
 
 
 def test_dry_treats_each_text_alone():

@@ -26,7 +26,9 @@ def test_rows_come_back_as_they_were(tmp_path):
 
 
 def test_tuples_come_back_as_tuples(tmp_path):
-    text = Continuation("m", "r", "s", None, 0, "f", 1, "g", "t", (1, 2), ("a", "b"), (3,), ("\u2028é\n",), "length")
+    text = Continuation(
+        "m", "r", "s", None, 0, "f", 1, "g", "t", (1, 2), ("a", "b"), (3,), ("\u2028é\n",), "length"
+    )
     write_rows(tmp_path / "rows.jsonl", [text])
     assert read_rows(tmp_path / "rows.jsonl", Continuation) == [text]
     assert text.text == "\u2028é\n"
@@ -112,9 +114,7 @@ def test_a_folder_that_is_not_ours_is_refused(tree, finished, tmp_path):
     recipe = parse_recipe(tree, source="t")
     other = parse_recipe(tree | {"seed": 5}, source="t")
     assert Experiment.claim(finished.folder, recipe).recipe == recipe
-    words = (
-        rf"holds the run {recipe.run_name}, not {other.run_name} \(seed 0 -> 5\): choose another --out, or remove it"
-    )
+    words = rf"holds the run {recipe.run_name}, not {other.run_name} \(seed 0 -> 5\): choose another --out, or remove it"
     with pytest.raises(RunError, match=words):
         Experiment.claim(finished.folder, other)
     (tmp_path / "file").write_text("")

@@ -58,19 +58,34 @@ WRONG_FOLDERS = {
     "a tensor more": (change_weights(add), "the saved model.other.weight is not the model's"),
     "another shape": (change_weights(shorten), f"the saved {NORM} is not the model's"),
     "another dtype": (change_weights(halve), f"the saved {NORM} is not the model's"),
-    "the sign of a zero": (change_weights(negate_zero), "the saved model.layers.0.input_layernorm.weight is not"),
+    "the sign of a zero": (
+        change_weights(negate_zero),
+        "the saved model.layers.0.input_layernorm.weight is not",
+    ),
     "layers fewer in the config": (change_config(num_hidden_layers=1), "the saved model.layers.1."),
     "another width": (change_config(intermediate_size=96), "the saved model.layers.0.mlp."),
-    "no tie in the config": (change_config(tie_word_embeddings=False), "the saved lm_head.weight is not the model's"),
+    "no tie in the config": (
+        change_config(tie_word_embeddings=False),
+        "the saved lm_head.weight is not the model's",
+    ),
     "other heads of the same width": (
         change_config(num_attention_heads=8, head_dim=4, num_key_value_heads=4),
         "the saved config (num_",
     ),
-    "another base of rotations": (change_config(rope_parameters=None, rope_theta=5.0), "the saved config (rope_"),
+    "another base of rotations": (
+        change_config(rope_parameters=None, rope_theta=5.0),
+        "the saved config (rope_",
+    ),
     "a file of another name": (rename, "is not the model's"),
     "a file cut short": (cut, "a saved file of weights is damaged"),
-    "another architecture": (change_config(model_type="qwen2"), "the saved config (Qwen2ForCausalLM) is not"),
-    "no config": (lambda folder: (folder / "config.json").unlink(), "the saved config builds no model"),
+    "another architecture": (
+        change_config(model_type="qwen2"),
+        "the saved config (Qwen2ForCausalLM) is not",
+    ),
+    "no config": (
+        lambda folder: (folder / "config.json").unlink(),
+        "the saved config builds no model",
+    ),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "is not the model's"),
 }
 
@@ -100,10 +115,15 @@ def test_weights_that_are_not_numbers_are_compared_by_their_bits(loaded, tmp_pat
 
 
 def test_a_tie_that_is_in_the_memory_only_is_refused(tmp_path, tiny_tokenizer):
-    loaded = load_both(make_model(tmp_path / "model", tiny_tokenizer, "qwen2"))  # its head is a weight of its own
+    loaded = load_both(
+        make_model(tmp_path / "model", tiny_tokenizer, "qwen2")
+    )  # its head is a weight of its own
     loaded.model.lm_head.weight = loaded.model.model.embed_tokens.weight
     message = refused(loaded, tmp_path / "saved")
-    assert message == "the saved lm_head.weight is not the model's: nothing was kept, the checkpoints are"
+    assert (
+        message
+        == "the saved lm_head.weight is not the model's: nothing was kept, the checkpoints are"
+    )
 
 
 def test_a_tie_that_is_in_the_config_only_is_taken_out_of_it(tmp_path, tiny_model):
@@ -118,7 +138,9 @@ def test_a_tie_that_is_in_the_config_only_is_taken_out_of_it(tmp_path, tiny_mode
 def equal(one, other):
     held, again = one.state_dict(), other.state_dict()
     assert held.keys() == again.keys()
-    return all(held[name].equal(again[name]) and held[name].dtype == again[name].dtype for name in held)
+    return all(
+        held[name].equal(again[name]) and held[name].dtype == again[name].dtype for name in held
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -144,7 +166,9 @@ def test_many_files_are_compared_as_one(tmp_path, tiny_tokenizer, kind, monkeypa
 
     def name_another(folder):
         index = json.loads((folder / "model.safetensors.index.json").read_text())
-        index["weight_map"][NORM] = next(each.name for each in files if each.name != index["weight_map"][NORM])
+        index["weight_map"][NORM] = next(
+            each.name for each in files if each.name != index["weight_map"][NORM]
+        )
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
     def lose_the_index(folder):
@@ -181,5 +205,7 @@ def test_experts_that_are_saved_apart_are_compared_as_loaded(tmp_path, tiny_toke
     def spoil(weights):
         weights[name][0, 0] += 1
 
-    monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", spoiling(change_weights(spoil)))
+    monkeypatch.setattr(
+        transformers.PreTrainedModel, "save_pretrained", spoiling(change_weights(spoil))
+    )
     assert f"the saved {name} is not the model's" in refused(loaded, tmp_path / "wrong")

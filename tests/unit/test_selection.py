@@ -70,7 +70,9 @@ def test_all_is_every_weight(load, kind):
     model = load(kind)
     selection = select_trained(model, settings())
     assert names(selection) == {name for name, _ in model.named_parameters()}
-    assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) == (kind in TIED)
+    assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) == (
+        kind in TIED
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,14 +101,22 @@ def test_embeddings_and_head_are_added_as_they_are(load, kind, embeddings, head,
     alone = names(select_trained(load(kind), settings(parameters)))
     both = names(select_trained(load(kind), settings(parameters, embeddings=embeddings, head=head)))
     tied = kind in TIED
-    added = ends(kind, embeddings=bool(embeddings or (tied and head)), head=bool(head or (tied and embeddings)))
+    added = ends(
+        kind,
+        embeddings=bool(embeddings or (tied and head)),
+        head=bool(head or (tied and embeddings)),
+    )
     assert both == alone | added
     assert len(both) == len(alone) + len(added)
 
 
-@pytest.mark.parametrize(("parameters", "first"), [("lora", 0), ("late-lora:2", 0), ("late-lora:1", 1)])
+@pytest.mark.parametrize(
+    ("parameters", "first"), [("lora", 0), ("late-lora:2", 0), ("late-lora:1", 1)]
+)
 @pytest.mark.parametrize("kind", KINDS)
-def test_adapters_sit_on_every_linear_module_of_the_layers_and_nothing_else_is_trained(load, kind, parameters, first):
+def test_adapters_sit_on_every_linear_module_of_the_layers_and_nothing_else_is_trained(
+    load, kind, parameters, first
+):
     trained = names(select_trained(load(kind), settings(parameters)))
     pattern = re.compile(LAYER[kind] + r"(?:\w+\.)*?(\w+)\.lora_([AB])\.default\.weight")
     found = [pattern.fullmatch(name) for name in trained]
@@ -129,7 +139,9 @@ def test_adapters_on_named_targets(load):
 
 
 def test_adapters_have_the_dtype_of_the_model(folders):
-    model = load_model(ModelSettings(source=str(folders["llama"]), dtype="bfloat16"), torch.device("cpu"))
+    model = load_model(
+        ModelSettings(source=str(folders["llama"]), dtype="bfloat16"), torch.device("cpu")
+    )
     select_trained(model, settings("lora"))
     assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
 
@@ -140,7 +152,11 @@ def test_adapters_have_the_dtype_of_the_model(folders):
 def test_the_table_counts_every_trained_parameter_once(load, kind, parameters, embeddings):
     selection = select_trained(load(kind), settings(parameters, embeddings=embeddings))
     table = selection.table()
-    trained = {id(weight): weight.numel() for weight in selection.model.parameters() if weight.requires_grad}
+    trained = {
+        id(weight): weight.numel()
+        for weight in selection.model.parameters()
+        if weight.requires_grad
+    }
     assert sum(row["parameters"] for row in table) == sum(trained.values()) > 0
     assert len({row["weights"] for row in table}) == len(table)
     layers = [1] if parameters in ("last:1", "late-lora:1") else [0, 1]
@@ -152,7 +168,9 @@ def test_the_table_counts_every_trained_parameter_once(load, kind, parameters, e
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("parameters", ["last:1", "late-lora:1"])
-def test_what_is_not_trained_stays_equal_to_the_bit(tree, finished, tmp_path, folders, load, kind, parameters):
+def test_what_is_not_trained_stays_equal_to_the_bit(
+    tree, finished, tmp_path, folders, load, kind, parameters
+):
     tree["model"]["source"] = str(folders[kind])
     # Decay too must not reach what is frozen.
     tree["train"] |= {"parameters": parameters, "epochs": 1, "weight_decay": 0.1}
@@ -167,7 +185,9 @@ def test_what_is_not_trained_stays_equal_to_the_bit(tree, finished, tmp_path, fo
     assert same >= len(before) / 2
     fresh = select_trained(load(kind), settings(parameters))
     starts = dict(fresh.model.named_parameters())
-    moved = [name for name, weight in trained.selection.trained if not torch.equal(weight, starts[name])]
+    moved = [
+        name for name, weight in trained.selection.trained if not torch.equal(weight, starts[name])
+    ]
     assert set(moved) == changed
 
 
@@ -186,14 +206,19 @@ def test_more_layers_than_there_are(load, parameters):
 
 def test_an_unknown_target_is_named_with_those_there_are(load):
     said = problem(load("gpt2"), parameters="lora", lora=LoraSettings(targets=("c_attn", "q_proj")))
-    assert said == ("train.lora.targets: no linear module is named 'q_proj'; there are c_attn, c_proj, c_fc")
+    assert said == (
+        "train.lora.targets: no linear module is named 'q_proj'; there are c_attn, c_proj, c_fc"
+    )
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 @pytest.mark.parametrize("embeddings", [True, False])
 def test_tied_weights_cannot_part(load, kind, embeddings):
     said = problem(load(kind), parameters="last:1", embeddings=embeddings, head=not embeddings)
-    assert said == "embeddings and head of this model are one weight (tied): set train.embeddings or train.head"
+    assert (
+        said
+        == "embeddings and head of this model are one weight (tied): set train.embeddings or train.head"
+    )
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "gpt_neox"])
@@ -214,7 +239,10 @@ def test_a_missing_peft_names_the_extra(load, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MissingExtra) as caught:
         select_trained(load("llama"), settings("lora"))
-    assert str(caught.value) == "this needs peft, which is not installed: pip install 'hyperfitting[lora]'"
+    assert (
+        str(caught.value)
+        == "this needs peft, which is not installed: pip install 'hyperfitting[lora]'"
+    )
     select_trained(load("llama"), settings("last:1"))  # nothing else needs it
 
 
@@ -248,24 +276,45 @@ def test_what_peft_refuses_is_one_line(load, monkeypatch):
         raise ValueError("not this one")
 
     monkeypatch.setattr(peft, "LoraModel", refuse)
-    with pytest.raises(ModelError, match=r"^train\.lora\.targets: peft cannot adapt one of q_proj, .*, down_proj \("):
+    with pytest.raises(
+        ModelError,
+        match=r"^train\.lora\.targets: peft cannot adapt one of q_proj, .*, down_proj \(",
+    ):
         select_trained(load("llama"), settings("lora"))
 
 
 def test_the_layers_for_texts_of_a_model_of_texts_and_images_are_found():
     from transformers import AutoModelForCausalLM, Gemma3Config
 
-    text = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "head_dim": 8}
+    text = {
+        "vocab_size": 320,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "head_dim": 8,
+    }
     text |= {"num_attention_heads": 4, "num_key_value_heads": 2}
-    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+    }
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(Gemma3Config(text_config=text, vision_config=vision))
+        model = AutoModelForCausalLM.from_config(
+            Gemma3Config(text_config=text, vision_config=vision)
+        )
     assert len(decoder_layers(model)) == 3
     assert vocabulary_size(model) == 320
 
 
 BYPASSED = {
-    "mamba": {"mixer.x_proj.weight", "mixer.dt_proj.weight", "mixer.out_proj.weight", "mixer.conv1d.weight"},
+    "mamba": {
+        "mixer.x_proj.weight",
+        "mixer.dt_proj.weight",
+        "mixer.out_proj.weight",
+        "mixer.conv1d.weight",
+    },
     "mamba2": {"mixer.out_proj.weight", "mixer.conv1d.weight"},
     "qwen2_moe": {"mlp.experts.gate_up_proj", "mlp.experts.down_proj", "mlp.gate.weight"},
     "deepseek_v2": {"mlp.experts.gate_up_proj", "mlp.experts.down_proj", "mlp.gate.weight"},
@@ -300,14 +349,18 @@ def test_adapters_sit_wherever_they_are_added_and_the_rest_is_named(name):
                 weight.normal_(0, 0.01, generator=torch.Generator().manual_seed(1))
     logits = model(ids, use_cache=False).logits
     logits.square().mean().backward()
-    assert [place for place, weight in trained.items() if weight.grad is None or not weight.grad.any()] == []
+    assert [
+        place for place, weight in trained.items() if weight.grad is None or not weight.grad.any()
+    ] == []
     assert selection.merge() is model
     assert not any("lora" in place for place, _ in model.named_parameters())
     torch.testing.assert_close(model(ids, use_cache=False).logits, logits, rtol=1e-3, atol=1e-3)
 
 
 def test_an_adapter_that_would_do_nothing_is_refused_where_it_is_asked_for():
-    said = problem(build("mamba2"), parameters="lora", lora=LoraSettings(targets=("in_proj", "out_proj")))
+    said = problem(
+        build("mamba2"), parameters="lora", lora=LoraSettings(targets=("in_proj", "out_proj"))
+    )
     assert said == (
         "train.lora.targets: an adapter on 'out_proj' would do nothing, since the model's code reads its weight "
         "without calling it: leave it out"
@@ -323,7 +376,11 @@ def test_check_and_the_run_name_what_has_no_adapter(tree, tmp_path, name):
     tree["train"] |= {"epochs": 1}
     recipe = parse_recipe(tree, source="t")
     left_out = sorted(BYPASSED[name])[0]
-    line = next(line for line in pipeline.check(recipe, device="cpu").splitlines() if "without adapters" in line)
+    line = next(
+        line
+        for line in pipeline.check(recipe, device="cpu").splitlines()
+        if "without adapters" in line
+    )
     assert left_out in line
     experiment = pipeline.train_all(recipe, tmp_path / "out", device="cpu")
     facts = experiment.run("hyperfitted").facts()["train"]

@@ -15,7 +15,9 @@ from hyperfitting.recipes import parse_recipe
 from tests.conftest import sentence
 from tests.unit.test_codec import unigram
 
-CHINESE = "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。" * 8
+CHINESE = (
+    "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。" * 8
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,9 @@ def english():
     vocabulary = {"<s>": 0, "</s>": 1, "<unk>": 2, **{each: i for i, each in enumerate(letters, 3)}}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.Split(Regex("."), "isolated"), decoders.Fuse()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
     return TextCodec(tokenizer, [1], beginning_of_text="add")
 
 
@@ -70,7 +74,12 @@ def test_a_repeated_document_is_passed_over_and_counted(tree, tmp_path, codec, b
     rows = [*texts(20), *texts(20), *texts(10)]
     path = write(tmp_path / "t.jsonl", rows)
     recipe = recipe_of(
-        tree, path, validation_blocks=2, blocks=blocks, train_blocks=14 if blocks == "first" else 40, domains=[]
+        tree,
+        path,
+        validation_blocks=2,
+        blocks=blocks,
+        train_blocks=14 if blocks == "first" else 40,
+        domains=[],
     )
     drawn = draw_data(recipe, codec)
     found = counts(drawn)
@@ -78,7 +87,9 @@ def test_a_repeated_document_is_passed_over_and_counted(tree, tmp_path, codec, b
     if blocks == "first":
         assert found["documents_seen"] == 14 + found["repeated"]
         assert len({tuple(ids) for ids in drawn.sets[0].ids_NT.tolist()}) == 14
-    assert counts(drawn, "validation")["leaked"] == len(counts(drawn, "validation")["leaks_left_out"])
+    assert counts(drawn, "validation")["leaked"] == len(
+        counts(drawn, "validation")["leaks_left_out"]
+    )
 
 
 def test_near_repeats_inside_a_set_are_counted_and_drawn(tree, tmp_path, codec):
@@ -108,7 +119,9 @@ def test_a_held_out_text_that_nearly_repeats_a_training_text_leaks(tree, tmp_pat
 def test_a_chosen_set_that_leaks_is_refused_in_every_spelling(tree, tmp_path, codec, language):
     base = {
         "Chinese": ["".join(random.Random(i).sample(CHINESE, 120)) for i in range(16)],
-        "shorter than a run": [" ".join(f"word{i}number{j}ofthisparticulartext" for j in range(4)) for i in range(16)],
+        "shorter than a run": [
+            " ".join(f"word{i}number{j}ofthisparticulartext" for j in range(4)) for i in range(16)
+        ],
         "decomposed": [" ".join(f"é{i}à{j}" for j in range(60)) for i in range(16)],
         "capitals": texts(16),
     }[language]
@@ -116,7 +129,9 @@ def test_a_chosen_set_that_leaks_is_refused_in_every_spelling(tree, tmp_path, co
     size = 80 if language == "decomposed" else 32  # two bytes a mark
     path = write(tmp_path / "t.jsonl", base)
     other = write(tmp_path / "v.jsonl", [spelt.get(language, str)(each) for each in base])
-    message = refusal(recipe_of(tree, path, validation={"path": str(other)}, domains=[], block_tokens=size), codec)
+    message = refusal(
+        recipe_of(tree, path, validation={"path": str(other)}, domains=[], block_tokens=size), codec
+    )
     assert "the set 'validation' leaks: it shares" in message
 
 
@@ -140,11 +155,16 @@ def test_a_set_that_loses_too_much_is_refused_unless_it_may(tree, tmp_path, engl
     assert "% of 496 characters" in message
     assert "('%' 48)" in message
     assert message.endswith("mend the texts, or raise data.lost_characters = 0.02")
-    assert counts(draw_data(recipe_of(tree, path, lost_characters=0.1), english))["characters"]["lost"] == 48
+    assert (
+        counts(draw_data(recipe_of(tree, path, lost_characters=0.1), english))["characters"]["lost"]
+        == 48
+    )
 
 
 @pytest.mark.parametrize("blocks", ["first", "packed", "passages"])
-def test_a_script_that_the_tokenizer_does_not_know_is_named_as_the_reason(tree, tmp_path, english, blocks):
+def test_a_script_that_the_tokenizer_does_not_know_is_named_as_the_reason(
+    tree, tmp_path, english, blocks
+):
     """Its unknown characters have ids or none, but no text; either way the texts are not called too short."""
     path = write(tmp_path / "t.jsonl", [CHINESE[i:] for i in range(60)])
     message = refusal(recipe_of(tree, path, blocks=blocks), english)
@@ -158,7 +178,9 @@ def test_a_script_that_the_tokenizer_does_not_know_is_named_as_the_reason(tree, 
 def test_a_tokenizer_without_a_token_for_what_it_does_not_know(tree, tmp_path, blocks, documents):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    raw = Tokenizer(models.BPE({"<s>": 0, "</s>": 1, **{each: i for i, each in enumerate("abcdefgh ", 2)}}, []))
+    raw = Tokenizer(
+        models.BPE({"<s>": 0, "</s>": 1, **{each: i for i, each in enumerate("abcdefgh ", 2)}}, [])
+    )
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.Metaspace(" "), decoders.Fuse()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>")
     codec = TextCodec(tokenizer, [1], beginning_of_text="add")
@@ -171,7 +193,9 @@ def test_a_tokenizer_without_a_token_for_what_it_does_not_know(tree, tmp_path, b
 
 @pytest.mark.parametrize("blocks", ["first", "packed", "passages"])
 def test_strings_of_special_tokens_are_no_tokens_in_any_block(tree, tmp_path, codec, blocks):
-    path = write(tmp_path / "t.jsonl", [text.replace(" the ", " <|end|> ", 2) for text in texts(60)])
+    path = write(
+        tmp_path / "t.jsonl", [text.replace(" the ", " <|end|> ", 2) for text in texts(60)]
+    )
     for each in draw_data(recipe_of(tree, path, blocks=blocks), codec).sets:
         if blocks == "packed" and each.name in ("train", "validation"):
             continue  # a document may begin anywhere
@@ -186,18 +210,29 @@ def test_a_row_that_holds_what_cannot_be_text_is_named(tree, tmp_path, blocks):
     path = write(tmp_path / "t.jsonl", rows)
     tokenizer = unigram()
     codec = TextCodec(tokenizer, [2], beginning_of_text="add")
-    recipe = recipe_of(tree, path, validation_blocks=2, blocks=blocks, train_blocks=50, lost_characters=1.0)
+    recipe = recipe_of(
+        tree, path, validation_blocks=2, blocks=blocks, train_blocks=50, lost_characters=1.0
+    )
     message = refusal(recipe, codec)
-    assert message.startswith(f"{path}, row 12: the text holds '</s>', which this tokenizer can read only as a special")
+    assert message.startswith(
+        f"{path}, row 12: the text holds '</s>', which this tokenizer can read only as a special"
+    )
 
 
 # `check` says so.
 
 
 def test_check_says_what_became_of_the_texts(tree, tmp_path):
-    rows = [*texts(60), *texts(30), *(f"Once {row}" for row in texts(60)[:20]), *(["too short"] * 30)]
+    rows = [
+        *texts(60),
+        *texts(30),
+        *(f"Once {row}" for row in texts(60)[:20]),
+        *(["too short"] * 30),
+    ]
     path = write(tmp_path / "t.jsonl", rows)
-    said = pipeline.check(recipe_of(tree, path, domains=[{"name": "own", "count": 5}]), tmp_path / "out")
+    said = pipeline.check(
+        recipe_of(tree, path, domains=[{"name": "own", "count": 5}]), tmp_path / "out"
+    )
     assert "documents: " in said
     assert " too short, " in said
     assert "fewer than 10 groups: its values get no intervals" in said
@@ -207,4 +242,7 @@ def test_check_says_what_became_of_the_texts(tree, tmp_path):
 def test_check_warns_where_most_documents_are_too_short(tree, tmp_path):
     path = write(tmp_path / "t.jsonl", [*texts(60), *(["too short"] * 300)])
     said = pipeline.check(recipe_of(tree, path), tmp_path / "out")
-    assert "more than half are too short for a block: choose other data.blocks, or lower data.block_tokens" in said
+    assert (
+        "more than half are too short for a block: choose other data.blocks, or lower data.block_tokens"
+        in said
+    )

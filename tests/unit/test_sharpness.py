@@ -51,7 +51,10 @@ def test_two_tokens_by_hand_and_half_precision_logits():
     logits = torch.tensor([[[0.0, math.log(3)], [0.0, 0.0]]], dtype=torch.bfloat16)
     scores = token_scores(logits, torch.tensor([[0, 0]]))
     assert scores.loss.dtype == torch.float32
-    assert scores.loss.item() == torch.tensor(math.log(4)).item() or abs(scores.loss.item() - math.log(4)) < 1e-2
+    assert (
+        scores.loss.item() == torch.tensor(math.log(4)).item()
+        or abs(scores.loss.item() - math.log(4)) < 1e-2
+    )
     assert abs(scores.top1.item() - 0.75) < 1e-2
     assert abs(scores.entropy.item() - (0.75 * math.log(4 / 3) + 0.25 * math.log(4))) < 1e-2
     assert scores.rank.item() == 2
@@ -65,7 +68,9 @@ def test_a_vocabulary_below_five_tokens_sums_to_one():
 
 def test_the_worked_example_of_the_documents():
     """Probabilities 1/2, 1/4, 1/4, and the true token one of the latter."""
-    scores = token_scores(torch.tensor([[[2.0, 1.0, 1.0]] * 2]) * math.log(2), torch.tensor([[0, 2]]))
+    scores = token_scores(
+        torch.tensor([[[2.0, 1.0, 1.0]] * 2]) * math.log(2), torch.tensor([[0, 2]])
+    )
     assert scores.entropy.item() == pytest.approx(1.04, abs=5e-3)
     assert scores.loss.item() == pytest.approx(1.39, abs=5e-3)
     assert scores.rank.item() == 2  # the other one of 1/4 ties, and does not count
@@ -88,7 +93,12 @@ def reference(logits_V, target):
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(1, 40), st.integers(1, 6), st.sampled_from([0.1, 3.0, 30.0]), st.integers(0, 2**32 - 1))
+@given(
+    st.integers(1, 40),
+    st.integers(1, 6),
+    st.sampled_from([0.1, 3.0, 30.0]),
+    st.integers(0, 2**32 - 1),
+)
 def test_every_score_equals_its_definition(words, positions, scale, seed):
     random = torch.Generator().manual_seed(seed)
     logits_PV = scale * torch.randn(positions, words, generator=random)
@@ -96,19 +106,31 @@ def test_every_score_equals_its_definition(words, positions, scale, seed):
     scores = target_scores(logits_PV, target_P)
     for position in range(positions):
         for name, exact in reference(logits_PV[position], int(target_P[position])).items():
-            assert getattr(scores, name)[position].item() == pytest.approx(exact, rel=1e-5, abs=1e-5), name
+            assert getattr(scores, name)[position].item() == pytest.approx(
+                exact, rel=1e-5, abs=1e-5
+            ), name
 
 
 def test_perplexity_equals_its_definition_in_float64():
     random = torch.Generator().manual_seed(0)
-    logits_BTV, ids_BT = 5 * torch.randn(3, 9, 20, generator=random), torch.randint(20, (3, 9), generator=random)
+    logits_BTV, ids_BT = (
+        5 * torch.randn(3, 9, 20, generator=random),
+        torch.randint(20, (3, 9), generator=random),
+    )
     context, continuation = split_loss(token_scores(logits_BTV, ids_BT).loss, context_tokens=4)
     exact = [
-        [reference(logits_BTV[text, token - 1], int(ids_BT[text, token]))["loss"] for token in range(1, 9)]
+        [
+            reference(logits_BTV[text, token - 1], int(ids_BT[text, token]))["loss"]
+            for token in range(1, 9)
+        ]
         for text in range(3)
     ]
-    assert context.perplexity == pytest.approx(math.exp(np.mean([row[:3] for row in exact])), rel=1e-6)
-    assert continuation.perplexity == pytest.approx(math.exp(np.mean([row[3:] for row in exact])), rel=1e-6)
+    assert context.perplexity == pytest.approx(
+        math.exp(np.mean([row[:3] for row in exact])), rel=1e-6
+    )
+    assert continuation.perplexity == pytest.approx(
+        math.exp(np.mean([row[3:] for row in exact])), rel=1e-6
+    )
 
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=12), st.data())
@@ -130,7 +152,9 @@ def test_agreement_by_hand():
 
 
 def test_agreement_of_texts_of_other_shapes_is_refused():
-    with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(2, 1\) have no positions in common"):
+    with pytest.raises(
+        ValueError, match=r"shapes \(2, 3\) and \(2, 1\) have no positions in common"
+    ):
         agreement(torch.zeros(2, 3), torch.zeros(2, 1))  # which would broadcast
     with pytest.raises(ValueError, match="no positions"):
         agreement(torch.zeros(2, 0), torch.zeros(2, 0))
@@ -138,7 +162,11 @@ def test_agreement_of_texts_of_other_shapes_is_refused():
 
 def test_a_rank_map_by_hand():
     ranks = rank_map(
-        [torch.tensor([1, 1, 2, 10, 11, 100, 101]), torch.tensor([1]), torch.tensor([], dtype=torch.int64)]
+        [
+            torch.tensor([1, 1, 2, 10, 11, 100, 101]),
+            torch.tensor([1]),
+            torch.tensor([], dtype=torch.int64),
+        ]
     )
     assert ranks.tokens.tolist() == [7, 1, 0]
     assert ranks.first.tolist() == [2, 1, 0]
@@ -166,7 +194,11 @@ def test_no_ranks_are_refused():
 @given(st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=20), min_size=1, max_size=5))
 def test_the_bands_of_a_rank_map_make_up_the_whole(texts):
     ranks = rank_map([torch.tensor(text) for text in texts])
-    assert (ranks.first + ranks.to_10 + ranks.above_10).tolist() == list(map(len, texts)) == ranks.tokens.tolist()
+    assert (
+        (ranks.first + ranks.to_10 + ranks.above_10).tolist()
+        == list(map(len, texts))
+        == ranks.tokens.tolist()
+    )
     assert (ranks.above_100 <= ranks.above_10).all()
     assert int(ranks.counts.sum()) == int(ranks.tokens.sum())
     assert sum(ranks.shares[name] for name in ("first", "to_10", "above_10")) == pytest.approx(1)
@@ -174,7 +206,9 @@ def test_the_bands_of_a_rank_map_make_up_the_whole(texts):
 
 def test_losses_are_split_behind_the_context_by_hand():
     """Four tokens a b | c d: b is predicted in the context, c and d are the continuation."""
-    context, continuation = split_loss(torch.tensor([[1.0, 2.0, 3.0], [0.0, 4.0, 4.0]]), context_tokens=2)
+    context, continuation = split_loss(
+        torch.tensor([[1.0, 2.0, 3.0], [0.0, 4.0, 4.0]]), context_tokens=2
+    )
     assert (context.nats.tolist(), context.tokens.tolist()) == ([1.0, 0.0], [1, 1])
     assert (continuation.nats.tolist(), continuation.tokens.tolist()) == ([5.0, 8.0], [2, 2])
     assert context.perplexity == pytest.approx(math.exp(1 / 2))

@@ -30,7 +30,9 @@ def test_no_interval_below_ten_clusters():
 def test_the_transform_is_applied_to_value_and_bounds():
     losses = list(np.linspace(1, 2, 20))
     plain = ratio_of_sums(losses, [1] * 20, [str(i) for i in range(20)], draws=500)
-    perplexity = ratio_of_sums(losses, [1] * 20, [str(i) for i in range(20)], draws=500, transform=np.exp)
+    perplexity = ratio_of_sums(
+        losses, [1] * 20, [str(i) for i in range(20)], draws=500, transform=np.exp
+    )
     assert perplexity.value == pytest.approx(np.exp(plain.value))
     assert perplexity.low == pytest.approx(np.exp(plain.low), rel=1e-3)
 
@@ -78,17 +80,27 @@ def test_the_jackknife_gives_no_interval_below_ten_groups():
 def paired_texts(random, clusters):
     """Two values of each text: a large effect of the text, a difference that differs by cluster, 0.3 in the mean."""
     groups = [str(cluster) for cluster in range(clusters) for _ in range(random.integers(2, 9))]
-    of_cluster = dict(zip(map(str, range(clusters)), random.normal(0.3, 0.5, clusters), strict=True))
+    of_cluster = dict(
+        zip(map(str, range(clusters)), random.normal(0.3, 0.5, clusters), strict=True)
+    )
     other = random.normal(0, 5, len(groups))
-    one = other + np.array([of_cluster[group] for group in groups]) + random.normal(0, 0.2, len(groups))
+    one = (
+        other
+        + np.array([of_cluster[group] for group in groups])
+        + random.normal(0, 0.2, len(groups))
+    )
     return list(one), list(other), groups
 
 
 def test_a_paired_difference_by_hand():
     estimate = paired_difference([3, 5, 4], [1, 5, 5], ["a", "a", "b"], draws=10)
-    assert estimate.value == pytest.approx(1 / 3)  # (2 + 0 - 1) / 3: texts count alike, not clusters
+    assert estimate.value == pytest.approx(
+        1 / 3
+    )  # (2 + 0 - 1) / 3: texts count alike, not clusters
     assert (estimate.low, estimate.high, estimate.n, estimate.clusters) == (None, None, 3, 2)
-    assert paired_difference([1, 5, 5], [3, 5, 4], ["a", "a", "b"], draws=10).value == pytest.approx(-1 / 3)
+    assert paired_difference(
+        [1, 5, 5], [3, 5, 4], ["a", "a", "b"], draws=10
+    ).value == pytest.approx(-1 / 3)
 
 
 def test_pairs_that_do_not_match_are_refused():
@@ -130,8 +142,12 @@ def test_a_sign_flip_test_equals_the_enumeration(rows):
     sums = [sum(value for value, group in rows if group == name) for name in sorted(set(groups))]
     flips = every_flip(sums)
     share = sum(abs(flip) >= abs(sum(sums)) for flip in flips) / len(flips)
-    assert sign_flip_p(differences, groups, draws=1) == share  # whole numbers: no rounding in either
-    assert sign_flip_p([value / 10 for value in differences], groups, draws=1) == share  # tenths: rounding in ours
+    assert (
+        sign_flip_p(differences, groups, draws=1) == share
+    )  # whole numbers: no rounding in either
+    assert (
+        sign_flip_p([value / 10 for value in differences], groups, draws=1) == share
+    )  # tenths: rounding in ours
 
 
 def test_the_least_p_value_by_hand():
@@ -139,7 +155,9 @@ def test_the_least_p_value_by_hand():
     assert sign_flip_p([1.0] * 5, clusters[:5], draws=1) == 2 / 32
     assert sign_flip_p([1.0, 1.5, 0.1, 2.0, 0.3, 0.7], clusters, draws=1) == 2 / 64
     assert sign_flip_p([0.0] * 6, clusters, draws=1) == 1.0
-    assert sign_flip_p([1.0] * 5, ["one book"] * 5, draws=1) == 1.0  # five texts of one book are one observation
+    assert (
+        sign_flip_p([1.0] * 5, ["one book"] * 5, draws=1) == 1.0
+    )  # five texts of one book are one observation
 
 
 def test_the_worked_example_of_paired_differences():
@@ -152,23 +170,36 @@ def test_many_clusters_are_drawn_and_the_observed_one_counts():
     many = [str(cluster) for cluster in range(EXACT_CLUSTERS + 1)]
     assert sign_flip_p([1.0] * len(many), many, draws=99) == 1 / 100
     mixed = list(np.random.default_rng(5).normal(0.2, 1, len(many)))
-    assert sign_flip_p(mixed, many, draws=999, seed=1) == sign_flip_p(mixed, many, draws=999, seed=1)
-    assert sign_flip_p(mixed, many, draws=999, seed=1) != sign_flip_p(mixed, many, draws=999, seed=2)
+    assert sign_flip_p(mixed, many, draws=999, seed=1) == sign_flip_p(
+        mixed, many, draws=999, seed=1
+    )
+    assert sign_flip_p(mixed, many, draws=999, seed=1) != sign_flip_p(
+        mixed, many, draws=999, seed=2
+    )
 
 
 def test_drawn_flips_come_near_all_flips(monkeypatch):
-    values, groups = list(np.random.default_rng(6).normal(0.2, 1, 12)), [str(cluster) for cluster in range(12)]
+    values, groups = (
+        list(np.random.default_rng(6).normal(0.2, 1, 12)),
+        [str(cluster) for cluster in range(12)],
+    )
     exact = sign_flip_p(values, groups, draws=1)
     monkeypatch.setattr(stats, "EXACT_CLUSTERS", 0)
     assert 0.05 < exact < 0.95
-    assert sign_flip_p(values, groups, draws=20_000) == pytest.approx(exact, abs=0.015)  # 4 standard errors
+    assert sign_flip_p(values, groups, draws=20_000) == pytest.approx(
+        exact, abs=0.015
+    )  # 4 standard errors
 
 
 def test_a_sign_flip_test_errs_as_often_as_it_says():
     random = np.random.default_rng(7)
     groups = [str(text // 3) for text in range(36)]
     p_values = [
-        sign_flip_p(list(np.repeat(random.normal(size=12), 3) + 0.1 * random.normal(size=36)), groups, draws=1)
+        sign_flip_p(
+            list(np.repeat(random.normal(size=12), 3) + 0.1 * random.normal(size=36)),
+            groups,
+            draws=1,
+        )
         for _ in range(400)
     ]
     # 20 of 400 expected, 4.4 the standard error. Texts taken as independent would err in some 100.
@@ -176,7 +207,8 @@ def test_a_sign_flip_test_errs_as_often_as_it_says():
 
 
 @pytest.mark.parametrize(
-    ("differences", "groups"), [([], []), ([1.0], ["a", "b"]), ([np.nan, 1.0], ["a", "b"]), ([np.inf], ["a"])]
+    ("differences", "groups"),
+    [([], []), ([1.0], ["a", "b"]), ([np.nan, 1.0], ["a", "b"]), ([np.inf], ["a"])],
 )
 def test_a_sign_flip_test_of_nothing_or_of_no_numbers_is_refused(differences, groups):
     with pytest.raises(ValueError, match="finite differences, and a group for each"):

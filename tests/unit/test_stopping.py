@@ -19,7 +19,9 @@ def probe_row(update, *, train=1.0, validation=1.0, ttr=0.5):
 
 def probe_rows(*, validation=None, ttr=None, train=None):
     count = len(validation or ttr)
-    columns = zip(train or [1.0] * count, validation or [1.0] * count, ttr or [0.5] * count, strict=True)
+    columns = zip(
+        train or [1.0] * count, validation or [1.0] * count, ttr or [0.5] * count, strict=True
+    )
     return [probe_row(4 * i, train=a, validation=b, ttr=c) for i, (a, b, c) in enumerate(columns)]
 
 
@@ -87,7 +89,11 @@ def test_the_best_probe_is_the_first_of_equals():
     ("train", "ttr", "stops"),
     [
         ([None, 1.0, 0.05, 0.05], [0.3, 0.6, 0.6, 0.5], True),
-        ([None, 1.0, 0.05, 0.05], [0.3, 0.6, 0.7, 0.5], False),  # TTR rose within the last two probes
+        (
+            [None, 1.0, 0.05, 0.05],
+            [0.3, 0.6, 0.7, 0.5],
+            False,
+        ),  # TTR rose within the last two probes
         ([None, 1.0, 0.05, 0.2], [0.3, 0.6, 0.6, 0.5], False),  # the loss is not near zero now
         ([None, 1.0, 0.2, 0.05], [0.3, 0.6, 0.6, 0.5], True),  # only the last loss is asked for
         ([None, 0.05], [0.3, 0.3], False),  # too few probes to have waited for two
@@ -108,8 +114,12 @@ def weights_of(model):
 def run(tree, finished, folder, *, validation=None, ttr=None, **changes):
     """Train with made-up probes: a list of validation losses or of TTRs, one a probe."""
     tree = tree | {"train": tree["train"] | changes}
-    seen = iter([(loss, 0.5) for loss in validation or []] or [(1.0, each) for each in ttr or [0.5] * 50])
-    return train_once(tree, finished.blocks("train").ids_NT, folder, probe=lambda update: next(seen))
+    seen = iter(
+        [(loss, 0.5) for loss in validation or []] or [(1.0, each) for each in ttr or [0.5] * 50]
+    )
+    return train_once(
+        tree, finished.blocks("train").ids_NT, folder, probe=lambda update: next(seen)
+    )
 
 
 def test_best_validation_keeps_the_best_weights(tree, finished, tmp_path):
@@ -130,16 +140,30 @@ def test_best_validation_keeps_the_best_weights(tree, finished, tmp_path):
     assert [row.loss for row in stopped.rows[:8]] == [row.loss for row in eight.rows]
 
 
-def test_best_validation_keeps_the_best_weights_though_all_updates_were_made(tree, finished, tmp_path):
-    ended = run(tree, finished, tmp_path / "a", validation=[5.0, 4.0, 4.5], stop="best-validation", epochs=2)
-    assert (ended.outcome.reason, ended.outcome.updates, ended.outcome.kept) == ("all updates done", 8, 4)
+def test_best_validation_keeps_the_best_weights_though_all_updates_were_made(
+    tree, finished, tmp_path
+):
+    ended = run(
+        tree, finished, tmp_path / "a", validation=[5.0, 4.0, 4.5], stop="best-validation", epochs=2
+    )
+    assert (ended.outcome.reason, ended.outcome.updates, ended.outcome.kept) == (
+        "all updates done",
+        8,
+        4,
+    )
     four = run(tree, finished, tmp_path / "b", epochs=1)
     assert torch.equal(weights_of(ended.model), weights_of(four.model))
 
 
 def test_best_validation_may_keep_the_untouched_model(tree, finished, tmp_path):
     kept = run(
-        tree, finished, tmp_path / "a", validation=[1.0, 2.0], stop="best-validation", patience_probes=1, epochs=9
+        tree,
+        finished,
+        tmp_path / "a",
+        validation=[1.0, 2.0],
+        stop="best-validation",
+        patience_probes=1,
+        epochs=9,
     )
     assert (kept.outcome.updates, kept.outcome.kept) == (4, 0)
     plain = load_model(ModelSettings(source=tree["model"]["source"]), torch.device("cpu"))
@@ -150,11 +174,16 @@ def test_auto_stops_once_ttr_rises_no_more(tree, finished, tmp_path):
     ttr = [0.1, 0.2, 0.3, 0.3, 0.3, 0.3]
     rule = {"stop": "auto", "patience_probes": 2, "epochs": 6}
     stopped = run(tree, finished, tmp_path / "a", ttr=ttr, stop_loss=100.0, **rule)
-    assert stopped.outcome.reason == "training loss below 100, and greedy TTR has not risen for 2 probes"
+    assert (
+        stopped.outcome.reason
+        == "training loss below 100, and greedy TTR has not risen for 2 probes"
+    )
     assert stopped.outcome.updates == stopped.outcome.kept == 16
     high_loss = run(tree, finished, tmp_path / "b", ttr=[*ttr, 0.3], stop_loss=1e-6, **rule)
     assert (high_loss.outcome.reason, high_loss.outcome.updates) == ("all updates done", 24)
-    rising = run(tree, finished, tmp_path / "c", ttr=[0.1 * i for i in range(1, 8)], stop_loss=100.0, **rule)
+    rising = run(
+        tree, finished, tmp_path / "c", ttr=[0.1 * i for i in range(1, 8)], stop_loss=100.0, **rule
+    )
     assert (rising.outcome.reason, rising.outcome.updates) == ("all updates done", 24)
 
 
@@ -162,7 +191,14 @@ def test_train_loss_stops_after_the_epoch_that_is_below(tree, finished, tmp_path
     whole = run(tree, finished, tmp_path / "a", epochs=4)
     means = [sum(row.loss for row in whole.rows[i : i + 4]) / 4 for i in (0, 4, 8, 12)]
     assert means == sorted(means, reverse=True)
-    stopped = run(tree, finished, tmp_path / "b", epochs=4, stop="train-loss", stop_loss=(means[1] + means[2]) / 2)
+    stopped = run(
+        tree,
+        finished,
+        tmp_path / "b",
+        epochs=4,
+        stop="train-loss",
+        stop_loss=(means[1] + means[2]) / 2,
+    )
     assert stopped.outcome.updates == 12
     assert stopped.outcome.reason.startswith("mean training loss of the epoch below ")
     assert stopped.probes[-1].update == 12  # what it ends with is probed
@@ -171,4 +207,8 @@ def test_train_loss_stops_after_the_epoch_that_is_below(tree, finished, tmp_path
 
 def test_end_makes_every_update(tree, finished, tmp_path):
     ended = run(tree, finished, tmp_path / "a", validation=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], epochs=5)
-    assert (ended.outcome.reason, ended.outcome.updates, ended.outcome.kept) == ("all updates done", 20, 20)
+    assert (ended.outcome.reason, ended.outcome.updates, ended.outcome.kept) == (
+        "all updates done",
+        20,
+        20,
+    )

@@ -15,7 +15,10 @@ LEAST = {"fiction": 96, "encyclopaedia": 14, "news": 14}
 
 
 def tales(name):
-    return [json.loads(line) for line in asset_path(f"asset:tales/{name}.jsonl").read_text("utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in asset_path(f"asset:tales/{name}.jsonl").read_text("utf-8").splitlines()
+    ]
 
 
 ALL = [(name, row["title"], row["text"]) for name in LEAST for row in tales(name)]

@@ -44,7 +44,13 @@ def ratio(items):
 
 
 def test_the_documents_examples_are_of_five_scripts():
-    assert [name for name, *_ in EXAMPLES] == ["Hindi", "Chinese", "Arabic", "Thai", "French, decomposed"]
+    assert [name for name, *_ in EXAMPLES] == [
+        "Hindi",
+        "Chinese",
+        "Arabic",
+        "Thai",
+        "French, decomposed",
+    ]
     decomposed = EXAMPLES[-1][1]
     assert in_form("NFD", decomposed) == decomposed != in_form("NFC", decomposed)
     assert any(unicodedata.category(letter) == "Mn" for letter in EXAMPLES[2][1])  # vowel signs
@@ -62,7 +68,9 @@ def test_the_documents_examples_are_what_is_computed(row):
 
 
 def test_the_documents_bleu_of_two_chinese_texts():
-    found = re.search(r"Of (\w+) and (\w+) each has.*?= ([\d.]+)\.", MEASURES.read_text(encoding="utf-8"), re.S)
+    found = re.search(
+        r"Of (\w+) and (\w+) each has.*?= ([\d.]+)\.", MEASURES.read_text(encoding="utf-8"), re.S
+    )
     assert self_bleu([found[1], found[2]]) == pytest.approx([float(found[3])] * 2, abs=0.05)
 
 
@@ -81,7 +89,10 @@ def test_the_documents_bleu_of_two_chinese_texts():
         ("ລາວ ខ្មែរ", ["ລ", "າ", "ວ", "ខ្", "មែ", "រ"]),
         ("မြန်", ["မြ", "န်"]),
         ("བོད་སྐད", ["བོ", "ད", "སྐ", "ད"]),
-        ("𠀀𠀁 \U00011103\U00011127", ["𠀀", "𠀁", "\U00011103\U00011127"]),  # beyond U+FFFF: Han, Chakma
+        (
+            "𠀀𠀁 \U00011103\U00011127",
+            ["𠀀", "𠀁", "\U00011103\U00011127"],
+        ),  # beyond U+FFFF: Han, Chakma
         ("ab\u200bcd", ["ab", "cd"]),  # a zero-width space is a space
         ("\u0301 \u200d '", []),
         ("手'a d'été", ["手", "a", "d'été"]),
@@ -96,13 +107,19 @@ def test_which_texts_are_in_scripts_without_spaces():
     assert not has_no_spaces("Tom saw the sea at 東京 today")
     assert has_characters_apart("at 東京")
     assert not any(has_no_spaces(text) for text in ["नदी के पास", "한국어", "", "。，"])
-    assert all(has_no_spaces(text) for text in ["ฝนตก", "ລາວ", "ខ្មែរ", "မြန်", "བོད", "ひらがな", "カタカナ", "𠀀𠀁"])
+    assert all(
+        has_no_spaces(text)
+        for text in ["ฝนตก", "ລາວ", "ខ្មែរ", "မြန်", "བོད", "ひらがな", "カタカナ", "𠀀𠀁"]
+    )
 
 
 def test_what_is_said_of_the_units():
     assert characters_said(["a b", "é"], elsewhere="words") == ""
     both = ["我们看海", "ฝนตก"]
-    assert characters_said(both, elsewhere="words") == "characters, since 2 of 2 texts are in scripts without spaces"
+    assert (
+        characters_said(both, elsewhere="words")
+        == "characters, since 2 of 2 texts are in scripts without spaces"
+    )
     assert characters_said([*both, "a"], elsewhere="words") == (
         "characters there, words elsewhere, since 2 of 3 texts are in scripts without spaces"
     )
@@ -144,13 +161,19 @@ def test_bleus_tokens_lose_no_character(text):
 def plain(text):
     """Whether a text is in NFC, without marks, format characters and scripts without spaces."""
     kinds = set(map(unicodedata.category, text))
-    return in_form("NFC", text) == text and not kinds & {"Mn", "Mc", "Me", "Cf"} and not has_characters_apart(text)
+    return (
+        in_form("NFC", text) == text
+        and not kinds & {"Mn", "Mc", "Me", "Cf"}
+        and not has_characters_apart(text)
+    )
 
 
 @given(st.text(st.characters(max_codepoint=0x2FF)) | st.text("don't ’“”—été_2,\n\t"))
 def test_plain_texts_have_the_words_and_units_that_they_had(text):
     if plain(text):
-        assert words(text) == [word.lower() for word in re.findall(r"\w+(?:'\w+)*", text.replace("’", "'"))]
+        assert words(text) == [
+            word.lower() for word in re.findall(r"\w+(?:'\w+)*", text.replace("’", "'"))
+        ]
         assert [piece for piece, _ in spaced_pieces(text)] == re.findall(r"\s*\S+", text)
         assert characters_apart(text) == text
         assert not text or compression_ratio(text) > 0
@@ -158,7 +181,9 @@ def test_plain_texts_have_the_words_and_units_that_they_had(text):
 
 def test_every_letter_of_unicode_is_in_a_word_or_is_one():
     letters = [chr(n) for n in range(sys.maxunicode + 1) if chr(n).isalnum()]
-    missed = [letter for letter in letters if "".join(words(letter)) != in_form("NFC", letter).lower()]
+    missed = [
+        letter for letter in letters if "".join(words(letter)) != in_form("NFC", letter).lower()
+    ]
     assert missed == []
 
 
@@ -169,7 +194,8 @@ def test_bleu_of_chinese_is_sacrebleus_zh_and_names_its_tokens():
         "天气好，我们去了公园！",
     ]
     slow = [
-        sacrebleu.sentence_bleu(text, [each for each in texts if each != text], tokenize="zh").score for text in texts
+        sacrebleu.sentence_bleu(text, [each for each in texts if each != text], tokenize="zh").score
+        for text in texts
     ]
     assert self_bleu(texts) == pytest.approx(slow, rel=0, abs=1e-9)
     assert "|tok:13a+characters|" in bleu_signature(["a b", *texts])

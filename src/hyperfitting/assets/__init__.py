@@ -19,13 +19,17 @@ def asset_path(name: str) -> Path:
     path = _FOLDER / name.removeprefix(PREFIX)
     if path.exists() and _FOLDER in path.resolve().parents:
         return path
-    raise InputError(f"nothing named {name!r} ships with hyperfitting; there is {', '.join(asset_names())}")
+    raise InputError(
+        f"nothing named {name!r} ships with hyperfitting; there is {', '.join(asset_names())}"
+    )
 
 
 def asset_names() -> list[str]:
     """Every name that `asset_path` accepts."""
     tales = sorted(f"{PREFIX}tales/{path.name}" for path in (_FOLDER / "tales").glob("*.jsonl"))
-    shapes = sorted(f"{PREFIX}architectures/{path.name}" for path in (_FOLDER / "architectures").iterdir())
+    shapes = sorted(
+        f"{PREFIX}architectures/{path.name}" for path in (_FOLDER / "architectures").iterdir()
+    )
     return [f"{PREFIX}reference-lm", *shapes, *tales]
 
 
@@ -39,7 +43,11 @@ def local_path(name: str, folder: Path | None = None) -> Path | None:
     if name.startswith(PREFIX):
         return asset_path(name)
     path = tried_path(name, folder)
-    return None if _HUB_NAME.fullmatch(name) and not _is_file_name(name) and not os.path.exists(path) else path
+    return (
+        None
+        if _HUB_NAME.fullmatch(name) and not _is_file_name(name) and not os.path.exists(path)
+        else path
+    )
 
 
 def tried_path(name: str, folder: Path | None = None) -> Path:
@@ -57,4 +65,16 @@ def _is_file_name(name: str) -> bool:
 
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)
-_FILE_ENDINGS = (".txt", ".md", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".xz", ".zst", ".toml")
+_FILE_ENDINGS = (
+    ".txt",
+    ".md",
+    ".jsonl",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".gz",
+    ".xz",
+    ".zst",
+    ".toml",
+)

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hyperfitting import __version__, preference_cli
 from hyperfitting.cli.console import UTF8_LOCALE, Console, not_text, say, take_any_text
 from hyperfitting.cli.values import device_count, memory_size, whole_number
-from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interrupted, TrainingFailed, name_the_extra
+from hyperfitting.errors import (
+    DiskFull,
+    HyperfittingError,
+    InputError,
+    Interrupted,
+    TrainingFailed,
+    name_the_extra,
+)
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
@@ -26,7 +33,11 @@ __all__ = ["Console", "main", "parser"]
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, without the usage block, and the way to help."""
-        dash = "; a prompt that begins with a dash stands last, after --" if self.prog.endswith(" write") else ""
+        dash = (
+            "; a prompt that begins with a dash stands last, after --"
+            if self.prog.endswith(" write")
+            else ""
+        )
         say(f"{message}{dash} (see {self.prog} --help)")
         raise SystemExit(2)
 
@@ -43,7 +54,10 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(metavar="VERB", dest="verb", required=True, parser_class=_Parser)
 
     def verb(
-        name: str, help_: str, function: Callable[[argparse.Namespace], None], *needs: Callable[[Any], None]
+        name: str,
+        help_: str,
+        function: Callable[[argparse.Namespace], None],
+        *needs: Callable[[Any], None],
     ) -> Any:
         made = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         made.set_defaults(function=function)
@@ -59,16 +73,58 @@ def parser() -> argparse.ArgumentParser:
         _kept_out,
         _device,
     )
-    verb("run", "a recipe from data to report; what is done already is skipped", _run, _recipe, _kept_out, _device)
-    verb("check", "validate a recipe and say what it would load, train and write", _check, _recipe, _out, _device)
-    plan = verb("plan", "what memory a recipe's training needs, and which settings fit", _plan, _recipe)
-    plan.add_argument("--device", type=memory_size, metavar="80GiB", help="a device's memory; default: this machine's")
-    plan.add_argument(
-        "--dry-run", action="store_true", help="train a few updates of this shape here, with random weights and tokens"
+    verb(
+        "run",
+        "a recipe from data to report; what is done already is skipped",
+        _run,
+        _recipe,
+        _kept_out,
+        _device,
     )
-    plan.add_argument("--count", type=device_count, default=1, metavar="N", help="devices that share the training (1)")
-    verb("train", "only draw the data and train the runs of a recipe", _train, _recipe, _kept_out, _device)
-    generate = verb("generate", "only continue the contexts of a trained experiment", _generate, _folder, _device)
+    verb(
+        "check",
+        "validate a recipe and say what it would load, train and write",
+        _check,
+        _recipe,
+        _out,
+        _device,
+    )
+    plan = verb(
+        "plan", "what memory a recipe's training needs, and which settings fit", _plan, _recipe
+    )
+    plan.add_argument(
+        "--device",
+        type=memory_size,
+        metavar="80GiB",
+        help="a device's memory; default: this machine's",
+    )
+    plan.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train a few updates of this shape here, with random weights and tokens",
+    )
+    plan.add_argument(
+        "--count",
+        type=device_count,
+        default=1,
+        metavar="N",
+        help="devices that share the training (1)",
+    )
+    verb(
+        "train",
+        "only draw the data and train the runs of a recipe",
+        _train,
+        _recipe,
+        _kept_out,
+        _device,
+    )
+    generate = verb(
+        "generate",
+        "only continue the contexts of a trained experiment",
+        _generate,
+        _folder,
+        _device,
+    )
     generate.add_argument(
         "--compare-reference",
         type=whole_number,
@@ -77,28 +133,85 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="write N contexts of every set anew, one at a time in float32, and say how far they agree (10)",
     )
-    measure = verb("measure", "only measure what was generated; or anybody's texts in a file", _measure, _device)
-    measure.add_argument("folder", type=Path, metavar="RUN|FILE", help="a run's folder, or a .txt, .jsonl or .csv file")
-    measure.add_argument("--reference", type=Path, metavar="FILE", help="true texts to stand beside those of a file")
-    measure.add_argument("--training", type=Path, metavar="FILE", help="texts that those of a file may have learnt")
-    measure.add_argument("--tokenizer", metavar="MODEL", help="count its tokens (default: words, or characters)")
-    measure.add_argument("--column", default="text", metavar="FIELD", help="the field that holds the text (text)")
-    measure.add_argument("--group", metavar="FIELD", help="the field that names a text's cluster, such as its book")
-    measure.add_argument("--bleu", action="store_true", help="Self-BLEU and Dataset-BLEU too")
-    measure.add_argument("--scorer", metavar="MODEL", help="perplexity of a file's texts under this model")
-    measure.add_argument("--mauve", metavar="MODEL", help="MAUVE against --reference, with this model's features")
-    measure.add_argument("--force-mauve", action="store_true", help="MAUVE of fewer than 1,000 texts, mostly chance")
-    measure.add_argument("--out", type=Path, metavar="FILE", help="where the rows of a file's table go, as JSON")
-    compare = verb("compare", "measured experiments side by side: every strategy, marked where it is nearest", _compare)
-    compare.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="seeds of one recipe, or several recipes")
-    compare.add_argument(
-        "--out", type=Path, metavar="DIR", help="where the pages and tables go (runs/compare-RUN-RUN...)"
+    measure = verb(
+        "measure",
+        "only measure what was generated; or anybody's texts in a file",
+        _measure,
+        _device,
     )
-    compare.add_argument("--baseline", metavar="TITLE", help="what is subtracted from the others (hyperfitted, greedy)")
+    measure.add_argument(
+        "folder",
+        type=Path,
+        metavar="RUN|FILE",
+        help="a run's folder, or a .txt, .jsonl or .csv file",
+    )
+    measure.add_argument(
+        "--reference", type=Path, metavar="FILE", help="true texts to stand beside those of a file"
+    )
+    measure.add_argument(
+        "--training", type=Path, metavar="FILE", help="texts that those of a file may have learnt"
+    )
+    measure.add_argument(
+        "--tokenizer", metavar="MODEL", help="count its tokens (default: words, or characters)"
+    )
+    measure.add_argument(
+        "--column", default="text", metavar="FIELD", help="the field that holds the text (text)"
+    )
+    measure.add_argument(
+        "--group", metavar="FIELD", help="the field that names a text's cluster, such as its book"
+    )
+    measure.add_argument("--bleu", action="store_true", help="Self-BLEU and Dataset-BLEU too")
+    measure.add_argument(
+        "--scorer", metavar="MODEL", help="perplexity of a file's texts under this model"
+    )
+    measure.add_argument(
+        "--mauve", metavar="MODEL", help="MAUVE against --reference, with this model's features"
+    )
+    measure.add_argument(
+        "--force-mauve", action="store_true", help="MAUVE of fewer than 1,000 texts, mostly chance"
+    )
+    measure.add_argument(
+        "--out", type=Path, metavar="FILE", help="where the rows of a file's table go, as JSON"
+    )
+    compare = verb(
+        "compare",
+        "measured experiments side by side: every strategy, marked where it is nearest",
+        _compare,
+    )
+    compare.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="seeds of one recipe, or several recipes",
+    )
+    compare.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the pages and tables go (runs/compare-RUN-RUN...)",
+    )
+    compare.add_argument(
+        "--baseline",
+        metavar="TITLE",
+        help="what is subtracted from the others (hyperfitted, greedy)",
+    )
     verb("report", "only write the report of what was measured", _report, _folder)
-    write = verb("write", "continue one prompt with a trained run, as it is written", _write, _folder, _device)
+    write = verb(
+        "write",
+        "continue one prompt with a trained run, as it is written",
+        _write,
+        _folder,
+        _device,
+    )
     write.add_argument("prompt", help="the text to continue")
-    write.add_argument("--tokens", type=whole_number, default=200, metavar="N", help="at most so many new tokens (200)")
+    write.add_argument(
+        "--tokens",
+        type=whole_number,
+        default=200,
+        metavar="N",
+        help="at most so many new tokens (200)",
+    )
     write.add_argument("--original", action="store_true", help="use the untouched model instead")
     write.add_argument(
         "--nucleus",
@@ -106,11 +219,19 @@ def parser() -> argparse.ArgumentParser:
         help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy",
     )
     write.add_argument("--seed", type=whole_number, default=0, help="seed of the sampling (0)")
-    runs = verb("runs", "list the experiments in a folder and in those inside it, oldest first", _runs)
-    runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)")
-    recipes = verb("recipes", "list, show or copy the shipped recipes; document the settings", _recipes)
+    runs = verb(
+        "runs", "list the experiments in a folder and in those inside it, oldest first", _runs
+    )
+    runs.add_argument(
+        "folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)"
+    )
+    recipes = verb(
+        "recipes", "list, show or copy the shipped recipes; document the settings", _recipes
+    )
     recipes.add_argument(
-        "action", choices=["list", "show", "copy", "settings"], help="settings: every setting with its default"
+        "action",
+        choices=["list", "show", "copy", "settings"],
+        help="settings: every setting with its default",
     )
     recipes.add_argument("name", nargs="?", help="the recipe to show or copy")
     recipes.add_argument("to", nargs="?", type=Path, help="where to copy it (NAME.toml)")
@@ -158,23 +279,34 @@ def _set(made: argparse.ArgumentParser) -> None:
 
 
 def _out(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--out", type=Path, metavar="DIR", help="the experiment's folder (runs/<name>-<digest>)")
+    made.add_argument(
+        "--out", type=Path, metavar="DIR", help="the experiment's folder (runs/<name>-<digest>)"
+    )
 
 
 def _kept_out(made: argparse.ArgumentParser) -> None:
     _out(made)
-    made.add_argument("--keep-data", action="store_true", help="go on with the data as drawn, though a source changed")
+    made.add_argument(
+        "--keep-data",
+        action="store_true",
+        help="go on with the data as drawn, though a source changed",
+    )
 
 
 def _device(made: argparse.ArgumentParser) -> None:
     made.add_argument(
-        "--device", default="auto", help="auto (the accelerator if there is one), cpu, cuda, cuda:1, mps, ..."
+        "--device",
+        default="auto",
+        help="auto (the accelerator if there is one), cpu, cuda, cuda:1, mps, ...",
     )
 
 
 def _folder(made: argparse.ArgumentParser) -> None:
     made.add_argument(
-        "folder", type=Path, metavar="RUN", help="the folder that `hyperfit run` or `hyperfit train` wrote"
+        "folder",
+        type=Path,
+        metavar="RUN",
+        help="the folder that `hyperfit run` or `hyperfit train` wrote",
     )
 
 
@@ -211,7 +343,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"{error.object!r} cannot be written as {error.encoding}: {UTF8_LOCALE}")
         return 2
     except KeyboardInterrupt:
-        say("stopped; what was finished is kept, and the same command goes on from there", start="\n")
+        say(
+            "stopped; what was finished is kept, and the same command goes on from there",
+            start="\n",
+        )
         return Interrupted.exit_code
     except BrokenPipeError:
         sys.stderr.close()
@@ -288,7 +423,9 @@ def _check(options: argparse.Namespace) -> None:
 
 def _plan(options: argparse.Namespace) -> None:
     if options.dry_run and (options.device is not None or options.count != 1):
-        raise InputError("plan --dry-run trains on this machine, on one device: leave out --device and --count")
+        raise InputError(
+            "plan --dry-run trains on this machine, on one device: leave out --device and --count"
+        )
     recipe = _load(options)
     from hyperfitting import pipeline
 
@@ -318,7 +455,11 @@ def _generate(options: argparse.Namespace) -> None:
         print(f"texts    {run.continuations_file}")
         if options.compare_reference:
             count = options.compare_reference
-            print(pipeline.compare_reference(experiment, role, count, device=options.device, narrator=Console()))
+            print(
+                pipeline.compare_reference(
+                    experiment, role, count, device=options.device, narrator=Console()
+                )
+            )
     for strategy in experiment.recipe.generate.strategies:
         print(f"strategy      {strategy.name}: {strategy.in_words()}")
     _next("measure", experiment.folder)
@@ -331,7 +472,9 @@ def _measure(options: argparse.Namespace) -> None:
         _measure_file(options)
         return
     if given := [f"--{name.replace('_', '-')}" for name in _OF_A_FILE if getattr(options, name)]:
-        raise InputError(f"{given[0]} is for a file of texts, and {options.folder} is a folder: leave it out")
+        raise InputError(
+            f"{given[0]} is for a file of texts, and {options.folder} is a folder: leave it out"
+        )
     experiment = _experiment(options)
     from hyperfitting import pipeline
 
@@ -341,7 +484,17 @@ def _measure(options: argparse.Namespace) -> None:
     _next("report", experiment.folder)
 
 
-_OF_A_FILE = ("reference", "training", "tokenizer", "group", "bleu", "scorer", "mauve", "force_mauve", "out")
+_OF_A_FILE = (
+    "reference",
+    "training",
+    "tokenizer",
+    "group",
+    "bleu",
+    "scorer",
+    "mauve",
+    "force_mauve",
+    "out",
+)
 
 
 def _measure_file(options: argparse.Namespace) -> None:
@@ -349,13 +502,31 @@ def _measure_file(options: argparse.Namespace) -> None:
     from hyperfitting.files import refuse_to_replace, write_text
 
     if options.out is not None:
-        read = [path for path in (options.folder, options.reference, options.training) if path is not None]
-        refuse_to_replace(options.out, ours=report.is_table_of_texts, what="table of texts' measures", read=read)
+        read = [
+            path
+            for path in (options.folder, options.reference, options.training)
+            if path is not None
+        ]
+        refuse_to_replace(
+            options.out, ours=report.is_table_of_texts, what="table of texts' measures", read=read
+        )
     from hyperfitting import pipeline
 
-    names = ("reference", "training", "tokenizer", "column", "group", "bleu", "scorer", "mauve", "force_mauve")
+    names = (
+        "reference",
+        "training",
+        "tokenizer",
+        "column",
+        "group",
+        "bleu",
+        "scorer",
+        "mauve",
+        "force_mauve",
+    )
     chosen = {name: getattr(options, name) for name in names}
-    rows = pipeline.measure_file(options.folder, **chosen, device=options.device, narrator=Console())
+    rows = pipeline.measure_file(
+        options.folder, **chosen, device=options.device, narrator=Console()
+    )
     print(report.markdown_table(report.texts_table(rows)))
     if options.out is not None:
         write_text(options.out, report.summary_json(rows))
@@ -395,7 +566,12 @@ def _write(options: argparse.Namespace) -> None:
     from hyperfitting import pipeline
 
     pieces = pipeline.write(
-        folder, options.prompt, strategy=strategy, new_tokens=options.tokens, seed=options.seed, device=options.device
+        folder,
+        options.prompt,
+        strategy=strategy,
+        new_tokens=options.tokens,
+        seed=options.seed,
+        device=options.device,
     )
     print(options.prompt, end="", flush=True)
     for piece in pieces:

@@ -54,7 +54,13 @@ class Console:
         from tqdm import tqdm
 
         with tqdm(
-            total=total, initial=start, desc=label, leave=False, disable=None, dynamic_ncols=True, file=sys.stderr
+            total=total,
+            initial=start,
+            desc=label,
+            leave=False,
+            disable=None,
+            dynamic_ncols=True,
+            file=sys.stderr,
         ) as drawn:
             yield _ConsoleBar(drawn)
 

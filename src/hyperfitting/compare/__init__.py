@@ -54,5 +54,7 @@ def compare(folders: Sequence[Path], *, baseline: str | None = None) -> Comparis
     held = list(panels(experiments))
     base = find_baseline(held[0].columns, baseline)
     tables = [set_table(panel, draws=draws, seed=panel.seed) for panel in held]
-    found = [each for panel in held for each in differences(panel, base, draws=draws, seed=panel.seed)]
+    found = [
+        each for panel in held for each in differences(panel, base, draws=draws, seed=panel.seed)
+    ]
     return Comparison(experiments, held, tables, found, base)

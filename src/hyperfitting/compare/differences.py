@@ -51,7 +51,9 @@ def find_baseline(columns: Sequence[Column], title: str | None) -> Column:
     if found is None:
         titles = [column.title for column in columns]
         near = difflib.get_close_matches(title, titles, n=1)
-        raise InputError(f"no column {title!r}: " + (f"did you mean {near[0]!r}?" if near else ", ".join(titles)))
+        raise InputError(
+            f"no column {title!r}: " + (f"did you mean {near[0]!r}?" if near else ", ".join(titles))
+        )
     return found
 
 
@@ -72,15 +74,26 @@ def differences(panel: Panel, baseline: Column, *, draws: int, seed: int) -> lis
     made = [
         found
         for column, measure in compared
-        for found in _difference(panel, column, baseline, measure, draws=draws, flips=flips, seed=seed)
+        for found in _difference(
+            panel, column, baseline, measure, draws=draws, flips=flips, seed=seed
+        )
     ]
     tested = [each for each in made if each.p is not None]
-    corrected = dict(zip(map(id, tested), holm([each.p for each in tested if each.p is not None]), strict=True))
+    corrected = dict(
+        zip(map(id, tested), holm([each.p for each in tested if each.p is not None]), strict=True)
+    )
     return [replace(each, p_holm=corrected.get(id(each))) for each in made]
 
 
 def _difference(
-    panel: Panel, column: Column, baseline: Column, measure: str, *, draws: int, flips: int, seed: int
+    panel: Panel,
+    column: Column,
+    baseline: Column,
+    measure: str,
+    *,
+    draws: int,
+    flips: int,
+    seed: int,
 ) -> Iterator[Difference]:
     p = None
     if (column, measure) in panel.sets:
@@ -88,17 +101,22 @@ def _difference(
             return
         estimate = _of_sets(panel, column, baseline, measure)
     else:
-        one, other = ({text.context: text for text in panel.texts[each]} for each in (column, baseline))
+        one, other = (
+            {text.context: text for text in panel.texts[each]} for each in (column, baseline)
+        )
         pairs = [(one[i], other[i]) for i in one if i in other]
         pairs = [(a, b) for a, b in pairs if measure in a.values and measure in b.values]
         if not pairs:
             return  # a measure that is known of the set as a whole only, or of no context in both columns
         left, right = (
-            [each.values[measure][0] / each.values[measure][1] for each in side] for side in zip(*pairs, strict=True)
+            [each.values[measure][0] / each.values[measure][1] for each in side]
+            for side in zip(*pairs, strict=True)
         )
         groups = [a.group for a, _ in pairs]
         estimate = paired_difference(left, right, groups, draws=draws, seed=seed)
-        p = sign_flip_p([a - b for a, b in zip(left, right, strict=True)], groups, draws=flips, seed=seed)
+        p = sign_flip_p(
+            [a - b for a, b in zip(left, right, strict=True)], groups, draws=flips, seed=seed
+        )
     row, beside = panel.rows[column, measure], panel.rows[baseline, measure]
     yield Difference(
         domain=panel.domain,

@@ -82,7 +82,9 @@ def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
     for same in kinds.values():
         _refuse_equal_seeds(same)
     _refuse_other_contexts(list(kinds.values()))
-    return dict(zip(_labels([same[0].recipe for same in kinds.values()]), kinds.values(), strict=True))
+    return dict(
+        zip(_labels([same[0].recipe for same in kinds.values()]), kinds.values(), strict=True)
+    )
 
 
 def _measured(experiment: Experiment) -> Experiment:
@@ -127,7 +129,9 @@ def _refuse_other_contexts(kinds: Sequence[Sequence[Experiment]]) -> None:
                     f"(generate.new_tokens {lengths})"
                 )
             if not _same_contexts(one, two):
-                found = differing_settings(one.recipe, two.recipe, sections=("seed", "model", "data"))
+                found = differing_settings(
+                    one.recipe, two.recipe, sections=("seed", "model", "data")
+                )
                 raise RunError(
                     f"{one.folder} and {two.folder} continued other contexts, so their texts do not pair "
                     f"({found or 'from sources that have changed'})"
@@ -152,7 +156,9 @@ def _labels(recipes: Sequence[Recipe]) -> list[str]:
 def panels(experiments: dict[str, list[Experiment]]) -> Iterator[Panel]:
     """Every set of contexts at every seed, set by set."""
     first = next(iter(experiments.values()))
-    held = [_held({label: same[i] for label, same in experiments.items()}) for i in range(len(first))]
+    held = [
+        _held({label: same[i] for label, same in experiments.items()}) for i in range(len(first))
+    ]
     for each in first[0].recipe.data.domains:
         for experiment, (texts, sets, rows, unlike) in zip(first, held, strict=True):
             own = {column: found for (name, column), found in texts.items() if name == each.name}
@@ -161,8 +167,16 @@ def panels(experiments: dict[str, list[Experiment]]) -> Iterator[Panel]:
                 experiment.recipe.seed,
                 tuple(own),
                 own,
-                {(column, measure): found for (name, column, measure), found in sets.items() if name == each.name},
-                {(column, measure): found for (name, column, measure), found in rows.items() if name == each.name},
+                {
+                    (column, measure): found
+                    for (name, column, measure), found in sets.items()
+                    if name == each.name
+                },
+                {
+                    (column, measure): found
+                    for (name, column, measure), found in rows.items()
+                    if name == each.name
+                },
                 frozenset(measure for name, measure in unlike if name == each.name),
             )
 
@@ -187,7 +201,9 @@ def _held(experiments: dict[str, Experiment]) -> Held:
                 if number == 0 or text.variant not in CONTROLS:
                     texts.setdefault((text.domain, _column(label, text)), []).append(text)
             for measured in run.set_measures():
-                sets.setdefault((measured.domain, _column(label, measured), measured.name), measured)
+                sets.setdefault(
+                    (measured.domain, _column(label, measured), measured.name), measured
+                )
             for row in run.metrics():
                 first = rows.setdefault((row.domain, _column(label, row), row.name), row)
                 if not math.isclose(first.value, row.value, rel_tol=1e-6):

@@ -58,11 +58,15 @@ def set_table(panel: Panel, *, draws: int, seed: int) -> SetTable:
     A measure of whole sets is marked where they are as large as the true texts, in texts and in tokens.
     Distances are |value - value of the true texts|, of perplexities |difference of their logarithms|.
     """
-    measures = tuple(name for name in MEASURES if any((column, name) in panel.rows for column in panel.columns))
+    measures = tuple(
+        name for name in MEASURES if any((column, name) in panel.rows for column in panel.columns)
+    )
     cells = {key: row for key, row in panel.rows.items() if key[1] in measures}
     marks: dict[tuple[Column, str], Mark] = {}
     for measure in measures:
-        marks |= {(column, measure): mark for column, mark in _marks(panel, measure, draws, seed).items()}
+        marks |= {
+            (column, measure): mark for column, mark in _marks(panel, measure, draws, seed).items()
+        }
     return SetTable(panel.domain, panel.seed, panel.columns, measures, cells, marks)
 
 
@@ -76,26 +80,39 @@ def _marks(panel: Panel, measure: str, draws: int, seed: int) -> dict[Column, Ma
         return {}
     weights_DK = cluster_weights(len(clusters), draws=draws, seed=seed)
     value_C, drawn_CD = _drawn(panel, [*columns, reference], measure, clusters, weights_DK)
-    distance_C, drawn_distance_CD = np.abs(value_C[:-1] - value_C[-1]), np.abs(drawn_CD[:-1] - drawn_CD[-1])
+    distance_C, drawn_distance_CD = (
+        np.abs(value_C[:-1] - value_C[-1]),
+        np.abs(drawn_CD[:-1] - drawn_CD[-1]),
+    )
     held = not_told_apart_from_nearest(distance_C, drawn_distance_CD, clusters=len(clusters))
     alone: Mark = "nearest" if sum(held) == 1 and len(held) > 1 else "among"
     return {column: alone if each else "" for column, each in zip(columns, held, strict=True)}
 
 
 def _drawn(
-    panel: Panel, columns: Sequence[Column], measure: str, clusters: list[str], weights_DK: NDArray[np.float64]
+    panel: Panel,
+    columns: Sequence[Column],
+    measure: str,
+    clusters: list[str],
+    weights_DK: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The measure of each column (C,), perplexity as its logarithm, and its bootstrap samples (C, D)."""
     if (columns[0], measure) in panel.sets:
         found = [panel.sets[column, measure] for column in columns]
         value_C = np.array([each.value for each in found])
-        without_CK = np.array([[each.without.get(name, each.value) for name in clusters] for each in found])
+        without_CK = np.array(
+            [[each.without.get(name, each.value) for name in clusters] for each in found]
+        )
         return value_C, drawn_pseudo_values(value_C, without_CK, weights_DK)
     kept = [[text for text in panel.texts[column] if measure in text.values] for column in columns]
     sums_CK, counts_CK = (
         np.array(
             [
-                by_cluster([text.values[measure][i] for text in own], [text.group for text in own], clusters)
+                by_cluster(
+                    [text.values[measure][i] for text in own],
+                    [text.group for text in own],
+                    clusters,
+                )
                 for own in kept
             ]
         )

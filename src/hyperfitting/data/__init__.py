@@ -14,4 +14,12 @@ from hyperfitting.data.folders import refuse_name
 from hyperfitting.data.rows import Mistakes, RowError
 from hyperfitting.data.sources import read_texts, refuse_changed
 
-__all__ = ["Drawn", "Mistakes", "RowError", "draw_data", "read_texts", "refuse_changed", "refuse_name"]
+__all__ = [
+    "Drawn",
+    "Mistakes",
+    "RowError",
+    "draw_data",
+    "read_texts",
+    "refuse_changed",
+    "refuse_name",
+]

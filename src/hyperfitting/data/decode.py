@@ -48,7 +48,9 @@ def read_bytes(path: Path, name: str) -> bytes:
             f"{name}: cannot be read: damaged, cut off, or no {packing} file: make or get it anew"
         ) from error
     except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror or type(error).__name__}") from error
+        raise DataError(
+            f"{name}: cannot be read: {error.strerror or type(error).__name__}"
+        ) from error
 
 
 def _opener(packing: str) -> tuple[Callable[..., Any], tuple[type[Exception], ...]]:
@@ -128,7 +130,11 @@ def _wide(data: bytes) -> str | None:
     if min(shares[2:]) > 0.5 > shares[0] or min(shares[:2]) > 0.5 > shares[3]:
         return "UTF-32LE" if shares[3] > 0.5 else "UTF-32BE"
     high, low = shares[0] + shares[2], shares[1] + shares[3]
-    if 20 * min(high, low) <= max(high, low) and data.count(0) > 1 and (high + low > 0.2 or not _is_utf8(data)):
+    if (
+        20 * min(high, low) <= max(high, low)
+        and data.count(0) > 1
+        and (high + low > 0.2 or not _is_utf8(data))
+    ):
         return "UTF-16LE" if low > high else "UTF-16BE"
     return None
 
@@ -152,13 +158,17 @@ def _not_decoded(data: bytes, error: UnicodeDecodeError, path: Path) -> str:
             "not UTF-8: convert the file, from the encoding in which it was saved "
             f"(`file -i` guesses it): {_iconv(path, 'ENCODING')}"
         )
-    return f"not UTF-8: convert the file, if it was saved by Windows: {_iconv(path, 'WINDOWS-1252')}"
+    return (
+        f"not UTF-8: convert the file, if it was saved by Windows: {_iconv(path, 'WINDOWS-1252')}"
+    )
 
 
 def _iconv(path: Path, encoding: str) -> str:
     """A command line that converts a file."""
     quoted, packing = shlex.quote(str(path)), path.suffix.lower()
-    made = shlex.quote(f"{(path.with_suffix('') if packing in PACKED else path).stem}-utf8{_plain_suffix(path)}")
+    made = shlex.quote(
+        f"{(path.with_suffix('') if packing in PACKED else path).stem}-utf8{_plain_suffix(path)}"
+    )
     if packing in PACKED:
         return f"{_UNPACKERS[packing]} -dc {quoted} | iconv -f {encoding} -t UTF-8 > {made}"
     return f"iconv -f {encoding} -t UTF-8 {quoted} > {made}"

@@ -82,14 +82,22 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
         try:
             blocks, texts = (_packed if packed else _first_tokens)(wanted, codec, known, near)
         except _Ended as ended:
-            refuse_losses(_losses_of_all(wanted, codec), wanted.source, wanted.name, recipe.data.lost_characters)
+            refuse_losses(
+                _losses_of_all(wanted, codec),
+                wanted.source,
+                wanted.name,
+                recipe.data.lost_characters,
+            )
             raise DataError(too_few(wanted, ended.found, recipe.data.blocks, codec)) from None
         refuse_losses(wanted.losses, wanted.source, wanted.name, recipe.data.lost_characters)
         if wanted.name in WATCHED:
             known.add(texts, near)
         sets.append(blocks)
         facts.append(_facts(wanted, blocks))
-    return Drawn(sets, {"codec": codec.fingerprint, "sources": [each.facts for each in plan.texts], "sets": facts})
+    return Drawn(
+        sets,
+        {"codec": codec.fingerprint, "sources": [each.facts for each in plan.texts], "sets": facts},
+    )
 
 
 def _losses_of_all(wanted: Wanted, codec: Codec) -> Losses:
@@ -106,7 +114,9 @@ class _Ended(Exception):
         self.found = found
 
 
-def _first_tokens(wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats) -> tuple[TokenBlocks, list[str]]:
+def _first_tokens(
+    wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats
+) -> tuple[TokenBlocks, list[str]]:
     """One block a document or passage, its first tokens; and the texts of the blocks."""
     rows: list[list[int]] = []
     texts: dict[str, None] = {}
@@ -126,7 +136,9 @@ def _first_tokens(wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats
             texts[taken.decoded] = None
             origins.append(_origin(taken.document))
             _count(wanted, item, taken, near)
-    return TokenBlocks(wanted.name, codec.fingerprint, np.array(rows, dtype=np.int32), tuple(origins)), [*texts]
+    return TokenBlocks(
+        wanted.name, codec.fingerprint, np.array(rows, dtype=np.int32), tuple(origins)
+    ), [*texts]
 
 
 def _take(item: Document | Passage, codec: Codec, tokens: int) -> _Taken:
@@ -152,16 +164,22 @@ def _leaks(wanted: Wanted, document: Document, text: str, known: _Known) -> bool
     if found is None:
         return False
     words, reason = found
-    if wanted.chosen and not isinstance(wanted.pool, PassagePool):  # nobody can take a passage out of a book
+    if wanted.chosen and not isinstance(
+        wanted.pool, PassagePool
+    ):  # nobody can take a passage out of a book
         raise DataError(
             f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: {reason}: remove it, or choose "
             "another source"
         )
-    wanted.leaks.append({"source": document.source, "row": document.row, "title": document.title, "words": words})
+    wanted.leaks.append(
+        {"source": document.source, "row": document.row, "title": document.title, "words": words}
+    )
     return True
 
 
-def _packed(wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats) -> tuple[TokenBlocks, list[str]]:
+def _packed(
+    wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats
+) -> tuple[TokenBlocks, list[str]]:
     """Whole documents end to end, cut into blocks, each cited by the document it begins in; and their texts."""
     ids: list[int] = []
     texts: dict[str, None] = {}
@@ -179,9 +197,18 @@ def _packed(wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats) -> t
             ids += encoded
             texts[document.text] = None
             origins += [_origin(document)] * (-(-len(ids) // wanted.tokens) - len(origins))
-            _count(wanted, document, _Taken(document, encoded, document.text, codec.decode(encoded)), near)
-    table = np.array(ids[: wanted.count * wanted.tokens], dtype=np.int32).reshape(wanted.count, wanted.tokens)
-    return TokenBlocks(wanted.name, codec.fingerprint, table, tuple(origins[: wanted.count])), [*texts]
+            _count(
+                wanted,
+                document,
+                _Taken(document, encoded, document.text, codec.decode(encoded)),
+                near,
+            )
+    table = np.array(ids[: wanted.count * wanted.tokens], dtype=np.int32).reshape(
+        wanted.count, wanted.tokens
+    )
+    return TokenBlocks(wanted.name, codec.fingerprint, table, tuple(origins[: wanted.count])), [
+        *texts
+    ]
 
 
 def _origin(document: Document) -> Origin:
@@ -214,9 +241,13 @@ def _too_short(wanted: Wanted) -> int:
     if not isinstance(wanted.pool, PassagePool):
         return wanted.too_short
     cut = {
-        (each.stretch.document.source, each.stretch.document.row, each.stretch.start) for each in wanted.pool.passages
+        (each.stretch.document.source, each.stretch.document.row, each.stretch.start)
+        for each in wanted.pool.passages
     }
-    return sum((each.document.source, each.document.row, each.start) not in cut for each in wanted.pool.stretches)
+    return sum(
+        (each.document.source, each.document.row, each.start) not in cut
+        for each in wanted.pool.stretches
+    )
 
 
 def _passage_facts(wanted: Wanted) -> dict[str, Any]:

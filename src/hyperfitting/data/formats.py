@@ -45,7 +45,9 @@ def read_rows(path: Path, name: str, source: TextSource, *, inside: bool) -> Ite
         return _plain_rows(text, name, source, inside=inside)
     if kind in (".csv", ".tsv"):
         return _table_rows(text, name, "\t" if kind == ".tsv" else None)
-    return _json_rows(text, name) if kind == ".jsonl" else _whole_json_rows(text, name, source.column)
+    return (
+        _json_rows(text, name) if kind == ".jsonl" else _whole_json_rows(text, name, source.column)
+    )
 
 
 def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
@@ -54,7 +56,9 @@ def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> It
     if source.separator is not None:
         parts = text.split(plain_line_ends(source.separator))
         if len(parts) == 1 and not inside:
-            raise DataError(f"{name}: the separator {source.separator!r} stands nowhere in it: check `separator`")
+            raise DataError(
+                f"{name}: the separator {source.separator!r} stands nowhere in it: check `separator`"
+            )
     else:
         parts = [text] if kind == "file" else list(_paragraphs(text))
     return enumerate((part.strip("\n") for part in parts if part.strip()), 1)
@@ -84,9 +88,16 @@ def _json_row(line: str, name: str, number: int) -> dict[str, Any] | RowError:
     except json.JSONDecodeError as error:
         if line.strip() == "[":
             return RowError(name, number, _ARRAY)
-        return RowError(name, number, "not JSON", f", from character {error.pos + 1} on: mend or remove the line")
+        return RowError(
+            name,
+            number,
+            "not JSON",
+            f", from character {error.pos + 1} on: mend or remove the line",
+        )
     except (ValueError, RecursionError):
-        return RowError(name, number, "not JSON that can be read: a number too long, or too many brackets")
+        return RowError(
+            name, number, "not JSON that can be read: a number too long, or too many brackets"
+        )
     if isinstance(row, list):
         return RowError(name, number, _ARRAY)
     return row if isinstance(row, dict) else RowError(name, number, _NO_OBJECT)
@@ -104,9 +115,13 @@ def _whole_json_rows(text: str, name: str, column: str) -> Iterator[Row]:
         if error.msg.startswith("Extra data") or not text.strip():
             yield from _json_rows(text, name)
             return
-        raise DataError(f"{name}, line {error.lineno}: not JSON, from character {error.colno} on: mend it") from error
+        raise DataError(
+            f"{name}, line {error.lineno}: not JSON, from character {error.colno} on: mend it"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: not JSON that can be read: a number too long, or too many brackets") from error
+        raise DataError(
+            f"{name}: not JSON that can be read: a number too long, or too many brackets"
+        ) from error
     for number, row in enumerate(_list_in(tree, name, column), 1):
         yield number, row if isinstance(row, dict) else RowError(name, number, _NO_OBJECT)
 
@@ -118,14 +133,18 @@ def _list_in(tree: Any, name: str, column: str) -> list[Any]:
         try:
             look_up(tree, column)
         except KeyError:
-            lists = [value for value in tree.values() if isinstance(value, list) and _are_objects(value)]
+            lists = [
+                value for value in tree.values() if isinstance(value, list) and _are_objects(value)
+            ]
             if len(lists) == 1:
                 return lists[0]
             if not lists:
                 return [tree]
         else:
             return [tree]
-    raise DataError(f"{name}: not JSON with rows: give an array of objects, an object with one such array, or lines")
+    raise DataError(
+        f"{name}: not JSON with rows: give an array of objects, an object with one such array, or lines"
+    )
 
 
 def _are_objects(values: list[Any]) -> bool:
@@ -154,13 +173,20 @@ def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[Row]:
         ) from error
 
 
-def _table_row(header: list[str], fields: list[str], name: str, number: int) -> dict[str, Any] | RowError:
+def _table_row(
+    header: list[str], fields: list[str], name: str, number: int
+) -> dict[str, Any] | RowError:
     if len(fields) > len(header):
         mistake = "more fields than the header names: put texts that hold the delimiter in quotation marks"
         return RowError(name, number, mistake)
-    held = {key: (fields[place] if place < len(fields) else None) for place, key in enumerate(header)}
+    held = {
+        key: (fields[place] if place < len(fields) else None) for place, key in enumerate(header)
+    }
     twice = [key for key, count in Counter(header).items() if count > 1]
-    return held | {key: [value for each, value in zip(header, fields, strict=False) if each == key] for key in twice}
+    return held | {
+        key: [value for each, value in zip(header, fields, strict=False) if each == key]
+        for key in twice
+    }
 
 
 def _delimiter(text: str) -> str:
@@ -180,12 +206,16 @@ def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[Row]:
                 number += 1
                 yield number, row
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DataError(f"{name}, after row {number}: no whole Parquet file, or damaged: get it anew") from error
+        raise DataError(
+            f"{name}, after row {number}: no whole Parquet file, or damaged: get it anew"
+        ) from error
 
 
 def _wanted(names: list[str], source: TextSource) -> list[str]:
     """The columns that may hold what is asked for; all of them where there is none, so that a message can name them."""
-    asked = [(each, each.split(".")[0]) for each in (source.column, source.group, source.title) if each]
+    asked = [
+        (each, each.split(".")[0]) for each in (source.column, source.group, source.title) if each
+    ]
     held = {part for parts in asked for part in parts}
     there = not {source.column, source.column.split(".")[0]}.isdisjoint(names)
     return [name for name in names if name in held or not there]

@@ -33,9 +33,13 @@ class LeakIndex:
 
     def __init__(self, order: int):
         self._order = order
-        self._texts: list[NDArray[np.uint64]] = []  # the words of each text that was added, as hashes
+        self._texts: list[
+            NDArray[np.uint64]
+        ] = []  # the words of each text that was added, as hashes
         self._sorted: dict[int, NDArray[np.uint64]] = {}  # all runs of a length in them, each once
-        self._short: dict[int, set[int]] = {}  # the texts of fewer words than a run, by their length
+        self._short: dict[
+            int, set[int]
+        ] = {}  # the texts of fewer words than a run, by their length
 
     def add(self, texts: Iterable[str]) -> None:
         """Take in the words of these texts."""
@@ -65,12 +69,16 @@ class LeakIndex:
 
     def _first_known(self, runs: NDArray[np.uint64], order: int) -> int | None:
         known = self._known(order)
-        return _first(np.searchsorted(known, runs, side="right") > np.searchsorted(known, runs, side="left"))
+        return _first(
+            np.searchsorted(known, runs, side="right") > np.searchsorted(known, runs, side="left")
+        )
 
     def _known(self, order: int) -> NDArray[np.uint64]:
         if order not in self._sorted:
             empty = np.empty(0, dtype=np.uint64)
-            self._sorted[order] = np.unique(np.concatenate([empty, *(_runs(each, order) for each in self._texts)]))
+            self._sorted[order] = np.unique(
+                np.concatenate([empty, *(_runs(each, order) for each in self._texts)])
+            )
         return self._sorted[order]
 
 

@@ -12,7 +12,14 @@ from typing import Any
 from hyperfitting.errors import DataError, ModelError
 from hyperfitting.records import Codec, Document
 
-_KINDS = {"L": "letters", "M": "marks", "N": "digits", "P": "punctuation", "S": "symbols", "Z": "white space"}
+_KINDS = {
+    "L": "letters",
+    "M": "marks",
+    "N": "digits",
+    "P": "punctuation",
+    "S": "symbols",
+    "Z": "white space",
+}
 _SHOWN, _MEASURED, _BEGINNING = 5, 100, 20_000
 
 
@@ -33,7 +40,9 @@ class Losses:
     def add(self, text: str, decoded: str) -> None:
         """Count one text and what decoding its ids gave."""
         if text != decoded:
-            text, decoded = (unicodedata.normalize("NFC", each) for each in (text, whole_characters(decoded)))
+            text, decoded = (
+                unicodedata.normalize("NFC", each) for each in (text, whole_characters(decoded))
+            )
         self.texts += 1
         self.changed += text != decoded
         self.characters += len(text)
@@ -60,7 +69,11 @@ class Losses:
     def in_words(self) -> str:
         """The share and the most frequent of the lost characters."""
         named = ", ".join(f"{each!r} {count:,}" for each, count in self.lost.most_common(_SHOWN))
-        return f"{self.share:.2%} of {self.characters:,} characters ({named})" if named else "no characters"
+        return (
+            f"{self.share:.2%} of {self.characters:,} characters ({named})"
+            if named
+            else "no characters"
+        )
 
     def facts(self) -> dict[str, Any]:
         """Counts for the manifest: texts changed, characters lost and added, by kind and the most frequent ones."""
@@ -80,7 +93,9 @@ class Losses:
 def _by_kind(counts: Counter[str]) -> dict[str, int]:
     kinds: Counter[str] = Counter()
     for each, count in counts.items():
-        kinds["white space" if each.isspace() else _KINDS.get(unicodedata.category(each)[0], "other")] += count
+        kinds[
+            "white space" if each.isspace() else _KINDS.get(unicodedata.category(each)[0], "other")
+        ] += count
     return dict(kinds.most_common())
 
 

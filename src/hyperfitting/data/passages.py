@@ -53,13 +53,19 @@ class Passage:
         """The passage as a document of its own, cited by title, chapter and number."""
         whole, place = self.stretch.document, f"passage {self.number}"
         title = ", ".join(each for each in (whole.title, self.stretch.heading, place) if each)
-        return Document(whole.source, whole.row, whole.text[self.start : self.end], self.stretch.group, title)
+        return Document(
+            whole.source, whole.row, whole.text[self.start : self.end], self.stretch.group, title
+        )
 
 
 def paragraph_starts(text: str) -> list[int]:
     """Where paragraphs begin: behind blank lines, or, in a text that has few of them, at every line."""
     blank = [0, *(each.end() for each in _BLANK_LINES.finditer(text))]
-    return blank if 20 * len(blank) > text.count("\n") else [0, *(each.end() for each in _LINES.finditer(text))]
+    return (
+        blank
+        if 20 * len(blank) > text.count("\n")
+        else [0, *(each.end() for each in _LINES.finditer(text))]
+    )
 
 
 def chapters(document: Document, heading: re.Pattern[str]) -> list[Stretch]:
@@ -90,7 +96,9 @@ def split(document: Document, shares: list[float]) -> list[tuple[int, int]]:
     for share in shares:
         done += share
         border = round(len(text) * done / total)
-        borders.append(border if border in (0, len(text)) else _next_start(text, starts, border, near))
+        borders.append(
+            border if border in (0, len(text)) else _next_start(text, starts, border, near)
+        )
     return list(pairwise(borders))
 
 
@@ -110,7 +118,9 @@ def cut(codec: Codec, stretch: Stretch, tokens: int, *, after: int = 0) -> Itera
         end = min(stretch.end, place + max(1, reach(codec, part, ids, encoded)))
         number += 1
         yield Passage(stretch, number, place, end, ids)
-        halved = codec.decode(ids) != whole_characters(codec.decode(ids))  # a character, which is in no passage
+        halved = codec.decode(ids) != whole_characters(
+            codec.decode(ids)
+        )  # a character, which is in no passage
         place = _next_start(text, starts, end + halved, (end - place) // 4)
 
 
@@ -132,7 +142,9 @@ def _next_start(text: str, starts: list[int], place: int, near: int) -> int:
     if found < len(starts) and starts[found] <= place + near:
         return starts[found]
     if place and place < len(text) and not text[place - 1].isspace() and not text[place].isspace():
-        rest = re.compile(r"\S{0,40}(?=\s)").match(text, place)  # a script without spaces goes on where it is
+        rest = re.compile(r"\S{0,40}(?=\s)").match(
+            text, place
+        )  # a script without spaces goes on where it is
         place = rest.end() if rest else place
     return _skip_space(text, place)
 

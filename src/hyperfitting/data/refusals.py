@@ -42,7 +42,11 @@ def _remedy(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> 
     if _can_be_cut(wanted, found, lengths, packed=packed):
         ways.append('cut long texts into blocks with data.blocks = "passages"')
     if not packed and median(lengths) < wanted.tokens:
-        shorter = "data.block_tokens" if wanted.name in _COUNTS else "data.context_tokens or generate.new_tokens"
+        shorter = (
+            "data.block_tokens"
+            if wanted.name in _COUNTS
+            else "data.context_tokens or generate.new_tokens"
+        )
         ways.append(f"lower {shorter}")
     ways.append(f"lower {_COUNTS.get(wanted.name, 'its count in data.domains')}")
     return ", ".join(ways) + ", or give it more text"
@@ -51,7 +55,11 @@ def _remedy(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> 
 def _can_be_cut(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> bool:
     """Whether consecutive blocks would give what is missing; the paragraphs of a .txt are cut as one text."""
     paragraphs = {"txt", "md"} & set(wanted.source.lower().split(".")[1:])
-    blocks = sum(lengths) // wanted.tokens if paragraphs else sum(each // wanted.tokens for each in lengths)
+    blocks = (
+        sum(lengths) // wanted.tokens
+        if paragraphs
+        else sum(each // wanted.tokens for each in lengths)
+    )
     if packed:  # only where one document holds all, and the sets before have taken it
         return not wanted.seen and blocks >= 2 * wanted.count
     more = blocks - sum(each >= wanted.tokens for each in lengths)

@@ -15,7 +15,9 @@ NEAR = 0.8
 _RUN, _BANDS, _ROWS = 5, 16, 4
 _CHARACTERS = 100_000
 """Of a longer document, only so many characters are compared."""
-_FACTORS = np.random.default_rng(0).integers(2**31, size=_BANDS * _ROWS, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+_FACTORS = np.random.default_rng(0).integers(
+    2**31, size=_BANDS * _ROWS, dtype=np.uint32
+) * np.uint32(2) + np.uint32(1)
 _BASE, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 _ALIKE = 32
 """Min-hashes of 64 that texts must have in common to be compared: at a share of 0.8, fewer are 1 in 10 million."""
@@ -48,7 +50,9 @@ class NearRepeats:
         return found
 
     def _find(self, runs: NDArray[np.uint64], signature: NDArray[np.uint32]) -> Document | None:
-        for each in sorted({each for band in _keys(signature) for each in self._bands.get(band, ())}):
+        for each in sorted(
+            {each for band in _keys(signature) for each in self._bands.get(band, ())}
+        ):
             alike = np.count_nonzero(self._signatures[each] == signature) >= _ALIKE
             if alike and common_share(runs, _runs(self._documents[each].text)) > NEAR:
                 return self._documents[each]
@@ -74,7 +78,9 @@ def _sketch(text: str) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
 
 def _runs(text: str) -> NDArray[np.uint64]:
     """The 5-character runs of a text as 64 bits each, sorted and each once; a shorter text is one run."""
-    codes = np.frombuffer(text[:_CHARACTERS].encode("utf-32-le"), dtype=np.uint32).astype(np.uint64) + np.uint64(1)
+    codes = np.frombuffer(text[:_CHARACTERS].encode("utf-32-le"), dtype=np.uint32).astype(
+        np.uint64
+    ) + np.uint64(1)
     codes = np.pad(codes, (0, max(0, _RUN - len(codes))))
     runs = np.zeros(len(codes) - _RUN + 1, dtype=np.uint64)
     for place in range(_RUN):

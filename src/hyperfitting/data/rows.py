@@ -94,7 +94,9 @@ def label_of(row: dict[str, Any], column: str, name: str, number: int) -> str:
     """
     value = _value(row, column, name, number)
     if not is_label(value):
-        raise RowError(name, number, f"the field {column!r} holds {_kind(value)}, not text or a number")
+        raise RowError(
+            name, number, f"the field {column!r} holds {_kind(value)}, not text or a number"
+        )
     written = str(value).lower() if isinstance(value, bool) else str(value)
     return _as_text(written, column, name, number)
 
@@ -109,7 +111,9 @@ def _value(row: dict[str, Any], column: str, name: str, number: int) -> Any:
         return look_up(row, column)
     except KeyError:
         there = ", ".join(str(key) for key in row) or "none"
-        raise RowError(name, number, f"no field {column!r}", f"; there are: {there[:300]}") from None
+        raise RowError(
+            name, number, f"no field {column!r}", f"; there are: {there[:300]}"
+        ) from None
 
 
 def _as_text(value: str, column: str, name: str, number: int) -> str:

@@ -25,7 +25,9 @@ class Texts(NamedTuple):
     facts: dict[str, Any]
 
 
-def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None, whole_files: bool = False) -> Texts:
+def read_texts(
+    source: TextSource, *, told: Callable[[str], None] | None = None, whole_files: bool = False
+) -> Texts:
     """Every document of a source.
 
     What a document of a `.txt` or `.md` file is, `source.documents` says, where `auto` is the whole file if
@@ -41,7 +43,9 @@ def read_texts(source: TextSource, *, told: Callable[[str], None] | None = None,
     if path is None:
         return _from_hub(source)
     if not os.path.exists(path):
-        raise DataError(f"{source.path}: no such file or folder (tried {path}){_elsewhere(source, path)}")
+        raise DataError(
+            f"{source.path}: no such file or folder (tried {path}){_elsewhere(source, path)}"
+        )
     if _is_saved_set(path):
         return _from_hub(source, saved=path)
     found = _find(source, path)
@@ -72,7 +76,9 @@ def _find(source: TextSource, path: Path) -> Found:
     """The files of a source, all of formats that are read, and of one that its settings speak of."""
     found = find_files(path, source.path, lambda file: format_of(file) in FORMATS)
     if not found.files:
-        raise DataError(f"{source.path}: the folder holds no {IN_WORDS}{_for_instance(found.passed_over)}")
+        raise DataError(
+            f"{source.path}: the folder holds no {IN_WORDS}{_for_instance(found.passed_over)}"
+        )
     if not os.path.isdir(path) and not (os.path.isfile(path) and format_of(path) in FORMATS):
         raise DataError(f"{source.path}: not a {IN_WORDS}")
     if source.documents != "auto" and not any(format_of(file) in PLAIN for file in found.files):
@@ -122,7 +128,9 @@ def _text_files(path: Path) -> list[Path]:
 
 def _hashes(path: Path, files: Iterable[Path]) -> dict[str, str]:
     """By the files' paths inside a folder; by its name of a file that is a source of its own."""
-    return file_hashes(path if path.is_dir() else path.parent, (file for file in files if file.is_file()))
+    return file_hashes(
+        path if path.is_dir() else path.parent, (file for file in files if file.is_file())
+    )
 
 
 def _is_saved_set(path: Path) -> bool:
@@ -158,24 +166,34 @@ class _Reading:
         """All that was taken in, with what else is known of it."""
         path, rows, nulls = self._source.path, self._counts["rows"], self._counts["nulls"]
         if not self._documents:
-            why = f": the field {self._source.column!r} of all its {rows:,} rows is null" if rows == nulls > 0 else ""
+            why = (
+                f": the field {self._source.column!r} of all its {rows:,} rows is null"
+                if rows == nulls > 0
+                else ""
+            )
             raise DataError(f"{path}: no text in it{why}")
         counts = {"documents": len(self._documents), "rows": rows, "nulls": nulls}
         return Texts(self._documents, {"path": path, **counts, **facts})
 
 
-def _document(row: str | dict[str, Any] | RowError, source: TextSource, name: str, number: int) -> Document | None:
+def _document(
+    row: str | dict[str, Any] | RowError, source: TextSource, name: str, number: int
+) -> Document | None:
     """The document of a row; None where its text is null."""
     if isinstance(row, RowError):
         raise row
     if isinstance(row, str):
         if source.group is not None:
-            raise RowError(name, number, f"no field {source.group!r}: a .txt or .md file has no fields")
+            raise RowError(
+                name, number, f"no field {source.group!r}: a .txt or .md file has no fields"
+            )
         return Document(name, number, row, f"{name}:{number}", "")
     text = text_of(row, source.column, name, number)
     if text is None:
         return None
-    group = f"{name}:{number}" if source.group is None else label_of(row, source.group, name, number)
+    group = (
+        f"{name}:{number}" if source.group is None else label_of(row, source.group, name, number)
+    )
     return Document(name, number, text, group, _title(row, source, name, number))
 
 
@@ -203,7 +221,11 @@ def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
         raise DataError(f"{source.path}: {_explain(error, source)}") from error
     reading = _Reading(source)
     reading.take(enumerate(loaded, 1), source.path)
-    facts: dict[str, Any] = {"config": source.config, "split": source.split, "fingerprint": loaded._fingerprint}
+    facts: dict[str, Any] = {
+        "config": source.config,
+        "split": source.split,
+        "fingerprint": loaded._fingerprint,
+    }
     if saved is not None:
         facts["sha256"] = _hashes(saved, sorted(saved.rglob("*")))
     return reading.texts(facts)

@@ -21,7 +21,9 @@ def shuffled(items: Sequence[Item], seed: int) -> Iterator[Item]:
     return (items[i] for i in np.random.default_rng([seed, 0]).permutation(len(items)))
 
 
-def document_pools(documents: list[Document], data: DataSettings, counts: Parts, seed: int) -> list[Iterator[Document]]:
+def document_pools(
+    documents: list[Document], data: DataSettings, counts: Parts, seed: int
+) -> list[Iterator[Document]]:
     """Where training, validation and contexts take their documents from.
 
     Without groups all three take from one shuffled stream, so none can take another's. With groups, whole groups are
@@ -30,7 +32,10 @@ def document_pools(documents: list[Document], data: DataSettings, counts: Parts,
     if data.train.group is None:
         stream = shuffled(documents, seed)
         return [stream, stream, stream]
-    return [shuffled(part, seed) for part in by_group(documents, data, np.array(data.shares or counts), counts, seed)]
+    return [
+        shuffled(part, seed)
+        for part in by_group(documents, data, np.array(data.shares or counts), counts, seed)
+    ]
 
 
 def by_group(
@@ -49,7 +54,13 @@ def by_group(
 
 
 def deal(
-    items: Sequence[Item], shares: Any, counts: Parts, seed: int, data: DataSettings, what: str, remedy: str
+    items: Sequence[Item],
+    shares: Any,
+    counts: Parts,
+    seed: int,
+    data: DataSettings,
+    what: str,
+    remedy: str,
 ) -> list[list[Item]]:
     """The items of each of the three parts, whole items by share, in an order drawn by the seed.
 

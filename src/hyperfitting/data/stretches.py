@@ -26,15 +26,26 @@ class PassagePool:
     stretches: list[Stretch]
 
 
-def whole_pool(documents: list[Document], data: DataSettings, codec: Codec, tokens: int, seed: int) -> PassagePool:
+def whole_pool(
+    documents: list[Document], data: DataSettings, codec: Codec, tokens: int, seed: int
+) -> PassagePool:
     """All passages of a source that is a set's own."""
     heading = re.compile(data.chapter_pattern) if data.chapter_pattern else None
-    parts = [part for each in documents for part in (chapters(each, heading) if heading else [_whole(each)])]
+    parts = [
+        part
+        for each in documents
+        for part in (chapters(each, heading) if heading else [_whole(each)])
+    ]
     return _pools([parts], (tokens,), codec, seed)[0]
 
 
 def passage_pools(
-    documents: list[Document], data: DataSettings, codec: Codec, lengths: Parts, counts: Parts, seed: int
+    documents: list[Document],
+    data: DataSettings,
+    codec: Codec,
+    lengths: Parts,
+    counts: Parts,
+    seed: int,
 ) -> list[PassagePool]:
     """Where the three take their passages from: stretches of the same documents that do not overlap.
 
@@ -48,14 +59,19 @@ def passage_pools(
     sizes = [_tokens(each, codec, 16 * max(lengths)) for each in documents]
     shares = _shares(data, sum(sizes), lengths, counts)
     if data.train.group is not None:
-        parts = [[_whole(each) for each in part] for part in by_group(documents, data, shares, counts, seed)]
+        parts = [
+            [_whole(each) for each in part]
+            for part in by_group(documents, data, shares, counts, seed)
+        ]
     elif data.chapter_pattern is not None:
         remedy = "let data.chapter_pattern match more lines, leave it out"
         parts = deal(_chapters(documents, data), shares, counts, seed, data, "chapter(s)", remedy)
     else:
         cuts = _cuts(sizes, shares, lengths)
         parts = _split_long(documents, cuts)
-        rest = [_whole(each) for each, split_so in zip(documents, cuts, strict=True) if split_so is None]
+        rest = [
+            _whole(each) for each, split_so in zip(documents, cuts, strict=True) if split_so is None
+        ]
         if any(parts) and len(rest) < len(parts):
             parts[0] += rest
         else:
@@ -75,7 +91,9 @@ def _tokens(document: Document, codec: Codec, beginning: int) -> float:
 
 def _shares(data: DataSettings, total: float, lengths: Parts, counts: Parts) -> list[float]:
     """Of the text, for training, validation and contexts; they add up to 1."""
-    asked: list[float] = [(count + 1) * length for count, length in zip(counts, lengths, strict=True)]
+    asked: list[float] = [
+        (count + 1) * length for count, length in zip(counts, lengths, strict=True)
+    ]
     if data.shares is not None:
         asked = list(data.shares)
     asked = [each if count else 0 for each, count in zip(asked, counts, strict=True)]
@@ -91,12 +109,19 @@ def _cuts(sizes: list[float], shares: list[float], lengths: Parts) -> list[list[
     longest is split alone, if it holds all that is to be held out.
     """
     asked = [(share, 2 * length) for share, length in zip(shares, lengths, strict=True) if share]
-    cuts = [shares if all(size * share >= least for share, least in asked) else None for size in sizes]
+    cuts = [
+        shares if all(size * share >= least for share, least in asked) else None for size in sizes
+    ]
     if any(cuts) or len(sizes) >= len(asked):
         return list(cuts)
-    held, longest = [share * sum(sizes) for share in shares[1:]], max(range(len(sizes)), key=sizes.__getitem__)
+    held, longest = (
+        [share * sum(sizes) for share in shares[1:]],
+        max(range(len(sizes)), key=sizes.__getitem__),
+    )
     rest = sizes[longest] - sum(held)
-    fits = rest >= 2 * lengths[0] and all(not a or a >= 2 * b for a, b in zip(held, lengths[1:], strict=True))
+    fits = rest >= 2 * lengths[0] and all(
+        not a or a >= 2 * b for a, b in zip(held, lengths[1:], strict=True)
+    )
     return [[rest, *held] if fits and place == longest else None for place in range(len(sizes))]
 
 
@@ -105,7 +130,9 @@ def _split_long(documents: list[Document], cuts: list[list[float] | None]) -> li
     for document, shares in zip(documents, cuts, strict=True):
         for part, (start, end) in enumerate(split(document, shares) if shares else []):
             if end > start:
-                parts[part].append(Stretch(document, start, end, f"{document.group}, {_USES[part]}"))
+                parts[part].append(
+                    Stretch(document, start, end, f"{document.group}, {_USES[part]}")
+                )
     return parts
 
 
@@ -118,20 +145,27 @@ def _chapters(documents: list[Document], data: DataSettings) -> list[Stretch]:
     heading = re.compile(data.chapter_pattern or "")
     found = [each for document in documents for each in chapters(document, heading)]
     if not any(each.heading for each in found):
-        raise DataError(f"{documents[0].source}: data.chapter_pattern = {data.chapter_pattern!r} matches no line of it")
+        raise DataError(
+            f"{documents[0].source}: data.chapter_pattern = {data.chapter_pattern!r} matches no line of it"
+        )
     return found
 
 
-def _pools(parts: list[list[Stretch]], lengths: Sequence[int], codec: Codec, seed: int) -> list[PassagePool]:
+def _pools(
+    parts: list[list[Stretch]], lengths: Sequence[int], codec: Codec, seed: int
+) -> list[PassagePool]:
     passages: list[list[Passage]] = [[] for _ in parts]
     numbers = Counter[tuple[str, int]]()
     ordered = [(stretch, part) for part, stretches in enumerate(parts) for stretch in stretches]
-    for stretch, part in sorted(ordered, key=lambda each: each[0].start):  # numbers rise through a document
+    for stretch, part in sorted(
+        ordered, key=lambda each: each[0].start
+    ):  # numbers rise through a document
         document = stretch.document.source, stretch.document.row
         with row_named(stretch.document):
             found = list(cut(codec, stretch, lengths[part], after=numbers[document]))
         numbers[document] += len(found)
         passages[part] += found
     return [
-        PassagePool(shuffled(found, seed), found, stretches) for found, stretches in zip(passages, parts, strict=True)
+        PassagePool(shuffled(found, seed), found, stretches)
+        for found, stretches in zip(passages, parts, strict=True)
     ]

@@ -69,15 +69,21 @@ class Plan:
         """The sets in the order in which they are drawn: training first, since the others must not clash with it."""
         data = self._recipe.data
         train, validation, contexts = self._pools()
-        yield Wanted("train", data.train_blocks, data.block_tokens, train, False, self._read(data.train))
+        yield Wanted(
+            "train", data.train_blocks, data.block_tokens, train, False, self._read(data.train)
+        )
         own = data.validation
         pool = validation if own is None else self._all_of(own, data.block_tokens)
         texts = self._read(own or data.train)
-        yield Wanted("validation", data.validation_blocks, data.block_tokens, pool, own is not None, texts)
+        yield Wanted(
+            "validation", data.validation_blocks, data.block_tokens, pool, own is not None, texts
+        )
         for each in data.domains:
             pool = contexts if each.source is None else self._stream(each.source)
             texts = self._read(each.source or data.train)
-            yield Wanted(each.name, each.count, self._context_length, pool, each.source is not None, texts)
+            yield Wanted(
+                each.name, each.count, self._context_length, pool, each.source is not None, texts
+            )
 
     @property
     def _context_length(self) -> int:
@@ -98,7 +104,9 @@ class Plan:
         try:
             return passage_pools(held, data, self._codec, lengths, counts, seed)
         except DataError:  # too little text, which may be the tokenizer's doing
-            refuse_losses(losses_of(held, self._codec), data.train.path, "train", data.lost_characters)
+            refuse_losses(
+                losses_of(held, self._codec), data.train.path, "train", data.lost_characters
+            )
             raise
 
     def _stream(self, source: TextSource) -> Iterator[Document] | PassagePool:
@@ -115,5 +123,7 @@ class Plan:
 
     def _read(self, source: TextSource) -> Texts:
         if source not in self._texts:
-            self._texts[source] = read_texts(source, whole_files=self._recipe.data.blocks == "passages")
+            self._texts[source] = read_texts(
+                source, whole_files=self._recipe.data.blocks == "passages"
+            )
         return self._texts[source]

@@ -27,10 +27,14 @@ class CitationIndex:
     def __init__(self, blocks_NL: Ids, order: int):
         self.order = order
         self._blocks_NL = np.ascontiguousarray(blocks_NL, dtype=np.int32)
-        self._starts = max(0, self._blocks_NL.shape[1] - order)  # of a block: the last run has a token behind it
+        self._starts = max(
+            0, self._blocks_NL.shape[1] - order
+        )  # of a block: the last run has a token behind it
         hashes_NL = self._hash(self._blocks_NL[:, : self._blocks_NL.shape[1] - 1])
         keys = hashes_NL.ravel()
-        self._order = np.argsort(keys, kind="stable").astype(np.int32 if len(keys) < 2**31 else np.int64)
+        self._order = np.argsort(keys, kind="stable").astype(
+            np.int32 if len(keys) < 2**31 else np.int64
+        )
         self._keys = keys[self._order]
 
     def _hash(self, ids_NL: Ids) -> NDArray[np.uint64]:
@@ -52,7 +56,9 @@ class CitationIndex:
         place_K = self._order[first_B[text_K] + offset_K]
         block_K, start_K = np.divmod(place_K, max(1, self._starts))
         window_KG = start_K[:, None] + np.arange(self.order)
-        same_K = (self._blocks_NL[block_K[:, None], window_KG] == np.asarray(last_BG)[text_K]).all(-1)
+        same_K = (self._blocks_NL[block_K[:, None], window_KG] == np.asarray(last_BG)[text_K]).all(
+            -1
+        )
         token_K = self._blocks_NL[block_K, start_K + self.order]
         return text_K[same_K], token_K[same_K], block_K[same_K]
 
@@ -83,10 +89,22 @@ class CitationBlocker:
     If nothing would be left to choose, the rule gives way for that text at that step.
     """
 
-    def __init__(self, index: CitationIndex, settings: BlockerSettings, *, context_tokens: int, words: Words | None):
+    def __init__(
+        self,
+        index: CitationIndex,
+        settings: BlockerSettings,
+        *,
+        context_tokens: int,
+        words: Words | None,
+    ):
         if settings.mode == "word" and words is None:
             raise ValueError("word mode needs to know where words begin")
-        self._index, self._settings, self._context, self._words = index, settings, context_tokens, words
+        self._index, self._settings, self._context, self._words = (
+            index,
+            settings,
+            context_tokens,
+            words,
+        )
         self.record: list[Blocking] = []
 
     def __call__(self, logits_BV: Tensor, text_BT: Tensor) -> Tensor:
@@ -98,14 +116,22 @@ class CitationBlocker:
         text_K, token_K, block_K = self._index.continuations(last_BG)
         if self._settings.mode == "word" and self._words is not None:
             ends_word_K = self._words.ends_V[last_BG[text_K, -1]] & self._words.begins_V[token_K]
-            text_K, token_K, block_K = text_K[~ends_word_K], token_K[~ends_word_K], block_K[~ends_word_K]
+            text_K, token_K, block_K = (
+                text_K[~ends_word_K],
+                token_K[~ends_word_K],
+                block_K[~ends_word_K],
+            )
         return self._forbid(logits_BV, text_K, token_K, block_K, text_BT.shape[1] - self._context)
 
-    def _forbid(self, logits_BV: Tensor, text_K: Ids, token_K: Ids, block_K: Ids, step: int) -> Tensor:
+    def _forbid(
+        self, logits_BV: Tensor, text_K: Ids, token_K: Ids, block_K: Ids, step: int
+    ) -> Tensor:
         if not len(text_K):
             return logits_BV
         blocked_BV = logits_BV.clone()
-        blocked_BV[torch.from_numpy(text_K), torch.from_numpy(token_K.astype(np.int64))] = -torch.inf
+        blocked_BV[
+            torch.from_numpy(text_K), torch.from_numpy(token_K.astype(np.int64))
+        ] = -torch.inf
         starts = np.flatnonzero(np.diff(text_K, prepend=-1))  # the texts come in order
         rows = torch.from_numpy(text_K[starts])
         before, after = (each[rows].cpu().numpy() for each in (logits_BV, blocked_BV))
@@ -118,5 +144,7 @@ class CitationBlocker:
             rows.tolist(), parts, favourites, nothing_left.tolist(), strict=True
         ):
             forbidden, cited = (tuple(sorted(set(each[part]))) for each in (tokens, blocks))
-            self.record.append(Blocking(text, step, forbidden, cited, favourite in forbidden, gave_way))
+            self.record.append(
+                Blocking(text, step, forbidden, cited, favourite in forbidden, gave_way)
+            )
         return blocked_BV

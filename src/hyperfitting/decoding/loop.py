@@ -76,7 +76,9 @@ def token_steps(
     """
     logits_BV = model.start(context_BT)
     begun = context_BT.shape[1]
-    text_BT = torch.cat([context_BT, context_BT.new_zeros(len(context_BT), new_tokens)], dim=1).to(logits_BV.device)
+    text_BT = torch.cat([context_BT, context_BT.new_zeros(len(context_BT), new_tokens)], dim=1).to(
+        logits_BV.device
+    )
     ended_B = torch.zeros(len(context_BT), dtype=torch.bool)
     for step in range(new_tokens):
         allowed_BV = suppress_end(rules.refuse_unusable(logits_BV), ending, step, record)
@@ -89,14 +91,20 @@ def token_steps(
         logits_BV = model.extend(ids_B)
 
 
-def suppress_end(logits_BV: Tensor, ending: Ending, step: int, record: Record | None = None) -> Tensor:
+def suppress_end(
+    logits_BV: Tensor, ending: Ending, step: int, record: Record | None = None
+) -> Tensor:
     """The logits without end-of-text, unless it may stop a text, or is all that the model has."""
     if ending.stop:
         return logits_BV
-    return _unless_nothing_is_left("end_of_text", logits_BV, rules.forbid(logits_BV, ending.end_ids), step, record)
+    return _unless_nothing_is_left(
+        "end_of_text", logits_BV, rules.forbid(logits_BV, ending.end_ids), step, record
+    )
 
 
-def _unless_nothing_is_left(rule: str, before_BV: Tensor, after_BV: Tensor, step: int, record: Record | None) -> Tensor:
+def _unless_nothing_is_left(
+    rule: str, before_BV: Tensor, after_BV: Tensor, step: int, record: Record | None
+) -> Tensor:
     """What a rule made of the logits; of a text that it left without a token, the logits before it, and a note."""
     usable_B = rules.usable(after_BV)
     if usable_B.all():
@@ -116,7 +124,9 @@ def continue_texts(
     record: Record | None = None,
 ) -> list[list[int]]:
     """The continuation of every context; with `ending.stop` cut before its first end-of-text token."""
-    steps = list(token_steps(model, context_BT, choose, new_tokens=new_tokens, ending=ending, record=record))
+    steps = list(
+        token_steps(model, context_BT, choose, new_tokens=new_tokens, ending=ending, record=record)
+    )
     texts = torch.stack(steps, dim=1).tolist()
     return [_until_end(ids_S, ending.end_ids) for ids_S in texts] if ending.stop else texts
 
@@ -126,7 +136,11 @@ def _until_end(ids_S: list[int], end_ids: Sequence[int]) -> list[int]:
 
 
 def strategy_rules(
-    strategy: Strategy, *, context_tokens: int, blocker: Rule | None = None, record: Record | None = None
+    strategy: Strategy,
+    *,
+    context_tokens: int,
+    blocker: Rule | None = None,
+    record: Record | None = None,
 ) -> Rule:
     """The strategy's rules as one, in the order in which its settings stand.
 
@@ -138,13 +152,17 @@ def strategy_rules(
     def apply(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
         step = text_BT.shape[1] - context_tokens
         for name, rule in named:
-            logits_BV = _unless_nothing_is_left(name, logits_BV, rule(logits_BV, text_BT), step, record)
+            logits_BV = _unless_nothing_is_left(
+                name, logits_BV, rule(logits_BV, text_BT), step, record
+            )
         return logits_BV
 
     return apply
 
 
-def _named_rules(strategy: Strategy, context_tokens: int, blocker: Rule | None) -> Iterator[tuple[str, Rule]]:
+def _named_rules(
+    strategy: Strategy, context_tokens: int, blocker: Rule | None
+) -> Iterator[tuple[str, Rule]]:
     """The rules that are set, under the names of their settings.
 
     Greedy decoding passes over temperature and truncation: they change no argmax, but where rounding merges neighbours.
@@ -153,7 +171,10 @@ def _named_rules(strategy: Strategy, context_tokens: int, blocker: Rule | None) 
         yield "blocker", blocker
     if (penalty := strategy.repetition_penalty) is not None:
         start = 0 if strategy.penalised == "all" else context_tokens
-        yield "repetition_penalty", lambda logits, text: rules.repetition_penalty(logits, text[:, start:], penalty)
+        yield (
+            "repetition_penalty",
+            lambda logits, text: rules.repetition_penalty(logits, text[:, start:], penalty),
+        )
     if (order := strategy.no_repeat_ngram) is not None:
         yield "no_repeat_ngram", lambda logits, text: rules.no_repeat_ngram(logits, text, order)
     if strategy.dry is not None:
@@ -210,5 +231,7 @@ def uniforms(keys: Sequence[str], steps: int) -> Tensor:
     rows = []
     for key in keys:
         seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
-        rows.append(torch.rand(steps, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+        rows.append(
+            torch.rand(steps, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        )
     return torch.stack(rows)

@@ -53,7 +53,9 @@ def repetition_penalty(logits_BV: Tensor, seen_BT: Tensor, penalty: float) -> Te
     What counts as seen is the caller's: the generated tokens, or the context too. Source: Keskar et al. 2019.
     """
     score_BT = logits_BV.gather(-1, seen_BT)
-    return logits_BV.scatter(-1, seen_BT, torch.where(score_BT < 0, score_BT * penalty, score_BT / penalty))
+    return logits_BV.scatter(
+        -1, seen_BT, torch.where(score_BT < 0, score_BT * penalty, score_BT / penalty)
+    )
 
 
 def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
@@ -68,7 +70,9 @@ def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
     return blocked_BV
 
 
-def dry(logits_BV: Tensor, text_BT: Tensor, *, multiplier: float, base: float, allowed_tokens: int) -> Tensor:
+def dry(
+    logits_BV: Tensor, text_BT: Tensor, *, multiplier: float, base: float, allowed_tokens: int
+) -> Tensor:
     """Subtract multiplier x base^(L - allowed) from a token that would go on repeating the last L >= allowed tokens.
 
     L is the longest run at the end of the text, context included, that stood before and was followed by that token.
@@ -80,11 +84,15 @@ def dry(logits_BV: Tensor, text_BT: Tensor, *, multiplier: float, base: float, a
     for length in range(1, last + 1):
         # The run that ends at w goes on while the token `length - 1` before w is the one that far before the end.
         going_on_BW[:, : length - 1] = False
-        going_on_BW[:, length - 1 :] &= text_BT[:, : last - length + 1] == text_BT[:, [last - length + 1]]
+        going_on_BW[:, length - 1 :] &= (
+            text_BT[:, : last - length + 1] == text_BT[:, [last - length + 1]]
+        )
         if not going_on_BW.any():
             break
         run_BW += going_on_BW
-    longest_BV = torch.zeros_like(logits_BV).scatter_reduce(1, text_BT[:, 1:], run_BW.to(logits_BV.dtype), "amax")
+    longest_BV = torch.zeros_like(logits_BV).scatter_reduce(
+        1, text_BT[:, 1:], run_BW.to(logits_BV.dtype), "amax"
+    )
     penalty_BV = multiplier * base ** (longest_BV - allowed_tokens)
     return torch.where(longest_BV >= allowed_tokens, logits_BV - penalty_BV, logits_BV)
 
@@ -119,14 +127,18 @@ def top_p(logits_BV: Tensor, p: float) -> Tensor:
     sorted_BV, order_BV = logits_BV.sort(descending=True)
     probability_BV = sorted_BV.softmax(-1)
     before_BV = probability_BV.cumsum(-1) - probability_BV
-    removed_BV = torch.zeros_like(before_BV, dtype=torch.bool).scatter(-1, order_BV, (before_BV >= p) & (before_BV > 0))
+    removed_BV = torch.zeros_like(before_BV, dtype=torch.bool).scatter(
+        -1, order_BV, (before_BV >= p) & (before_BV > 0)
+    )
     return logits_BV.masked_fill(removed_BV, -torch.inf)
 
 
 def min_p(logits_BV: Tensor, p: float) -> Tensor:
     """Keep the tokens that are at least `p` in [0, 1] times as probable as the most probable (Nguyen et al. 2024)."""
     probability_BV = logits_BV.softmax(-1)
-    return logits_BV.masked_fill(probability_BV < p * probability_BV.amax(-1, keepdim=True), -torch.inf)
+    return logits_BV.masked_fill(
+        probability_BV < p * probability_BV.amax(-1, keepdim=True), -torch.inf
+    )
 
 
 def greedy(logits_BV: Tensor) -> Tensor:
@@ -149,11 +161,17 @@ def sample(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
     """
     probability_BV = float64(refuse_unusable(logits_BV)).softmax(-1)
     cumulative_BV = probability_BV.cumsum(-1)
-    threshold_B1 = float64(uniform_B).unsqueeze(-1).to(probability_BV.device) * cumulative_BV[:, -1:]
-    drawn_B1 = torch.searchsorted(cumulative_BV, threshold_B1, right=True).clamp(max=logits_BV.shape[-1] - 1)
+    threshold_B1 = (
+        float64(uniform_B).unsqueeze(-1).to(probability_BV.device) * cumulative_BV[:, -1:]
+    )
+    drawn_B1 = torch.searchsorted(cumulative_BV, threshold_B1, right=True).clamp(
+        max=logits_BV.shape[-1] - 1
+    )
     impossible_B1 = probability_BV.gather(-1, drawn_B1) == 0
     if impossible_B1.any():
         place_V = torch.arange(1, logits_BV.shape[-1] + 1, device=probability_BV.device)
         possible_BV = (probability_BV > 0) & (place_V <= drawn_B1)
-        drawn_B1 = torch.where(impossible_B1, (possible_BV * place_V).argmax(-1, keepdim=True), drawn_B1)
+        drawn_B1 = torch.where(
+            impossible_B1, (possible_BV * place_V).argmax(-1, keepdim=True), drawn_B1
+        )
     return drawn_B1.squeeze(-1).to(logits_BV.device)

@@ -67,15 +67,22 @@ def measure_texts(texts: Sequence[Continuation], beside: Beside) -> list[TextMea
     if beside.training_texts:
         columns.append(bleu_values(texts, beside.training_texts))
     if beside.original is not None:
-        columns.append(values_under_original(beside.original, texts, batch_blocks=beside.batch_blocks))
+        columns.append(
+            values_under_original(beside.original, texts, batch_blocks=beside.batch_blocks)
+        )
     if beside.scorer is not None:
         columns.append(values_under_scorer(beside.scorer, texts, batch_blocks=beside.batch_blocks))
-    joined = [{name: pair for each in own for name, pair in each.items()} for own in zip(*columns, strict=True)]
+    joined = [
+        {name: pair for each in own for name, pair in each.items()}
+        for own in zip(*columns, strict=True)
+    ]
     return [_measured(text, values) for text, values in zip(texts, joined, strict=True)]
 
 
 def _measured(text: Continuation, values: Values) -> TextMeasures:
-    return TextMeasures(text.variant, text.domain, text.strategy, text.context, text.group, text.run, values)
+    return TextMeasures(
+        text.variant, text.domain, text.strategy, text.context, text.group, text.run, values
+    )
 
 
 def measure_sets(texts: Sequence[Continuation], beside: Beside) -> list[SetMeasure]:
@@ -113,4 +120,6 @@ def controls(references: Sequence[Continuation], seed: int) -> list[Continuation
 
 def _strings(texts: Sequence[Continuation]) -> dict[int, str]:
     """The string of each token; where it depends on the text around it, the last one met."""
-    return {token: piece for text in texts for token, piece in zip(text.ids, text.pieces, strict=False)}
+    return {
+        token: piece for text in texts for token, piece in zip(text.ids, text.pieces, strict=False)
+    }

@@ -27,9 +27,13 @@ def score(model: nn.Module, blocks: TokenBlocks, recipe: Recipe) -> TokenScores:
     return score_texts(model, blocks.ids_NT, batch_blocks=recipe.measure.batch_blocks)
 
 
-def choice_ranks(original: nn.Module, scores: TokenScores, blocks: TokenBlocks, recipe: Recipe) -> torch.Tensor:
+def choice_ranks(
+    original: nn.Module, scores: TokenScores, blocks: TokenBlocks, recipe: Recipe
+) -> torch.Tensor:
     """How deep in the original's ranking another model's greedy choices stand, for the tokens that it scored (B)."""
-    return rank_choices(original, blocks.ids_NT, scores.top1_id, batch_blocks=recipe.measure.batch_blocks)
+    return rank_choices(
+        original, blocks.ids_NT, scores.top1_id, batch_blocks=recipe.measure.batch_blocks
+    )
 
 
 def measure_model(
@@ -60,7 +64,14 @@ def measure_model(
         _median_rank(scores.rank, blocks, role, run),
     ]
     if original is not None:
-        rows.append(row("top1_agreement", agreement(scores.top1_id, original.top1_id).unsqueeze(1), "", "reference"))
+        rows.append(
+            row(
+                "top1_agreement",
+                agreement(scores.top1_id, original.top1_id).unsqueeze(1),
+                "",
+                "reference",
+            )
+        )
     if ranks_NS is not None:
         rows += _rank_map(ranks_NS, row, blocks, recipe, role, run)
     if blocks.name == "validation":
@@ -82,21 +93,33 @@ def _model_row(
     """The mean over the tokens (N, S) of a set."""
     sums, tokens = each.double().sum(1).tolist(), [each.shape[1]] * len(blocks)
     draws = recipe.measure.bootstrap_draws
-    estimate = ratio_of_sums(sums, tokens, blocks.groups, draws=draws, seed=recipe.seed, transform=transform)
+    estimate = ratio_of_sums(
+        sums, tokens, blocks.groups, draws=draws, seed=recipe.seed, transform=transform
+    )
     return metric_row(role, blocks.name, None, name, estimate, unit, target, run)
 
 
 def _median_rank(rank_NS: torch.Tensor, blocks: TokenBlocks, role: str, run: str) -> MetricRow:
     """Without an interval: most ranks are small whole numbers, of which a bootstrap median is one or the other."""
-    estimate = Estimate(float(rank_NS.double().median()), None, None, len(blocks), len(set(blocks.groups)))
+    estimate = Estimate(
+        float(rank_NS.double().median()), None, None, len(blocks), len(set(blocks.groups))
+    )
     return metric_row(role, blocks.name, None, "true_token_rank_median", estimate, "", "lower", run)
 
 
 def _rank_map(
-    ranks_NS: torch.Tensor, row: Callable[..., MetricRow], blocks: TokenBlocks, recipe: Recipe, role: str, run: str
+    ranks_NS: torch.Tensor,
+    row: Callable[..., MetricRow],
+    blocks: TokenBlocks,
+    recipe: Recipe,
+    role: str,
+    run: str,
 ) -> list[MetricRow]:
     """Shares of greedy choices that stand deep in the original's ranking, and of the changed ones alone (B's 13 %)."""
-    rows = [row(f"choice_rank_above{bound}_share", ranks_NS > bound, "", "reference") for bound in (1, 10, 100)]
+    rows = [
+        row(f"choice_rank_above{bound}_share", ranks_NS > bound, "", "reference")
+        for bound in (1, 10, 100)
+    ]
     deep, changed = ((ranks_NS > bound).sum(1).tolist() for bound in (10, 1))
     if any(changed):
         draws = recipe.measure.bootstrap_draws
@@ -106,17 +129,25 @@ def _rank_map(
     return rows
 
 
-def _perplexities(loss_NS: torch.Tensor, row: Callable[..., MetricRow], context_tokens: int) -> list[MetricRow]:
+def _perplexities(
+    loss_NS: torch.Tensor, row: Callable[..., MetricRow], context_tokens: int
+) -> list[MetricRow]:
     """Of whole texts, of the contexts, and of the continuations given the contexts."""
     rows = [row("perplexity", loss_NS, "", "lower", np.exp)]
     if context_tokens > 1:
         split_loss(loss_NS, context_tokens=context_tokens)  # refuses what cannot be told apart
-        rows.append(row("perplexity_contexts", loss_NS[:, : context_tokens - 1], "", "lower", np.exp))
-        rows.append(row("perplexity_continuations", loss_NS[:, context_tokens - 1 :], "", "lower", np.exp))
+        rows.append(
+            row("perplexity_contexts", loss_NS[:, : context_tokens - 1], "", "lower", np.exp)
+        )
+        rows.append(
+            row("perplexity_continuations", loss_NS[:, context_tokens - 1 :], "", "lower", np.exp)
+        )
     return rows
 
 
-def values_under_original(original: nn.Module, texts: Sequence[Continuation], *, batch_blocks: int) -> list[Values]:
+def values_under_original(
+    original: nn.Module, texts: Sequence[Continuation], *, batch_blocks: int
+) -> list[Values]:
     """What the untouched model says of each text after its context: loss in nats, and how deep its tokens rank (B)."""
     rows = [[*text.context_ids, *text.ids] for text in texts]
     held = _scored(original, rows, [len(text.context_ids) for text in texts], batch_blocks)
@@ -133,21 +164,30 @@ def _under_original(loss_S: torch.Tensor, rank_S: torch.Tensor) -> Values:
     return {"perplexity_under_original": (float(loss_S.double().sum()), tokens), **ranks}
 
 
-def values_under_scorer(scorer: Reader, texts: Sequence[Continuation], *, batch_blocks: int) -> list[Values]:
+def values_under_scorer(
+    scorer: Reader, texts: Sequence[Continuation], *, batch_blocks: int
+) -> list[Values]:
     """What a third model says of each text after its context, in its own tokens, as many as it has positions for.
 
     A token that reaches over the border between context and text counts as the text's. Texts without strings are
     passed over.
     """
     read = [_read_by(scorer, text) if text.pieces else ([], 0) for text in texts]
-    held = _scored(scorer.model, [ids for ids, _ in read], [start for _, start in read], batch_blocks)
-    return [{} if own is None else {"perplexity_under_scorer": _sum_and_count(own[0])} for own in held]
+    held = _scored(
+        scorer.model, [ids for ids, _ in read], [start for _, start in read], batch_blocks
+    )
+    return [
+        {} if own is None else {"perplexity_under_scorer": _sum_and_count(own[0])} for own in held
+    ]
 
 
 def _read_by(reader: Reader, text: Continuation) -> tuple[list[int], int]:
     """Context and text in the tokens of a reader, and where the text begins."""
     context = "".join(text.context_pieces)
-    before, ids = reader.codec.encode(context), reader.codec.encode(context + text.text)[: reader.positions]
+    before, ids = (
+        reader.codec.encode(context),
+        reader.codec.encode(context + text.text)[: reader.positions],
+    )
     same = (i for i, (one, other) in enumerate(zip(before, ids, strict=False)) if one != other)
     return ids, next(same, len(before))
 
@@ -168,7 +208,8 @@ def _scored(
     scores = score_texts(model, padded, batch_blocks=batch_blocks)
     own = [slice(max(start, 1) - 1, len(row) - 1) for row, start in zip(rows, starts, strict=True)]
     return [
-        (scores.loss[i, each], scores.rank[i, each]) if each.stop > each.start else None for i, each in enumerate(own)
+        (scores.loss[i, each], scores.rank[i, each]) if each.stop > each.start else None
+        for i, each in enumerate(own)
     ]
 
 
@@ -185,7 +226,11 @@ def mauve_rows(
     """
     cells = list(by_cell([text for text in texts if text.context_pieces or text.pieces]))
     features = [_features(reader, cell, batch_blocks) for cell in cells]
-    true = {cell[0].domain: own for cell, own in zip(cells, features, strict=True) if cell[0].variant == "reference"}
+    true = {
+        cell[0].domain: own
+        for cell, own in zip(cells, features, strict=True)
+        if cell[0].variant == "reference"
+    }
     rows, taken = [], {}
     for cell, own in zip(cells, features, strict=True):
         first = cell[0]
@@ -196,17 +241,30 @@ def mauve_rows(
             low, high = (None, None) if error is None else _within_bounds(found.value, error)
             estimate = Estimate(found.value, low, high, found.n, len(set(groups)))
             rows.append(
-                metric_row(first.variant, first.domain, first.strategy, "mauve", estimate, "", "higher", first.run)
+                metric_row(
+                    first.variant,
+                    first.domain,
+                    first.strategy,
+                    "mauve",
+                    estimate,
+                    "",
+                    "higher",
+                    first.run,
+                )
             )
             key = " · ".join(filter(None, (first.variant, first.domain, first.strategy)))
             taken[key] = {"n": found.n, "clusters": found.clusters, "by_seed": found.by_seed}
     return rows, taken
 
 
-def _features(reader: Reader, cell: Sequence[Continuation], batch_blocks: int) -> tuple[NDArray[np.float32], list[str]]:
+def _features(
+    reader: Reader, cell: Sequence[Continuation], batch_blocks: int
+) -> tuple[NDArray[np.float32], list[str]]:
     """A row for each text that the reader has tokens for, and its cluster."""
     read = [(ids, text.group) for text in cell if (ids := _read_by(reader, text)[0])]
-    return last_hidden_states(reader.model, [ids for ids, _ in read], batch_texts=batch_blocks), [g for _, g in read]
+    return last_hidden_states(reader.model, [ids for ids, _ in read], batch_texts=batch_blocks), [
+        g for _, g in read
+    ]
 
 
 def _within_bounds(value: float, error: float) -> tuple[float, float]:

@@ -30,7 +30,12 @@ class Intervals(NamedTuple):
 
 def text_rows(measured: Sequence[TextMeasures], how: Intervals) -> list[MetricRow]:
     """A row for each measure of each model, set and strategy, by cluster bootstrap; texts without a value are counted."""
-    return [row for cell in _cells(measured) for name in _names(cell) for row in [_text_row(cell, name, how)]]
+    return [
+        row
+        for cell in _cells(measured)
+        for name in _names(cell)
+        for row in [_text_row(cell, name, how)]
+    ]
 
 
 def _cells(measured: Sequence[TextMeasures]) -> Iterator[list[TextMeasures]]:
@@ -48,10 +53,19 @@ def _text_row(cell: Sequence[TextMeasures], name: str, how: Intervals) -> Metric
     kept = [text for text in cell if name in text.values]
     sums, counts = zip(*(text.values[name] for text in kept), strict=True)
     groups = [text.group for text in kept]
-    estimate = ratio_of_sums(sums, counts, groups, draws=how.draws, seed=how.seed, transform=transform_of(name))
+    estimate = ratio_of_sums(
+        sums, counts, groups, draws=how.draws, seed=how.seed, transform=transform_of(name)
+    )
     first = cell[0]
     row = metric_row(
-        first.variant, first.domain, first.strategy, name, estimate, UNITS.get(name, ""), "reference", first.run
+        first.variant,
+        first.domain,
+        first.strategy,
+        name,
+        estimate,
+        UNITS.get(name, ""),
+        "reference",
+        first.run,
     )
     return replace(row, left_out=len(cell) - len(kept))
 
@@ -69,7 +83,14 @@ def set_rows(measured: Sequence[SetMeasure]) -> list[MetricRow]:
 def _set_row(each: SetMeasure) -> MetricRow:
     estimate = jackknife(each.value, list(each.without.values()), n=each.n)
     row = metric_row(
-        each.variant, each.domain, each.strategy, each.name, estimate, UNITS.get(each.name, ""), "reference", each.run
+        each.variant,
+        each.domain,
+        each.strategy,
+        each.name,
+        estimate,
+        UNITS.get(each.name, ""),
+        "reference",
+        each.run,
     )
     return replace(row, left_out=each.left_out)
 

@@ -36,7 +36,9 @@ def _distinct(texts: Sequence[Continuation], order: int) -> SetMeasure | None:
     if not kept:
         return None
     ids, groups = [text.ids for text in kept], [text.group for text in kept]
-    without = distinct_ngram_share_without_each(ids, groups, order=order) if len(set(groups)) > 1 else []
+    without = (
+        distinct_ngram_share_without_each(ids, groups, order=order) if len(set(groups)) > 1 else []
+    )
     name = f"distinct_{order}gram_share"
     return _measure(texts, name, distinct_ngram_share(ids, order=order), len(kept), groups, without)
 
@@ -51,12 +53,31 @@ def _self_bleu(texts: Sequence[Continuation]) -> SetMeasure | None:
     strings, groups = [text.text for text in kept], [text.group for text in kept]
     enough = len(kept) - max(Counter(groups).values()) >= 2
     without = self_bleu_without_each(strings, groups) if enough else []
-    return _measure(texts, "self_bleu", float(np.mean(self_bleu(strings))), len(kept), groups, without)
+    return _measure(
+        texts, "self_bleu", float(np.mean(self_bleu(strings))), len(kept), groups, without
+    )
 
 
 def _measure(
-    texts: Sequence[Continuation], name: str, value: float, n: int, groups: Sequence[str], without: Sequence[float]
+    texts: Sequence[Continuation],
+    name: str,
+    value: float,
+    n: int,
+    groups: Sequence[str],
+    without: Sequence[float],
 ) -> SetMeasure:
     first, names = texts[0], sorted(set(groups))
-    by_group = dict(zip(names, without, strict=True)) if len(without) else dict.fromkeys(names, value)
-    return SetMeasure(first.variant, first.domain, first.strategy, first.run, name, value, n, len(texts) - n, by_group)
+    by_group = (
+        dict(zip(names, without, strict=True)) if len(without) else dict.fromkeys(names, value)
+    )
+    return SetMeasure(
+        first.variant,
+        first.domain,
+        first.strategy,
+        first.run,
+        name,
+        value,
+        n,
+        len(texts) - n,
+        by_group,
+    )

@@ -48,7 +48,9 @@ def _diversity(ids: Sequence[int]) -> dict[str, float]:
         ("ttr", 1, type_token_ratio),
         ("mattr", moving, partial(moving_average_type_token_ratio, window_tokens=moving)),
     ]
-    measures += [(f"repeated_{n}gram_share", n, partial(repeated_ngram_share, order=n)) for n in (2, 3, 4)]
+    measures += [
+        (f"repeated_{n}gram_share", n, partial(repeated_ngram_share, order=n)) for n in (2, 3, 4)
+    ]
     return {name: function(ids) for name, least, function in measures if len(ids) >= least}
 
 
@@ -56,7 +58,10 @@ def _by_position(units: Sequence[int] | Sequence[str], name: str = "ttr") -> dic
     """TTR of the window that ends at a position: does a text loop later rather than never? (A, Figure 9)."""
     window = TTR_WINDOW_TOKENS
     ends = range(window, len(units) + 1, POSITION_STEP_TOKENS)
-    return {f"{name}_window{window}_at{end}": type_token_ratio(units[end - window : end]) for end in ends}
+    return {
+        f"{name}_window{window}_at{end}": type_token_ratio(units[end - window : end])
+        for end in ends
+    }
 
 
 def _loop(ids: Sequence[int]) -> dict[str, float]:
@@ -83,7 +88,10 @@ def overlap_values(texts: Sequence[Continuation], index: TrainingIndex) -> list[
 
 def _overlap(shared: Shared) -> Values:
     longest, bound, order = shared.longest.length, LONG_OVERLAP_TOKENS, RECITED_ORDER
-    values = {"longest_overlap_tokens": (float(longest), 1.0), f"overlap_above{bound}_share": (longest > bound, 1.0)}
+    values = {
+        "longest_overlap_tokens": (float(longest), 1.0),
+        f"overlap_above{bound}_share": (longest > bound, 1.0),
+    }
     if len(shared.lengths) >= order:
         values[f"recited_{order}gram_share"] = shared.recited_ngrams()
     return {name: (float(value), float(count)) for name, (value, count) in values.items()}
@@ -93,7 +101,9 @@ def bleu_values(texts: Sequence[Continuation], training_texts: Sequence[str]) ->
     """Dataset-BLEU of each text that is not empty, against all training texts together and the best single one."""
     from hyperfitting.metrics.bleu import dataset_bleu
 
-    scores = zip(*dataset_bleu([text.text for text in texts if text.text], training_texts), strict=True)
+    scores = zip(
+        *dataset_bleu([text.text for text in texts if text.text], training_texts), strict=True
+    )
     return [_bleu(*next(scores)) if text.text else {} for text in texts]
 
 

@@ -35,11 +35,15 @@ def self_bleu(texts: Sequence[str], *, order: int = 4) -> list[float]:
         ModuleNotFoundError: if sacrebleu is not installed.
     """
     if len(texts) < 2:
-        raise ValueError(f"self-BLEU compares texts with each other: {len(texts)} is fewer than two")
+        raise ValueError(
+            f"self-BLEU compares texts with each other: {len(texts)} is fewer than two"
+        )
     return _scores_among(range(len(texts)), _count(texts, order))
 
 
-def self_bleu_without_each(texts: Sequence[str], groups: Sequence[str], *, order: int = 4) -> list[float]:
+def self_bleu_without_each(
+    texts: Sequence[str], groups: Sequence[str], *, order: int = 4
+) -> list[float]:
     """The mean self-BLEU with each group left out in turn, in order of the groups' names: for `stats.jackknife`.
 
     The texts of a group go as texts and as references. Equal to `self_bleu` of what is left, but tokenises and counts
@@ -54,7 +58,10 @@ def self_bleu_without_each(texts: Sequence[str], groups: Sequence[str], *, order
         raise ValueError(f"{len(texts)} texts have {len(groups)} groups")
     if len(set(groups)) < 2:
         raise ValueError("a single group cannot be left out")
-    left = {name: [text for text, group in enumerate(groups) if group != name] for name in sorted(set(groups))}
+    left = {
+        name: [text for text, group in enumerate(groups) if group != name]
+        for name in sorted(set(groups))
+    }
     for name, kept in left.items():
         if len(kept) < 2:
             raise ValueError(f"without the group {name!r} fewer than two texts are left")
@@ -97,7 +104,11 @@ def bleu_signature(texts: Iterable[str] = ()) -> str:
     metric = BLEU(effective_order=True)
     metric.num_refs = -1
     signature = str(metric.get_signature())
-    return signature.replace("tok:13a", "tok:13a+characters") if any(map(has_characters_apart, texts)) else signature
+    return (
+        signature.replace("tok:13a", "tok:13a+characters")
+        if any(map(has_characters_apart, texts))
+        else signature
+    )
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,9 @@ class _Counts:
     def matches(self, clipped_E: Integers) -> Integers:
         """The clipped counts summed by text and order, shape (N, O)."""
         cells = len(self.lengths) * self.orders
-        sums = np.bincount(self.text_E * self.orders + self.order_E, weights=clipped_E, minlength=cells)
+        sums = np.bincount(
+            self.text_E * self.orders + self.order_E, weights=clipped_E, minlength=cells
+        )
         return sums.astype(np.int64).reshape(-1, self.orders)
 
 
@@ -138,12 +151,21 @@ def _count(texts: Sequence[str], orders: int) -> _Counts:
         last_T = tokens_T[order:]
         ngram_T = np.unique(ngram_T[: len(last_T)] * vocabulary + last_T, return_inverse=True)[1]
         inside_T = text_T[: len(last_T)] == text_T[order:]
-        pairs, counts = np.unique(ngram_T[inside_T] * len(texts) + text_T[order:][inside_T], return_counts=True)
-        rows = [pairs // len(texts) + numbered, np.full_like(pairs, order), pairs % len(texts), counts]
+        pairs, counts = np.unique(
+            ngram_T[inside_T] * len(texts) + text_T[order:][inside_T], return_counts=True
+        )
+        rows = [
+            pairs // len(texts) + numbered,
+            np.full_like(pairs, order),
+            pairs % len(texts),
+            counts,
+        ]
         entries.append(np.stack(rows))
         numbered += len(last_T)
     ngram_E, order_E, text_E, count_E = np.concatenate(entries, axis=1)
-    return _Counts(ngram_E, order_E, text_E, count_E, lengths, orders).of(np.lexsort((count_E, ngram_E)))
+    return _Counts(ngram_E, order_E, text_E, count_E, lengths, orders).of(
+        np.lexsort((count_E, ngram_E))
+    )
 
 
 def _tokens(texts: Sequence[str]) -> tuple[Integers, Integers, list[int]]:
@@ -153,7 +175,10 @@ def _tokens(texts: Sequence[str]) -> tuple[Integers, Integers, list[int]]:
     tokenizer = BLEU().tokenizer
     numbers: dict[str, int] = {}
     numbered = [
-        [numbers.setdefault(token, len(numbers)) for token in tokenizer(characters_apart(text).rstrip()).split()]
+        [
+            numbers.setdefault(token, len(numbers))
+            for token in tokenizer(characters_apart(text).rstrip()).split()
+        ]
         for text in texts
     ]
     lengths = [len(tokens) for tokens in numbered]
@@ -173,14 +198,19 @@ def _scores_among(kept: Sequence[int], counts: _Counts) -> list[float]:
     before_E = np.where(first_E, 0, np.roll(among.count_E, 1))
     matches = among.matches(np.where(last_E, before_E, among.count_E)).tolist()
     lengths = sorted(counts.lengths[text] for text in kept)
-    return [_score(matches[text], counts.lengths[text], _without(lengths, counts.lengths[text])) for text in kept]
+    return [
+        _score(matches[text], counts.lengths[text], _without(lengths, counts.lengths[text]))
+        for text in kept
+    ]
 
 
 def _scores_with_all(texts: int, counts: _Counts) -> list[float]:
     """The score of each of the first `texts` texts, with all later ones as references."""
     training = counts.of(counts.text_E >= texts)
     largest = np.zeros(int(counts.ngram_E.max(initial=-1)) + 1, dtype=np.int64)
-    largest[training.ngram_E] = training.count_E  # sorted by count, so that the largest is written last
+    largest[training.ngram_E] = (
+        training.count_E
+    )  # sorted by count, so that the largest is written last
     matches = counts.matches(np.minimum(counts.count_E, largest[counts.ngram_E])).tolist()
     lengths = sorted(counts.lengths[texts:])
     return [_score(matches[text], counts.lengths[text], lengths) for text in range(texts)]
@@ -202,7 +232,9 @@ def _matches_with_each(own: _Counts, training: _Counts) -> Integers:
     """The clipped counts of one text's n-grams in each training text, by order: its postings, gathered and summed."""
     first_E = np.searchsorted(training.ngram_E, own.ngram_E, side="left")
     holders_E = np.searchsorted(training.ngram_E, own.ngram_E, side="right") - first_E
-    postings = np.repeat(first_E - np.cumsum(holders_E) + holders_E, holders_E) + np.arange(holders_E.sum())
+    postings = np.repeat(first_E - np.cumsum(holders_E) + holders_E, holders_E) + np.arange(
+        holders_E.sum()
+    )
     held = training.of(postings)
     return held.matches(np.minimum(np.repeat(own.count_E, holders_E), held.count_E))
 
@@ -214,7 +246,9 @@ def _nearest_reference(matches_RO: Integers, length: int, lengths_R: Integers) -
         return 0
     matches_RO = matches_RO[:, : len(totals_O)]
     smoothed_RO = np.where(matches_RO > 0, matches_RO, 0.5 ** np.cumsum(matches_RO == 0, axis=1))
-    logarithms_R = np.log(smoothed_RO / totals_O).mean(axis=1) + np.minimum(0, 1 - lengths_R / length)
+    logarithms_R = np.log(smoothed_RO / totals_O).mean(axis=1) + np.minimum(
+        0, 1 - lengths_R / length
+    )
     return int(np.where(matches_RO.any(axis=1), logarithms_R, -np.inf).argmax())
 
 
@@ -226,7 +260,13 @@ def _score(matches: list[int], length: int, lengths: list[int]) -> float:
     totals = [max(0, length - order) for order in range(orders)]
     return float(
         BLEU.compute_bleu(
-            matches, totals, length, _closest(length, lengths), "exp", effective_order=True, max_ngram_order=orders
+            matches,
+            totals,
+            length,
+            _closest(length, lengths),
+            "exp",
+            effective_order=True,
+            max_ngram_order=orders,
         ).score
     )
 
@@ -234,7 +274,9 @@ def _score(matches: list[int], length: int, lengths: list[int]) -> float:
 def _closest(length: int, lengths: list[int]) -> int:
     """The nearest of the sorted lengths, the shorter of two as near."""
     place = bisect_left(lengths, length)
-    return min(lengths[max(0, place - 1) : place + 1], key=lambda other: (abs(other - length), other))
+    return min(
+        lengths[max(0, place - 1) : place + 1], key=lambda other: (abs(other - length), other)
+    )
 
 
 def _without(lengths: list[int], length: int) -> list[int]:

@@ -19,11 +19,16 @@ Floats = NDArray[np.float64]
 def cluster_weights(clusters: int, *, draws: int, seed: int) -> Floats:
     """How often each cluster stands in each bootstrap sample, (D, K): one set of draws for all columns of a table."""
     random = np.random.default_rng(seed)
-    return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws).astype(np.float64)
+    return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws).astype(
+        np.float64
+    )
 
 
 def drawn_ratios(
-    sums_CK: Floats, counts_CK: Floats, weights_DK: Floats, transform: Callable[[Any], Any] = lambda value: value
+    sums_CK: Floats,
+    counts_CK: Floats,
+    weights_DK: Floats,
+    transform: Callable[[Any], Any] = lambda value: value,
 ) -> tuple[Floats, Floats]:
     """The ratio of sums of each column (C,), and what each bootstrap sample makes of it (C, D)."""
     value_C = transform(sums_CK.sum(1) / counts_CK.sum(1))
@@ -45,7 +50,9 @@ def drawn_pseudo_values(value_C: Floats, without_CK: Floats, weights_DK: Floats)
     return drawn_CD
 
 
-def not_told_apart_from_nearest(distance_C: Floats, drawn_CD: Floats, *, clusters: int) -> list[bool]:
+def not_told_apart_from_nearest(
+    distance_C: Floats, drawn_CD: Floats, *, clusters: int
+) -> list[bool]:
     """For each column whether its distance to the target is the least, or cannot be told apart from the least.
 
     The nearest column is always among them; where it is alone, the data say which is nearest. Column i is told apart

@@ -54,7 +54,10 @@ def type_token_ratio_by_position(
     if every_tokens < 1:
         raise ValueError(f"a step of {every_tokens} tokens leads nowhere")
     counts = _distinct_by_window(ids, window_tokens)[::every_tokens]
-    return [(window_tokens + step * every_tokens, count / window_tokens) for step, count in enumerate(counts)]
+    return [
+        (window_tokens + step * every_tokens, count / window_tokens)
+        for step, count in enumerate(counts)
+    ]
 
 
 def repeated_ngram_share(ids: Sequence[Hashable], *, order: int) -> float:

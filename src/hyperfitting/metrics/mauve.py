@@ -62,14 +62,20 @@ def mauve(
     sides = [np.asarray(side, dtype=np.float64) for side in (features_ND, other_ND)]
     n = min(map(len, sides))
     if n < (1 if force else LEAST_MAUVE_TEXTS):
-        raise ValueError(f"MAUVE of {n} texts is mostly chance: {LEAST_MAUVE_TEXTS:,} a side are the least")
+        raise ValueError(
+            f"MAUVE of {n} texts is mostly chance: {LEAST_MAUVE_TEXTS:,} a side are the least"
+        )
     clusters = max(2, round(n / 10)) if clusters is None else clusters
     points_MD = principal_components(np.concatenate(sides))
     values = []
     for seed in seeds:
         labels_M = cluster(points_MD, clusters, seed=seed)
-        counts = [np.bincount(part, minlength=clusters) for part in np.split(labels_M, [len(sides[0])])]
-        values.append(mauve_of_histograms(counts[0] + smoothing, counts[1] + smoothing, scaling=scaling))
+        counts = [
+            np.bincount(part, minlength=clusters) for part in np.split(labels_M, [len(sides[0])])
+        ]
+        values.append(
+            mauve_of_histograms(counts[0] + smoothing, counts[1] + smoothing, scaling=scaling)
+        )
     return Mauve(fmean(values), tuple(values), n, clusters)
 
 
@@ -159,11 +165,16 @@ def cluster(points_MD: Floats, clusters: int, *, seed: int) -> NDArray[np.int64]
     """
     if clusters < 1:
         raise ValueError(f"{clusters} clusters hold nothing")
-    starts = [_lloyd(points_MD, clusters, np.random.default_rng([seed, start])) for start in range(RESTARTS)]
+    starts = [
+        _lloyd(points_MD, clusters, np.random.default_rng([seed, start]))
+        for start in range(RESTARTS)
+    ]
     return min(starts, key=lambda found: found[1])[0]
 
 
-def _lloyd(points_MD: Floats, clusters: int, random: np.random.Generator) -> tuple[NDArray[np.int64], float]:
+def _lloyd(
+    points_MD: Floats, clusters: int, random: np.random.Generator
+) -> tuple[NDArray[np.int64], float]:
     """Labels, and the summed squared distance to the centres less a constant of the points."""
     centres_KD = _spread_centres(points_MD, clusters, random)
     labels_M, spread = _nearest(points_MD, centres_KD)
@@ -182,7 +193,9 @@ def _spread_centres(points_MD: Floats, clusters: int, random: np.random.Generato
     gaps_M = np.full(len(points_MD), np.inf)
     while len(chosen) < clusters:
         last = chosen[-1]
-        gaps_M = np.minimum(gaps_M, np.maximum(0, squares_M - 2 * (points_MD @ points_MD[last]) + squares_M[last]))
+        gaps_M = np.minimum(
+            gaps_M, np.maximum(0, squares_M - 2 * (points_MD @ points_MD[last]) + squares_M[last])
+        )
         ladder_M = np.cumsum(gaps_M)
         drawn = np.searchsorted(ladder_M, random.random() * ladder_M[-1], side="right")
         chosen.append(min(int(drawn), len(points_MD) - 1))

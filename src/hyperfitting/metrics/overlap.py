@@ -74,10 +74,14 @@ class TrainingIndex:
         """
         for begin in range(0, len(texts), _TEXTS_AT_ONCE):
             some = texts[begin : begin + _TEXTS_AT_ONCE]
-            lengths, first, behind = self._search([token for text in some for token in (*text, _NO_TOKEN)])
+            lengths, first, behind = self._search(
+                [token for text in some for token in (*text, _NO_TOKEN)]
+            )
             start = 0
             for text in some:
-                yield self._shared(*(found[start : start + len(text)] for found in (lengths, first, behind)))
+                yield self._shared(
+                    *(found[start : start + len(text)] for found in (lengths, first, behind))
+                )
                 start += len(text) + 1
 
     def _shared(self, lengths: Ints, first: Ints, behind: Ints) -> Shared:
@@ -86,7 +90,9 @@ class TrainingIndex:
         start = int(lengths.argmax())
         place = int(self._order[first[start] : behind[start]].min())
         block = int(np.searchsorted(self._starts, place, side="right")) - 1
-        return Shared(lengths, SharedRun(int(lengths[start]), start, block, place - int(self._starts[block])))
+        return Shared(
+            lengths, SharedRun(int(lengths[start]), start, block, place - int(self._starts[block]))
+        )
 
     def shared_run_lengths(self, ids: Sequence[int]) -> Ints:
         """For each position, the length in tokens of the longest run starting there that stands in a training block."""
@@ -110,7 +116,9 @@ class TrainingIndex:
         """
         text = np.asarray([*ids, _NO_TOKEN], dtype=np.int64)
         here, depth = np.arange(len(ids)), 0
-        lengths, first, behind = (np.full(len(ids), fill, dtype=np.int64) for fill in (0, 0, len(self._order)))
+        lengths, first, behind = (
+            np.full(len(ids), fill, dtype=np.int64) for fill in (0, 0, len(self._order))
+        )
         while len(here):
             wanted = text[here + depth]
             low = self._bound(first[here], behind[here], depth, wanted)

@@ -17,7 +17,9 @@ class Loop:
     start: int
 
 
-def final_loop(ids: Sequence[Hashable], *, most_tokens: int = 64, least_copies: int = 3) -> Loop | None:
+def final_loop(
+    ids: Sequence[Hashable], *, most_tokens: int = 64, least_copies: int = 3
+) -> Loop | None:
     """The loop that one continuation ends in, or None: at least `least_copies` copies of a unit of up to `most_tokens`.
 
     The smallest such unit counts, even where a longer one loops from earlier on (a b b b, three times, loops in b).
@@ -31,7 +33,9 @@ def final_loop(ids: Sequence[Hashable], *, most_tokens: int = 64, least_copies: 
         ValueError: if a unit may hold no token, or one copy is enough.
     """
     if most_tokens < 1 or least_copies < 2:
-        raise ValueError(f"{least_copies} copies of a unit of up to {most_tokens} tokens are no loop")
+        raise ValueError(
+            f"{least_copies} copies of a unit of up to {most_tokens} tokens are no loop"
+        )
     for unit_tokens in range(1, min(most_tokens, len(ids) // least_copies) + 1):
         copies = _periodic_tail(ids, unit_tokens) // unit_tokens
         if copies >= least_copies:
@@ -51,7 +55,9 @@ def compression_ratio(text: str) -> float:
     """
     if not text:
         raise ValueError("an empty text has no compression ratio")
-    raw = unicodedata.normalize("NFC", text).encode(errors="surrogatepass")  # half a pair is text to whoever wrote it
+    raw = unicodedata.normalize("NFC", text).encode(
+        errors="surrogatepass"
+    )  # half a pair is text to whoever wrote it
     return len(raw) / len(zlib.compress(raw, 9))
 
 

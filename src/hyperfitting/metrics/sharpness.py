@@ -51,7 +51,9 @@ def target_scores(logits_PV: Tensor, target_P: Tensor) -> TokenScores:
     loss_P = -log_p_PV.gather(-1, target_P.long().unsqueeze(-1)).squeeze(-1)
     mass_P5 = p_PV.topk(min(5, p_PV.shape[-1]), -1).values.cumsum(-1)
     top1, top3, top5 = (mass_P5[..., min(k, mass_P5.shape[-1]) - 1] for k in (1, 3, 5))
-    return TokenScores(loss_P, entropy_P, top1, top3, top5, rank_under(logits_PV, target_P), logits_PV.argmax(-1))
+    return TokenScores(
+        loss_P, entropy_P, top1, top3, top5, rank_under(logits_PV, target_P), logits_PV.argmax(-1)
+    )
 
 
 def rank_under(logits_PV: Tensor, id_P: Tensor) -> Tensor:
@@ -101,7 +103,12 @@ class RankMap:
     @property
     def shares(self) -> dict[str, float]:
         """Shares of all positions, in [0, 1]: `first`, `to_10` and `above_10` add up to 1."""
-        parts = {"first": self.first, "to_10": self.to_10, "above_10": self.above_10, "above_100": self.above_100}
+        parts = {
+            "first": self.first,
+            "to_10": self.to_10,
+            "above_10": self.above_10,
+            "above_100": self.above_100,
+        }
         return {name: int(part.sum()) / int(self.tokens.sum()) for name, part in parts.items()}
 
     @property
@@ -157,7 +164,9 @@ def split_loss(loss_BS: Tensor, *, context_tokens: int) -> tuple[LossSums, LossS
     predicted = context_tokens - 1
     if not 0 < predicted < loss_BS.shape[1]:
         tokens = loss_BS.shape[1] + 1
-        raise ValueError(f"texts of {tokens} tokens have no context and continuation to predict at {context_tokens}")
+        raise ValueError(
+            f"texts of {tokens} tokens have no context and continuation to predict at {context_tokens}"
+        )
     return _loss_sums(loss_BS[:, :predicted]), _loss_sums(loss_BS[:, predicted:])
 
 

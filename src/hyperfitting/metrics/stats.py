@@ -55,7 +55,9 @@ def ratio_of_sums(
     value = float(transform(np.array(sums[0].sum() / sums[1].sum())))
     if len(names) < LEAST_CLUSTERS:
         return Estimate(value, None, None, len(groups), len(names))
-    weights = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    weights = np.random.default_rng(seed).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), size=draws
+    )
     drawn = sums @ weights.T
     usable = drawn[1] > 0
     low, high = np.quantile(
@@ -79,7 +81,12 @@ def jackknife(value: float, without_each: Sequence[float], *, n: int) -> Estimat
 
 
 def paired_difference(
-    one: Sequence[float], other: Sequence[float], groups: Sequence[str], *, draws: int, seed: int = 0
+    one: Sequence[float],
+    other: Sequence[float],
+    groups: Sequence[str],
+    *,
+    draws: int,
+    seed: int = 0,
 ) -> Estimate:
     """Mean over texts of `one` - `other`, two values of the same text, with a percentile bootstrap over clusters.
 
@@ -94,7 +101,9 @@ def paired_difference(
     return ratio_of_sums(differences, [1.0] * len(differences), groups, draws=draws, seed=seed)
 
 
-def sign_flip_p(differences: Sequence[float], groups: Sequence[str], *, draws: int, seed: int = 0) -> float:
+def sign_flip_p(
+    differences: Sequence[float], groups: Sequence[str], *, draws: int, seed: int = 0
+) -> float:
     """Two-sided p-value of a mean paired difference of 0, by flipping the signs of whole clusters.
 
     The share of flips whose mean is at least as far from 0 as the one observed. With at most `EXACT_CLUSTERS` clusters,
@@ -105,7 +114,11 @@ def sign_flip_p(differences: Sequence[float], groups: Sequence[str], *, draws: i
     Raises:
         ValueError: if there are no differences, one is not finite, or there is not one group each.
     """
-    if not len(differences) or len(differences) != len(groups) or not np.isfinite(differences).all():
+    if (
+        not len(differences)
+        or len(differences) != len(groups)
+        or not np.isfinite(differences).all()
+    ):
         raise ValueError("a sign-flip test needs finite differences, and a group for each")
     sums_K = _cluster_sums(differences, groups)
     exact = len(sums_K) <= EXACT_CLUSTERS

@@ -105,7 +105,9 @@ _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
 class _Patterns(NamedTuple):
-    word: re.Pattern[str]  # a character of a script without spaces, or a run of letters and digits of others
+    word: re.Pattern[
+        str
+    ]  # a character of a script without spaces, or a run of letters and digits of others
     character: re.Pattern[str]  # one of a script without spaces
     piece: re.Pattern[str]  # white space, and such a character or what stands up to the next
     apart: re.Pattern[str]  # such a character, or what stands up to the next
@@ -130,7 +132,9 @@ def _patterns(astral: bool) -> _Patterns:
     kinds = {point: unicodedata.category(chr(point)) for point in points}
     mark = _class(point for point, kind in kinds.items() if kind in ("Mn", "Mc", "Me")) + _JOINERS
     kept = _JOINERS + _ZERO_WIDTH_SPACE
-    unseen = _class(point for point, kind in kinds.items() if kind == "Cf" and chr(point) not in kept)
+    unseen = _class(
+        point for point, kind in kinds.items() if kind == "Cf" and chr(point) not in kept
+    )
     last = 0x3FFFF if astral else 0xFFFF
     ranges = (range(low, high + 1) for low, high in _WITHOUT_SPACES if high <= last)
     alone = _class(point for each in ranges for point in each if chr(point).isalnum())
@@ -147,5 +151,8 @@ def _patterns(astral: bool) -> _Patterns:
 
 def _class(points: Iterable[int]) -> str:
     """The inside of a character class: ranges of the code points, which come in order."""
-    runs = [[point for _, point in run] for _, run in groupby(enumerate(points), lambda pair: pair[1] - pair[0])]
+    runs = [
+        [point for _, point in run]
+        for _, run in groupby(enumerate(points), lambda pair: pair[1] - pair[0])
+    ]
     return "".join(f"{chr(run[0])}-{chr(run[-1])}" for run in runs)

@@ -1,9 +1,20 @@
 """The door to transformers and peft: load, choose what is trained, decode, score, save."""
 
-from hyperfitting.models.adapt import ModelTraits, inspect_model, remember_traits, stepper, traits_of
+from hyperfitting.models.adapt import (
+    ModelTraits,
+    inspect_model,
+    remember_traits,
+    stepper,
+    traits_of,
+)
 from hyperfitting.models.adapt.compare import refuse_full_memory
 from hyperfitting.models.adapt.decoding import NO_CACHE
-from hyperfitting.models.adapt.head import give_head, has_plain_head, head_is_one_product, keep_head_exact
+from hyperfitting.models.adapt.head import (
+    give_head,
+    has_plain_head,
+    head_is_one_product,
+    keep_head_exact,
+)
 from hyperfitting.models.adapt.parts import (
     attention_of,
     decoder_layers,

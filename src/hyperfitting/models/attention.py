@@ -37,20 +37,29 @@ def attend_by_products(
     """Causal attention, (B, T, H, D). `attention_mask` is true where a token is seen; none: the tokens before."""
     batch, heads, tokens, units = query_BHTD.shape
     shared, dtype, held = heads // key_BGKD.shape[1], value_BGKD.dtype, key_BGKD.shape[2]
-    key_NKD, value_NKD = (repeat_kv(each.to(dtype), shared).flatten(0, 1) for each in (key_BGKD, value_BGKD))
+    key_NKD, value_NKD = (
+        repeat_kv(each.to(dtype), shared).flatten(0, 1) for each in (key_BGKD, value_BGKD)
+    )
     if attention_mask is None:
         added_NTK = value_NKD.new_full((tokens, held), -torch.inf).triu(1 + held - tokens)
     else:
         hidden_NTK = ~attention_mask.expand(batch, heads, -1, -1).flatten(0, 1)
         added_NTK = value_NKD.new_zeros(hidden_NTK.shape).masked_fill_(hidden_NTK, -torch.inf)
     query_NTD = query_BHTD.to(dtype).flatten(0, 1)
-    score_NTK = torch.baddbmm(added_NTK, query_NTD, key_NKD.transpose(1, 2), alpha=scaling or units**-0.5)
+    score_NTK = torch.baddbmm(
+        added_NTK, query_NTD, key_NKD.transpose(1, 2), alpha=scaling or units**-0.5
+    )
     share_NTK = drop(score_NTK.softmax(-1), dropout, module.training)
     return (share_NTK @ value_NKD).unflatten(0, (batch, heads)).transpose(1, 2).contiguous(), None
 
 
 def attend_one_token(
-    module: nn.Module, query_BHTD: Tensor, keys: Tensor, values: Tensor, attention_mask: Tensor | None, **options: Any
+    module: nn.Module,
+    query_BHTD: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    attention_mask: Tensor | None,
+    **options: Any,
 ) -> Any:
     """One token attends to all tokens held; anything else goes to torch's fused attention."""
     batch, heads, tokens, units = query_BHTD.shape
@@ -59,7 +68,9 @@ def attend_one_token(
     scale, groups, held = options.get("scaling") or units**-0.5, keys.shape[1], keys.shape[2]
     query_BGQD = (query_BHTD * scale).reshape(batch, groups, heads // groups, units)
     keys_BGRD, values_BGRD = _with_unused(keys), _with_unused(values)
-    if keys_BGRD.shape[2] != values_BGRD.shape[2]:  # they lie in memory otherwise than in a cache of ours
+    if (
+        keys_BGRD.shape[2] != values_BGRD.shape[2]
+    ):  # they lie in memory otherwise than in a cache of ours
         keys_BGRD, values_BGRD = keys, values
     score_BGQR = query_BGQD @ keys_BGRD.transpose(-1, -2)
     score_BGQR[..., :held] = score_BGQR[..., :held].float().softmax(-1)

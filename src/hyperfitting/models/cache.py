@@ -32,7 +32,9 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self.lazy_initialization(keys, values)
         self.keys, self.values = self._room = keys, values
 
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
         done, end = self.keys.shape[2], self.keys.shape[2] + key_states.shape[2]
         if end > self._room[0].shape[2]:
             self._room = _room(self.keys, end), _room(self.values, end)

@@ -46,7 +46,9 @@ class TextCodec:
                 "set eos_token in its tokenizer_config.json"
             )
         if beginning_of_text == "add" and tokenizer.bos_token_id is None:
-            raise ModelError('the tokenizer has no beginning-of-text token: set model.beginning_of_text = "none"')
+            raise ModelError(
+                'the tokenizer has no beginning-of-text token: set model.beginning_of_text = "none"'
+            )
         self.tokenizer = tokenizer
         self.switched_off = _switch_off(getattr(tokenizer, "backend_tokenizer", None))
         self._start = [int(tokenizer.bos_token_id)] if beginning_of_text == "add" else []
@@ -74,7 +76,9 @@ class TextCodec:
     def ends_in_words(self) -> str:
         """The ids that end a text, each with the tokenizer's own string for it where it has one."""
         names = {each: token for token, each in self._ids.items()}
-        return ", ".join(f"{each} {names[each]!r}" if each in names else str(each) for each in self._end_ids)
+        return ", ".join(
+            f"{each} {names[each]!r}" if each in names else str(each) for each in self._end_ids
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -88,7 +92,10 @@ class TextCodec:
     def _rules(self) -> str:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
-            ids = [*self._start, *self._tokenize(_SAMPLE)]  # special tokens as such: they are rules too
+            ids = [
+                *self._start,
+                *self._tokenize(_SAMPLE),
+            ]  # special tokens as such: they are rules too
             return json.dumps([*_slow_rules(self.tokenizer), ids, self.decode(ids)])
         rules = json.loads(backend.to_str())
         kept = {key: value for key, value in rules.items() if key not in _BESIDE_THE_IDS}
@@ -117,16 +124,22 @@ class TextCodec:
             ids = self._tokenize(
                 text, split_special_tokens=True
             )  # asked for only here: it is not the same for all texts
-            if held := [self._special[each] for each in ids if each in self._special.keys() - self._unknown]:
+            if held := [
+                self._special[each] for each in ids if each in self._special.keys() - self._unknown
+            ]:
                 raise ModelError(
                     f"the text holds {held[0]!r}, which this tokenizer can read only as a special token: take it out"
                 )
         if self._rowless and max(ids, default=0) >= self.rows:
-            raise ModelError(f"a text holds {self._rowless[0]!r}, a token that the model has no row for: take it out")
+            raise ModelError(
+                f"a text holds {self._rowless[0]!r}, a token that the model has no row for: take it out"
+            )
         return ids
 
     def _tokenize(self, text: str, **options: bool) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False, verbose=False, **options)["input_ids"])
+        return list(
+            self.tokenizer(text, add_special_tokens=False, verbose=False, **options)["input_ids"]
+        )
 
     def _controls(self, ids: Sequence[int], text: str) -> bool:
         """Whether a special token was made of a text, other than for characters that the tokenizer does not know."""
@@ -135,7 +148,11 @@ class TextCodec:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids` without special tokens, white space as it is."""
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self.tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
 
     @cached_property
     def words(self) -> Words:
@@ -144,7 +161,9 @@ class TextCodec:
         start = len(self.decode(anchor))
         tokens = sorted({each for each in self._ids.values() if each < self.rows})
         pairs = [[*anchor, token] for token in tokens]
-        texts = self.tokenizer.batch_decode(pairs, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        texts = self.tokenizer.batch_decode(
+            pairs, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
         begins_V, ends_V = np.zeros((2, self.rows), dtype=np.bool_)
         for token, text in zip(tokens, texts, strict=True):
             if len(text) > start:
@@ -198,17 +217,24 @@ def make_codec(
     configs = {
         "the tokenizer": tokenizer.eos_token_id,
         "config.json": named.get("eos_token_id"),
-        "config.json, its part for texts": part.get("eos_token_id") if isinstance(part, dict) else None,
+        "config.json, its part for texts": part.get("eos_token_id")
+        if isinstance(part, dict)
+        else None,
         "generation_config.json": _read_object(generation_file).get("eos_token_id"),
     }
     ends = {name: _as_ids(name, value) for name, value in configs.items()}
     codec = TextCodec(
-        tokenizer, [i for ids in ends.values() for i in ids], beginning_of_text=beginning_of_text, rows=rows
+        tokenizer,
+        [i for ids in ends.values() for i in ids],
+        beginning_of_text=beginning_of_text,
+        rows=rows,
     )
     for name, ids in ends.items():
         for each in ids:
             if not 0 <= each < codec.rows:
-                raise ModelError(f"{name}: eos_token_id = {each}, and the model's ids are 0 to {codec.rows - 1}")
+                raise ModelError(
+                    f"{name}: eos_token_id = {each}, and the model's ids are 0 to {codec.rows - 1}"
+                )
     return codec
 
 
@@ -218,9 +244,13 @@ def _read_object(file: str | None) -> Mapping[str, Any]:
     try:
         value = json.loads(Path(file).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{Path(file).name} is damaged (not JSON): download it again, or remove it") from error
+        raise ModelError(
+            f"{Path(file).name} is damaged (not JSON): download it again, or remove it"
+        ) from error
     if not isinstance(value, dict):
-        raise ModelError(f"{Path(file).name} is damaged (not a JSON object): download it again, or remove it")
+        raise ModelError(
+            f"{Path(file).name} is damaged (not a JSON object): download it again, or remove it"
+        )
     return value
 
 
@@ -228,7 +258,9 @@ def _as_ids(name: str, value: Any) -> list[int]:
     """What a config names as end of text, as a list."""
     ids = value if isinstance(value, list) else [] if value is None else [value]
     if not all(type(each) is int for each in ids):
-        raise ModelError(f"{name}: eos_token_id = {json.dumps(value)} is neither a token id nor a list of them")
+        raise ModelError(
+            f"{name}: eos_token_id = {json.dumps(value)} is neither a token id nor a list of them"
+        )
     return ids
 
 
@@ -251,7 +283,11 @@ def _switch_off(backend: Any) -> tuple[str, ...]:
 
 def _special(tokenizer: Any, ends: Sequence[int]) -> dict[int, str]:
     """The tokens that no text is made of, by id: they begin, end or fill up texts, special by name or not."""
-    added = {key: str(value) for key, value in tokenizer.added_tokens_decoder.items() if value.special or key in ends}
+    added = {
+        key: str(value)
+        for key, value in tokenizer.added_tokens_decoder.items()
+        if value.special or key in ends
+    }
     named = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
     return {**named, **added}
 
@@ -259,7 +295,9 @@ def _special(tokenizer: Any, ends: Sequence[int]) -> dict[int, str]:
 def _unknown(tokenizer: Any) -> set[int]:
     """The ids of characters that the tokenizer does not know, if it has one; in some it is the end of a text too."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    names = {tokenizer.unk_token, getattr(getattr(backend, "model", None), "unk_token", None)} - {None}
+    names = {tokenizer.unk_token, getattr(getattr(backend, "model", None), "unk_token", None)} - {
+        None
+    }
     return {each for each in map(tokenizer.convert_tokens_to_ids, names) if each is not None}
 
 
@@ -271,11 +309,17 @@ def _rowless(tokenizer: Any, ids: Mapping[str, int], rows: int) -> tuple[str, ..
     """
     beyond = {token: each for token, each in ids.items() if each >= rows}
     parameters = inspect.signature(type(tokenizer).__init__).parameters.values()
-    added = {each.default for each in parameters if isinstance(each.default, str)} & set(tokenizer.all_special_tokens)
+    added = {each.default for each in parameters if isinstance(each.default, str)} & set(
+        tokenizer.all_special_tokens
+    )
     if beyond.keys() <= added:
         return tuple(beyond)
     token, last = max(beyond.items(), key=lambda item: item[1])
-    what = f"has {last + 1:,} tokens" if len(set(ids.values())) == last + 1 else f"has ids up to {last:,}"
+    what = (
+        f"has {last + 1:,} tokens"
+        if len(set(ids.values())) == last + 1
+        else f"has ids up to {last:,}"
+    )
     raise ModelError(
         f"the tokenizer {what} (the last is {token!r}), the model {rows:,}: "
         "resize_token_embeddings adds rows to the model, or take the added tokens out of the tokenizer"
@@ -289,4 +333,7 @@ def _slow_rules(tokenizer: Any) -> list[Any]:
     with TemporaryDirectory() as folder:
         written = tokenizer.save_vocabulary(folder) or ()
         files = sorted(Path(each) for each in written if each and Path(each).is_file())
-        return [*rules, [[each.name, hashlib.sha256(each.read_bytes()).hexdigest()] for each in files]]
+        return [
+            *rules,
+            [[each.name, hashlib.sha256(each.read_bytes()).hexdigest()] for each in files],
+        ]

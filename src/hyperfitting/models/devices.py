@@ -28,7 +28,9 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # `meta` has tensors, and nothing in them
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {name}: not available here (use auto, cpu, cuda, cuda:1 or mps)") from error
+        raise InputError(
+            f"--device {name}: not available here (use auto, cpu, cuda, cuda:1 or mps)"
+        ) from error
     return device
 
 
@@ -37,8 +39,12 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
     if name != "auto":
         return cast("Precision", name)
     if device.type == "cuda":
-        return "bf16-autocast" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    gains = device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        return (
+            "bf16-autocast" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+        )
+    gains = (
+        device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    )
     return "bf16-autocast" if gains else "fp32"
 
 
@@ -81,7 +87,11 @@ def thread_count() -> int:
 
 def autocast(precision: Precision, device: torch.device) -> Any:
     """The context in which a forward pass of this precision runs; weights stay as they are."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16-autocast" else nullcontext()
+    return (
+        torch.autocast(device.type, torch.bfloat16)
+        if precision == "bf16-autocast"
+        else nullcontext()
+    )
 
 
 def weights_dtype(precision: Precision) -> torch.dtype:

@@ -33,7 +33,10 @@ def plain_errors(settings: ModelSettings, doing: str) -> Iterator[None]:
 
 def explain(error: Exception, settings: ModelSettings, doing: str) -> str:
     """The words for an error of a library: those for its kind, for what a file holds, or what was being done."""
-    text, kinds = " ".join(str(error).split()), " ".join(type(each).__name__ for each in causes(error))
+    text, kinds = (
+        " ".join(str(error).split()),
+        " ".join(type(each).__name__ for each in causes(error)),
+    )
     folder, tried = settings.place("source"), settings.tried("source")
     words = (
         _of_the_hub(text, kinds, tried)
@@ -45,15 +48,24 @@ def explain(error: Exception, settings: ModelSettings, doing: str) -> str:
     )
     if words or "trust_remote_code" not in text:
         return words or f"transformers cannot {doing} ({kind_of(error)})"
-    return "the model comes with its own Python code: read it, then set model.trust_remote_code = true"
+    return (
+        "the model comes with its own Python code: read it, then set model.trust_remote_code = true"
+    )
 
 
 def _of_the_hub(text: str, kinds: str, tried: Path) -> str:
     if "GatedRepo" in kinds or "gated repo" in text:
-        return "the repository is gated: accept its terms on the hub and log in with `hf auth login`"
+        return (
+            "the repository is gated: accept its terms on the hub and log in with `hf auth login`"
+        )
     if "RepositoryNotFound" in kinds or "RevisionNotFound" in kinds:
         return f"no such folder here (tried {tried}), and no such repository or revision on the hub"
-    if "OfflineMode" in kinds or "LocalEntryNotFound" in kinds or "Connect" in kinds or "couldn't connect" in text:
+    if (
+        "OfflineMode" in kinds
+        or "LocalEntryNotFound" in kinds
+        or "Connect" in kinds
+        or "couldn't connect" in text
+    ):
         return (
             "no such folder here, and the hub cannot be reached: check the name, or download the model first "
             f"(tried {tried})"
@@ -71,8 +83,18 @@ def _of_a_damaged_file(folder: Path | None) -> str:
 
 def _of_a_package(error: Exception, text: str) -> str:
     found = re.search(r"pip install ([A-Za-z][\w\[\]-]*)", text)
-    package = found[1] if found else getattr(error, "name", None) if isinstance(error, ImportError) else None
-    return f"it needs the Python package {package}, which is not installed: pip install {package}" if package else ""
+    package = (
+        found[1]
+        if found
+        else getattr(error, "name", None)
+        if isinstance(error, ImportError)
+        else None
+    )
+    return (
+        f"it needs the Python package {package}, which is not installed: pip install {package}"
+        if package
+        else ""
+    )
 
 
 def _of_the_tokenizer(text: str) -> str:
@@ -137,4 +159,6 @@ def json_problem(path: Path) -> str:
         return f"{path.name} is damaged (line {error.lineno} is not JSON): {_REPAIR}"
     except (ValueError, RecursionError):
         return f"{path.name} is damaged (not JSON): {_REPAIR}"
-    return "" if isinstance(held, dict) else f"{path.name} is damaged (not a JSON object): {_REPAIR}"
+    return (
+        "" if isinstance(held, dict) else f"{path.name} is damaged (not a JSON object): {_REPAIR}"
+    )

@@ -25,7 +25,9 @@ def chunk_tokens(words: int) -> int:
     return max(1, _CHUNK_BYTES // (4 * words))
 
 
-def logits_in_chunks(model: nn.Module, ids_BT: Tensor, precision: Precision, *, fed: bool) -> Iterator[Tensor]:
+def logits_in_chunks(
+    model: nn.Module, ids_BT: Tensor, precision: Precision, *, fed: bool
+) -> Iterator[Tensor]:
     """Logits (C, V) that predict every token of the texts but the first, text after text, in the dtype of the head.
 
     Together (N, V). `fed` is what `can_be_fed` says of the model; if it cannot be, its logits are made whole. To be
@@ -38,5 +40,7 @@ def logits_in_chunks(model: nn.Module, ids_BT: Tensor, precision: Precision, *, 
     output, words = read_body(model, ids_BT, precision)
     ids_N, hidden_NH = ids_BT[:, :-1].flatten(), output.last_hidden_state[:, :-1].flatten(0, 1)
     size = chunk_tokens(words)
-    for ids_C, hidden_CH in zip(*(torch.split(each, size) for each in (ids_N, hidden_NH)), strict=True):
+    for ids_C, hidden_CH in zip(
+        *(torch.split(each, size) for each in (ids_N, hidden_NH)), strict=True
+    ):
         yield logits_of_hidden(model, output, ids_C, hidden_CH, precision)

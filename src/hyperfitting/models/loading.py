@@ -21,7 +21,10 @@ from hyperfitting.recipe import ModelSettings
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
-_IF_THERE = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+_IF_THERE = {
+    "_raise_exceptions_for_missing_entries": False,
+    "_raise_exceptions_for_connection_errors": False,
+}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -111,7 +114,9 @@ def count_parameters(settings: ModelSettings) -> int:
     return sum(each.numel() for each in build_empty(settings).parameters())
 
 
-def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0, tokens: int | None = None) -> nn.Module:
+def load_model(
+    settings: ModelSettings, device: torch.device, *, seed: int = 0, tokens: int | None = None
+) -> nn.Module:
     """The causal language model, in the dtype that the settings name, in evaluation mode, tried on `tokens` tokens.
 
     Raises:
@@ -126,7 +131,9 @@ def load_model(settings: ModelSettings, device: torch.device, *, seed: int = 0, 
         else:
             model = _from_files(settings, dtype)
         assert_dtype(model, dtype)
-        _refuse_unless_plain(model.config)  # a part of a larger model may load, and not load again once it is saved
+        _refuse_unless_plain(
+            model.config
+        )  # a part of a larger model may load, and not load again once it is saved
         _refuse_weights_without_values(model)
         model = model.to(device).eval()
         inspect_model(model, tokens)
@@ -137,7 +144,11 @@ def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
     place, config = _place(settings), load_config(settings)
     _refuse_unless_plain(config)
     model, report = _model_class(config).from_pretrained(
-        place["source"], dtype=dtype, use_safetensors=True, output_loading_info=True, **place["options"]
+        place["source"],
+        dtype=dtype,
+        use_safetensors=True,
+        output_loading_info=True,
+        **place["options"],
     )
     if report["missing_keys"] or report["mismatched_keys"]:
         absent = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
@@ -147,7 +158,9 @@ def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
             f"its config.json knows nothing of {len(unknown)} of its weights, {unknown[0]} first, and they would be "
             "dropped: give it the config.json that the weights were saved with"
         )
-    parted = set(model.get_expanded_tied_weights_keys(all_submodels=True)) - set(model.all_tied_weights_keys)
+    parted = set(model.get_expanded_tied_weights_keys(all_submodels=True)) - set(
+        model.all_tied_weights_keys
+    )
     if parted:
         raise ModelError(
             f"its config.json ties {min(parted)} to another weight, and the files hold two different ones: "
@@ -169,16 +182,22 @@ def _refuse_unless_plain(config: Any) -> None:
             f"its weights are quantised ({held.get('quant_method', 'in a way that is not named')}), and plain ones are "
             "needed: take the model that they were made from"
         )
-    known = type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or config.model_type == "imagegpt"
+    known = (
+        type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or config.model_type == "imagegpt"
+    )
     if not known and "AutoModelForCausalLM" not in (getattr(config, "auto_map", None) or {}):
-        raise ModelError(f"transformers has no causal language model of the type {config.model_type!r}")
+        raise ModelError(
+            f"transformers has no causal language model of the type {config.model_type!r}"
+        )
 
 
 def _refuse_weights_without_values(model: nn.Module) -> None:
     for name, weight in [*model.named_parameters(), *model.named_buffers()]:
         if weight.is_floating_point() and not weight.isfinite().all():
             wrong = "NaN" if weight.isnan().any() else "infinite"
-            raise ModelError(f"the weight {name} holds values that are {wrong}: the file is damaged, download it again")
+            raise ModelError(
+                f"the weight {name} holds values that are {wrong}: the file is damaged, download it again"
+            )
 
 
 @dataclass(frozen=True)
@@ -225,13 +244,20 @@ def _from_config(settings: ModelSettings, dtype: torch.dtype) -> Any:
 def _model_class(config: Any) -> Any:
     """The causal model of a config. ImageGPT is one, and transformers' automatic class does not know it."""
     imagegpt = config.model_type == "imagegpt"
-    return transformers.ImageGPTForCausalImageModeling if imagegpt else transformers.AutoModelForCausalLM
+    return (
+        transformers.ImageGPTForCausalImageModeling
+        if imagegpt
+        else transformers.AutoModelForCausalLM
+    )
 
 
 def _place(settings: ModelSettings) -> dict[str, Any]:
     """Where from_pretrained looks: a folder that was checked here, or a hub name."""
     path = settings.place("source")
-    options = {"trust_remote_code": settings.trust_remote_code, "local_files_only": path is not None}
+    options = {
+        "trust_remote_code": settings.trust_remote_code,
+        "local_files_only": path is not None,
+    }
     if path is None:
         hub.settle()
         return {"source": settings.source, "options": {**options, "revision": settings.revision}}
@@ -253,7 +279,10 @@ def _tried(source: str, path: Path) -> str:
 
 def _not_plain(path: Path, settings: ModelSettings) -> str:
     """Why a folder is none of plain weights with their config; nothing where it is one."""
-    has_config, has_adapter = (path / "config.json").is_file(), (path / "adapter_config.json").is_file()
+    has_config, has_adapter = (
+        (path / "config.json").is_file(),
+        (path / "adapter_config.json").is_file(),
+    )
     if has_adapter and has_config:
         return (
             "it holds an adapter (adapter_config.json) beside the weights, and which model is meant is not clear: "
@@ -262,7 +291,9 @@ def _not_plain(path: Path, settings: ModelSettings) -> str:
     if has_adapter:
         return "it holds an adapter without its model: merge it (peft's merge_and_unload) and save the whole model"
     if not has_config:
-        gguf = "; for a GGUF file, convert it to safetensors first" if any(path.glob("*.gguf")) else ""
+        gguf = (
+            "; for a GGUF file, convert it to safetensors first" if any(path.glob("*.gguf")) else ""
+        )
         return f"not a model folder: it has no config.json{gguf}"
     if problem := json_problem(path / "config.json"):
         return problem

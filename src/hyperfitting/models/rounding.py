@@ -33,7 +33,9 @@ class RmsNorm(torch.autograd.Function):
     """y = w x / sqrt(mean(x^2) + epsilon), computed in float32, in one dtype; its gradient in few passes."""
 
     @staticmethod
-    def forward(ctx: Any, x_TH: Tensor, weight_H: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any, x_TH: Tensor, weight_H: Tensor, epsilon: float, dtype: torch.dtype
+    ) -> Tensor:
         """The norm of x (T, H), in `dtype`."""
         x_TH, ctx.dtype = x_TH.float(), x_TH.dtype
         square_T1 = torch.linalg.vector_norm(x_TH, dim=-1, keepdim=True).square_() / x_TH.shape[-1]
@@ -49,7 +51,9 @@ class RmsNorm(torch.autograd.Function):
         normal_TH, scale_T1, weight_H = ctx.saved_tensors
         slope_TH = slopes[0].to(torch.float32, copy=True)
         along_TH = slope_TH * normal_TH
-        slope_H = along_TH.flatten(0, -2).sum(0).to(weight_H.dtype) if ctx.needs_input_grad[1] else None
+        slope_H = (
+            along_TH.flatten(0, -2).sum(0).to(weight_H.dtype) if ctx.needs_input_grad[1] else None
+        )
         mean_T1 = (along_TH @ weight_H.float()).unsqueeze(-1) / normal_TH.shape[-1]
         slope_TH.mul_(weight_H).addcmul_(normal_TH, mean_T1, value=-1).mul_(scale_T1)
         return slope_TH.to(ctx.dtype), slope_H, None, None

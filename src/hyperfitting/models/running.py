@@ -25,7 +25,11 @@ from hyperfitting.models.stepping import accepts
 
 @torch.no_grad()
 def score_texts(
-    model: nn.Module, ids_NT: NDArray[Any] | Tensor, *, batch_blocks: int, precision: Precision = "fp32"
+    model: nn.Module,
+    ids_NT: NDArray[Any] | Tensor,
+    *,
+    batch_blocks: int,
+    precision: Precision = "fp32",
 ) -> TokenScores:
     """Score every token but the first of N equally long texts; tensors of shape (N, T - 1) on the CPU.
 
@@ -64,13 +68,19 @@ def rank_choices(
     """
     expected = (len(ids_NT), ids_NT.shape[1] - 1)
     if tuple(choices_NS.shape) != expected:
-        raise ValueError(f"choices of shape {tuple(choices_NS.shape)} for texts that need {expected}")
+        raise ValueError(
+            f"choices of shape {tuple(choices_NS.shape)} for texts that need {expected}"
+        )
     chunks = _predictions(model, ids_NT, choices_NS, batch_blocks, precision)
-    return torch.cat([rank_under(logits_CV.float(), choice_C).cpu() for logits_CV, choice_C in chunks]).view(expected)
+    return torch.cat(
+        [rank_under(logits_CV.float(), choice_C).cpu() for logits_CV, choice_C in chunks]
+    ).view(expected)
 
 
 @torch.no_grad()
-def last_hidden_states(model: nn.Module, rows: Sequence[Sequence[int]], *, batch_texts: int) -> NDArray[np.float32]:
+def last_hidden_states(
+    model: nn.Module, rows: Sequence[Sequence[int]], *, batch_texts: int
+) -> NDArray[np.float32]:
     """What the body makes of the last token of each text, after its last layer; (N, H), float32.
 
     Texts may differ in length: they are padded on the right, where a causal model does not look back from.
@@ -94,20 +104,30 @@ def last_hidden_states(model: nn.Module, rows: Sequence[Sequence[int]], *, batch
 
 def _hidden_states(model: nn.Module, ids_BT: Tensor) -> Tensor:
     body: Any = getattr(model, "base_model", None)
-    output = body(ids_BT, use_cache=False) if body is not None and accepts(body, "use_cache") else None
+    output = (
+        body(ids_BT, use_cache=False) if body is not None and accepts(body, "use_cache") else None
+    )
     hidden_BTH = getattr(output, "last_hidden_state", None)
     if not isinstance(hidden_BTH, Tensor):
-        raise ModelError(f"{type(model).__name__} gives no hidden states: name another model for them")
+        raise ModelError(
+            f"{type(model).__name__} gives no hidden states: name another model for them"
+        )
     return hidden_BTH
 
 
 def _predictions(
-    model: nn.Module, ids_NT: NDArray[Any] | Tensor, targets_NS: Tensor, batch_blocks: int, precision: Precision
+    model: nn.Module,
+    ids_NT: NDArray[Any] | Tensor,
+    targets_NS: Tensor,
+    batch_blocks: int,
+    precision: Precision,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits (C, V) of every token but the first, text after text, and their targets (C,), on the model's device."""
     device, all_ids_NT = device_of(model), torch.as_tensor(ids_NT)
     fed = can_be_fed(model, all_ids_NT[:1].long().to(device), precision)
-    batches = zip(*(torch.split(each, batch_blocks) for each in (all_ids_NT, targets_NS)), strict=True)
+    batches = zip(
+        *(torch.split(each, batch_blocks) for each in (all_ids_NT, targets_NS)), strict=True
+    )
     for ids_BT, targets_BS in batches:
         start, target_M = 0, targets_BS.flatten().long().to(device)
         for logits_CV in logits_in_chunks(model, ids_BT.long().to(device), precision, fed=fed):

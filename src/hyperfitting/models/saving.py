@@ -30,7 +30,9 @@ _SAMPLES = ("It was late, and the rain had\nnot stopped.", "the", " Ein naïver 
 """Texts that the tokenizer must turn into the same ids after it was loaded again."""
 
 
-def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str, max_shard_size: str = "50GB") -> None:
+def save_model(
+    model: nn.Module, codec: TextCodec, folder: Path, *, card: str, max_shard_size: str = "50GB"
+) -> None:
     """Write safetensors in the weights' dtype, configs, tokenizer and model card, and compare them with the memory.
 
     The saved tokenizer begins texts as the codec does, and generation_config.json asks for greedy decoding up to the
@@ -43,12 +45,16 @@ def save_model(model: nn.Module, codec: TextCodec, folder: Path, *, card: str, m
     (folder / "README.md").write_text(card, encoding="utf-8")
     config: Any = model.config
     if getattr(model, "_tied_weights_keys", None) and not _shared(model):
-        config.tie_word_embeddings = False  # both weights were there and differ: other programs go by the config
+        config.tie_word_embeddings = (
+            False  # both weights were there and differ: other programs go by the config
+        )
     _save_weights(model, _generation_config(config, codec), folder, max_shard_size)
     code = any(getattr(each, "_auto_class", None) is not None for each in (model, codec.tokenizer))
     dtype: Any = "bfloat16" if next(model.parameters()).dtype == torch.bfloat16 else "float32"
     begin: Any = "add" if codec.start_ids else "none"
-    saved = ModelSettings(source=str(folder), dtype=dtype, trust_remote_code=code, beginning_of_text=begin)
+    saved = ModelSettings(
+        source=str(folder), dtype=dtype, trust_remote_code=code, beginning_of_text=begin
+    )
     _compare_model(model, folder, saved)
     _save_tokenizer(codec, folder, saved, positions_of(config))
     mode = (folder / "README.md").stat().st_mode
@@ -110,7 +116,9 @@ def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None
 def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
     """Names that are stored otherwise than held, one tensor in memory at a time. Tied weights may be stored once."""
     stored, index = set(), folder / "model.safetensors.index.json"
-    file_by_name = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
+    file_by_name = (
+        json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
+    )
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118, it is no dictionary
@@ -120,10 +128,16 @@ def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Ite
                     yield name
     yield from file_by_name.keys() - stored
     places = {_place(tensors_by_name[name]) for name in stored & tensors_by_name.keys()}
-    yield from (name for name, held in tensors_by_name.items() if name not in stored and _place(held) not in places)
+    yield from (
+        name
+        for name, held in tensors_by_name.items()
+        if name not in stored and _place(held) not in places
+    )
 
 
-def _different_when_loaded(tensors_by_name: dict[str, Tensor], saved: ModelSettings, *, otherwise: str) -> str | None:
+def _different_when_loaded(
+    tensors_by_name: dict[str, Tensor], saved: ModelSettings, *, otherwise: str
+) -> str | None:
     """The first name whose tensor is another one after loading; `otherwise` if the folder cannot be loaded."""
     try:
         loaded = load_model(saved, torch.device("cpu")).state_dict()
@@ -131,12 +145,15 @@ def _different_when_loaded(tensors_by_name: dict[str, Tensor], saved: ModelSetti
         return otherwise
     names = [*tensors_by_name, *(name for name in loaded if name not in tensors_by_name)]
     equal = (
-        name in loaded and name in tensors_by_name and _same(loaded[name], tensors_by_name[name]) for name in names
+        name in loaded and name in tensors_by_name and _same(loaded[name], tensors_by_name[name])
+        for name in names
     )
     return next((name for name, same in zip(names, equal, strict=True) if not same), None)
 
 
-def _different_when_built(model: nn.Module, tensors_by_name: dict[str, Tensor], saved: ModelSettings) -> str | None:
+def _different_when_built(
+    model: nn.Module, tensors_by_name: dict[str, Tensor], saved: ModelSettings
+) -> str | None:
     """What is not the model's in the architecture that the saved config builds: class, names, shapes, ties, values."""
     try:
         built = build_empty(saved)
@@ -144,10 +161,16 @@ def _different_when_built(model: nn.Module, tensors_by_name: dict[str, Tensor], 
         _refuse(f"the saved config builds no model ({error})", error)
     if type(built).__name__ != type(model).__name__:
         return f"config ({type(built).__name__})"
-    shapes = {name: each.shape for name, each in built.state_dict().items() if isinstance(each, Tensor)}
+    shapes = {
+        name: each.shape for name, each in built.state_dict().items() if isinstance(each, Tensor)
+    }
     names = [*tensors_by_name, *(name for name in shapes if name not in tensors_by_name)]
     for name in names:
-        if name not in shapes or name not in tensors_by_name or shapes[name] != tensors_by_name[name].shape:
+        if (
+            name not in shapes
+            or name not in tensors_by_name
+            or shapes[name] != tensors_by_name[name].shape
+        ):
             return name
     ties, values, held_values = _shared(built), _values(built), _values(model)
     apart = next((name for name, first in _shared(model).items() if ties.get(name) != first), None)
@@ -158,7 +181,10 @@ def _different_when_built(model: nn.Module, tensors_by_name: dict[str, Tensor], 
 def _values(model: Any) -> dict[str, Any]:
     """What a model's config says of its architecture, as it is once it was written and read."""
     beside = {"architectures", "auto_map", "dtype", "transformers_version"}
-    written = json.dumps({key: each for key, each in model.config.to_dict().items() if key not in beside}, default=str)
+    written = json.dumps(
+        {key: each for key, each in model.config.to_dict().items() if key not in beside},
+        default=str,
+    )
     read: dict[str, Any] = json.loads(written, parse_constant=str)  # NaN is no equal of itself
     return {key: each for key, each in read.items() if not key.startswith("_")}
 
@@ -167,12 +193,18 @@ def _shared(model: nn.Module) -> dict[str, str]:
     """For each further name of a tied weight, the first one."""
     first: dict[int, str] = {}
     names = model.named_parameters(remove_duplicate=False)
-    return {name: first[id(each)] for name, each in names if first.setdefault(id(each), name) != name}
+    return {
+        name: first[id(each)] for name, each in names if first.setdefault(id(each), name) != name
+    }
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
     """Equal to the bit, NaN and the sign of zero included."""
-    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(_bytes(one), _bytes(other))
+    return (
+        one.dtype == other.dtype
+        and one.shape == other.shape
+        and torch.equal(_bytes(one), _bytes(other))
+    )
 
 
 def _bytes(tensor: Tensor) -> Tensor:
@@ -184,7 +216,9 @@ def _place(tensor: Tensor) -> tuple[Any, ...]:
     return tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
-def _save_tokenizer(codec: TextCodec, folder: Path, saved: ModelSettings, positions: int | None) -> None:
+def _save_tokenizer(
+    codec: TextCodec, folder: Path, saved: ModelSettings, positions: int | None
+) -> None:
     """Save the tokenizer so that, loaded by anybody, it gives the codec's ids without being asked.
 
     A class may do as it likes with its settings when it is loaded, so each way of saying it is tried until one holds.
@@ -200,9 +234,20 @@ def _save_tokenizer(codec: TextCodec, folder: Path, saved: ModelSettings, positi
     written = json.loads(file.read_text(encoding="utf-8")) | {"clean_up_tokenization_spaces": False}
     begins = bool(codec.start_ids)
     flags = {"add_bos_token": begins, "add_eos_token": False}
-    generic = {"tokenizer_class": "PreTrainedTokenizerFast", "auto_map": None} if backend is not None else {}
-    for more in (flags, flags | generic, {"special_tokens_pattern": "bos" if begins else "none"}, {}):
-        text = json.dumps({key: value for key, value in (written | more).items() if value is not None}, indent=2)
+    generic = (
+        {"tokenizer_class": "PreTrainedTokenizerFast", "auto_map": None}
+        if backend is not None
+        else {}
+    )
+    for more in (
+        flags,
+        flags | generic,
+        {"special_tokens_pattern": "bos" if begins else "none"},
+        {},
+    ):
+        text = json.dumps(
+            {key: value for key, value in (written | more).items() if value is not None}, indent=2
+        )
         file.write_text(text + "\n", encoding="utf-8")
         if _loads_alike(codec, saved):
             return

@@ -33,7 +33,9 @@ class Selection:
     @property
     def trained(self) -> list[tuple[str, nn.Parameter]]:
         """Name and weight of everything that is trained; tied weights once."""
-        return [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
+        return [
+            (name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad
+        ]
 
     def table(self) -> list[dict[str, Any]]:
         """Exactly what is trained: a row for all weights of one place in the layers, with its layers and parameters."""
@@ -41,7 +43,9 @@ class Selection:
         for name, weight in self.trained:
             layer = re.search(r"\.(\d+)\.", name)
             key = _place(name)
-            row = rows.setdefault(key, {"weights": key, "layers": [], "shape": list(weight.shape), "parameters": 0})
+            row = rows.setdefault(
+                key, {"weights": key, "layers": [], "shape": list(weight.shape), "parameters": 0}
+            )
             row["layers"] += [int(layer[1])] if layer else []
             row["parameters"] += weight.numel()
         return list(rows.values())
@@ -106,7 +110,9 @@ def _adapt(late: nn.ModuleList, settings: TrainSettings) -> Any:
     modules = dict(late.named_modules())
     names = list(_targets(late, settings.lora.targets))
     if not names:
-        raise ModelError("train.lora.targets: they name no linear module of the layers that are trained")
+        raise ModelError(
+            "train.lora.targets: they name no linear module of the layers that are trained"
+        )
     config = peft.LoraConfig(
         r=settings.lora.rank,
         lora_alpha=settings.lora.alpha,  # type: ignore[arg-type]
@@ -118,7 +124,9 @@ def _adapt(late: nn.ModuleList, settings: TrainSettings) -> Any:
         adapted = peft.LoraModel(late, config, "default")
     except ValueError as error:
         shown = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in names))
-        raise ModelError(f"train.lora.targets: peft cannot adapt one of {shown} ({kind_of(error)})") from error
+        raise ModelError(
+            f"train.lora.targets: peft cannot adapt one of {shown} ({kind_of(error)})"
+        ) from error
     found = sorted(name for name, module in late.named_modules() if hasattr(module, "lora_A"))
     if found != sorted(names):
         missed = ", ".join(sorted(set(names) - set(found))[:3])
@@ -141,13 +149,19 @@ def _targets(late: nn.ModuleList, targets: tuple[str, ...] | None) -> Iterator[s
     for target in targets or ():
         if target not in linear.values():
             known = ", ".join(dict.fromkeys(linear.values()))
-            raise ModelError(f"train.lora.targets: no linear module is named {target!r}; there are {known}")
+            raise ModelError(
+                f"train.lora.targets: no linear module is named {target!r}; there are {known}"
+            )
         if all(name in bypassed for name, end in linear.items() if end == target):
             raise ModelError(
                 f"train.lora.targets: an adapter on {target!r} would do nothing, since the model's code reads its "
                 "weight without calling it: leave it out"
             )
-    yield from (name for name, end in linear.items() if name not in bypassed and (targets is None or end in targets))
+    yield from (
+        name
+        for name, end in linear.items()
+        if name not in bypassed and (targets is None or end in targets)
+    )
 
 
 def _is_bypassed(parent: nn.Module, name: str, module: nn.Module) -> bool:
@@ -172,7 +186,9 @@ def _is_a_product(module: nn.Module) -> bool:
 @cache
 def _weights_read(kind: type[nn.Module]) -> frozenset[str]:
     """Names of the modules whose weights a class's own methods take as tensors, apart from where it makes them."""
-    methods = [each for name, each in vars(kind).items() if inspect.isfunction(each) and "init" not in name]
+    methods = [
+        each for name, each in vars(kind).items() if inspect.isfunction(each) and "init" not in name
+    ]
     read = re.compile(r"(?<!isinstance\()self\.(\w+)\.weight\b(?!\[|\.(?:dtype|device|shape|size))")
     found: set[str] = set()
     for method in methods:
@@ -188,7 +204,9 @@ def _left_out(model: nn.Module, late: nn.ModuleList) -> tuple[str, ...]:
     names = (
         _place(name)
         for name, weight in model.named_parameters()
-        if id(weight) in inside and weight.dim() > 1 and not any(part in adapted for part in name.split("."))
+        if id(weight) in inside
+        and weight.dim() > 1
+        and not any(part in adapted for part in name.split("."))
     )
     return tuple(dict.fromkeys(names))
 

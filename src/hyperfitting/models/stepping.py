@@ -94,7 +94,9 @@ class KeyValueCache:
         model: nn.Module,
         precision: Precision = "fp32",
         *,
-        while_reading: Callable[[nn.Module], AbstractContextManager[None]] = lambda model: nullcontext(),
+        while_reading: Callable[[nn.Module], AbstractContextManager[None]] = lambda model: (
+            nullcontext()
+        ),
         grows: bool = False,
         positions: bool = False,
     ):
@@ -115,10 +117,16 @@ class KeyValueCache:
 
     @torch.no_grad()
     def _step(self, ids_BT: Tensor) -> Tensor:
-        options: dict[str, Any] = {"past_key_values": self._cache, "use_cache": True, **self._last_only}
+        options: dict[str, Any] = {
+            "past_key_values": self._cache,
+            "use_cache": True,
+            **self._last_only,
+        }
         if self._positions:
             first, end = self._read_tokens, self._read_tokens + ids_BT.shape[1]
-            options["position_ids"] = torch.arange(first, end, device=self._device).expand(len(ids_BT), -1)
+            options["position_ids"] = torch.arange(first, end, device=self._device).expand(
+                len(ids_BT), -1
+            )
         with autocast(self._precision, self._device), self._while_reading(self._model):
             output = self._model(ids_BT.to(self._device), **options)
         cache = getattr(output, "past_key_values", None)
@@ -143,7 +151,9 @@ class OwnStepping:
         self._ids_BT = context_BT.to(self._device)
         self._held = {"attention_mask": torch.ones_like(self._ids_BT), "use_cache": True}
         if "position_ids" in inspect.signature(self._model.forward).parameters:
-            self._held["position_ids"] = torch.arange(context_BT.shape[1], device=self._device).unsqueeze(0)
+            self._held["position_ids"] = torch.arange(
+                context_BT.shape[1], device=self._device
+            ).unsqueeze(0)
         self._model._prepare_cache_for_generation(
             GenerationConfig(), self._held, GenerationMode.GREEDY_SEARCH, len(context_BT), 0
         )

@@ -11,7 +11,15 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, select, upda
 
 from hyperfitting.errors import Refused, StudyError
 from hyperfitting.preference import dealing
-from hyperfitting.preference.database import annotators, assignments, comparisons, facts, judgements, replies, voids
+from hyperfitting.preference.database import (
+    annotators,
+    assignments,
+    comparisons,
+    facts,
+    judgements,
+    replies,
+    voids,
+)
 from hyperfitting.preference.plan import StudyPlan
 from hyperfitting.preference.records import Answer, Comparison, Judgement, Reply, Source
 

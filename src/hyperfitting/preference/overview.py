@@ -10,7 +10,14 @@ from typing import Any, cast
 
 from sqlalchemy import Row
 
-from hyperfitting.preference.records import AnnotatorProgress, Comparison, GroupProgress, Judgement, Overview, State
+from hyperfitting.preference.records import (
+    AnnotatorProgress,
+    Comparison,
+    GroupProgress,
+    Judgement,
+    Overview,
+    State,
+)
 from hyperfitting.preference.study import Study
 
 

@@ -15,7 +15,13 @@ from hyperfitting.recipes.differences import differing_settings
 from hyperfitting.recipes.notes import recipe_notes
 from hyperfitting.recipes.paths import PATHS_FROM, count_paths, stored_recipe
 from hyperfitting.recipes.problems import is_unicode, problems_in_words, unusable_value
-from hyperfitting.recipes.reading import Overrides, apply_override, apply_overrides, overridden_keys, read_tree
+from hyperfitting.recipes.reading import (
+    Overrides,
+    apply_override,
+    apply_overrides,
+    overridden_keys,
+    read_tree,
+)
 from hyperfitting.recipes.reference import settings_list, settings_markdown, settings_table
 
 __all__ = [
@@ -59,10 +65,16 @@ def recipe_path(name_or_path: str | Path) -> Path:
     if shipped.is_file():
         return shipped
     if path.is_dir():
-        held = f": its recipe is {path / 'recipe.json'}" if (path / "recipe.json").is_file() else ", not a recipe"
+        held = (
+            f": its recipe is {path / 'recipe.json'}"
+            if (path / "recipe.json").is_file()
+            else ", not a recipe"
+        )
         raise RecipeError(f"{path} is a folder{held}")
     names = ", ".join(shipped_recipes())
-    raise RecipeError(f"no recipe {str(name_or_path)!r}: neither a file nor one of {names}{_nearest(path.name)}")
+    raise RecipeError(
+        f"no recipe {str(name_or_path)!r}: neither a file nor one of {names}{_nearest(path.name)}"
+    )
 
 
 def _nearest(name: str) -> str:
@@ -78,7 +90,9 @@ def copy_recipe(name: str, to: Path | None = None) -> Path:
     """
     target = to or Path(f"{name}.toml")
     if name not in shipped_recipes():
-        raise RecipeError(f"no shipped recipe {name!r}: there are {', '.join(shipped_recipes())}{_nearest(name)}")
+        raise RecipeError(
+            f"no shipped recipe {name!r}: there are {', '.join(shipped_recipes())}{_nearest(name)}"
+        )
     if target.exists():
         raise RecipeError(f"{target} is there already: name another file")
     target.write_bytes((_SHIPPED / f"{name}.toml").read_bytes())
@@ -125,7 +139,11 @@ def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {key for key in under.keys() & over.keys() if isinstance(under[key], dict) and isinstance(over[key], dict)}
+    both = {
+        key
+        for key in under.keys() & over.keys()
+        if isinstance(under[key], dict) and isinstance(over[key], dict)
+    }
     return {**under, **over, **{key: _laid_over(under[key], over[key]) for key in both}}
 
 

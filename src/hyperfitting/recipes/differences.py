@@ -8,7 +8,12 @@ from typing import Any
 from hyperfitting.recipe import Recipe
 
 _MOST = 5
-_DECIDE_NOTHING: Any = {"name": True, "engine": True, "description": True, "model": {"architecture"}}
+_DECIDE_NOTHING: Any = {
+    "name": True,
+    "engine": True,
+    "description": True,
+    "model": {"architecture"},
+}
 
 
 def differing_settings(one: Recipe, other: Recipe, *, sections: tuple[str, ...] = ()) -> str:
@@ -34,7 +39,11 @@ def differing_settings(one: Recipe, other: Recipe, *, sections: tuple[str, ...] 
 def _leaves(one: Any, other: Any, key: str) -> list[tuple[str, Any, Any]]:
     """Dotted key and both values of every difference; lists of the same length are compared item by item."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return [leaf for name in one for leaf in _leaves(one[name], other[name], f"{key}.{name}" if key else name)]
+        return [
+            leaf
+            for name in one
+            for leaf in _leaves(one[name], other[name], f"{key}.{name}" if key else name)
+        ]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [
             leaf

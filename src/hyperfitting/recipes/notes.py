@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from hyperfitting.recipe import Strategy, Recipe, Settings
+from hyperfitting.recipe import Recipe, Settings, Strategy
 
 LEAST_GROUPS = 10
 """Groups below which a bootstrap over groups has no interval (metrics/stats.py)."""
@@ -24,8 +24,19 @@ def recipe_notes(recipe: Recipe, groups: Mapping[str, int] | None = None) -> lis
         groups: how many groups each drawn set has, by its name; none: nothing is drawn yet.
     """
     pretrains = recipe.model.initialise == "random"
-    tables = [_model(recipe), _data(recipe), _training(recipe), _stopping(recipe), _engine(recipe), _probes(recipe)]
-    tables += [_pretraining(recipe)] if pretrains else [_generating(recipe), _measuring(recipe, groups or {})]
+    tables = [
+        _model(recipe),
+        _data(recipe),
+        _training(recipe),
+        _stopping(recipe),
+        _engine(recipe),
+        _probes(recipe),
+    ]
+    tables += (
+        [_pretraining(recipe)]
+        if pretrains
+        else [_generating(recipe), _measuring(recipe, groups or {})]
+    )
     return [words for table in tables for holds, words in table if holds]
 
 
@@ -59,17 +70,26 @@ def _training(recipe: Recipe) -> Iterator[Row]:
         "train.force_plain_bf16: only for train.precision = bf16",
     )
     warmup = f"train.warmup_updates = {train.warmup_updates}: the training has {updates} updates"
-    yield not untouched and train.warmup_updates >= max(updates, 1), f"{warmup}, so its learning rate is never reached"
+    yield (
+        not untouched and train.warmup_updates >= max(updates, 1),
+        f"{warmup}, so its learning rate is never reached",
+    )
     ends = train.final_learning_rate_share > 0 and train.decay_share == 0
     yield ends, "train.final_learning_rate_share: nothing decays with train.decay_share = 0"
 
 
 def _stopping(recipe: Recipe) -> Iterator[Row]:
     train, probes = recipe.train, _probe_count(recipe)
-    stop, patience = f'train.stop = "{train.stop}"', f"train.patience_probes = {train.patience_probes}"
+    stop, patience = (
+        f'train.stop = "{train.stop}"',
+        f"train.patience_probes = {train.patience_probes}",
+    )
     waits = train.stop in ("best-validation", "auto")
     unused = train.stop_loss is not None and train.stop in ("end", "best-validation")
-    yield unused, f"train.stop_loss: {stop} stops at no loss; it only says below what a loss counts as near zero"
+    yield (
+        unused,
+        f"train.stop_loss: {stop} stops at no loss; it only says below what a loss counts as near zero",
+    )
     unneeded = not waits and not recipe.controls and _differs(train, "patience_probes")
     yield unneeded, f"{patience}: {stop} waits for no probes"
     yield (
@@ -80,7 +100,10 @@ def _stopping(recipe: Recipe) -> Iterator[Row]:
 
 def _engine(recipe: Recipe) -> Iterator[Row]:
     micro, batch = recipe.engine.micro_batch_blocks, recipe.train.batch_blocks
-    yield micro is not None and micro > batch, f"engine.micro_batch_blocks = {micro}: an update has {batch} blocks"
+    yield (
+        micro is not None and micro > batch,
+        f"engine.micro_batch_blocks = {micro}: an update has {batch} blocks",
+    )
 
 
 def _probes(recipe: Recipe) -> Iterator[Row]:
@@ -90,7 +113,10 @@ def _probes(recipe: Recipe) -> Iterator[Row]:
         f"probe.contexts = {probe.contexts}: there are {blocks} validation blocks to continue",
     )
     rare = probe.every_updates is not None and probe.every_updates > updates > 0
-    yield rare, f"probe.every_updates = {probe.every_updates}: the training has {updates} updates, so only its ends are"
+    yield (
+        rare,
+        f"probe.every_updates = {probe.every_updates}: the training has {updates} updates, so only its ends are",
+    )
 
 
 def _pretraining(recipe: Recipe) -> Iterator[Row]:
@@ -101,12 +127,21 @@ def _pretraining(recipe: Recipe) -> Iterator[Row]:
 
 def _generating(recipe: Recipe) -> Iterator[Row]:
     settings, tokens = recipe.generate, recipe.generate.new_tokens
-    yield not recipe.data.domains, "data.domains: none are set, so nothing is continued, measured or compared"
+    yield (
+        not recipe.data.domains,
+        "data.domains: none are set, so nothing is continued, measured or compared",
+    )
     headline = f"the main measure, ttr_last96, needs {HEADLINE_TOKENS}, and is left out"
-    yield bool(recipe.data.domains) and tokens < HEADLINE_TOKENS, f"generate.new_tokens = {tokens}: {headline}"
+    yield (
+        bool(recipe.data.domains) and tokens < HEADLINE_TOKENS,
+        f"generate.new_tokens = {tokens}: {headline}",
+    )
     if settings.mode == "reference":
         for name in ("dtype", "batch_contexts"):
-            yield _differs(settings, name), f"generate.{name}: reference mode decodes one context at a time in float32"
+            yield (
+                _differs(settings, name),
+                f"generate.{name}: reference mode decodes one context at a time in float32",
+            )
     for number, strategy in enumerate(settings.strategies):
         for holds, words in _arm(strategy, tokens, recipe.data.context_tokens):
             yield holds, f"generate.strategies.{number}.{words}"
@@ -116,7 +151,10 @@ def _arm(strategy: Strategy, tokens: int, context: int) -> Iterator[Row]:
     for name, neutral in (("temperature", 1.0), ("top_k", None), ("top_p", 1.0), ("min_p", 0.0)):
         value = getattr(strategy, name)
         if strategy.method == "greedy":
-            yield value is not None, f"{name}: a greedy strategy takes the most probable token whatever it is"
+            yield (
+                value is not None,
+                f"{name}: a greedy strategy takes the most probable token whatever it is",
+            )
         else:
             yield value is not None and value == neutral, f"{name} = {value}: it changes nothing"
     penalty = strategy.repetition_penalty
@@ -131,15 +169,24 @@ def _arm(strategy: Strategy, tokens: int, context: int) -> Iterator[Row]:
         )
     if strategy.no_repeat_ngram is not None:
         long = strategy.no_repeat_ngram > tokens + context
-        yield long, f"no_repeat_ngram = {strategy.no_repeat_ngram}: a text has {tokens + context} tokens"
+        yield (
+            long,
+            f"no_repeat_ngram = {strategy.no_repeat_ngram}: a text has {tokens + context} tokens",
+        )
 
 
 def _measuring(recipe: Recipe, groups: Mapping[str, int]) -> Iterator[Row]:
     measure = recipe.measure
-    yield measure.force_mauve and measure.mauve is None, "measure.force_mauve: measure.mauve is not set"
+    yield (
+        measure.force_mauve and measure.mauve is None,
+        "measure.force_mauve: measure.mauve is not set",
+    )
     for name, count in groups.items():
         has = f"{count} group" if count == 1 else f"{count} groups"
-        yield count < LEAST_GROUPS, f"set {name}: {has}, and intervals need {LEAST_GROUPS}: its numbers have none"
+        yield (
+            count < LEAST_GROUPS,
+            f"set {name}: {has}, and intervals need {LEAST_GROUPS}: its numbers have none",
+        )
 
 
 def _updates(recipe: Recipe) -> int:
@@ -150,7 +197,9 @@ def _updates(recipe: Recipe) -> int:
 
 def _probe_count(recipe: Recipe) -> int:
     """Probes of a training that nothing stops, the one before it left out."""
-    every = recipe.probe.every_updates or math.ceil(recipe.data.train_blocks / recipe.train.batch_blocks)
+    every = recipe.probe.every_updates or math.ceil(
+        recipe.data.train_blocks / recipe.train.batch_blocks
+    )
     return math.ceil(_updates(recipe) / every)
 
 

@@ -25,7 +25,12 @@ def count_paths(recipe: Recipe, own: Path | None, stored: Any, changed: list[lis
 
 
 def _folder(
-    key: str, settings: PathSettings, own: Path | None, stored: Any, changed: list[list[str]], setting: str
+    key: str,
+    settings: PathSettings,
+    own: Path | None,
+    stored: Any,
+    changed: list[list[str]],
+    setting: str,
 ) -> Path:
     """The folder that one path of a recipe counts from."""
     parts = f"{key}.{setting}".split(".")
@@ -47,7 +52,10 @@ def stored_recipe(recipe: Recipe, folder: Path) -> str:
     the setting names is taken, so that the experiment may be moved alone or together with all that it was made of.
     """
     paths = {
-        f"{key}.{setting}": {"folder": str(place), "from_here": os.path.relpath(place, folder.absolute())}
+        f"{key}.{setting}": {
+            "folder": str(place),
+            "from_here": os.path.relpath(place, folder.absolute()),
+        }
         for key, settings in recipe.path_settings()
         for setting in settings.PATHS
         if is_relative(getattr(settings, setting) or PREFIX)

@@ -19,13 +19,22 @@ _MOST_UNKNOWN, _MOST_OTHERS = 12, 3
 def problems_in_words(error: ValidationError, kind: type[Settings]) -> str:
     """All problems of a tree in one line, unknown names first; a missing setting that one of them meant is left out."""
     problems = list(_deepest(error.errors(include_url=False)))
-    nearest = {each["loc"]: _nearest(each["loc"], kind) for each in problems if each["type"] == "extra_forbidden"}
+    nearest = {
+        each["loc"]: _nearest(each["loc"], kind)
+        for each in problems
+        if each["type"] == "extra_forbidden"
+    }
     unknown = [
-        f"{_key(at)} is not a setting" + (f"; did you mean {near}?" if near else "") for at, near in nearest.items()
+        f"{_key(at)} is not a setting" + (f"; did you mean {near}?" if near else "")
+        for at, near in nearest.items()
     ]
     meant = [near for near in nearest.values() if near]
     missing = [_key(each["loc"]) for each in problems if each["type"] == "missing"]
-    missing = [f"{key} is not set" for key in missing if not any(f"{near}.".startswith(f"{key}.") for near in meant)]
+    missing = [
+        f"{key} is not set"
+        for key in missing
+        if not any(f"{near}.".startswith(f"{key}.") for near in meant)
+    ]
     wrong: dict[str, list[str]] = {}
     for each in problems:
         if each["type"] not in ("extra_forbidden", "missing"):
@@ -53,7 +62,9 @@ def _branch(location: Sequence[int | str]) -> int:
     return next(found, len(location))
 
 
-_TYPE = re.compile(r"(tuple|list|dict|literal|union|constrained|function)[-\[]|(int|str|float|bool)$")
+_TYPE = re.compile(
+    r"(tuple|list|dict|literal|union|constrained|function)[-\[]|(int|str|float|bool)$"
+)
 
 
 def _first(lines: Sequence[str], most: int) -> list[str]:
@@ -102,7 +113,11 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-_TEXT, _WHOLE, _NUMBER = "a text in quotes is needed", "a whole number is needed", "a number is needed"
+_TEXT, _WHOLE, _NUMBER = (
+    "a text in quotes is needed",
+    "a whole number is needed",
+    "a number is needed",
+)
 _WORDS = {
     "string_type": _TEXT,
     "int_type": _WHOLE,
@@ -136,9 +151,16 @@ def unusable_value(tree: Any, key: str = "") -> str | None:
     if isinstance(tree, dict):
         inner = [(f"{key}.{name}" if key else str(name), each) for name, each in tree.items()]
         names = (unusable_value(name, "a name") for name in tree)
-        return next(filter(None, (*names, *(unusable_value(each, name) for name, each in inner))), None)
+        return next(
+            filter(None, (*names, *(unusable_value(each, name) for name, each in inner))), None
+        )
     if isinstance(tree, list | tuple):
-        return next(filter(None, (unusable_value(each, f"{key}.{number}") for number, each in enumerate(tree))), None)
+        return next(
+            filter(
+                None, (unusable_value(each, f"{key}.{number}") for number, each in enumerate(tree))
+            ),
+            None,
+        )
     if isinstance(tree, str):
         if "\0" in tree:
             return f"{key} holds a NUL character"

@@ -43,7 +43,9 @@ def read_tree(path: Path) -> dict[str, Any]:
         raise _unreadable(path, "lists or tables are nested too deep") from error
     except ValueError as error:
         said = str(error)  # ours, or Python's on the digits of a number
-        raise _unreadable(path, _TOO_LONG if said.startswith("Exceeds the limit") else said) from error
+        raise _unreadable(
+            path, _TOO_LONG if said.startswith("Exceeds the limit") else said
+        ) from error
     if not isinstance(tree, dict):
         raise _unreadable(path, f"it holds {type(tree).__name__}, not settings by name")
     return tree
@@ -63,7 +65,11 @@ def _read_text(path: Path) -> str:
         text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        where = f"line {line} is not UTF-8" if encoding.startswith("utf-8") else f"it is damaged {encoding.upper()}"
+        where = (
+            f"line {line} is not UTF-8"
+            if encoding.startswith("utf-8")
+            else f"it is damaged {encoding.upper()}"
+        )
         raise _unreadable(path, f"{where}: save the file as UTF-8") from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
@@ -93,7 +99,9 @@ def _toml_problem(text: str, said: str) -> str:
     """What is wrong with a TOML file, with the line as it stands there."""
     found = re.search(r"\(at line (\d+), column \d+\)", said)
     line = int(found[1]) if found else max(text.rstrip().count("\n") + 1, 1)
-    words = next((words for start, words in _TOML_PROBLEMS if said.startswith(start)), "it is not TOML")
+    words = next(
+        (words for start, words in _TOML_PROBLEMS if said.startswith(start)), "it is not TOML"
+    )
     return f"line {line}: {words}{_quoted(text, line)}"
 
 
@@ -102,8 +110,14 @@ _TOML_PROBLEMS = (
     ("Cannot declare", "this section is there already"),
     ("Cannot mutate", "this is set twice"),
     ("Duplicate inline", "this is set twice"),
-    ("Invalid value", "the value is not TOML (texts stand in quotes, true and false are small letters)"),
-    ("Expected newline or end of document", "something stands after the value (texts stand in quotes)"),
+    (
+        "Invalid value",
+        "the value is not TOML (texts stand in quotes, true and false are small letters)",
+    ),
+    (
+        "Expected newline or end of document",
+        "something stands after the value (texts stand in quotes)",
+    ),
     ("Expected '='", "a setting is written key = value"),
     ("Unclosed array", "a list is not closed"),
     ("Unterminated string", "a text is not closed"),
@@ -141,13 +155,19 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
     """
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
-        raise RecipeError(f"--set {override}: write it as section.key=value, for example train.epochs=10")
+        raise RecipeError(
+            f"--set {override}: write it as section.key=value, for example train.epochs=10"
+        )
     _set(tree, key, _toml_value(value), said=f"--set {override}")
 
 
 def overridden_keys(overrides: Overrides) -> list[list[str]]:
     """The parts of the keys that overrides set."""
-    keys = overrides if isinstance(overrides, Mapping) else (each.partition("=")[0] for each in overrides)
+    keys = (
+        overrides
+        if isinstance(overrides, Mapping)
+        else (each.partition("=")[0] for each in overrides)
+    )
     return [key_parts(key) for key in keys]
 
 

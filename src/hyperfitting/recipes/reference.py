@@ -31,7 +31,9 @@ def settings_table(kind: type[Settings]) -> str:
     lines = ["| setting | default | what it does |", "|---|---|---|"]
     for key, default, text in settings_list(kind):
         shown = default if len(default) < 80 else default[:60] + "..."
-        lines.append(f"| `{key}` | {shown if default in ('required', 'none') else f'`{shown}`'} | {text} |")
+        lines.append(
+            f"| `{key}` | {shown if default in ('required', 'none') else f'`{shown}`'} | {text} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -39,7 +41,11 @@ def _walk(section: type[Settings], prefix: str) -> Iterator[tuple[str, str, str]
     for name, field in section.model_fields.items():
         inner, is_list = _inner_section(field.annotation)
         if inner is None or field.description:
-            default = "required" if field.is_required() else json.dumps(field.get_default(), default=_plain)
+            default = (
+                "required"
+                if field.is_required()
+                else json.dumps(field.get_default(), default=_plain)
+            )
             yield prefix + name, "none" if default == "null" else default, field.description or ""
         if inner is not None:
             yield from _walk(inner, f"{prefix}{name}{'[]' if is_list else ''}.")

@@ -34,9 +34,15 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     with new_folder(folder.resolve()) as partial:  # a link to an earlier comparison stays one
         for name, draw in pictures.items():
             figures.save_png(draw(), partial / f"{name}.png")
-        write_text(partial / "summary.json", json.dumps(list(_cells(comparison)), indent=0, ensure_ascii=False) + "\n")
+        write_text(
+            partial / "summary.json",
+            json.dumps(list(_cells(comparison)), indent=0, ensure_ascii=False) + "\n",
+        )
         write_text(partial / "table.csv", _csv(list(_cells(comparison))))
-        write_text(partial / "differences.csv", _csv([_difference(each) for each in comparison.differences]))
+        write_text(
+            partial / "differences.csv",
+            _csv([_difference(each) for each in comparison.differences]),
+        )
         write_text(partial / "report.md", markdown(comparison, list(pictures)))
         svgs = {name: figures.svg(draw(), name) for name, draw in pictures.items()}
         write_text(partial / "index.html", _page(comparison, svgs))
@@ -59,7 +65,9 @@ def refuse_other_folder(folder: Path) -> None:
     if held and "differences.csv" not in held:
         raise RunError(f"{folder} is not empty and holds no comparison: choose another --out")
     if others := sorted(held - _WRITTEN):
-        raise RunError(f"{folder} holds {others[0]} beside a comparison, which would be lost: choose another --out")
+        raise RunError(
+            f"{folder} holds {others[0]} beside a comparison, which would be lost: choose another --out"
+        )
 
 
 def _cells(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -112,23 +120,36 @@ def size(tables: Sequence[SetTable]) -> str:
     """How many texts and clusters stand behind each column of a set, in words."""
     rows = [row for table in tables for row in table.cells.values()]
     texts, clusters = max(row.n for row in rows), max(row.clusters for row in rows)
-    return f"{texts} texts in {clusters} clusters a column" + (" and seed" if len(tables) > 1 else "")
+    return f"{texts} texts in {clusters} clusters a column" + (
+        " and seed" if len(tables) > 1 else ""
+    )
 
 
-def cell(tables: Sequence[SetTable], column: Column, measure: str) -> list[tuple[str, str, str, str]]:
+def cell(
+    tables: Sequence[SetTable], column: Column, measure: str
+) -> list[tuple[str, str, str, str]]:
     """One cell: for every seed its value, its mark, its interval, and n and run in words."""
     made = []
     for table in tables:
         row = table.cells.get((column, measure))
         if row is not None:
             words = f"seed {table.seed}: n = {row.n}, {row.clusters} clusters; run {row.run}"
-            made.append((number(row.value), _SIGNS[table.marks.get((column, measure), "")], interval(row), words))
+            made.append(
+                (
+                    number(row.value),
+                    _SIGNS[table.marks.get((column, measure), "")],
+                    interval(row),
+                    words,
+                )
+            )
     return made
 
 
 def spread_of(tables: Sequence[SetTable], column: Column, measure: str) -> str:
     """The spread over seeds of one cell."""
-    return spread([row.value for table in tables if (row := table.cells.get((column, measure))) is not None])
+    return spread(
+        [row.value for table in tables if (row := table.cells.get((column, measure))) is not None]
+    )
 
 
 def nearest_lines(comparison: Comparison) -> list[str]:
@@ -150,17 +171,24 @@ def _times_marked(tables: Sequence[SetTable], measure: str) -> dict[str, int]:
     marked: dict[str, list[float]] = {}
     for table in tables:
         true = next(
-            row.value for (column, own), row in table.cells.items() if (column.variant, own) == ("reference", measure)
+            row.value
+            for (column, own), row in table.cells.items()
+            if (column.variant, own) == ("reference", measure)
         )
         for (column, own), mark in table.marks.items():
             if own == measure and mark:
-                marked.setdefault(column.title, []).append(abs(table.cells[column, measure].value - true))
+                marked.setdefault(column.title, []).append(
+                    abs(table.cells[column, measure].value - true)
+                )
     order = sorted(marked.items(), key=lambda pair: (-len(pair[1]), fmean(pair[1])))
     return {title: len(distances) for title, distances in order}
 
 
 def _shortly(marked: dict[str, int], seeds: int) -> str:
-    shown = [title if seeds == 1 else f"{title} ({count} of {seeds})" for title, count in list(marked.items())[:4]]
+    shown = [
+        title if seeds == 1 else f"{title} ({count} of {seeds})"
+        for title, count in list(marked.items())[:4]
+    ]
     more = len(marked) - len(shown)
     return "; ".join(shown) + (f"; and {more} more that cannot be told apart" if more else "")
 
@@ -168,7 +196,11 @@ def _shortly(marked: dict[str, int], seeds: int) -> str:
 def verdict_lines(comparison: Comparison) -> list[str]:
     """The models that were not hyperfitted, a line each: what their training reached, and what to raise."""
     runs = [each.run("hyperfitted") for same in comparison.experiments.values() for each in same]
-    return [f"{run.name}: {run.verdict}" for run in runs if run.verdict is not None and not run.verdict.near_zero]
+    return [
+        f"{run.name}: {run.verdict}"
+        for run in runs
+        if run.verdict is not None and not run.verdict.near_zero
+    ]
 
 
 def markdown(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
@@ -189,7 +221,9 @@ def markdown(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
 
 def _markdown_cell(tables: Sequence[SetTable], column: Column, measure: str) -> str:
     made = cell(tables, column, measure)
-    values = " / ".join(f"{value}{sign}" + (f" ({bounds})" if bounds else "") for value, sign, bounds, _ in made)
+    values = " / ".join(
+        f"{value}{sign}" + (f" ({bounds})" if bounds else "") for value, sign, bounds, _ in made
+    )
     own = spread_of(tables, column, measure)
     return f"{values}; {own}" if own else values
 
@@ -214,7 +248,8 @@ def positions(comparison: Comparison) -> list[tuple[str, str, dict[int, float]]]
             held = [text.values for text in panel.texts[column]]
             names = [name for name in held[0] if name.startswith("ttr_window96_at")]
             means = {
-                int(name.rsplit("at", 1)[1]): fmean(each[name][0] for each in held if name in each) for name in names
+                int(name.rsplit("at", 1)[1]): fmean(each[name][0] for each in held if name in each)
+                for name in names
             }
             if means:
                 made.append((panel.domain, column.title, means))
@@ -226,7 +261,10 @@ def ranks(comparison: Comparison) -> list[tuple[str, str, list[float]]]:
     made = []
     for panel in _first_seed(comparison):
         for column in _drawn_columns(panel.columns):
-            above = [panel.rows.get((column, f"rank_above{bound}_share_under_original")) for bound in _BINS]
+            above = [
+                panel.rows.get((column, f"rank_above{bound}_share_under_original"))
+                for bound in _BINS
+            ]
             bounds = [1.0, *(row.value for row in above if row is not None), 0.0]
             if len(bounds) == len(_BINS) + 2:
                 made.append((panel.domain, column.title, [a - b for a, b in pairwise(bounds)]))

@@ -20,7 +20,14 @@ from hyperfitting.records import ProbeRow
 # Drawn in these colours for PNG; in the SVG each becomes a CSS variable, so that one drawing serves light and dark.
 INK, GRID, BEFORE, AFTER, TRUE = "#1f2430", "#d5d9e0", "#c2571a", "#1f6fb2", "#4d8a3d"
 CARD = "#fffffe"  # ink on a coloured ground
-_VARIABLES = {CARD: "--card", INK: "--ink", GRID: "--grid", BEFORE: "--before", AFTER: "--after", TRUE: "--true"}
+_VARIABLES = {
+    CARD: "--card",
+    INK: "--ink",
+    GRID: "--grid",
+    BEFORE: "--before",
+    AFTER: "--after",
+    TRUE: "--true",
+}
 HEAT = ("#ffffff", "#fde9c9", "#fbc98a", "#f59a5a", "#e0603f")
 """Backgrounds of Figure 1 by step of `heat_step`."""
 
@@ -58,7 +65,11 @@ def _loss(axes: Any, probes: Sequence[ProbeRow]) -> None:
         label="validation",
     )
     axes.plot(
-        [row.epoch for row in trained], [row.train_loss for row in trained], color=AFTER, **_LINE, label="training"
+        [row.epoch for row in trained],
+        [row.train_loss for row in trained],
+        color=AFTER,
+        **_LINE,
+        label="training",
     )
     _dress(axes, "loss (nats per token)")
 
@@ -66,7 +77,11 @@ def _loss(axes: Any, probes: Sequence[ProbeRow]) -> None:
 def _type_token_ratio(axes: Any, probes: Sequence[ProbeRow]) -> None:
     axes.axhline(probes[-1].reference_ttr, color=TRUE, lw=1.5, ls="--", label="true continuations")
     axes.plot(
-        [row.epoch for row in probes], [row.ttr for row in probes], color=AFTER, **_LINE, label="greedy continuations"
+        [row.epoch for row in probes],
+        [row.ttr for row in probes],
+        color=AFTER,
+        **_LINE,
+        label="greedy continuations",
     )
     axes.set_ylim(0, 1)
     _dress(axes, "type-token ratio")
@@ -103,14 +118,31 @@ def by_position(curves_: Sequence[tuple[str, str, dict[int, float]]]) -> Figure:
     """Type-token ratio of the 96 tokens that end at a position (A, Figure 9): (set, title, {position: TTR})."""
     sets = list(dict.fromkeys(name for name, _, _ in curves_))
     figure = Figure(figsize=(3.4 * max(1, len(sets)), 3.3), layout="constrained")
-    for axes, name in zip(figure.subplots(1, max(1, len(sets)), sharey=True, squeeze=False)[0], sets, strict=False):
-        for number, (title, means) in enumerate((title, held) for own, title, held in curves_ if own == name):
+    for axes, name in zip(
+        figure.subplots(1, max(1, len(sets)), sharey=True, squeeze=False)[0], sets, strict=False
+    ):
+        for number, (title, means) in enumerate(
+            (title, held) for own, title, held in curves_ if own == name
+        ):
             dash = "--" if title == "reference" else "-"
-            axes.plot(list(means), list(means.values()), color=_colour(title, number), ls=dash, label=title, **_LINE)
+            axes.plot(
+                list(means),
+                list(means.values()),
+                color=_colour(title, number),
+                ls=dash,
+                label=title,
+                **_LINE,
+            )
         _dress(axes, name, x="position of the window's end (tokens)")
         axes.set_ylim(0, 1)
         axes.get_legend().remove()  # one for all of them, under them: in a picture it would cover a curve
-    figure.legend(*axes.get_legend_handles_labels(), frameon=False, labelcolor=INK, ncols=4, loc="outside lower center")
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        frameon=False,
+        labelcolor=INK,
+        ncols=4,
+        loc="outside lower center",
+    )
     return figure
 
 
@@ -120,12 +152,16 @@ def rank_bars(shares: Sequence[tuple[str, str, list[float]]]) -> Figure:
     axes = figure.subplots()
     labels = [f"{name}: {title}" for name, title, _ in shares]
     left = [0.0] * len(shares)
-    for colour, words, part in zip(HEAT[1:], _RANKS, zip(*(each for _, _, each in shares), strict=True), strict=False):
+    for colour, words, part in zip(
+        HEAT[1:], _RANKS, zip(*(each for _, _, each in shares), strict=True), strict=False
+    ):
         axes.barh(labels, part, left=left, color=colour, label=words, height=0.75)
         left = [a + b for a, b in zip(left, part, strict=True)]
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_title("rank of the written tokens under the original", color=INK, fontsize=11, loc="left")
+    axes.set_title(
+        "rank of the written tokens under the original", color=INK, fontsize=11, loc="left"
+    )
     axes.legend(frameon=False, labelcolor=INK, ncols=4, loc="upper left", bbox_to_anchor=(0, -0.08))
     axes.tick_params(colors=INK)
     for spine in axes.spines.values():
@@ -136,7 +172,9 @@ def rank_bars(shares: Sequence[tuple[str, str, list[float]]]) -> Figure:
 _RANKS = ("rank 1", "2 to 10", "11 to 100", "above 100")
 
 
-def coloured_texts(columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44) -> Figure:
+def coloured_texts(
+    columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44
+) -> Figure:
     """Texts side by side, each token on the colour of its repeated run (A, Figure 1): (title, pieces, run lengths)."""
     laid = [(title, *_lay_out(pieces, runs, width)) for title, pieces, runs in columns]
     lines = max(count for _, _, count in laid)
@@ -150,7 +188,14 @@ def coloured_texts(columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], 
             if step:
                 axes.add_patch(Rectangle((column, row - 0.5), len(text), 1, color=HEAT[step], lw=0))
             axes.text(
-                column, row, text, color=INK, fontsize=_FONT_POINTS, family="monospace", va="center", parse_math=False
+                column,
+                row,
+                text,
+                color=INK,
+                fontsize=_FONT_POINTS,
+                family="monospace",
+                va="center",
+                parse_math=False,
             )
     return figure
 
@@ -159,14 +204,19 @@ _FONT_POINTS = 8.5
 _CHARACTER_INCHES = 0.602 * _FONT_POINTS / 72  # the advance of DejaVu Sans Mono, matplotlib's own
 
 
-def _lay_out(pieces: Sequence[str], runs: Sequence[int], width: int) -> tuple[list[tuple[str, int, int, int]], int]:
+def _lay_out(
+    pieces: Sequence[str], runs: Sequence[int], width: int
+) -> tuple[list[tuple[str, int, int, int]], int]:
     """Every token's parts as (text, line, column, heat), lines broken between words, and the number of lines."""
     placed, line, column = [], 0, 0
     for index, (piece, run) in enumerate(zip(pieces, runs, strict=True)):
         for number, part in enumerate(_drawable(piece).split("\n")):
             if number and column:
                 line, column = line + 1, 0
-            if part[:1].isspace() and column + len(part.rstrip()) + _rest_of_word(pieces, index) > width:
+            if (
+                part[:1].isspace()
+                and column + len(part.rstrip()) + _rest_of_word(pieces, index) > width
+            ):
                 line, column = line + 1, 0
             text = part.lstrip() if column == 0 else part
             if text:
@@ -177,7 +227,9 @@ def _lay_out(pieces: Sequence[str], runs: Sequence[int], width: int) -> tuple[li
 
 def _drawable(text: str) -> str:
     """The text with a box for what the font does not hold: byte-level models write any character there is."""
-    return "".join(each if each == "\n" or ord(each) in _glyphs() else "\N{WHITE SQUARE}" for each in text)
+    return "".join(
+        each if each == "\n" or ord(each) in _glyphs() else "\N{WHITE SQUARE}" for each in text
+    )
 
 
 @lru_cache(maxsize=1)
@@ -203,8 +255,12 @@ def save_png(figure: Figure, path: Path) -> None:
 def svg(figure: Figure, name: str) -> str:
     """The figure to stand in a page, transparent, in the page's colours and font; its ids begin with `name`."""
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}
+    ):
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
     text = buffer.getvalue()
     text = re.sub(r'( id="|url\(#|href="#)', rf"\1{name}-", text[text.index("<svg") :])
     for colour, variable in _VARIABLES.items():

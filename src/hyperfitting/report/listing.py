@@ -16,7 +16,9 @@ def experiment_line(experiment: Experiment) -> str:
     """
     try:
         recipe = experiment.recipe
-        date = datetime.fromtimestamp(experiment.recipe_file.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+        date = datetime.fromtimestamp(experiment.recipe_file.stat().st_mtime).strftime(
+            "%Y-%m-%d %H:%M"
+        )
         pretrained = experiment.run("pretrained")
         run = pretrained if pretrained.folder.is_dir() else experiment.run("hyperfitted")
         return (

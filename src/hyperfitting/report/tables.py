@@ -97,7 +97,9 @@ def set_table(rows: Sequence[MetricRow], name: str, recipe: Recipe) -> Table:
     def cell(column: Column, measure: str) -> MetricRow | None:
         # A model's own measures have no strategy: they stand in its first column.
         found = cells.get((column.variant, column.strategy, measure))
-        return found or (cells.get((column.variant, None, measure)) if column.strategy == strategies[0] else None)
+        return found or (
+            cells.get((column.variant, None, measure)) if column.strategy == strategies[0] else None
+        )
 
     table = [(measure, [cell(column, measure) for column in columns]) for measure in LABELS]
     return Table(name, columns, [(measure, found) for measure, found in table if any(found)])
@@ -107,7 +109,10 @@ def texts_table(rows: Sequence[MetricRow]) -> Table:
     """Anybody's texts beside reference texts and the controls, where there are any."""
     columns = [Column(model, None) for model in dict.fromkeys(row.variant for row in rows)]
     cells = {(row.variant, row.name): row for row in rows}
-    found = [(measure, [cells.get((column.variant, measure)) for column in columns]) for measure in LABELS]
+    found = [
+        (measure, [cells.get((column.variant, measure)) for column in columns])
+        for measure in LABELS
+    ]
     return Table("texts", columns, [(measure, each) for measure, each in found if any(each)])
 
 
@@ -115,21 +120,37 @@ def loss_table(rows: Sequence[MetricRow], recipe: Recipe) -> Table:
     """Training and validation, before and after."""
     columns = [Column(role, None) for role in recipe.roles]
     cells = {(row.variant, row.name): row for row in rows if row.domain in ("train", "validation")}
-    found = [(measure, [cells.get((column.variant, measure)) for column in columns]) for measure in LABELS]
-    return Table("training and validation texts", columns, [(measure, each) for measure, each in found if any(each)])
+    found = [
+        (measure, [cells.get((column.variant, measure)) for column in columns])
+        for measure in LABELS
+    ]
+    return Table(
+        "training and validation texts",
+        columns,
+        [(measure, each) for measure, each in found if any(each)],
+    )
 
 
 def tables(experiment: Experiment) -> list[Table]:
     """Every table of an experiment, the losses first."""
     rows, recipe = all_rows(experiment), experiment.recipe
-    return [loss_table(rows, recipe), *(set_table(rows, each.name, recipe) for each in recipe.data.domains)]
+    return [
+        loss_table(rows, recipe),
+        *(set_table(rows, each.name, recipe) for each in recipe.data.domains),
+    ]
 
 
 def number(value: float) -> str:
     """A value as a table shows it: three digits that matter."""
     if value != 0 and abs(value) < 0.001:
         return f"{value:.1g}"
-    return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    return (
+        f"{value:.3f}"
+        if abs(value) < 1
+        else f"{value:.2f}"
+        if abs(value) < 100
+        else f"{value:,.0f}"
+    )
 
 
 def interval(row: MetricRow) -> str:
@@ -154,7 +175,11 @@ def headline(experiment: Experiment) -> str:
     if not recipe.data.domains:
         return text
     name, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
-    keys = [("original", name, strategy), ("hyperfitted", name, strategy), ("reference", name, None)]
+    keys = [
+        ("original", name, strategy),
+        ("hyperfitted", name, strategy),
+        ("reference", name, None),
+    ]
     ttr = [value.get((*key, "ttr_last96")) for key in keys]
     repeats = [value.get((*key, "repeated_4gram_share")) for key in keys]
     if None in ttr or None in repeats:
@@ -171,7 +196,9 @@ def markdown_table(table: Table) -> str:
     head = "| | " + " | ".join(column.title for column in table.columns) + " |"
     lines = [head, "|---|" + "---|" * len(table.columns)]
     for measure, cells in table.rows:
-        lines.append(f"| {LABELS[measure]} | " + " | ".join(_markdown_cell(cell) for cell in cells) + " |")
+        lines.append(
+            f"| {LABELS[measure]} | " + " | ".join(_markdown_cell(cell) for cell in cells) + " |"
+        )
     return "\n".join(lines)
 
 
@@ -205,7 +232,10 @@ def before_and_after(experiment: Experiment) -> str:
         for strategy in recipe.generate.strategies:
             for measure in _TERMINAL:
                 strategies = [strategy.name if model in recipe.roles else None for model in models]
-                keys = [(model, name, each, measure) for model, each in zip(models, strategies, strict=True)]
+                keys = [
+                    (model, name, each, measure)
+                    for model, each in zip(models, strategies, strict=True)
+                ]
                 if any(key in value for key in keys):
                     add(f"  {strategy.name}: {LABELS[measure].replace(' (tokens)', '')}"[:46], keys)
     return "\n".join(lines)

@@ -73,11 +73,15 @@ def write_report(experiment: Experiment) -> Path:
     with new_folder(experiment.report_folder) as folder:
         figures.save_png(figures.curves(probes), folder / "curves.png")
         for number, example in enumerate(shown, 1):
-            figures.save_png(figures.coloured_texts(example.texts), folder / f"example-{number}.png")
+            figures.save_png(
+                figures.coloured_texts(example.texts), folder / f"example-{number}.png"
+            )
         write_text(folder / "summary.json", summary_json(rows, verdict=_verdict(experiment)))
         write_text(folder / "table.csv", table_csv(rows))
         write_text(folder / "report.md", _markdown(experiment, shown, recited))
-        write_text(folder / "index.html", _page(experiment, shown, recited, figures.curve_svgs(probes)))
+        write_text(
+            folder / "index.html", _page(experiment, shown, recited, figures.curve_svgs(probes))
+        )
     return experiment.report_folder / "index.html"
 
 
@@ -90,7 +94,11 @@ def summary_json(rows: Sequence[MetricRow], *, verdict: str = "") -> str:
 
 
 def _json_row(row: MetricRow, verdict: str) -> str:
-    noted = verdict and (row.variant, row.domain, row.name) == ("hyperfitted", "train", "train_loss")
+    noted = verdict and (row.variant, row.domain, row.name) == (
+        "hyperfitted",
+        "train",
+        "train_loss",
+    )
     fields = {key: getattr(row, key) for key in _COLUMNS} | ({"note": verdict} if noted else {})
     return json.dumps(fields, ensure_ascii=False)
 
@@ -103,7 +111,12 @@ def is_table_of_texts(path: Path) -> bool:
         row = json.loads(first.rstrip().removesuffix(","))
     except (ValueError, RecursionError):
         return False
-    return opening == "[\n" and isinstance(row, dict) and row.keys() >= {"variant", "name", "value"} and _of_texts(row)
+    return (
+        opening == "[\n"
+        and isinstance(row, dict)
+        and row.keys() >= {"variant", "name", "value"}
+        and _of_texts(row)
+    )
 
 
 def _of_texts(row: dict[str, Any]) -> bool:
@@ -122,20 +135,36 @@ def table_csv(rows: Sequence[MetricRow]) -> str:
 def examples(experiment: Experiment) -> list[Example]:
     """The first contexts of each set in turn, in the recipe's first strategy: not chosen by anyone."""
     recipe = experiment.recipe
-    strategy, names = recipe.generate.strategies[0].name, [each.name for each in recipe.data.domains]
+    strategy, names = (
+        recipe.generate.strategies[0].name,
+        [each.name for each in recipe.data.domains],
+    )
     texts = {
         (text.domain, text.context, text.variant): text
         for run in experiment.runs().values()
         for text in run.continuations()
         if text.strategy in (strategy, None)
     }
-    chosen = [(names[i % len(names)], i // len(names)) for i in range(recipe.report.examples)] if names else []
+    chosen = (
+        [(names[i % len(names)], i // len(names)) for i in range(recipe.report.examples)]
+        if names
+        else []
+    )
     made = []
     for name, context in chosen:
-        found = [texts[key] for model in (*recipe.roles, "reference") if (key := (name, context, model)) in texts]
+        found = [
+            texts[key]
+            for model in (*recipe.roles, "reference")
+            if (key := (name, context, model)) in texts
+        ]
         if found:
             made.append(
-                Example(name, _cite(found[0]), "".join(found[0].context_pieces), [_coloured(text) for text in found])
+                Example(
+                    name,
+                    _cite(found[0]),
+                    "".join(found[0].context_pieces),
+                    [_coloured(text) for text in found],
+                )
             )
     return made
 
@@ -191,7 +220,8 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passag
     if recited:
         parts.append("## Most recited passages")
         parts += [
-            f"- {each.tokens} tokens ({each.where}): “{_one_line(each.text)}”, in {each.source}" for each in recited
+            f"- {each.tokens} tokens ({each.where}): “{_one_line(each.text)}”, in {each.source}"
+            for each in recited
         ]
     parts += [
         "## Provenance",
@@ -215,11 +245,15 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
         "recipe": json.loads(experiment.recipe.canonical_json()),
         "digest": experiment.recipe.digest,
         "data": experiment.manifest(),
-        "runs": {run.name: {"folder": role, **run.facts()} for role, run in experiment.runs().items()},
+        "runs": {
+            run.name: {"folder": role, **run.facts()} for role, run in experiment.runs().items()
+        },
     }
 
 
-def _page(experiment: Experiment, shown: list[Example], recited: list[Passage], curves: list[str]) -> str:
+def _page(
+    experiment: Experiment, shown: list[Example], recited: list[Passage], curves: list[str]
+) -> str:
     from hyperfitting.report import figures
 
     return (

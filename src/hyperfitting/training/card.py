@@ -10,7 +10,9 @@ from hyperfitting.records import ProbeRow
 from hyperfitting.training.loop import Outcome
 
 
-def model_card(recipe: Recipe, probes: list[ProbeRow], outcome: Outcome, folder: Path = Path(), note: str = "") -> str:
+def model_card(
+    recipe: Recipe, probes: list[ProbeRow], outcome: Outcome, folder: Path = Path(), note: str = ""
+) -> str:
     """Markdown with the front matter that model hubs read: of an untouched, a hyperfitted or a pretrained model.
 
     `folder` is where the model will lie, for the lines of use, and `note` what a reader must know first. No licence is
@@ -53,7 +55,11 @@ def _what(recipe: Recipe, outcome: Outcome) -> str:
         source += f" (revision `{recipe.model.revision}`)"
     if recipe.leaves_model_untouched:
         return f"{source}, untouched and saved as {recipe.model.dtype}."
-    begun = source if recipe.model.initialise == "pretrained" else f"The architecture of {source}, from random weights,"
+    begun = (
+        source
+        if recipe.model.initialise == "pretrained"
+        else f"The architecture of {source}, from random weights,"
+    )
     kind = "texts" if data.blocks == "first" else "blocks of text"
     return (
         f"{begun} after {outcome.kept} updates of {recipe.train.batch_blocks} x {data.block_tokens} tokens on "
@@ -78,7 +84,9 @@ def _table(recipe: Recipe, first: ProbeRow, last: ProbeRow) -> str:
         ]
     else:
         lines = ["| | before | after |", "|---|---|---|"]
-        lines += [f"| {name} | {_number(before)} | {_number(after)} |" for name, before, after in rows]
+        lines += [
+            f"| {name} | {_number(before)} | {_number(after)} |" for name, before, after in rows
+        ]
     return "\n".join(lines)
 
 

@@ -59,7 +59,10 @@ class State:
     def epoch_loss(self) -> float | None:
         """Mean loss of the updates of the epoch so far; None before the first update."""
         losses = [
-            row.loss for row in takewhile(lambda row: row.epoch == self.updates[-1].epoch, reversed(self.updates))
+            row.loss
+            for row in takewhile(
+                lambda row: row.epoch == self.updates[-1].epoch, reversed(self.updates)
+            )
         ]
         return math.fsum(losses) / len(losses) if losses else None
 
@@ -71,7 +74,14 @@ def before_hashes() -> None:
 class Checkpoints:
     """The checkpoints of one run's training."""
 
-    def __init__(self, folder: Path, recipe: Recipe, ranks: Ranks, *, say: Callable[[str], None] = lambda line: None):
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        ranks: Ranks,
+        *,
+        say: Callable[[str], None] = lambda line: None,
+    ):
         self._folder, self._recipe, self._ranks, self._say = folder, recipe, ranks, say
         self._saved_at, self._saved_update = time.monotonic(), -1
 
@@ -118,13 +128,17 @@ class Checkpoints:
             load(
                 {"model": weights, "optimizer": states},
                 checkpoint_id=self._newest / "tensors",
-                planner=DefaultLoadPlanner(allow_partial_load=True),  # no states of weights that no gradient reached
+                planner=DefaultLoadPlanner(
+                    allow_partial_load=True
+                ),  # no states of weights that no gradient reached
                 no_dist=self._ranks.world == 1,
             )
         set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=states)
         self._saved_update = state.update
         if _read_state(self._newest)["processes"] == self._ranks.world:
-            own = torch.load(self._newest / f"rank-{self._ranks.rank}.pt", map_location=self._ranks.device)
+            own = torch.load(
+                self._newest / f"rank-{self._ranks.rank}.pt", map_location=self._ranks.device
+            )
             torch.set_rng_state(own["rng"].cpu())
             if "rng_device" in own:
                 torch.cuda.set_rng_state(own["rng_device"].cpu(), self._ranks.device)
@@ -132,15 +146,27 @@ class Checkpoints:
         return state
 
     def maybe_save(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, meter: StepMeter, state: State, *, probed: bool
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        meter: StepMeter,
+        state: State,
+        *,
+        probed: bool,
     ) -> None:
         """Save after a probe if the last checkpoint is old enough, or after as many updates as the engine says."""
         every, seconds = self._recipe.engine.checkpoint_updates, time.monotonic() - self._saved_at
-        old = self._ranks.from_main(seconds >= 60 * self._recipe.engine.checkpoint_minutes) if probed else False
+        old = (
+            self._ranks.from_main(seconds >= 60 * self._recipe.engine.checkpoint_minutes)
+            if probed
+            else False
+        )
         if old or (every and state.update % every == 0):
             self.save(model, optimizer, meter, state)
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, meter: StepMeter, state: State) -> None:
+    def save(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, meter: StepMeter, state: State
+    ) -> None:
         """Save now, if this update is not saved yet, and drop the oldest beyond `keep_last`.
 
         Not before the first update: reading an optimiser without states makes it take a step.
@@ -154,15 +180,23 @@ class Checkpoints:
         tensors = {"model": weights, "optimizer": states}
         per_epoch = -(-self._recipe.data.train_blocks // self._recipe.train.batch_blocks)
         epoch, step = divmod(state.update, per_epoch)
-        sampler = {"seed": self._recipe.seed, "epoch": epoch, "next_row": step * self._recipe.train.batch_blocks}
+        sampler = {
+            "seed": self._recipe.seed,
+            "epoch": epoch,
+            "next_row": step * self._recipe.train.batch_blocks,
+        }
         held = {**asdict(state), "sampler": sampler, "processes": self._ranks.world}
-        self._write(f"update-{state.update:08d}", tensors, held, own, keep=self._recipe.engine.keep_last)
+        self._write(
+            f"update-{state.update:08d}", tensors, held, own, keep=self._recipe.engine.keep_last
+        )
         self._saved_at, self._saved_update = time.monotonic(), state.update
 
     def save_best(self, model: nn.Module, state: State) -> None:
         """Keep these weights as the best, and drop the best before them."""
         held = {"update": state.update}
-        self._write(self._best(state.update).name, {"model": get_model_state_dict(model)}, held, {}, keep=1)
+        self._write(
+            self._best(state.update).name, {"model": get_model_state_dict(model)}, held, {}, keep=1
+        )
 
     def _best(self, update: int) -> Path:
         return self._folder / f"best-{update:08d}"
@@ -186,7 +220,13 @@ class Checkpoints:
         return int(path.name.removeprefix("best-"))
 
     def _write(
-        self, name: str, tensors: dict[str, Any], held: dict[str, Any], own: dict[str, Any], *, keep: int
+        self,
+        name: str,
+        tensors: dict[str, Any],
+        held: dict[str, Any],
+        own: dict[str, Any],
+        *,
+        keep: int,
     ) -> None:
         partial = self._folder / f".{name}.partial"
 
@@ -249,5 +289,7 @@ def _files(folder: Path) -> list[Path]:
 def _quietly() -> Iterator[None]:
     """torch warns that a process is alone, which here is meant."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*assuming the intent is to .* in a single process")
+        warnings.filterwarnings(
+            "ignore", message=".*assuming the intent is to .* in a single process"
+        )
         yield

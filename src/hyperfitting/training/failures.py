@@ -45,7 +45,9 @@ def plain_failures(out_of_memory: str = "") -> Iterator[None]:
             raise DiskFull() from error
         if isinstance(error, RuntimeError) and _tells_of_lost_process(error):
             raise ProcessLost(kind_of(error)) from error
-        if any(kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__):  # importing it takes a second
+        if any(
+            kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__
+        ):  # importing it takes a second
             raise InputError(
                 f"engine.compile: torch could not compile this model ({kind_of(error)}): set it to false"
             ) from error
@@ -53,16 +55,23 @@ def plain_failures(out_of_memory: str = "") -> Iterator[None]:
 
 
 def _tells_of_lost_process(error: RuntimeError) -> bool:
-    return isinstance(error, dist.DistError) or any(words in str(error) for words in _LOST_PROCESS_WORDS)
+    return isinstance(error, dist.DistError) or any(
+        words in str(error) for words in _LOST_PROCESS_WORDS
+    )
 
 
 def _tells_of_full_disk(error: BaseException) -> bool:
     """Whether the error, or one that it hides, is that of a full disk; torch's writers keep only words of it."""
     for each in causes(error):
-        if getattr(each, "errno", None) in _FULL_DISK or any(words in str(each) for words in _FULL_DISK_WORDS):
+        if getattr(each, "errno", None) in _FULL_DISK or any(
+            words in str(each) for words in _FULL_DISK_WORDS
+        ):
             return True
         inner = getattr(each, "failures", {}).values()
-        if any(_tells_of_full_disk(failure[0] if isinstance(failure, tuple) else failure) for failure in inner):
+        if any(
+            _tells_of_full_disk(failure[0] if isinstance(failure, tuple) else failure)
+            for failure in inner
+        ):
             return True
     return False
 
@@ -87,7 +96,9 @@ def is_lost(loss: float, words: int) -> bool:
 def diverges(updates: Sequence[UpdateRow], words: int) -> str:
     """What to say when the loss is, for 20 updates, worse than that of a model that knows nothing; else nothing."""
     last, blind = updates[-_LOST_UPDATES:], math.log(words)
-    if len(last) < _LOST_UPDATES or not is_lost(math.fsum(row.loss for row in last) / len(last), words):
+    if len(last) < _LOST_UPDATES or not is_lost(
+        math.fsum(row.loss for row in last) / len(last), words
+    ):
         return ""
     return (
         f"the loss diverges: {last[-1].loss:.2f} at update {last[-1].update}, where guessing gives {blind:.2f}: "

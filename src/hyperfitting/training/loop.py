@@ -65,8 +65,15 @@ def train(
         OutOfMemory, DiskFull: nothing is lost that a checkpoint holds.
         Interrupted: Ctrl-C; a checkpoint was written first.
     """
-    model, settings, weights = selection.model, recipe.train, [weight for _, weight in selection.trained]
-    per_epoch, total = math.ceil(len(ids_NT) / settings.batch_blocks), total_updates(settings, len(ids_NT))
+    model, settings, weights = (
+        selection.model,
+        recipe.train,
+        [weight for _, weight in selection.trained],
+    )
+    per_epoch, total = (
+        math.ceil(len(ids_NT) / settings.batch_blocks),
+        total_updates(settings, len(ids_NT)),
+    )
     every = recipe.probe.every_updates or per_epoch
     keeps_best = recipe.engine.keep_best or settings.stop == "best-validation"
     optimizer = make_optimizer(weights, settings, precision, seed=hash((recipe.seed, ranks.rank)))
@@ -81,25 +88,33 @@ def train(
 
     begun = checkpoints.state().update
     with stop_requests() as stop_requested, narrator.bar("training", total, start=begun) as bar:
-        torch.manual_seed(hash((recipe.seed, ranks.rank)))  # dropout's, unless a checkpoint holds its state
+        torch.manual_seed(
+            hash((recipe.seed, ranks.rank))
+        )  # dropout's, unless a checkpoint holds its state
         state = checkpoints.resume(model, optimizer, meter)
         if not state.probes:
             watch()
         while state.update < total and not state.ended:
             started = time.perf_counter()
             epoch, step = divmod(state.update, per_epoch)
-            rows = _order(recipe.seed, epoch, len(ids_NT))[step * settings.batch_blocks :][: settings.batch_blocks]
+            rows = _order(recipe.seed, epoch, len(ids_NT))[step * settings.batch_blocks :][
+                : settings.batch_blocks
+            ]
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate = scheduled_rate(settings, state, total)
 
             # Dropout is off because the model stays in evaluation mode: ImageGPT and GPT-2 configs ask for 0.1.
             model.train(settings.dropout)
-            loss = accumulate_gradients(loss_of, ids_NT, rows, ranks, precision, recipe.engine.micro_batch_blocks)
+            loss = accumulate_gradients(
+                loss_of, ids_NT, rows, ranks, precision, recipe.engine.micro_batch_blocks
+            )
             model.eval()
             norm = clip_gradients(weights, settings.clip_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 optimizer.zero_grad()
-                checkpoints.save(model, optimizer, meter, state)  # the weights are as they were before this update
+                checkpoints.save(
+                    model, optimizer, meter, state
+                )  # the weights are as they were before this update
                 raise TrainingFailed(not_a_number(loss, norm, state.update + 1))
             meter.before()
             optimizer.step()
@@ -107,16 +122,24 @@ def train(
             reading = meter.after(state.update + 1, last=state.update + 1 == total)
 
             seconds = time.perf_counter() - started
-            state.seconds = ranks.from_main(state.seconds + seconds) if settings.minutes else state.seconds + seconds
+            state.seconds = (
+                ranks.from_main(state.seconds + seconds)
+                if settings.minutes
+                else state.seconds + seconds
+            )
             state.update += 1
             speed = len(rows) * (ids_NT.shape[1] - 1) / seconds
-            state.updates.append(UpdateRow(state.update, epoch + 1, loss, learning_rate, norm, speed, *reading))
+            state.updates.append(
+                UpdateRow(state.update, epoch + 1, loss, learning_rate, norm, speed, *reading)
+            )
             log(state.updates[-1])
             bar.advance(note=f"loss {loss:.3f}")
             if problem := meter.problem(precision) or diverges(state.updates, words):
                 raise TrainingFailed(problem)
 
-            state.ended = is_over(settings, state, total=total, epoch_done=state.update % per_epoch == 0)
+            state.ended = is_over(
+                settings, state, total=total, epoch_done=state.update % per_epoch == 0
+            )
             probed = state.update % every == 0 or bool(state.ended)
             if probed:
                 watch()
@@ -133,9 +156,13 @@ def train(
                     f"stopped after update {state.update} of {total}; the same command goes on from there"
                 )
         kept = (
-            checkpoints.load_best(model, state) if settings.stop == "best-validation" and state.ended else state.update
+            checkpoints.load_best(model, state)
+            if settings.stop == "best-validation" and state.ended
+            else state.update
         )
-    return Outcome(state.update, state.ended or "no updates asked for", state.seconds, kept, loss_of.__name__)
+    return Outcome(
+        state.update, state.ended or "no updates asked for", state.seconds, kept, loss_of.__name__
+    )
 
 
 def accumulate_gradients(
@@ -188,7 +215,9 @@ def _order(seed: int, epoch: int, blocks: int) -> torch.Tensor:
 
 def scheduled_rate(settings: TrainSettings, state: State, total: int) -> float:
     """The learning rate of the next update: linear warm-up, constant, linear decay; constant where neither is set."""
-    warm = min(1.0, (state.update + 1) / settings.warmup_updates) if settings.warmup_updates else 1.0
+    warm = (
+        min(1.0, (state.update + 1) / settings.warmup_updates) if settings.warmup_updates else 1.0
+    )
     done = state.update / total
     if settings.minutes is not None:
         done = max(done, state.seconds / (60 * settings.minutes))

@@ -44,7 +44,10 @@ def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tenso
 
 
 def _logits_or_loss(
-    head: nn.Module, hidden_NH: Tensor, target_N: Tensor | None = None, weight_N: Tensor | None = None
+    head: nn.Module,
+    hidden_NH: Tensor,
+    target_N: Tensor | None = None,
+    weight_N: Tensor | None = None,
 ) -> Any:
     """The head's own forward, or the loss under it where there are targets."""
     if target_N is None:
@@ -55,7 +58,9 @@ def _logits_or_loss(
 def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
     """The same from the model's own logits, for heads that do more than one product (bias, caps, scales)."""
     logits_BTV = models.plain_logits(model, ids_BT)
-    loss_N = cross_entropy(logits_BTV[:, :-1].float().flatten(0, 1), ids_BT[:, 1:].flatten(), reduction="none")
+    loss_N = cross_entropy(
+        logits_BTV[:, :-1].float().flatten(0, 1), ids_BT[:, 1:].flatten(), reduction="none"
+    )
     return (loss_N * weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)).sum()
 
 
@@ -78,9 +83,15 @@ class _SummedCrossEntropy(torch.autograd.Function):
     """Gradients are linear in the incoming one, so forward can compute them and let each chunk's logits go."""
 
     @staticmethod
-    def forward(ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, target_N: Tensor, weight_N: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, target_N: Tensor, weight_N: Tensor
+    ) -> Tensor:
         device = hidden_NH.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight_VH.dtype
+        dtype = (
+            torch.get_autocast_dtype(device)
+            if torch.is_autocast_enabled(device)
+            else weight_VH.dtype
+        )
         head_VH = weight_VH.to(dtype)
         weight_N = weight_N.float()  # FSDP hands a bfloat16 module its inputs in bfloat16
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
@@ -88,7 +99,8 @@ class _SummedCrossEntropy(torch.autograd.Function):
         loss, gradients_CH = hidden_NH.new_zeros((), dtype=torch.float32), []
         gradient_VH = torch.zeros_like(weight_VH, dtype=torch.float32) if needs_weight else None
         for hidden_CH, target_C, weight_C in zip(
-            *(torch.split(each, chunk) for each in (hidden_NH.to(dtype), target_N, weight_N)), strict=True
+            *(torch.split(each, chunk) for each in (hidden_NH.to(dtype), target_N, weight_N)),
+            strict=True,
         ):
             p_CV = (hidden_CH @ head_VH.T).float()
             true_C1 = target_C.unsqueeze(-1)
@@ -105,7 +117,9 @@ class _SummedCrossEntropy(torch.autograd.Function):
             if needs_hidden:
                 gradients_CH.append(slope_CV @ head_VH)
             if gradient_VH is not None:
-                for words in range(0, len(weight_VH), _WORDS):  # in parts: a product as large as the head is not needed
+                for words in range(
+                    0, len(weight_VH), _WORDS
+                ):  # in parts: a product as large as the head is not needed
                     part = slice(words, words + _WORDS)
                     gradient_VH[part] += slope_CV[:, part].T @ hidden_CH
         ctx.save_for_backward(

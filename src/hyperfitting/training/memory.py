@@ -68,7 +68,12 @@ def _levers(engine: EngineSettings) -> Iterator[EngineSettings]:
 
 
 def memory_of(
-    recipe: Recipe, precision: Precision, engine: EngineSettings, *, count: int = 1, device: str = "cuda"
+    recipe: Recipe,
+    precision: Precision,
+    engine: EngineSettings,
+    *,
+    count: int = 1,
+    device: str = "cuda",
 ) -> Memory:
     """Live bytes on each of `count` devices during the recipe's second update, when all states are there.
 
@@ -80,11 +85,17 @@ def memory_of(
     settings = training_settings(recipe, precision)
     selection = models.select_trained(models.build_empty(settings), recipe.train)
     if models.has_experts(selection.model):
-        raise ModelError(f"{settings.source}: the memory of a mixture of experts depends on the texts: no plan of it")
+        raise ModelError(
+            f"{settings.source}: the memory of a mixture of experts depends on the texts: no plan of it"
+        )
     if models.output_head(selection.model) is None:
-        raise ModelError(f"{settings.source}: the model does not say which its head is: no plan of its memory")
+        raise ModelError(
+            f"{settings.source}: the model does not say which its head is: no plan of its memory"
+        )
     in_chunks = models.has_plain_head(selection.model)
-    plain = engine.model_copy(update={"compile": False})  # compiled code does not run on tensors without storage
+    plain = engine.model_copy(
+        update={"compile": False}
+    )  # compiled code does not run on tensors without storage
     equip(selection.model, recipe.model_copy(update={"engine": plain}), torch.device(device))
     processes = _pretend_processes(count) if count > 1 else nullcontext(Ranks(torch.device("cpu")))
     with processes as ranks, FakeTensorMode(allow_non_fake_inputs=True), LiveBytes() as live:
@@ -94,7 +105,9 @@ def memory_of(
         if count == 1:
             selection.model.tie_weights()  # type: ignore[operator]
         try:
-            return _watch_updates(selection, recipe, precision, engine, ranks, live, in_chunks=in_chunks)
+            return _watch_updates(
+                selection, recipe, precision, engine, ranks, live, in_chunks=in_chunks
+            )
         except Exception as error:  # code that looks at values
             kind = type(selection.model).__name__
             raise ModelError(
@@ -109,12 +122,17 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
     """
     ranks = Ranks(device)
     settings = training_settings(recipe, precision).model_copy(update={"initialise": "random"})
-    rows, draw = torch.arange(recipe.train.batch_blocks), np.random.default_rng(recipe.seed).integers
+    rows, draw = (
+        torch.arange(recipe.train.batch_blocks),
+        np.random.default_rng(recipe.seed).integers,
+    )
     counting = LiveBytes() if device.type != "cuda" else nullcontext()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with counting:
-        selection = models.select_trained(models.load_model(settings, device, seed=recipe.seed), recipe.train)
+        selection = models.select_trained(
+            models.load_model(settings, device, seed=recipe.seed), recipe.train
+        )
         equip(selection.model, recipe, device)
         weights = [weight for _, weight in selection.trained]
         optimizer = make_optimizer(weights, recipe.train, precision, seed=recipe.seed)
@@ -125,7 +143,9 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
 
         def update() -> float:
             started = time.perf_counter()
-            accumulate_gradients(loss_of, ids_NT, rows, ranks, precision, recipe.engine.micro_batch_blocks)
+            accumulate_gradients(
+                loss_of, ids_NT, rows, ranks, precision, recipe.engine.micro_batch_blocks
+            )
             optimizer.step()
             optimizer.zero_grad()
             if device.type == "cuda":
@@ -133,7 +153,11 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
             return time.perf_counter() - started
 
         update(), update()
-    peak = counting.peak if isinstance(counting, LiveBytes) else torch.cuda.max_memory_allocated(device)
+    peak = (
+        counting.peak
+        if isinstance(counting, LiveBytes)
+        else torch.cuda.max_memory_allocated(device)
+    )
     return peak, ids_NT.size / min(update(), update())
 
 
@@ -150,7 +174,9 @@ def _watch_updates(
     model, weights = selection.model, [weight for _, weight in selection.trained]
     optimizer = make_optimizer(weights, recipe.train, precision, seed=0)
     if isinstance(optimizer, StochasticAdamW):
-        optimizer.chunks = lambda tensors: islice(chunks(tensors), 1)  # the others need no more than the first
+        optimizer.chunks = lambda tensors: islice(
+            chunks(tensors), 1
+        )  # the others need no more than the first
     loss_of: Any = model.next_token_loss if in_chunks else partial(plain_next_token_loss, model)
     model.train(recipe.train.dropout)
     held = sum(_bytes(each) for each in [*model.parameters(), *model.buffers()])
@@ -168,7 +194,9 @@ def _watch_updates(
             loss.backward()
             del loss, ids_BT
         if update == 0:
-            live.peak = live.now  # without states the passes of the first update need less than those of the second
+            live.peak = (
+                live.now
+            )  # without states the passes of the first update need less than those of the second
             optimizer.step()
             optimizer.zero_grad()
     optimizer.zero_grad()
@@ -225,7 +253,9 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Count from here on."""
 
         def resize_(storage: Any, size: int) -> Any:
-            result = self._resize(storage, size)  # FSDP frees what it gathered so, and no operator tells of it
+            result = self._resize(
+                storage, size
+            )  # FSDP frees what it gathered so, and no operator tells of it
             if storage in self._sizes:
                 self._grow(self._sizes[storage], storage.nbytes())
             return result

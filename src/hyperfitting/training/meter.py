@@ -49,7 +49,10 @@ class StepMeter:
     ):
         self._ranks, self._optimizer, self._settings = ranks, optimizer, settings
         drawn = _draw(weights, torch.Generator().manual_seed(seed))
-        self._weights, self._places = [weight for weight, _ in drawn], [places for _, places in drawn]
+        self._weights, self._places = (
+            [weight for weight, _ in drawn],
+            [places for _, places in drawn],
+        )
         self._state: dict[str, Tensor] = {}
         self._reading, self._is_judged = Reading(), False
 
@@ -99,7 +102,11 @@ class StepMeter:
         )
         along, intended, moved, asked = self._ranks.sum(sums).tolist()
         self._state = {}
-        self._reading = Reading(round(along / intended, 4), round(moved / asked, 4)) if intended > 0 else Reading()
+        self._reading = (
+            Reading(round(along / intended, 4), round(moved / asked, 4))
+            if intended > 0
+            else Reading()
+        )
         return self._reading
 
     def problem(self, precision: str) -> str:
@@ -120,7 +127,9 @@ class StepMeter:
         """A new window, from the weights and the optimiser's states as they are."""
         states = [self._optimizer.state.get(weight, {}) for weight in self._weights]
         zeros_S = torch.zeros_like(start_S := self._read(self._weights))
-        steps = [float(each["step"]) for each in states if each]  # a weight that no gradient reached has no state
+        steps = [
+            float(each["step"]) for each in states if each
+        ]  # a weight that no gradient reached has no state
         self._state = {
             "start": start_S,
             "intended": zeros_S.clone(),
@@ -149,7 +158,9 @@ class StepMeter:
         self._state = dict(state) if state and len(state["start"]) == size else {}
 
 
-def _draw(weights: Sequence[nn.Parameter], generator: torch.Generator) -> list[tuple[nn.Parameter, Tensor]]:
+def _draw(
+    weights: Sequence[nn.Parameter], generator: torch.Generator
+) -> list[tuple[nn.Parameter, Tensor]]:
     """Weights with the places in them that are sampled, in proportion to size, of about `_TENSORS` tensors at most."""
     sizes = torch.tensor([_local(weight).numel() for weight in weights], dtype=torch.double)
     parts = sizes / sizes.sum()
@@ -159,7 +170,10 @@ def _draw(weights: Sequence[nn.Parameter], generator: torch.Generator) -> list[t
         parts = torch.bincount(chosen, minlength=len(weights)) / _TENSORS
     takes = torch.minimum((SAMPLE * parts).ceil(), sizes).nan_to_num().int().tolist()
     return [
-        (weight, torch.randint(_local(weight).numel(), (take,), generator=generator).to(weight.device))
+        (
+            weight,
+            torch.randint(_local(weight).numel(), (take,), generator=generator).to(weight.device),
+        )
         for weight, take in zip(weights, takes, strict=True)
         if take
     ]

@@ -53,7 +53,9 @@ class StochasticAdamW(torch.optim.Optimizer):
         weight_decay: float,
         seed: int,
     ):
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+        super().__init__(
+            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        )
         self._seed = seed
         self.chunks = chunks
 
@@ -83,7 +85,9 @@ def chunks(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
     yield from zip(*(each.view(-1).split(_CHUNK) for each in local), strict=True)
 
 
-def _update(chunk: tuple[Tensor, ...], group: dict[str, Any], step: int, noise: torch.Generator) -> None:
+def _update(
+    chunk: tuple[Tensor, ...], group: dict[str, Any], step: int, noise: torch.Generator
+) -> None:
     weight, gradient, mean, square = chunk
     (beta1, beta2), rate = group["betas"], group["lr"]
     gradient32 = gradient.float()
@@ -101,5 +105,7 @@ def round_stochastically(exact: Tensor, noise: torch.Generator) -> Tensor:
 
     bfloat16 is the upper half of a float32: 16 random bits added to the lower half carry as often as they should.
     """
-    bits = torch.randint(0, 1 << 16, exact.shape, generator=noise, device=exact.device, dtype=torch.int32)
+    bits = torch.randint(
+        0, 1 << 16, exact.shape, generator=noise, device=exact.device, dtype=torch.int32
+    )
     return bits.add_(exact.view(torch.int32)).bitwise_and_(-65536).view(torch.float32).bfloat16()

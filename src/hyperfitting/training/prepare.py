@@ -32,7 +32,10 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
     settings = training_settings(recipe, precision)
     if ranks.world == 1:
         selection = _select(
-            models.load_model(settings, ranks.device, seed=recipe.seed, tokens=recipe.data.block_tokens), recipe
+            models.load_model(
+                settings, ranks.device, seed=recipe.seed, tokens=recipe.data.block_tokens
+            ),
+            recipe,
         )
         equip(selection.model, recipe, ranks.device)
         if not recipe.leaves_model_untouched:
@@ -43,10 +46,14 @@ def prepare(recipe: Recipe, ranks: Ranks, precision: Precision) -> Selection:
     return selection
 
 
-def _dealt_out(recipe: Recipe, settings: ModelSettings, ranks: Ranks, precision: Precision) -> Selection:
+def _dealt_out(
+    recipe: Recipe, settings: ModelSettings, ranks: Ranks, precision: Precision
+) -> Selection:
     """What the main process finds out about its whole model decides for the parts on all of them."""
     tokens = recipe.data.block_tokens
-    full = ranks.on_main(lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed, tokens=tokens), recipe))
+    full = ranks.on_main(
+        lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed, tokens=tokens), recipe)
+    )
     selection = _select(models.build_empty(settings), recipe)
     chosen = ranks.from_main(None if full is None else _choose(full.model, recipe, ranks.device))
     traits = ranks.from_main(None if full is None else models.traits_of(full.model))
@@ -56,19 +63,25 @@ def _dealt_out(recipe: Recipe, settings: ModelSettings, ranks: Ranks, precision:
     return selection
 
 
-def consolidate(selection: Selection, recipe: Recipe, ranks: Ranks, precision: Precision) -> nn.Module | None:
+def consolidate(
+    selection: Selection, recipe: Recipe, ranks: Ranks, precision: Precision
+) -> nn.Module | None:
     """The whole model with adapters merged, on the main process; None on the others."""
     if ranks.world == 1:
         return selection.merge()
     weights = gather(selection.model)
     if not ranks.is_main:
         return None
-    whole = _select(models.load_model(training_settings(recipe, precision), _CPU, seed=recipe.seed), recipe)
+    whole = _select(
+        models.load_model(training_settings(recipe, precision), _CPU, seed=recipe.seed), recipe
+    )
     whole.model.load_state_dict(weights)
     return whole.merge()
 
 
-def inspect(recipe: Recipe, precision: Precision, device: torch.device) -> tuple[models.ModelTraits, Adaptation, str]:
+def inspect(
+    recipe: Recipe, precision: Precision, device: torch.device
+) -> tuple[models.ModelTraits, Adaptation, str]:
     """What is found out about the recipe's model when it is loaded, what of ours it trains with, and its loss's name.
 
     Raises:
@@ -81,14 +94,18 @@ def inspect(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
     return traits, chosen, try_gradients(selection, recipe, precision, device).__name__
 
 
-def try_gradients(selection: Selection, recipe: Recipe, precision: Precision, device: torch.device) -> LossOf:
+def try_gradients(
+    selection: Selection, recipe: Recipe, precision: Precision, device: torch.device
+) -> LossOf:
     """The loss that the model trains with, once it has given gradients for one block of its text.
 
     Raises:
         ModelError: it gives none, or none that are finite numbers.
     """
     model, kind = selection.model, type(selection.model).__name__
-    ids_BT = torch.randint(1, models.vocabulary_size(model), (1, recipe.data.block_tokens), generator=_noise())
+    ids_BT = torch.randint(
+        1, models.vocabulary_size(model), (1, recipe.data.block_tokens), generator=_noise()
+    )
     try:
         with torch.random.fork_rng(devices=[]):
             loss_of = choose_loss(model, precision, device)
@@ -96,9 +113,13 @@ def try_gradients(selection: Selection, recipe: Recipe, precision: Precision, de
                 loss_of(ids_BT.to(device), torch.ones(1, device=device)).backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # code that trains in another way, or not at all
         models.refuse_full_memory(error)
-        raise ModelError(f"{recipe.model.source}: {kind} cannot be trained ({kind_of(error)})") from error
+        raise ModelError(
+            f"{recipe.model.source}: {kind} cannot be trained ({kind_of(error)})"
+        ) from error
     if all(weight.grad is None for _, weight in selection.trained):
-        raise ModelError(f"{recipe.model.source}: {kind} cannot be trained: its loss does not depend on its weights")
+        raise ModelError(
+            f"{recipe.model.source}: {kind} cannot be trained: its loss does not depend on its weights"
+        )
     model.zero_grad(set_to_none=True)
     return loss_of
 
@@ -115,7 +136,9 @@ class Adaptation:
     rounded: tuple[str, ...]
 
 
-def equip(model: nn.Module, recipe: Recipe, device: torch.device, chosen: Adaptation | None = None) -> Adaptation:
+def equip(
+    model: nn.Module, recipe: Recipe, device: torch.device, chosen: Adaptation | None = None
+) -> Adaptation:
     """Add the loss, choose the attention kernel, round once, and compile or checkpoint the layers if asked to.
 
     `chosen` is what another process has found out with the weights at hand; None: it is found out here.

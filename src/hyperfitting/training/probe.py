@@ -34,7 +34,9 @@ def probe(
         ModelError: the model computes no numbers before its first update.
         TrainingFailed: it does so after some.
     """
-    scores = score_texts(model, ids_NT, batch_blocks=recipe.measure.batch_blocks, precision=precision)
+    scores = score_texts(
+        model, ids_NT, batch_blocks=recipe.measure.batch_blocks, precision=precision
+    )
     if state.update and not scores.loss.isfinite().all():
         raise TrainingFailed(
             f"the validation loss is no number after update {state.update}: lower train.learning_rate, or set "

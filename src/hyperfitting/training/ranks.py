@@ -15,7 +15,11 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    set_model_state_dict,
+)
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
@@ -47,7 +51,11 @@ class Ranks:
 
     def any(self, said: bool) -> bool:
         """Whether one of the processes says so."""
-        return said if self.world == 1 else bool(self.sum(torch.tensor(float(said), device=self.device)))
+        return (
+            said
+            if self.world == 1
+            else bool(self.sum(torch.tensor(float(said), device=self.device)))
+        )
 
     def wait(self) -> None:
         """Until every process is here."""
@@ -86,7 +94,9 @@ class Ranks:
             self.on_main(lambda: stack.enter_context(hold()))
             yield
 
-    def share(self, rows: Sequence[int], micro: int | None) -> Iterator[tuple[list[int], list[float]]]:
+    def share(
+        self, rows: Sequence[int], micro: int | None
+    ) -> Iterator[tuple[list[int], list[float]]]:
         """This process's rows of an update with their weights, in parts of at most `micro`.
 
         Every process gets as many parts of the same sizes, since all must meet in every pass: where rows do not divide,
@@ -116,9 +126,13 @@ def join_processes(device: torch.device) -> Ranks:
     if world == 1:
         return Ranks(device)
     if missing := [name for name in ("RANK", "LOCAL_RANK") if name not in os.environ]:
-        raise InputError(f"WORLD_SIZE is set, and {' and '.join(missing)} not: start the processes with torchrun")
+        raise InputError(
+            f"WORLD_SIZE is set, and {' and '.join(missing)} not: start the processes with torchrun"
+        )
     if device.type == "cuda" and int(os.environ["LOCAL_RANK"]) >= torch.cuda.device_count():
-        raise InputError(f"more processes than the {torch.cuda.device_count()} GPUs: lower --nproc-per-node")
+        raise InputError(
+            f"more processes than the {torch.cuda.device_count()} GPUs: lower --nproc-per-node"
+        )
     ranks = Ranks(device, int(os.environ["RANK"]), world)
     if device.type == "cuda":
         ranks = replace(ranks, device=torch.device("cuda", int(os.environ["LOCAL_RANK"])))
@@ -129,7 +143,9 @@ def join_processes(device: torch.device) -> Ranks:
     return replace(ranks, mesh=init_device_mesh(ranks.device.type, (world,)))
 
 
-def shard(empty: nn.Module, full: nn.Module | None, ranks: Ranks, precision: Precision) -> nn.Module:
+def shard(
+    empty: nn.Module, full: nn.Module | None, ranks: Ranks, precision: Precision
+) -> nn.Module:
     """Deal the weights of the main process's `full` model out over the `empty` one, layer by layer.
 
     Weights are sharded in the dtype they have: float32 masters, gathered as bfloat16 under bf16-autocast.
@@ -152,9 +168,15 @@ def deal_out(model: nn.Module, ranks: Ranks, precision: Precision) -> None:
     summed = torch.float32 if precision != "bf16-stochastic" else None  # that mode is for memory
     policy = MixedPrecisionPolicy(param_dtype=gathered, reduce_dtype=summed)
     embeddings, head = input_embeddings(model), output_head(model)
-    apart = [embeddings, head] if None not in (embeddings, head) and embeddings.weight is not head.weight else []
+    apart = (
+        [embeddings, head]
+        if None not in (embeddings, head) and embeddings.weight is not head.weight
+        else []
+    )
     for module in [*decoder_layers(model), *apart]:
-        fully_shard(module, mesh=ranks.mesh, mp_policy=policy, reshard_after_forward=module is not head)
+        fully_shard(
+            module, mesh=ranks.mesh, mp_policy=policy, reshard_after_forward=module is not head
+        )
     fully_shard(model, mesh=ranks.mesh, mp_policy=policy)
     if hasattr(model, "next_token_loss"):
         register_fsdp_forward_method(model, "next_token_loss")

@@ -52,13 +52,17 @@ def near_zero(recipe: Recipe, probes: Sequence[ProbeRow], kept: int) -> Verdict:
 
 
 def _advice(settings: TrainSettings, loss: float | None) -> str:
-    length, most = ("updates", settings.updates) if settings.epochs is None else ("epochs", settings.epochs)
+    length, most = (
+        ("updates", settings.updates) if settings.epochs is None else ("epochs", settings.epochs)
+    )
     if loss is None:
         return f"Raise train.{length}"
     if settings.stop == "best-validation":
         return 'Set train.stop to "train-loss" or "end": the best validation loss comes long before near-zero loss'
     also = "" if settings.minutes is None else f", train.minutes ({settings.minutes:g})"
-    return f"Raise train.learning_rate ({settings.learning_rate:g}){also} or train.{length} ({most})"
+    return (
+        f"Raise train.learning_rate ({settings.learning_rate:g}){also} or train.{length} ({most})"
+    )
 
 
 def _falls_no_more(probes: Sequence[ProbeRow], patience: int) -> bool:

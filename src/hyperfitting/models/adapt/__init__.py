@@ -72,7 +72,9 @@ def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:
         experts=has_experts(model),
         attention=attention_of(model),
         decoding=decoding,
-        decoding_one_token=decoding if equals_plain(model, decoding, short[0][:, :3], 1) else NO_CACHE,
+        decoding_one_token=decoding
+        if equals_plain(model, decoding, short[0][:, :3], 1)
+        else NO_CACHE,
     )
     return remember_traits(model, found)
 
@@ -91,7 +93,9 @@ def traits_of(model: nn.Module) -> ModelTraits:
     return _TRAITS.get(model) or inspect_model(model)
 
 
-def stepper(model: nn.Module, precision: Precision = "fp32", *, decoding: str | None = None) -> Stepper:
+def stepper(
+    model: nn.Module, precision: Precision = "fp32", *, decoding: str | None = None
+) -> Stepper:
     """The model behind the `NextToken` protocol: as its traits say, or in another of the `STEPPINGS`.
 
     `decoding = "no cache"` is the plain forward over the whole text at each step, the reference.

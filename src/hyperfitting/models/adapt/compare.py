@@ -38,11 +38,17 @@ def texts_to_try(model: nn.Module, tokens: int | None = None) -> tuple[Tensor, i
     beginning-of-text in one of them: some models count positions from there.
     """
     config, vocabulary = text_config(model), vocabulary_size(model)
-    wanted = _CONTEXT_TOKENS if tokens is None else max(_CONTEXT_TOKENS, _window(config) - 1, tokens - STEPS)
+    wanted = (
+        _CONTEXT_TOKENS
+        if tokens is None
+        else max(_CONTEXT_TOKENS, _window(config) - 1, tokens - STEPS)
+    )
     positions = getattr(config, "max_position_embeddings", None) or _LARGEST_WINDOW
     context = min(wanted, max(2, positions - STEPS))
     special = [getattr(config, f"{name}_token_id", None) for name in ("bos", "eos", "pad")]
-    usable = torch.tensor([each for each in range(min(vocabulary, 4096)) if each not in special] or [0])
+    usable = torch.tensor(
+        [each for each in range(min(vocabulary, 4096)) if each not in special] or [0]
+    )
     noise = torch.Generator().manual_seed(0)
     ids_BT = usable[torch.randint(len(usable), (2, context + STEPS), generator=noise)]
     begin = getattr(config, "bos_token_id", None)
@@ -59,7 +65,9 @@ def _window(config: Any) -> int:
     return max((each for each in sizes if 0 < each <= _LARGEST_WINDOW), default=0)
 
 
-def plain(model: nn.Module, ids_BT: Tensor, *, last: int | None = None, must_be_finite: bool = True) -> Tensor:
+def plain(
+    model: nn.Module, ids_BT: Tensor, *, last: int | None = None, must_be_finite: bool = True
+) -> Tensor:
     """The plain forward's logits, of the last tokens or of all, float32.
 
     Raises:
@@ -71,7 +79,9 @@ def plain(model: nn.Module, ids_BT: Tensor, *, last: int | None = None, must_be_
             logits_BTV = plain_logits(model, ids_BT, last).float()
     except Exception as error:  # whatever a model asks for beside tokens
         refuse_full_memory(error)
-        raise ModelError(f"{kind} does not continue texts: given tokens alone, {_reason(error)}") from error
+        raise ModelError(
+            f"{kind} does not continue texts: given tokens alone, {_reason(error)}"
+        ) from error
     if logits_BTV.shape[:2] != (len(ids_BT), last or ids_BT.shape[1]):
         raise ModelError(f"{kind} does not continue texts: it gives no logits for every token")
     if must_be_finite and not logits_BTV.isfinite().all():
@@ -81,7 +91,9 @@ def plain(model: nn.Module, ids_BT: Tensor, *, last: int | None = None, must_be_
 
 def refuse_full_memory(error: Exception) -> None:
     """Raise the error again if it says that the device is full, which tells nothing of the model."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(
+        error
+    ):
         raise error
 
 
@@ -102,7 +114,9 @@ def difference(logits: Tensor, plain: Tensor) -> float:
 
     Means are left out: a constant added to all logits of a token changes no probability, and would hide what differs.
     """
-    exact, other = (each.double() - each.double().mean(-1, keepdim=True) for each in (plain, logits))
+    exact, other = (
+        each.double() - each.double().mean(-1, keepdim=True) for each in (plain, logits)
+    )
     size, far = exact.norm(dim=-1), (other - exact).norm(dim=-1)
     return float((far / size.clamp_min(1e-30)).masked_fill(far == 0, 0).nan_to_num(math.inf).max())
 
@@ -121,7 +135,9 @@ def enlarged(model: nn.Module, large: bool = True) -> Iterator[None]:
     """
     kept = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
     kept += [head.weight] if isinstance(head := output_head(model), nn.Linear) else []
-    linear = {id(each.weight): each for each in model.modules() if isinstance(each, nn.Linear | Conv1D)}
+    linear = {
+        id(each.weight): each for each in model.modules() if isinstance(each, nn.Linear | Conv1D)
+    }
     chosen = [each for number, each in linear.items() if large and number not in set(map(id, kept))]
     factors = [(each.weight, _factor(each)) for each in chosen]
     try:

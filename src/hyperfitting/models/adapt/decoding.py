@@ -52,7 +52,9 @@ def one_token_attention(model: nn.Module) -> Iterator[None]:
 NO_CACHE = "no cache"
 STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
     "cache": partial(KeyValueCache, while_reading=one_token_attention, grows=True),
-    "cache, positions given": partial(KeyValueCache, while_reading=one_token_attention, grows=True, positions=True),
+    "cache, positions given": partial(
+        KeyValueCache, while_reading=one_token_attention, grows=True, positions=True
+    ),
     "cache, own attention": KeyValueCache,
     "own stepping": OwnStepping,
     NO_CACHE: WholeText,
@@ -62,14 +64,18 @@ STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
 
 def choose_stepping(model: nn.Module, ids_BT: Tensor, context: int) -> str:
     """The first of the `STEPPINGS` that equals the plain forward after a context; the last one does by definition."""
-    return next(name for name in STEPPINGS if name == NO_CACHE or equals_plain(model, name, ids_BT, context))
+    return next(
+        name for name in STEPPINGS if name == NO_CACHE or equals_plain(model, name, ids_BT, context)
+    )
 
 
 def equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int) -> bool:
     """Whether the logits after a context of this length, and after each token behind it, are the plain forward's."""
     for large in (False, True):
         with enlarged(model, large):
-            plain_BSV = plain(model, ids_BT, last=ids_BT.shape[1] - context + 1, must_be_finite=not large)
+            plain_BSV = plain(
+                model, ids_BT, last=ids_BT.shape[1] - context + 1, must_be_finite=not large
+            )
             if not plain_BSV.isfinite().all():
                 continue  # made large, the model overflows: that says nothing of its cache
             try:
@@ -107,7 +113,9 @@ def _refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int, *, lar
     one_CV, other_CV = whole_BTV[:, :context]
     if difference(one_CV, other_CV) > bound:
         if difference(whole_BTV, plain(model, ids_BT, must_be_finite=not large)) > bound:
-            raise ModelError(f"{kind} does not continue texts: its logits for one text are not the same twice")
+            raise ModelError(
+                f"{kind} does not continue texts: its logits for one text are not the same twice"
+            )
         encoder = getattr(model.config, "is_decoder", True) is False
         remedy = "; a config with is_decoder = true does" if encoder else ""
         raise ModelError(f"{kind} reads both ways: it does not continue texts{remedy}")

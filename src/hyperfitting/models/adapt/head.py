@@ -48,7 +48,10 @@ def can_be_fed(model: nn.Module, ids_BT: Tensor, precision: Precision) -> bool:
     whole_TV = autocast_logits(model, ids_1T, precision)[0].float()
     try:
         output, _ = read_body(model, ids_1T, precision)
-        parts = zip(*(torch.split(each[0], _TRIED_CHUNK) for each in (ids_1T, output.last_hidden_state)), strict=True)
+        parts = zip(
+            *(torch.split(each[0], _TRIED_CHUNK) for each in (ids_1T, output.last_hidden_state)),
+            strict=True,
+        )
         fed = [logits_of_hidden(model, output, ids, hidden, precision) for ids, hidden in parts]
         fed_TV = torch.cat(fed).float()
     except Exception:  # a forward of another form
@@ -88,7 +91,9 @@ def read_body(model: nn.Module, ids_BT: Tensor, precision: Precision) -> tuple[A
     return outputs[0], words
 
 
-def logits_of_hidden(model: nn.Module, output: Any, ids_C: Tensor, hidden_CH: Tensor, precision: Precision) -> Tensor:
+def logits_of_hidden(
+    model: nn.Module, output: Any, ids_C: Tensor, hidden_CH: Tensor, precision: Precision
+) -> Tensor:
     """The model's own logits (C, V) for hidden states that its body need not compute again."""
     answer = _with_hidden(output, hidden_CH.unsqueeze(0))
     with _body_forward(model, lambda *_, **__: answer):
@@ -134,7 +139,9 @@ def has_plain_head(model: nn.Module) -> bool:
     hook = head.register_forward_hook(lambda _, __, logits_BTV: handed.append(logits_BTV))
     try:
         with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-            logits_BTV = plain_logits(model, torch.ones(1, _TRIED_TOKENS, dtype=torch.long, device="meta"))
+            logits_BTV = plain_logits(
+                model, torch.ones(1, _TRIED_TOKENS, dtype=torch.long, device="meta")
+            )
     except Exception:  # a model that does not run on tensors without values
         return False
     finally:

@@ -21,10 +21,15 @@ def vocabulary_size(model: nn.Module) -> int:
     known = getattr(text_config(model), "vocab_size", None)
     if isinstance(known, int):
         return known
-    tables = [input_embeddings(model), *(each for each in model.modules() if isinstance(each, nn.Embedding))]
+    tables = [
+        input_embeddings(model),
+        *(each for each in model.modules() if isinstance(each, nn.Embedding)),
+    ]
     first = next((each for each in tables if each is not None), None)
     if first is None:
-        raise ModelError("the size of its vocabulary is not known: set vocab_size in its config.json")
+        raise ModelError(
+            "the size of its vocabulary is not known: set vocab_size in its config.json"
+        )
     return len(first.weight)
 
 
@@ -45,7 +50,11 @@ def output_head(model: nn.Module) -> Any:
 def has_tied_head(model: nn.Module) -> bool:
     """Whether head and embeddings are one weight."""
     head, embeddings = output_head(model), input_embeddings(model)
-    return head is not None and embeddings is not None and getattr(head, "weight", None) is embeddings.weight
+    return (
+        head is not None
+        and embeddings is not None
+        and getattr(head, "weight", None) is embeddings.weight
+    )
 
 
 def has_experts(model: nn.Module) -> bool:
@@ -65,7 +74,9 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
         if isinstance(module, nn.ModuleList) and len(module) == count:
             return module
     counted = "layers" if count is None else f"{count} layers"
-    raise ModelError(f"the {counted} of this architecture were not found: it cannot be trained in part")
+    raise ModelError(
+        f"the {counted} of this architecture were not found: it cannot be trained in part"
+    )
 
 
 def layer_count(model: nn.Module) -> int | None:

@@ -43,12 +43,19 @@ def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens
         ModelError: it does not know the kernel that is wanted, or is another model with it.
     """
     short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
-    name, before = wanted if wanted != "auto" else PRODUCTS if short else "sdpa", attention_of(model)
+    name, before = (
+        wanted if wanted != "auto" else PRODUCTS if short else "sdpa",
+        attention_of(model),
+    )
     try:
         if name == PRODUCTS and not _is_products(model):
             name = "eager"
         model.set_attn_implementation(name)  # type: ignore[operator]
-        problem = "" if _is_the_same_model(model, before, name, tokens) else "its logits are others with it"
+        problem = (
+            ""
+            if _is_the_same_model(model, before, name, tokens)
+            else "its logits are others with it"
+        )
     except (ValueError, AttributeError):  # it has no such kernel, or no choice of any
         name, problem = before, f"{type(model).__name__} has no such attention"
     if problem and wanted != "auto":
@@ -98,7 +105,10 @@ def _asked_for_products(model: nn.Module) -> bool:
     AttentionInterface.register(_COMPARED, partial(_compare_with_own, compared))
     model.set_attn_implementation(_COMPARED)  # type: ignore[operator]
     try:
-        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):  # shapes and options are all that is wanted
+        with (
+            torch.no_grad(),
+            FakeTensorMode(allow_non_fake_inputs=True),
+        ):  # shapes and options are all that is wanted
             plain_logits(model, torch.ones(1, 8, dtype=torch.long, device=device_of(model)))
     except Exception:  # the two differ, or the model does not run on tensors without values
         return False
@@ -123,14 +133,20 @@ def _compare_with_own(
     own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
     with unset_fake_temporarily():
         noise = torch.Generator().manual_seed(0)
-        made = [torch.randn(each.shape, generator=noise) for each in (query_BHTD, key_BGKD, value_BGKD)]
+        made = [
+            torch.randn(each.shape, generator=noise) for each in (query_BHTD, key_BGKD, value_BGKD)
+        ]
         for scale in (100, 0.01):  # scores that a cap would cut; scores beside which a sink weighs
-            if own is None or not _attends_alike(own, module, (scale * made[0], *made[1:]), options):
+            if own is None or not _attends_alike(
+                own, module, (scale * made[0], *made[1:]), options
+            ):
                 raise _Differs
     return attend_by_products(module, query_BHTD, key_BGKD, value_BGKD, attention_mask, **options)
 
 
-def _attends_alike(own: Any, module: nn.Module, made: tuple[Tensor, ...], options: dict[str, Any]) -> bool:
+def _attends_alike(
+    own: Any, module: nn.Module, made: tuple[Tensor, ...], options: dict[str, Any]
+) -> bool:
     (query_BHTD, key_BGKD, value_BGKD), tokens = made, made[0].shape[2]
     added_TK = torch.full((1, 1, tokens, tokens), torch.finfo(torch.float32).min).triu(1)
     try:
@@ -149,7 +165,9 @@ AttentionMaskInterface.register(_COMPARED, sdpa_mask)
 
 def what_to_round(model: nn.Module) -> list[str]:
     """The names of the RMS norms and rotary embeddings that `round_once` can change."""
-    return [name for name, module in model.named_modules() if _is_rotary(module) or _is_rms_norm(module)]
+    return [
+        name for name, module in model.named_modules() if _is_rotary(module) or _is_rms_norm(module)
+    ]
 
 
 def round_once(model: nn.Module, names: Iterable[str]) -> None:
@@ -175,9 +193,14 @@ def _is_rms_norm(module: nn.Module) -> bool:
     weight_H: Any = module.weight
     if weight_H.is_meta:
         return True
-    unit_TH = torch.linspace(-2, 3, 2 * weight_H.numel(), device=weight_H.device, dtype=weight_H.dtype).view(2, -1)
+    unit_TH = torch.linspace(
+        -2, 3, 2 * weight_H.numel(), device=weight_H.device, dtype=weight_H.dtype
+    ).view(2, -1)
     with torch.no_grad():
-        for x_TH in (unit_TH, 1e-3 * unit_TH):  # so small that the epsilon weighs, and where it stands
+        for x_TH in (
+            unit_TH,
+            1e-3 * unit_TH,
+        ):  # so small that the epsilon weighs, and where it stands
             ours_TH = RmsNorm.apply(x_TH, weight_H, module.variance_epsilon, x_TH.dtype)  # type: ignore[no-untyped-call]
             try:
                 same = torch.allclose(ours_TH, module(x_TH), rtol=1e-2, atol=1e-6)
