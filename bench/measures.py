@@ -21,7 +21,7 @@ from hyperfitting.metrics.bleu import self_bleu
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.models import TextCodec, load_codec, load_model, stepper
 from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import load_recipe
 
 Made = TypeVar("Made")
 

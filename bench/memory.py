@@ -12,9 +12,9 @@ import transformers
 from bench.baselines import public_loop
 from bench.training import SHAPES, fresh, recipe_tree, run_loop
 from hyperfitting.models import count_parameters
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import ProbeRow
-from hyperfitting.training.memory import LiveBytes
+from hyperfitting.training.memory_plan import LiveBytes
 
 VOCABULARY = 128_256
 

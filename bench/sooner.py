@@ -53,7 +53,7 @@ def draw_blocks(corpus: Path, folder: Path) -> Path:
     import numpy as np
 
     from hyperfitting import data, models
-    from hyperfitting.recipes import load_recipe
+    from hyperfitting.recipe import load_recipe
 
     recipe = load_recipe(
         "three-domains", [f"data.train.path={corpus}", 'data.domains=[{name="fiction", count=1}]']
@@ -75,7 +75,7 @@ def finish(whose: str, rate: float, blocks: Path) -> tuple[float, int]:
 
 def ours(rate: float, ids_NT: object, *, compile_: bool = False) -> int:
     from bench.training import recipe_tree, run_loop
-    from hyperfitting.recipes import parse_recipe
+    from hyperfitting.recipe import parse_recipe
     from hyperfitting.records import ProbeRow
 
     train = {

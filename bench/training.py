@@ -18,7 +18,7 @@ from bench.baselines import TrainerLoop, public_loop
 from hyperfitting import models, training
 from hyperfitting.progress import Silent
 from hyperfitting.recipe import Recipe
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.checkpoint import Checkpoints, State
 

@@ -167,7 +167,7 @@ def tree(tiny_model: Path, corpus: Path) -> dict[str, Any]:
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, corpus: Path) -> Any:
     """One tiny experiment taken from data to report, shared by every test that only looks."""
     from hyperfitting import pipeline
-    from hyperfitting.recipes import parse_recipe
+    from hyperfitting.recipe import parse_recipe
 
     recipe = parse_recipe(tiny_tree(tiny_model, corpus), source="test")
     return pipeline.run(recipe, tmp_path_factory.mktemp("experiment") / "tiny", device="cpu")
@@ -191,7 +191,7 @@ def train_once(
 
     from hyperfitting import models, training
     from hyperfitting.progress import Silent
-    from hyperfitting.recipes import parse_recipe
+    from hyperfitting.recipe import parse_recipe
     from hyperfitting.records import ProbeRow
     from hyperfitting.training.checkpoint import Checkpoints
 

@@ -26,7 +26,9 @@ class Target:
     """An app without limits on how often one may ask; the annotator is replaced when a request has ended their part."""
 
     def __init__(self, folder: Path, database: str | None = None):
-        study, self.admin = Study.create(folder / "study", studies.plan(open_link=True), studies.comparisons())
+        study, self.admin = Study.create(
+            folder / "study", studies.plan(open_link=True), studies.comparisons()
+        )
         self.store = study.open_store(database)
         self.app = make_app(study, self.store, open_link=True)
         self.desk = dataclasses.replace(self.app.state.desk, bearer=ENDLESS, wrong=ENDLESS)
@@ -51,12 +53,22 @@ class Target:
         """One request; `signed`: with cookies, form token and Origin; `own`: about an item that is theirs."""
         headers, cookies = {}, {}
         if signed:
-            tokens: dict[Any, str] = {"annotator": self.annotator, "admin": self.admin, "visitor": "v" * 43}
+            tokens: dict[Any, str] = {
+                "annotator": self.annotator,
+                "admin": self.admin,
+                "visitor": "v" * 43,
+            }
             headers["origin"] = BASE
             cookies = {self.desk.cookies.name(role): token for role, token in tokens.items()}
             if isinstance(case.body, dict):
                 path = case.path
-                role = "visitor" if path == "/admin/enter" else "admin" if path.startswith("/admin") else "annotator"
+                role = (
+                    "visitor"
+                    if path == "/admin/enter"
+                    else "admin"
+                    if path.startswith("/admin")
+                    else "annotator"
+                )
                 case.body["form_token"] = form_token(tokens[role], role)
                 if own and "assignment" in case.body:
                     item = self.store.next_item(self.store.annotator(self.annotator).id)
@@ -80,7 +92,11 @@ def fuzz(target: Target, examples: int) -> set[str]:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(case=st.one_of(valid, invalid), signed=st.sampled_from([True, True, False]), own=st.booleans())
+        @given(
+            case=st.one_of(valid, invalid),
+            signed=st.sampled_from([True, True, False]),
+            own=st.booleans(),
+        )
         def one(case: Any, signed: bool, own: bool) -> None:
             target.renew()
             target.send(case, signed=signed, own=own)

@@ -49,7 +49,9 @@ def judged(
     rng, rows = np.random.default_rng(seed), []
     for number, (one, other) in enumerate(pairs):
         answers, contexts, annotators, firsts = draw(population or Population(), design, 1, rng)
-        for answer, context, annotator, first in zip(answers[0], contexts, annotators, firsts[0], strict=True):
+        for answer, context, annotator, first in zip(
+            answers[0], contexts, annotators, firsts[0], strict=True
+        ):
             domain = ("fiction", "news", "wiki")[context % 3]
             ttr = 0.5 + 0.1 * rng.random(2)
             rows.append(

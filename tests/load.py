@@ -27,7 +27,9 @@ class Report:
     """What the clients saw. Seconds; `served` holds attempts that were answered, by kind of request."""
 
     served: dict[str, list[float]] = field(default_factory=lambda: {"show": [], "judge": []})
-    acknowledged: dict[str, str] = field(default_factory=dict)  # assignment -> answer, those taken back left out
+    acknowledged: dict[str, str] = field(
+        default_factory=dict
+    )  # assignment -> answer, those taken back left out
     taken_back: int = 0
     broken: int = 0  # attempts that a kill cut off, or that found nobody
     longest_wait: float = 0.0  # until an answer, over all its attempts
@@ -37,7 +39,9 @@ class Report:
     def in_words(self) -> str:
         """One line to print."""
         both = sorted(self.served["show"] + self.served["judge"])
-        parts = [f"{name} {_figures(values)}" for name, values in (*self.served.items(), ("all", both))]
+        parts = [
+            f"{name} {_figures(values)}" for name, values in (*self.served.items(), ("all", both))
+        ]
         return (
             f"{len(self.acknowledged)} judgements in {self.seconds:.0f} s, {self.taken_back} taken back, "
             f"{self.kills} kills, {self.broken} attempts cut off, longest wait across a kill "
@@ -59,7 +63,9 @@ def _figures(values: list[float]) -> str:
 class Client:
     """One annotator's browser: a connection that is kept, a cookie, the last page."""
 
-    def __init__(self, server: Server, report: Report, seed: int, think: Callable[[random.Random], float]):
+    def __init__(
+        self, server: Server, report: Report, seed: int, think: Callable[[random.Random], float]
+    ):
         self.server, self.report, self.think = server, report, think
         self.random, self.cookie, self.page = random.Random(seed), "", ""
         self.reader: asyncio.StreamReader | None = None
@@ -84,7 +90,9 @@ class Client:
         self.last = fields["assignment"]
 
     async def take_back(self) -> None:
-        await self.go("POST", "/undo", allowed=(200, 409))  # 409: a kill cut off the answer to the first attempt
+        await self.go(
+            "POST", "/undo", allowed=(200, 409)
+        )  # 409: a kill cut off the answer to the first attempt
         if 'name="assignment"' not in self.page:
             await self.go("GET", "/judge")
         assert self.fields()["assignment"] == self.last
@@ -94,9 +102,15 @@ class Client:
     def fields(self) -> dict[str, str]:
         return {name: html.unescape(value) for name, value in _HIDDEN.findall(self.page)}
 
-    async def go(self, method: str, path: str, allowed: tuple[int, ...] = (200,), **data: str) -> None:
+    async def go(
+        self, method: str, path: str, allowed: tuple[int, ...] = (200,), **data: str
+    ) -> None:
         """Ask until there is an answer, follow it, and keep the page."""
-        body = urlencode({"form_token": self.fields().get("form_token", ""), **data}) if method == "POST" else ""
+        body = (
+            urlencode({"form_token": self.fields().get("form_token", ""), **data})
+            if method == "POST"
+            else ""
+        )
         status, headers, page = await self.ask(method, path, body)
         while status == 303:
             path = headers["location"]
@@ -113,10 +127,14 @@ class Client:
             except (OSError, EOFError, asyncio.IncompleteReadError, ValueError, IndexError):
                 self.report.broken += 1
                 self.hang_up()
-                await asyncio.sleep(max(0.05, self.think(self.random)))  # until somebody presses reload
+                await asyncio.sleep(
+                    max(0.05, self.think(self.random))
+                )  # until somebody presses reload
                 continue
             now = time.perf_counter()
-            kind = {("POST", "/judge"): "judge", ("GET", "/judge"): "show"}.get((method, path.split("?")[0]))
+            kind = {("POST", "/judge"): "judge", ("GET", "/judge"): "show"}.get(
+                (method, path.split("?")[0])
+            )
             if kind:
                 self.report.served[kind].append(now - sent)
                 self.report.longest_wait = max(self.report.longest_wait, now - begun)
@@ -125,9 +143,16 @@ class Client:
     async def exchange(self, method: str, path: str, body: str) -> tuple[int, dict[str, str], str]:
         if self.writer is None or self.reader is None:
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-        lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{self.server.port}", f"cookie: {self.cookie}"]
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"host: 127.0.0.1:{self.server.port}",
+            f"cookie: {self.cookie}",
+        ]
         if method == "POST":
-            lines += [f"origin: {self.server.base}", "content-type: application/x-www-form-urlencoded"]
+            lines += [
+                f"origin: {self.server.base}",
+                "content-type: application/x-www-form-urlencoded",
+            ]
             lines += [f"content-length: {len(body)}"]
         self.writer.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
         await self.writer.drain()
@@ -146,7 +171,12 @@ class Client:
 
 
 def run(
-    server: Server, tokens: list[str], *, think: Callable[[random.Random], float], kills: int, expected: int
+    server: Server,
+    tokens: list[str],
+    *,
+    think: Callable[[random.Random], float],
+    kills: int,
+    expected: int,
 ) -> Report:
     """All annotators at once until the study is done; the server is killed `kills` times, evenly over the answers."""
     report = Report()

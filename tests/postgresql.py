@@ -17,7 +17,13 @@ from typing import Any
 
 import pytest
 
-_NO_CARE = ("-F", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")  # its data need not outlive the power
+_NO_CARE = (
+    "-F",
+    "-c",
+    "synchronous_commit=off",
+    "-c",
+    "full_page_writes=off",
+)  # its data need not outlive the power
 _NUMBERS = itertools.count(1)
 
 
@@ -44,7 +50,9 @@ def _programs() -> Path | None:
 def _server() -> str:
     programs = _programs()
     if programs is None:
-        pytest.skip("no PostgreSQL here: install Debian's package postgresql, or put initdb on the path")
+        pytest.skip(
+            "no PostgreSQL here: install Debian's package postgresql, or put initdb on the path"
+        )
     folder = Path(tempfile.mkdtemp(prefix="hyperfitting-postgresql-"))
     as_nobody: dict[str, Any] = {}
     if os.geteuid() == 0:  # initdb refuses root
@@ -55,9 +63,23 @@ def _server() -> str:
         port = probe.getsockname()[1]
     quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **as_nobody}
     data = folder / "data"
-    subprocess.run([programs / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"], **quiet)
+    subprocess.run(
+        [programs / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"],
+        **quiet,
+    )
     server = subprocess.Popen(
-        [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, *_NO_CARE],
+        [
+            programs / "postgres",
+            "-D",
+            data,
+            "-p",
+            str(port),
+            "-h",
+            "127.0.0.1",
+            "-k",
+            folder,
+            *_NO_CARE,
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         **as_nobody,

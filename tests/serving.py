@@ -35,7 +35,15 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "hyperfitting", "preference", "serve", str(self.folder), "--port"]
+        command = [
+            sys.executable,
+            "-m",
+            "hyperfitting",
+            "preference",
+            "serve",
+            str(self.folder),
+            "--port",
+        ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, str(self.port), *self.options],
@@ -76,7 +84,9 @@ class Thread:
         self.base, self._listener = address.origin, bind(address)
         app = make_app(study, self._store, address=address, open_link=study.plan.open_link)
         self._server = uvicorn.Server(configured(app))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._listener]}
+        )
         self._thread.start()
 
     def stop(self) -> None:

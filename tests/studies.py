@@ -34,13 +34,18 @@ class Clock:
         self.now += timedelta(**time)
 
 
-def comparisons(contexts: int = 4, checks: int = 4, arms: tuple[str, ...] = ARMS) -> list[Comparison]:
+def comparisons(
+    contexts: int = 4, checks: int = 4, arms: tuple[str, ...] = ARMS
+) -> list[Comparison]:
     """Each arm against the reference on `contexts` contexts a domain, and attention checks; texts of random words."""
     random_, made = random.Random(5), []
     for domain in DOMAINS:
         for number in range(contexts):
             for arm in arms:
-                texts = (Shown(name, "run", sentence(random_, 12), 12, 0.5) for name in (arm, "reference"))
+                texts = (
+                    Shown(name, "run", sentence(random_, 12), 12, 0.5)
+                    for name in (arm, "reference")
+                )
                 made.append(_comparison(len(made), "scored", domain, number, *texts))
     for number in range(checks):
         text = sentence(random_, 12)
@@ -50,9 +55,13 @@ def comparisons(contexts: int = 4, checks: int = 4, arms: tuple[str, ...] = ARMS
     return made
 
 
-def _comparison(id_: int, kind: Any, domain: str, number: int, one: Shown, other: Shown) -> Comparison:
+def _comparison(
+    id_: int, kind: Any, domain: str, number: int, one: Shown, other: Shown
+) -> Comparison:
     context = f"{domain}-{number}"
-    return Comparison(f"c{id_:03d}", kind, domain, context, context, f"{context} begins so", one, other)
+    return Comparison(
+        f"c{id_:03d}", kind, domain, context, context, f"{context} begins so", one, other
+    )
 
 
 def plan(**settings: Any) -> StudyPlan:
@@ -62,7 +71,9 @@ def plan(**settings: Any) -> StudyPlan:
 
 def study(folder: Path, rows: list[Comparison] | None = None, **settings: Any) -> Study:
     """A study in `folder / "study"`."""
-    made, _ = Study.create(folder / "study", plan(**settings), comparisons() if rows is None else rows)
+    made, _ = Study.create(
+        folder / "study", plan(**settings), comparisons() if rows is None else rows
+    )
     return made
 
 
@@ -77,7 +88,9 @@ def ready(store: Store) -> str:
 
 def answer(store: Store, annotator: str, item: Item, choice: Any = "first") -> None:
     """Answer an item once, in five seconds."""
-    store.judge(annotator, item.assignment, choice, f"try-{item.assignment}-{item.number}-{choice}", 5.0)
+    store.judge(
+        annotator, item.assignment, choice, f"try-{item.assignment}-{item.number}-{choice}", 5.0
+    )
 
 
 def work(store: Store, annotator: str, items: int, choice: Any = "first") -> list[Item]:
@@ -118,13 +131,26 @@ def experiment(folder: Path, contexts: int = 6, *, words: int = 40, seed: int = 
         rows = []
         for domain in DOMAINS:
             for number in range(contexts):
-                where = {"domain": domain, "context": number, "row": number + 1, "group": f"{domain} {number // 2}"}
+                where = {
+                    "domain": domain,
+                    "context": number,
+                    "row": number + 1,
+                    "group": f"{domain} {number // 2}",
+                }
                 where["context_pieces"] = (f"{domain} piece", f" {number}", f" of {seed}")
                 shared = random.Random(f"{seed} {domain} {number}")
                 for arm in ("greedy", "nucleus"):
                     text = " " + sentence(random_, words)
-                    rows.append(continuation(text, variant=model, run=f"{model}-{seed:08d}", strategy=arm, **where))
+                    rows.append(
+                        continuation(
+                            text, variant=model, run=f"{model}-{seed:08d}", strategy=arm, **where
+                        )
+                    )
                 true = " " + sentence(shared, words)
-                rows.append(continuation(true, variant="reference", run=f"{model}-{seed:08d}", strategy=None, **where))
+                rows.append(
+                    continuation(
+                        true, variant="reference", run=f"{model}-{seed:08d}", strategy=None, **where
+                    )
+                )
         write_rows(folder / model / "continuations.jsonl", rows)
     return folder

@@ -38,7 +38,7 @@ import torch
 import transformers  # noqa: F401 - imported once, before the forks
 
 from hyperfitting import cli, pipeline
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Run
 from hyperfitting.training import checkpoint
 

@@ -36,7 +36,10 @@ class Visitor:
 
     def fields(self) -> dict[str, str]:
         """The hidden fields of the last page."""
-        found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', self.page.text if self.page else "")
+        found = re.findall(
+            r'<input type="hidden" name="(\w+)" value="([^"]*)"',
+            self.page.text if self.page else "",
+        )
         return {name: html.unescape(value) for name, value in found}
 
     def begin(self, token: str) -> None:
@@ -51,7 +54,10 @@ class Visitor:
 
     def shown(self) -> list[str]:
         """Context, first and second text of the last page."""
-        return [html.unescape(text) for text in re.findall(r'<p class="text"[^>]*>(.*?)</p>', self.page.text, re.S)]
+        return [
+            html.unescape(text)
+            for text in re.findall(r'<p class="text"[^>]*>(.*?)</p>', self.page.text, re.S)
+        ]
 
     def sign_in(self, token: str) -> Any:
         """As the admin."""

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hyperfitting.errors import HyperfittingError, InputError
     from hyperfitting.pipeline import run, write
-    from hyperfitting.recipe import Recipe
-    from hyperfitting.recipes import load_recipe
+    from hyperfitting.recipe import Recipe, load_recipe
     from hyperfitting.records import Continuation, MetricRow, TokenBlocks
     from hyperfitting.runs import Experiment, Run
 
@@ -28,7 +27,7 @@ _ROOMS = {
     "Recipe": "recipe",
     "Run": "runs",
     "TokenBlocks": "records",
-    "load_recipe": "recipes",
+    "load_recipe": "recipe",
     "run": "pipeline",
     "write": "pipeline",
 }

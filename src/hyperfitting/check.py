@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
-from hyperfitting.recipe import Recipe
-from hyperfitting.recipes import recipe_notes
+from hyperfitting.recipe import Recipe, recipe_notes
 from hyperfitting.records import Continuation, Difference, Fit, Memory
 
 

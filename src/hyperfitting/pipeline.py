@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting import data, generate, judge, measure, models, training
+from hyperfitting import data, generate, measure, models, training
 from hyperfitting.check import (
     agreement_lines,
     describe,
@@ -28,6 +28,7 @@ from hyperfitting.check import (
 from hyperfitting.environment import environment
 from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
 from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
+from hyperfitting.measure import external_texts
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import (
@@ -38,8 +39,8 @@ from hyperfitting.recipe import (
     Recipe,
     Role,
     Strategy,
+    is_unicode,
 )
-from hyperfitting.recipes import is_unicode
 from hyperfitting.records import (
     Blocked,
     Continuation,
@@ -156,7 +157,7 @@ def draw(
     return Experiment(folder)
 
 
-def _fit(recipe: Recipe) -> tuple[models.Selection, models.TextCodec, data.Drawn]:
+def _fit(recipe: Recipe) -> tuple[models.TrainableModel, models.TextCodec, data.Drawn]:
     """What is trained, in a model without weights, the codec, and the data: each refuses what does not fit."""
     models.check_length(recipe.model, recipe.text_tokens)
     selection = models.select_trained(models.build_empty(recipe.model), recipe.train)
@@ -223,7 +224,9 @@ def _drop_stale(experiment: Experiment, narrator: Narrator) -> None:
         )
 
 
-def _train(experiment: Experiment, run: Run, ranks: training.Ranks, narrator: Narrator) -> None:
+def _train(
+    experiment: Experiment, run: Run, ranks: training.ProcessGroup, narrator: Narrator
+) -> None:
     recipe, place = run.recipe, ranks.device
     precision, codec = (
         models.resolve_precision(recipe.train.precision, place),
@@ -560,23 +563,25 @@ def measure_file(
         DataError: a file cannot be read, or holds no text; MAUVE is asked for without reference texts, or of too few.
     """
     told = (narrator or Silent()).say
-    tokens: judge.Tokens = judge.WordTokens()
+    tokens: external_texts.Tokens = external_texts.WordTokens()
     if tokenizer is not None:
-        tokens = judge.codec_tokens(
+        tokens = external_texts.codec_tokens(
             models.load_codec(ModelSettings(source=tokenizer, beginning_of_text="none"))
         )
-    read = partial(judge.read_written, tokens=tokens, column=column, group=group, told=told)
+    read = partial(
+        external_texts.read_written, tokens=tokens, column=column, group=group, told=told
+    )
     texts, index = read(path, "texts"), None
     training_texts: list[str] | None = [] if bleu else None
     if reference is not None:
         true = read(reference, "reference")
-        if warning := judge.same_size(texts, true):
+        if warning := external_texts.same_size(texts, true):
             told(warning)
         texts = [*texts, *true, *measure.controls(true, seed)]
     if training is not None:
         blocks = read(training, "training")
         index = TrainingIndex([text.ids for text in blocks])
-        for line in judge.recited_lines(
+        for line in external_texts.recited_lines(
             [text for text in texts if text.variant == "texts"], blocks, index
         ):
             told(line)
@@ -588,7 +593,7 @@ def measure_file(
     rows = [*measure.text_rows(measure.measure_texts(texts, beside), how)]
     rows += measure.set_rows(measure.measure_sets(texts, beside))
     if mauve is not None:
-        judge.refuse_mauve(texts, force=force_mauve)
+        external_texts.refuse_mauve(texts, force=force_mauve)
         features = models.load_reader(mauve, place)
         found, taken = measure.mauve_rows(
             features, texts, batch_blocks=beside.batch_blocks, force=force_mauve

@@ -45,8 +45,7 @@ from hyperfitting.files import (
     write_rows,
     write_text,
 )
-from hyperfitting.recipe import Recipe, Role
-from hyperfitting.recipes import differing_settings, load_recipe, stored_recipe
+from hyperfitting.recipe import Recipe, Role, differing_settings, load_recipe, stored_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,

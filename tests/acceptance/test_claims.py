@@ -15,7 +15,7 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.cli import Console
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import load_recipe
 from hyperfitting.report import before_and_after
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.cli import Console
 from hyperfitting.models import load_codec
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from tests.acceptance.test_claims import DATA
 
 NOVELS = DATA / "text" / "pretrain" / "fiction_novels.jsonl.xz"

@@ -14,7 +14,7 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.cli import Console
 from hyperfitting.models import load_codec
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Experiment
 from tests.acceptance.test_claims import DATA, needs_data
 

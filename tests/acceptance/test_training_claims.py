@@ -14,7 +14,7 @@ from hyperfitting import pipeline
 from hyperfitting.cli import Console
 from hyperfitting.errors import TrainingFailed
 from hyperfitting.metrics.diversity import type_token_ratio
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import load_recipe
 from tests.acceptance.test_claims import DATA, needs_data
 
 pytestmark = pytest.mark.slow

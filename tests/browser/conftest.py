@@ -15,7 +15,12 @@ from tests.serving import Thread
 
 def _chromium() -> str | None:
     named = os.environ.get("HYPERFITTING_CHROMIUM")
-    return named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return (
+        named
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +28,17 @@ def chromium():
     """A browser; skips, with the reason, where none is found."""
     path = _chromium()
     if path is None:
-        pytest.skip("no Chromium here: install Debian's package chromium, or name one in HYPERFITTING_CHROMIUM")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'hyperfitting[dev]'")
+        pytest.skip(
+            "no Chromium here: install Debian's package chromium, or name one in HYPERFITTING_CHROMIUM"
+        )
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright: pip install 'hyperfitting[dev]'"
+    )
     with sync_api.sync_playwright() as playwright:
         # Debian's sandbox needs rights that root in a container has not.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield browser
         browser.close()
 
@@ -37,7 +48,9 @@ class Place:
 
     def __init__(self, folder: Path, rows=None, **settings):
         plan = studies.plan(**settings)
-        self.study, self.token = Study.create(folder / "study", plan, rows or studies.comparisons(12, 6))
+        self.study, self.token = Study.create(
+            folder / "study", plan, rows or studies.comparisons(12, 6)
+        )
         self.server = Thread(self.study)
         self.base = self.server.base
 

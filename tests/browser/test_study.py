@@ -22,7 +22,10 @@ def visit(chromium):
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
+        )
         return page
 
     yield open_page
@@ -40,7 +43,11 @@ def begin(page, link):
 
 
 def pass_test(page):
-    for words in ("Which continuation is better?", "I read both and cannot choose", "set it by the window"):
+    for words in (
+        "Which continuation is better?",
+        "I read both and cannot choose",
+        "set it by the window",
+    ):
         page.get_by_label(words).check()
     page.get_by_role("button", name="Check my answers").click()
     page.wait_for_url("**/judge")
@@ -78,7 +85,10 @@ def test_from_the_invitation_to_the_export(serve, visit, tmp_path):
     page.get_by_role("alert").get_by_text("1 more try").wait_for()
     pass_test(page)
 
-    answers, by_mouse = [], {"A is better": "first", "B is better": "second", "Equally good": "equal"}
+    answers, by_mouse = (
+        [],
+        {"A is better": "first", "B is better": "second", "Equally good": "equal"},
+    )
     for done, (name, answer) in enumerate(list(by_mouse.items()) * 3, start=1):
         page.get_by_role("button", name=name).click()
         answers.append(answer)
@@ -214,11 +224,16 @@ def test_a_post_from_another_site_changes_nothing(serve, visit):
     form = page.locator("#answers").evaluate("form => Object.fromEntries(new FormData(form))")
     fields = "".join(f'<input name="{name}" value="{value}">' for name, value in form.items())
     html = f'<form method="post" action="{place.base}/judge">{fields}<button name="answer" value="first">Win</button>'
-    page.route("http://evil.example/*", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.route(
+        "http://evil.example/*", lambda route: route.fulfill(body=html, content_type="text/html")
+    )
     page.goto("http://evil.example/prize")
     page.get_by_role("button", name="Win").click()
     page.wait_for_url("**/judge")
-    assert page.get_by_role("heading").inner_text() in ("Please open your link", "That form is not ours")
+    assert page.get_by_role("heading").inner_text() in (
+        "Please open your link",
+        "That form is not ours",
+    )
     assert place.judgements() == []
 
 
@@ -328,4 +343,7 @@ def test_the_default_texts_fit_the_paper_sized_comparison(serve, visit):
     a, b = (card.bounding_box() for card in page.locator(".card").all())
     assert a["y"] == b["y"] < 260
     assert a["x"] + a["width"] < b["x"]
-    assert page.locator(".text").nth(1).evaluate("each => parseFloat(getComputedStyle(each).fontSize)") >= 16
+    assert (
+        page.locator(".text").nth(1).evaluate("each => parseFloat(getComputedStyle(each).fontSize)")
+        >= 16
+    )

@@ -13,8 +13,8 @@ import hyperfitting
 from hyperfitting.cli import parser
 from hyperfitting.errors import InputError
 from hyperfitting.files import alone_in
-from hyperfitting.recipes import settings_markdown, shipped_recipes
-from hyperfitting.report.tables import LABELS
+from hyperfitting.recipe import settings_markdown, shipped_recipes
+from hyperfitting.report.experiment.tables import LABELS
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "hyperfitting"
@@ -23,12 +23,13 @@ SOURCE = ROOT / "src" / "hyperfitting"
 LAYERS = [
     {"environment", "errors", "progress", "hub"},
     {"assets", "files"},
-    {"recipe", "records"},
-    {"recipes", "weights"},
+    {"recipe"},
+    {"records"},
+    {"weights"},
     {"runs", "metrics"},
     {"decoding"},
     {"models", "data"},
-    {"check", "compare", "generate", "judge", "measure", "preference", "training"},
+    {"check", "compare", "generate", "measure", "preference", "training"},
     {"report"},
     {"pipeline", "preference_cli"},
     {"cli"},

@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
 
 def test_the_library_session_is_eight_lines_and_runs(tree, tmp_path, monkeypatch, capsys):
     """As printed, with a tiny recipe in the demo's place."""
-    from hyperfitting.recipes import parse_recipe
+    from hyperfitting.recipe import parse_recipe
 
     (code,) = (text for kind, text in BLOCKS if kind == "python")
     assert len([line for line in code.splitlines() if line]) == 8

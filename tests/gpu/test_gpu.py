@@ -8,7 +8,7 @@ from transformers import LlamaConfig
 
 from hyperfitting import pipeline, training
 from hyperfitting.errors import Interrupted
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from tests.stages.test_crashes import Listener
 
 pytestmark = [

@@ -21,8 +21,13 @@ from transformers import AutoModelForCausalLM
 
 from hyperfitting import pipeline
 from hyperfitting.models import load_codec, load_model, save_model, score_texts, select_trained
-from hyperfitting.recipe import LoraSettings, ModelSettings, TrainSettings
-from hyperfitting.recipes import load_recipe, parse_recipe
+from hyperfitting.recipe import (
+    LoraSettings,
+    ModelSettings,
+    TrainSettings,
+    load_recipe,
+    parse_recipe,
+)
 from hyperfitting.runs import Experiment
 from tests.conftest import make_model, tiny_config, tiny_tree, train_once
 
@@ -229,7 +234,7 @@ from pathlib import Path
 import peft
 from hyperfitting import pipeline
 from hyperfitting.errors import HyperfittingError
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.training import checkpoint
 from hyperfitting.training.checkpoint import Checkpoints

@@ -9,7 +9,7 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import DataError
-from hyperfitting.judge import WordTokens
+from hyperfitting.measure.external_texts import WordTokens
 from hyperfitting.metrics.diversity import type_token_ratio
 from hyperfitting.progress import Silent
 from tests.conftest import write_corpus

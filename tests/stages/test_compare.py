@@ -12,9 +12,9 @@ from hyperfitting import pipeline
 from hyperfitting.cli import main
 from hyperfitting.compare import Column, compare
 from hyperfitting.errors import InputError, RunError
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.report import nearest_lines, write_comparison
-from hyperfitting.report.comparison import positions, ranks
+from hyperfitting.report.comparison.write import positions, ranks
 from hyperfitting.runs import Experiment
 
 

@@ -29,15 +29,15 @@ from hyperfitting.errors import (
 )
 from hyperfitting.files import alone_in
 from hyperfitting.progress import Silent
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.runs import Experiment
 from hyperfitting.training import loop
 from hyperfitting.training.checkpoint import Checkpoints, State
-from hyperfitting.training.failures import diverges, plain_failures
-from hyperfitting.training.meter import StepMeter
+from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.optimizer import make_optimizer
-from hyperfitting.training.ranks import Ranks
+from hyperfitting.training.plain_failures import diverges, plain_failures
+from hyperfitting.training.rounding_meter import StepMeter
 from tests.conftest import make_model, tiny_tree
 
 ROOT = Path(__file__).parents[2]
@@ -428,7 +428,7 @@ def test_a_weight_that_no_gradient_reached_hinders_no_resumption(tree, tmp_path)
         meter = StepMeter(list(model.parameters()), optimizer, recipe.train, seed=0, ranks=alone)
         return model, optimizer, meter
 
-    recipe, alone = parse_recipe(tree, source="t"), Ranks(torch.device("cpu"))
+    recipe, alone = parse_recipe(tree, source="t"), ProcessGroup(torch.device("cpu"))
     model, optimizer, meter = begin()
     model.used.square().sum().backward()
     optimizer.step()
@@ -441,7 +441,7 @@ def test_a_weight_that_no_gradient_reached_hinders_no_resumption(tree, tmp_path)
 
 def test_the_best_weights_are_those_of_the_best_probe_that_are_there(tree, tmp_path):
     """A resumption elsewhere may differ in a last bit, so that what is kept is no longer the best."""
-    kept = Checkpoints(tmp_path, parse_recipe(tree, source="t"), Ranks(torch.device("cpu")))
+    kept = Checkpoints(tmp_path, parse_recipe(tree, source="t"), ProcessGroup(torch.device("cpu")))
     probes = [
         ProbeRow(update, 0.0, None, loss, *[0.5] * 6, "", "")
         for update, loss in ((4, 1.0), (8, 1.5), (12, 2.0))

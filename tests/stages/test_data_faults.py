@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from hyperfitting import pipeline, training
 from hyperfitting.errors import InputError
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import load_recipe
 from hyperfitting.records import Memory
-from hyperfitting.report import figures
+from hyperfitting.report.kit import figures
 from tests.conftest import make_model
 from tests.support.recipe_faults import BREAKAGES, valid
 

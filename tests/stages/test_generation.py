@@ -9,7 +9,7 @@ from hyperfitting import generate, pipeline
 from hyperfitting.cli import main
 from hyperfitting.files import read_rows
 from hyperfitting.models import load_codec
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import Continuation
 from hyperfitting.runs import Experiment
 

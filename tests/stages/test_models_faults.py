@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hyperfitting import pipeline
 from hyperfitting.errors import InputError
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from tests.conftest import make_model
 from tests.support.model_faults import FAULTS, HARMLESS
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from hyperfitting.cli import main
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.runs import Experiment
 
 WORDS = (

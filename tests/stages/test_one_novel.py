@@ -7,7 +7,7 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.models import load_codec
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from tests.conftest import tiny_tree
 from tests.support.novels import HEADING, write_novel
 

@@ -13,9 +13,8 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, TrainingFailed
-from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
-from hyperfitting.recipes import parse_recipe
-from hyperfitting.report.tables import LABELS
+from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, parse_recipe
+from hyperfitting.report.experiment.tables import LABELS
 from hyperfitting.runs import Experiment
 from hyperfitting.training.card import model_card
 from hyperfitting.training.loop import Outcome

@@ -10,8 +10,8 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.files import write_rows
 from hyperfitting.report import before_and_after, headline, write_report
-from hyperfitting.report.tables import number
-from hyperfitting.report.write import examples, passages
+from hyperfitting.report.experiment.tables import number
+from hyperfitting.report.experiment.write import examples, passages
 from hyperfitting.runs import Experiment
 
 
@@ -90,7 +90,7 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
 
 
 def test_texts_are_escaped(finished, tmp_path):
-    from hyperfitting.report.write import Example, _page
+    from hyperfitting.report.experiment.write import Example, _page
 
     evil = Example("pieces", "<b>", "<script>alert(1)</script>", [("x", ["<i>"], [9])])
     made = _page(finished, [evil], [], [])

@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 from hyperfitting import pipeline
 from hyperfitting.errors import ModelError
 from hyperfitting.models import load_codec
-from hyperfitting.recipe import ModelSettings
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import ModelSettings, parse_recipe
 from tests.conftest import tiny_tree
 from tests.support.folders import edit_json
 from tests.support.saving import NORM, change_weights, flip, load_both, make_vivid, save, spoiling

@@ -6,7 +6,7 @@ import pytest
 
 from hyperfitting.assets import asset_path
 from hyperfitting.cli import main
-from hyperfitting.recipes import load_recipe, shipped_recipes
+from hyperfitting.recipe import load_recipe, shipped_recipes
 
 
 def two_layers(name, folder):

@@ -10,8 +10,7 @@ from hyperfitting import generate, pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import DataError
 from hyperfitting.progress import Silent
-from hyperfitting.recipe import ModelSettings
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import ModelSettings, load_recipe
 from hyperfitting.runs import Experiment, Run
 from hyperfitting.weights import hash_model, named_weights
 from tests.conftest import make_model, tiny_tree, write_corpus

@@ -22,8 +22,7 @@ import transformers
 from hyperfitting import pipeline
 from hyperfitting.assets import asset_path
 from hyperfitting.errors import InputError
-from hyperfitting.recipe import Recipe
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import Recipe, parse_recipe
 from tests.support.causal_models import model_types, save, variants
 from tests.support.causal_overrides import NOT_BUILDABLE
 

@@ -9,8 +9,7 @@ import pytest
 from hyperfitting.data import draw_data
 from hyperfitting.data.sources import read_texts
 from hyperfitting.errors import DataError
-from hyperfitting.recipe import TextSource
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import TextSource, parse_recipe
 from tests.conftest import write_corpus
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training import near_zero
 

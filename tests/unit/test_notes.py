@@ -2,8 +2,8 @@
 
 import pytest
 
-from hyperfitting.recipes import load_recipe, parse_recipe, recipe_notes, shipped_recipes
-from hyperfitting.recipes.notes import HEADLINE_TOKENS, LEAST_GROUPS
+from hyperfitting.recipe import load_recipe, parse_recipe, recipe_notes, shipped_recipes
+from hyperfitting.recipe.notes import HEADLINE_TOKENS, LEAST_GROUPS
 
 BASE = {
     "name": "n",
@@ -19,7 +19,7 @@ BASE = {
 
 
 def notes(*overrides, groups=None):
-    from hyperfitting.recipes.reading import apply_overrides
+    from hyperfitting.recipe.tree import apply_overrides
 
     tree = {
         section: dict(value) if isinstance(value, dict) else value
@@ -175,7 +175,7 @@ def test_sets_of_few_groups_have_no_intervals():
 
 
 def test_the_limits_are_those_of_the_measures():
-    from hyperfitting.measure.values import TTR_WINDOW_TOKENS
+    from hyperfitting.measure.text_metrics import TTR_WINDOW_TOKENS
     from hyperfitting.metrics.stats import LEAST_CLUSTERS
 
     assert (LEAST_GROUPS, HEADLINE_TOKENS) == (LEAST_CLUSTERS, TTR_WINDOW_TOKENS)

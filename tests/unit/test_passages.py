@@ -12,7 +12,7 @@ from hyperfitting.data import draw_data
 from hyperfitting.data.passages import Stretch, chapters, cut, paragraph_starts, split
 from hyperfitting.errors import DataError, RecipeError
 from hyperfitting.models import TextCodec
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import Document
 from tests.conftest import WORDS, write_corpus
 from tests.support.novels import HEADING, novel, write_novel

@@ -12,8 +12,7 @@ import pytest
 from hyperfitting.assets import local_path
 from hyperfitting.data import draw_data, read_texts
 from hyperfitting.errors import DataError, RecipeError
-from hyperfitting.recipe import TextSource
-from hyperfitting.recipes import load_recipe, stored_recipe
+from hyperfitting.recipe import TextSource, load_recipe, stored_recipe
 from tests.unit.test_data import Words
 
 

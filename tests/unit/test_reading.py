@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from hyperfitting.cli import main
 from hyperfitting.data.sources import read_texts
 from hyperfitting.errors import DataError, HyperfittingError
-from hyperfitting.recipe import TextSource
-from hyperfitting.recipes import parse_settings
+from hyperfitting.recipe import TextSource, parse_settings
 
 PACKERS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".GZ": gzip.compress}
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hyperfitting.errors import RecipeError
-from hyperfitting.recipes import load_recipe, parse_recipe, settings_list, shipped_recipes
+from hyperfitting.recipe import load_recipe, parse_recipe, settings_list, shipped_recipes
 
 
 def problem(tree):

@@ -8,9 +8,9 @@ import pytest
 
 from hyperfitting.errors import RecipeError, StudyError
 from hyperfitting.preference.making import read_plan
-from hyperfitting.recipes import load_recipe, parse_recipe, read_tree, shipped_recipes
+from hyperfitting.recipe import load_recipe, parse_recipe, read_tree, shipped_recipes
 
-SHIPPED = Path(load_recipe.__code__.co_filename).parent
+SHIPPED = Path(load_recipe.__code__.co_filename).parent / "shipped"
 TOML = (SHIPPED / "demo.toml").read_text(encoding="utf-8")
 
 

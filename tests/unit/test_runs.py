@@ -13,7 +13,7 @@ from hyperfitting.files import (
     write_rows,
     write_text,
 )
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import Continuation, UpdateRow
 from hyperfitting.runs import Experiment, find_experiments, find_run
 

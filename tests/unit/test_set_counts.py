@@ -11,7 +11,7 @@ from hyperfitting import pipeline
 from hyperfitting.data import draw_data
 from hyperfitting.errors import DataError
 from hyperfitting.models import TextCodec
-from hyperfitting.recipes import parse_recipe
+from hyperfitting.recipe import parse_recipe
 from tests.conftest import sentence
 from tests.unit.test_codec import unigram
 

@@ -9,7 +9,7 @@ import pytest
 from hyperfitting.assets import asset_names, asset_path, local_path
 from hyperfitting.errors import InputError
 from hyperfitting.models import load_codec
-from hyperfitting.recipes import load_recipe
+from hyperfitting.recipe import load_recipe
 
 LEAST = {"fiction": 96, "encyclopaedia": 14, "news": 14}
 

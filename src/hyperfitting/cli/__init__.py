@@ -362,7 +362,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _load(options: argparse.Namespace) -> Recipe:
     """The recipe, and that --out can take it: said before torch is loaded, which takes seconds."""
-    from hyperfitting.recipes import load_recipe
+    from hyperfitting.recipe import load_recipe
     from hyperfitting.runs import Experiment
 
     recipe = load_recipe(options.recipe, options.set)

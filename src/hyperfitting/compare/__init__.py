@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperfitting.compare.differences import Difference, differences, find_baseline
-from hyperfitting.compare.entries import CONTROLS, Column, Panel, load_experiments, panels
+from hyperfitting.compare.load import CONTROLS, Column, Panel, load_experiments, panels
 from hyperfitting.compare.nearest import Mark, SetTable, set_table
 from hyperfitting.runs import Experiment
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hyperfitting.compare.entries import CONTROLS, Column, Panel
+from hyperfitting.compare.load import CONTROLS, Column, Panel
 from hyperfitting.compare.nearest import MEASURES
 from hyperfitting.errors import InputError
 from hyperfitting.metrics.stats import Estimate, holm, jackknife, paired_difference, sign_flip_p

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfitting.compare.entries import Column, Panel
-from hyperfitting.metrics.contrasts import (
+from hyperfitting.compare.load import Column, Panel
+from hyperfitting.metrics.multiple_comparisons import (
     by_cluster,
     cluster_weights,
     drawn_pseudo_values,

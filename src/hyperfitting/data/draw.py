@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hyperfitting.data.leaks import LeakIndex
-from hyperfitting.data.lost import Losses, losses_of, reach, refuse_losses, row_named
+from hyperfitting.data.contamination import LeakIndex
+from hyperfitting.data.lost_characters import Losses, losses_of, reach, refuse_losses, row_named
 from hyperfitting.data.passages import Passage
 from hyperfitting.data.refusals import too_few
 from hyperfitting.data.repeats import NearRepeats
+from hyperfitting.data.requests import WATCHED, Plan, Wanted
 from hyperfitting.data.stretches import PassagePool
-from hyperfitting.data.wanted import WATCHED, Plan, Wanted
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import Codec, Document, Origin, TokenBlocks

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hyperfitting.data.lost import reach, whole_characters
+from hyperfitting.data.lost_characters import reach, whole_characters
 from hyperfitting.records import Codec, Document
 
 _BLANK_LINES, _LINES = re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"\n\s*")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from statistics import median
 
-from hyperfitting.data.lost import row_named
+from hyperfitting.data.lost_characters import row_named
+from hyperfitting.data.requests import Wanted
 from hyperfitting.data.stretches import PassagePool
-from hyperfitting.data.wanted import Wanted
 from hyperfitting.records import Codec, Document
 
 _MEASURED, _BEGINNING = 1_000, 20_000

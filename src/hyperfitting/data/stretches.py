@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hyperfitting.data.lost import row_named
+from hyperfitting.data.lost_characters import row_named
 from hyperfitting.data.passages import Passage, Stretch, chapters, cut, split
 from hyperfitting.data.splits import Parts, by_group, deal, shuffled
 from hyperfitting.errors import DataError

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from hyperfitting.measure.on_models import (
+from hyperfitting.measure.aggregate import Intervals, set_rows, text_rows
+from hyperfitting.measure.model_metrics import (
     choice_ranks,
     mauve_rows,
     measure_model,
@@ -21,13 +22,12 @@ from hyperfitting.measure.on_models import (
     values_under_original,
     values_under_scorer,
 )
-from hyperfitting.measure.rows import Intervals, set_rows, text_rows
-from hyperfitting.measure.sets import by_cell, set_measures
-from hyperfitting.measure.values import Values, bleu_values, overlap_values, text_values
+from hyperfitting.measure.pooled_metrics import by_cell, set_measures
+from hyperfitting.measure.text_metrics import Values, bleu_values, overlap_values, text_values
 from hyperfitting.metrics.controls import random_texts, shuffled_texts
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.words import characters_said
-from hyperfitting.models import Reader
+from hyperfitting.models import ScoringModel
 from hyperfitting.records import Continuation, SetMeasure, TextMeasures
 
 __all__ = [
@@ -55,7 +55,7 @@ class Beside:
     index: TrainingIndex | None = None
     training_texts: Sequence[str] | None = None
     original: nn.Module | None = None
-    scorer: Reader | None = None
+    scorer: ScoringModel | None = None
     batch_blocks: int = 8
 
 

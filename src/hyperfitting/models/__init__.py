@@ -39,7 +39,7 @@ from hyperfitting.models.devices import (
     weights_dtype,
 )
 from hyperfitting.models.loading import (
-    Reader,
+    ScoringModel,
     assert_dtype,
     build_empty,
     check_length,
@@ -49,19 +49,19 @@ from hyperfitting.models.loading import (
     load_model,
     load_reader,
 )
-from hyperfitting.models.running import last_hidden_states, rank_choices, score_texts
 from hyperfitting.models.saving import save_model
-from hyperfitting.models.selection import Selection, select_trained
+from hyperfitting.models.scoring import last_hidden_states, rank_choices, score_texts
 from hyperfitting.models.stepping import Stepper, plain_logits
+from hyperfitting.models.trainable import TrainableModel, select_trained
 
 __all__ = [
     "NO_CACHE",
     "ModelTraits",
     "Precision",
-    "Reader",
-    "Selection",
+    "ScoringModel",
     "Stepper",
     "TextCodec",
+    "TrainableModel",
     "assert_dtype",
     "attention_of",
     "autocast",

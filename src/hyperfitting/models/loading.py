@@ -16,7 +16,7 @@ from hyperfitting import hub
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt import inspect_model
 from hyperfitting.models.codec import TextCodec, make_codec
-from hyperfitting.models.explaining import json_problem, plain_errors
+from hyperfitting.models.plain_errors import json_problem, plain_errors
 from hyperfitting.recipe import ModelSettings
 
 transformers.logging.set_verbosity_error()
@@ -201,7 +201,7 @@ def _refuse_weights_without_values(model: nn.Module) -> None:
 
 
 @dataclass(frozen=True)
-class Reader:
+class ScoringModel:
     """A model that reads what others wrote, from their text: itself, its tokenizer, and how many tokens it can take."""
 
     model: nn.Module
@@ -209,7 +209,7 @@ class Reader:
     positions: int | None
 
 
-def load_reader(source: str, device: torch.device) -> Reader:
+def load_reader(source: str, device: torch.device) -> ScoringModel:
     """A hub name or a folder as reader, in float32; beginning-of-text stands first where its tokenizer has one.
 
     Raises:
@@ -219,7 +219,7 @@ def load_reader(source: str, device: torch.device) -> Reader:
     codec = load_codec(settings)
     if codec.tokenizer.bos_token_id is not None:
         codec = load_codec(settings.model_copy(update={"beginning_of_text": "add"}))
-    return Reader(load_model(settings, device), codec, positions_of(load_config(settings)))
+    return ScoringModel(load_model(settings, device), codec, positions_of(load_config(settings)))
 
 
 def assert_dtype(model: nn.Module, dtype: torch.dtype) -> None:

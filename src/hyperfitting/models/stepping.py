@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from transformers import GenerationConfig
 from transformers.generation import GenerationMode
 
-from hyperfitting.models.cache import with_room
 from hyperfitting.models.devices import Precision, autocast, device_of
+from hyperfitting.models.kv_cache import with_room
 
 
 class CannotStep(Exception):

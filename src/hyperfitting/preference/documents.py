@@ -8,8 +8,7 @@ from hyperfitting.preference.model_judge import ModelSettings
 from hyperfitting.preference.plan import StudyPlan
 from hyperfitting.preference.records import Judgement
 from hyperfitting.preference.simulate import Taste
-from hyperfitting.recipe import Settings
-from hyperfitting.recipes import settings_table
+from hyperfitting.recipe import Settings, settings_table
 
 _FIELDS = {
     "study": "digest of the study's plan and comparisons",

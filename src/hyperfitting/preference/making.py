@@ -14,7 +14,7 @@ from hyperfitting.preference.pairing import Paired
 from hyperfitting.preference.plan import StudyPlan
 from hyperfitting.preference.simulate import Taste
 from hyperfitting.preference.study import Study
-from hyperfitting.recipes import apply_override, parse_settings, read_tree
+from hyperfitting.recipe import apply_override, parse_settings, read_tree
 
 
 def read_plan(

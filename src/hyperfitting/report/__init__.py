@@ -1,14 +1,24 @@
 """Reads experiments and writes what people look at. Only the pipeline's last step and the command line come here."""
 
-from hyperfitting.report.comparison import (
+from hyperfitting.report.comparison.write import (
     nearest_lines,
     refuse_other_folder,
     verdict_lines,
     write_comparison,
 )
-from hyperfitting.report.listing import experiment_line
-from hyperfitting.report.tables import before_and_after, headline, markdown_table, texts_table
-from hyperfitting.report.write import check_installed, is_table_of_texts, summary_json, write_report
+from hyperfitting.report.experiment.listing import experiment_line
+from hyperfitting.report.experiment.tables import (
+    before_and_after,
+    headline,
+    markdown_table,
+    texts_table,
+)
+from hyperfitting.report.experiment.write import (
+    check_installed,
+    is_table_of_texts,
+    summary_json,
+    write_report,
+)
 
 __all__ = [
     "before_and_after",

@@ -1,16 +1,16 @@
 """Training: one loop, what it watches, when it stops, and how it goes on after a stop."""
 
-from hyperfitting.training.failures import plain_failures
+from hyperfitting.training.distributed import ProcessGroup, join_processes, process_count
 from hyperfitting.training.loop import Outcome, total_updates, train
-from hyperfitting.training.memory import dry_run, memory_of, plan
-from hyperfitting.training.prepare import Adaptation, consolidate, inspect, prepare
-from hyperfitting.training.ranks import Ranks, join_processes, process_count
+from hyperfitting.training.memory_plan import dry_run, memory_of, plan
+from hyperfitting.training.model_setup import Adaptation, consolidate, inspect, prepare
+from hyperfitting.training.plain_failures import plain_failures
 from hyperfitting.training.stopping import near_zero
 
 __all__ = [
     "Adaptation",
     "Outcome",
-    "Ranks",
+    "ProcessGroup",
     "consolidate",
     "dry_run",
     "inspect",

@@ -41,8 +41,8 @@ from hyperfitting.errors import RunError
 from hyperfitting.files import file_sha256, make_folder, write_text
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import ProbeRow, UpdateRow
-from hyperfitting.training.meter import StepMeter
-from hyperfitting.training.ranks import Ranks
+from hyperfitting.training.distributed import ProcessGroup
+from hyperfitting.training.rounding_meter import StepMeter
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Checkpoints:
         self,
         folder: Path,
         recipe: Recipe,
-        ranks: Ranks,
+        ranks: ProcessGroup,
         *,
         say: Callable[[str], None] = lambda line: None,
     ):

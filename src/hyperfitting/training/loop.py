@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hyperfitting.errors import Interrupted, TrainingFailed
-from hyperfitting.models import Precision, Selection, autocast, vocabulary_size
+from hyperfitting.models import Precision, TrainableModel, autocast, vocabulary_size
 from hyperfitting.progress import Narrator, stop_requests
 from hyperfitting.recipe import Recipe, TrainSettings
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.training.checkpoint import Checkpoints, State
-from hyperfitting.training.failures import diverges, is_lost, not_a_number
+from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.loss import LossOf, choose_loss
-from hyperfitting.training.meter import StepMeter
 from hyperfitting.training.optimizer import make_optimizer
-from hyperfitting.training.ranks import Ranks
+from hyperfitting.training.plain_failures import diverges, is_lost, not_a_number
+from hyperfitting.training.rounding_meter import StepMeter
 from hyperfitting.training.stopping import best_probe, is_over, seen_enough
 
 
@@ -42,12 +42,12 @@ class Outcome:
 
 
 def train(
-    selection: Selection,
+    selection: TrainableModel,
     ids_NT: NDArray[np.int32],
     recipe: Recipe,
     *,
     precision: Precision,
-    ranks: Ranks,
+    ranks: ProcessGroup,
     checkpoints: Checkpoints,
     log: Callable[[UpdateRow], None],
     probe: Callable[[State, float], ProbeRow],
@@ -169,7 +169,7 @@ def accumulate_gradients(
     loss_of: LossOf,
     ids_NT: NDArray[np.int32],
     rows: torch.Tensor,
-    ranks: Ranks,
+    ranks: ProcessGroup,
     precision: Precision,
     micro: int | None,
 ) -> float:

@@ -21,8 +21,8 @@ from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.compare import STEPS, enlarged, equal, plain, texts_to_try
 from hyperfitting.models.adapt.parts import attention_of, has_experts, set_attention
 from hyperfitting.models.attention import PRODUCTS, attend_by_products
+from hyperfitting.models.autocast_norms import RmsNorm, norm_or_own, round_angles
 from hyperfitting.models.devices import device_of
-from hyperfitting.models.rounding import RmsNorm, norm_or_own, round_angles
 from hyperfitting.models.stepping import plain_logits
 
 _COMPARED = "hyperfitting_compared"

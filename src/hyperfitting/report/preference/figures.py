@@ -11,7 +11,7 @@ from matplotlib.transforms import blended_transform_factory
 from hyperfitting.preference.analysis import Analysis
 from hyperfitting.preference.analysis.clusters import Interval
 from hyperfitting.preference.analysis.shares import PairShares
-from hyperfitting.report.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
+from hyperfitting.report.kit.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
 from hyperfitting.report.preference.tables import SCORES, number, pair_name, score_of, where
 
 _WIDTH = 3.8  # inches, at which words keep their size on a phone

@@ -18,7 +18,7 @@ from hyperfitting.preference.analysis.keeping import Promise
 from hyperfitting.preference.analysis.published import SOURCE
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.preference.analysis.whole import Counts
-from hyperfitting.report.page import style, templates
+from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.preference.tables import (
     Sheet,
     bounds,
@@ -67,7 +67,7 @@ def write_preference_report(analysis: Analysis, context: Context, folder: Path) 
         StudyError: the folder holds something else than such a report.
     """
     refuse_to_overwrite(folder)
-    from hyperfitting.report import figures
+    from hyperfitting.report.kit import figures
     from hyperfitting.report.preference.figures import pictures
 
     made, drawn = sheets(analysis, context.promises, context.truth), pictures(analysis, context.primary)

@@ -1,0 +1,129 @@
+"""The sets of a recipe before they are drawn: how much of which source each one wants, and what it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hyperfitting.data.lost_characters import Losses, losses_of, refuse_losses
+from hyperfitting.data.passages import Passage
+from hyperfitting.data.sources import Texts, read_texts
+from hyperfitting.data.splits import document_pools, shuffled
+from hyperfitting.data.stretches import PassagePool, passage_pools, whole_pool
+from hyperfitting.errors import DataError
+from hyperfitting.recipe import Recipe, TextSource
+from hyperfitting.records import Codec, Document
+
+WATCHED = ("train", "validation")
+"""The sets that are trained on and watched; all others are contexts, which may share nothing with these."""
+
+
+@dataclass
+class Wanted:
+    """One set while it is drawn: what it may take, in the order in which it is offered it, and what became of that."""
+
+    name: str
+    count: int
+    tokens: int
+    pool: Iterator[Document] | PassagePool
+    chosen: bool  # the user named its source, so a leak is the user's to mend
+    texts: Texts
+    seen: list[Document] = field(default_factory=list)
+    too_short: int = 0
+    repeated: int = 0
+    near_repeated: int = 0
+    leaks: list[dict[str, Any]] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
+    short_losses: Losses = field(default_factory=Losses)
+    passages: list[Passage] = field(default_factory=list)  # that were taken
+
+    @property
+    def source(self) -> str:
+        """The path of its source, as the recipe names it."""
+        return str(self.texts.facts["path"])
+
+    def offered(self) -> Document | Passage | None:
+        """The next document or passage that it may take; None where there are no more."""
+        pool: Iterator[Any] = self.pool.offered if isinstance(self.pool, PassagePool) else self.pool
+        item: Document | Passage | None = next(pool, None)
+        if item is not None:
+            self.seen.append(item.document if isinstance(item, Passage) else item)
+        return item
+
+
+class Plan:
+    """The sets of a recipe, and the texts of their sources, each read once."""
+
+    def __init__(self, recipe: Recipe, codec: Codec):
+        self._recipe, self._codec = recipe, codec
+        self._texts: dict[TextSource, Texts] = {}
+        self._streams: dict[TextSource, Iterator[Document] | PassagePool] = {}
+
+    @property
+    def texts(self) -> list[Texts]:
+        """What was read."""
+        return list(self._texts.values())
+
+    def sets(self) -> Iterator[Wanted]:
+        """The sets in the order in which they are drawn: training first, since the others must not clash with it."""
+        data = self._recipe.data
+        train, validation, contexts = self._pools()
+        yield Wanted(
+            "train", data.train_blocks, data.block_tokens, train, False, self._read(data.train)
+        )
+        own = data.validation
+        pool = validation if own is None else self._all_of(own, data.block_tokens)
+        texts = self._read(own or data.train)
+        yield Wanted(
+            "validation", data.validation_blocks, data.block_tokens, pool, own is not None, texts
+        )
+        for each in data.domains:
+            pool = contexts if each.source is None else self._stream(each.source)
+            texts = self._read(each.source or data.train)
+            yield Wanted(
+                each.name, each.count, self._context_length, pool, each.source is not None, texts
+            )
+
+    @property
+    def _context_length(self) -> int:
+        return self._recipe.data.context_tokens + self._recipe.generate.new_tokens
+
+    def _pools(self) -> list[Iterator[Document]] | list[PassagePool]:
+        data, seed = self._recipe.data, self._recipe.seed
+        held = self._read(data.train).documents
+        drawn_here = next((each for each in data.domains if each.source is None), None)
+        counts = (
+            data.train_blocks,
+            data.validation_blocks if data.validation is None else 0,
+            drawn_here.count if drawn_here else 0,
+        )
+        if data.blocks != "passages":
+            return document_pools(held, data, counts, seed)
+        lengths = (data.block_tokens, data.block_tokens, self._context_length)
+        try:
+            return passage_pools(held, data, self._codec, lengths, counts, seed)
+        except DataError:  # too little text, which may be the tokenizer's doing
+            refuse_losses(
+                losses_of(held, self._codec), data.train.path, "train", data.lost_characters
+            )
+            raise
+
+    def _stream(self, source: TextSource) -> Iterator[Document] | PassagePool:
+        """What sets of one source share, so that each document is taken once."""
+        if source not in self._streams:
+            self._streams[source] = self._all_of(source, self._context_length)
+        return self._streams[source]
+
+    def _all_of(self, source: TextSource, tokens: int) -> Iterator[Document] | PassagePool:
+        data, seed, documents = self._recipe.data, self._recipe.seed, self._read(source).documents
+        if data.blocks == "passages":
+            return whole_pool(documents, data, self._codec, tokens, seed)
+        return shuffled(documents, seed)
+
+    def _read(self, source: TextSource) -> Texts:
+        if source not in self._texts:
+            self._texts[source] = read_texts(
+                source, whole_files=self._recipe.data.blocks == "passages"
+            )
+        return self._texts[source]

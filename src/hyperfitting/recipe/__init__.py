@@ -1,0 +1,94 @@
+"""A recipe: one experiment as a frozen, strict, typed tree, read from TOML with overrides, and the shipped ones."""
+
+from hyperfitting.recipe.base import (
+    Count,
+    CountOrZero,
+    Decay,
+    Dtype,
+    Name,
+    PathSettings,
+    Positive,
+    Settings,
+    Share,
+    Trained,
+)
+from hyperfitting.recipe.data import DataSettings, Domain, TextSource
+from hyperfitting.recipe.differences import differing_settings
+from hyperfitting.recipe.load import (
+    copy_recipe,
+    load_recipe,
+    parse_recipe,
+    parse_settings,
+    recipe_path,
+    shipped_recipes,
+)
+from hyperfitting.recipe.notes import recipe_notes
+from hyperfitting.recipe.paths import stored_recipe
+from hyperfitting.recipe.problems import is_unicode
+from hyperfitting.recipe.reference import settings_list, settings_markdown, settings_table
+from hyperfitting.recipe.settings import (
+    LEAST_MAUVE_TEXTS,
+    GenerateSettings,
+    MeasureSettings,
+    ModelSettings,
+    Recipe,
+    ReportSettings,
+    Role,
+)
+from hyperfitting.recipe.strategies import (
+    GREEDY,
+    PAPER_NUCLEUS,
+    BlockerSettings,
+    DrySettings,
+    Strategy,
+)
+from hyperfitting.recipe.train import EngineSettings, LoraSettings, ProbeSettings, TrainSettings
+from hyperfitting.recipe.tree import apply_override, apply_overrides, read_tree
+
+__all__ = [
+    "GREEDY",
+    "LEAST_MAUVE_TEXTS",
+    "PAPER_NUCLEUS",
+    "BlockerSettings",
+    "Count",
+    "CountOrZero",
+    "DataSettings",
+    "Decay",
+    "Domain",
+    "DrySettings",
+    "Dtype",
+    "EngineSettings",
+    "GenerateSettings",
+    "LoraSettings",
+    "MeasureSettings",
+    "ModelSettings",
+    "Name",
+    "PathSettings",
+    "Positive",
+    "ProbeSettings",
+    "Recipe",
+    "ReportSettings",
+    "Role",
+    "Settings",
+    "Share",
+    "Strategy",
+    "TextSource",
+    "TrainSettings",
+    "Trained",
+    "apply_override",
+    "apply_overrides",
+    "copy_recipe",
+    "differing_settings",
+    "is_unicode",
+    "load_recipe",
+    "parse_recipe",
+    "parse_settings",
+    "read_tree",
+    "recipe_notes",
+    "recipe_path",
+    "settings_list",
+    "settings_markdown",
+    "settings_table",
+    "shipped_recipes",
+    "stored_recipe",
+]

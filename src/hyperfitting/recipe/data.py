@@ -1,0 +1,163 @@
+"""Which texts are trained on, watched and continued: `[data]`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from hyperfitting.recipe.base import (
+    Count,
+    Name,
+    PathSettings,
+    Settings,
+    Share,
+)
+
+
+class TextSource(PathSettings):
+    """Where documents come from."""
+
+    PATHS = ("path",)
+    path: str = Field(
+        min_length=1,
+        description="A .txt, .md, .jsonl, .json, .csv, .tsv or .parquet file (also .gz, .xz, .zst), a folder of them, "
+        "`asset:...`, or a hub data set.",
+    )
+    documents: Literal["auto", "paragraph", "file", "separator"] = Field(
+        "auto",
+        description="What a document is in a .txt or .md file. `paragraph`: what stands between blank lines. `file`: "
+        "the whole file. `separator`: what stands between two `separator`. `auto`: paragraphs of a file that is named "
+        "itself; in a folder each file.",
+    )
+    separator: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description='The text between two documents, such as "<|endoftext|>", where `documents` says so.',
+    )
+    column: str = Field(
+        "text",
+        description="The field that holds the text (all but .txt and .md); `data.text` is the field `text` inside "
+        "`data`, unless a field is called so.",
+    )
+    group: str | None = Field(
+        None,
+        description="The field that names a document's group, such as its book: groups are never split.",
+    )
+    title: str | None = Field(
+        "title", description="The field that a passage is cited by, where a document has it."
+    )
+    config: str | None = Field(None, description="Hub data set configuration.")
+    split: str = Field("train", description="Hub data set split.")
+
+    @model_validator(mode="after")
+    def _separator_is_used(self) -> Self:
+        if (self.documents == "separator") != (self.separator is not None):
+            raise ValueError(
+                f'{self.path}: documents = "separator" and separator = "..." (such as "<|endoftext|>") go together'
+            )
+        return self
+
+
+class Domain(Settings):
+    """One named set of contexts that the results are reported on."""
+
+    name: Name = Field(description="The set's name in every table.")
+    count: Count = Field(description="How many contexts.")
+    source: TextSource | None = Field(
+        None,
+        description="Its own source; none: documents of `data.train` that neither training nor validation took.",
+    )
+
+
+class DataSettings(Settings):
+    """Which texts are trained on, watched, and continued."""
+
+    train: TextSource = Field(description="The source of the training texts.")
+    train_blocks: Count = Field(description="Training blocks drawn by seed, one a document.")
+    block_tokens: Count = Field(256, description="Tokens of a block, beginning-of-text included.")
+    blocks: Literal["first", "packed", "passages"] = Field(
+        "first",
+        description="`first`: each document's first tokens. `packed`: documents end to end (pretraining). `passages`: "
+        "consecutive blocks of each document, such as a novel; validation and contexts get stretches of their own.",
+    )
+    chapter_pattern: str | None = Field(
+        None,
+        description="With `passages`, a regular expression that headings begin with, such as `Chapter [0-9IVXLC]+`: "
+        "whole chapters are held out, and are the groups; none: a stretch of each document.",
+    )
+    validation: TextSource | None = Field(
+        None, description="Its own source; none: held-out documents of `data.train`."
+    )
+    validation_blocks: Count = Field(
+        description="Validation blocks: watched while training, never reported on."
+    )
+    domains: tuple[Domain, ...] = Field((), description="The sets of contexts that are reported.")
+    context_tokens: Count = Field(
+        32, description="Tokens of a context, beginning-of-text included."
+    )
+    shares: tuple[Share, Share, Share] | None = Field(
+        None,
+        description="Shares of the groups of `data.train` for training, validation and contexts, or with `passages` of "
+        "its text; none: in proportion to the documents (tokens) asked for.",
+    )
+    leak_words: Count = Field(
+        13,
+        description="A held-out text that shares a run of this many words with a training text leaks, or all of a "
+        "shorter text; a character is a word in scripts without spaces.",
+    )
+    lost_characters: Share = Field(
+        0.02,
+        description="A set of which the tokenizer loses more than this share of the characters is refused.",
+    )
+
+    @property
+    def sources(self) -> list[TextSource]:
+        """Every source that is named: of training, validation and contexts."""
+        named = (self.train, self.validation, *(each.source for each in self.domains))
+        return [source for source in named if source is not None]
+
+    @model_validator(mode="after")
+    def _sets_are_distinct(self) -> Self:
+        names = [each.name for each in self.domains]
+        if len(set(names)) < len(names):
+            raise ValueError("two sets of data.domains have the same name")
+        if sum(each.source is None for each in self.domains) > 1:
+            raise ValueError(
+                "only one set of data.domains can be drawn from data.train: give the others a source"
+            )
+        if reserved := {"train", "validation"} & set(names):
+            raise ValueError(
+                f"{reserved.pop()!r} cannot name a set of data.domains: the tables use it"
+            )
+        if self.shares is not None and abs(sum(self.shares) - 1) > 1e-6:
+            raise ValueError("data.shares must add up to 1")
+        if self.shares is not None and (self.train.group is not None or self.blocks == "passages"):
+            here = (
+                True,
+                self.validation is None,
+                any(each.source is None for each in self.domains),
+            )
+            if any(wanted and not share for wanted, share in zip(here, self.shares, strict=True)):
+                raise ValueError(
+                    "data.shares leaves nothing for a set that is drawn from data.train"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _chapters_are_of_passages(self) -> Self:
+        if self.chapter_pattern is None:
+            return self
+        if self.blocks != "passages":
+            raise ValueError('data.chapter_pattern is for data.blocks = "passages"')
+        if self.train.group is not None:
+            raise ValueError(
+                "data.chapter_pattern and data.train.group both say what is held out: set one of them"
+            )
+        try:
+            re.compile(self.chapter_pattern)
+        except re.error as error:
+            raise ValueError(
+                f"data.chapter_pattern = {self.chapter_pattern!r} is not a pattern: {error}"
+            ) from error
+        return self

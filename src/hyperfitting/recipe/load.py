@@ -1,0 +1,152 @@
+"""The shipped recipes, and how any recipe is read: TOML and overrides in, a typed tree or one line of error out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from hyperfitting.errors import RecipeError
+from hyperfitting.recipe.base import Settings
+from hyperfitting.recipe.paths import PATHS_FROM, count_paths
+from hyperfitting.recipe.problems import problems_in_words, unusable_value
+from hyperfitting.recipe.settings import Recipe
+from hyperfitting.recipe.tree import (
+    Overrides,
+    apply_overrides,
+    overridden_keys,
+    read_tree,
+)
+
+Kind = TypeVar("Kind", bound=Settings)
+
+_SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that ship with the package."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+
+
+def recipe_path(name_or_path: str | Path) -> Path:
+    """The file behind a recipe's name or path: a file named so, else the shipped recipe of that name.
+
+    Raises:
+        RecipeError: if there is neither; the message names the nearest shipped recipe.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = _SHIPPED / f"{name_or_path}.toml"
+    if shipped.is_file():
+        return shipped
+    if path.is_dir():
+        held = (
+            f": its recipe is {path / 'recipe.json'}"
+            if (path / "recipe.json").is_file()
+            else ", not a recipe"
+        )
+        raise RecipeError(f"{path} is a folder{held}")
+    names = ", ".join(shipped_recipes())
+    raise RecipeError(
+        f"no recipe {str(name_or_path)!r}: neither a file nor one of {names}{_nearest(path.name)}"
+    )
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name.removesuffix(".toml"), shipped_recipes(), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def copy_recipe(name: str, to: Path | None = None) -> Path:
+    """Copy a shipped recipe with its comments, to `<name>.toml` or `to`.
+
+    Raises:
+        RecipeError: no such recipe, or the file is there already.
+    """
+    target = to or Path(f"{name}.toml")
+    if name not in shipped_recipes():
+        raise RecipeError(
+            f"no shipped recipe {name!r}: there are {', '.join(shipped_recipes())}{_nearest(name)}"
+        )
+    if target.exists():
+        raise RecipeError(f"{target} is there already: name another file")
+    target.write_bytes((_SHIPPED / f"{name}.toml").read_bytes())
+    return target
+
+
+def load_recipe(name_or_path: str | Path, overrides: Overrides = ()) -> Recipe:
+    """Read a recipe (.toml, or the .json that a run keeps) and apply overrides.
+
+    Args:
+        name_or_path: a file, or the name of a shipped recipe.
+        overrides: such as `["train.epochs=10"]`, as after `--set`, or `{"train.epochs": 10}`.
+
+    Relative paths in it count from its folder, or from where `stored_recipe` says; those of overrides and of shipped
+    recipes count from the working folder.
+
+    Raises:
+        RecipeError: one line that names the file, the settings and the remedy.
+    """
+    path = recipe_path(name_or_path)
+    held = read_tree(path)
+    if not held:
+        raise RecipeError(f"{path}: not a readable recipe: it holds no settings")
+    tree = _on_its_base(held, path)
+    stored = tree.pop(PATHS_FROM, {}) if path.suffix.lower() == ".json" else {}
+    apply_overrides(tree, overrides)
+    recipe = parse_recipe(tree, source=str(path))
+    own = path.absolute().parent
+    count_paths(recipe, None if own == _SHIPPED else own, stored, overridden_keys(overrides))
+    return recipe
+
+
+def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The tree laid over the shipped recipe that it is `based_on`, if it names one; lists are replaced whole."""
+    base = tree.pop("based_on", None)
+    if base is None:
+        return tree
+    if base not in shipped_recipes():
+        raise RecipeError(
+            f"{path}: based_on = {base!r}: no such shipped recipe: {', '.join(shipped_recipes())}{_nearest(str(base))}"
+        )
+    under = _on_its_base(read_tree(_SHIPPED / f"{base}.toml"), path)
+    return _laid_over(under, tree)
+
+
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key
+        for key in under.keys() & over.keys()
+        if isinstance(under[key], dict) and isinstance(over[key], dict)
+    }
+    return {**under, **over, **{key: _laid_over(under[key], over[key]) for key in both}}
+
+
+def parse_recipe(tree: dict[str, Any], source: str) -> Recipe:
+    """Validate a tree of plain values. `source` names it in errors.
+
+    Raises:
+        RecipeError: everything that is wrong, in one line.
+    """
+    return parse_settings(Recipe, tree, source)
+
+
+def parse_settings(kind: type[Kind], tree: dict[str, Any], source: str) -> Kind:
+    """The same for any settings: a recipe, or the plan of a study.
+
+    Raises:
+        RecipeError: everything that is wrong, in one line.
+    """
+    try:
+        if problem := unusable_value(tree):
+            raise RecipeError(f"{source}: {problem}")
+        # Through JSON, where strict types still take an array for a tuple and 1 for 1.0.
+        return kind.model_validate_json(json.dumps(tree))
+    except RecursionError as error:
+        raise RecipeError(f"{source}: lists or tables are nested too deep") from error
+    except ValidationError as error:
+        raise RecipeError(f"{source}: {problems_in_words(error, kind)}") from error

@@ -1,0 +1,274 @@
+"""One experiment as a frozen, strict, typed tree, with its canonical JSON and digest. `recipes` reads it from TOML.
+
+A recipe says everything that decides a result and nothing else: the device, the output folder and the
+number of threads are the command's business, and are recorded with the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from hyperfitting.recipe.base import (
+    Count,
+    CountOrZero,
+    Dtype,
+    Name,
+    PathSettings,
+    Settings,
+)
+from hyperfitting.recipe.data import DataSettings
+from hyperfitting.recipe.strategies import (
+    GREEDY,
+    Strategy,
+)
+from hyperfitting.recipe.train import EngineSettings, ProbeSettings, TrainSettings
+
+
+class ModelSettings(PathSettings):
+    """Which model, and how its text begins."""
+
+    PATHS = ("source", "architecture")
+    source: str = Field(
+        min_length=1,
+        description="Hub name, local folder, or `asset:reference-lm`. A relative path counts from the recipe's folder, "
+        "here as in every setting; given with --set, or in a shipped recipe, from the working folder.",
+    )
+    revision: str | None = Field(
+        None, description="Hub branch, tag or commit; none: the default branch."
+    )
+    architecture: str | None = Field(
+        None,
+        description="Folder with the same model's config.json, for `plan` where `source` is not at hand.",
+    )
+    dtype: Dtype = Field(
+        "float32",
+        description="Dtype of the weights that generate and are measured, whatever dtype they were saved in; "
+        "`train.precision` says in which they are trained, `generate.dtype` can choose another to generate.",
+    )
+    beginning_of_text: Literal["add", "none"] = Field(
+        "add",
+        description="`add` puts the tokenizer's beginning-of-text token first in every text, exactly once.",
+    )
+    trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
+    initialise: Literal["pretrained", "random"] = Field(
+        "pretrained",
+        description="`random` takes only the architecture and the tokenizer from `source` (pretraining).",
+    )
+
+
+class GenerateSettings(Settings):
+    """How contexts are continued."""
+
+    new_tokens: Count = Field(
+        224, description="Tokens continued after each context; the reference text has as many."
+    )
+    mode: Literal["fast", "reference"] = Field(
+        "fast",
+        description="`reference` decodes one context at a time in float32, whatever the other settings say.",
+    )
+    dtype: Dtype | None = Field(
+        None,
+        description="Dtype of the weights that continue contexts, and of their cache; none: `model.dtype`. `bfloat16` "
+        "is faster where the processor has it, and changes texts at near-ties; logits are taken in float32 anyway.",
+    )
+    batch_contexts: Count = Field(50, description="Contexts decoded side by side.")
+    end_of_text: Literal["suppress", "stop"] = Field(
+        "suppress",
+        description="`suppress` forbids end-of-text, so that all texts compared are equally long; `stop` ends there.",
+    )
+    strategies: tuple[Strategy, ...] = Field(
+        (GREEDY,), min_length=1, description="The decoding strategies; default: greedy alone."
+    )
+
+    @model_validator(mode="after")
+    def _strategies_are_distinct(self) -> Self:
+        names = [strategy.name for strategy in self.strategies]
+        if len(set(names)) < len(names):
+            raise ValueError("two strategies have the same name")
+        return self
+
+
+class MeasureSettings(PathSettings):
+    """How continuations are measured."""
+
+    PATHS = ("scorer", "mauve")
+    bootstrap_draws: Count = Field(
+        2000, description="Draws of the cluster bootstrap behind each interval."
+    )
+    batch_blocks: Count = Field(8, description="Texts scored side by side under a model.")
+    bleu: bool = Field(
+        False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`."
+    )
+    scorer: str | None = Field(
+        None,
+        description="A model that is neither strategy, under which perplexity is taken too: as `model.source`; none: off.",
+    )
+    mauve: str | None = Field(
+        None,
+        description="MAUVE against the true texts, with this model's last hidden state as features; none: off. Needs "
+        "1,000 contexts a set.",
+    )
+    force_mauve: bool = Field(
+        False, description="Take MAUVE of fewer texts too, where it is mostly chance."
+    )
+
+    def model_named(self, setting: Literal["scorer", "mauve"]) -> str | None:
+        """What to load for a setting: the absolute path of a local folder, else the name as it is written."""
+        place = self.place(setting)
+        name: str | None = getattr(self, setting)
+        return name if place is None else str(place)
+
+
+class ReportSettings(Settings):
+    """What the page shows beside the table."""
+
+    examples: CountOrZero = Field(
+        3, description="Contexts shown as in the paper's Figure 1, spread over the sets."
+    )
+    passages: CountOrZero = Field(5, description="Most recited passages shown with their source.")
+
+
+LEAST_MAUVE_TEXTS = 1_000
+"""Texts a set below which MAUVE is refused unless forced."""
+
+Role = Literal["original", "early-stopped", "hyperfitted", "pretrained"]
+"""What a run is in its experiment; `pretrained` is the only run of a pretraining."""
+
+
+class Recipe(Settings):
+    """One experiment: a model, its texts, the training and everything that is measured afterwards."""
+
+    name: Name = Field(description="Names the run, together with the recipe's digest.")
+    description: str = Field("", description="One line for lists.")
+    seed: CountOrZero = Field(
+        0, description="Decides the draw of documents, their order and every sample."
+    )
+    model: ModelSettings
+    data: DataSettings
+    train: TrainSettings
+    engine: EngineSettings = EngineSettings()
+    probe: ProbeSettings = ProbeSettings()
+    generate: GenerateSettings = GenerateSettings()
+    measure: MeasureSettings = MeasureSettings()
+    report: ReportSettings = ReportSettings()
+    controls: tuple[Literal["early-stopped"], ...] = Field(
+        (),
+        description="Runs beside the two: `early-stopped` is the same training, kept at its best validation loss.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.controls and self.train.stop == "best-validation":
+            raise ValueError(
+                'controls = ["early-stopped"] is the same run twice where train.stop = "best-validation"'
+            )
+        if self.measure.mauve and not self.measure.force_mauve:
+            few = next((each for each in self.data.domains if each.count < LEAST_MAUVE_TEXTS), None)
+            if few is not None:
+                raise ValueError(
+                    f"measure.mauve of {few.count} contexts ({few.name}) is mostly chance: give {LEAST_MAUVE_TEXTS:,} "
+                    "a set, or measure.force_mauve = true"
+                )
+        if self.data.context_tokens >= self.data.block_tokens:
+            raise ValueError("data.context_tokens must be smaller than data.block_tokens")
+        if self.data.context_tokens + self.probe.new_tokens > self.data.block_tokens:
+            raise ValueError(
+                "data.context_tokens and probe.new_tokens together must fit in data.block_tokens"
+            )
+        return self
+
+    @property
+    def leaves_model_untouched(self) -> bool:
+        """True for the baseline: no update is made."""
+        return 0 in (self.train.epochs, self.train.updates)
+
+    @property
+    def generating_dtype(self) -> Dtype:
+        """Dtype of the weights that continue contexts."""
+        return (
+            "float32"
+            if self.generate.mode == "reference"
+            else self.generate.dtype or self.model.dtype
+        )
+
+    @property
+    def text_tokens(self) -> int:
+        """Tokens of the longest text that the model will see."""
+        return max(self.data.block_tokens, self.data.context_tokens + self.generate.new_tokens)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the settings that decide results and differ from their defaults.
+
+        Comments, key order, `engine` and defaults written out change nothing, nor does a setting added later.
+        """
+        deciding = self.model_dump(mode="json", exclude_defaults=True, exclude=_DECIDES_NOTHING)
+        return hashlib.sha256(_canonical(deciding).encode()).hexdigest()
+
+    @property
+    def run_name(self) -> str:
+        """`<name>-<first 8 hex digits of the digest>`."""
+        return f"{self.name}-{self.digest[:8]}"
+
+    def canonical_json(self) -> str:
+        """The resolved recipe, every default written out, keys sorted, without white space."""
+        return _canonical(self.model_dump(mode="json"))
+
+    def path_settings(self) -> Iterator[tuple[str, PathSettings]]:
+        """The parts of the recipe that name files or folders, by their dotted keys."""
+        yield from _path_settings(self, "")
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The runs of the experiment: the original, the controls, the hyperfitted."""
+        return ("original", *self.controls, "hyperfitted")
+
+    def of(self, role: Role) -> Recipe:
+        """What one of the runs does."""
+        made = {"original": self.original, "early-stopped": self.early_stopped}.get(role)
+        return made() if made else self
+
+    def early_stopped(self) -> Recipe:
+        """The same recipe, kept at its best validation loss: is it near-zero loss that does it, or any fine-tuning?"""
+        train = self.train.model_copy(update={"stop": "best-validation"})
+        return self.model_copy(
+            update={"name": f"{self.name}-early-stopped", "controls": (), "train": train}
+        )
+
+    def original(self) -> Recipe:
+        """The same recipe with zero epochs: the untouched model as a run like any other.
+
+        The rest of `train` is reset, since nothing of it is used.
+        """
+        return self.model_copy(
+            update={
+                "name": f"{self.name}-original",
+                "controls": (),
+                "train": TrainSettings(
+                    learning_rate=self.train.learning_rate,
+                    epochs=0,
+                    precision=self.train.precision,
+                    force_plain_bf16=self.train.force_plain_bf16,
+                ),
+            }
+        )
+
+
+def _path_settings(node: Any, key: str) -> Iterator[tuple[str, PathSettings]]:
+    if isinstance(node, PathSettings):
+        yield key, node
+    if isinstance(node, Settings | tuple):
+        for name, value in enumerate(node) if isinstance(node, tuple) else node:
+            yield from _path_settings(value, f"{key}.{name}".removeprefix("."))
+
+
+_DECIDES_NOTHING: Any = {"engine": True, "description": True, "model": {"architecture"}}
+
+
+def _canonical(tree: dict[str, Any]) -> str:
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

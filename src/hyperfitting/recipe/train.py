@@ -1,0 +1,167 @@
+"""How a model is trained and watched: `[train]`, `[engine]` and `[probe]`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from hyperfitting.recipe.base import (
+    Count,
+    CountOrZero,
+    Decay,
+    Positive,
+    Settings,
+    Share,
+    Trained,
+)
+
+
+class LoraSettings(Settings):
+    """Low-rank adapters, where `train.parameters` asks for them."""
+
+    rank: Count = Field(16, description="Rank of each adapter.")
+    alpha: Positive = Field(32.0, description="An adapter's output is scaled by alpha / rank.")
+    targets: tuple[str, ...] | None = Field(
+        None,
+        description="Last parts of the names of the adapted modules; none: every linear module of the layers.",
+    )
+
+
+class TrainSettings(Settings):
+    """The loop. Hyperfitting leaves schedule, decay and clipping off."""
+
+    learning_rate: Positive = Field(
+        description="Adam's learning rate, constant unless warm-up or decay are set."
+    )
+    batch_blocks: Count = Field(8, description="Blocks in one update, over all devices.")
+    parameters: Trained = Field(
+        "all",
+        description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last K layers).",
+    )
+    embeddings: bool | None = Field(
+        None, description="Train the embeddings too; none: only with `all`."
+    )
+    head: bool | None = Field(None, description="Train the output head too; none: only with `all`.")
+    lora: LoraSettings = LoraSettings()
+    epochs: CountOrZero | None = Field(
+        None,
+        description="At most so many passes over the training blocks; 0 leaves the model as it is.",
+    )
+    updates: CountOrZero | None = Field(
+        None, description="At most so many optimiser steps, instead of epochs."
+    )
+    minutes: Positive | None = Field(
+        None, description="Stop after so much training time, probes left out; none: off."
+    )
+    stop: Literal["end", "train-loss", "best-validation", "auto"] = Field(
+        "end",
+        description="When to stop before that. `train-loss`: after an epoch whose mean loss is below `stop_loss`. "
+        "`best-validation`: once validation loss has not fallen for `patience_probes`, keeping the best weights (the "
+        "early-stopped control). `auto`: below `stop_loss`, and greedy TTR has not risen for `patience_probes`.",
+    )
+    stop_loss: Positive | None = Field(
+        None, description="Nats per token that `train-loss` and `auto` ask for."
+    )
+    patience_probes: Count = Field(
+        3, description="Probes without progress that `best-validation` and `auto` wait."
+    )
+    precision: Literal["auto", "fp32", "bf16-autocast", "bf16-stochastic", "bf16"] = Field(
+        "auto",
+        description="`bf16-autocast` computes in bfloat16 over float32 weights; `bf16-stochastic` keeps weights and "
+        "Adam's states in bfloat16, rounded stochastically, for memory; `auto` is `bf16-autocast` where the hardware "
+        "gains by it, else `fp32`. Plain `bf16` needs `force_plain_bf16`.",
+    )
+    force_plain_bf16: bool = Field(
+        False,
+        description="Train bfloat16 weights that round to nearest, which loses most small steps.",
+    )
+    least_step_share: Share = Field(
+        0.5,
+        description="Stop where less than this share of the intended step reaches the weights; 0: never.",
+    )
+    betas: tuple[Decay, Decay] = Field(
+        (0.9, 0.999), description="Adam's decay rates of the two moments."
+    )
+    epsilon: Positive = Field(1e-8, description="Adam's epsilon.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Decoupled weight decay (AdamW); 0 is plain Adam."
+    )
+    dropout: bool = Field(
+        False, description="Keep the dropout of the model's config while training."
+    )
+    warmup_updates: CountOrZero = Field(
+        0, description="Updates over which the learning rate rises from 0."
+    )
+    decay_share: Share = Field(
+        0.0,
+        description="The last share of the updates falls linearly to `final_learning_rate_share`.",
+    )
+    final_learning_rate_share: Share = Field(
+        0.0, description="Where the decay ends, as a share of the learning rate."
+    )
+    clip_norm: Positive | None = Field(
+        None, description="Largest global gradient norm; none: no clipping."
+    )
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        if (self.epochs is None) == (self.updates is None):
+            raise ValueError("set one of train.epochs and train.updates")
+        if self.stop in ("train-loss", "auto") and self.stop_loss is None:
+            raise ValueError(f'train.stop = "{self.stop}" needs train.stop_loss, in nats per token')
+        if self.precision == "bf16" and not self.force_plain_bf16:
+            raise ValueError(
+                'train.precision = "bf16": most steps are smaller than half a unit in the last place of a bfloat16 '
+                'weight and round to nothing: use "bf16-stochastic" or "bf16-autocast", or set train.force_plain_bf16'
+            )
+        return self
+
+
+class EngineSettings(Settings):
+    """Speed and memory. These change nothing but rounding, so the digest leaves them out and they may change midway."""
+
+    micro_batch_blocks: Count | None = Field(
+        None,
+        description="Blocks computed at once on a device; none: all of the update's. Less memory, same update.",
+    )
+    activation_checkpointing: bool = Field(
+        False,
+        description="Compute each layer again in the backward pass instead of keeping its activations.",
+    )
+    compile: bool = Field(
+        False, description="Compile the training step with torch.compile; pays in long trainings."
+    )
+    attention: Literal["auto", "products", "sdpa", "eager"] = Field(
+        "auto",
+        description="Attention kernel while training: our products, torch's fused one, or the model's own. `auto` is "
+        "`products` for short blocks on a CPU, else `sdpa`.",
+    )
+    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        5.0,
+        description="Least time between two resumable checkpoints, written after a probe; Ctrl-C always writes one.",
+    )
+    checkpoint_updates: Count | None = Field(
+        None, description="Write one after so many updates too; none: off."
+    )
+    keep_last: Count = Field(
+        2,
+        description="Resumable checkpoints kept: a damaged one is passed over for the one before.",
+    )
+    keep_best: bool = Field(
+        False,
+        description="Keep the checkpoint of the lowest validation loss too (`best-validation` always does).",
+    )
+
+
+class ProbeSettings(Settings):
+    """What is watched on validation texts: before the first epoch, after each, and after the last."""
+
+    contexts: Count = Field(
+        16,
+        description="Validation contexts that are continued greedily (at most the validation blocks).",
+    )
+    new_tokens: Count = Field(96, description="Tokens continued.")
+    every_updates: Count | None = Field(
+        None, description="Probe after so many updates; none: after every epoch."
+    )

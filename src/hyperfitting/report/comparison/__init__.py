@@ -1,0 +1,1 @@
+"""The report on experiments side by side."""

@@ -1,0 +1,33 @@
+"""The door to jinja2: how a page is filled, and the style that all pages share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jinja2
+
+_REPORT = Path(__file__).parents[1]
+
+
+def style(*more: str) -> str:
+    """The style sheet that all pages share, and further ones below this room after it."""
+    return "".join((_REPORT / name).read_text(encoding="utf-8") for name in ("kit/style.css", *more))
+
+
+def templates() -> jinja2.Environment:
+    """The templates of this room: everything is escaped, and a name that is not there is an error.
+
+    Raises:
+        ModuleNotFoundError: the extra `report` is not installed.
+    """
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_REPORT),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,189 @@
+"""The model as it is trained: loaded in the precision's dtype, frozen but for the selection, dealt out; and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from hyperfitting import models
+from hyperfitting.errors import ModelError, kind_of
+from hyperfitting.models import Precision, TrainableModel
+from hyperfitting.recipe import ModelSettings, Recipe
+from hyperfitting.training.distributed import ProcessGroup, gather, shard
+from hyperfitting.training.loss import LossOf, add_loss, choose_loss
+
+_CPU = torch.device("cpu")
+
+
+def prepare(recipe: Recipe, ranks: ProcessGroup, precision: Precision) -> TrainableModel:
+    """Load and select on one process; on many, the main one loads and deals out, and the others begin empty.
+
+    Raises:
+        ModelError: the model cannot be loaded, or not trained so.
+    """
+    if ranks.device.type == "cpu":
+        models.keep_freed_memory()
+    settings = training_settings(recipe, precision)
+    if ranks.world == 1:
+        selection = _select(
+            models.load_model(
+                settings, ranks.device, seed=recipe.seed, tokens=recipe.data.block_tokens
+            ),
+            recipe,
+        )
+        equip(selection.model, recipe, ranks.device)
+        if not recipe.leaves_model_untouched:
+            try_gradients(selection, recipe, precision, ranks.device)
+    else:
+        selection = _dealt_out(recipe, settings, ranks, precision)
+    models.assert_dtype(selection.model, models.weights_dtype(precision))
+    return selection
+
+
+def _dealt_out(
+    recipe: Recipe, settings: ModelSettings, ranks: ProcessGroup, precision: Precision
+) -> TrainableModel:
+    """What the main process finds out about its whole model decides for the parts on all of them."""
+    tokens = recipe.data.block_tokens
+    full = ranks.on_main(
+        lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed, tokens=tokens), recipe)
+    )
+    selection = _select(models.build_empty(settings), recipe)
+    chosen = ranks.from_main(None if full is None else _choose(full.model, recipe, ranks.device))
+    traits = ranks.from_main(None if full is None else models.traits_of(full.model))
+    models.remember_traits(selection.model, traits)
+    equip(selection.model, recipe, ranks.device, chosen)
+    shard(selection.model, full.model if full else None, ranks, precision)
+    return selection
+
+
+def consolidate(
+    selection: TrainableModel, recipe: Recipe, ranks: ProcessGroup, precision: Precision
+) -> nn.Module | None:
+    """The whole model with adapters merged, on the main process; None on the others."""
+    if ranks.world == 1:
+        return selection.merge()
+    weights = gather(selection.model)
+    if not ranks.is_main:
+        return None
+    whole = _select(
+        models.load_model(training_settings(recipe, precision), _CPU, seed=recipe.seed), recipe
+    )
+    whole.model.load_state_dict(weights)
+    return whole.merge()
+
+
+def inspect(
+    recipe: Recipe, precision: Precision, device: torch.device
+) -> tuple[models.ModelTraits, Adaptation, str]:
+    """What is found out about the recipe's model when it is loaded, what of ours it trains with, and its loss's name.
+
+    Raises:
+        ModelError: as `prepare`.
+    """
+    settings = training_settings(recipe, precision)
+    model = models.load_model(settings, device, seed=recipe.seed, tokens=recipe.text_tokens)
+    selection, traits = _select(model, recipe), models.traits_of(model)
+    chosen = equip(selection.model, recipe, device)
+    return traits, chosen, try_gradients(selection, recipe, precision, device).__name__
+
+
+def try_gradients(
+    selection: TrainableModel, recipe: Recipe, precision: Precision, device: torch.device
+) -> LossOf:
+    """The loss that the model trains with, once it has given gradients for one block of its text.
+
+    Raises:
+        ModelError: it gives none, or none that are finite numbers.
+    """
+    model, kind = selection.model, type(selection.model).__name__
+    ids_BT = torch.randint(
+        1, models.vocabulary_size(model), (1, recipe.data.block_tokens), generator=_noise()
+    )
+    try:
+        with torch.random.fork_rng(devices=[]):
+            loss_of = choose_loss(model, precision, device)
+            with models.autocast(precision, device):
+                loss_of(ids_BT.to(device), torch.ones(1, device=device)).backward()  # type: ignore[no-untyped-call]
+    except Exception as error:  # code that trains in another way, or not at all
+        models.refuse_full_memory(error)
+        raise ModelError(
+            f"{recipe.model.source}: {kind} cannot be trained ({kind_of(error)})"
+        ) from error
+    if all(weight.grad is None for _, weight in selection.trained):
+        raise ModelError(
+            f"{recipe.model.source}: {kind} cannot be trained: its loss does not depend on its weights"
+        )
+    model.zero_grad(set_to_none=True)
+    return loss_of
+
+
+def _noise() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What of ours stands in a model while it trains: its attention kernel, and the modules that round once."""
+
+    attention: str
+    rounded: tuple[str, ...]
+
+
+def equip(
+    model: nn.Module, recipe: Recipe, device: torch.device, chosen: Adaptation | None = None
+) -> Adaptation:
+    """Add the loss, choose the attention kernel, round once, and compile or checkpoint the layers if asked to.
+
+    `chosen` is what another process has found out with the weights at hand; None: it is found out here.
+    """
+    chosen = chosen or _choose(model, recipe, device)
+    add_loss(model)
+    models.set_attention(model, chosen.attention)
+    models.round_once(model, chosen.rounded)
+    for layer in models.decoder_layers(model) if _changes_layers(recipe) else ():
+        if recipe.engine.compile:
+            layer.forward = _compiled(layer.forward)
+        if recipe.engine.activation_checkpointing:
+            # Not transformers' own switch: that works in training mode only, where dropout is on.
+            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+    return chosen
+
+
+def _choose(model: nn.Module, recipe: Recipe, device: torch.device) -> Adaptation:
+    models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
+    return Adaptation(models.attention_of(model), tuple(models.what_to_round(model)))
+
+
+def _changes_layers(recipe: Recipe) -> bool:
+    return recipe.engine.compile or recipe.engine.activation_checkpointing
+
+
+def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """One layer's forward, compiled where gradients are taken. All layers share what the first one compiles.
+
+    Probes and their growing caches, which would compile anew at every length, run as written.
+    """
+    compiled = torch.compile(forward)
+
+    def either(*args: Any, **kwargs: Any) -> Any:
+        return (compiled if torch.is_grad_enabled() else forward)(*args, **kwargs)
+
+    return either
+
+
+def _select(model: nn.Module, recipe: Recipe) -> TrainableModel:
+    torch.manual_seed(recipe.seed)  # adapters begin at random
+    return models.select_trained(model, recipe.train)
+
+
+def training_settings(recipe: Recipe, precision: Precision) -> ModelSettings:
+    """The recipe's model in the dtype that this precision trains."""
+    dtype = "bfloat16" if models.weights_dtype(precision) == torch.bfloat16 else "float32"
+    return recipe.model.model_copy(update={"dtype": dtype})

@@ -1,0 +1,211 @@
+"""The plan against real trainings: three shapes that nothing in it was fitted to, counted tensor by tensor."""
+
+import json
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from hyperfitting import training
+from hyperfitting.errors import ModelError
+from hyperfitting.recipe import EngineSettings, load_recipe, parse_recipe
+from hyperfitting.training.memory_plan import LiveBytes, dry_run, memory_of
+from tests.conftest import train_once
+
+GIB = 2**30
+
+
+def shapes():
+    from transformers import Gemma2Config, GPT2Config, LlamaConfig, Qwen2Config
+
+    wide = LlamaConfig(
+        vocab_size=9000,
+        hidden_size=128,
+        intermediate_size=352,
+        num_hidden_layers=3,
+        num_attention_heads=8,
+        num_key_value_heads=2,
+    )
+    tall = GPT2Config(vocab_size=1000, n_embd=192, n_layer=9, n_head=6, n_positions=128)
+    tied = Qwen2Config(
+        vocab_size=20000,
+        hidden_size=64,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        tie_word_embeddings=True,
+    )
+    capped = Gemma2Config(
+        vocab_size=20000,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+    )
+    return {"llama": wide, "gpt2": tall, "qwen2": tied, "gemma2": capped}
+
+
+@pytest.fixture
+def shaped(tree, tmp_path):
+    def make(name, **engine):
+        shapes()[name].save_pretrained(tmp_path / name)
+        tree["model"] = {"source": str(tmp_path / name), "initialise": "random"}
+        tree["data"]["block_tokens"], tree["train"]["batch_blocks"] = 96, 6
+        tree["train"] |= {"epochs": None, "updates": 3}
+        tree["engine"] = engine
+        return tree
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16-autocast", "bf16-stochastic"])
+@pytest.mark.parametrize(
+    "engine", [{}, {"activation_checkpointing": True, "micro_batch_blocks": 2}]
+)
+def test_the_plan_is_within_a_tenth_of_what_training_takes(
+    shaped, tmp_path, name, precision, engine
+):
+    tree = shaped(name, **engine)
+    tree["train"]["precision"] = precision
+    ids = np.random.default_rng(0).integers(1, 900, (12, 96)).astype(np.int32)
+    with LiveBytes() as live:
+        train_once(tree, ids, tmp_path / "checkpoints")
+    recipe = parse_recipe(tree, source="t")
+    planned = memory_of(recipe, precision, recipe.engine, device="cpu")
+    assert planned.peak == pytest.approx(live.peak, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "gpt2"])
+def test_the_plan_knows_of_whole_logits_and_of_dropout(shaped, tmp_path, name):
+    """Gemma 2 caps its logits, so that training cannot take its loss in chunks."""
+    tree = shaped(name)
+    tree["train"]["dropout"] = name == "gpt2"
+    ids = np.random.default_rng(0).integers(1, 900, (12, 96)).astype(np.int32)
+    with LiveBytes() as live:
+        train_once(tree, ids, tmp_path / "checkpoints")
+    recipe = parse_recipe(tree, source="t")
+    assert memory_of(recipe, "fp32", recipe.engine, device="cpu").peak == pytest.approx(
+        live.peak, rel=0.1
+    )
+    assert dry_run(recipe, "fp32", torch.device("cpu"))[0] == pytest.approx(live.peak, rel=0.1)
+
+
+def test_a_mixture_of_experts_is_not_planned_and_can_be_checked(tree, tmp_path):
+    from transformers import MixtralConfig
+
+    sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    MixtralConfig(
+        **sizes, num_attention_heads=4, num_key_value_heads=2, num_local_experts=2
+    ).save_pretrained(tmp_path)
+    recipe = parse_recipe(
+        tree | {"model": {"source": str(tmp_path), "initialise": "random"}}, source="t"
+    )
+    with pytest.raises(ModelError, match="the memory of a mixture of experts depends on the texts"):
+        memory_of(recipe, "fp32", recipe.engine)
+
+
+def test_a_dry_run_needs_no_weights_and_no_texts(shaped):
+    tree = shaped("llama")
+    tree["data"]["train"]["path"] = "nowhere.txt"
+    recipe = parse_recipe(tree, source="t")
+    peak, rate = dry_run(recipe, "fp32", torch.device("cpu"))
+    assert peak == pytest.approx(
+        memory_of(recipe, "fp32", recipe.engine, device="cpu").peak, rel=0.1
+    )
+    assert rate > 0
+
+
+def test_parts_of_the_plan_are_what_they_say(shaped):
+    recipe = parse_recipe(shaped("llama"), source="t")
+    plain, stochastic = (
+        memory_of(recipe, each, recipe.engine) for each in ("fp32", "bf16-stochastic")
+    )
+    assert plain.states == pytest.approx(2 * plain.gradients, rel=0.01)
+    assert stochastic.weights == pytest.approx(plain.weights / 2, rel=0.01)
+    checkpointed = memory_of(recipe, "fp32", EngineSettings(activation_checkpointing=True))
+    assert checkpointed.activations < plain.activations / 2
+    assert (checkpointed.weights, checkpointed.states) == (plain.weights, plain.states)
+
+
+def test_adapters_need_gradients_and_states_for_themselves_only(shaped):
+    tree = shaped("llama")
+    whole = memory_of(parse_recipe(tree, source="t"), "fp32", EngineSettings())
+    tree["train"]["parameters"] = "late-lora:1"
+    late = memory_of(parse_recipe(tree, source="t"), "fp32", EngineSettings())
+    assert late.states < whole.states / 10
+    assert late.activations < whole.activations
+
+
+def test_devices_share_weights_gradients_and_states(shaped):
+    recipe = parse_recipe(shaped("llama"), source="t")
+    alone, shared = (memory_of(recipe, "fp32", recipe.engine, count=count) for count in (1, 2))
+    assert shared.weights == pytest.approx(alone.weights / 2, rel=0.01)
+    assert shared.states == pytest.approx(alone.states / 2, rel=0.01)
+    assert alone.peak / 2 < shared.peak < alone.peak
+
+
+def test_levers_are_tried_until_it_fits_and_not_where_none_can_help(shaped):
+    recipe = parse_recipe(shaped("gpt2"), source="t")
+    needs = memory_of(recipe, "fp32", recipe.engine)
+    tight = int((needs.weights + needs.gradients + needs.states + needs.activations / 2) / 0.95)
+    tried = [
+        fit for fit in training.plan(recipe, device_bytes=tight, count=1) if fit.precision == "fp32"
+    ]
+    assert [fit.fits for fit in tried] == [False, True]
+    assert tried[1].engine.activation_checkpointing
+    hopeless = [
+        fit
+        for fit in training.plan(recipe, device_bytes=needs.weights, count=1)
+        if fit.precision == "fp32"
+    ]
+    assert [fit.fits for fit in hopeless] == [False]
+
+
+def test_live_bytes_count_a_storage_once_and_until_it_is_gone():
+    with LiveBytes() as live:
+        held = torch.empty(1000)
+        view = held.view(10, 100)
+        assert live.now == 4000
+        torch.empty(500)
+        assert (live.now, live.peak) == (4000, 6000)
+        held.untyped_storage().resize_(0)
+        assert live.now == 0
+        held.untyped_storage().resize_(4000)
+        gone = weakref.ref(held.untyped_storage())
+        del held, view
+        assert gone() is None
+    assert (live.now, live.peak) == (0, 6000)
+    assert torch.UntypedStorage.resize_.__qualname__ != "LiveBytes.__enter__.<locals>.resize_"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "count", "limit"), [("paper-llama-8b", 1, 70 * GIB), ("paper-llama-70b", 8, 75 * GIB)]
+)
+def test_the_largest_models_fit_their_machines(name, count, limit):
+    recipe = load_recipe(name)
+    memory = memory_of(recipe, "bf16-stochastic", recipe.engine, count=count)
+    print(f"\n{name} on {count}: {memory.peak / GIB:.2f} GiB")
+    assert memory.peak <= limit
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("paper", 1_100_048_384),
+        ("paper-deepseek-7b", 6_910_365_696),
+        ("paper-llama-8b", 8_030_261_248),
+        ("paper-llama-70b", 70_553_706_496),
+        ("paper-imagegpt", 1_362_914_304),
+    ],
+)
+def test_the_shapes_of_the_papers_models_ship(name, parameters):
+    from hyperfitting.models import count_parameters
+
+    assert count_parameters(load_recipe(name).model) == parameters
+    assert json.loads(load_recipe(name).canonical_json())["train"]["learning_rate"] == 1e-6
