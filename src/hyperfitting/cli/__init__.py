@@ -592,7 +592,7 @@ def _runs(options: argparse.Namespace) -> None:
 
 
 def _recipes(options: argparse.Namespace) -> None:
-    from hyperfitting import recipes
+    from hyperfitting import recipe as recipes
     from hyperfitting.errors import RecipeError
 
     if options.action == "list":
