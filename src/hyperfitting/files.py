@@ -163,7 +163,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def undone_if_refused(
+def remove_folder_on_input_error(
     folder: Path, *, unless: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
     """If what the user gave is refused inside, a folder that was not there before is not there afterwards.
@@ -183,7 +183,7 @@ def undone_if_refused(
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Hold a folder against a second process that would write to it: the system lets go when this one ends, however.
 
     Raises:
@@ -257,7 +257,7 @@ def _sha256_once(path: Path, *state: int) -> str:
     return file_sha256(path)
 
 
-def differences(before: dict[str, str], now: dict[str, str]) -> str:
+def changed_files(before: dict[str, str], now: dict[str, str]) -> str:
     """Which files have changed, are gone or are new, in words; nothing where the hashes are equal."""
     kinds = {
         "changed": [name for name in before if name in now and now[name] != before[name]],

@@ -27,7 +27,7 @@ from hyperfitting.check import (
 )
 from hyperfitting.environment import environment
 from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
-from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
+from hyperfitting.files import exclusive_lock, new_folder, remove_folder_on_input_error, write_rows
 from hyperfitting.measure import external_texts
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
@@ -120,7 +120,7 @@ def train_all(
 ) -> Experiment:
     """Draw the data and train every run. What is refused before the first update leaves no folder."""
     folder = out or _folder_of(recipe)
-    with undone_if_refused(folder, unless=lambda: Experiment(folder).has_updates):
+    with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw(recipe, folder, device=device, narrator=narrator, keep_data=keep_data)
         for role in recipe.roles:
             train(experiment, role, device=device, narrator=narrator)
@@ -142,8 +142,8 @@ def draw(
     """
     folder = out or _folder_of(recipe)
 
-    def claim_and_draw() -> None:
-        experiment = Experiment.claim(folder, recipe)
+    def open_and_draw() -> None:
+        experiment = Experiment.open_or_new(folder, recipe)
         if experiment.drawn:
             if not keep_data:
                 data.refuse_changed(experiment.manifest()["sources"], recipe.data, str(folder))
@@ -151,9 +151,9 @@ def draw(
         else:
             _, _, drawn = _fit(recipe)
             experiment.write_data(recipe, drawn.sets, drawn.manifest)
-        experiment.take_undecisive(recipe)
+        experiment.update_engine_and_paths(recipe)
 
-    training.join_processes(models.resolve_device(device)).on_main(claim_and_draw)
+    training.join_processes(models.resolve_device(device)).on_main(open_and_draw)
     return Experiment(folder)
 
 
@@ -181,14 +181,14 @@ def train(
     """
     ranks = training.join_processes(models.resolve_device(device))
     narrator = narrator if narrator and ranks.is_main else Silent()
-    ranks.on_main(lambda: experiment.begin(role))
+    ranks.on_main(lambda: experiment.begin_run(role))
     run = experiment.run(role)
     ranks.on_main(lambda: experiment.run("original").model_source)  # refuses one that has changed
     if run.trained:
         narrator.say(f"{role}: trained already")
     else:
-        with training.plain_failures(), ranks.alone(lambda: alone_in(run.folder)):
-            ranks.on_main(lambda: run.keep_weights(None))
+        with training.plain_failures(), ranks.alone(lambda: exclusive_lock(run.folder)):
+            ranks.on_main(lambda: run.write_weights(None))
             _train(experiment, run, ranks, narrator)
     ranks.on_main(lambda: _settle(experiment, run, narrator))
     return run
@@ -199,7 +199,7 @@ def _settle(experiment: Experiment, run: Run, narrator: Narrator) -> None:
     shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
     if "weights" in run.facts() and run.weights is None:
         named = named_weights(run.recipe.model, run.folder) if _is_named(run) else None
-        run.keep_weights(named or saved_weights(run.model_folder))
+        run.write_weights(named or saved_weights(run.model_folder))
         if verdict := _verdict(run):
             run.add_facts("near_zero", asdict(verdict))
     _ = run.model_source  # refuses one that has changed
@@ -208,13 +208,13 @@ def _settle(experiment: Experiment, run: Run, narrator: Narrator) -> None:
 
 def _verdict(run: Run) -> Verdict | None:
     """Whether a run that is to be hyperfitted came near zero loss."""
-    if run.role != "hyperfitted":
+    if run.variant != "hyperfitted":
         return None
     return training.near_zero(run.recipe, run.probes(), run.facts()["train"]["kept_update"])
 
 
 def _is_named(run: Run) -> bool:
-    return run.role == "original" and ordinary_folder(run.recipe.model) is not None
+    return run.variant == "original" and ordinary_folder(run.recipe.model) is not None
 
 
 def _drop_stale(experiment: Experiment, narrator: Narrator) -> None:
@@ -237,7 +237,7 @@ def _train(
     selection = training.prepare(recipe, ranks, precision)
     trained = [] if recipe.leaves_model_untouched else selection.table()
     checkpoints = Checkpoints(run.checkpoint_folder, recipe, ranks, say=narrator.say)
-    with run.rows_from(checkpoints.state(), write=ranks.is_main) as (log, keep):
+    with run.training_log_writers(checkpoints.state(), write=ranks.is_main) as (log, keep):
 
         def watch(state: State, epoch: float) -> ProbeRow:
             row = probe(
@@ -250,7 +250,7 @@ def _train(
                 epoch=epoch,
             )
             keep(row)
-            narrator.say(_probe_line(run.role, row))
+            narrator.say(_probe_line(run.variant, row))
             return row
 
         outcome = training.train(
@@ -358,7 +358,7 @@ def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> 
     texts, blocked = run.parts(Continuation), run.parts(Blocked)
     written = {(text.domain, text.strategy, text.context): text for text in texts}
     rows = [written[key] for batch in generate.batches(experiment.recipe) for key in batch.keys]
-    if run.role == "original":
+    if run.variant == "original":
         for each in experiment.recipe.data.domains:
             rows += generate.references(
                 codec, experiment.blocks(each.name), experiment.recipe, run=run.name
@@ -507,12 +507,12 @@ def _measure_texts(
     references = [
         text for text in experiment.run("original").continuations() if text.variant == "reference"
     ]
-    if run.role == "original":
+    if run.variant == "original":
         texts += measure.controls(references, recipe.seed)
     each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
     how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
     rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
-    strings = [each.text for each in texts if each.variant in ("reference", run.role)]
+    strings = [each.text for each in texts if each.variant in ("reference", run.variant)]
     strings += beside.training_texts or ()
     facts: dict[str, Any] = {
         **measure.signatures(strings, bleu=recipe.measure.bleu),
@@ -522,7 +522,7 @@ def _measure_texts(
         facts["scorer"] = recipe.measure.scorer
     if features := recipe.measure.model_named("mauve"):
         reader = models.load_reader(features, place)
-        beside_true = [*texts, *([] if run.role == "original" else references)]
+        beside_true = [*texts, *([] if run.variant == "original" else references)]
         found, taken = measure.mauve_rows(
             reader,
             beside_true,
@@ -532,7 +532,7 @@ def _measure_texts(
         rows += found
         facts["mauve"] = {"features": recipe.measure.mauve, "values": taken}
     run.add_facts("measure", facts)
-    run.keep_measures(each, together, [*rows, *model_rows])
+    run.write_metrics(each, together, [*rows, *model_rows])
 
 
 @training.plain_failures("give fewer or shorter texts, or name another --device")
@@ -676,7 +676,7 @@ def pretrain(
             'pretraining begins from random weights: set model.initialise = "random", as the recipe pretrain does'
         )
     folder = out or _folder_of(recipe)
-    with undone_if_refused(folder, unless=lambda: Experiment(folder).has_updates):
+    with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw(recipe, folder, device=device, narrator=narrator, keep_data=keep_data)
         return train(experiment, "pretrained", device=device, narrator=narrator)
 
@@ -684,7 +684,7 @@ def pretrain(
 def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> str:
     """What a recipe would load, train and write, after all that `run` checks before it trains. Writes nothing."""
     folder = out or _folder_of(recipe)
-    begun = Experiment.claim(folder, recipe)
+    begun = Experiment.open_or_new(folder, recipe)
     if begun.drawn:
         data.refuse_changed(begun.manifest()["sources"], recipe.data, str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed

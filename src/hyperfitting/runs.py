@@ -81,7 +81,7 @@ class Run:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.role = folder.name
+        self.variant = folder.name
         self.recipe_file = folder / "recipe.json"
         self.facts_file = folder / "run.json"
         self.updates_file = folder / "updates.jsonl"
@@ -156,7 +156,7 @@ class Run:
     def _made_with(self, stage: str, weights: list[str | None]) -> bool:
         return weights[0] is None or self.facts().get(stage, {}).get("weights") == weights
 
-    def keep_weights(self, weights: Weights | None) -> None:
+    def write_weights(self, weights: Weights | None) -> None:
         """Keep the hashes of a trained model; None before training, so that none is taken for a former one's."""
         self.add_facts("weights", dataclasses.asdict(weights) if weights else None)
 
@@ -193,7 +193,7 @@ class Run:
         write_text(self.facts_file, json.dumps({**self.facts(), stage: facts}, indent=1) + "\n")
 
     @contextmanager
-    def rows_from(
+    def training_log_writers(
         self, held: RowsSoFar, *, write: bool
     ) -> Iterator[tuple[Callable[[Any], None], Callable[[Any], None]]]:
         """Functions that append an update's row and a probe's, after the rows that a checkpoint holds and no others."""
@@ -239,7 +239,7 @@ class Run:
         """Every context continued in every strategy; the reference texts among them, as `model` reference."""
         return read_rows(self.continuations_file, Continuation)
 
-    def keep_measures(
+    def write_metrics(
         self, texts: Iterable[TextMeasures], sets: Iterable[SetMeasure], rows: Iterable[MetricRow]
     ) -> None:
         """Write what was measured; the rows of the table last, since with them the run counts as measured."""
@@ -284,7 +284,7 @@ class Experiment:
         return load_recipe(self.recipe_file)
 
     @classmethod
-    def claim(cls, folder: Path, recipe: Recipe) -> Experiment:
+    def open_or_new(cls, folder: Path, recipe: Recipe) -> Experiment:
         """The experiment of `recipe` in `folder`: one to begin, or the one that is there to go on with. Writes nothing.
 
         Raises:
@@ -306,7 +306,7 @@ class Experiment:
             raise RunError(f"{folder} is not empty and holds no experiment: choose another --out")
         return experiment
 
-    def take_undecisive(self, recipe: Recipe) -> None:
+    def update_engine_and_paths(self, recipe: Recipe) -> None:
         """Go on with the engine of a recipe, and from its folder: neither decides a result, so both may change."""
         given = dict(recipe.path_settings())
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
@@ -331,7 +331,7 @@ class Experiment:
         """One of the runs, begun or not."""
         return Run(self.folder / role)
 
-    def begin(self, role: Role) -> None:
+    def begin_run(self, role: Role) -> None:
         """Make a run's folder, with its recipe."""
         run = self.run(role)
         if not run.recipe_file.is_file():

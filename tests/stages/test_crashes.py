@@ -27,7 +27,7 @@ from hyperfitting.errors import (
     RunError,
     TrainingFailed,
 )
-from hyperfitting.files import alone_in
+from hyperfitting.files import exclusive_lock
 from hyperfitting.progress import Silent
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import ProbeRow, UpdateRow
@@ -578,7 +578,7 @@ def test_another_engine_goes_on_with_the_same_run_and_is_recorded(stopped, finis
 def test_a_second_process_in_the_same_folder_is_refused(tree, tmp_path):
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     with (
-        alone_in(experiment.run("hyperfitted").folder),
+        exclusive_lock(experiment.run("hyperfitted").folder),
         pytest.raises(
             RunError,
             match=r"hyperfitted: another process is training there: wait for it, or stop it",

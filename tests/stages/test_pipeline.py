@@ -330,7 +330,7 @@ def test_the_early_stopped_control_is_a_run_like_the_others(tree, tmp_path):
     best = min(stopped.probes(), key=lambda row: row.validation_loss)
     assert stopped.facts()["train"]["kept_update"] == best.update
     loss = {
-        run.role: row.value
+        run.variant: row.value
         for run in experiment.runs().values()
         for row in run.metrics()
         if row.name == "validation_loss"
@@ -463,7 +463,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finis
 
 def test_a_damaged_checkpoint_is_named(tree, tmp_path):
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
-    experiment.begin("hyperfitted")
+    experiment.begin_run("hyperfitted")
     run = experiment.run("hyperfitted")
     (run.checkpoint_folder / "update-00000004").mkdir(parents=True)
     with pytest.raises(
@@ -577,7 +577,7 @@ def test_pretraining_starts_from_random_weights_and_learns(tree, tmp_path):
     tree["model"]["initialise"] = "random"
     tree["data"] |= {"blocks": "packed", "domains": [], "train_blocks": 24}
     run = pipeline.pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
-    assert run.role == "pretrained"
+    assert run.variant == "pretrained"
     assert run.updates()[-1].loss < run.updates()[0].loss
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "data",

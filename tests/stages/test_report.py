@@ -75,7 +75,7 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
     copy = Experiment(shutil.copytree(finished.folder, tmp_path / "copy"))
     for run in copy.runs().values():
         texts = [replace(text, pieces=("海",) * len(text.ids)) for text in run.continuations()]
-        if run.role == "hyperfitted":  # as a model that answers in another script
+        if run.variant == "hyperfitted":  # as a model that answers in another script
             texts = [replace(text, pieces=("a",) * len(text.ids)) for text in texts]
         write_rows(run.continuations_file, texts)
         run.metrics_file.unlink()

@@ -463,6 +463,6 @@ def test_a_run_of_before_there_were_hashes_is_left_as_it_is(here):
 def test_a_stop_between_saving_and_hashing_is_made_up_for(here):
     run = Run(Path("out/hyperfitted"))
     weights, verdict = run.weights, run.verdict
-    run.keep_weights(None)
+    run.write_weights(None)
     assert main(["train", *COMMAND]) == 0
     assert (run.weights, run.verdict) == (weights, verdict)

@@ -4,12 +4,12 @@ import pytest
 
 from hyperfitting.errors import ModelError, RunError, TrainingFailed
 from hyperfitting.files import (
-    differences,
+    changed_files,
     file_hashes,
     file_sha256,
     new_folder,
     read_rows,
-    undone_if_refused,
+    remove_folder_on_input_error,
     write_rows,
     write_text,
 )
@@ -87,7 +87,7 @@ def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path):
 
 def test_only_a_refusal_takes_back_a_folder_and_only_a_new_one(tmp_path):
     def fill(name, error):
-        with undone_if_refused(tmp_path / name):
+        with remove_folder_on_input_error(tmp_path / name):
             write_text(tmp_path / name / "x", "1")
             raise error
 
@@ -104,31 +104,31 @@ def test_only_a_refusal_takes_back_a_folder_and_only_a_new_one(tmp_path):
     assert (tmp_path / "kept" / "x").read_text() == "1"
 
 
-def test_claiming_writes_nothing(tree, tmp_path):
+def test_opening_writes_nothing(tree, tmp_path):
     recipe = parse_recipe(tree, source="t")
-    Experiment.claim(tmp_path / "new", recipe)
+    Experiment.open_or_new(tmp_path / "new", recipe)
     assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_is_not_ours_is_refused(tree, finished, tmp_path):
     recipe = parse_recipe(tree, source="t")
     other = parse_recipe(tree | {"seed": 5}, source="t")
-    assert Experiment.claim(finished.folder, recipe).recipe == recipe
+    assert Experiment.open_or_new(finished.folder, recipe).recipe == recipe
     words = rf"holds the run {recipe.run_name}, not {other.run_name} \(seed 0 -> 5\): choose another --out, or remove it"
     with pytest.raises(RunError, match=words):
-        Experiment.claim(finished.folder, other)
+        Experiment.open_or_new(finished.folder, other)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="is a file, and a folder is needed there"):
-        Experiment.claim(tmp_path / "file", recipe)
+        Experiment.open_or_new(tmp_path / "file", recipe)
     with pytest.raises(RunError, match="is not empty and holds no experiment"):
-        Experiment.claim(tmp_path, recipe)
+        Experiment.open_or_new(tmp_path, recipe)
     with pytest.raises(RunError, match="file is a file, and a folder is needed there"):
         write_text(tmp_path / "file" / "deeper" / "x", "")
 
 
 def test_runs_are_found_by_experiment_or_by_folder(finished, tmp_path):
-    assert find_run(finished.folder).role == "hyperfitted"
-    assert find_run(finished.folder / "original").role == "original"
+    assert find_run(finished.folder).variant == "hyperfitted"
+    assert find_run(finished.folder / "original").variant == "original"
     with pytest.raises(RunError, match="holds no trained run"):
         find_run(tmp_path)
     with pytest.raises(RunError, match="holds no experiment"):
@@ -164,8 +164,8 @@ def test_damaged_blocks_are_one_line(finished, tmp_path):
 def test_differences_name_files_by_what_became_of_them():
     before = dict.fromkeys("abcdefg", "1")
     now = {"a": "1", "b": "2", "z": "1"}
-    assert differences(before, now) == "changed: b; gone: c, d, e and 2 more; new: z"
-    assert differences(before, dict(before)) == ""
+    assert changed_files(before, now) == "changed: b; gone: c, d, e and 2 more; new: z"
+    assert changed_files(before, dict(before)) == ""
 
 
 def test_hashes_go_by_the_path_inside_the_folder_and_follow_changes(tmp_path):

@@ -13,7 +13,7 @@ from hyperfitting.data.folders import Found, find_files
 from hyperfitting.data.formats import FORMATS, IN_WORDS, PLAIN, Row, format_of, read_rows
 from hyperfitting.data.rows import Mistakes, RowError, is_label, label_of, look_up, text_of
 from hyperfitting.errors import DataError, name_the_extra
-from hyperfitting.files import differences, file_hashes
+from hyperfitting.files import changed_files, file_hashes
 from hyperfitting.recipe import DataSettings, TextSource
 from hyperfitting.records import Document
 
@@ -117,7 +117,7 @@ def _changes(path: Path, before: dict[str, str]) -> str:
     if not os.path.exists(path):
         return f"has gone (tried {path})"
     files = sorted(path.rglob("*")) if _is_saved_set(path) else _text_files(path)
-    found = differences(before, _hashes(path, files))
+    found = changed_files(before, _hashes(path, files))
     which = f" ({found})" if path.is_dir() else ""
     return f"has changed{which}" if found else ""
 
