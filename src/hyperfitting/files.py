@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from hyperfitting.errors import InputError, RunError
 
 Row = TypeVar("Row")
@@ -52,7 +54,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """Read what `write_rows` wrote; a last line cut off by a kill is left out.
 
     Raises:
-        RunError: if the file is missing or a line is not such a row.
+        RunError: the file is missing, or a line is no such row; the message names the row and its field.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -65,31 +67,23 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
 
 def _row(path: Path, number: int, kind: type[Row], line: str) -> Row:
     try:
-        return typing.cast("Row", _build(kind, json.loads(line)))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"{path} is damaged: line {number} is no {kind.__name__}") from error
-
-
-def _build(kind: Any, values: Any) -> Any:
-    """A dataclass from plain values: lists become tuples, and inner dataclasses are built."""
-    hints = _hints(kind)
-    return kind(**{key: _fit(hints[key], value) for key, value in values.items()})
+        return _row_reader(kind).validate_json(f"[{line}]")[0]
+    except ValidationError as error:
+        found = f"row {number} is no {kind.__name__}: {problem_in_words(error, outer=1)}"
+        raise RunError(f"{path} is damaged: {found}") from error
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _row_reader(kind: type[Row]) -> TypeAdapter[tuple[Row]]:
+    """Reads one row in brackets: a plain dataclass is strict only as a part of a type that says so."""
+    return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, extra="forbid"))  # type: ignore[valid-type]
 
 
-def _fit(hint: Any, value: Any) -> Any:
-    if isinstance(value, list):
-        inner = typing.get_args(hint)[0]
-        return tuple(_fit(inner, item) for item in value)
-    if isinstance(value, dict) and typing.get_origin(hint) is dict:
-        return {key: _fit(typing.get_args(hint)[1], item) for key, item in value.items()}
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _build(hint, value)
-    return value
+def problem_in_words(error: ValidationError, *, outer: int = 0) -> str:
+    """The first problem of stored values: its dotted key, without the `outer` first parts, and what is wrong."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"][outer:]))
+    return f"{key}: {first['msg']}" if key else str(first["msg"])
 
 
 def refuse_to_replace(

@@ -45,12 +45,41 @@ def test_a_damaged_or_missing_file_is_one_line(tmp_path):
     path = tmp_path / "rows.jsonl"
     with pytest.raises(RunError, match="is missing: the stage that writes it has not finished"):
         read_rows(path, UpdateRow)
-    path.write_text('{"update": 1}\n')
-    with pytest.raises(RunError, match="is damaged"):
+    path.write_bytes(b"\xff\n")
+    with pytest.raises(RunError, match="is damaged: it is not UTF-8"):
         read_rows(path, UpdateRow)
-    path.write_text("nonsense\n")
-    with pytest.raises(RunError, match="is damaged"):
+
+
+ROW = {
+    "update": 2,
+    "epoch": 1,
+    "loss": 2.0,
+    "learning_rate": 1e-6,
+    "gradient_norm": 0.5,
+    "tokens_per_second": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"update": 1}', "epoch: Field required"),
+        (json.dumps(ROW | {"model": "m"}), "model: Unexpected keyword argument"),
+        (json.dumps(ROW | {"epoch": "1"}), "epoch: Input should be a valid integer"),
+        (json.dumps(ROW | {"loss": None}), "loss: Input should be a valid number"),
+        ("nonsense", "Invalid JSON"),
+        ("", "Field required"),
+        (f"{json.dumps(ROW)}, {json.dumps(ROW)}", "Tuple should have at most 1 item"),
+    ],
+)
+def test_a_wrong_row_is_one_line_that_names_file_row_and_field(line, problem, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    write_rows(path, ROWS)
+    path.write_text(f"{path.read_text()}{line}\n")
+    with pytest.raises(RunError) as caught:
         read_rows(path, UpdateRow)
+    assert str(caught.value).startswith(f"{path} is damaged: row 3 is no UpdateRow: {problem}")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
