@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from hyperfitting.errors import InputError, RunError
 
 Row = TypeVar("Row")
+Content = TypeVar("Content")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,7 +66,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     return [_row(path, number, kind, line) for number, line in enumerate(lines[:-1], 1)]
 
 
-def _row(path: Path, number: int, kind: type[Row], line: str) -> Row:
+def _row(path: Path, number: int, kind: Any, line: str) -> Any:
     try:
         return _row_reader(kind).validate_json(f"[{line}]")[0]
     except ValidationError as error:
@@ -74,9 +75,30 @@ def _row(path: Path, number: int, kind: type[Row], line: str) -> Row:
 
 
 @cache
-def _row_reader(kind: type[Row]) -> TypeAdapter[tuple[Row]]:
+def _row_reader(kind: Any) -> TypeAdapter[Any]:
     """Reads one row in brackets: a plain dataclass is strict only as a part of a type that says so."""
-    return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, extra="forbid"))  # type: ignore[valid-type]
+    return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, extra="forbid"))
+
+
+class StoredFile(Generic[Content]):
+    """What a file holds, parsed once: it is parsed again only after another file has taken its place.
+
+    So a write, by whichever process, is seen by all that read the file.
+    """
+
+    def __init__(self, path: Path, parse: Callable[[Path], Content]):
+        self._path, self._parse = path, parse
+        self._held: tuple[tuple[int, int, int], Content] | None = None
+
+    def read(self) -> Content:
+        """The content; whatever `parse` raises where there is no such file."""
+        state = _state(self._path) if self._path.is_file() else None
+        if self._held is None or self._held[0] != state:
+            content = self._parse(self._path)
+            if state is None:
+                return content
+            self._held = state, content
+        return self._held[1]
 
 
 def problem_in_words(error: ValidationError, *, outer: int = 0) -> str:

@@ -26,6 +26,7 @@ LAYERS = [
     {"recipe"},
     {"records"},
     {"weights"},
+    {"facts"},
     {"runs", "metrics"},
     {"decoding"},
     {"models", "data"},

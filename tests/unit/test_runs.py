@@ -3,6 +3,7 @@ import json
 import pytest
 
 from hyperfitting.errors import ModelError, RunError, TrainingFailed
+from hyperfitting.facts import DataManifest, write_facts
 from hyperfitting.files import (
     changed_files,
     file_hashes,
@@ -166,20 +167,20 @@ def test_runs_are_found_by_experiment_or_by_folder(finished, tmp_path):
 
 
 def test_the_runs_facts_say_what_was_in_effect(finished):
-    facts = finished.run("hyperfitted").facts()
-    assert facts["train"]["precision"] == "fp32"
-    assert facts["train"]["updates"] == 12
-    assert facts["train"]["versions"]["torch"] != "not installed"
-    assert facts["generate"]["strategies"][1]["top_p"] == 0.9
-    assert facts["train"]["codec"] == finished.manifest()["codec"]
+    facts = finished.run("hyperfitted").facts
+    assert facts.train.precision == "fp32"
+    assert facts.train.updates == 12
+    assert facts.train.environment.versions["torch"] != "not installed"
+    assert facts.generate.strategies[1].top_p == 0.9
+    assert facts.train.codec == finished.manifest.codec
     recipe = json.loads((finished.folder / "recipe.json").read_text())
     assert recipe["train"]["weight_decay"] == 0.0  # resolved: every default written out
 
 
 def test_damaged_blocks_are_one_line(finished, tmp_path):
     experiment = Experiment(tmp_path / "e")
-    (tmp_path / "e" / "data").mkdir(parents=True)
-    (tmp_path / "e" / "data" / "manifest.json").write_text('{"codec": "x"}')
+    manifest = DataManifest(codec="x", seed=0, sources=(), sets=())
+    write_facts(experiment.manifest_file, manifest)
     with pytest.raises(RunError, match=r"train.npz is missing"):
         experiment.blocks("train")
     (tmp_path / "e" / "data" / "train.npz").write_bytes(b"PK broken")
@@ -187,7 +188,7 @@ def test_damaged_blocks_are_one_line(finished, tmp_path):
         experiment.blocks("train")
     (tmp_path / "e" / "data" / "manifest.json").write_text("{")
     with pytest.raises(RunError, match=r"manifest.json is damaged"):
-        experiment.manifest()
+        _ = experiment.manifest
 
 
 def test_differences_name_files_by_what_became_of_them():
