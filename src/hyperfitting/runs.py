@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -46,7 +46,7 @@ from hyperfitting.files import (
     write_rows,
     write_text,
 )
-from hyperfitting.recipe import Recipe, Role, differing_settings, load_recipe, stored_recipe
+from hyperfitting.recipe import Recipe, differing_settings, load_recipe, stored_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,
@@ -358,37 +358,39 @@ class Experiment:
                     stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent),
                 )
 
-    def run(self, role: Role) -> Run:
-        """One of the runs, begun or not."""
-        return self._runs.setdefault(role, Run(self.folder / role))
+    def run(self, variant: str) -> Run:
+        """The run of a variant, begun or not."""
+        return self._runs.setdefault(variant, Run(self.folder / variant))
 
-    def begin_run(self, role: Role) -> None:
+    def begin_run(self, variant: str) -> None:
         """Make a run's folder, with its recipe."""
-        run = self.run(role)
+        run = self.run(variant)
         if not run.recipe_file.is_file():
-            write_text(run.recipe_file, stored_recipe(self.recipe.of(role), run.folder))
+            write_text(run.recipe_file, stored_recipe(self.recipe.of(variant), run.folder))
 
     def state(self) -> str:
         """How far it has come, in a word."""
         if (self.report_folder / "index.html").is_file():
             return "reported"
-        runs = (
-            [self.run("pretrained")]
-            if self.run("pretrained").folder.is_dir()
-            else list(self.runs().values())
-        )
+        known, begun = self.runs(), self.begun_runs()
+        alone = not any(run.variant in known for run in begun)  # as a pretraining's only run is
+        runs = begun if begun and alone else list(known.values())
         steps = [("measured", "measured"), ("generated", "generated"), ("trained", "trained")]
         return next(
             (word for word, done in steps if all(getattr(run, done) for run in runs)), "begun"
         )
 
-    def runs(self) -> dict[Role, Run]:
-        """The recipe's runs, the original first."""
-        return {role: self.run(role) for role in self.recipe.roles}
+    def runs(self) -> dict[str, Run]:
+        """The runs of the recipe's variants, the original first."""
+        return {variant: self.run(variant) for variant in self.recipe.roles}
 
-    def drop_stale(self) -> list[Role]:
+    def begun_runs(self) -> list[Run]:
+        """The runs whose folders are there, whatever their variants are called."""
+        return [self.run(file.parent.name) for file in sorted(self.folder.glob("*/recipe.json"))]
+
+    def drop_stale(self) -> list[str]:
         """Remove what was made with weights that are no longer there, and the report on it; of which runs."""
-        dropped = [role for role, run in self.runs().items() if run.drop_stale()]
+        dropped = [variant for variant, run in self.runs().items() if run.drop_stale()]
         if dropped:
             shutil.rmtree(self.report_folder, ignore_errors=True)
         return dropped
@@ -453,11 +455,18 @@ def find_experiments(folder: Path) -> list[Experiment]:
 
 def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:
     if Experiment(folder).recipe_file.is_file():
-        if folder.resolve().name not in get_args(Role):
+        if not _is_run(folder):
             yield Experiment(folder)
     elif deep:
         for inner in _folders_in(folder):
             yield from _experiments_in(inner, deep - 1)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder with a recipe is a run: it has facts, or lies without data in an experiment with data."""
+    around = Experiment(folder.resolve().parent)
+    within = around.drawn and around.recipe_file.is_file() and not Experiment(folder).drawn
+    return Run(folder).facts_file.is_file() or within
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -164,6 +165,32 @@ def test_runs_are_found_by_experiment_or_by_folder(finished, tmp_path):
     with pytest.raises(RunError, match="holds no experiment"):
         _ = Experiment(tmp_path).recipe
     assert [each.state() for each in find_experiments(finished.folder.parent)] == ["reported"]
+
+
+def test_a_run_is_recognised_by_its_files_whatever_its_variant_is_called(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "here" / "copy")
+    assert [each.folder for each in find_experiments(tmp_path)] == [folder]
+    for name in ("original", "slower", "begun"):
+        if name != "original":
+            shutil.copytree(folder / "original", folder / name)
+        assert find_experiments(folder / name) == []
+        assert find_run(folder / name).variant == name
+    (folder / "begun" / "run.json").unlink()
+    assert find_experiments(folder / "begun") == []
+    experiment = Experiment(folder)
+    names = [run.variant for run in experiment.begun_runs()]
+    assert names == ["begun", "hyperfitted", "original", "slower"]
+    assert list(experiment.runs()) == ["original", "hyperfitted"]
+    shutil.rmtree(folder / "report")
+    assert experiment.state() == "measured"
+    (folder / "original" / "metrics.jsonl").unlink()
+    assert experiment.state() == "generated"
+
+
+def test_a_recipe_beside_an_experiment_does_not_hide_it(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "out")
+    shutil.copy(folder / "recipe.json", tmp_path / "recipe.json")
+    assert [each.folder for each in find_experiments(folder)] == [folder]
 
 
 def test_the_runs_facts_say_what_was_in_effect(finished):
