@@ -6,20 +6,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hyperfitting.facts import DataManifest, PassageFacts, SetFacts, SourceFacts
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.recipe import Recipe, recipe_notes
-from hyperfitting.records import Continuation, Difference, Fit, Memory
+from hyperfitting.records import Continuation, Difference, Fit, Memory, TrainedWeights
 
 
 def describe(
     recipe: Recipe,
-    manifest: dict[str, Any],
+    manifest: DataManifest,
     *,
     ends: str,
     switched_off: Sequence[str],
     parameters: int,
     inspected: Sequence[str],
-    trained: Sequence[dict[str, Any]],
+    trained: Sequence[TrainedWeights],
     left_out: Sequence[str],
     updates: int,
     precision: str,
@@ -34,7 +35,7 @@ def describe(
     `left_out` are weights of the adapted layers without adapters. `memory` is the plan, or why there is none.
     """
     model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
-    groups = {each["name"]: each["groups"] for each in manifest["sets"]}
+    groups = {each.name: each.groups for each in manifest.sets}
     made = ["pretrained"] if pretrains else [*recipe.roles, "report"]
     lines = [
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
@@ -45,8 +46,8 @@ def describe(
             f"          {each}, which the tokenizer asks for, is switched off"
             for each in switched_off
         ),
-        *(_source_line(each) for each in manifest["sources"]),
-        *(line for each in manifest["sets"] for line in _set_lines(each)),
+        *(_source_line(each) for each in manifest.sources),
+        *(line for each in manifest.sets for line in _set_lines(each)),
         f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
         f"learning rate {settings.learning_rate:g}, {precision} on {device}",
         *_trained_lines(trained, left_out),
@@ -86,65 +87,61 @@ def _afterwards(recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _source_line(facts: dict[str, Any]) -> str:
+def _source_line(facts: SourceFacts) -> str:
     """What was read of a source: files, and which were passed over; rows and nulls."""
-    read = [f"{_plural(facts['files_read'], 'file')} read"] if "files_read" in facts else []
-    passed = facts.get("files_passed_over", {"count": 0})
-    if passed["count"]:
-        more = ", ..." if passed["count"] > 3 else ""
-        read.append(f"{passed['count']} passed over ({', '.join(passed['names'][:3])}{more})")
-    nulls = [f"{_plural(facts['nulls'], 'null')} passed over"] if facts["nulls"] else []
-    return f"source    {facts['path']}: {', '.join([*read, _plural(facts['rows'], 'row'), *nulls])}"
+    read = [] if facts.files_read is None else [f"{_plural(facts.files_read, 'file')} read"]
+    passed = facts.files_passed_over
+    if passed and passed.count:
+        more = ", ..." if passed.count > 3 else ""
+        read.append(f"{passed.count} passed over ({', '.join(passed.names[:3])}{more})")
+    nulls = [f"{_plural(facts.nulls, 'null')} passed over"] if facts.nulls else []
+    return f"source    {facts.path}: {', '.join([*read, _plural(facts.rows, 'row'), *nulls])}"
 
 
-def _set_lines(each: dict[str, Any]) -> Iterator[str]:
+def _set_lines(each: SetFacts) -> Iterator[str]:
     """What a set is made of, and what became of the texts that it was offered."""
-    leaks = (
-        f", {_plural(len(each['leaks_left_out']), 'leak')} left out"
-        if each["leaks_left_out"]
-        else ""
-    )
+    leaks = f", {_plural(len(each.leaks_left_out), 'leak')} left out" if each.leaks_left_out else ""
     yield (
-        f"set       {each['name']}: {each['blocks']} x {each['tokens']} tokens from {_plural(each['groups'], 'group')} "
-        f"of {each['source']}{leaks}"
+        f"set       {each.name}: {each.blocks} x {each.tokens} tokens from {_plural(each.groups, 'group')} "
+        f"of {each.source}{leaks}"
     )
-    short = f"{each['too_short']:,} too short, " if each["unit"] == "document" else ""
+    short = f"{each.too_short:,} too short, " if each.unit == "document" else ""
     yield (
-        f"          of {_plural(each['documents_seen'], each['unit'])}: {short}{each['repeated']:,} repeated, "
-        f"{each['near_repeated']:,} near-repeated, {each['leaked']:,} leaked"
+        f"          of {_plural(each.documents_seen, each.unit)}: {short}{each.repeated:,} repeated, "
+        f"{each.near_repeated:,} near-repeated, {each.leaked:,} leaked"
     )
-    if short and 2 * each["too_short"] > each["documents_seen"]:
+    if short and 2 * each.too_short > each.documents_seen:
         yield "          more than half are too short for a block: choose other data.blocks, or lower data.block_tokens"
-    lost = each["characters"]
-    if lost["lost"]:
+    lost = each.characters
+    if lost.lost:
         most = ", ".join(
-            f"{character!r} {count:,}" for character, count in list(lost["lost_most"].items())[:5]
+            f"{character!r} {count:,}" for character, count in list(lost.lost_most.items())[:5]
         )
-        yield f"          the tokenizer loses {lost['lost_share']:.2%} of the characters: {most}"
-    if "passages" in each:
-        yield from _passages_lines(each["passages"], each["blocks"], each["too_short"])
-    if each["name"] not in ("train", "validation"):
+        yield f"          the tokenizer loses {lost.lost_share:.2%} of the characters: {most}"
+    if each.passages is not None:
+        yield from _passages_lines(each.passages, each.blocks, each.too_short)
+    if each.name not in ("train", "validation"):
         yield from _cluster_lines(each)
 
 
-def _passages_lines(each: dict[str, Any], blocks: int, short: int) -> Iterator[str]:
+def _passages_lines(each: PassageFacts, blocks: int, short: int) -> Iterator[str]:
     """How much of a source a set's passages are, how much is kept for it, and why some of that is in no passage."""
     taken, kept, cut = (
-        each[f"{name}_characters"] / each["source_characters"]
-        for name in ("taken", "kept", "passage")
+        count / each.source_characters
+        for count in (each.taken_characters, each.kept_characters, each.passage_characters)
     )
-    where = f"{_plural(each['stretches'], 'stretch')} of {_plural(each['documents'], 'document')}"
-    yield f"          {blocks:,} of {_plural(each['passages'], 'passage')}: {taken:.1%} of the text"
+    where = f"{_plural(each.stretches, 'stretch')} of {_plural(each.documents, 'document')}"
+    yield f"          {blocks:,} of {_plural(each.passages, 'passage')}: {taken:.1%} of the text"
     yield f"          {kept:.1%} of the text is kept for it, in {where}; {kept - cut:.1%} lies between passages"
     if short:
         yield f"          {_plural(short, 'stretch')} too short for a passage"
 
 
-def _cluster_lines(each: dict[str, Any]) -> Iterator[str]:
+def _cluster_lines(each: SetFacts) -> Iterator[str]:
     """What the intervals of a set of contexts are about, or that there are none."""
-    if each["groups"] < LEAST_CLUSTERS:
+    if each.groups < LEAST_CLUSTERS:
         yield f"          fewer than {LEAST_CLUSTERS} groups: its values get no intervals"
-    elif each.get("passages", {}).get("documents") == 1:
+    elif each.passages is not None and each.passages.documents == 1:
         yield "          all groups are chapters of one document: the intervals hold for it alone"
 
 
@@ -156,14 +153,14 @@ def _plural(count: int, noun: str) -> str:
     )
 
 
-def _trained_lines(trained: Sequence[dict[str, Any]], left_out: Sequence[str]) -> Iterator[str]:
+def _trained_lines(trained: Sequence[TrainedWeights], left_out: Sequence[str]) -> Iterator[str]:
     """Exactly what is trained, a line for all weights of one place in the layers; and which have no adapter."""
-    yield f"trained   {sum(row['parameters'] for row in trained):,} parameters:"
-    width = max((len(row["weights"]) for row in trained), default=0)
+    yield f"trained   {sum(row.parameters for row in trained):,} parameters:"
+    width = max((len(row.weights) for row in trained), default=0)
     for row in trained:
-        layers = f"layers {row['layers'][0]}-{row['layers'][-1]}, " if row["layers"] else ""
-        shape = " x ".join(map(str, row["shape"]))
-        yield f"          {row['weights']:{width}s}  {row['parameters']:>13,}  ({layers}{shape})"
+        layers = f"layers {row.layers[0]}-{row.layers[-1]}, " if row.layers else ""
+        shape = " x ".join(map(str, row.shape))
+        yield f"          {row.weights:{width}s}  {row.parameters:>13,}  ({layers}{shape})"
     if left_out:
         yield f"          without adapters, as they are no plain linear modules: {', '.join(left_out)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,36 @@ _PACKAGES = (
 )
 
 
-def environment() -> dict[str, Any]:
+@dataclass(frozen=True)
+class Environment:
     """Versions, machine and the command as it was typed, as kept with every run. Names no host or user."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu_count": os.cpu_count(),
-        "versions": versions,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-    }
+
+    python: str
+    platform: str
+    cpu_count: int | None
+    versions: dict[str, str]
+    command: tuple[str, ...]
+
+    @classmethod
+    def of_this_process(cls) -> Environment:
+        """What this process runs in."""
+        return cls(
+            python=platform.python_version(),
+            platform=f"{platform.system()} {platform.machine()}",
+            cpu_count=os.cpu_count(),
+            versions={package: _version(package) for package in _PACKAGES},
+            command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        )
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def environment() -> dict[str, Any]:
+    """The same as plain values, for the files of a preference study."""
+    found = asdict(Environment.of_this_process())
+    return {**found, "command": list(found["command"])}

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from hyperfitting.errors import InputError, RunError
 
 Row = TypeVar("Row")
+Content = TypeVar("Content")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -52,7 +55,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """Read what `write_rows` wrote; a last line cut off by a kill is left out.
 
     Raises:
-        RunError: if the file is missing or a line is not such a row.
+        RunError: the file is missing, or a line is no such row; the message names the row and its field.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -63,33 +66,46 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     return [_row(path, number, kind, line) for number, line in enumerate(lines[:-1], 1)]
 
 
-def _row(path: Path, number: int, kind: type[Row], line: str) -> Row:
+def _row(path: Path, number: int, kind: Any, line: str) -> Any:
     try:
-        return typing.cast("Row", _build(kind, json.loads(line)))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"{path} is damaged: line {number} is no {kind.__name__}") from error
-
-
-def _build(kind: Any, values: Any) -> Any:
-    """A dataclass from plain values: lists become tuples, and inner dataclasses are built."""
-    hints = _hints(kind)
-    return kind(**{key: _fit(hints[key], value) for key, value in values.items()})
+        return _row_reader(kind).validate_json(f"[{line}]")[0]
+    except ValidationError as error:
+        found = f"row {number} is no {kind.__name__}: {problem_in_words(error, outer=1)}"
+        raise RunError(f"{path} is damaged: {found}") from error
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _row_reader(kind: Any) -> TypeAdapter[Any]:
+    """Reads one row in brackets: a plain dataclass is strict only as a part of a type that says so."""
+    return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, extra="forbid"))
 
 
-def _fit(hint: Any, value: Any) -> Any:
-    if isinstance(value, list):
-        inner = typing.get_args(hint)[0]
-        return tuple(_fit(inner, item) for item in value)
-    if isinstance(value, dict) and typing.get_origin(hint) is dict:
-        return {key: _fit(typing.get_args(hint)[1], item) for key, item in value.items()}
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _build(hint, value)
-    return value
+class StoredFile(Generic[Content]):
+    """What a file holds, parsed once: it is parsed again only after another file has taken its place.
+
+    So a write, by whichever process, is seen by all that read the file.
+    """
+
+    def __init__(self, path: Path, parse: Callable[[Path], Content]):
+        self._path, self._parse = path, parse
+        self._held: tuple[tuple[int, int, int], Content] | None = None
+
+    def read(self) -> Content:
+        """The content; whatever `parse` raises where there is no such file."""
+        state = _state(self._path) if self._path.is_file() else None
+        if self._held is None or self._held[0] != state:
+            content = self._parse(self._path)
+            if state is None:
+                return content
+            self._held = state, content
+        return self._held[1]
+
+
+def problem_in_words(error: ValidationError, *, outer: int = 0) -> str:
+    """The first problem of stored values: its dotted key, without the `outer` first parts, and what is wrong."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"][outer:]))
+    return f"{key}: {first['msg']}" if key else str(first["msg"])
 
 
 def refuse_to_replace(
@@ -163,7 +179,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def undone_if_refused(
+def remove_folder_on_input_error(
     folder: Path, *, unless: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
     """If what the user gave is refused inside, a folder that was not there before is not there afterwards.
@@ -183,7 +199,7 @@ def undone_if_refused(
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Hold a folder against a second process that would write to it: the system lets go when this one ends, however.
 
     Raises:
@@ -257,7 +273,7 @@ def _sha256_once(path: Path, *state: int) -> str:
     return file_sha256(path)
 
 
-def differences(before: dict[str, str], now: dict[str, str]) -> str:
+def changed_files(before: dict[str, str], now: dict[str, str]) -> str:
     """Which files have changed, are gone or are new, in words; nothing where the hashes are equal."""
     kinds = {
         "changed": [name for name in before if name in now and now[name] != before[name]],

@@ -11,7 +11,6 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +24,18 @@ from hyperfitting.check import (
     inspected_lines,
     plan_table,
 )
-from hyperfitting.environment import environment
+from hyperfitting.environment import Environment
 from hyperfitting.errors import InputError, ModelError, RecipeError, RunError
-from hyperfitting.files import alone_in, new_folder, undone_if_refused, write_rows
+from hyperfitting.facts import (
+    BlockedCount,
+    GaveWayCount,
+    GenerateFacts,
+    MauveFacts,
+    MauveTaken,
+    MeasureFacts,
+    TrainFacts,
+)
+from hyperfitting.files import exclusive_lock, new_folder, remove_folder_on_input_error, write_rows
 from hyperfitting.measure import external_texts
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
@@ -48,6 +56,7 @@ from hyperfitting.records import (
     Memory,
     MetricRow,
     ProbeRow,
+    TrainedWeights,
     Verdict,
 )
 from hyperfitting.runs import Experiment, Run, find_run
@@ -120,7 +129,7 @@ def train_all(
 ) -> Experiment:
     """Draw the data and train every run. What is refused before the first update leaves no folder."""
     folder = out or _folder_of(recipe)
-    with undone_if_refused(folder, unless=lambda: Experiment(folder).has_updates):
+    with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw(recipe, folder, device=device, narrator=narrator, keep_data=keep_data)
         for role in recipe.roles:
             train(experiment, role, device=device, narrator=narrator)
@@ -142,18 +151,18 @@ def draw(
     """
     folder = out or _folder_of(recipe)
 
-    def claim_and_draw() -> None:
-        experiment = Experiment.claim(folder, recipe)
+    def open_and_draw() -> None:
+        experiment = Experiment.open_or_new(folder, recipe)
         if experiment.drawn:
             if not keep_data:
-                data.refuse_changed(experiment.manifest()["sources"], recipe.data, str(folder))
+                data.refuse_changed(experiment.manifest.sources, recipe.data, str(folder))
             (narrator or Silent()).say("data: drawn already")
         else:
             _, _, drawn = _fit(recipe)
             experiment.write_data(recipe, drawn.sets, drawn.manifest)
-        experiment.take_undecisive(recipe)
+        experiment.update_engine_and_paths(recipe)
 
-    training.join_processes(models.resolve_device(device)).on_main(claim_and_draw)
+    training.join_processes(models.resolve_device(device)).on_main(open_and_draw)
     return Experiment(folder)
 
 
@@ -181,14 +190,14 @@ def train(
     """
     ranks = training.join_processes(models.resolve_device(device))
     narrator = narrator if narrator and ranks.is_main else Silent()
-    ranks.on_main(lambda: experiment.begin(role))
+    ranks.on_main(lambda: experiment.begin_run(role))
     run = experiment.run(role)
     ranks.on_main(lambda: experiment.run("original").model_source)  # refuses one that has changed
     if run.trained:
         narrator.say(f"{role}: trained already")
     else:
-        with training.plain_failures(), ranks.alone(lambda: alone_in(run.folder)):
-            ranks.on_main(lambda: run.keep_weights(None))
+        with training.plain_failures(), ranks.alone(lambda: exclusive_lock(run.folder)):
+            ranks.on_main(lambda: run.update_facts(weights=None))
             _train(experiment, run, ranks, narrator)
     ranks.on_main(lambda: _settle(experiment, run, narrator))
     return run
@@ -197,24 +206,23 @@ def train(
 def _settle(experiment: Experiment, run: Run, narrator: Narrator) -> None:
     """Keep what a training came to, and nothing that other weights made. A stop in here is made up for next time."""
     shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
-    if "weights" in run.facts() and run.weights is None:
+    if run.weights is None:
         named = named_weights(run.recipe.model, run.folder) if _is_named(run) else None
-        run.keep_weights(named or saved_weights(run.model_folder))
-        if verdict := _verdict(run):
-            run.add_facts("near_zero", asdict(verdict))
+        weights = named or saved_weights(run.model_folder)
+        run.update_facts(weights=weights, near_zero=_verdict(run))
     _ = run.model_source  # refuses one that has changed
     _drop_stale(experiment, narrator)
 
 
 def _verdict(run: Run) -> Verdict | None:
     """Whether a run that is to be hyperfitted came near zero loss."""
-    if run.role != "hyperfitted":
+    if run.variant != "hyperfitted":
         return None
-    return training.near_zero(run.recipe, run.probes(), run.facts()["train"]["kept_update"])
+    return training.near_zero(run.recipe, run.probes(), run.train_facts.kept_update)
 
 
 def _is_named(run: Run) -> bool:
-    return run.role == "original" and ordinary_folder(run.recipe.model) is not None
+    return run.variant == "original" and ordinary_folder(run.recipe.model) is not None
 
 
 def _drop_stale(experiment: Experiment, narrator: Narrator) -> None:
@@ -237,7 +245,7 @@ def _train(
     selection = training.prepare(recipe, ranks, precision)
     trained = [] if recipe.leaves_model_untouched else selection.table()
     checkpoints = Checkpoints(run.checkpoint_folder, recipe, ranks, say=narrator.say)
-    with run.rows_from(checkpoints.state(), write=ranks.is_main) as (log, keep):
+    with run.training_log_writers(checkpoints.state(), write=ranks.is_main) as (log, keep):
 
         def watch(state: State, epoch: float) -> ProbeRow:
             row = probe(
@@ -250,7 +258,7 @@ def _train(
                 epoch=epoch,
             )
             keep(row)
-            narrator.say(_probe_line(run.role, row))
+            narrator.say(_probe_line(run.variant, row))
             return row
 
         outcome = training.train(
@@ -265,23 +273,16 @@ def _train(
             narrator=narrator,
         )
 
-    def facts() -> dict[str, Any]:
-        left_out = {"without_adapters": selection.left_out} if selection.left_out else {}
-        effective = {
-            "attention": models.attention_of(selection.model),
-            "loss": outcome.loss,
-            "processes": ranks.world,
-        }
-        found = _train_facts(recipe, codec, outcome, precision, place, trained, effective)
-        return found | left_out | {"model": asdict(models.traits_of(selection.model))}
+    def facts() -> TrainFacts:
+        return _train_facts(recipe, codec, outcome, precision, ranks, trained, selection)
 
     if _is_named(run):
-        ranks.on_main(lambda: run.add_facts("train", facts()))
+        ranks.on_main(lambda: run.update_facts(train=facts()))
         return
     model = training.consolidate(selection, recipe, ranks, precision)
 
     def save(model: torch.nn.Module) -> None:
-        run.add_facts("train", facts())
+        run.update_facts(train=facts())
         with new_folder(run.model_folder) as folder:
             card = model_card(
                 recipe, run.probes(), outcome, run.model_folder, note=str(_verdict(run) or "")
@@ -310,7 +311,7 @@ def generate_texts(
         narrator.say(f"{role}: generated already")
         return run
     writer, codec, facts = _writer(experiment, run, ranks.device)
-    ranks.on_main(lambda: run.add_facts("generate", facts))
+    ranks.on_main(lambda: run.update_facts(generate=facts))
     done = {(text.domain, text.strategy, text.context) for text in run.parts(Continuation)}
     todo = [batch for batch in generate.batches(recipe) if not done.issuperset(batch.keys)]
     ranks.wait()
@@ -331,9 +332,8 @@ def generate_texts(
             bar.advance(len(written.texts))
     ranks.wait()
     if ranks.is_main:
-        run.add_facts(
-            "generate", facts | {"processes": ranks.world, "gave_way": _gave_way_facts(run)}
-        )
+        last = {"processes": ranks.world, "gave_way": _gave_way_facts(run)}
+        run.update_facts(generate=facts.model_copy(update=last))
         _gather_texts(experiment, run, codec)
     ranks.wait()
     return run
@@ -341,16 +341,16 @@ def generate_texts(
 
 def _writer(
     experiment: Experiment, run: Run, device: torch.device
-) -> tuple[generate.Writer, Any, dict[str, Any]]:
+) -> tuple[generate.Writer, Any, GenerateFacts]:
     recipe = experiment.recipe
     model, codec = _load_run(run, device, dtype=recipe.generating_dtype)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.domains}
     reference = models.NO_CACHE if recipe.generate.mode == "reference" else None
     reader = models.stepper(model, decoding=reference)
     writer = generate.Writer(reader, codec, recipe, sets, experiment.blocks("train"))
-    facts = _generate_facts(recipe, codec, models.describe_device(device))
     decoding = reference or models.traits_of(model).decoding
-    return writer, codec, facts | {"decoding": decoding, "weights": run.made_with[:1]}
+    facts = _generate_facts(recipe, codec, device, decoding, weights=run.made_with[0])
+    return writer, codec, facts
 
 
 def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> None:
@@ -358,35 +358,36 @@ def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> 
     texts, blocked = run.parts(Continuation), run.parts(Blocked)
     written = {(text.domain, text.strategy, text.context): text for text in texts}
     rows = [written[key] for batch in generate.batches(experiment.recipe) for key in batch.keys]
-    if run.role == "original":
+    if run.variant == "original":
         for each in experiment.recipe.data.domains:
             rows += generate.references(
                 codec, experiment.blocks(each.name), experiment.recipe, run=run.name
             )
     if blocked:
-        run.add_facts("blocked", _blocked_facts(blocked))
+        run.update_facts(blocked=_blocked_facts(blocked))
         steps = {(row.domain, row.strategy, row.context, row.step): row for row in blocked}
         write_rows(run.blocked_file, [steps[step] for step in sorted(steps)])
     write_rows(run.continuations_file, rows)
     shutil.rmtree(run.parts_folder, ignore_errors=True)
 
 
-def _blocked_facts(blocked: list[Blocked]) -> dict[str, Any]:
-    """Counts by strategy: steps at which something was forbidden, that changed the greedy choice, and that gave way."""
-    return {
-        strategy: {
-            "steps": sum(row.strategy == strategy for row in blocked),
-            "changed_greedy": sum(
-                row.strategy == strategy and row.changed_greedy for row in blocked
-            ),
-            "gave_way": sum(row.strategy == strategy and row.gave_way for row in blocked),
-        }
-        for strategy in dict.fromkeys(row.strategy for row in blocked)
-    }
+def _blocked_facts(blocked: list[Blocked]) -> tuple[BlockedCount, ...]:
+    """By strategy: steps at which something was forbidden, that changed the greedy choice, and that gave way."""
+    strategies = dict.fromkeys(row.strategy for row in blocked)
+    held = {name: [row for row in blocked if row.strategy == name] for name in strategies}
+    return tuple(
+        BlockedCount(
+            strategy=name,
+            steps=len(rows),
+            changed_greedy=sum(row.changed_greedy for row in rows),
+            gave_way=sum(row.gave_way for row in rows),
+        )
+        for name, rows in held.items()
+    )
 
 
-def _gave_way_facts(run: Run) -> dict[str, dict[str, int]]:
-    """By strategy and rule, at how many steps of how many texts together the rule gave way; each step once."""
+def _gave_way_facts(run: Run) -> tuple[GaveWayCount, ...]:
+    """By strategy and rule, at how many steps of all texts together the rule gave way; each step once."""
     steps = {
         (row.strategy, row.rule, row.domain, row.context, row.step) for row in run.parts(GaveWay)
     }
@@ -395,10 +396,11 @@ def _gave_way_facts(run: Run) -> dict[str, dict[str, int]]:
         for row in run.parts(Blocked)
         if row.gave_way
     }
-    counts: dict[str, dict[str, int]] = {}
-    for (strategy, rule), count in sorted(Counter(step[:2] for step in steps).items()):
-        counts.setdefault(strategy, {})[rule] = count
-    return counts
+    counts = Counter((strategy, rule) for strategy, rule, *_ in steps)
+    return tuple(
+        GaveWayCount(strategy=strategy, rule=rule, steps=count)
+        for (strategy, rule), count in sorted(counts.items())
+    )
 
 
 def compare_reference(
@@ -507,22 +509,17 @@ def _measure_texts(
     references = [
         text for text in experiment.run("original").continuations() if text.variant == "reference"
     ]
-    if run.role == "original":
+    if run.variant == "original":
         texts += measure.controls(references, recipe.seed)
     each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
     how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
     rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
-    strings = [each.text for each in texts if each.variant in ("reference", run.role)]
+    strings = [each.text for each in texts if each.variant in ("reference", run.variant)]
     strings += beside.training_texts or ()
-    facts: dict[str, Any] = {
-        **measure.signatures(strings, bleu=recipe.measure.bleu),
-        "weights": run.made_with,
-    }
-    if recipe.measure.scorer:
-        facts["scorer"] = recipe.measure.scorer
+    mauve = None
     if features := recipe.measure.model_named("mauve"):
         reader = models.load_reader(features, place)
-        beside_true = [*texts, *([] if run.role == "original" else references)]
+        beside_true = [*texts, *([] if run.variant == "original" else references)]
         found, taken = measure.mauve_rows(
             reader,
             beside_true,
@@ -530,9 +527,13 @@ def _measure_texts(
             force=recipe.measure.force_mauve,
         )
         rows += found
-        facts["mauve"] = {"features": recipe.measure.mauve, "values": taken}
-    run.add_facts("measure", facts)
-    run.keep_measures(each, together, [*rows, *model_rows])
+        values = {key: MauveTaken(**each) for key, each in taken.items()}
+        mauve = MauveFacts(features=str(recipe.measure.mauve), values=values)
+    signatures = measure.signatures(strings, bleu=recipe.measure.bleu)
+    scorer = recipe.measure.scorer
+    facts = MeasureFacts(weights=run.made_with, scorer=scorer, mauve=mauve, **signatures)
+    run.update_facts(measure=facts)
+    run.write_metrics(each, together, [*rows, *model_rows])
 
 
 @training.plain_failures("give fewer or shorter texts, or name another --device")
@@ -676,7 +677,7 @@ def pretrain(
             'pretraining begins from random weights: set model.initialise = "random", as the recipe pretrain does'
         )
     folder = out or _folder_of(recipe)
-    with undone_if_refused(folder, unless=lambda: Experiment(folder).has_updates):
+    with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw(recipe, folder, device=device, narrator=narrator, keep_data=keep_data)
         return train(experiment, "pretrained", device=device, narrator=narrator)
 
@@ -684,9 +685,9 @@ def pretrain(
 def check(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> str:
     """What a recipe would load, train and write, after all that `run` checks before it trains. Writes nothing."""
     folder = out or _folder_of(recipe)
-    begun = Experiment.claim(folder, recipe)
+    begun = Experiment.open_or_new(folder, recipe)
     if begun.drawn:
-        data.refuse_changed(begun.manifest()["sources"], recipe.data, str(folder))
+        data.refuse_changed(begun.manifest.sources, recipe.data, str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
     if recipe.model.initialise == "pretrained":
         _refuse_missing_parts(recipe)
@@ -777,7 +778,7 @@ def _load_codec(run: Run) -> models.TextCodec:
         raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
     settings = _settings_of(run)
     codec = models.load_codec(settings)
-    if codec.fingerprint != run.facts()["train"]["codec"]:
+    if codec.fingerprint != run.train_facts.codec:
         raise RunError(
             f"{settings.source} has another tokenizer than when it was trained: put its own back"
         )
@@ -799,47 +800,63 @@ def _train_facts(
     codec: models.TextCodec,
     outcome: training.Outcome,
     precision: models.Precision,
+    ranks: training.ProcessGroup,
+    trained: list[TrainedWeights],
+    selection: models.TrainableModel,
+) -> TrainFacts:
+    return TrainFacts(
+        environment=Environment.of_this_process(),
+        device=models.describe_device(ranks.device),
+        threads=models.thread_count(),
+        processes=ranks.world,
+        precision=precision,
+        weights_dtype=str(models.weights_dtype(precision)).removeprefix("torch."),
+        seed=recipe.seed,
+        batch_blocks=recipe.train.batch_blocks,
+        block_tokens=recipe.data.block_tokens,
+        engine=recipe.engine,
+        attention=models.attention_of(selection.model),
+        loss=outcome.loss,
+        beginning_of_text=recipe.model.beginning_of_text,
+        codec=codec.fingerprint,
+        parameters_trained=sum(row.parameters for row in trained),
+        trained=tuple(trained),
+        without_adapters=selection.left_out,
+        updates=outcome.updates,
+        kept_update=outcome.kept,
+        ended=outcome.reason,
+        train_seconds=round(outcome.train_seconds, 2),
+        model=models.traits_of(selection.model),
+    )
+
+
+def _generate_facts(
+    recipe: Recipe,
+    codec: models.TextCodec,
     device: torch.device,
-    trained: list[dict[str, Any]],
-    effective: dict[str, Any],
-) -> dict[str, Any]:
-    return {
-        **environment(),
-        "device": models.describe_device(device),
-        "threads": models.thread_count(),
-        "precision": precision,
-        "weights_dtype": str(models.weights_dtype(precision)).removeprefix("torch."),
-        "seed": recipe.seed,
-        "batch": [recipe.train.batch_blocks, recipe.data.block_tokens],
-        "engine": recipe.engine.model_dump(mode="json") | effective,
-        "beginning_of_text": recipe.model.beginning_of_text,
-        "codec": codec.fingerprint,
-        "parameters_trained": sum(row["parameters"] for row in trained),
-        "trained": trained,
-        "updates": outcome.updates,
-        "kept_update": outcome.kept,
-        "ended": outcome.reason,
-        "train_seconds": round(outcome.train_seconds, 2),
-    }
-
-
-def _generate_facts(recipe: Recipe, codec: models.TextCodec, device: str) -> dict[str, Any]:
+    decoding: str,
+    *,
+    weights: str | None,
+) -> GenerateFacts:
     settings = recipe.generate
-    return {
-        "device": device,
-        "mode": settings.mode,
-        "dtype": recipe.generating_dtype,
-        "batch_contexts": 1 if settings.mode == "reference" else settings.batch_contexts,
-        "end_of_text": settings.end_of_text,
-        "end_ids": list(codec.end_ids),
-        "strategies": [strategy.model_dump(mode="json") for strategy in settings.strategies],
-        "new_tokens": settings.new_tokens,
-        "codec": codec.fingerprint,
-    }
+    return GenerateFacts(
+        weights=weights,
+        device=models.describe_device(device),
+        mode=settings.mode,
+        dtype=recipe.generating_dtype,
+        decoding=decoding,
+        seed=recipe.seed,
+        batch_contexts=1 if settings.mode == "reference" else settings.batch_contexts,
+        new_tokens=settings.new_tokens,
+        end_of_text=settings.end_of_text,
+        end_ids=tuple(codec.end_ids),
+        strategies=settings.strategies,
+        codec=codec.fingerprint,
+    )
 
 
 def _check_codec(experiment: Experiment, codec: models.TextCodec) -> None:
-    if experiment.manifest()["codec"] != codec.fingerprint:
+    if experiment.manifest.codec != codec.fingerprint:
         raise RunError(
             f"{experiment.folder}: the data were drawn with another tokenizer: choose another --out"
         )

@@ -279,6 +279,34 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
+class ModelTraits:
+    """What was found out about a model when it was loaded: `check` prints it, run.json keeps it.
+
+    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token by token, and
+    `decoding_one_token` that for contexts of a single token.
+    """
+
+    architecture: str
+    layers: int | None
+    vocabulary: int
+    tied: bool
+    experts: bool
+    attention: str
+    decoding: str
+    decoding_one_token: str
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """What is trained of all weights of one place in the layers: in which layers, of which shape, how many parameters."""
+
+    weights: str
+    layers: tuple[int, ...]
+    shape: tuple[int, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
 class Memory:
     """Bytes on each device during an update.
 

@@ -25,27 +25,28 @@ folder appear whole or not at all.
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 
 from hyperfitting.errors import RunError
+from hyperfitting.facts import DataManifest, RunFacts, TrainFacts, read_facts, write_facts
 from hyperfitting.files import (
     Row,
+    StoredFile,
     appending,
-    read_json,
     read_rows,
     replacing,
     write_rows,
     write_text,
 )
-from hyperfitting.recipe import Recipe, Role, differing_settings, load_recipe, stored_recipe
+from hyperfitting.recipe import Recipe, differing_settings, load_recipe, stored_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,
@@ -81,7 +82,7 @@ class Run:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.role = folder.name
+        self.variant = folder.name
         self.recipe_file = folder / "recipe.json"
         self.facts_file = folder / "run.json"
         self.updates_file = folder / "updates.jsonl"
@@ -94,11 +95,13 @@ class Run:
         self.text_measures_file = folder / "text_measures.jsonl"
         self.set_measures_file = folder / "set_measures.jsonl"
         self.metrics_file = folder / "metrics.jsonl"
+        self._recipe = StoredFile(self.recipe_file, load_recipe)
+        self._facts = StoredFile(self.facts_file, _facts_or_none)
 
     @property
     def recipe(self) -> Recipe:
         """The run's own recipe."""
-        return load_recipe(self.recipe_file)
+        return self._recipe.read()
 
     @property
     def name(self) -> str:
@@ -115,22 +118,22 @@ class Run:
     @property
     def generated(self) -> bool:
         """The continuations are there, whole, written with the run's weights."""
-        return self.continuations_file.is_file() and self._made_with("generate", self.made_with[:1])
+        return self.continuations_file.is_file() and self._texts_are_current
 
     @property
     def measured(self) -> bool:
         """The metric rows are there, whole, measured with the run's weights and the original's."""
-        return (
-            self.metrics_file.is_file()
-            and self.generated
-            and self._made_with("measure", self.made_with)
-        )
+        return self.metrics_file.is_file() and self.generated and self._metrics_are_current
 
     @property
     def weights(self) -> Weights | None:
-        """Which files are the model; None before training, and of a run that was trained before they were hashed."""
-        found = self.facts().get("weights")
-        return Weights(**found) if found else None
+        """Which files are the model; None before training."""
+        return self.facts.weights
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether the training came near zero loss; None of other runs than the hyperfitted one."""
+        return self.facts.near_zero
 
     @property
     def model_source(self) -> Path:
@@ -148,52 +151,72 @@ class Run:
         return weights.folder(self.folder, model.place("source") or model.tried("source"))
 
     @property
-    def made_with(self) -> list[str | None]:
-        """Digests of the weights that decide the run's texts and measures: its own, and the original's."""
-        both = (self.weights, Run(self.folder.parent / "original").weights)
-        return [each.digest if each else None for each in both]
+    def made_with(self) -> tuple[str | None, str | None]:
+        """Digests of the weights that decide the run's texts and metrics: its own, and the original's."""
+        own, original = (
+            each.weights.digest if each.weights else None for each in (self, self._original)
+        )
+        return own, original
 
-    def _made_with(self, stage: str, weights: list[str | None]) -> bool:
-        return weights[0] is None or self.facts().get(stage, {}).get("weights") == weights
-
-    def keep_weights(self, weights: Weights | None) -> None:
-        """Keep the hashes of a trained model; None before training, so that none is taken for a former one's."""
-        self.add_facts("weights", dataclasses.asdict(weights) if weights else None)
+    @cached_property
+    def _original(self) -> Run:
+        return self if self.variant == "original" else Run(self.folder.parent / "original")
 
     @property
-    def verdict(self) -> Verdict | None:
-        """Whether the training came near zero loss; None of other runs than the hyperfitted one."""
-        found = self.facts().get("near_zero")
-        return Verdict(**found) if found else None
+    def _texts_are_current(self) -> bool:
+        """The texts are by the run's weights, as far as these are known."""
+        own, made = self.made_with[0], self.facts.generate
+        return own is None or (made is not None and made.weights == own)
+
+    @property
+    def _metrics_are_current(self) -> bool:
+        """The metrics are of the run's weights and the original's, as far as these are known."""
+        both, made = self.made_with, self.facts.measure
+        return both[0] is None or (made is not None and made.weights == both)
 
     def drop_stale(self) -> bool:
         """Remove texts and measures that were made with other weights than the run's; whether there were any."""
         texts = [self.continuations_file, self.blocked_file]
         measures = [self.metrics_file, self.set_measures_file, self.text_measures_file]
         begun = self.parts_folder.is_dir() or self.continuations_file.is_file()
-        if begun and not self._made_with("generate", self.made_with[:1]):
+        if begun and not self._texts_are_current:
             shutil.rmtree(self.parts_folder, ignore_errors=True)
-            stale, stages = [*measures, *texts], ["generate", "blocked", "measure"]
-        elif self.metrics_file.is_file() and not self._made_with("measure", self.made_with):
-            stale, stages = measures, ["measure"]
+            stale, former = [*measures, *texts], {"generate": None, "blocked": (), "measure": None}
+        elif self.metrics_file.is_file() and not self._metrics_are_current:
+            stale, former = measures, {"measure": None}
         else:
             return False
         for path in stale:
             path.unlink(missing_ok=True)
-        left = {stage: facts for stage, facts in self.facts().items() if stage not in stages}
-        write_text(self.facts_file, json.dumps(left, indent=1) + "\n")
+        self.update_facts(**former)
         return True
 
-    def facts(self) -> dict[str, Any]:
-        """What was in effect, by stage."""
-        return read_json(self.facts_file) if self.facts_file.is_file() else {}
+    @property
+    def facts(self) -> RunFacts:
+        """What was in effect, by stage.
 
-    def add_facts(self, stage: str, facts: dict[str, Any] | None) -> None:
-        """Keep what was in effect in one stage."""
-        write_text(self.facts_file, json.dumps({**self.facts(), stage: facts}, indent=1) + "\n")
+        Raises:
+            RunError: run.json cannot be read.
+        """
+        return self._facts.read()
+
+    @property
+    def train_facts(self) -> TrainFacts:
+        """What was in effect in the training.
+
+        Raises:
+            RunError: the run is not trained.
+        """
+        if self.facts.train is None:
+            raise RunError(f"{self.folder} is not trained yet: run `hyperfit train` first")
+        return self.facts.train
+
+    def update_facts(self, **stages: Any) -> None:
+        """Keep what was in effect in some stages, by the names of `RunFacts`, in place of what was kept of them."""
+        write_facts(self.facts_file, RunFacts(**{**dict(self.facts), **stages}))
 
     @contextmanager
-    def rows_from(
+    def training_log_writers(
         self, held: RowsSoFar, *, write: bool
     ) -> Iterator[tuple[Callable[[Any], None], Callable[[Any], None]]]:
         """Functions that append an update's row and a probe's, after the rows that a checkpoint holds and no others."""
@@ -239,7 +262,7 @@ class Run:
         """Every context continued in every strategy; the reference texts among them, as `model` reference."""
         return read_rows(self.continuations_file, Continuation)
 
-    def keep_measures(
+    def write_metrics(
         self, texts: Iterable[TextMeasures], sets: Iterable[SetMeasure], rows: Iterable[MetricRow]
     ) -> None:
         """Write what was measured; the rows of the table last, since with them the run counts as measured."""
@@ -260,6 +283,11 @@ class Run:
         return read_rows(self.metrics_file, MetricRow)
 
 
+def _facts_or_none(path: Path) -> RunFacts:
+    """The facts of a run; none of them where it has not begun."""
+    return read_facts(path, RunFacts) if path.is_file() else RunFacts(weights=None)
+
+
 class Experiment:
     """A recipe's folder: its data, its runs and its report."""
 
@@ -269,6 +297,9 @@ class Experiment:
         self.data_folder = folder / "data"
         self.manifest_file = folder / "data" / "manifest.json"
         self.report_folder = folder / "report"
+        self._recipe = StoredFile(self.recipe_file, load_recipe)
+        self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
+        self._runs: dict[str, Run] = {}
 
     @property
     def recipe(self) -> Recipe:
@@ -281,10 +312,10 @@ class Experiment:
             raise RunError(
                 f"{self.folder} holds no experiment: give the folder that `hyperfit run` wrote"
             )
-        return load_recipe(self.recipe_file)
+        return self._recipe.read()
 
     @classmethod
-    def claim(cls, folder: Path, recipe: Recipe) -> Experiment:
+    def open_or_new(cls, folder: Path, recipe: Recipe) -> Experiment:
         """The experiment of `recipe` in `folder`: one to begin, or the one that is there to go on with. Writes nothing.
 
         Raises:
@@ -306,7 +337,7 @@ class Experiment:
             raise RunError(f"{folder} is not empty and holds no experiment: choose another --out")
         return experiment
 
-    def take_undecisive(self, recipe: Recipe) -> None:
+    def update_engine_and_paths(self, recipe: Recipe) -> None:
         """Go on with the engine of a recipe, and from its folder: neither decides a result, so both may change."""
         given = dict(recipe.path_settings())
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
@@ -327,37 +358,39 @@ class Experiment:
                     stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent),
                 )
 
-    def run(self, role: Role) -> Run:
-        """One of the runs, begun or not."""
-        return Run(self.folder / role)
+    def run(self, variant: str) -> Run:
+        """The run of a variant, begun or not."""
+        return self._runs.setdefault(variant, Run(self.folder / variant))
 
-    def begin(self, role: Role) -> None:
+    def begin_run(self, variant: str) -> None:
         """Make a run's folder, with its recipe."""
-        run = self.run(role)
+        run = self.run(variant)
         if not run.recipe_file.is_file():
-            write_text(run.recipe_file, stored_recipe(self.recipe.of(role), run.folder))
+            write_text(run.recipe_file, stored_recipe(self.recipe.of(variant), run.folder))
 
     def state(self) -> str:
         """How far it has come, in a word."""
         if (self.report_folder / "index.html").is_file():
             return "reported"
-        runs = (
-            [self.run("pretrained")]
-            if self.run("pretrained").folder.is_dir()
-            else list(self.runs().values())
-        )
+        known, begun = self.runs(), self.begun_runs()
+        alone = not any(run.variant in known for run in begun)  # as a pretraining's only run is
+        runs = begun if begun and alone else list(known.values())
         steps = [("measured", "measured"), ("generated", "generated"), ("trained", "trained")]
         return next(
             (word for word, done in steps if all(getattr(run, done) for run in runs)), "begun"
         )
 
-    def runs(self) -> dict[Role, Run]:
-        """The recipe's runs, the original first."""
-        return {role: self.run(role) for role in self.recipe.roles}
+    def runs(self) -> dict[str, Run]:
+        """The runs of the recipe's variants, the original first."""
+        return {variant: self.run(variant) for variant in self.recipe.roles}
 
-    def drop_stale(self) -> list[Role]:
+    def begun_runs(self) -> list[Run]:
+        """The runs whose folders are there, whatever their variants are called."""
+        return [self.run(file.parent.name) for file in sorted(self.folder.glob("*/recipe.json"))]
+
+    def drop_stale(self) -> list[str]:
         """Remove what was made with weights that are no longer there, and the report on it; of which runs."""
-        dropped = [role for role, run in self.runs().items() if run.drop_stale()]
+        dropped = [variant for variant, run in self.runs().items() if run.drop_stale()]
         if dropped:
             shutil.rmtree(self.report_folder, ignore_errors=True)
         return dropped
@@ -373,21 +406,26 @@ class Experiment:
         return self.manifest_file.is_file()
 
     def write_data(
-        self, recipe: Recipe, sets: Iterable[TokenBlocks], manifest: dict[str, Any]
+        self, recipe: Recipe, sets: Iterable[TokenBlocks], manifest: DataManifest
     ) -> None:
         """Keep the recipe, the blocks drawn for it and how they were drawn."""
         write_text(self.recipe_file, stored_recipe(recipe, self.folder))
         for blocks in sets:
             _write_blocks(self._blocks_file(blocks.name), blocks)
-        write_text(self.manifest_file, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        write_facts(self.manifest_file, manifest)
 
-    def manifest(self) -> dict[str, Any]:
-        """Sources, hashes, counts and leaks of the data."""
-        return read_json(self.manifest_file)
+    @property
+    def manifest(self) -> DataManifest:
+        """Sources, hashes, counts and leaks of the data.
+
+        Raises:
+            RunError: the data were not drawn, or manifest.json cannot be read.
+        """
+        return self._manifest.read()
 
     def blocks(self, name: str) -> TokenBlocks:
         """The drawn blocks of `train`, `validation` or a set of contexts."""
-        return _read_blocks(self._blocks_file(name), name, self.manifest()["codec"])
+        return _read_blocks(self._blocks_file(name), name, self.manifest.codec)
 
     def _blocks_file(self, name: str) -> Path:
         return self.data_folder / (
@@ -417,11 +455,18 @@ def find_experiments(folder: Path) -> list[Experiment]:
 
 def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:
     if Experiment(folder).recipe_file.is_file():
-        if folder.resolve().name not in get_args(Role):
+        if not _is_run(folder):
             yield Experiment(folder)
     elif deep:
         for inner in _folders_in(folder):
             yield from _experiments_in(inner, deep - 1)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder with a recipe is a run: it has facts, or lies without data in an experiment with data."""
+    around = Experiment(folder.resolve().parent)
+    within = around.drawn and around.recipe_file.is_file() and not Experiment(folder).drawn
+    return Run(folder).facts_file.is_file() or within
 
 
 def _folders_in(folder: Path) -> list[Path]:

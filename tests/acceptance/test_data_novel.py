@@ -62,16 +62,16 @@ def test_a_novel_is_trained_on_and_held_out(tmp_path, blank_lines):
     print("\n" + pipeline.check(recipe, tmp_path / "out"))
     experiment = pipeline.run(recipe, tmp_path / "out", narrator=Console())
     codec, shares, spans = load_codec(recipe.model), {}, []
-    for each in experiment.manifest()["sets"]:
+    for each in experiment.manifest.sets:
         parts = [
             codec.decode(ids).rstrip("\ufffd")
-            for ids in experiment.blocks(each["name"]).ids_NT.tolist()
+            for ids in experiment.blocks(each.name).ids_NT.tolist()
         ]
         places = sorted((text.index(part), text.index(part) + len(part)) for part in parts)
         assert all(one[1] <= other[0] for one, other in pairwise(places))
-        shares[each["name"]] = sum(end - start for start, end in places) / len(text)
-        assert each["passages"]["taken_characters"] / len(text) == pytest.approx(
-            shares[each["name"]], abs=1e-3
+        shares[each.name] = sum(end - start for start, end in places) / len(text)
+        assert each.passages.taken_characters / len(text) == pytest.approx(
+            shares[each.name], abs=1e-3
         )
         spans.append((places[0][0], places[-1][1]))
     assert spans[0][1] <= spans[1][0] < spans[1][1] <= spans[2][0]

@@ -49,7 +49,7 @@ def trained(variant, seed, folder):
     run = pipeline.train(experiment, "hyperfitted", narrator=Console())
     pipeline.generate_texts(experiment, "hyperfitted", narrator=Console())
     ttr = [type_token_ratio(text.ids) for text in run.continuations()]
-    return ttr, run.facts()["train"], run.updates(), run.name
+    return ttr, run.facts.train, run.updates(), run.name
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_auto_costs_no_more_than_two_hundredths_of_ttr(runs):
 
 @needs_data
 def test_auto_saves_updates_at_every_seed(runs):
-    saved = [runs["fixed", seed][1]["updates"] - runs["auto", seed][1]["updates"] for seed in SEEDS]
+    saved = [runs["fixed", seed][1].updates - runs["auto", seed][1].updates for seed in SEEDS]
     print(f"\nauto saved {saved} updates")
     assert all(each > 0 for each in saved)
 

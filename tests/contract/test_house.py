@@ -12,7 +12,7 @@ import pytest
 import hyperfitting
 from hyperfitting.cli import parser
 from hyperfitting.errors import InputError
-from hyperfitting.files import alone_in
+from hyperfitting.files import exclusive_lock
 from hyperfitting.recipe import settings_markdown, shipped_recipes
 from hyperfitting.report.experiment.tables import LABELS
 
@@ -26,6 +26,7 @@ LAYERS = [
     {"recipe"},
     {"records"},
     {"weights"},
+    {"facts"},
     {"runs", "metrics"},
     {"decoding"},
     {"models", "data"},
@@ -156,7 +157,7 @@ def test_locks_are_asked_for_only_where_a_folder_is_held(tmp_path, monkeypatch):
             InputError,
             match="training needs file locks, which this system lacks: use Linux or macOS",
         ),
-        alone_in(tmp_path / "run"),
+        exclusive_lock(tmp_path / "run"),
     ):
         pass
     assert not (tmp_path / "run").exists()

@@ -22,7 +22,7 @@ def test_the_pipeline_runs_on_the_gpu_and_learns_as_on_the_cpu(tree, tmp_path, f
     tree["train"]["precision"] = precision
     experiment = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "gpu", device="cuda")
     run, same = experiment.run("hyperfitted"), finished.run("hyperfitted")
-    assert run.facts()["train"]["device"] == torch.cuda.get_device_name()
+    assert run.facts.train.device == torch.cuda.get_device_name()
     tolerance = 1e-3 if precision == "fp32" else 5e-2
     ours, theirs = ([row.loss for row in each.updates()] for each in (run, same))
     assert ours == pytest.approx(theirs, abs=tolerance)

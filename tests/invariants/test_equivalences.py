@@ -201,13 +201,13 @@ def result(out):
 
 
 def facts(out):
-    return Experiment(out).run("hyperfitted").facts()["train"]
+    return Experiment(out).run("hyperfitted").facts.train
 
 
 def alone(recipe, out, *overrides):
     """Train, or go on training, on one process: this one."""
     pipeline.train(pipeline.draw(load_recipe(recipe, overrides), out), "hyperfitted", device="cpu")
-    assert facts(out)["engine"]["processes"] == 1
+    assert facts(out).processes == 1
     return result(out)
 
 
@@ -217,7 +217,7 @@ def test_eager_and_sdpa_attention_agree(tree, gpt2, tmp_path, kind):
     recipe = write_recipe({"llama": tree, "gpt2": gpt2}[kind], tmp_path / "recipe.json")
     eager = alone(recipe, tmp_path / "eager", "engine.attention=eager")
     sdpa = alone(recipe, tmp_path / "sdpa", "engine.attention=sdpa")
-    assert [facts(tmp_path / each)["engine"]["attention"] for each in ("eager", "sdpa")] == [
+    assert [facts(tmp_path / each).attention for each in ("eager", "sdpa")] == [
         "eager",
         "sdpa",
     ]
@@ -382,7 +382,7 @@ BOUNDS = {
 def compare(many, name, processes):
     out = many.folder / f"{name} on {processes}"
     assert many.codes[out.name] == [0] * processes, many.said
-    assert facts(out)["engine"]["processes"] == processes
+    assert facts(out).processes == processes
     one = alone(many.recipes[name], many.folder / f"{name} on 1")
     losses, weights = BOUNDS.get(name, (1e-5, 1e-4))
     assert_near(result(out), one, losses=losses, weights=weights)
@@ -404,7 +404,7 @@ def test_three_processes_write_what_one_writes(many):
     one = pipeline.generate_texts(
         Experiment(many.folder / "fp32 on 2"), "hyperfitted", device="cpu"
     )
-    assert shared.facts()["generate"]["processes"] == 3
+    assert shared.facts.generate.processes == 3
     assert shared.continuations() == one.continuations()
     assert len(one.continuations()) == 24
 
@@ -421,7 +421,7 @@ def test_a_run_stopped_on_two_processes_goes_on_on_any_number(many, processes):
         alone(fp32, out)
     else:
         assert many.codes[out.name] == [0] * processes, many.said
-    assert facts(out)["engine"]["processes"] == processes
+    assert facts(out).processes == processes
     resumed = result(out)
     assert len(resumed.losses) == UPDATES
     assert_near(resumed, alone(fp32, many.folder / "fp32 on 1"), losses=1e-5, weights=1e-4)

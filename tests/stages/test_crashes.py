@@ -27,7 +27,7 @@ from hyperfitting.errors import (
     RunError,
     TrainingFailed,
 )
-from hyperfitting.files import alone_in
+from hyperfitting.files import exclusive_lock
 from hyperfitting.progress import Silent
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import ProbeRow, UpdateRow
@@ -229,9 +229,9 @@ def test_best_validation_ends_with_the_weights_of_the_best_probe(best_at_4, tmp_
     best_at_4["train"] |= {"patience_probes": 2, "epochs": 5}
     experiment = pipeline.draw(parse_recipe(best_at_4, source="t"), tmp_path / "out")
     train(experiment)
-    facts = experiment.run("hyperfitted").facts()["train"]
-    assert (facts["updates"], facts["kept_update"]) == (12, 4)
-    assert facts["ended"] == "validation loss has not fallen for 2 probes"
+    facts = experiment.run("hyperfitted").facts.train
+    assert (facts.updates, facts.kept_update) == (12, 4)
+    assert facts.ended == "validation loss has not fallen for 2 probes"
     best_at_4["train"] |= {"stop": "end", "epochs": 1}
     shorter = pipeline.draw(parse_recipe(best_at_4, source="t"), tmp_path / "shorter")
     train(shorter)
@@ -256,7 +256,7 @@ def test_best_weights_outlast_a_stop_and_are_refused_when_damaged_or_gone(best_a
         train(experiment)
     shutil.copytree(tmp_path / "best", best)
     train(experiment)
-    assert experiment.run("hyperfitted").facts()["train"]["kept_update"] == 4
+    assert experiment.run("hyperfitted").facts.train.kept_update == 4
 
 
 def mount(*arguments):
@@ -569,16 +569,16 @@ def test_another_engine_goes_on_with_the_same_run_and_is_recorded(stopped, finis
     assert [row.loss for row in run.updates()] == pytest.approx(
         [row.loss for row in finished.run("hyperfitted").updates()], rel=1e-5
     )
-    engine = run.facts()["train"]["engine"]
-    assert (engine["micro_batch_blocks"], engine["activation_checkpointing"]) == (1, True)
-    assert engine["checkpoint_updates"] is None
+    engine = run.facts.train.engine
+    assert (engine.micro_batch_blocks, engine.activation_checkpointing) == (1, True)
+    assert engine.checkpoint_updates is None
     assert experiment.recipe.engine == run.recipe.engine == recipe.engine
 
 
 def test_a_second_process_in_the_same_folder_is_refused(tree, tmp_path):
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     with (
-        alone_in(experiment.run("hyperfitted").folder),
+        exclusive_lock(experiment.run("hyperfitted").folder),
         pytest.raises(
             RunError,
             match=r"hyperfitted: another process is training there: wait for it, or stop it",

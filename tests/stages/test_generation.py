@@ -9,7 +9,7 @@ from hyperfitting import generate, pipeline
 from hyperfitting.cli import main
 from hyperfitting.files import read_rows
 from hyperfitting.models import load_codec
-from hyperfitting.recipe import parse_recipe
+from hyperfitting.recipe import BlockerSettings, parse_recipe
 from hyperfitting.records import Continuation
 from hyperfitting.runs import Experiment
 
@@ -76,11 +76,9 @@ def test_every_context_is_continued_in_every_arm_in_order(written):
     ]
     assert [row.context for row in rows] == list(range(12)) * len(ARMS)
     assert not written.parts_folder.exists()
-    assert written.facts()["generate"]["strategies"][1]["blocker"] == {
-        "mode": "token",
-        "tokens": 2,
-        "context": False,
-    }
+    assert written.facts.generate.strategies[1].blocker == BlockerSettings(
+        mode="token", tokens=2, context=False
+    )
 
 
 def test_texts_can_be_written_by_bfloat16_weights_and_measured_by_float32(trained, tmp_path):
@@ -89,7 +87,7 @@ def test_texts_can_be_written_by_bfloat16_weights_and_measured_by_float32(traine
     tree["generate"]["dtype"] = "bfloat16"
     (tmp_path / "out/recipe.json").write_text(json.dumps(tree))
     run = pipeline.generate_texts(Experiment(tmp_path / "out"), "original", device="cpu")
-    assert run.facts()["generate"]["dtype"] == "bfloat16"
+    assert run.facts.generate.dtype == "bfloat16"
     assert run.recipe.model.dtype == "float32"
 
 

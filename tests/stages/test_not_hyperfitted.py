@@ -50,7 +50,7 @@ def test_terminal_page_markdown_summary_and_run_json_say_so(command, tmp_path, c
     assert [(row["variant"], row["name"], row["note"]) for row in noted] == [
         ("hyperfitted", "train_loss", verdict)
     ]
-    assert out.run("hyperfitted").facts()["near_zero"]["near_zero"] is False
+    assert out.run("hyperfitted").facts.near_zero.near_zero is False
     assert out.run("original").verdict is None
     assert main(["report", str(tmp_path / "out")]) == 0
     assert notes(capsys) == [note]

@@ -42,19 +42,15 @@ def test_a_novel_goes_through_check_and_run(tmp_path, tiny_model, blank_lines):
     assert spans[0][1] <= spans[1][0] < spans[1][1] <= spans[2][0]
 
     # What is told of each set is what was drawn.
-    facts = {
-        each["name"]: each for each in json.loads(experiment.manifest_file.read_text())["sets"]
-    }
+    facts = {each.name: each.passages for each in experiment.manifest.sets}
     for name, found in places.items():
-        told = facts[name]["passages"]
-        assert told["taken_characters"] == sum(end - start for start, end in found)
+        told = facts[name]
+        assert told.taken_characters == sum(end - start for start, end in found)
         assert (
-            f"{len(found)} of {told['passages']} passages: {told['taken_characters'] / len(text):.1%} of the"
+            f"{len(found)} of {told.passages} passages: {told.taken_characters / len(text):.1%} of the"
             in said
         )
-    assert sum(facts[name]["passages"]["kept_characters"] for name in facts) == pytest.approx(
-        len(text), abs=3
-    )
+    assert sum(each.kept_characters for each in facts.values()) == pytest.approx(len(text), abs=3)
     assert said.count("fewer than 10 groups: its values get no intervals") == 1
 
     # A passage is cited by its number, and the blocker reads the passages as training text.

@@ -249,7 +249,7 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
         < rows["hyperfitted", "greedy", "self_bleu"].value
     )
     assert 0 < rows["random", None, "self_bleu"].value < 100  # the controls are texts too
-    assert "tok:13a" in experiment.run("original").facts()["measure"]["bleu"]
+    assert "tok:13a" in experiment.run("original").facts.measure.bleu
     assert not any(row.name == "self_bleu" for row in finished.run("original").metrics())
 
 
@@ -301,10 +301,10 @@ def test_a_third_model_reads_the_texts_and_mauve_is_taken_of_few_only_by_force(
     )
     loss = loss_by_hand(other, [*text.context_ids, *text.ids], start=len(text.context_ids))
     assert (sums, count) == (pytest.approx(loss, rel=1e-5), len(text.ids))
-    taken = original.facts()["measure"]["mauve"]["values"]
-    assert taken["original · pieces · greedy"]["clusters"] == 2
+    taken = original.facts.measure.mauve.values
+    assert taken["original · pieces · greedy"].clusters == 2
     assert rows["original", "greedy", "mauve"].value == pytest.approx(
-        fmean(taken["original · pieces · greedy"]["by_seed"])
+        fmean(taken["original · pieces · greedy"].by_seed)
     )
     assert ("reference", None, "mauve") not in rows
     assert rows["hyperfitted", "greedy", "mauve"].target == "higher"
@@ -328,9 +328,9 @@ def test_the_early_stopped_control_is_a_run_like_the_others(tree, tmp_path):
     stopped, hyperfitted = experiment.run("early-stopped"), experiment.run("hyperfitted")
     assert [row.loss for row in stopped.updates()] == [row.loss for row in hyperfitted.updates()]
     best = min(stopped.probes(), key=lambda row: row.validation_loss)
-    assert stopped.facts()["train"]["kept_update"] == best.update
+    assert stopped.facts.train.kept_update == best.update
     loss = {
-        run.role: row.value
+        run.variant: row.value
         for run in experiment.runs().values()
         for row in run.metrics()
         if row.name == "validation_loss"
@@ -463,7 +463,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finis
 
 def test_a_damaged_checkpoint_is_named(tree, tmp_path):
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
-    experiment.begin("hyperfitted")
+    experiment.begin_run("hyperfitted")
     run = experiment.run("hyperfitted")
     (run.checkpoint_folder / "update-00000004").mkdir(parents=True)
     with pytest.raises(
@@ -500,11 +500,11 @@ def test_training_ends_when_it_is_told_to(tree, tmp_path, settings, updates, rea
     tree["train"] |= settings
     experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
     run = pipeline.train(experiment, "hyperfitted", device="cpu")
-    facts = run.facts()["train"]
-    assert facts["ended"] == reason
-    assert facts["updates"] == (updates or len(run.updates()))
-    assert facts["updates"] < 200
-    assert run.probes()[-1].update == facts["updates"]
+    facts = run.facts.train
+    assert facts.ended == reason
+    assert facts.updates == (updates or len(run.updates()))
+    assert facts.updates < 200
+    assert run.probes()[-1].update == facts.updates
     if "stop_loss" in settings:
         assert run.probes()[-1].train_loss < 5.4 <= run.probes()[-2].train_loss
 
@@ -577,7 +577,7 @@ def test_pretraining_starts_from_random_weights_and_learns(tree, tmp_path):
     tree["model"]["initialise"] = "random"
     tree["data"] |= {"blocks": "packed", "domains": [], "train_blocks": 24}
     run = pipeline.pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
-    assert run.role == "pretrained"
+    assert run.variant == "pretrained"
     assert run.updates()[-1].loss < run.updates()[0].loss
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "data",

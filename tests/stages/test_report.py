@@ -66,7 +66,7 @@ def test_the_page_shows_what_the_issue_of_the_day_is(page, finished):
     ):
         assert f"<h2>{heading}</h2>" in page
     assert finished.recipe.digest in page
-    assert finished.manifest()["codec"] in page
+    assert finished.manifest.codec in page
     assert "prefers-color-scheme: dark" in page
 
 
@@ -75,17 +75,17 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
     copy = Experiment(shutil.copytree(finished.folder, tmp_path / "copy"))
     for run in copy.runs().values():
         texts = [replace(text, pieces=("海",) * len(text.ids)) for text in run.continuations()]
-        if run.role == "hyperfitted":  # as a model that answers in another script
+        if run.variant == "hyperfitted":  # as a model that answers in another script
             texts = [replace(text, pieces=("a",) * len(text.ids)) for text in texts]
         write_rows(run.continuations_file, texts)
         run.metrics_file.unlink()
     pipeline.measure_runs(copy)
     made = write_report(copy).read_text(encoding="utf-8")
-    said = copy.run("original").facts()["measure"]["words"]
+    said = copy.run("original").facts.measure.words
     assert re.fullmatch(
         r"characters, since ([1-9]\d*) of \1 texts are in scripts without spaces", said
     )
-    assert "words" not in copy.run("hyperfitted").facts()["measure"]
+    assert copy.run("hyperfitted").facts.measure.words is None
     assert f"<td>{said}</td><td></td>" in made
 
 

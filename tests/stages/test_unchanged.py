@@ -9,10 +9,11 @@ import pytest
 from hyperfitting import generate, pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import DataError
+from hyperfitting.facts import PassedOver
 from hyperfitting.progress import Silent
 from hyperfitting.recipe import ModelSettings, load_recipe
 from hyperfitting.runs import Experiment, Run
-from hyperfitting.weights import hash_model, named_weights
+from hyperfitting.weights import Weights, hash_model, named_weights
 from tests.conftest import make_model, tiny_tree, write_corpus
 
 
@@ -140,9 +141,9 @@ def test_check_and_manifest_say_what_was_read_and_what_was_passed_over(here, cap
         in said
     )
     assert main(["train", *COMMAND]) == 0
-    facts = Experiment(Path("out")).manifest()["sources"][0]
-    assert facts["files_passed_over"] == {"count": 1, "names": ["notes.docx"]}
-    assert (facts["files_read"], facts["rows"], facts["nulls"], facts["documents"]) == (
+    facts = Experiment(Path("out")).manifest.sources[0]
+    assert facts.files_passed_over == PassedOver(count=1, names=("notes.docx",))
+    assert (facts.files_read, facts.rows, facts.nulls, facts.documents) == (
         2,
         81,
         1,
@@ -232,9 +233,8 @@ def test_an_ordinary_local_original_is_named_and_hashed_and_not_copied(here):
     run = Run(Path("out/original"))
     assert not run.model_folder.exists()
     assert run.trained
-    facts = run.facts()["weights"]
-    assert facts == {"source": "base", "from_run": "../../base", "sha256": hash_model(Path("base"))}
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(facts["sha256"])
+    assert run.weights == Weights(hash_model(Path("base")), "base", "../../base")
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(run.weights.sha256)
     assert len(run.probes()) == 1
     assert main([*WRITE, "out", "--original", "the"]) == 0
 
@@ -267,7 +267,7 @@ def test_what_is_no_ordinary_folder_is_still_saved(anew):
     anew(lambda tree: tree["model"].update(trust_remote_code=True))
     run = Run(Path("out/original"))
     assert (run.model_folder / "model.safetensors").is_file()
-    assert run.facts()["weights"]["source"] is None
+    assert run.weights.source is None
     shutil.rmtree("base")
     assert main([*WRITE, str(run.folder), "the"]) == 0
 
@@ -404,7 +404,7 @@ def test_other_weights_do_not_stand_beside_the_texts_of_the_old_ones(here, capsy
     assert main(["run", *COMMAND]) == 0
     assert run.continuations_file.read_bytes() != texts
     assert files("out/original") == original
-    assert run.facts()["generate"]["weights"] == [run.weights.digest]
+    assert run.facts.generate.weights == run.weights.digest
 
 
 def test_texts_begun_by_other_weights_are_not_gone_on_with(here, monkeypatch):
@@ -445,24 +445,20 @@ def test_a_model_folder_changed_by_hand_is_named(here, tiny_tokenizer, capsys):
     assert start in refused(capsys, "generate", "out")
 
 
-def test_a_run_of_before_there_were_hashes_is_left_as_it_is(here):
-    shutil.copytree("base", "out/original/model")
-    for role in ROLES:
-        run = Run(Path("out") / role)
-        facts = {stage: run.facts()[stage] for stage in ("train", "generate")}
-        del facts["generate"]["weights"]
-        run.facts_file.write_text(json.dumps(facts))
+def test_facts_of_another_version_are_refused_in_one_line_that_names_the_version(here, capsys):
     run = Run(Path("out/hyperfitted"))
-    before = run.continuations_file.read_bytes(), run.metrics_file.read_bytes()
-    stamp = run.metrics_file.stat().st_mtime_ns
-    assert main(["run", *COMMAND]) == 0
-    assert (run.continuations_file.read_bytes(), run.metrics_file.read_bytes()) == before
-    assert run.metrics_file.stat().st_mtime_ns == stamp
+    facts = json.loads(run.facts_file.read_text())
+    del facts["weights"]
+    run.facts_file.write_text(json.dumps(facts))
+    version = facts["train"]["environment"]["versions"]["hyperfitting"]
+    words = f"run.json is damaged, or of another version (written by hyperfitting {version}): weights: Field required"
+    for command in (["run", *COMMAND], [*WRITE, "out", "the"], ["report", "out"]):
+        assert words in refused(capsys, *command)
 
 
 def test_a_stop_between_saving_and_hashing_is_made_up_for(here):
     run = Run(Path("out/hyperfitted"))
     weights, verdict = run.weights, run.verdict
-    run.keep_weights(None)
+    run.update_facts(weights=None)
     assert main(["train", *COMMAND]) == 0
     assert (run.weights, run.verdict) == (weights, verdict)

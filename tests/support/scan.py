@@ -63,7 +63,7 @@ def scan(name: str, folder: Path) -> Outcome:
     ):
         run = pipeline.generate_texts(experiment, role, device="cpu")
         texts = [text for text in run.continuations() if text.variant == role]
-        found.setdefault(_compare(where, texts), run.facts()["generate"]["decoding"])
+        found.setdefault(_compare(where, texts), run.facts.generate.decoding)
     outcome, remark = max(found, key=_SEVERITY.index)
     return Outcome(name, outcome, architecture, " / ".join(dict.fromkeys(found.values())), remark)
 

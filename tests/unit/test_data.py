@@ -199,10 +199,10 @@ def test_a_leaking_text_of_our_own_split_is_left_out_and_named(tree, tmp_path):
     texts = [tuple(ids) for blocks in drawn.sets for ids in blocks.ids_NT.tolist()]
     assert len(set(texts[8:])) == len(texts[8:]) or set(texts[:8]).isdisjoint(texts[8:])
     assert set(texts[:8]).isdisjoint(texts[8:])
-    left_out = drawn.manifest["sets"][1]["leaks_left_out"]
+    left_out = drawn.manifest.sets[1].leaks_left_out
     assert left_out
-    assert left_out[0]["title"].startswith("Piece")
-    assert len(left_out[0]["words"].split()) == 13
+    assert left_out[0].title.startswith("Piece")
+    assert len(left_out[0].words.split()) == 13
 
 
 def test_a_leaking_set_that_the_user_chose_fails(tree):
@@ -254,8 +254,8 @@ def test_packed_documents_that_leak_are_left_out_and_named(tree, tmp_path):
     for ids in drawn.sets[1].ids_NT.tolist():
         for run in zip(*(ids[start:] for start in range(13)), strict=False):
             assert 0 in run or not any(run in each for each in words)
-    assert drawn.manifest["sets"][1]["leaks_left_out"]
-    assert drawn.manifest["sets"][0]["leaks_left_out"] == []
+    assert drawn.manifest.sets[1].leaks_left_out
+    assert drawn.manifest.sets[0].leaks_left_out == ()
 
 
 def test_packed_blocks_run_on_and_cite_where_they_begin(tree, tmp_path):

@@ -33,12 +33,12 @@ def test_lost_and_added_characters_are_counted_by_kind():
     losses.add("It rose 5% to £3.", "it rose  to 3")
     losses.add("as it was", "as it was")
     facts = losses.facts()
-    assert facts["texts"] == 2
-    assert facts["texts_changed"] == 1
-    assert facts["characters"] == 26
-    assert facts["lost_most"] == {"I": 1, "5": 1, "%": 1, "£": 1, ".": 1}
-    assert facts["lost_by_kind"] == {"punctuation": 2, "letters": 1, "digits": 1, "symbols": 1}
-    assert (facts["added"], facts["added_by_kind"]) == (1, {"letters": 1})
+    assert facts.texts == 2
+    assert facts.texts_changed == 1
+    assert facts.characters == 26
+    assert facts.lost_most == {"I": 1, "5": 1, "%": 1, "£": 1, ".": 1}
+    assert facts.lost_by_kind == {"punctuation": 2, "letters": 1, "digits": 1, "symbols": 1}
+    assert (facts.added, facts.added_by_kind) == (1, {"letters": 1})
     assert losses.share == pytest.approx(5 / 26)
 
 
@@ -47,7 +47,7 @@ def test_white_space_counts_and_composed_accents_do_not():
     losses.add(" a\tb\r\n", "a b\n")
     losses.add(unicodedata.normalize("NFD", "été"), "été")
     assert losses.lost == {"\t": 1, "\r": 1}
-    assert losses.facts()["lost_by_kind"] == {"white space": 2}
+    assert losses.facts().lost_by_kind == {"white space": 2}
     assert losses.changed == 1
 
 

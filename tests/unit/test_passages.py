@@ -165,11 +165,11 @@ def test_one_novel_is_trained_on_and_held_out_without_overlap(
     train, validation, contexts = (places(blocks, codec, text) for blocks in drawn.sets)
     assert (len(train), len(validation), len(contexts)) == (16, 4, 12)
     assert apart(train, validation, contexts)
-    kept = [each["passages"]["kept_characters"] for each in drawn.manifest["sets"]]
+    kept = [each.passages.kept_characters for each in drawn.manifest.sets]
     assert sum(kept) == pytest.approx(len(text), rel=0.01)
     if shares:
         assert [each / len(text) for each in kept] == pytest.approx(shares, abs=0.03)
-    taken = [each["passages"]["taken_characters"] for each in drawn.manifest["sets"]]
+    taken = [each.passages.taken_characters for each in drawn.manifest.sets]
     assert taken == [
         sum(end - start for start, end in each) for each in (train, validation, contexts)
     ]
@@ -249,7 +249,7 @@ def test_sets_with_sources_of_their_own_take_passages_of_all_of_it(tree, tmp_pat
     odd, even = (places(blocks, codec, other.read_text()) for blocks in drawn.sets[2:])
     apart(odd, even)  # no passage twice
     assert len({*odd, *even}) == 10
-    assert drawn.manifest["sets"][0]["passages"]["kept_characters"] >= len(path.read_text()) - 2
+    assert drawn.manifest.sets[0].passages.kept_characters >= len(path.read_text()) - 2
 
 
 def test_a_folder_of_novels(tree, tmp_path, codec):
@@ -260,7 +260,7 @@ def test_a_folder_of_novels(tree, tmp_path, codec):
         "0.txt",
         "1.txt",
     }
-    assert [each["passages"]["documents"] for each in drawn.manifest["sets"]] == [2, 2, 2]
+    assert [each.passages.documents for each in drawn.manifest.sets] == [2, 2, 2]
 
 
 # What is refused.
@@ -365,8 +365,8 @@ def test_passages_of_a_chosen_book_that_leak_are_passed_over_and_counted(tree, t
         ),
         codec,
     )
-    facts = drawn.manifest["sets"][2]
-    assert facts["leaked"] == len(facts["leaks_left_out"]) > 0
+    facts = drawn.manifest.sets[2]
+    assert facts.leaked == len(facts.leaks_left_out) > 0
     trained = " ".join(codec.decode(ids) for ids in drawn.sets[0].ids_NT.tolist())
     assert all(codec.decode(ids) not in trained for ids in drawn.sets[2].ids_NT.tolist())
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hyperfitting.cli import main
 from hyperfitting.data.sources import read_texts
 from hyperfitting.errors import DataError, HyperfittingError
+from hyperfitting.facts import PassedOver
 from hyperfitting.recipe import TextSource, parse_settings
 
 PACKERS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".GZ": gzip.compress}
@@ -444,11 +445,11 @@ def test_nulls_are_counted_and_passed_over(tmp_path):
     path.write_text(lines([{"text": "a"}, {"text": None}, {"text": float("nan")}, {"text": ""}]))
     assert read(path) == ["a", ""]
     found = facts(path)
-    assert (found["rows"], found["nulls"], found["documents"]) == (4, 2, 2)
+    assert (found.rows, found.nulls, found.documents) == (4, 2, 2)
     parquet(tmp_path / "b.parquet", [{"text": "a"}, {"text": None}])
-    assert facts(tmp_path / "b.parquet")["nulls"] == 1
+    assert facts(tmp_path / "b.parquet").nulls == 1
     (tmp_path / "c.csv").write_text("title,text\nA,one\nB\n")
-    assert facts(tmp_path / "c.csv")["nulls"] == 1
+    assert facts(tmp_path / "c.csv").nulls == 1
     path.write_text(lines([{"text": None}] * 3))
     assert problem(path).endswith("no text in it: the field 'text' of all its 3 rows is null")
 
@@ -506,12 +507,11 @@ def test_a_folder_is_what_a_person_sees_in_it(tmp_path):
         made.bind("socket.txt")
     assert read(folder) == ["one", "four", "two", "three"]  # a.txt, again.txt, B.TXT, c.JSONL
     found = facts(folder)
-    assert found["files_read"] == 4
-    assert found["files_passed_over"] == {
-        "count": 4,
-        "names": ["lost.txt", "notes.docx", "pipe.txt", "socket.txt"],
-    }
-    assert set(found["sha256"]) == {"B.TXT", "a.txt", "c.JSONL", "again.txt"}
+    assert found.files_read == 4
+    assert found.files_passed_over == PassedOver(
+        count=4, names=("lost.txt", "notes.docx", "pipe.txt", "socket.txt")
+    )
+    assert set(found.sha256) == {"B.TXT", "a.txt", "c.JSONL", "again.txt"}
     assert read(folder / "B.TXT") == ["two"]
     assert "pipe.txt: not a .txt" in problem(folder / "pipe.txt")
 
@@ -529,7 +529,7 @@ def test_equal_names_in_two_folders_keep_a_hash_each(tmp_path):
     for name in ("x", "y"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.txt").write_text(name)
-    found = facts(tmp_path)["sha256"]
+    found = facts(tmp_path).sha256
     assert set(found) == {"x/1.txt", "y/1.txt"}
     assert len(set(found.values())) == 2
 
@@ -538,8 +538,8 @@ def test_no_more_than_twenty_names_are_kept_of_what_is_passed_over(tmp_path):
     (tmp_path / "a.txt").write_text("one")
     for number in range(50):
         (tmp_path / f"{number}.png").write_bytes(b"x")
-    passed = facts(tmp_path)["files_passed_over"]
-    assert (passed["count"], len(passed["names"])) == (50, 20)
+    passed = facts(tmp_path).files_passed_over
+    assert (passed.count, len(passed.names)) == (50, 20)
     (tmp_path / "a.txt").unlink()
     assert problem(tmp_path).endswith("(also .gz, .xz, .zst); it holds 0.png, 1.png, 10.png, ...")
 
@@ -550,7 +550,7 @@ def test_empty_files_in_a_folder_hold_no_document(tmp_path):
     assert problem(tmp_path).endswith("no text in it")
     (tmp_path / "f.txt").write_text("one")
     assert read(tmp_path) == ["one"]
-    assert facts(tmp_path)["files_read"] == 6
+    assert facts(tmp_path).files_read == 6
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -640,7 +640,7 @@ def test_a_file_name_that_is_no_text_is_one_line(tmp_path, capsys):
     assert "is not text in utf-8" in capsys.readouterr().err
     path.rename(tmp_path / os.fsdecode(b"caf\xe9.pdf"))
     (tmp_path / "a.txt").write_text("one")
-    assert facts(tmp_path)["files_passed_over"]["names"] == ["caf?.pdf"]
+    assert facts(tmp_path).files_passed_over.names == ("caf?.pdf",)
 
 
 def test_a_file_is_of_the_format_of_the_name_that_it_is_given_by(tmp_path, capsys):

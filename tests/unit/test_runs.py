@@ -1,15 +1,17 @@
 import json
+import shutil
 
 import pytest
 
 from hyperfitting.errors import ModelError, RunError, TrainingFailed
+from hyperfitting.facts import DataManifest, write_facts
 from hyperfitting.files import (
-    differences,
+    changed_files,
     file_hashes,
     file_sha256,
     new_folder,
     read_rows,
-    undone_if_refused,
+    remove_folder_on_input_error,
     write_rows,
     write_text,
 )
@@ -45,12 +47,41 @@ def test_a_damaged_or_missing_file_is_one_line(tmp_path):
     path = tmp_path / "rows.jsonl"
     with pytest.raises(RunError, match="is missing: the stage that writes it has not finished"):
         read_rows(path, UpdateRow)
-    path.write_text('{"update": 1}\n')
-    with pytest.raises(RunError, match="is damaged"):
+    path.write_bytes(b"\xff\n")
+    with pytest.raises(RunError, match="is damaged: it is not UTF-8"):
         read_rows(path, UpdateRow)
-    path.write_text("nonsense\n")
-    with pytest.raises(RunError, match="is damaged"):
+
+
+ROW = {
+    "update": 2,
+    "epoch": 1,
+    "loss": 2.0,
+    "learning_rate": 1e-6,
+    "gradient_norm": 0.5,
+    "tokens_per_second": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"update": 1}', "epoch: Field required"),
+        (json.dumps(ROW | {"model": "m"}), "model: Unexpected keyword argument"),
+        (json.dumps(ROW | {"epoch": "1"}), "epoch: Input should be a valid integer"),
+        (json.dumps(ROW | {"loss": None}), "loss: Input should be a valid number"),
+        ("nonsense", "Invalid JSON"),
+        ("", "Field required"),
+        (f"{json.dumps(ROW)}, {json.dumps(ROW)}", "Tuple should have at most 1 item"),
+    ],
+)
+def test_a_wrong_row_is_one_line_that_names_file_row_and_field(line, problem, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    write_rows(path, ROWS)
+    path.write_text(f"{path.read_text()}{line}\n")
+    with pytest.raises(RunError) as caught:
         read_rows(path, UpdateRow)
+    assert str(caught.value).startswith(f"{path} is damaged: row 3 is no UpdateRow: {problem}")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -87,7 +118,7 @@ def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path):
 
 def test_only_a_refusal_takes_back_a_folder_and_only_a_new_one(tmp_path):
     def fill(name, error):
-        with undone_if_refused(tmp_path / name):
+        with remove_folder_on_input_error(tmp_path / name):
             write_text(tmp_path / name / "x", "1")
             raise error
 
@@ -104,31 +135,31 @@ def test_only_a_refusal_takes_back_a_folder_and_only_a_new_one(tmp_path):
     assert (tmp_path / "kept" / "x").read_text() == "1"
 
 
-def test_claiming_writes_nothing(tree, tmp_path):
+def test_opening_writes_nothing(tree, tmp_path):
     recipe = parse_recipe(tree, source="t")
-    Experiment.claim(tmp_path / "new", recipe)
+    Experiment.open_or_new(tmp_path / "new", recipe)
     assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_is_not_ours_is_refused(tree, finished, tmp_path):
     recipe = parse_recipe(tree, source="t")
     other = parse_recipe(tree | {"seed": 5}, source="t")
-    assert Experiment.claim(finished.folder, recipe).recipe == recipe
+    assert Experiment.open_or_new(finished.folder, recipe).recipe == recipe
     words = rf"holds the run {recipe.run_name}, not {other.run_name} \(seed 0 -> 5\): choose another --out, or remove it"
     with pytest.raises(RunError, match=words):
-        Experiment.claim(finished.folder, other)
+        Experiment.open_or_new(finished.folder, other)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="is a file, and a folder is needed there"):
-        Experiment.claim(tmp_path / "file", recipe)
+        Experiment.open_or_new(tmp_path / "file", recipe)
     with pytest.raises(RunError, match="is not empty and holds no experiment"):
-        Experiment.claim(tmp_path, recipe)
+        Experiment.open_or_new(tmp_path, recipe)
     with pytest.raises(RunError, match="file is a file, and a folder is needed there"):
         write_text(tmp_path / "file" / "deeper" / "x", "")
 
 
 def test_runs_are_found_by_experiment_or_by_folder(finished, tmp_path):
-    assert find_run(finished.folder).role == "hyperfitted"
-    assert find_run(finished.folder / "original").role == "original"
+    assert find_run(finished.folder).variant == "hyperfitted"
+    assert find_run(finished.folder / "original").variant == "original"
     with pytest.raises(RunError, match="holds no trained run"):
         find_run(tmp_path)
     with pytest.raises(RunError, match="holds no experiment"):
@@ -136,21 +167,47 @@ def test_runs_are_found_by_experiment_or_by_folder(finished, tmp_path):
     assert [each.state() for each in find_experiments(finished.folder.parent)] == ["reported"]
 
 
+def test_a_run_is_recognised_by_its_files_whatever_its_variant_is_called(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "here" / "copy")
+    assert [each.folder for each in find_experiments(tmp_path)] == [folder]
+    for name in ("original", "slower", "begun"):
+        if name != "original":
+            shutil.copytree(folder / "original", folder / name)
+        assert find_experiments(folder / name) == []
+        assert find_run(folder / name).variant == name
+    (folder / "begun" / "run.json").unlink()
+    assert find_experiments(folder / "begun") == []
+    experiment = Experiment(folder)
+    names = [run.variant for run in experiment.begun_runs()]
+    assert names == ["begun", "hyperfitted", "original", "slower"]
+    assert list(experiment.runs()) == ["original", "hyperfitted"]
+    shutil.rmtree(folder / "report")
+    assert experiment.state() == "measured"
+    (folder / "original" / "metrics.jsonl").unlink()
+    assert experiment.state() == "generated"
+
+
+def test_a_recipe_beside_an_experiment_does_not_hide_it(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "out")
+    shutil.copy(folder / "recipe.json", tmp_path / "recipe.json")
+    assert [each.folder for each in find_experiments(folder)] == [folder]
+
+
 def test_the_runs_facts_say_what_was_in_effect(finished):
-    facts = finished.run("hyperfitted").facts()
-    assert facts["train"]["precision"] == "fp32"
-    assert facts["train"]["updates"] == 12
-    assert facts["train"]["versions"]["torch"] != "not installed"
-    assert facts["generate"]["strategies"][1]["top_p"] == 0.9
-    assert facts["train"]["codec"] == finished.manifest()["codec"]
+    facts = finished.run("hyperfitted").facts
+    assert facts.train.precision == "fp32"
+    assert facts.train.updates == 12
+    assert facts.train.environment.versions["torch"] != "not installed"
+    assert facts.generate.strategies[1].top_p == 0.9
+    assert facts.train.codec == finished.manifest.codec
     recipe = json.loads((finished.folder / "recipe.json").read_text())
     assert recipe["train"]["weight_decay"] == 0.0  # resolved: every default written out
 
 
 def test_damaged_blocks_are_one_line(finished, tmp_path):
     experiment = Experiment(tmp_path / "e")
-    (tmp_path / "e" / "data").mkdir(parents=True)
-    (tmp_path / "e" / "data" / "manifest.json").write_text('{"codec": "x"}')
+    manifest = DataManifest(codec="x", seed=0, sources=(), sets=())
+    write_facts(experiment.manifest_file, manifest)
     with pytest.raises(RunError, match=r"train.npz is missing"):
         experiment.blocks("train")
     (tmp_path / "e" / "data" / "train.npz").write_bytes(b"PK broken")
@@ -158,14 +215,14 @@ def test_damaged_blocks_are_one_line(finished, tmp_path):
         experiment.blocks("train")
     (tmp_path / "e" / "data" / "manifest.json").write_text("{")
     with pytest.raises(RunError, match=r"manifest.json is damaged"):
-        experiment.manifest()
+        _ = experiment.manifest
 
 
 def test_differences_name_files_by_what_became_of_them():
     before = dict.fromkeys("abcdefg", "1")
     now = {"a": "1", "b": "2", "z": "1"}
-    assert differences(before, now) == "changed: b; gone: c, d, e and 2 more; new: z"
-    assert differences(before, dict(before)) == ""
+    assert changed_files(before, now) == "changed: b; gone: c, d, e and 2 more; new: z"
+    assert changed_files(before, dict(before)) == ""
 
 
 def test_hashes_go_by_the_path_inside_the_folder_and_follow_changes(tmp_path):

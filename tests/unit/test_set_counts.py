@@ -56,7 +56,7 @@ def recipe_of(tree, path, **data):
 
 
 def counts(drawn, name="train"):
-    return next(each for each in drawn.manifest["sets"] if each["name"] == name)
+    return next(each for each in drawn.manifest.sets if each.name == name)
 
 
 def refusal(recipe, codec):
@@ -83,13 +83,11 @@ def test_a_repeated_document_is_passed_over_and_counted(tree, tmp_path, codec, b
     )
     drawn = draw_data(recipe, codec)
     found = counts(drawn)
-    assert found["repeated"] > 0
+    assert found.repeated > 0
     if blocks == "first":
-        assert found["documents_seen"] == 14 + found["repeated"]
+        assert found.documents_seen == 14 + found.repeated
         assert len({tuple(ids) for ids in drawn.sets[0].ids_NT.tolist()}) == 14
-    assert counts(drawn, "validation")["leaked"] == len(
-        counts(drawn, "validation")["leaks_left_out"]
-    )
+    assert counts(drawn, "validation").leaked == len(counts(drawn, "validation").leaks_left_out)
 
 
 def test_near_repeats_inside_a_set_are_counted_and_drawn(tree, tmp_path, codec):
@@ -98,7 +96,7 @@ def test_near_repeats_inside_a_set_are_counted_and_drawn(tree, tmp_path, codec):
     path = write(tmp_path / "t.jsonl", rows)
     validation = {"path": str(write(tmp_path / "v.jsonl", texts(9, seed=5)))}
     found = counts(draw_data(recipe_of(tree, path, validation=validation, domains=[]), codec))
-    assert (found["blocks"], found["repeated"], found["near_repeated"]) == (16, 0, 8)
+    assert (found.blocks, found.repeated, found.near_repeated) == (16, 0, 8)
 
 
 def test_a_held_out_text_that_nearly_repeats_a_training_text_leaks(tree, tmp_path, codec):
@@ -140,11 +138,11 @@ def test_a_chosen_set_that_leaks_is_refused_in_every_spelling(tree, tmp_path, co
 
 def test_lost_characters_are_counted_and_shown(tree, tmp_path, english):
     path = write(tmp_path / "t.jsonl", [f"{'ab ' * 5}%\t{text}" for text in texts(60)])
-    found = counts(draw_data(recipe_of(tree, path, lost_characters=0.2), english))["characters"]
-    assert (found["texts"], found["texts_changed"], found["added"]) == (16, 16, 0)
-    assert found["lost_most"] == {"%": 16, "\t": 16}
-    assert found["lost_by_kind"] == {"punctuation": 16, "white space": 16}
-    assert found["characters"] == 16 * 31  # a block of 32 tokens with its beginning
+    found = counts(draw_data(recipe_of(tree, path, lost_characters=0.2), english)).characters
+    assert (found.texts, found.texts_changed, found.added) == (16, 16, 0)
+    assert found.lost_most == {"%": 16, "\t": 16}
+    assert found.lost_by_kind == {"punctuation": 16, "white space": 16}
+    assert found.characters == 16 * 31  # a block of 32 tokens with its beginning
 
 
 def test_a_set_that_loses_too_much_is_refused_unless_it_may(tree, tmp_path, english):
@@ -156,8 +154,7 @@ def test_a_set_that_loses_too_much_is_refused_unless_it_may(tree, tmp_path, engl
     assert "('%' 48)" in message
     assert message.endswith("mend the texts, or raise data.lost_characters = 0.02")
     assert (
-        counts(draw_data(recipe_of(tree, path, lost_characters=0.1), english))["characters"]["lost"]
-        == 48
+        counts(draw_data(recipe_of(tree, path, lost_characters=0.1), english)).characters.lost == 48
     )
 
 

@@ -156,13 +156,13 @@ def test_the_table_counts_every_trained_parameter_once(load, kind, parameters, e
         for weight in selection.model.parameters()
         if weight.requires_grad
     }
-    assert sum(row["parameters"] for row in table) == sum(trained.values()) > 0
-    assert len({row["weights"] for row in table}) == len(table)
+    assert sum(row.parameters for row in table) == sum(trained.values()) > 0
+    assert len({row.weights for row in table}) == len(table)
     layers = [1] if parameters in ("last:1", "late-lora:1") else [0, 1]
-    assert {tuple(row["layers"]) for row in table} <= {tuple(layers), ()}
+    assert {row.layers for row in table} <= {tuple(layers), ()}
     for row in table:
-        copies = max(1, len(row["layers"]))
-        assert row["parameters"] == copies * torch.Size(row["shape"]).numel()
+        copies = max(1, len(row.layers))
+        assert row.parameters == copies * torch.Size(row.shape).numel()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -382,6 +382,6 @@ def test_check_and_the_run_name_what_has_no_adapter(tree, tmp_path, name):
     )
     assert left_out in line
     experiment = pipeline.train_all(recipe, tmp_path / "out", device="cpu")
-    facts = experiment.run("hyperfitted").facts()["train"]
-    assert any(place.endswith(left_out) for place in facts["without_adapters"])
-    assert "without_adapters" not in experiment.run("original").facts()["train"]
+    facts = experiment.run("hyperfitted").facts.train
+    assert any(place.endswith(left_out) for place in facts.without_adapters)
+    assert experiment.run("original").facts.train.without_adapters == ()

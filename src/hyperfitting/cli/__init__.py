@@ -367,7 +367,7 @@ def _load(options: argparse.Namespace) -> Recipe:
 
     recipe = load_recipe(options.recipe, options.set)
     if getattr(options, "out", None) is not None and int(os.environ.get("RANK", "0")) == 0:
-        Experiment.claim(options.out, recipe)
+        Experiment.open_or_new(options.out, recipe)
     return recipe
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hyperfitting.data.contamination import LeakIndex
 from hyperfitting.data.lost_characters import Losses, losses_of, reach, refuse_losses, row_named
@@ -15,11 +17,9 @@ from hyperfitting.data.repeats import NearRepeats
 from hyperfitting.data.requests import WATCHED, Plan, Wanted
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.errors import DataError
+from hyperfitting.facts import DataManifest, LeakFacts, PassageFacts, SetFacts
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import Codec, Document, Origin, TokenBlocks
-
-_READ = ("files_read", "files_passed_over", "rows", "nulls")
-"""What reading a source counts, where it counts it."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Drawn:
     """The sets `train`, `validation` and each set of contexts, and how they came to be."""
 
     sets: list[TokenBlocks]
-    manifest: dict[str, Any]
+    manifest: DataManifest
 
 
 class _Taken(NamedTuple):
@@ -94,10 +94,11 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
             known.add(texts, near)
         sets.append(blocks)
         facts.append(_facts(wanted, blocks))
-    return Drawn(
-        sets,
-        {"codec": codec.fingerprint, "sources": [each.facts for each in plan.texts], "sets": facts},
+    sources = tuple(each.facts for each in plan.texts)
+    manifest = DataManifest(
+        codec=codec.fingerprint, seed=recipe.seed, sources=sources, sets=tuple(facts)
     )
+    return Drawn(sets, manifest)
 
 
 def _losses_of_all(wanted: Wanted, codec: Codec) -> Losses:
@@ -171,9 +172,8 @@ def _leaks(wanted: Wanted, document: Document, text: str, known: _Known) -> bool
             f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: {reason}: remove it, or choose "
             "another source"
         )
-    wanted.leaks.append(
-        {"source": document.source, "row": document.row, "title": document.title, "words": words}
-    )
+    leak = LeakFacts(source=document.source, row=document.row, title=document.title, words=words)
+    wanted.leaks.append(leak)
     return True
 
 
@@ -215,25 +215,35 @@ def _origin(document: Document) -> Origin:
     return Origin(document.source, document.row, document.group, document.title)
 
 
-def _facts(wanted: Wanted, blocks: TokenBlocks) -> dict[str, Any]:
+def _facts(wanted: Wanted, blocks: TokenBlocks) -> SetFacts:
     source = wanted.texts.facts
-    return {
-        "name": wanted.name,
-        "source": wanted.source,
-        "blocks": len(blocks),
-        "tokens": wanted.tokens,
-        "groups": len(set(blocks.groups)),
-        **{each: source[each] for each in _READ if each in source},
-        "unit": "passage" if isinstance(wanted.pool, PassagePool) else "document",
-        "documents_seen": len(wanted.seen),
-        "too_short": _too_short(wanted),
-        "repeated": wanted.repeated,
-        "near_repeated": wanted.near_repeated,
-        "leaked": len(wanted.leaks),
-        "leaks_left_out": wanted.leaks,
-        "characters": wanted.losses.facts(),
-        **_passage_facts(wanted),
-    }
+    return SetFacts(
+        name=wanted.name,
+        source=source.path,
+        blocks=len(blocks),
+        tokens=wanted.tokens,
+        groups=len(set(blocks.groups)),
+        ids_sha256=ids_sha256(blocks.ids_NT),
+        rows=source.rows,
+        nulls=source.nulls,
+        files_read=source.files_read,
+        files_passed_over=source.files_passed_over,
+        unit="passage" if isinstance(wanted.pool, PassagePool) else "document",
+        documents_seen=len(wanted.seen),
+        too_short=_too_short(wanted),
+        repeated=wanted.repeated,
+        near_repeated=wanted.near_repeated,
+        leaked=len(wanted.leaks),
+        leaks_left_out=tuple(wanted.leaks),
+        characters=wanted.losses.facts(),
+        passages=_passage_facts(wanted),
+    )
+
+
+def ids_sha256(ids_NT: NDArray[np.int32]) -> str:
+    """SHA-256, in hex, of blocks of token ids and their shape: equal for blocks that are equal to the bit."""
+    ids = np.ascontiguousarray(ids_NT, dtype="<i4")
+    return sha256(f"{ids.shape}".encode() + ids.tobytes()).hexdigest()
 
 
 def _too_short(wanted: Wanted) -> int:
@@ -250,20 +260,17 @@ def _too_short(wanted: Wanted) -> int:
     )
 
 
-def _passage_facts(wanted: Wanted) -> dict[str, Any]:
-    """Of passages: how much of the source, in characters, is kept for the set, makes passages, and was taken."""
+def _passage_facts(wanted: Wanted) -> PassageFacts | None:
+    """Of passages: how much of the source is kept for the set, makes passages, and was taken; None of documents."""
     if not isinstance(wanted.pool, PassagePool):
-        return {}
-    pool, documents = wanted.pool, wanted.texts.documents
-    sources = {(each.document.source, each.document.row) for each in pool.stretches}
-    return {
-        "passages": {
-            "source_characters": sum(len(each.text) for each in documents),
-            "kept_characters": sum(each.characters for each in pool.stretches),
-            "passage_characters": sum(each.characters for each in pool.passages),
-            "taken_characters": sum(each.characters for each in wanted.passages),
-            "passages": len(pool.passages),
-            "stretches": len(pool.stretches),
-            "documents": len(sources),
-        }
-    }
+        return None
+    pool = wanted.pool
+    return PassageFacts(
+        source_characters=sum(len(each.text) for each in wanted.texts.documents),
+        kept_characters=sum(each.characters for each in pool.stretches),
+        passage_characters=sum(each.characters for each in pool.passages),
+        taken_characters=sum(each.characters for each in wanted.passages),
+        passages=len(pool.passages),
+        stretches=len(pool.stretches),
+        documents=len({(each.document.source, each.document.row) for each in pool.stretches}),
+    )

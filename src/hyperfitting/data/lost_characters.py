@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from hyperfitting.errors import DataError, ModelError
+from hyperfitting.facts import CharacterFacts
 from hyperfitting.records import Codec, Document
 
 _KINDS = {
@@ -75,19 +75,19 @@ class Losses:
             else "no characters"
         )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> CharacterFacts:
         """Counts for the manifest: texts changed, characters lost and added, by kind and the most frequent ones."""
-        return {
-            "texts": self.texts,
-            "texts_changed": self.changed,
-            "characters": self.characters,
-            "lost": self.lost.total(),
-            "lost_share": self.share,
-            "lost_by_kind": _by_kind(self.lost),
-            "lost_most": dict(self.lost.most_common(20)),
-            "added": self.added.total(),
-            "added_by_kind": _by_kind(self.added),
-        }
+        return CharacterFacts(
+            texts=self.texts,
+            texts_changed=self.changed,
+            characters=self.characters,
+            lost=self.lost.total(),
+            lost_share=self.share,
+            lost_by_kind=_by_kind(self.lost),
+            lost_most=dict(self.lost.most_common(20)),
+            added=self.added.total(),
+            added_by_kind=_by_kind(self.added),
+        )
 
 
 def _by_kind(counts: Counter[str]) -> dict[str, int]:

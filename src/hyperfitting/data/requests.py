@@ -12,6 +12,7 @@ from hyperfitting.data.sources import Texts, read_texts
 from hyperfitting.data.splits import document_pools, shuffled
 from hyperfitting.data.stretches import PassagePool, passage_pools, whole_pool
 from hyperfitting.errors import DataError
+from hyperfitting.facts import LeakFacts
 from hyperfitting.recipe import Recipe, TextSource
 from hyperfitting.records import Codec, Document
 
@@ -33,7 +34,7 @@ class Wanted:
     too_short: int = 0
     repeated: int = 0
     near_repeated: int = 0
-    leaks: list[dict[str, Any]] = field(default_factory=list)
+    leaks: list[LeakFacts] = field(default_factory=list)
     losses: Losses = field(default_factory=Losses)
     short_losses: Losses = field(default_factory=Losses)
     passages: list[Passage] = field(default_factory=list)  # that were taken
@@ -41,7 +42,7 @@ class Wanted:
     @property
     def source(self) -> str:
         """The path of its source, as the recipe names it."""
-        return str(self.texts.facts["path"])
+        return self.texts.facts.path
 
     def offered(self) -> Document | Passage | None:
         """The next document or passage that it may take; None where there are no more."""

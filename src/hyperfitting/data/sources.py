@@ -13,7 +13,8 @@ from hyperfitting.data.folders import Found, find_files
 from hyperfitting.data.formats import FORMATS, IN_WORDS, PLAIN, Row, format_of, read_rows
 from hyperfitting.data.rows import Mistakes, RowError, is_label, label_of, look_up, text_of
 from hyperfitting.errors import DataError, name_the_extra
-from hyperfitting.files import differences, file_hashes
+from hyperfitting.facts import PassedOver, SourceFacts
+from hyperfitting.files import changed_files, file_hashes
 from hyperfitting.recipe import DataSettings, TextSource
 from hyperfitting.records import Document
 
@@ -22,7 +23,7 @@ class Texts(NamedTuple):
     """All documents of one source, and what was read: files, rows, nulls, and the hashes that pin its content."""
 
     documents: list[Document]
-    facts: dict[str, Any]
+    facts: SourceFacts
 
 
 def read_texts(
@@ -56,12 +57,10 @@ def read_texts(
         reading.take(read_rows(file, name, source, inside=whole_files or file != path), name)
     if mistakes is not None:
         mistakes.close()
-    facts = {
-        "files_read": len(found.files),
-        "files_passed_over": {"count": len(found.passed_over), "names": found.passed_over[:20]},
-        "sha256": _hashes(path, found.files),
-    }
-    return reading.texts(facts)
+    over = PassedOver(count=len(found.passed_over), names=tuple(found.passed_over[:20]))
+    return reading.texts(
+        files_read=len(found.files), files_passed_over=over, sha256=_hashes(path, found.files)
+    )
 
 
 def _elsewhere(source: TextSource, path: Path) -> str:
@@ -93,7 +92,7 @@ def _for_instance(names: list[str]) -> str:
     return f"; it holds {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
 
 
-def refuse_changed(sources: Iterable[dict[str, Any]], data: DataSettings, where: str) -> None:
+def refuse_changed(sources: Iterable[SourceFacts], data: DataSettings, where: str) -> None:
     """Refuse local sources whose files are not those that the data were drawn from.
 
     `sources` are the facts that `read_texts` gave then, `data` the settings that say where the sources are now. What
@@ -103,12 +102,12 @@ def refuse_changed(sources: Iterable[dict[str, Any]], data: DataSettings, where:
         DataError: names the first such source, its files, and how to go on.
     """
     for facts in sources:
-        named = [source for source in data.sources if source.path == facts["path"]]
+        named = [source for source in data.sources if source.path == facts.path]
         places = [source.place("path") or source.tried("path") for source in named]
-        changes = [_changes(place, facts["sha256"]) for place in places if "sha256" in facts]
+        changes = [_changes(place, facts.sha256) for place in places if facts.sha256 is not None]
         if changes and all(changes):
             raise DataError(
-                f"{facts['path']} {changes[0]} since the data of {where} were drawn: choose another --out, or go on "
+                f"{facts.path} {changes[0]} since the data of {where} were drawn: choose another --out, or go on "
                 "with the data as drawn (--keep-data)"
             )
 
@@ -117,7 +116,7 @@ def _changes(path: Path, before: dict[str, str]) -> str:
     if not os.path.exists(path):
         return f"has gone (tried {path})"
     files = sorted(path.rglob("*")) if _is_saved_set(path) else _text_files(path)
-    found = differences(before, _hashes(path, files))
+    found = changed_files(before, _hashes(path, files))
     which = f" ({found})" if path.is_dir() else ""
     return f"has changed{which}" if found else ""
 
@@ -162,7 +161,7 @@ class _Reading:
             else:
                 self._documents.append(document)
 
-    def texts(self, facts: dict[str, Any]) -> Texts:
+    def texts(self, **facts: Any) -> Texts:
         """All that was taken in, with what else is known of it."""
         path, rows, nulls = self._source.path, self._counts["rows"], self._counts["nulls"]
         if not self._documents:
@@ -172,8 +171,11 @@ class _Reading:
                 else ""
             )
             raise DataError(f"{path}: no text in it{why}")
-        counts = {"documents": len(self._documents), "rows": rows, "nulls": nulls}
-        return Texts(self._documents, {"path": path, **counts, **facts})
+        documents = len(self._documents)
+        return Texts(
+            self._documents,
+            SourceFacts(path=path, documents=documents, rows=rows, nulls=nulls, **facts),
+        )
 
 
 def _document(
@@ -221,14 +223,13 @@ def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
         raise DataError(f"{source.path}: {_explain(error, source)}") from error
     reading = _Reading(source)
     reading.take(enumerate(loaded, 1), source.path)
-    facts: dict[str, Any] = {
-        "config": source.config,
-        "split": source.split,
-        "fingerprint": loaded._fingerprint,
-    }
-    if saved is not None:
-        facts["sha256"] = _hashes(saved, sorted(saved.rglob("*")))
-    return reading.texts(facts)
+    hashes = None if saved is None else _hashes(saved, sorted(saved.rglob("*")))
+    return reading.texts(
+        config=source.config,
+        split=source.split,
+        fingerprint=loaded._fingerprint,
+        sha256=hashes,
+    )
 
 
 def _library(source: TextSource, saved: Path | None) -> Any:

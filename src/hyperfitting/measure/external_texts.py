@@ -66,9 +66,9 @@ def read_written(
     documents, facts = read_texts(
         TextSource(path=str(path.absolute()), column=column, group=group), told=told
     )
-    if facts["nulls"]:
+    if facts.nulls:
         told(
-            f"{path}: {facts['nulls']:,} of {facts['rows']:,} rows hold a null for a text, and are passed over"
+            f"{path}: {facts.nulls:,} of {facts.rows:,} rows hold a null for a text, and are passed over"
         )
     written = [_written(each, model, tokens, number) for number, each in enumerate(documents)]
     kept = [text for text in written if text.ids]

@@ -1,7 +1,6 @@
 """The door to transformers and peft: load, choose what is trained, decode, score, save."""
 
 from hyperfitting.models.adapt import (
-    ModelTraits,
     inspect_model,
     remember_traits,
     stepper,
@@ -56,7 +55,6 @@ from hyperfitting.models.trainable import TrainableModel, select_trained
 
 __all__ = [
     "NO_CACHE",
-    "ModelTraits",
     "Precision",
     "ScoringModel",
     "Stepper",

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from hyperfitting.errors import ModelError, kind_of, name_the_extra
 from hyperfitting.models.adapt.parts import decoder_layers, has_tied_head, output_head
 from hyperfitting.recipe import TrainSettings
+from hyperfitting.records import TrainedWeights
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,16 @@ class TrainableModel:
             (name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad
         ]
 
-    def table(self) -> list[dict[str, Any]]:
+    def table(self) -> list[TrainedWeights]:
         """Exactly what is trained: a row for all weights of one place in the layers, with its layers and parameters."""
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, TrainedWeights] = {}
         for name, weight in self.trained:
             layer = re.search(r"\.(\d+)\.", name)
             key = _place(name)
-            row = rows.setdefault(
-                key, {"weights": key, "layers": [], "shape": list(weight.shape), "parameters": 0}
-            )
-            row["layers"] += [int(layer[1])] if layer else []
-            row["parameters"] += weight.numel()
+            row = rows.get(key) or TrainedWeights(key, (), tuple(weight.shape), 0)
+            layers = (*row.layers, int(layer[1])) if layer else row.layers
+            count = row.parameters + weight.numel()
+            rows[key] = replace(row, layers=layers, parameters=count)
         return list(rows.values())
 
     def merge(self) -> nn.Module:

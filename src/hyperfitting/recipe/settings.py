@@ -228,7 +228,7 @@ class Recipe(Settings):
         """The runs of the experiment: the original, the controls, the hyperfitted."""
         return ("original", *self.controls, "hyperfitted")
 
-    def of(self, role: Role) -> Recipe:
+    def of(self, role: str) -> Recipe:
         """What one of the runs does."""
         made = {"original": self.original, "early-stopped": self.early_stopped}.get(role)
         return made() if made else self

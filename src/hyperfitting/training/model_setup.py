@@ -15,6 +15,7 @@ from hyperfitting import models
 from hyperfitting.errors import ModelError, kind_of
 from hyperfitting.models import Precision, TrainableModel
 from hyperfitting.recipe import ModelSettings, Recipe
+from hyperfitting.records import ModelTraits
 from hyperfitting.training.distributed import ProcessGroup, gather, shard
 from hyperfitting.training.loss import LossOf, add_loss, choose_loss
 
@@ -81,7 +82,7 @@ def consolidate(
 
 def inspect(
     recipe: Recipe, precision: Precision, device: torch.device
-) -> tuple[models.ModelTraits, Adaptation, str]:
+) -> tuple[ModelTraits, Adaptation, str]:
     """What is found out about the recipe's model when it is loaded, what of ours it trains with, and its loss's name.
 
     Raises:

@@ -12,7 +12,6 @@ head.py      the head, fed in chunks or kept exact or given the loss: compared t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from torch import nn
@@ -29,24 +28,7 @@ from hyperfitting.models.adapt.decoding import (
 from hyperfitting.models.adapt.parts import attention_of, has_experts, has_tied_head, layer_count
 from hyperfitting.models.devices import Precision
 from hyperfitting.models.stepping import ByContext, Stepper
-
-
-@dataclass(frozen=True)
-class ModelTraits:
-    """What was found out about a model when it was loaded: `check` prints it, run.json keeps it.
-
-    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token by token, and
-    `decoding_one_token` that for contexts of a single token.
-    """
-
-    architecture: str
-    layers: int | None
-    vocabulary: int
-    tied: bool
-    experts: bool
-    attention: str
-    decoding: str
-    decoding_one_token: str
+from hyperfitting.records import ModelTraits
 
 
 def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:

@@ -34,7 +34,7 @@ def _came_to(run: Run) -> str:
     probes = run.probes() if run.probes_file.is_file() else []
     if not probes:
         return ""
-    kept = run.facts().get("train", {}).get("kept_update")
+    kept = run.facts.train and run.facts.train.kept_update
     last = next((row for row in reversed(probes) if row.update == kept), probes[-1])
     loss = "   -" if last.train_loss is None else f"{last.train_loss:.2f}"
     return f"loss {loss}  TTR {probes[0].ttr:.2f} -> {last.ttr:.2f}"

@@ -162,7 +162,7 @@ def headline(experiment: Experiment) -> str:
     """What happened, in figures, whatever it was: one sentence on the loss, one on the first set's first strategy."""
     recipe, rows = experiment.recipe, all_rows(experiment)
     value = {(row.variant, row.domain, row.strategy, row.name): row.value for row in rows}
-    updates = experiment.run("hyperfitted").facts()["train"]["updates"]
+    updates = experiment.run("hyperfitted").train_facts.updates
     losses = [
         value[role, name, None, f"{name[:5] if name == 'train' else name}_loss"]
         for name in ("train", "validation")

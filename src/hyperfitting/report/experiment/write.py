@@ -244,9 +244,10 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
     return {
         "recipe": json.loads(experiment.recipe.canonical_json()),
         "digest": experiment.recipe.digest,
-        "data": experiment.manifest(),
+        "data": experiment.manifest.model_dump(mode="json"),
         "runs": {
-            run.name: {"folder": role, **run.facts()} for role, run in experiment.runs().items()
+            run.name: {"folder": role, **run.facts.model_dump(mode="json")}
+            for role, run in experiment.runs().items()
         },
     }
 
@@ -273,14 +274,18 @@ def _page(
             curves=curves,
             style=style(),
             provenance=_provenance(experiment),
-            taken={key: _taken(experiment, key) for key in ("words", "bleu")},
-            runs={role: (run.name, run.facts()) for role, run in experiment.runs().items()},
-            manifest=experiment.manifest(),
+            taken=_taken(experiment),
+            runs={role: (run.name, run.facts) for role, run in experiment.runs().items()},
+            manifest=experiment.manifest,
             zip=zip,
         )
     )
 
 
-def _taken(experiment: Experiment, key: str) -> list[str]:
-    """How each run's measures were taken, in words; empty where it was not kept."""
-    return [run.facts().get("measure", {}).get(key, "") for run in experiment.runs().values()]
+def _taken(experiment: Experiment) -> dict[str, list[str]]:
+    """How each run's words and BLEU were taken; empty where it was not kept."""
+    found = [run.facts.measure for run in experiment.runs().values()]
+    return {
+        "words": [(each and each.words) or "" for each in found],
+        "bleu": [(each and each.bleu) or "" for each in found],
+    }
