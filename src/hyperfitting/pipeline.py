@@ -532,7 +532,7 @@ def _measure_texts(
         rows += found
         facts["mauve"] = {"features": recipe.measure.mauve, "values": taken}
     run.add_facts("measure", facts)
-    run.keep_measures(each, together, [*rows, *model_rows])
+    run.write_metrics(each, together, [*rows, *model_rows])
 
 
 @training.plain_failures("give fewer or shorter texts, or name another --device")

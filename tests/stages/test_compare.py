@@ -84,7 +84,7 @@ def test_differences_are_paired_by_context_and_corrected_within_a_table(both, fi
     kept = {
         (text.variant, text.strategy, text.context): text.values["compression_ratio"][0]
         for run in finished.runs().values()
-        for text in run.text_measures()
+        for text in run.text_metrics()
     }
     by_hand = fmean(
         kept["original", "greedy", i] - kept["hyperfitted", "greedy", i] for i in range(12)
@@ -208,7 +208,7 @@ def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, ca
     ):
         compare([finished.folder, fewer.folder])
     shutil.copytree(finished.folder, tmp_path / "old")
-    (tmp_path / "old" / "original" / "text_measures.jsonl").unlink()
+    (tmp_path / "old" / "original" / "text_metrics.jsonl").unlink()
     assert main(["compare", str(tmp_path / "old"), "--out", str(tmp_path / "out")]) == 2
     assert (
         "measured before single texts were kept: remove its metrics.jsonl"
@@ -258,7 +258,7 @@ def test_comparing_needs_no_torch(finished):
 
 def test_sets_of_another_length_are_neither_marked_nor_subtracted(finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "out")
-    file = tmp_path / "out" / "original" / "text_measures.jsonl"
+    file = tmp_path / "out" / "original" / "text_metrics.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     short = next(row for row in rows if (row["variant"], row["strategy"]) == ("original", "greedy"))
     total, tokens = short["values"]["perplexity_under_original"]

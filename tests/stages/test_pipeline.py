@@ -38,7 +38,7 @@ def test_a_run_leaves_these_files_and_no_others(finished):
         "tokenizer.json",
     ]
     run = ["continuations.jsonl", "metrics.jsonl", "probes.jsonl", "recipe.json", "run.json"]
-    run += ["set_measures.jsonl", "text_measures.jsonl", "updates.jsonl"]
+    run += ["pooled_metrics.jsonl", "text_metrics.jsonl", "updates.jsonl"]
     expected = [f"{role}/{name}" for role in ("original", "hyperfitted") for name in run]
     expected += [f"hyperfitted/model/{name}" for name in [*model, "tokenizer_config.json"]]
     expected += [
@@ -255,7 +255,7 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
 
 def test_the_rows_of_a_table_are_made_of_what_is_kept_of_each_text(finished):
     run = finished.run("hyperfitted")
-    kept = [text for text in run.text_measures() if text.strategy == "greedy"]
+    kept = [text for text in run.text_metrics() if text.strategy == "greedy"]
     assert [text.context for text in kept] == list(range(12))
     sums, counts = zip(*(text.values["perplexity_under_original"] for text in kept), strict=True)
     row = next(
@@ -265,7 +265,7 @@ def test_the_rows_of_a_table_are_made_of_what_is_kept_of_each_text(finished):
     assert set(counts) == {24}
     pooled = next(
         each
-        for each in run.set_measures()
+        for each in run.pooled_metrics()
         if each.strategy == "greedy" and each.name == "distinct_2gram_share"
     )
     assert pooled.value == next(
@@ -296,7 +296,7 @@ def test_a_third_model_reads_the_texts_and_mauve_is_taken_of_few_only_by_force(
     text = next(text for text in original.continuations() if text.variant == "reference")
     sums, count = next(
         each.values["perplexity_under_scorer"]
-        for each in original.text_measures()
+        for each in original.text_metrics()
         if each.variant == "reference"
     )
     loss = loss_by_hand(other, [*text.context_ids, *text.ids], start=len(text.context_ids))

@@ -12,7 +12,7 @@ import numpy as np
 
 from hyperfitting.errors import RunError
 from hyperfitting.recipe import Recipe, differing_settings
-from hyperfitting.records import MetricRow, SetMeasure, TextMeasures
+from hyperfitting.records import MetricRow, PooledMetric, TextMetrics
 from hyperfitting.runs import Experiment
 
 CONTROLS = ("reference", "shuffled", "random")
@@ -49,8 +49,8 @@ class Panel:
     domain: str
     seed: int
     columns: tuple[Column, ...]
-    texts: dict[Column, list[TextMeasures]]
-    sets: dict[tuple[Column, str], SetMeasure]
+    texts: dict[Column, list[TextMetrics]]
+    sets: dict[tuple[Column, str], PooledMetric]
     rows: dict[tuple[Column, str], MetricRow]
     unlike: frozenset[str]
 
@@ -93,7 +93,7 @@ def _measured(experiment: Experiment) -> Experiment:
             raise RunError(
                 f"{experiment.folder}: the {role} run is not measured yet: run `hyperfit measure {experiment.folder}`"
             )
-        if not run.text_measures_file.is_file():
+        if not run.text_metrics_file.is_file():
             raise RunError(
                 f"{experiment.folder}: the {role} run was measured before single texts were kept: remove its "
                 f"{run.metrics_file.name} and run `hyperfit measure {experiment.folder}`"
@@ -181,8 +181,8 @@ def panels(experiments: dict[str, list[Experiment]]) -> Iterator[Panel]:
 
 
 Held = tuple[
-    dict[tuple[str, Column], list[TextMeasures]],
-    dict[tuple[str, Column, str], SetMeasure],
+    dict[tuple[str, Column], list[TextMetrics]],
+    dict[tuple[str, Column, str], PooledMetric],
     dict[tuple[str, Column, str], MetricRow],
     set[tuple[str, str]],
 ]
@@ -190,16 +190,16 @@ Held = tuple[
 
 def _held(experiments: dict[str, Experiment]) -> Held:
     """What was measured in the experiments of one seed, by set and column. True texts and controls stand once."""
-    texts: dict[tuple[str, Column], list[TextMeasures]] = {}
-    sets: dict[tuple[str, Column, str], SetMeasure] = {}
+    texts: dict[tuple[str, Column], list[TextMetrics]] = {}
+    sets: dict[tuple[str, Column, str], PooledMetric] = {}
     rows: dict[tuple[str, Column, str], MetricRow] = {}
     unlike = set()
     for number, (label, experiment) in enumerate(experiments.items()):
         for run in experiment.runs().values():
-            for text in run.text_measures():
+            for text in run.text_metrics():
                 if number == 0 or text.variant not in CONTROLS:
                     texts.setdefault((text.domain, _column(label, text)), []).append(text)
-            for measured in run.set_measures():
+            for measured in run.pooled_metrics():
                 sets.setdefault(
                     (measured.domain, _column(label, measured), measured.name), measured
                 )
@@ -211,5 +211,5 @@ def _held(experiments: dict[str, Experiment]) -> Held:
     return {key: texts[key] for key in ordered}, sets, rows, unlike
 
 
-def _column(label: str, row: TextMeasures | SetMeasure | MetricRow) -> Column:
+def _column(label: str, row: TextMetrics | PooledMetric | MetricRow) -> Column:
     return Column("" if row.variant in CONTROLS else label, row.variant, row.strategy)

@@ -28,7 +28,7 @@ from hyperfitting.metrics.controls import random_texts, shuffled_texts
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.words import characters_said
 from hyperfitting.models import ScoringModel
-from hyperfitting.records import Continuation, SetMeasure, TextMeasures
+from hyperfitting.records import Continuation, PooledMetric, TextMetrics
 
 __all__ = [
     "Beside",
@@ -59,7 +59,7 @@ class Beside:
     batch_blocks: int = 8
 
 
-def measure_texts(texts: Sequence[Continuation], beside: Beside) -> list[TextMeasures]:
+def measure_texts(texts: Sequence[Continuation], beside: Beside) -> list[TextMetrics]:
     """Every measure of each text by itself, in the order of the texts."""
     columns: list[list[Values]] = [[text_values(text) for text in texts]]
     if beside.index is not None:
@@ -79,13 +79,13 @@ def measure_texts(texts: Sequence[Continuation], beside: Beside) -> list[TextMea
     return [_measured(text, values) for text, values in zip(texts, joined, strict=True)]
 
 
-def _measured(text: Continuation, values: Values) -> TextMeasures:
-    return TextMeasures(
+def _measured(text: Continuation, values: Values) -> TextMetrics:
+    return TextMetrics(
         text.variant, text.domain, text.strategy, text.context, text.group, text.run, values
     )
 
 
-def measure_sets(texts: Sequence[Continuation], beside: Beside) -> list[SetMeasure]:
+def measure_sets(texts: Sequence[Continuation], beside: Beside) -> list[PooledMetric]:
     """Every measure of the texts of a model, set and strategy together."""
     bleu = beside.training_texts is not None
     return [measured for cell in by_cell(texts) for measured in set_measures(cell, bleu=bleu)]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hyperfitting.metrics.stats import Estimate, jackknife, ratio_of_sums
-from hyperfitting.records import MetricRow, SetMeasure, Target, TextMeasures
+from hyperfitting.records import MetricRow, PooledMetric, Target, TextMetrics
 
 UNITS = {
     "longest_overlap_tokens": "tokens",
@@ -28,7 +28,7 @@ class Intervals(NamedTuple):
     seed: int
 
 
-def text_rows(measured: Sequence[TextMeasures], how: Intervals) -> list[MetricRow]:
+def text_rows(measured: Sequence[TextMetrics], how: Intervals) -> list[MetricRow]:
     """A row for each measure of each model, set and strategy, by cluster bootstrap; texts without a value are counted."""
     return [
         row
@@ -38,18 +38,18 @@ def text_rows(measured: Sequence[TextMeasures], how: Intervals) -> list[MetricRo
     ]
 
 
-def _cells(measured: Sequence[TextMeasures]) -> Iterator[list[TextMeasures]]:
-    cells: dict[Any, list[TextMeasures]] = {}
+def _cells(measured: Sequence[TextMetrics]) -> Iterator[list[TextMetrics]]:
+    cells: dict[Any, list[TextMetrics]] = {}
     for text in measured:
         cells.setdefault((text.variant, text.domain, text.strategy), []).append(text)
     yield from cells.values()
 
 
-def _names(cell: Sequence[TextMeasures]) -> list[str]:
+def _names(cell: Sequence[TextMetrics]) -> list[str]:
     return list(dict.fromkeys(name for text in cell for name in text.values))
 
 
-def _text_row(cell: Sequence[TextMeasures], name: str, how: Intervals) -> MetricRow:
+def _text_row(cell: Sequence[TextMetrics], name: str, how: Intervals) -> MetricRow:
     kept = [text for text in cell if name in text.values]
     sums, counts = zip(*(text.values[name] for text in kept), strict=True)
     groups = [text.group for text in kept]
@@ -75,12 +75,12 @@ def transform_of(name: str) -> Callable[[Any], Any]:
     return np.exp if name.startswith("perplexity") else lambda value: value
 
 
-def set_rows(measured: Sequence[SetMeasure]) -> list[MetricRow]:
+def set_rows(measured: Sequence[PooledMetric]) -> list[MetricRow]:
     """A row for each measure of a whole set, with a jackknife over its clusters."""
     return [_set_row(each) for each in measured]
 
 
-def _set_row(each: SetMeasure) -> MetricRow:
+def _set_row(each: PooledMetric) -> MetricRow:
     estimate = jackknife(each.value, list(each.without.values()), n=each.n)
     row = metric_row(
         each.variant,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hyperfitting.metrics.diversity import distinct_ngram_share, distinct_ngram_share_without_each
-from hyperfitting.records import Continuation, SetMeasure
+from hyperfitting.records import Continuation, PooledMetric
 
 
 def by_cell(texts: Sequence[Continuation]) -> Iterator[list[Continuation]]:
@@ -22,7 +22,7 @@ def by_cell(texts: Sequence[Continuation]) -> Iterator[list[Continuation]]:
     yield from cells.values()
 
 
-def set_measures(texts: Sequence[Continuation], *, bleu: bool) -> list[SetMeasure]:
+def set_measures(texts: Sequence[Continuation], *, bleu: bool) -> list[PooledMetric]:
     """Distinct n-grams, pooled, and Self-BLEU of the texts of one model, set and strategy."""
     made = [_distinct(texts, order) for order in (1, 2, 3, 4)]
     if bleu:
@@ -30,7 +30,7 @@ def set_measures(texts: Sequence[Continuation], *, bleu: bool) -> list[SetMeasur
     return [each for each in made if each is not None]
 
 
-def _distinct(texts: Sequence[Continuation], order: int) -> SetMeasure | None:
+def _distinct(texts: Sequence[Continuation], order: int) -> PooledMetric | None:
     """Of the texts that hold an n-gram."""
     kept = [text for text in texts if len(text.ids) >= order]
     if not kept:
@@ -43,7 +43,7 @@ def _distinct(texts: Sequence[Continuation], order: int) -> SetMeasure | None:
     return _measure(texts, name, distinct_ngram_share(ids, order=order), len(kept), groups, without)
 
 
-def _self_bleu(texts: Sequence[Continuation]) -> SetMeasure | None:
+def _self_bleu(texts: Sequence[Continuation]) -> PooledMetric | None:
     """Of the texts that are not empty: two at least, and as many without any one cluster for an interval."""
     from hyperfitting.metrics.bleu import self_bleu, self_bleu_without_each
 
@@ -65,12 +65,12 @@ def _measure(
     n: int,
     groups: Sequence[str],
     without: Sequence[float],
-) -> SetMeasure:
+) -> PooledMetric:
     first, names = texts[0], sorted(set(groups))
     by_group = (
         dict(zip(names, without, strict=True)) if len(without) else dict.fromkeys(names, value)
     )
-    return SetMeasure(
+    return PooledMetric(
         first.variant,
         first.domain,
         first.strategy,
