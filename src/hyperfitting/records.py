@@ -260,8 +260,9 @@ class Arm:
 class TextMetrics:
     """What was measured of one text: by metric a sum, and what it is divided by (1: the text as a whole).
 
-    Over many texts a metric is the sum of the sums over the sum of the counts: where texts are equally long and none
-    is left out, that is the mean over texts. The sum of a perplexity is the loss in nats.
+    A metric that is taken at several positions of a text has several such pairs, every other metric has one. Over many
+    texts a metric is the sum of the sums over the sum of the counts: where texts are equally long and none is left
+    out, that is the mean over texts. The sum of a perplexity is the loss in nats.
     """
 
     variant: str
@@ -270,7 +271,7 @@ class TextMetrics:
     context: int
     group: str
     run: str
-    values: dict[str, tuple[float, float]]
+    values: dict[str, tuple[tuple[float, float], ...]]
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,10 @@ class PooledMetric:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One number of the table. `low` and `high` bound its 95 % interval; both are None below 10 clusters."""
+    """One number of the table. `low` and `high` bound its 95 % interval; both are None below 10 clusters.
+
+    `position` is where in the texts the number was taken, in tokens or words; None for a metric of whole texts.
+    """
 
     variant: str
     domain: str
@@ -305,6 +309,7 @@ class MetricRow:
     target: Target
     run: str
     left_out: int = 0
+    position: int | None = None
 
 
 @dataclass(frozen=True)
