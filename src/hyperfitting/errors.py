@@ -17,6 +17,7 @@ HyperfittingError          1  something went wrong that the input does not expla
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 
@@ -154,6 +155,34 @@ class OutOfMemory(HyperfittingError):
             "or --set engine.activation_checkpointing=true, which change no result; what a checkpoint holds is kept"
         )
         super().__init__(f"the device is out of memory: {remedy}")
+
+
+_FULL_MEMORY_WORDS = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "MPS backend out of memory",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a memory is full: Python's own, or one of torch's, which is not imported for it."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in _FULL_MEMORY_WORDS)
+    )
+
+
+@contextmanager
+def plain_out_of_memory(remedy: str) -> Iterator[None]:
+    """Turn a full memory into `OutOfMemory` with this remedy."""
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory(remedy) from error
+        raise
 
 
 class DiskFull(HyperfittingError):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +35,12 @@ from hyperfitting.facts import (
     TrainFacts,
 )
 from hyperfitting.files import exclusive_lock, new_folder, remove_folder_on_input_error, write_rows
-from hyperfitting.measure import external_texts
+from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure, measure_experiment
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import (
     GREEDY,
     Dtype,
-    MeasureSettings,
     ModelSettings,
     Recipe,
     Role,
@@ -50,11 +48,11 @@ from hyperfitting.recipe import (
     is_unicode,
 )
 from hyperfitting.records import (
+    REFERENCE,
     Blocked,
     Continuation,
     GaveWay,
     Memory,
-    MetricRow,
     ProbeRow,
     TrainedWeights,
     Verdict,
@@ -112,7 +110,7 @@ def _refuse_missing_parts(recipe: Recipe) -> None:
     from hyperfitting import report
 
     report.check_installed()
-    measure.signatures(bleu=recipe.measure.bleu)
+    measure.text_signatures(bleu=recipe.measure.bleu)
     for source in filter(
         None, (recipe.measure.model_named("scorer"), recipe.measure.model_named("mauve"))
     ):
@@ -434,180 +432,80 @@ def compare_reference(
 def measure_runs(
     experiment: Experiment, *, device: str = "auto", narrator: Narrator | None = None
 ) -> None:
-    """Measure the runs' texts and models. References and controls stand with the original's rows."""
+    """Measure the runs' texts and models. True texts and controls stand with the original's rows."""
     narrator, runs, recipe = narrator or Silent(), experiment.runs(), experiment.recipe
     _drop_stale(experiment, narrator)
-    todo = [role for role in recipe.roles if not runs[role].measured]
-    for role in recipe.roles:
+    todo = [role for role in runs if not runs[role].measured]
+    for role in runs:
         if role not in todo:
             narrator.say(f"{role}: measured already")
     if not todo:
         return
     place = models.resolve_device(device)
     original, codec = _load_run(runs["original"], place)
-    beside = _beside(experiment, original, codec, place)
-    sets = {each.name: experiment.blocks(each.name) for each in recipe.data.domains}
-    sets = {
-        "train": experiment.blocks("train"),
-        "validation": experiment.blocks("validation"),
-        **sets,
-    }
-    with narrator.bar("measuring", len(sets) + len(todo) * (len(sets) + 1)) as bar:
-        before = {}
-        for name, blocks in sets.items():
-            before[name] = measure.score(original, blocks, recipe)
-            bar.advance()
-        for role in todo:
-            model = None if role == "original" else _load_run(runs[role], place)[0]
-            model_rows = []
-            for name, blocks in sets.items():
-                scores = before[name] if model is None else measure.score(model, blocks, recipe)
-                ranks = (
-                    None
-                    if model is None
-                    else measure.choice_ranks(original, scores, blocks, recipe)
-                )
-                model_rows += measure.measure_model(
-                    scores,
-                    blocks,
-                    recipe,
-                    role=role,
-                    run=runs[role].name,
-                    original=None if model is None else before[name],
-                    ranks_NS=ranks,
-                )
-                bar.advance()
-            _measure_texts(experiment, runs[role], beside, model_rows, place)
-            bar.advance()
+    names = ["train", "validation", *(each.name for each in recipe.data.domains)]
+    blocks = [experiment.blocks(name) for name in names]
+    true = [text for text in runs["original"].continuations() if text.variant == REFERENCE]
+    with narrator.bar("measuring", len(blocks) + len(todo) * (len(blocks) + 1)) as bar:
+        for measured in measure_experiment(
+            (_run_to_measure(runs[role], true, recipe.seed, place) for role in todo),
+            original,
+            blocks,
+            _baselines(experiment, original, codec, place),
+            measure.MetricOptions.of_recipe(recipe),
+            true_texts=true,
+            context_tokens=recipe.data.context_tokens,
+            advance=bar.advance,
+        ):
+            _keep_metrics(experiment, measured)
 
 
-def _beside(
+def _run_to_measure(
+    run: Run, true: list[Continuation], seed: int, place: torch.device
+) -> RunToMeasure:
+    texts = run.continuations()
+    if run.role == "original":
+        controls = measure.control_texts(true, seed)
+        return RunToMeasure(run.role, run.name, [*texts, *controls], None)
+    return RunToMeasure(run.role, run.name, texts, _load_run(run, place)[0])
+
+
+def _baselines(
     experiment: Experiment, original: torch.nn.Module, codec: models.TextCodec, place: torch.device
-) -> measure.Beside:
+) -> measure.TextBaselines:
     """What the texts of an experiment are measured against."""
     settings, training_ids = experiment.recipe.measure, experiment.blocks("train").ids_NT.tolist()
-    return measure.Beside(
+    scorer, features = (settings.model_named(name) for name in ("scorer", "mauve"))
+    return measure.TextBaselines(
         index=TrainingIndex(training_ids),
-        training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else None,
+        training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else (),
         original=original,
-        scorer=models.load_reader(scorer, place)
-        if (scorer := settings.model_named("scorer"))
-        else None,
-        batch_blocks=settings.batch_blocks,
+        scorer=models.load_reader(scorer, place) if scorer else None,
+        features=models.load_reader(features, place) if features else None,
     )
 
 
-def _measure_texts(
-    experiment: Experiment,
-    run: Run,
-    beside: measure.Beside,
-    model_rows: list[MetricRow],
-    place: torch.device,
-) -> None:
-    """Measure what one run wrote, and keep it with the rows of its model."""
-    recipe, texts = experiment.recipe, run.continuations()
-    references = [
-        text for text in experiment.run("original").continuations() if text.variant == "reference"
-    ]
-    if run.variant == "original":
-        texts += measure.controls(references, recipe.seed)
-    each, together = measure.measure_texts(texts, beside), measure.measure_sets(texts, beside)
-    how = measure.Intervals(recipe.measure.bootstrap_draws, recipe.seed)
-    rows = [*measure.text_rows(each, how), *measure.set_rows(together)]
-    strings = [each.text for each in texts if each.variant in ("reference", run.variant)]
-    strings += beside.training_texts or ()
+def _keep_metrics(experiment: Experiment, measured: MeasuredRun) -> None:
+    """Write what was measured of one run, and how; the rows come last."""
+    run, settings, texts = (
+        experiment.runs()[measured.variant],
+        experiment.recipe.measure,
+        measured.texts,
+    )
     mauve = None
-    if features := recipe.measure.model_named("mauve"):
-        reader = models.load_reader(features, place)
-        beside_true = [*texts, *([] if run.variant == "original" else references)]
-        found, taken = measure.mauve_rows(
-            reader,
-            beside_true,
-            batch_blocks=recipe.measure.batch_blocks,
-            force=recipe.measure.force_mauve,
-        )
-        rows += found
-        values = {key: MauveTaken(**each) for key, each in taken.items()}
-        mauve = MauveFacts(features=str(recipe.measure.mauve), values=values)
-    signatures = measure.signatures(strings, bleu=recipe.measure.bleu)
-    scorer = recipe.measure.scorer
-    facts = MeasureFacts(weights=run.made_with, scorer=scorer, mauve=mauve, **signatures)
+    if settings.mauve:
+        values = {
+            f"{each.domain}: {each.arm.title}": MauveTaken(
+                n=each.n, clusters=each.clusters, by_seed=each.by_seed
+            )
+            for each in texts.mauve
+        }
+        mauve = MauveFacts(features=settings.mauve, values=values)
+    facts = MeasureFacts(
+        weights=run.made_with, scorer=settings.scorer, mauve=mauve, **texts.signatures
+    )
     run.update_facts(measure=facts)
-    run.write_metrics(each, together, [*rows, *model_rows])
-
-
-@training.plain_failures("give fewer or shorter texts, or name another --device")
-def measure_file(
-    path: Path,
-    *,
-    reference: Path | None = None,
-    training: Path | None = None,
-    tokenizer: str | None = None,
-    column: str = "text",
-    group: str | None = None,
-    bleu: bool = False,
-    scorer: str | None = None,
-    mauve: str | None = None,
-    force_mauve: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    narrator: Narrator | None = None,
-) -> list[MetricRow]:
-    """Measure anybody's texts: beside `reference` texts and their two controls, and against `training` texts.
-
-    `scorer` names a model for perplexity under it, `mauve` one whose features tell how near they are to `reference`.
-
-    Tokens are those of the model that `tokenizer` names, else what stands between white space. Each text is its own
-    cluster, or each value of the field `group`. Rows that cannot be used are told one by one and passed over.
-
-    Raises:
-        DataError: a file cannot be read, or holds no text; MAUVE is asked for without reference texts, or of too few.
-    """
-    told = (narrator or Silent()).say
-    tokens: external_texts.Tokens = external_texts.WordTokens()
-    if tokenizer is not None:
-        tokens = external_texts.codec_tokens(
-            models.load_codec(ModelSettings(source=tokenizer, beginning_of_text="none"))
-        )
-    read = partial(
-        external_texts.read_written, tokens=tokens, column=column, group=group, told=told
-    )
-    texts, index = read(path, "texts"), None
-    training_texts: list[str] | None = [] if bleu else None
-    if reference is not None:
-        true = read(reference, "reference")
-        if warning := external_texts.same_size(texts, true):
-            told(warning)
-        texts = [*texts, *true, *measure.controls(true, seed)]
-    if training is not None:
-        blocks = read(training, "training")
-        index = TrainingIndex([text.ids for text in blocks])
-        for line in external_texts.recited_lines(
-            [text for text in texts if text.variant == "texts"], blocks, index
-        ):
-            told(line)
-        training_texts = [text.text for text in blocks] if bleu else None
-    how = measure.Intervals(MeasureSettings().bootstrap_draws, seed)
-    place = models.resolve_device(device)
-    reader = models.load_reader(scorer, place) if scorer else None
-    beside = measure.Beside(index=index, training_texts=training_texts, scorer=reader)
-    rows = [*measure.text_rows(measure.measure_texts(texts, beside), how)]
-    rows += measure.set_rows(measure.measure_sets(texts, beside))
-    if mauve is not None:
-        external_texts.refuse_mauve(texts, force=force_mauve)
-        features = models.load_reader(mauve, place)
-        found, taken = measure.mauve_rows(
-            features, texts, batch_blocks=beside.batch_blocks, force=force_mauve
-        )
-        rows += found
-        for key, how_taken in taken.items():
-            told(f"MAUVE of {key}: {how_taken}")
-    strings = [text.text for text in texts if text.variant in ("texts", "reference")] + (
-        training_texts or []
-    )
-    for name, signature in measure.signatures(strings, bleu=bleu).items():
-        told(f"{name}: {signature}")
-    return rows
+    run.write_metrics(texts.each, texts.pooled, measured.rows)
 
 
 def write_report(experiment: Experiment, *, narrator: Narrator | None = None) -> Path:

@@ -26,7 +26,10 @@ def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) ->
     made.set_defaults(function=lambda options: _help(made))
 
     def verb(
-        name: str, help_: str, function: Callable[[argparse.Namespace], None], *needs: Callable[[Any], None]
+        name: str,
+        help_: str,
+        function: Callable[[argparse.Namespace], None],
+        *needs: Callable[[Any], None],
     ) -> Any:
         one = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         one.set_defaults(function=function, console=console)
@@ -35,15 +38,41 @@ def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) ->
         return one
 
     _add_create(
-        verb("create", "a study from what runs wrote: comparisons, blinded, and the plan of the analysis", _create)
+        verb(
+            "create",
+            "a study from what runs wrote: comparisons, blinded, and the plan of the analysis",
+            _create,
+        )
     )
-    _add_invite(verb("invite", "personal links; or list, revoke them, or renew the admin's token", _invite, _study))
-    _add_serve(verb("serve", "the study in browsers: annotators judge, the admin watches", _serve, _study))
-    _add_simulate(verb("simulate", "synthetic annotators of known taste, marked as such for ever", _simulate, _study))
-    _add_judge(verb("judge", "a model as judge, behind an OpenAI-compatible endpoint", _judge, _study))
+    _add_invite(
+        verb(
+            "invite",
+            "personal links; or list, revoke them, or renew the admin's token",
+            _invite,
+            _study,
+        )
+    )
+    _add_serve(
+        verb("serve", "the study in browsers: annotators judge, the admin watches", _serve, _study)
+    )
+    _add_simulate(
+        verb(
+            "simulate",
+            "synthetic annotators of known taste, marked as such for ever",
+            _simulate,
+            _study,
+        )
+    )
+    _add_judge(
+        verb("judge", "a model as judge, behind an OpenAI-compatible endpoint", _judge, _study)
+    )
     export = verb("export", "every judgement as JSON lines or CSV", _export, _study)
-    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .jsonl or .csv file")
-    settings = verb("settings", "every setting with its default, and the fields of a judgement", _settings)
+    export.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a .jsonl or .csv file"
+    )
+    settings = verb(
+        "settings", "every setting with its default, and the fields of a judgement", _settings
+    )
     settings.add_argument(
         "of",
         nargs="?",
@@ -51,7 +80,9 @@ def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) ->
         default="plan",
         help="a plan's (default) or those of simulated annotators, of a model as judge; or the fields of exported rows",
     )
-    _add_analyse(verb("analyse", "shares, worths, agreement and their intervals, as a report", _analyse))
+    _add_analyse(
+        verb("analyse", "shares, worths, agreement and their intervals, as a report", _analyse)
+    )
     _add_power(verb("power", "how many contexts, annotators and hours buy which interval", _power))
 
 
@@ -62,28 +93,57 @@ def _help(made: argparse.ArgumentParser) -> None:
 
 
 def _study(made: argparse.ArgumentParser) -> None:
-    made.add_argument("folder", type=Path, metavar="STUDY", help="the folder that `hyperfit preference create` wrote")
     made.add_argument(
-        "--database", metavar="URL", help="postgresql://user@host/database; default: study.sqlite in the folder"
+        "folder",
+        type=Path,
+        metavar="STUDY",
+        help="the folder that `hyperfit preference create` wrote",
+    )
+    made.add_argument(
+        "--database",
+        metavar="URL",
+        help="postgresql://user@host/database; default: study.sqlite in the folder",
     )
 
 
 def _add_create(made: argparse.ArgumentParser) -> None:
-    made.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of experiments or runs with texts")
-    made.add_argument("--out", type=Path, metavar="STUDY", help="the study's folder; never overwritten")
-    made.add_argument("--plan", type=Path, metavar="FILE", help="a .toml file with settings of the plan")
+    made.add_argument(
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="folders of experiments or runs with texts",
+    )
+    made.add_argument(
+        "--out", type=Path, metavar="STUDY", help="the study's folder; never overwritten"
+    )
+    made.add_argument(
+        "--plan", type=Path, metavar="FILE", help="a .toml file with settings of the plan"
+    )
     for option, (setting, metavar, help_) in _SETTINGS.items():
         made.add_argument(option, dest=f"plan_{setting}", metavar=metavar, help=help_)
     made.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change any setting of the plan; repeatable"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change any setting of the plan; repeatable",
     )
     made.add_argument("--dry-run", action="store_true", help="only say what would be compared")
 
 
 _SETTINGS = {
     "--name": ("name", "NAME", "the study's name (that of its folder)"),
-    "--pairs": ("pairs", "reference|all|ARM=ARM,...", "each arm with the true text, every two arms, or pairs by name"),
-    "--per-domain": ("per_domain", "N", "contexts drawn from each set, or '{ fiction = 9, news = 3 }' (all)"),
+    "--pairs": (
+        "pairs",
+        "reference|all|ARM=ARM,...",
+        "each arm with the true text, every two arms, or pairs by name",
+    ),
+    "--per-domain": (
+        "per_domain",
+        "N",
+        "contexts drawn from each set, or '{ fiction = 9, news = 3 }' (all)",
+    ),
     "--tokens": ("tokens", "N", "cut every text to at most so many tokens (the shorter one's)"),
     "--judgements": ("judgements", "K", "judgements that count for each comparison (3)"),
     "--items": ("items", "N", "items for one annotator at most (all)"),
@@ -97,25 +157,46 @@ def _add_invite(made: argparse.ArgumentParser) -> None:
     made.add_argument("--count", type=_count, default=1, metavar="N", help="how many links (1)")
     made.add_argument("--label", metavar="WORDS", help="who they are for; purged if they withdraw")
     made.add_argument(
-        "--expires", type=_expiry, metavar="14d", help="days (14d), hours (6h) or a date with its zone; default: never"
+        "--expires",
+        type=_expiry,
+        metavar="14d",
+        help="days (14d), hours (6h) or a date with its zone; default: never",
     )
-    made.add_argument("--url", default="http://127.0.0.1:8000", help="where the study is served (%(default)s)")
+    made.add_argument(
+        "--url", default="http://127.0.0.1:8000", help="where the study is served (%(default)s)"
+    )
     what = made.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the links, without their tokens")
     what.add_argument("--revoke", type=_count, metavar="ID", help="make a link invalid")
-    what.add_argument("--admin", action="store_true", help="a new token for the admin; the former one ends")
+    what.add_argument(
+        "--admin", action="store_true", help="a new token for the admin; the former one ends"
+    )
 
 
 def _add_serve(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
-    made.add_argument("--port", type=_port, default=8000, metavar="N", help="port to listen on (%(default)s)")
-    made.add_argument("--public-url", metavar="URL", help="how browsers reach it, such as https://study.example.org")
-    made.add_argument("--open-link", action="store_true", help="serve the open link too, where the plan allows one")
+    made.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)"
+    )
+    made.add_argument(
+        "--port", type=_port, default=8000, metavar="N", help="port to listen on (%(default)s)"
+    )
+    made.add_argument(
+        "--public-url",
+        metavar="URL",
+        help="how browsers reach it, such as https://study.example.org",
+    )
+    made.add_argument(
+        "--open-link",
+        action="store_true",
+        help="serve the open link too, where the plan allows one",
+    )
 
 
 def _add_simulate(made: argparse.ArgumentParser) -> None:
     made.add_argument("--annotators", type=_count, required=True, metavar="N", help="how many")
-    made.add_argument("--seed", type=int, default=0, help="decides who they are and what they answer (0)")
+    made.add_argument(
+        "--seed", type=int, default=0, help="decides who they are and what they answer (0)"
+    )
     made.add_argument(
         "--strength",
         action="append",
@@ -135,11 +216,20 @@ def _add_simulate(made: argparse.ArgumentParser) -> None:
 def _add_judge(made: argparse.ArgumentParser) -> None:
     made.add_argument("--url", required=True, help="the endpoint, such as http://127.0.0.1:8080/v1")
     made.add_argument("--model", required=True, metavar="NAME", help="the model's name there")
-    made.add_argument("--prompt", type=Path, metavar="FILE", help="a prompt of your own: {context} {first} {second}")
     made.add_argument(
-        "--key-from", metavar="VARIABLE", help="the environment variable that holds the key; it is kept nowhere"
+        "--prompt",
+        type=Path,
+        metavar="FILE",
+        help="a prompt of your own: {context} {first} {second}",
     )
-    made.add_argument("--parallel", type=_count, default=4, metavar="N", help="questions under way at a time (4)")
+    made.add_argument(
+        "--key-from",
+        metavar="VARIABLE",
+        help="the environment variable that holds the key; it is kept nowhere",
+    )
+    made.add_argument(
+        "--parallel", type=_count, default=4, metavar="N", help="questions under way at a time (4)"
+    )
     made.add_argument(
         "--set",
         action="append",
@@ -150,15 +240,31 @@ def _add_judge(made: argparse.ArgumentParser) -> None:
 
 
 def _add_analyse(made: argparse.ArgumentParser) -> None:
-    made.add_argument("what", type=Path, metavar="STUDY|FILE", help="a study's folder, or judgements in .jsonl or .csv")
     made.add_argument(
-        "--source", choices=["human", "model", "simulated"], help="whose judgements, where there are several"
+        "what",
+        type=Path,
+        metavar="STUDY|FILE",
+        help="a study's folder, or judgements in .jsonl or .csv",
     )
-    made.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (report-SOURCE in or beside it)")
     made.add_argument(
-        "--database", metavar="URL", help="postgresql://user@host/database; default: study.sqlite in the folder"
+        "--source",
+        choices=["human", "model", "simulated"],
+        help="whose judgements, where there are several",
     )
-    made.add_argument("--draws", type=_count, default=2000, metavar="N", help="bootstrap draws (2000)")
+    made.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the report's folder (report-SOURCE in or beside it)",
+    )
+    made.add_argument(
+        "--database",
+        metavar="URL",
+        help="postgresql://user@host/database; default: study.sqlite in the folder",
+    )
+    made.add_argument(
+        "--draws", type=_count, default=2000, metavar="N", help="bootstrap draws (2000)"
+    )
     made.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
 
 
@@ -169,18 +275,40 @@ def _add_power(made: argparse.ArgumentParser) -> None:
         ("--judgements", [3], "judgements of each comparison (3)"),
     ):
         made.add_argument(option, type=_counts, default=default, metavar="N,N", help=help_)
-    made.add_argument("--seconds", type=_positive, default=40.0, metavar="S", help="seconds a judgement takes (40)")
     made.add_argument(
-        "--preferred", type=_positive, default=0.3, metavar="SHARE", help="expected share preferred (0.3)"
+        "--seconds",
+        type=_positive,
+        default=40.0,
+        metavar="S",
+        help="seconds a judgement takes (40)",
     )
-    made.add_argument("--equal", type=_from_0, default=0.15, metavar="SHARE", help="expected share equal (0.15)")
     made.add_argument(
-        "--context-sd", type=_from_0, default=1.0, metavar="SD", help="how far contexts differ, in log-odds (1.0)"
+        "--preferred",
+        type=_positive,
+        default=0.3,
+        metavar="SHARE",
+        help="expected share preferred (0.3)",
     )
     made.add_argument(
-        "--annotator-sd", type=_from_0, default=0.5, metavar="SD", help="how far annotators differ, in log-odds (0.5)"
+        "--equal", type=_from_0, default=0.15, metavar="SHARE", help="expected share equal (0.15)"
     )
-    made.add_argument("--studies", type=_count, default=400, metavar="N", help="studies drawn for each line (400)")
+    made.add_argument(
+        "--context-sd",
+        type=_from_0,
+        default=1.0,
+        metavar="SD",
+        help="how far contexts differ, in log-odds (1.0)",
+    )
+    made.add_argument(
+        "--annotator-sd",
+        type=_from_0,
+        default=0.5,
+        metavar="SD",
+        help="how far annotators differ, in log-odds (0.5)",
+    )
+    made.add_argument(
+        "--studies", type=_count, default=400, metavar="N", help="studies drawn for each line (400)"
+    )
     made.add_argument("--seed", type=int, default=0, help="of the drawing (0)")
 
 
@@ -219,7 +347,9 @@ def _port(text: str) -> int:
 def _expiry(text: str) -> datetime:
     span = re.fullmatch(r"(\d{1,4})([dh])", text)
     if span is not None:
-        return datetime.now(UTC) + timedelta(**{"days" if span[2] == "d" else "hours": int(span[1])})
+        return datetime.now(UTC) + timedelta(
+            **{"days" if span[2] == "d" else "hours": int(span[1])}
+        )
     try:
         time = datetime.fromisoformat(text)
         if time.utcoffset() is not None:
@@ -247,7 +377,9 @@ def _create(options: argparse.Namespace) -> None:
     study, token = create_study(options.out, plan, paired, options.runs)
     print(f"plan     {study.digest[:8]}, fixed from now on: {study.plan_file}")
     print(f"study    {study.folder}")
-    print(f"admin    {token}   (kept nowhere: write it down; `hyperfit preference invite STUDY --admin` makes another)")
+    print(
+        f"admin    {token}   (kept nowhere: write it down; `hyperfit preference invite STUDY --admin` makes another)"
+    )
     _next("invite", study.folder, "--count", 5)
     _next("serve", study.folder)
 
@@ -282,8 +414,16 @@ def _invite(options: argparse.Namespace) -> None:
     with _store(options) as store:
         if options.list:
             for each in store.invitations():
-                state = "revoked" if each.revoked else f"used by {each.annotator}" if each.annotator else "not used"
-                print(f"{each.id:6d}  {state:16s}  expires {each.expires_at or 'never':32s}  {each.label or ''}")
+                state = (
+                    "revoked"
+                    if each.revoked
+                    else f"used by {each.annotator}"
+                    if each.annotator
+                    else "not used"
+                )
+                print(
+                    f"{each.id:6d}  {state:16s}  expires {each.expires_at or 'never':32s}  {each.label or ''}"
+                )
         elif options.revoke:
             store.revoke(options.revoke)
             print(f"revoked  {options.revoke}")
@@ -298,7 +438,9 @@ def _export(options: argparse.Namespace) -> None:
     from hyperfitting.preference.study import Study
 
     study = Study.find(options.folder)
-    refuse_to_replace(options.out, ours=lambda path: is_export_of(path, study.digest), what="export of this study")
+    refuse_to_replace(
+        options.out, ours=lambda path: is_export_of(path, study.digest), what="export of this study"
+    )
     with study.open_store(options.database) as store:
         rows = list(store.judgements())
     write_judgements(options.out, rows)
@@ -320,7 +462,14 @@ def _simulate(options: argparse.Namespace) -> None:
     from hyperfitting.preference.study import Study
 
     study, taste = Study.find(options.folder), read_taste(options.strength, options.set)
-    count = simulate(study, options.annotators, taste, options.seed, url=options.database, narrator=options.console())
+    count = simulate(
+        study,
+        options.annotators,
+        taste,
+        options.seed,
+        url=options.database,
+        narrator=options.console(),
+    )
     true = truth(study, taste)
     study.add_simulation(
         {
@@ -328,11 +477,16 @@ def _simulate(options: argparse.Namespace) -> None:
             "seed": options.seed,
             "judgements": count,
             "taste": taste.model_dump(mode="json"),
-            "truth": [{"one": one, "other": other, "shares": shares} for (one, other), shares in true.items()],
+            "truth": [
+                {"one": one, "other": other, "shares": shares}
+                for (one, other), shares in true.items()
+            ],
         }
     )
     for (one, other), (won, equal, lost) in true.items():
-        print(f"truth    {one} against {other}: preferred {won:.1%}, equal {equal:.1%}, not preferred {lost:.1%}")
+        print(
+            f"truth    {one} against {other}: preferred {won:.1%}, equal {equal:.1%}, not preferred {lost:.1%}"
+        )
     print(f"rows     {count} simulated judgements by {options.annotators} annotators")
     _next("analyse", options.folder)
 
@@ -344,9 +498,13 @@ def _judge(options: argparse.Namespace) -> None:
     settings = read_model_settings(options.url, options.model, options.prompt, options.set)
     key = key_from(options.key_from)
     with _store(options) as store:
-        judged = judge(store, settings, key=key, parallel=min(options.parallel, 64), narrator=options.console())
+        judged = judge(
+            store, settings, key=key, parallel=min(options.parallel, 64), narrator=options.console()
+        )
     both = judged.now + judged.before
-    print(f"rows     {judged.now} comparisons judged now, {judged.before} before, by {settings.model}")
+    print(
+        f"rows     {judged.now} comparisons judged now, {judged.before} before, by {settings.model}"
+    )
     print(f"flips    {judged.flips} of {both}: another answer in the other order, counted as ties")
     if judged.unanswered:
         raise HyperfittingError(
@@ -376,14 +534,22 @@ def _power(options: argparse.Namespace) -> None:
     from hyperfitting.preference.analysis.power import power_table
 
     guess = Population(context_sd=options.context_sd, annotator_sd=options.annotator_sd)
-    population = calibrated(guess, preferred=options.preferred, equal=options.equal, seed=options.seed)
+    population = calibrated(
+        guess, preferred=options.preferred, equal=options.equal, seed=options.seed
+    )
     designs = [
         Design(contexts, annotators, judgements)
         for contexts in options.contexts
         for annotators in options.annotators
         for judgements in options.judgements
     ]
-    found = power(population, designs, studies=options.studies, seconds_each=options.seconds, seed=options.seed)
+    found = power(
+        population,
+        designs,
+        studies=options.studies,
+        seconds_each=options.seconds,
+        seed=options.seed,
+    )
     print(power_table(found))
     print(
         f"for one pair of arms; preferred {options.preferred:.0%}, equal {options.equal:.0%}; contexts and annotators "

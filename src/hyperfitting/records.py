@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 Target = Literal["lower", "higher", "reference"]
 
+REFERENCE = "reference"
+"""The variant of the true texts, which stand beside what the models wrote."""
+
+CONTROLS = ("shuffled", "random")
+"""The variants of the two controls that are made of the true texts."""
+
 
 class Codec(Protocol):
     """Turns documents into token ids and back. Text today; an image codec has the same shape."""
@@ -228,11 +234,35 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class TextMeasures:
-    """What was measured of one text: by measure a sum, and what it is divided by (1: the text as a whole).
+class Arm:
+    """Who wrote texts: a variant of the model with a decoding strategy, or the true texts, or a control.
 
-    Over many texts a measure is the sums' sum over the counts' sum. Where the texts are equally long, and nothing is
-    left out, that is the mean over texts. Of a perplexity the sum is the loss in nats.
+    `label` tells the recipes of a comparison apart; it is empty for a single recipe.
+    """
+
+    variant: str
+    strategy: str | None = None
+    label: str = ""
+
+    @property
+    def title(self) -> str:
+        """How every table and message names the arm: `hyperfitted, greedy`."""
+        who = f"{self.label}: {self.variant}" if self.label else self.variant
+        return f"{who}, {self.strategy}" if self.strategy else who
+
+    @property
+    def is_model(self) -> bool:
+        """Whether a model wrote the texts: false for the true texts and the controls."""
+        return self.variant not in (REFERENCE, *CONTROLS)
+
+
+@dataclass(frozen=True)
+class TextMetrics:
+    """What was measured of one text: by metric a sum, and what it is divided by (1: the text as a whole).
+
+    A metric that is taken at several positions of a text has several such pairs, every other metric has one. Over many
+    texts a metric is the sum of the sums over the sum of the counts: where texts are equally long and none is left
+    out, that is the mean over texts. The sum of a perplexity is the loss in nats.
     """
 
     variant: str
@@ -241,12 +271,12 @@ class TextMeasures:
     context: int
     group: str
     run: str
-    values: dict[str, tuple[float, float]]
+    values: dict[str, tuple[tuple[float, float], ...]]
 
 
 @dataclass(frozen=True)
-class SetMeasure:
-    """A measure of a whole set of texts, and what it is without each cluster in turn."""
+class PooledMetric:
+    """A metric of all texts of an arm in a domain together, and its value without each cluster in turn."""
 
     variant: str
     domain: str
@@ -261,7 +291,10 @@ class SetMeasure:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One number of the table. `low` and `high` bound its 95 % interval, none below 10 clusters."""
+    """One number of the table. `low` and `high` bound its 95 % interval; both are None below 10 clusters.
+
+    `position` is where in the texts the number was taken, in tokens or words; None for a metric of whole texts.
+    """
 
     variant: str
     domain: str
@@ -276,6 +309,7 @@ class MetricRow:
     target: Target
     run: str
     left_out: int = 0
+    position: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@
         parts/                      only while generation is unfinished: what each process has written
         continuations.jsonl         contexts x strategies
         blocked.jsonl               what the citation blocker forbade, if a strategy has one
-        text_measures.jsonl           what was measured of each text, and of sets of them as a whole
-        set_measures.jsonl
+        text_metrics.jsonl          what was measured of each text
+        pooled_metrics.jsonl        what was measured of all texts of an arm together
         metrics.jsonl
       report/
         index.html  report.md  table.csv  summary.json  *.png
@@ -53,9 +53,9 @@ from hyperfitting.records import (
     GaveWay,
     MetricRow,
     Origin,
+    PooledMetric,
     ProbeRow,
-    SetMeasure,
-    TextMeasures,
+    TextMetrics,
     TokenBlocks,
     UpdateRow,
     Verdict,
@@ -92,8 +92,8 @@ class Run:
         self.parts_folder = folder / "parts"
         self.continuations_file = folder / "continuations.jsonl"
         self.blocked_file = folder / "blocked.jsonl"
-        self.text_measures_file = folder / "text_measures.jsonl"
-        self.set_measures_file = folder / "set_measures.jsonl"
+        self.text_metrics_file = folder / "text_metrics.jsonl"
+        self.pooled_metrics_file = folder / "pooled_metrics.jsonl"
         self.metrics_file = folder / "metrics.jsonl"
         self._recipe = StoredFile(self.recipe_file, load_recipe)
         self._facts = StoredFile(self.facts_file, _facts_or_none)
@@ -177,7 +177,7 @@ class Run:
     def drop_stale(self) -> bool:
         """Remove texts and measures that were made with other weights than the run's; whether there were any."""
         texts = [self.continuations_file, self.blocked_file]
-        measures = [self.metrics_file, self.set_measures_file, self.text_measures_file]
+        measures = [self.metrics_file, self.pooled_metrics_file, self.text_metrics_file]
         begun = self.parts_folder.is_dir() or self.continuations_file.is_file()
         if begun and not self._texts_are_current:
             shutil.rmtree(self.parts_folder, ignore_errors=True)
@@ -263,20 +263,23 @@ class Run:
         return read_rows(self.continuations_file, Continuation)
 
     def write_metrics(
-        self, texts: Iterable[TextMeasures], sets: Iterable[SetMeasure], rows: Iterable[MetricRow]
+        self,
+        texts: Iterable[TextMetrics],
+        pooled: Iterable[PooledMetric],
+        rows: Iterable[MetricRow],
     ) -> None:
-        """Write what was measured; the rows of the table last, since with them the run counts as measured."""
-        write_rows(self.text_measures_file, texts)
-        write_rows(self.set_measures_file, sets)
+        """Write what was measured. The rows of the table come last, since with them the run counts as measured."""
+        write_rows(self.text_metrics_file, texts)
+        write_rows(self.pooled_metrics_file, pooled)
         write_rows(self.metrics_file, rows)
 
-    def text_measures(self) -> list[TextMeasures]:
-        """What was measured of each text by itself."""
-        return read_rows(self.text_measures_file, TextMeasures)
+    def text_metrics(self) -> list[TextMetrics]:
+        """What was measured of each text."""
+        return read_rows(self.text_metrics_file, TextMetrics)
 
-    def set_measures(self) -> list[SetMeasure]:
-        """What was measured of sets of texts as a whole."""
-        return read_rows(self.set_measures_file, SetMeasure)
+    def pooled_metrics(self) -> list[PooledMetric]:
+        """What was measured of all texts of an arm together."""
+        return read_rows(self.pooled_metrics_file, PooledMetric)
 
     def metrics(self) -> list[MetricRow]:
         """The run's share of the table."""

@@ -15,7 +15,9 @@ def test_fifty_annotators_at_once(tmp_path, kind):
     database = new_database() if kind == "postgresql" else None
     study, server, tokens = make(tmp_path, contexts=417, database=database, invited=50)
     try:
-        report = load.run(server, tokens, think=lambda r: r.uniform(0.5, 1.5), kills=10, expected=5_004)
+        report = load.run(
+            server, tokens, think=lambda r: r.uniform(0.5, 1.5), kills=10, expected=5_004
+        )
     finally:
         server.stop()
     print(f"\n{kind}: {report.in_words()}")

@@ -68,7 +68,9 @@ def test_a_file_of_judgements_becomes_a_report(rows_file: Path, capsys: pytest.C
         score["high"],
     ]
     assert (row["judgements"], row["contexts"], row["annotators"]) == ("135", "45", "12")
-    page, markdown = ((folder / name).read_text(encoding="utf-8") for name in ("index.html", "report.md"))
+    page, markdown = (
+        (folder / name).read_text(encoding="utf-8") for name in ("index.html", "report.md")
+    )
     for text in (page, markdown):
         assert f"{100 * score['value']:.1f}\N{NO-BREAK SPACE}%" in text
         assert "4.9\N{NO-BREAK SPACE}%" in text  # the paper's TinyLlama, beside ours
@@ -94,14 +96,21 @@ def test_hostile_names_stay_text(tmp_path: Path):
     folder = tmp_path / "rows-report-human"
     assert "<script" not in (folder / "index.html").read_text(encoding="utf-8")
     head, *_ = [
-        line for line in (folder / "report.md").read_text(encoding="utf-8").splitlines() if "| <script>" in line
+        line
+        for line in (folder / "report.md").read_text(encoding="utf-8").splitlines()
+        if "| <script>" in line
     ]
     assert head.count("|") - head.count(r"\|") == 9
     cells = [("=1+1", 2)]
-    assert sheet_csv(Sheet("s", "s", (Column("arm", "arm"), Column("n", "n")), cells)) == "arm,n\n'=1+1,2\n"
+    assert (
+        sheet_csv(Sheet("s", "s", (Column("arm", "arm"), Column("n", "n")), cells))
+        == "arm,n\n'=1+1,2\n"
+    )
 
 
-def test_sources_are_chosen_and_a_model_stands_beside_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_sources_are_chosen_and_a_model_stands_beside_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     people = judged(Design(45, 12, 3))
     model = [
         replace(row, source="model", annotator="judge", assignment=f"m-{row.comparison}")
@@ -110,7 +119,10 @@ def test_sources_are_chosen_and_a_model_stands_beside_people(tmp_path: Path, cap
     write_judgements(tmp_path / "rows.jsonl", [*people, *model])
     assert analyse(tmp_path / "rows.jsonl") == 2
     error = capsys.readouterr().err
-    assert error == "hyperfit: human and model judgements never mix in one estimate: choose one with --source\n"
+    assert (
+        error
+        == "hyperfit: human and model judgements never mix in one estimate: choose one with --source\n"
+    )
     assert not list(tmp_path.glob("*report*"))
     assert analyse(tmp_path / "rows.jsonl", "--source", "human") == 0
     assert read_csv(tmp_path / "rows-report-human" / "models.csv")[0]["model"] == "judge"
@@ -120,11 +132,21 @@ def test_sources_are_chosen_and_a_model_stands_beside_people(tmp_path: Path, cap
     assert "no interval from 45 contexts and 1 annotator" in page
 
 
-def test_a_simulated_study_carries_its_banner_and_its_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    folder, taste = tmp_path / "study", Taste(strengths={"hyperfitted · greedy": -0.5}, careless=0.2)
-    study, _ = Study.create(folder, plan(attention_rate=0.1, repeat_rate=0.1), comparisons(6, 6, (MODEL,)))
+def test_a_simulated_study_carries_its_banner_and_its_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder, taste = (
+        tmp_path / "study",
+        Taste(strengths={"hyperfitted · greedy": -0.5}, careless=0.2),
+    )
+    study, _ = Study.create(
+        folder, plan(attention_rate=0.1, repeat_rate=0.1), comparisons(6, 6, (MODEL,))
+    )
     simulate(study, 10, taste, seed=4)
-    told = [{"one": one, "other": other, "shares": shares} for (one, other), shares in truth(study, taste).items()]
+    told = [
+        {"one": one, "other": other, "shares": shares}
+        for (one, other), shares in truth(study, taste).items()
+    ]
     study.add_simulation({"truth": told})
     assert analyse(folder) == 0
     said = capsys.readouterr().out
@@ -142,7 +164,9 @@ def test_a_simulated_study_carries_its_banner_and_its_truth(tmp_path: Path, caps
         "stop rule",
         "exclusions",
     ]
-    assert Study.find(folder).digest == study.digest  # the report beside it changes nothing of the study
+    assert (
+        Study.find(folder).digest == study.digest
+    )  # the report beside it changes nothing of the study
 
 
 def test_a_study_that_people_and_a_model_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -150,10 +174,16 @@ def test_a_study_that_people_and_a_model_judged(tmp_path: Path, capsys: pytest.C
     with study.open_store() as store:
         for choice in ("first", "second", "equal"):
             studies.work(store, studies.ready(store), 99, choice)
-        model = store.model_annotator("judge-7b", '{"model": "judge-7b", "url": "http://me:secret@host/v1"}')
+        model = store.model_annotator(
+            "judge-7b", '{"model": "judge-7b", "url": "http://me:secret@host/v1"}'
+        )
         for row in study.comparisons():
             if row.kind == "scored":
-                store.judge_as_model(model, row.id, (Reply(True, "first", "A", 1.0), Reply(False, "second", "B", 1.0)))
+                store.judge_as_model(
+                    model,
+                    row.id,
+                    (Reply(True, "first", "A", 1.0), Reply(False, "second", "B", 1.0)),
+                )
     assert analyse(study.folder) == 2
     assert "choose one with --source" in capsys.readouterr().err
     assert analyse(study.folder, "--source", "human") == 0
@@ -179,7 +209,9 @@ def test_a_study_that_people_and_a_model_judged(tmp_path: Path, capsys: pytest.C
         ('{"study": "s"}', "row 2: no 'assignment'"),
     ],
 )
-def test_a_bad_row_is_named_in_one_line(rows_file: Path, line: str, message: str, capsys: pytest.CaptureFixture[str]):
+def test_a_bad_row_is_named_in_one_line(
+    rows_file: Path, line: str, message: str, capsys: pytest.CaptureFixture[str]
+):
     lines = rows_file.read_text(encoding="utf-8").splitlines()
     rows_file.write_text("\n".join([lines[0], line, *lines[2:]]), encoding="utf-8")
     assert analyse(rows_file) == 2
@@ -192,14 +224,22 @@ def test_the_headline_is_the_share_that_the_plan_made_primary(tmp_path: Path):
     rows = analysis.analyse(judged(Design(45, 12, 3)), draws=50)
     preferred, either = (rows.shares[0].preferred.value, rows.shares[0].preferred_or_equal.value)
     (line,) = headlines(rows, Context("t", primary="preferred"))
-    assert f"was preferred to the true text in {100 * preferred:.1f}\N{NO-BREAK SPACE}% (95\N{NO-BREAK SPACE}%" in line
+    assert (
+        f"was preferred to the true text in {100 * preferred:.1f}\N{NO-BREAK SPACE}% (95\N{NO-BREAK SPACE}%"
+        in line
+    )
     (line,) = headlines(rows, Context("t"))
-    assert f"preferred to, or found equal to, the true text in {100 * either:.1f}\N{NO-BREAK SPACE}%" in line
+    assert (
+        f"preferred to, or found equal to, the true text in {100 * either:.1f}\N{NO-BREAK SPACE}%"
+        in line
+    )
     page = write_preference_report(rows, Context("t", primary="preferred"), tmp_path / "out")
     assert "interval, preferred<" in page.read_text(encoding="utf-8")
 
 
-def test_what_is_not_there_or_not_ours_is_refused(rows_file: Path, capsys: pytest.CaptureFixture[str]):
+def test_what_is_not_there_or_not_ours_is_refused(
+    rows_file: Path, capsys: pytest.CaptureFixture[str]
+):
     def error(*words: object) -> str:
         assert analyse(*words) == 2
         text = capsys.readouterr().err
@@ -211,7 +251,9 @@ def test_what_is_not_there_or_not_ours_is_refused(rows_file: Path, capsys: pytes
     taken = rows_file.with_name("taken")
     taken.mkdir()
     (taken / "thesis.tex").write_text("years of work")
-    assert f"{taken} holds something else than a report: choose another --out" in error(rows_file, "--out", taken)
+    assert f"{taken} holds something else than a report: choose another --out" in error(
+        rows_file, "--out", taken
+    )
     assert (taken / "thesis.tex").read_text() == "years of work"
     assert "holds something else than a report" in error(rows_file, "--out", rows_file)
     apart = [
@@ -222,10 +264,14 @@ def test_what_is_not_there_or_not_ours_is_refused(rows_file: Path, capsys: pytes
     assert "no comparison links {a, b} and {hyperfitted · greedy, reference}" in error(rows_file)
 
 
-def test_no_password_of_a_database_reaches_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_no_password_of_a_database_reaches_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     write_judgements(tmp_path / "rows.csv", judged(Design(45, 12, 3)))
     monkeypatch.setattr(
-        sys, "argv", ["hyperfit", "preference", "analyse", "--database", "postgresql://me:secret@host/db"]
+        sys,
+        "argv",
+        ["hyperfit", "preference", "analyse", "--database", "postgresql://me:secret@host/db"],
     )
     assert analyse(tmp_path / "rows.csv") == 0
     for path in (tmp_path / "rows-report-human").iterdir():
@@ -277,11 +323,15 @@ def test_analysis_and_report_need_no_torch():
         "import sys, hyperfitting.preference.analysis, hyperfitting.report.preference.study, "
         "hyperfitting.report.preference.figures; print(' '.join(sys.modules))"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"torch", "transformers", "datasets", "fastapi"} & set(loaded)
 
 
 def test_the_statistics_know_no_database():
     code = "import sys, hyperfitting.preference.analysis; print(' '.join(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"sqlalchemy", "sqlite3"} & set(loaded)

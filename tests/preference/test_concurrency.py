@@ -46,7 +46,9 @@ def check(rows: list[Judgement], acknowledged: list[str], study: Study) -> None:
     assert len(set(acknowledged)) == len(acknowledged)
     assert len({(row.annotator, row.comparison) for row in rows}) == len(rows)
     counts = Counter(row.comparison for row in rows if row.kind == "scored")
-    assert counts == {row.id: study.plan.judgements for row in study.comparisons() if row.kind == "scored"}
+    assert counts == {
+        row.id: study.plan.judgements for row in study.comparisons() if row.kind == "scored"
+    }
     assert not [row for row in rows if row.surplus]
     balance: Counter[str] = Counter()
     for row in rows:
@@ -56,11 +58,15 @@ def check(rows: list[Judgement], acknowledged: list[str], study: Study) -> None:
 
 
 def test_threads_share_a_store(tmp_path, url):
-    study = studies.study(tmp_path, rows=studies.comparisons(4, 4), attention_rate=0.1, repeat_rate=0.1)
+    study = studies.study(
+        tmp_path, rows=studies.comparisons(4, 4), attention_rate=0.1, repeat_rate=0.1
+    )
     with study.open_store(url) as store:
         people = [studies.ready(store) for _ in range(8)]
         with ThreadPoolExecutor(8) as pool:
-            done = list(pool.map(lambda pair: clumsy_work(store, pair[1], pair[0]), enumerate(people)))
+            done = list(
+                pool.map(lambda pair: clumsy_work(store, pair[1], pair[0]), enumerate(people))
+            )
         check(list(store.judgements()), [each for some in done for each in some], study)
 
 
@@ -77,7 +83,9 @@ def side_by_side(function, jobs):
         return list(pool.map(function, *zip(*jobs, strict=True), timeout=300))
 
 
-def in_processes(tmp_path: Path, url: str | None, *, contexts: int, processes: int, people_each: int) -> None:
+def in_processes(
+    tmp_path: Path, url: str | None, *, contexts: int, processes: int, people_each: int
+) -> None:
     rows = studies.comparisons(contexts, 4)
     study = studies.study(tmp_path, rows=rows, attention_rate=0.1, repeat_rate=0.05)
     with study.open_store(url) as store:

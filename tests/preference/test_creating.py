@@ -43,18 +43,25 @@ def test_an_experiment_is_read_with_all_its_arms(contexts, experiment):
         "original · nucleus",
         "reference",
     ]
-    assert [context.name for context in contexts][:7] == [*(f"fiction-{n}" for n in range(6)), "news-0"]
+    assert [context.name for context in contexts][:7] == [
+        *(f"fiction-{n}" for n in range(6)),
+        "news-0",
+    ]
     assert contexts[0].text == "fiction piece 0 of 0"
     only = read_contexts([experiment / "original"])
     assert arm_names(only) == ["original · greedy", "original · nucleus", "reference"]
-    assert read_contexts([experiment, experiment / "original"]) == contexts  # named twice is read once
+    assert (
+        read_contexts([experiment, experiment / "original"]) == contexts
+    )  # named twice is read once
 
 
 def test_runs_that_have_the_same_arms_are_told_apart_by_their_names(experiment, tmp_path):
     other = studies.experiment(tmp_path / "other", seed=7)
     both = read_contexts([experiment, other])
     assert len(both) == 24
-    assert {context.name for context in both} == {f"{d}-{n}" for d in studies.DOMAINS for n in range(12)}
+    assert {context.name for context in both} == {
+        f"{d}-{n}" for d in studies.DOMAINS for n in range(12)
+    }
     assert "hyperfitted-00000007 · greedy" in arm_names(both)
     assert arm_names(both).count("reference") == 1
 
@@ -63,7 +70,9 @@ def test_each_arm_is_compared_with_the_true_text(contexts):
     made = paired(contexts)
     assert len(scored(made)) == 48
     assert {row.other.arm for row in made.comparisons} == {"reference"}
-    assert Counter(row.one.arm for row in made.comparisons) == dict.fromkeys(arm_names(contexts)[:-1], 12)
+    assert Counter(row.one.arm for row in made.comparisons) == dict.fromkeys(
+        arm_names(contexts)[:-1], 12
+    )
     assert len({row.id for row in made.comparisons}) == 48
     row = made.comparisons[0]
     assert row.one.tokens == row.other.tokens == 39  # the last word might go on
@@ -88,7 +97,10 @@ def test_pairs_by_name_and_every_two_arms(contexts):
 
 def test_the_same_contexts_are_drawn_for_every_pair(contexts):
     made = paired(contexts, per_domain=2)
-    by_arm = {arm: {row.context for row in scored(made) if row.one.arm == arm} for arm in arm_names(contexts)[:-1]}
+    by_arm = {
+        arm: {row.context for row in scored(made) if row.one.arm == arm}
+        for arm in arm_names(contexts)[:-1]
+    }
     assert len({frozenset(names) for names in by_arm.values()}) == 1
     assert Counter(row.domain for row in scored(made)) == {"fiction": 8, "news": 8}
     again, other = paired(contexts, per_domain=2), paired(contexts, per_domain=2, seed=1)
@@ -100,7 +112,9 @@ def test_a_quota_for_each_domain(contexts):
     made = paired(contexts, per_domain={"news": 3, "fiction": 1})
     assert Counter(row.domain for row in scored(made)) == {"fiction": 4, "news": 12}
     assert {row.domain for row in scored(paired(contexts, per_domain={"news": 2}))} == {"news"}
-    assert read_plan(None, {"per_domain": "{ fiction = 9 }"}, default_name="x").per_domain == {"fiction": 9}
+    assert read_plan(None, {"per_domain": "{ fiction = 9 }"}, default_name="x").per_domain == {
+        "fiction": 9
+    }
 
 
 def test_checks_are_a_true_text_against_its_own_words(contexts):
@@ -125,7 +139,9 @@ def test_texts_that_cannot_be_compared_are_left_out_and_counted(experiment, tmp_
         if (row.domain, row.context, row.variant) == ("fiction", 1, "original"):
             row = studies.continuation(" too short", **where(row))
         if (row.domain, row.context, row.strategy) == ("fiction", 2, "greedy"):
-            (true,) = [r for r in rows if (r.domain, r.context, r.variant) == ("fiction", 2, "reference")]
+            (true,) = [
+                r for r in rows if (r.domain, r.context, r.variant) == ("fiction", 2, "reference")
+            ]
             row = studies.continuation(true.text, **where(row))
         changed.append(row)
     write_rows(tmp_path / "continuations.jsonl", changed)
@@ -137,18 +153,33 @@ def test_texts_that_cannot_be_compared_are_left_out_and_counted(experiment, tmp_
     }
     assert len(scored(made)) == 24 - 4
     words = summary(made, studies.plan())
-    assert "left out 1 no text of original · greedy, 2 shorter than 16 tokens when cut, 1 the same text twice" in words
+    assert (
+        "left out 1 no text of original · greedy, 2 shorter than 16 tokens when cut, 1 the same text twice"
+        in words
+    )
     assert "60 judgements" in words
 
 
 def where(row):
-    names = ("variant", "run", "domain", "strategy", "context", "source", "row", "group", "context_pieces")
+    names = (
+        "variant",
+        "run",
+        "domain",
+        "strategy",
+        "context",
+        "source",
+        "row",
+        "group",
+        "context_pieces",
+    )
     return {name: getattr(row, name) for name in names}
 
 
 def test_texts_without_a_reference_are_compared_with_each_other_only(experiment, tmp_path):
     rows = read_rows(experiment / "original" / "continuations.jsonl", Continuation)
-    write_rows(tmp_path / "continuations.jsonl", [row for row in rows if row.variant != "reference"])
+    write_rows(
+        tmp_path / "continuations.jsonl", [row for row in rows if row.variant != "reference"]
+    )
     alone = read_contexts([tmp_path])
     assert len(scored(paired(alone, pairs="all"))) == 12
     with pytest.raises(StudyError, match="hold no reference texts; name pairs of arms"):
@@ -160,8 +191,14 @@ def test_texts_without_a_reference_are_compared_with_each_other_only(experiment,
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"arms": ("greedy",)}, "arms: there is no 'greedy' in these runs; there are: hyperfitted · greedy"),
-        ({"domains": ("poems",)}, "domains: there is no 'poems' in these runs; there are: fiction, news"),
+        (
+            {"arms": ("greedy",)},
+            "arms: there is no 'greedy' in these runs; there are: hyperfitted · greedy",
+        ),
+        (
+            {"domains": ("poems",)},
+            "domains: there is no 'poems' in these runs; there are: fiction, news",
+        ),
         ({"pairs": (("a", "b"),)}, "pairs: there is no 'a'"),
         ({"per_domain": 7}, "per_domain = 7: the set 'fiction' has 6 contexts"),
         ({"per_domain": {"poems": 1}}, "per_domain: there is no 'poems' in these runs"),
@@ -179,7 +216,9 @@ def test_two_texts_where_one_is_expected(experiment, tmp_path):
     rows = read_rows(experiment / "original" / "continuations.jsonl", Continuation)
     twice = studies.continuation(" " + "other " * 40, **where(rows[0]))
     write_rows(tmp_path / "continuations.jsonl", [*rows, twice])
-    with pytest.raises(StudyError, match="fiction, context 0: two different texts of the arm 'original · greedy'"):
+    with pytest.raises(
+        StudyError, match="fiction, context 0: two different texts of the arm 'original · greedy'"
+    ):
         read_contexts([tmp_path])
 
 
@@ -192,7 +231,11 @@ def test_a_study_is_written_with_where_it_comes_from(contexts, experiment, tmp_p
     facts = json.loads(study.facts_file.read_text())
     assert facts["runs"] == ["hyperfitted-00000000", "original-00000000"]
     assert len(facts["pairs"]) == 4
-    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["comparisons.jsonl", "plan.json", "study.json"]
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
+        "comparisons.jsonl",
+        "plan.json",
+        "study.json",
+    ]
     assert not [path for path in (tmp_path / "s").iterdir() if token in path.read_text()]
 
 
@@ -207,13 +250,21 @@ def plan_file(folder: Path, text: str) -> Path:
 
 def test_a_plan_comes_from_a_file_from_options_and_from_overrides(tmp_path):
     file = plan_file(
-        tmp_path, 'name = "mine"\njudgements = 5\nseed = 4\npairs = [["a", "b"]]\n[analysis]\nprimary = "preferred"\n'
+        tmp_path,
+        'name = "mine"\njudgements = 5\nseed = 4\npairs = [["a", "b"]]\n[analysis]\nprimary = "preferred"\n',
     )
-    plan = read_plan(file, {"judgements": "4", "attention_rate": "0.1"}, ["analysis.level=0.9"], default_name="other")
+    plan = read_plan(
+        file,
+        {"judgements": "4", "attention_rate": "0.1"},
+        ["analysis.level=0.9"],
+        default_name="other",
+    )
     assert (plan.name, plan.judgements, plan.seed, plan.attention_rate) == ("mine", 4, 4, 0.1)
     assert (plan.analysis.primary, plan.analysis.level) == ("preferred", 0.9)
     assert plan.pairs == (("a", "b"),)
-    given = read_plan(None, {"pairs": "x · greedy=y · greedy, x · greedy=reference"}, default_name="folder")
+    given = read_plan(
+        None, {"pairs": "x · greedy=y · greedy, x · greedy=reference"}, default_name="folder"
+    )
     assert given.pairs == (("x · greedy", "y · greedy"), ("x · greedy", "reference"))
     assert given.name == "folder"
 
@@ -230,7 +281,11 @@ def test_a_plan_comes_from_a_file_from_options_and_from_overrides(tmp_path):
         ("", {"pairs": "a"}, "--pairs a: write it as reference, all, or"),
         ("", {"attention_rate": "0.9"}, "attention_rate = 0.9: it must be at most 0.25"),
         ("hold_minutes = -1", {}, "hold_minutes = -1"),
-        ("[analysis]\nlevell = 1", {}, "analysis.levell is not a setting; did you mean analysis.level?"),
+        (
+            "[analysis]\nlevell = 1",
+            {},
+            "analysis.levell is not a setting; did you mean analysis.level?",
+        ),
     ],
 )
 def test_a_plan_that_is_wrong_is_one_line(tmp_path, text, options, words):

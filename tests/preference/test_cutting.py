@@ -20,7 +20,10 @@ def shown(*texts, at_most=None):
 def test_both_texts_end_after_the_same_number_of_tokens():
     long, short = pieces(" a", " b", " c", " d", ".", " e"), pieces(" x", " y", " z", ".")
     assert shown(long, short) == [("a b c d", 4), ("x y z.", 4)]
-    assert shown(long, pieces(" x", " y", " z", " w")) == [("a b c", 3), ("x y z", 3)]  # who knows how w goes on
+    assert shown(long, pieces(" x", " y", " z", " w")) == [
+        ("a b c", 3),
+        ("x y z", 3),
+    ]  # who knows how w goes on
     assert shown(long, short, at_most=2) == [("a b", 2), ("x y", 2)]
 
 
@@ -34,7 +37,10 @@ def test_no_text_ends_in_half_a_word():
 
 def test_a_word_goes_on_over_vowel_signs_and_joiners():
     ends_in_a_sign = pieces(" नदी", " हिन्द", "ी", " है")
-    assert shown(ends_in_a_sign, pieces(" a", " b", " c", " d"), at_most=2) == [("नदी", 1), ("a", 1)]
+    assert shown(ends_in_a_sign, pieces(" a", " b", " c", " d"), at_most=2) == [
+        ("नदी", 1),
+        ("a", 1),
+    ]
     assert begun_word("او می\u200c", [pieces("خواهم", " رفت")]) == "می\u200c"
 
 
@@ -113,7 +119,10 @@ def test_plain_text_has_no_white_space_at_its_ends_nor_in_runs(raw):
     assert not set(text) & set("“”—\t\r")
 
 
-@given(st.lists(st.sampled_from([" a", "b", " c", ".", "'s", " d", "\n"]), min_size=1, max_size=12), st.data())
+@given(
+    st.lists(st.sampled_from([" a", "b", " c", ".", "'s", " d", "\n"]), min_size=1, max_size=12),
+    st.data(),
+)
 def test_a_cut_text_never_breaks_off_between_two_letters(parts, data):
     at_most = data.draw(st.integers(1, 14))
     cuts = cut_alike([pieces(*parts)], at_most)

@@ -12,14 +12,19 @@ from hyperfitting.preference.documents import TABLES, table
 TEXT = (Path(__file__).parents[2] / "docs" / "preference.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
 COMMANDS = [
-    line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.startswith("hyperfit ")
+    line.split("  #")[0].strip()
+    for block in BLOCKS
+    for line in block.splitlines()
+    if line.startswith("hyperfit ")
 ]
 
 
 def verbs(of):
     """The verbs of a parser, by name."""
     return next(
-        action.choices for action in of._actions if hasattr(action, "choices") and isinstance(action.choices, dict)
+        action.choices
+        for action in of._actions
+        if hasattr(action, "choices") and isinstance(action.choices, dict)
     )
 
 

@@ -39,9 +39,16 @@ def test_what_is_written_is_read_back(tmp_path, ending):
     rows = [
         ROW,
         dataclasses.replace(
-            ROW, assignment="2", surplus=True, excluded='too, "fast"\nby far', kind="repeat", repeats="c1"
+            ROW,
+            assignment="2",
+            surplus=True,
+            excluded='too, "fast"\nby far',
+            kind="repeat",
+            repeats="c1",
         ),
-        dataclasses.replace(ROW, assignment="3", arm_first="=1+1", group="'quoted'", domain="-x", context="@y"),
+        dataclasses.replace(
+            ROW, assignment="3", arm_first="=1+1", group="'quoted'", domain="-x", context="@y"
+        ),
     ]
     write_judgements(tmp_path / f"j.{ending}", rows)
     assert read_judgements(tmp_path / f"j.{ending}") == rows
@@ -63,11 +70,15 @@ def test_rows_made_elsewhere_need_only_what_cannot_be_guessed(tmp_path):
     names = [f.name for f in dataclasses.fields(Judgement) if f.default is dataclasses.MISSING]
     values = [str(getattr(ROW, name)) for name in names]
     file.write_text(
-        "\ufeff" + ",".join([*names, "mood"]) + "\r\n" + ",".join([*values, "fine"]) + "\r\n", encoding="utf-8"
+        "\ufeff" + ",".join([*names, "mood"]) + "\r\n" + ",".join([*values, "fine"]) + "\r\n",
+        encoding="utf-8",
     )
     assert read_judgements(file) == [ROW]
     file = tmp_path / "theirs.jsonl"
-    file.write_text(json.dumps({name: getattr(ROW, name) for name in names} | {"seconds": 8, "mood": 1}) + "\n\n")
+    file.write_text(
+        json.dumps({name: getattr(ROW, name) for name in names} | {"seconds": 8, "mood": 1})
+        + "\n\n"
+    )
     assert read_judgements(file) == [dataclasses.replace(ROW, seconds=8.0)]
 
 

@@ -33,7 +33,9 @@ def check(study, database, report):
     assert len(each) == overview.comparisons == overview.finished
     assert not any(row.surplus for row in rows)
     for annotator in {row.annotator for row in scored}:
-        sides = Counter(row.arm_first == "reference" for row in scored if row.annotator == annotator)
+        sides = Counter(
+            row.arm_first == "reference" for row in scored if row.annotator == annotator
+        )
         assert abs(sides[True] - sides[False]) <= 1, annotator
     assert {person.state for person in overview.annotators} == {"finished"}
 
@@ -54,7 +56,9 @@ def test_an_answer_waits_for_the_disk_and_dealing_does_not(tmp_path):
     said = []
     with studies.study(tmp_path).open_store() as store:
         annotator = studies.ready(store)
-        event.listen(store._database._engine, "before_cursor_execute", lambda *call: said.append(call[2]))
+        event.listen(
+            store._database._engine, "before_cursor_execute", lambda *call: said.append(call[2])
+        )
         item = store.next_item(annotator)
         dealing, said[:] = list(said), []
         studies.answer(store, annotator, item)

@@ -34,7 +34,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, body))
         self.server.headers.append(dict(self.headers))
         prompt = body["messages"][0]["content"]
-        first, second = (re.search(rf"<{name}>\n(.*?)\n</{name}>", prompt, re.S)[1] for name in "ab")
+        first, second = (
+            re.search(rf"<{name}>\n(.*?)\n</{name}>", prompt, re.S)[1] for name in "ab"
+        )
         said = self.server.reply(first, second)
         if said is None:
             self.close_connection = True
@@ -125,7 +127,12 @@ def test_prompt_model_and_settings_are_kept_and_another_setting_is_another_annot
     assert {each["prompt"] for each in kept} == {PROMPT}
     path, body = server.asked[0]
     assert path == "/v1/chat/completions"
-    assert (body["model"], body["temperature"], body["max_tokens"], body["seed"]) == ("judge-1", 0.0, 16, 0)
+    assert (body["model"], body["temperature"], body["max_tokens"], body["seed"]) == (
+        "judge-1",
+        0.0,
+        16,
+        0,
+    )
     prompt = body["messages"][0]["content"]
     assert study.plan.question in prompt
     assert study.plan.instructions in prompt
@@ -134,7 +141,9 @@ def test_prompt_model_and_settings_are_kept_and_another_setting_is_another_annot
 
 def test_braces_in_a_text_are_only_text(tmp_path):
     rows = studies.comparisons(1, 0, studies.ARMS[:1])[:1]
-    hostile = [rows[0].__class__(**{**vars(rows[0]), "context_text": "{first} {nothing} {question}"})]
+    hostile = [
+        rows[0].__class__(**{**vars(rows[0]), "context_text": "{first} {nothing} {question}"})
+    ]
     with serving(alphabetical) as server:
         ask(studies.study(tmp_path, rows=hostile), server)
     assert "{first} {nothing} {question}" in server.asked[0][1]["messages"][0]["content"]
@@ -154,10 +163,16 @@ def test_what_was_judged_is_kept_and_the_rest_is_asked_again(study):
 
     def breaks_later(first, second):
         asked.append(first)
-        return alphabetical(first, second) if len(asked) <= 5 else (400, {}, b'{"error": "no more\ncredit"}')
+        return (
+            alphabetical(first, second)
+            if len(asked) <= 5
+            else (400, {}, b'{"error": "no more\ncredit"}')
+        )
 
     with serving(breaks_later) as server:
-        with pytest.raises(StudyError, match=r'chat/completions: HTTP 400: \{"error": "no more credit"\}') as caught:
+        with pytest.raises(
+            StudyError, match=r'chat/completions: HTTP 400: \{"error": "no more credit"\}'
+        ) as caught:
             ask(study, server, parallel=1)
         assert "\n" not in str(caught.value)
         with study.open_store() as store:
@@ -169,7 +184,13 @@ def test_what_was_judged_is_kept_and_the_rest_is_asked_again(study):
 
 
 @pytest.mark.parametrize(
-    "failure", [(500, {}, b"oops"), (429, {"Retry-After": "7"}, b""), (503, {"Retry-After": "soon"}, b""), None]
+    "failure",
+    [
+        (500, {}, b"oops"),
+        (429, {"Retry-After": "7"}, b""),
+        (503, {"Retry-After": "soon"}, b""),
+        None,
+    ],
 )
 def test_failures_that_may_pass_are_tried_again(study, failure):
     replies, waits = [], []
@@ -202,7 +223,10 @@ def test_after_the_last_try_it_is_one_line(study):
         ((302, {"Location": "http://elsewhere.example/"}, b""), "HTTP 302"),
         ((200, {}, b"<html>"), "the reply is no chat completion: <html>: is this the right --url?"),
         ((200, {}, b'{"choices": []}'), "the reply is no chat completion"),
-        ((200, {}, b'{"choices": [{"message": {"content": null}}]}'), "the reply is no chat completion"),
+        (
+            (200, {}, b'{"choices": [{"message": {"content": null}}]}'),
+            "the reply is no chat completion",
+        ),
     ],
 )
 def test_what_will_not_pass_is_told_at_once(study, said, words):
@@ -288,7 +312,10 @@ def test_the_verb_judges_and_goes_on(study, tmp_path, capsys, monkeypatch):
     [
         (["--url", "localhost:80"], "--url localhost:80: write it as https://host/v1"),
         (["--url", "http://me:secret@h/v1"], "leave the user and the password out"),
-        (["--key-from", "NO_SUCH_VARIABLE"], "--key-from NO_SUCH_VARIABLE: that environment variable is not set"),
+        (
+            ["--key-from", "NO_SUCH_VARIABLE"],
+            "--key-from NO_SUCH_VARIABLE: that environment variable is not set",
+        ),
         (["--prompt", "PROMPT"], "a prompt holds {context}, {first} and {second}"),
         (["--prompt", "GONE"], "GONE: No such file"),
         (["--set", "temprature=1"], "did you mean temperature?"),
@@ -299,7 +326,18 @@ def test_what_cannot_be_asked_is_one_line(study, tmp_path, capsys, options, word
     (tmp_path / "PROMPT").write_text("{context} {first}")
     options = [str(tmp_path / word) if word in ("PROMPT", "GONE") else word for word in options]
     assert (
-        main(["preference", "judge", str(study.folder), "--url", "http://127.0.0.1:9/v1", "--model", "m", *options])
+        main(
+            [
+                "preference",
+                "judge",
+                str(study.folder),
+                "--url",
+                "http://127.0.0.1:9/v1",
+                "--model",
+                "m",
+                *options,
+            ]
+        )
         == 2
     )
     err = capsys.readouterr().err

@@ -67,7 +67,9 @@ def test_a_port_that_is_taken_is_one_line(made, capsys):
         taken.listen()
         port = taken.getsockname()[1]
         said = refused(capsys, "preference", "serve", str(made[0]), "--port", str(port))
-    assert f"port {port} on 127.0.0.1 is taken by another program: choose another with --port" in said
+    assert (
+        f"port {port} on 127.0.0.1 is taken by another program: choose another with --port" in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,9 @@ def test_a_port_that_is_taken_is_one_line(made, capsys):
     ],
 )
 def test_what_cannot_be_served_is_one_line(made, capsys, options, words):
-    assert words in refused(capsys, "preference", "serve", str(made[0]), "--port", str(free_port()), *options)
+    assert words in refused(
+        capsys, "preference", "serve", str(made[0]), "--port", str(free_port()), *options
+    )
 
 
 def test_no_study_no_server(tmp_path, capsys):
@@ -90,5 +94,7 @@ def test_no_study_no_server(tmp_path, capsys):
 
 def test_serving_needs_no_torch():
     code = "import sys, hyperfitting.preference.web.serve; print(' '.join(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"torch", "transformers", "matplotlib", "scipy"} & set(loaded)

@@ -15,7 +15,9 @@ from tests import studies
 from tests.postgresql import new_database
 
 ARMS = studies.ARMS[:1]
-STRONG = Taste(strengths={ARMS[0]: -1.0, "reference": 0.5}, ties=0.4, context_spread=0.0, annotator_spread=0.0)
+STRONG = Taste(
+    strengths={ARMS[0]: -1.0, "reference": 0.5}, ties=0.4, context_spread=0.0, annotator_spread=0.0
+)
 
 
 def simulated(folder, taste=STRONG, *, annotators=6, seed=3, contexts=10, **settings):
@@ -66,7 +68,9 @@ def test_answers_come_as_often_as_the_taste_says():
 
 def test_the_truth_is_what_many_answers_come_to():
     rows = studies.comparisons(1, 0, ARMS)[:1]
-    taste = Taste(strengths={"reference": 1.0}, context_spread=0.7, annotator_spread=0.6, side_bias=0.5)
+    taste = Taste(
+        strengths={"reference": 1.0}, context_spread=0.7, annotator_spread=0.6, side_bias=0.5
+    )
 
     class Only:
         def comparisons(self):
@@ -89,16 +93,22 @@ def test_the_careless_fail_their_checks():
     random_ = random.Random(4)
     for careless, low, high in ((True, 0.25, 0.42), (False, 0.96, 1.0)):
         person = Person("a", careless=careless, lean=0.0)
-        passed = sum(answer_to(check, True, STRONG, person, 0, random_) == "first" for _ in range(600))
+        passed = sum(
+            answer_to(check, True, STRONG, person, 0, random_) == "first" for _ in range(600)
+        )
         assert low < passed / 600 <= high
 
 
 def test_the_careless_are_fast(tmp_path):
     taste = STRONG.model_copy(update={"careless": 0.5})
-    _, rows, overview = simulated(tmp_path, taste, seed=5, annotators=8, items=10, attention_rate=0.2)
+    _, rows, overview = simulated(
+        tmp_path, taste, seed=5, annotators=8, items=10, attention_rate=0.2
+    )
     fast = {row.annotator for row in rows if row.seconds < 2}
     assert 0 < len(fast) < 8
-    assert {person.id for person in overview.annotators if person.answers and person.seconds < 2} == fast
+    assert {
+        person.id for person in overview.annotators if person.answers and person.seconds < 2
+    } == fast
 
 
 def test_the_stronger_text_wins(tmp_path):
@@ -111,7 +121,9 @@ def test_they_are_refused_where_people_have_answered(tmp_path):
     study = studies.study(tmp_path)
     with study.open_store() as store:
         studies.work(store, studies.ready(store), 1)
-    with pytest.raises(StudyError, match="holds real judgements, and simulated ones are never mixed with them"):
+    with pytest.raises(
+        StudyError, match="holds real judgements, and simulated ones are never mixed with them"
+    ):
         simulate(study, 2, Taste(), 0)
     with Study.find(study.folder).open_store() as store:
         assert len(list(store.judgements())) == 1
@@ -119,7 +131,10 @@ def test_they_are_refused_where_people_have_answered(tmp_path):
 
 
 def test_an_arm_that_the_study_has_not(tmp_path):
-    with pytest.raises(StudyError, match="strength of 'shuffled': no such arm in this study; there are: hyperfitted"):
+    with pytest.raises(
+        StudyError,
+        match="strength of 'shuffled': no such arm in this study; there are: hyperfitted",
+    ):
         simulate(studies.study(tmp_path), 2, Taste(strengths={"shuffled": 1.0}), 0)
 
 

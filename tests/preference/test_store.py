@@ -63,7 +63,9 @@ def test_a_study_is_found_as_it_was_made_and_never_overwritten(tmp_path):
         studies.study(tmp_path)
     with pytest.raises(StudyError, match="holds no study"):
         Study.find(tmp_path)
-    made.plan_file.write_text(made.plan_file.read_text().replace('"judgements": 3', '"judgements": 2'))
+    made.plan_file.write_text(
+        made.plan_file.read_text().replace('"judgements": 3', '"judgements": 2')
+    )
     with pytest.raises(StudyError, match="were changed after the study was made"):
         Study.find(made.folder)
 
@@ -278,11 +280,16 @@ def test_contexts_do_not_come_twice_before_all_have_come_once(open_study):
 def test_comparisons_finish_evenly(open_study):
     store = open_study(items=5)
     for annotators in range(1, 11):
-        assert len(studies.work(store, studies.ready(store), 99)) == min(5, 48 - 5 * (annotators - 1))
+        assert len(studies.work(store, studies.ready(store), 99)) == min(
+            5, 48 - 5 * (annotators - 1)
+        )
         counts = Counter(row.comparison for row in store.judgements())
         loads = [counts[row.id] for row in store.study.comparisons() if row.kind == "scored"]
         assert max(loads) - min(loads) <= 1
-        arms = Counter(row.arm_first if row.arm_first != "reference" else row.arm_second for row in store.judgements())
+        arms = Counter(
+            row.arm_first if row.arm_first != "reference" else row.arm_second
+            for row in store.judgements()
+        )
         assert max(arms.values()) - min(arms.values()) <= 3
 
 
@@ -309,7 +316,9 @@ def test_sides_balance_within_one_at_every_moment(open_study):
     assert set(firsts.values()) == {8}
     orders = {
         "".join(
-            "r" if row.arm_first == "reference" else "m" for row in store.judgements() if row.annotator == annotator
+            "r" if row.arm_first == "reference" else "m"
+            for row in store.judgements()
+            if row.annotator == annotator
         )
         for annotator in firsts
     }
@@ -331,8 +340,14 @@ def test_checks_and_repeats_come_at_their_rates(open_study):
             (earlier,) = [n for n, other in enumerate(given) if other.comparison == row.repeats]
             assert place - earlier >= 5
             assert row.comparison == row.repeats + AGAIN
-            assert (row.arm_first, row.arm_second) == (given[earlier].arm_second, given[earlier].arm_first)
-            assert {done[place].first, done[place].second} == {done[earlier].first, done[earlier].second}
+            assert (row.arm_first, row.arm_second) == (
+                given[earlier].arm_second,
+                given[earlier].arm_first,
+            )
+            assert {done[place].first, done[place].second} == {
+                done[earlier].first,
+                done[earlier].second,
+            }
     assert {frozenset((r.arm_first, r.arm_second)) for r in given if r.kind == "attention"} == {
         frozenset(("reference", "shuffled"))
     }
@@ -352,7 +367,10 @@ def test_a_lost_browser_gives_its_item_back(open_study, clock):
     assert store.next_item(lost) is None
     studies.answer(store, other, taken)
     studies.answer(store, lost, item, "second")  # late: kept, and surplus
-    assert [(row.annotator, row.surplus) for row in store.judgements()] == [(other, False), (lost, True)]
+    assert [(row.annotator, row.surplus) for row in store.judgements()] == [
+        (other, False),
+        (lost, True),
+    ]
     overview = store.overview()
     assert (overview.answers, overview.surplus, overview.finished) == (1, 1, 1)
 
@@ -456,8 +474,15 @@ def test_a_judgement_says_all_that_the_analysis_needs(open_study, clock):
     shown = store.study.comparison(row.comparison)
     texts = {shown.one.arm: shown.one.text, shown.other.arm: shown.other.text}
     assert (texts[row.arm_first], texts[row.arm_second]) == (item.first, item.second)
-    assert (row.study, row.assignment, row.annotator) == (store.study.digest, item.assignment, annotator)
-    assert (row.dealt_at, row.answered_at) == ("2026-03-01T12:00:00.000000+00:00", "2026-03-01T12:00:07.000000+00:00")
+    assert (row.study, row.assignment, row.annotator) == (
+        store.study.digest,
+        item.assignment,
+        annotator,
+    )
+    assert (row.dealt_at, row.answered_at) == (
+        "2026-03-01T12:00:00.000000+00:00",
+        "2026-03-01T12:00:07.000000+00:00",
+    )
     assert (row.domain, row.context, row.tokens) == (shown.domain, shown.context, 12)
     assert store.first_answer_at() == row.answered_at
 
@@ -477,7 +502,9 @@ def test_undo_brings_the_item_back_once_and_keeps_a_void_row(open_study):
     )
     assert reason(store.undo, annotator) == "no_undo"  # only the last one
     assert store.next_item(annotator) == back
-    store.judge(annotator, second.assignment, "first", f"try-{second.assignment}-2-first", 5.0)  # the old page again
+    store.judge(
+        annotator, second.assignment, "first", f"try-{second.assignment}-2-first", 5.0
+    )  # the old page again
     assert [row.assignment for row in store.judgements()] == [first.assignment]
     store.judge(annotator, back.assignment, "equal", "new", 3.0)
     assert [(row.assignment, row.answer) for row in store.judgements()] == [
@@ -535,7 +562,12 @@ def test_a_withdrawal_purges_identity_and_answers_and_leaves_a_mark(open_study):
     store.withdraw(annotator)
     store.withdraw(annotator)
     assert list(store.judgements()) == []
-    assert rows(store, database.judgements) == rows(store, database.assignments) == rows(store, database.voids) == []
+    assert (
+        rows(store, database.judgements)
+        == rows(store, database.assignments)
+        == rows(store, database.voids)
+        == []
+    )
     assert "Ann" not in str(rows(store, database.annotators) + rows(store, database.invitations))
     assert reason(store.enter, token) == reason(store.annotator, token) == "unknown"
     assert reason(store.next_item, annotator) == "withdrawn"
@@ -548,7 +580,9 @@ def test_a_withdrawal_purges_identity_and_answers_and_leaves_a_mark(open_study):
 def test_real_and_simulated_answers_are_never_mixed(open_study):
     store = open_study()
     studies.work(store, studies.ready(store), 1)
-    with pytest.raises(StudyError, match="holds real judgements, and simulated ones are never mixed"):
+    with pytest.raises(
+        StudyError, match="holds real judgements, and simulated ones are never mixed"
+    ):
         store.enrol("simulated")
 
 
@@ -558,7 +592,9 @@ def test_nor_the_other_way_round(open_study):
     item = store.next_item(annotator)
     simulated = store.enrol("simulated")
     assert simulated.state == "invited"
-    with pytest.raises(StudyError, match="holds simulated judgements, and real ones are never mixed"):
+    with pytest.raises(
+        StudyError, match="holds simulated judgements, and real ones are never mixed"
+    ):
         studies.answer(store, annotator, item)
     assert list(store.judgements()) == []
 
@@ -577,8 +613,16 @@ def test_the_overview_counts_what_counts(open_study):
     for choice in ("first", "first", "equal"):
         studies.work(store, studies.ready(store), 99, choice)
     seen = store.overview()
-    assert (seen.comparisons, seen.finished, seen.answers, seen.needed, seen.surplus) == (16, 16, 48, 48, 0)
-    assert {group.name: (group.finished, group.answers, group.needed) for group in seen.domains} == {
+    assert (seen.comparisons, seen.finished, seen.answers, seen.needed, seen.surplus) == (
+        16,
+        16,
+        48,
+        48,
+        0,
+    )
+    assert {
+        group.name: (group.finished, group.answers, group.needed) for group in seen.domains
+    } == {
         "fiction": (8, 24, 24),
         "news": (8, 24, 24),
     }
@@ -626,7 +670,9 @@ def random_walk(folder, seed):
     """People work, get lost, come back late, undo, withdraw and are excluded, in any order."""
     random_, clock = random.Random(seed), studies.Clock()
     rows_ = studies.comparisons(2, 2)
-    with studies.study(folder, rows=rows_, attention_rate=0.2, repeat_rate=0.1).open_store(None, clock) as store:
+    with studies.study(folder, rows=rows_, attention_rate=0.2, repeat_rate=0.1).open_store(
+        None, clock
+    ) as store:
         people = [studies.ready(store) for _ in range(4)]
         pages = []
         for _ in range(100):
@@ -644,7 +690,11 @@ def random_walk(folder, seed):
                     case 4:
                         store.include(annotator)
                     case 5 | 6 | 7 if pages:
-                        studies.answer(store, *random_.choice(pages), random_.choice(["first", "second", "equal"]))
+                        studies.answer(
+                            store,
+                            *random_.choice(pages),
+                            random_.choice(["first", "second", "equal"]),
+                        )
                     case _:
                         item = store.next_item(annotator)
                         pages += [(annotator, item)] if item else []
@@ -664,7 +714,11 @@ def check_the_books(store):
     given = list(store.judgements())
     assert len({row.assignment for row in given}) == len(given)
     assert len({(row.annotator, row.comparison) for row in given}) == len(given)
-    counts = Counter(row.comparison for row in given if row.kind == "scored" and not row.surplus and not row.excluded)
+    counts = Counter(
+        row.comparison
+        for row in given
+        if row.kind == "scored" and not row.surplus and not row.excluded
+    )
     assert max(counts.values(), default=0) <= store.study.plan.judgements
 
 

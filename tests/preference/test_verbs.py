@@ -23,14 +23,38 @@ def experiment(tmp_path_factory):
 @pytest.fixture
 def made(experiment, tmp_path, capsys):
     """The folder of a new study."""
-    assert main(["preference", "create", experiment, "--out", str(tmp_path / "My study"), "--per-domain", "2"]) == 0
+    assert (
+        main(
+            [
+                "preference",
+                "create",
+                experiment,
+                "--out",
+                str(tmp_path / "My study"),
+                "--per-domain",
+                "2",
+            ]
+        )
+        == 0
+    )
     capsys.readouterr()
     return str(tmp_path / "My study")
 
 
 def test_create_says_what_it_compares_and_what_comes_next(experiment, tmp_path, capsys):
     out = str(tmp_path / "My study")
-    options = ["--per-domain", "3", "--judgements", "2", "--attention-rate", "0.1", "--seed", "5", "--items", "20"]
+    options = [
+        "--per-domain",
+        "3",
+        "--judgements",
+        "2",
+        "--attention-rate",
+        "0.1",
+        "--seed",
+        "5",
+        "--items",
+        "20",
+    ]
     command = ["preference", "create", experiment, "--out", out, *options]
     assert main([*command, "--dry-run"]) == 0
     dry = capsys.readouterr().out
@@ -51,7 +75,20 @@ def test_create_says_what_it_compares_and_what_comes_next(experiment, tmp_path, 
 
 def test_invite_lists_and_revokes_links(made, capsys):
     assert (
-        main(["preference", "invite", made, "--count", "2", "--label", "class", "--url", "https://x.example/s/"]) == 0
+        main(
+            [
+                "preference",
+                "invite",
+                made,
+                "--count",
+                "2",
+                "--label",
+                "class",
+                "--url",
+                "https://x.example/s/",
+            ]
+        )
+        == 0
     )
     links = capsys.readouterr().out.split()
     assert len(links) == 2
@@ -82,7 +119,9 @@ def test_export_holds_every_judgement(made, tmp_path, capsys):
     assert [row["assignment"] for row in rows] == [row["assignment"] for row in cells]
 
 
-def test_an_export_takes_the_place_of_nothing_but_an_export_of_the_same_study(made, tmp_path, capsys):
+def test_an_export_takes_the_place_of_nothing_but_an_export_of_the_same_study(
+    made, tmp_path, capsys
+):
     with Study.find(tmp_path / "My study").open_store() as store:
         studies.work(store, studies.ready(store), 5)
     for name in ("j.jsonl", "j.csv"):
@@ -100,11 +139,16 @@ def test_an_export_takes_the_place_of_nothing_but_an_export_of_the_same_study(ma
             out.write_bytes(mine.encode())
             capsys.readouterr()
             said = refused(capsys, "preference", "export", made, "--out", str(out))
-            assert said == f"hyperfit: {out} is there already and is no export of this study: choose another --out\n"
+            assert (
+                said
+                == f"hyperfit: {out} is there already and is no export of this study: choose another --out\n"
+            )
             assert out.read_bytes().decode() == mine
     held = tmp_path / "My study" / "comparisons.jsonl"
     before = held.read_bytes()
-    assert "is no export of this study" in refused(capsys, "preference", "export", made, "--out", str(held))
+    assert "is no export of this study" in refused(
+        capsys, "preference", "export", made, "--out", str(held)
+    )
     assert held.read_bytes() == before
 
 
@@ -113,9 +157,15 @@ def test_an_export_takes_the_place_of_nothing_but_an_export_of_the_same_study(ma
     [
         (["create", "EXPERIMENT"], "--out STUDY is needed"),
         (["create", "EXPERIMENT", "--out", "TMP/x", "--judgements", "none"], "judgements = none"),
-        (["create", "EXPERIMENT", "--out", "TMP/x", "--set", "holdminutes=3"], "did you mean hold_minutes?"),
+        (
+            ["create", "EXPERIMENT", "--out", "TMP/x", "--set", "holdminutes=3"],
+            "did you mean hold_minutes?",
+        ),
         (["create", "EXPERIMENT", "--out", "TMP/x", "--pairs", "a"], "--pairs a: write it as"),
-        (["create", "EXPERIMENT", "--out", "TMP/x", "--plan", "TMP/no.toml"], "no.toml: no such file"),
+        (
+            ["create", "EXPERIMENT", "--out", "TMP/x", "--plan", "TMP/no.toml"],
+            "no.toml: no such file",
+        ),
         (["create", "TMP", "--out", "TMP/x"], "no continuations there"),
         (["invite", "TMP"], "holds no study"),
         (["invite", "STUDY", "--count", "0"], "is not a whole number from 1"),
@@ -126,10 +176,22 @@ def test_an_export_takes_the_place_of_nothing_but_an_export_of_the_same_study(ma
         (["export", "STUDY", "--out", "TMP/j.xlsx"], "kept in .jsonl or .csv files"),
         (["export", "STUDY"], "--out"),
         (["simulate", "STUDY", "--annotators", "0"], "is not a whole number from 1"),
-        (["simulate", "STUDY", "--annotators", "3", "--strength", "reference"], "write it as 'arm=1.5'"),
-        (["simulate", "STUDY", "--annotators", "3", "--strength", "nobody=1"], "strength of 'nobody': no such arm"),
-        (["simulate", "STUDY", "--annotators", "3", "--set", "carless=1"], "did you mean careless?"),
-        (["simulate", "STUDY", "--annotators", "3", "--set", "careless=2"], "careless = 2: it must be at most 1"),
+        (
+            ["simulate", "STUDY", "--annotators", "3", "--strength", "reference"],
+            "write it as 'arm=1.5'",
+        ),
+        (
+            ["simulate", "STUDY", "--annotators", "3", "--strength", "nobody=1"],
+            "strength of 'nobody': no such arm",
+        ),
+        (
+            ["simulate", "STUDY", "--annotators", "3", "--set", "carless=1"],
+            "did you mean careless?",
+        ),
+        (
+            ["simulate", "STUDY", "--annotators", "3", "--set", "careless=2"],
+            "careless = 2: it must be at most 1",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line(experiment, made, tmp_path, capsys, arguments, words):
@@ -140,7 +202,17 @@ def test_what_cannot_be_done_is_one_line(experiment, made, tmp_path, capsys, arg
 
 
 def test_simulate_says_the_truth_and_keeps_it(made, tmp_path, capsys):
-    command = ["preference", "simulate", made, "--annotators", "4", "--strength", "reference=2", "--set", "ties=0"]
+    command = [
+        "preference",
+        "simulate",
+        made,
+        "--annotators",
+        "4",
+        "--strength",
+        "reference=2",
+        "--set",
+        "ties=0",
+    ]
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "rows     " in said

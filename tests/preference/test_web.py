@@ -20,7 +20,9 @@ def place(tmp_path):
 
     def make(rows=None, open_link=False, **settings):
         plan = studies.plan(open_link=open_link, **settings)
-        study, token = Study.create(tmp_path / "study", plan, studies.comparisons() if rows is None else rows)
+        study, token = Study.create(
+            tmp_path / "study", plan, studies.comparisons() if rows is None else rows
+        )
         opened.append(study.open_store())
         return opened[-1], make_app(study, opened[-1], open_link=open_link), token
 
@@ -47,7 +49,13 @@ def test_the_way_from_the_link_to_the_completion_code(place):
     assert reader.page.url.path == "/done"
     (code,) = re.findall(r'class="completion">(\w+)<', reader.page.text)
     assert store.annotator(token).completion_code == code
-    assert [row.answer for row in store.judgements()] == ["second", "equal", "first", "second", "equal"]
+    assert [row.answer for row in store.judgements()] == [
+        "second",
+        "equal",
+        "first",
+        "second",
+        "equal",
+    ]
     assert reader.get("/").url.path == "/done"
 
 
@@ -89,7 +97,9 @@ def test_a_repeated_submit_is_one_judgement(place):
     form = {**reader.fields(), "answer": "first"}
     for _ in range(3):
         assert reader.post("/judge", **form).status_code == 200
-    assert reader.post("/judge", **form | {"answer": "second"}).status_code == 200  # the page was sent already
+    assert (
+        reader.post("/judge", **form | {"answer": "second"}).status_code == 200
+    )  # the page was sent already
     assert reader.post("/judge", **form | {"attempt": "another"}).status_code == 409
     assert [row.answer for row in store.judgements()] == ["first"]
 
@@ -188,7 +198,9 @@ def test_without_an_open_link_there_is_none(place):
 
 
 def test_once_the_stop_rule_is_met_nobody_is_given_anything(place):
-    store, app, admin_token = place(rows=studies.comparisons(1, 0), judgements=1)  # four comparisons, one answer each
+    store, app, admin_token = place(
+        rows=studies.comparisons(1, 0), judgements=1
+    )  # four comparisons, one answer each
     first, second, third = store.invite(3)
     reader, late = Visitor(app), Visitor(app)
     late.get(f"/i/{second}")
@@ -243,7 +255,10 @@ def test_the_admin_excludes_and_includes_with_a_reason(place):
     admin.sign_in(token)
     assert admin.post("/admin/annotators/a0001/exclude", reason="  ").status_code == 422
     admin.get("/admin")
-    assert admin.post("/admin/annotators/a0001/exclude", reason="a <b>friend</b> of mine").status_code == 200
+    assert (
+        admin.post("/admin/annotators/a0001/exclude", reason="a <b>friend</b> of mine").status_code
+        == 200
+    )
     assert [row.excluded for row in store.judgements()] == ["a <b>friend</b> of mine"]
     assert reader.get("/judge").url.path == "/done"
     assert "a &lt;b&gt;friend&lt;/b&gt; of mine" in admin.get("/admin/annotators/a0001").text
@@ -287,7 +302,13 @@ def test_the_admin_makes_links_that_work_and_revokes_them(place):
     assert "revoked" in admin.page.text
     assert reader.get("/consent").status_code == 403
     assert admin.post("/admin/invitations/99/revoke").status_code == 404
-    for wrong in ({"count": "0"}, {"count": "501"}, {"count": "9" * 30}, {"count": "2", "days": "0"}, {}):
+    for wrong in (
+        {"count": "0"},
+        {"count": "501"},
+        {"count": "9" * 30},
+        {"count": "2", "days": "0"},
+        {},
+    ):
         admin.get("/admin")
         assert admin.post("/admin/invitations", **wrong).status_code == 422
     assert len(store.invitations()) == 3
@@ -302,7 +323,10 @@ def test_the_admin_exports_what_the_store_holds(place, tmp_path):
     admin.sign_in(token)
     for ending in ("jsonl", "csv"):
         got = admin.get(f"/admin/export.{ending}")
-        assert got.headers["content-disposition"] == f'attachment; filename="small-judgements.{ending}"'
+        assert (
+            got.headers["content-disposition"]
+            == f'attachment; filename="small-judgements.{ending}"'
+        )
         (tmp_path / f"got.{ending}").write_bytes(got.content)
         assert read_judgements(tmp_path / f"got.{ending}") == list(store.judgements())
     assert json.loads(admin.get("/admin/export.jsonl").text.splitlines()[0])["answer"] == "second"

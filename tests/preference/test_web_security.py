@@ -25,7 +25,9 @@ class Place:
 
     def __init__(self, folder, rows=None, address=None, **settings):
         plan = studies.plan(**settings)
-        study, self.token = Study.create(folder / "study", plan, studies.comparisons() if rows is None else rows)
+        study, self.token = Study.create(
+            folder / "study", plan, studies.comparisons() if rows is None else rows
+        )
         self.store = study.open_store()
         self.app = make_app(study, self.store, address=address, open_link=study.plan.open_link)
         self.desk = self.app.state.desk
@@ -107,9 +109,16 @@ def test_nothing_that_an_annotator_gets_tells_what_is_compared(make):
 
 
 def test_tokens_that_are_forged_expired_or_revoked_open_nothing(place):
-    expired, revoked, good = place.store.invite(1, datetime.now(UTC) - timedelta(days=1)) + place.store.invite(2)
+    expired, revoked, good = place.store.invite(
+        1, datetime.now(UTC) - timedelta(days=1)
+    ) + place.store.invite(2)
     place.store.revoke(2)
-    for path, status in {f"/i/{FORGED}": 403, "/i/short": 403, f"/i/{expired}": 410, f"/i/{revoked}": 403}.items():
+    for path, status in {
+        f"/i/{FORGED}": 403,
+        "/i/short": 403,
+        f"/i/{expired}": 410,
+        f"/i/{revoked}": 403,
+    }.items():
         stranger = Visitor(place.app)
         assert stranger.get(path).status_code == status
         assert "<h1>This link" in stranger.page.text
@@ -118,7 +127,9 @@ def test_tokens_that_are_forged_expired_or_revoked_open_nothing(place):
     assert Visitor(place.app).get(f"/i/{good}").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/here", "/consent", "/test", "/judge", "/done", "/withdraw", "/instructions"])
+@pytest.mark.parametrize(
+    "path", ["/here", "/consent", "/test", "/judge", "/done", "/withdraw", "/instructions"]
+)
 def test_a_forged_cookie_opens_nothing(place, path):
     stranger = Visitor(place.app)
     stranger.client.cookies.set(place.desk.cookies.name("annotator"), FORGED)
@@ -176,7 +187,14 @@ ROUTES = [
     "/admin/invitations/1/revoke",
 ]
 FIELDS = {
-    **{"agree": "yes", "sure": "yes", "reason": "none", "count": "1", "answer": "first", "attempt": "1"},
+    **{
+        "agree": "yes",
+        "sure": "yes",
+        "reason": "none",
+        "count": "1",
+        "answer": "first",
+        "attempt": "1",
+    },
     **{"assignment": "x", "shown": "1"},
 }
 
@@ -202,7 +220,9 @@ class Both(Visitor):
     """One browser that is signed in as admin and annotator."""
 
     def __init__(self, place):
-        place.app.state.desk = dataclasses.replace(place.desk, bearer=Limit(burst=10_000, per_second=1))
+        place.app.state.desk = dataclasses.replace(
+            place.desk, bearer=Limit(burst=10_000, per_second=1)
+        )
         super().__init__(place.app)
         self.get("/admin")
         self.visitors = self.fields()["form_token"]
@@ -255,7 +275,12 @@ def test_the_same_posts_with_the_right_token_from_here_are_not_taken_for_foreign
 def test_a_browser_that_hides_the_origin_may_say_same_origin(place):
     reader = place.reader()
     form = {**reader.fields(), "answer": "first"}
-    assert reader.post("/judge", headers={"origin": "null", "sec-fetch-site": "same-origin"}, **form).status_code == 200
+    assert (
+        reader.post(
+            "/judge", headers={"origin": "null", "sec-fetch-site": "same-origin"}, **form
+        ).status_code
+        == 200
+    )
     assert len(list(place.store.judgements())) == 1
 
 
@@ -265,7 +290,12 @@ HOSTILE = """</p><script>alert(1)</script><img src=x onerror=alert(2)>"'{{ 7*7 }
 def test_a_hostile_text_stays_a_text(make):
     texts = [Shown(arm, "run", HOSTILE + arm, 9, 0.5) for arm in ("one", "other")]
     rows = [Comparison("c1", "scored", HOSTILE, "x", "x", HOSTILE + "context", *texts)]
-    place = make(rows=rows, question="<b>Which</b>?", instructions="- <i>a</i>\n- b\n\n<u>c</u>", consent="<s>d</s>")
+    place = make(
+        rows=rows,
+        question="<b>Which</b>?",
+        instructions="- <i>a</i>\n- b\n\n<u>c</u>",
+        consent="<s>d</s>",
+    )
     reader = Visitor(place.app)
     reader.get(f"/i/{place.store.invite(1)[0]}")
     for escaped in ("&lt;i&gt;a", "&lt;u&gt;c", "&lt;s&gt;d"):
@@ -370,7 +400,9 @@ def test_no_token_is_logged(place, caplog):
     reader.get(f"/admin/enter/{place.token}")
     reader.get(f"/nothing/{token}?token={token}")
     reader.post(f"/i/{token}")
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("hyperfitting")]
+    ours = [
+        record.getMessage() for record in caplog.records if record.name.startswith("hyperfitting")
+    ]
     assert any(re.fullmatch(r"GET /i/\{token\} 303 \d+ ms", line) for line in ours)
     assert any(re.fullmatch(r"GET /admin/enter/\{token\} 303 \d+ ms", line) for line in ours)
     assert any(re.fullmatch(r"GET \(no such page\) 404 \d+ ms", line) for line in ours)
@@ -381,7 +413,12 @@ def test_no_token_is_logged(place, caplog):
 def test_cookies_are_out_of_reach(place, make):
     reader, admin = place.reader(), place.admin()
     for visitor, role, reach in ((reader, "annotator", "lax"), (admin, "admin", "strict")):
-        given = [c for each in visitor.seen for c in each.headers.get_list("set-cookie") if f"-{role}=" in c]
+        given = [
+            c
+            for each in visitor.seen
+            for c in each.headers.get_list("set-cookie")
+            if f"-{role}=" in c
+        ]
         assert len(given) == 1
         assert {"httponly", f"samesite={reach}", "path=/"} <= set(given[0].lower().split("; "))
 
@@ -407,14 +444,26 @@ def test_behind_a_proxy_links_cookies_and_origin_are_the_public_ones(make, url, 
     page = reader.get("/consent").text
     assert f'action="{prefix}/consent"' in page
     assert f'href="{prefix}/static/style.css?v=' in page
-    assert reader.post("/consent", headers={"origin": "http://study.example.org"}, agree="yes").status_code == 403
+    assert (
+        reader.post(
+            "/consent", headers={"origin": "http://study.example.org"}, agree="yes"
+        ).status_code
+        == 403
+    )
     reader.get("/consent")
     assert reader.post("/consent", agree="yes").status_code == 303
     assert place.desk.address.link("/join") == f"{base}{prefix}/join"
 
 
 @pytest.mark.parametrize(
-    "url", ["study.example.org", "ftp://x.example", "https://", "https://x.example/?a=1", "https://me:pw@x.example"]
+    "url",
+    [
+        "study.example.org",
+        "ftp://x.example",
+        "https://",
+        "https://x.example/?a=1",
+        "https://me:pw@x.example",
+    ],
 )
 def test_an_address_that_no_link_could_begin_with_is_refused(url):
     with pytest.raises(InputError, match="--public-url"):

@@ -10,11 +10,12 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.cli import main
-from hyperfitting.compare import Column, compare
+from hyperfitting.compare import compare
 from hyperfitting.errors import InputError, RunError
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.records import Arm
 from hyperfitting.report import nearest_lines, write_comparison
-from hyperfitting.report.comparison.write import positions, ranks
+from hyperfitting.report.comparison.cells import position_curves, rank_shares
 from hyperfitting.runs import Experiment
 
 
@@ -31,7 +32,7 @@ def both(finished, other_seed):
     return compare([other_seed.folder, finished.folder])
 
 
-GREEDY, ORIGINAL = Column("", "hyperfitted", "greedy"), Column("", "original", "greedy")
+GREEDY, ORIGINAL = Arm("hyperfitted", "greedy"), Arm("original", "greedy")
 
 
 def test_seeds_stand_one_by_one_in_their_order(both, finished, other_seed):
@@ -52,12 +53,12 @@ def test_seeds_stand_one_by_one_in_their_order(both, finished, other_seed):
 
 def test_controls_stand_in_every_table_and_are_never_marked(both):
     for table in both.tables:
-        assert [column.variant for column in table.columns[-3:]] == [
+        assert [arm.variant for arm in table.arms[-3:]] == [
             "reference",
             "shuffled",
             "random",
         ]
-        assert {column.variant for (column, _), mark in table.marks.items() if mark} <= {
+        assert {arm.variant for (arm, _), mark in table.marks.items() if mark} <= {
             "original",
             "hyperfitted",
         }
@@ -65,14 +66,11 @@ def test_controls_stand_in_every_table_and_are_never_marked(both):
 
 def test_in_every_measure_the_nearest_column_is_marked(both):
     for table in both.tables:
-        reference = next(column for column in table.columns if column.variant == "reference")
+        reference = Arm("reference")
         for measure in ("compression_ratio", "distinct_2gram_share", "longest_overlap_tokens"):
             truth = table.cells[reference, measure].value
-            far = {
-                column: abs(table.cells[column, measure].value - truth)
-                for column in table.columns[:-3]
-            }
-            marks = {column: table.marks[column, measure] for column in far}
+            far = {arm: abs(table.cells[arm, measure].value - truth) for arm in table.arms[:-3]}
+            marks = {arm: table.marks[arm, measure] for arm in far}
             assert marks[min(far, key=far.get)] in ("nearest", "among")
             assert list(marks.values()).count("nearest") <= 1
             assert (
@@ -82,16 +80,16 @@ def test_in_every_measure_the_nearest_column_is_marked(both):
 
 def test_differences_are_paired_by_context_and_corrected_within_a_table(both, finished):
     kept = {
-        (text.variant, text.strategy, text.context): text.values["compression_ratio"][0]
+        (text.variant, text.strategy, text.context): text.values["compression_ratio"][0][0]
         for run in finished.runs().values()
-        for text in run.text_measures()
+        for text in run.text_metrics()
     }
     by_hand = fmean(
         kept["original", "greedy", i] - kept["hyperfitted", "greedy", i] for i in range(12)
     )
     own = [each for each in both.differences if each.seed == 0]
     found = next(
-        each for each in own if each.column == ORIGINAL and each.measure == "compression_ratio"
+        each for each in own if each.arm == ORIGINAL and each.metric == "compression_ratio"
     )
     assert found.baseline == GREEDY
     assert found.difference == pytest.approx(by_hand)
@@ -99,30 +97,30 @@ def test_differences_are_paired_by_context_and_corrected_within_a_table(both, fi
     tested = sorted(each.p for each in own if each.p is not None)
     least = min((each for each in own if each.p is not None), key=lambda each: each.p)
     assert least.p_holm == pytest.approx(min(1, tested[0] * len(tested)))
-    assert all(each.p is None for each in own if each.measure == "distinct_2gram_share")
+    assert all(each.p is None for each in own if each.metric == "distinct_2gram_share")
 
 
 def test_random_flips_are_enough_for_a_difference_to_pass_the_correction(both):
     from dataclasses import replace
 
-    from hyperfitting.compare.differences import FLIPS_PER_TEST, differences
+    from hyperfitting.compare.differences import FLIPS_PER_TEST, paired_differences
 
-    panel = both.panels[0]
-    apart = {  # one text a cluster, and a column that is larger in every one of 30
-        column: [
+    held = both.metrics[0]
+    apart = {  # one text a cluster, and an arm that is larger in every one of 30
+        arm: [
             replace(
-                panel.texts[column][0],
+                held.texts[arm][0],
                 context=i,
                 group=f"g{i}",
-                values={"compression_ratio": (1.0 + (column == ORIGINAL), 1)},
+                values={"compression_ratio": ((1.0 + (arm == ORIGINAL), 1),)},
             )
             for i in range(30)
         ]
-        for column in panel.columns
+        for arm in held.arms
     }
-    found = differences(replace(panel, texts=apart), GREEDY, draws=200, seed=0)
+    found = paired_differences(replace(held, texts=apart), GREEDY, draws=200)
     own = next(
-        each for each in found if each.column == ORIGINAL and each.measure == "compression_ratio"
+        each for each in found if each.arm == ORIGINAL and each.metric == "compression_ratio"
     )
     assert own.p_holm < 1 / FLIPS_PER_TEST
 
@@ -136,9 +134,7 @@ def test_perplexities_are_subtracted_as_losses(both, finished):
     found = next(
         each
         for each in both.differences
-        if each.seed == 0
-        and each.column == ORIGINAL
-        and each.measure == "perplexity_under_original"
+        if each.seed == 0 and each.arm == ORIGINAL and each.metric == "perplexity_under_original"
     )
     import math
 
@@ -176,20 +172,21 @@ def test_the_pages_hold_every_seed_with_its_spread(both, finished, tmp_path):
 
 
 def test_the_pictures_are_of_what_was_measured(both):
-    assert [title for _, title, _ in ranks(both)] == [
+    shares = rank_shares(both)
+    assert [each.arm.title for each in shares] == [
         "original, greedy",
         "hyperfitted, greedy",
         "reference",
     ]
-    assert all(sum(shares) == pytest.approx(1) and min(shares) >= 0 for _, _, shares in ranks(both))
-    assert positions(both) == []  # 24 tokens hold no window of 96
+    assert all(sum(each.shares) == pytest.approx(1) and min(each.shares) >= 0 for each in shares)
+    assert position_curves(both) == []  # 24 tokens hold no window of 96
 
 
 def test_recipes_that_continued_the_same_contexts_stand_side_by_side(tree, finished, tmp_path):
     tree["name"], tree["train"]["learning_rate"] = "gentle", 1e-4
     gentle = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "gentle", device="cpu")
     found = compare([finished.folder, gentle.folder], baseline="gentle: hyperfitted, greedy")
-    titles = [column.title for column in found.tables[0].columns]
+    titles = [arm.title for arm in found.tables[0].arms]
     assert titles.count("reference") == 1
     assert {"tiny: hyperfitted, greedy", "gentle: hyperfitted, nucleus"} <= set(titles)
     with pytest.raises(InputError, match="did you mean 'gentle: hyperfitted, greedy'"):
@@ -208,10 +205,10 @@ def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, ca
     ):
         compare([finished.folder, fewer.folder])
     shutil.copytree(finished.folder, tmp_path / "old")
-    (tmp_path / "old" / "original" / "text_measures.jsonl").unlink()
+    (tmp_path / "old" / "original" / "text_metrics.jsonl").unlink()
     assert main(["compare", str(tmp_path / "old"), "--out", str(tmp_path / "out")]) == 2
     assert (
-        "measured before single texts were kept: remove its metrics.jsonl"
+        "was measured by an earlier version, and has no text_metrics.jsonl: remove its metrics.jsonl"
         in capsys.readouterr().err
     )
     (tmp_path / "mine").mkdir()
@@ -258,18 +255,18 @@ def test_comparing_needs_no_torch(finished):
 
 def test_sets_of_another_length_are_neither_marked_nor_subtracted(finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "out")
-    file = tmp_path / "out" / "original" / "text_measures.jsonl"
+    file = tmp_path / "out" / "original" / "text_metrics.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     short = next(row for row in rows if (row["variant"], row["strategy"]) == ("original", "greedy"))
-    total, tokens = short["values"]["perplexity_under_original"]
-    short["values"]["perplexity_under_original"] = [total, tokens - 1]
+    [[total, tokens]] = short["values"]["perplexity_under_original"]
+    short["values"]["perplexity_under_original"] = [[total, tokens - 1]]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     found = compare([tmp_path / "out"])
     (table,) = found.tables
     assert (ORIGINAL, "distinct_2gram_share") in table.cells
     assert (ORIGINAL, "distinct_2gram_share") not in table.marks
     assert (GREEDY, "distinct_2gram_share") in table.marks
-    subtracted = {each.measure for each in found.differences if each.column == ORIGINAL}
+    subtracted = {each.metric for each in found.differences if each.arm == ORIGINAL}
     assert "distinct_2gram_share" not in subtracted
     assert "compression_ratio" in subtracted
 
@@ -290,8 +287,8 @@ def test_nothing_is_nearest_to_two_targets(finished, tmp_path):
     held, row["value"] = row["value"], row["value"] + 1
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (table,) = compare([finished.folder, tmp_path / "other"]).tables
-    true = next(column for column in table.columns if column.variant == "reference")
+    true = Arm("reference")
     assert table.cells[true, "longest_overlap_tokens"].value == held
-    marked = {measure for _, measure in table.marks}
+    marked = {name for _, name in table.marks}
     assert marked >= {"compression_ratio", "distinct_2gram_share"}
     assert "longest_overlap_tokens" not in marked

@@ -13,8 +13,8 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, TrainingFailed
+from hyperfitting.metrics.specs import METRICS
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, parse_recipe
-from hyperfitting.report.experiment.tables import LABELS
 from hyperfitting.runs import Experiment
 from hyperfitting.training.card import model_card
 from hyperfitting.training.loop import Outcome
@@ -38,7 +38,7 @@ def test_a_run_leaves_these_files_and_no_others(finished):
         "tokenizer.json",
     ]
     run = ["continuations.jsonl", "metrics.jsonl", "probes.jsonl", "recipe.json", "run.json"]
-    run += ["set_measures.jsonl", "text_measures.jsonl", "updates.jsonl"]
+    run += ["pooled_metrics.jsonl", "text_metrics.jsonl", "updates.jsonl"]
     expected = [f"{role}/{name}" for role in ("original", "hyperfitted") for name in run]
     expected += [f"hyperfitted/model/{name}" for name in [*model, "tokenizer_config.json"]]
     expected += [
@@ -165,7 +165,7 @@ def test_the_table_names_every_promised_measure(finished):
         assert ("original", "pieces", None, name) not in found
     for model in ("reference", "shuffled", "random"):
         assert (model, "pieces", None, "perplexity_under_original") in found
-    assert {row["name"] for row in summary} <= set(LABELS)
+    assert {row["name"] for row in summary} <= {spec.name for spec in METRICS}
     assert {
         row["clusters"]
         for row in summary
@@ -255,9 +255,10 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
 
 def test_the_rows_of_a_table_are_made_of_what_is_kept_of_each_text(finished):
     run = finished.run("hyperfitted")
-    kept = [text for text in run.text_measures() if text.strategy == "greedy"]
+    kept = [text for text in run.text_metrics() if text.strategy == "greedy"]
     assert [text.context for text in kept] == list(range(12))
-    sums, counts = zip(*(text.values["perplexity_under_original"] for text in kept), strict=True)
+    pairs = [text.values["perplexity_under_original"][0] for text in kept]
+    sums, counts = zip(*pairs, strict=True)
     row = next(
         r for r in run.metrics() if r.strategy == "greedy" and r.name == "perplexity_under_original"
     )
@@ -265,7 +266,7 @@ def test_the_rows_of_a_table_are_made_of_what_is_kept_of_each_text(finished):
     assert set(counts) == {24}
     pooled = next(
         each
-        for each in run.set_measures()
+        for each in run.pooled_metrics()
         if each.strategy == "greedy" and each.name == "distinct_2gram_share"
     )
     assert pooled.value == next(
@@ -295,16 +296,16 @@ def test_a_third_model_reads_the_texts_and_mauve_is_taken_of_few_only_by_force(
     assert rows["shuffled", None, "perplexity_under_scorer"].n == 12
     text = next(text for text in original.continuations() if text.variant == "reference")
     sums, count = next(
-        each.values["perplexity_under_scorer"]
-        for each in original.text_measures()
+        each.values["perplexity_under_scorer"][0]
+        for each in original.text_metrics()
         if each.variant == "reference"
     )
     loss = loss_by_hand(other, [*text.context_ids, *text.ids], start=len(text.context_ids))
     assert (sums, count) == (pytest.approx(loss, rel=1e-5), len(text.ids))
     taken = original.facts.measure.mauve.values
-    assert taken["original · pieces · greedy"].clusters == 2
+    assert taken["pieces: original, greedy"].clusters == 2
     assert rows["original", "greedy", "mauve"].value == pytest.approx(
-        fmean(taken["original · pieces · greedy"].by_seed)
+        fmean(taken["pieces: original, greedy"].by_seed)
     )
     assert ("reference", None, "mauve") not in rows
     assert rows["hyperfitted", "greedy", "mauve"].target == "higher"

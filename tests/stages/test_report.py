@@ -10,8 +10,9 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.files import write_rows
 from hyperfitting.report import before_and_after, headline, write_report
-from hyperfitting.report.experiment.tables import number
-from hyperfitting.report.experiment.write import examples, passages
+from hyperfitting.report.experiment.examples import Example, examples, passages
+from hyperfitting.report.experiment.write import experiment_page
+from hyperfitting.report.kit.numbers import number
 from hyperfitting.runs import Experiment
 
 
@@ -90,10 +91,8 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
 
 
 def test_texts_are_escaped(finished, tmp_path):
-    from hyperfitting.report.experiment.write import Example, _page
-
     evil = Example("pieces", "<b>", "<script>alert(1)</script>", [("x", ["<i>"], [9])])
-    made = _page(finished, [evil], [], [])
+    made = experiment_page(finished, [evil], [], [])
     assert "<script>" not in made
     assert "&lt;script&gt;" in made
     assert replace(evil, domain="y").domain == "y"
@@ -115,7 +114,9 @@ def test_the_markdown_holds_every_table(finished):
 
 
 def test_pictures_are_pictures(finished):
-    for path in finished.report_folder.glob("*.png"):
+    pictures = list(finished.report_folder.glob("*.png"))
+    assert len(pictures) == 4
+    for path in pictures:
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 5_000
 

@@ -26,7 +26,9 @@ from tests.judged import judged, judgement, swapped
 
 def table(units: list[list[int]], categories: int) -> np.ndarray:
     """Counts from the answers to each unit, which are 1, 2, ..."""
-    return np.array([[unit.count(each) for each in range(1, categories + 1)] for unit in units], dtype=float)
+    return np.array(
+        [[unit.count(each) for each in range(1, categories + 1)] for unit in units], dtype=float
+    )
 
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C: four observers, twelve units, values 1-5,
@@ -34,7 +36,20 @@ def table(units: list[list[int]], categories: int) -> np.ndarray:
 KRIPPENDORFF = table(
     [
         [int(digit) for digit in unit]
-        for unit in ["111", "2232", "3333", "3333", "2222", "1234", "4444", "1121", "2222", "555", "11", "3"]
+        for unit in [
+            "111",
+            "2232",
+            "3333",
+            "3333",
+            "2222",
+            "1234",
+            "4444",
+            "1121",
+            "2222",
+            "555",
+            "11",
+            "3",
+        ]
     ],
     5,
 )
@@ -100,7 +115,13 @@ def test_gwets_examples():
 
 
 def test_fleiss_worked_example():
-    assert FLEISS_1971.sum(axis=0).tolist() == [26, 26, 30, 55, 43]  # the column totals that he prints
+    assert FLEISS_1971.sum(axis=0).tolist() == [
+        26,
+        26,
+        30,
+        55,
+        43,
+    ]  # the column totals that he prints
     assert FLEISS.of(FLEISS_1971) == pytest.approx(0.430, abs=5e-4)
     assert RAW.of(FLEISS_1971) == pytest.approx(500 / 900, abs=1e-12)
 
@@ -118,9 +139,13 @@ def slow_alpha(counts: np.ndarray, *, ordinal: bool) -> float:
     observed = 0.0
     for row in counts[counts.sum(axis=1) > 1]:
         answers = [category for category, count in enumerate(row) for _ in range(int(count))]
-        observed += sum(distance(*pair) for pair in itertools.permutations(answers, 2)) / (len(answers) - 1)
+        observed += sum(distance(*pair) for pair in itertools.permutations(answers, 2)) / (
+            len(answers) - 1
+        )
     everything = [category for category, count in enumerate(totals) for _ in range(int(count))]
-    expected = sum(distance(*pair) for pair in itertools.permutations(everything, 2)) / (len(everything) - 1)
+    expected = sum(distance(*pair) for pair in itertools.permutations(everything, 2)) / (
+        len(everything) - 1
+    )
     return 1 - observed / expected
 
 
@@ -155,7 +180,9 @@ def test_of_judgements_coded_by_arm():
     for each in found.values():
         assert (each.items, each.judgements, each.contexts) == (60, 180, 60)
         assert each.low < each.value < each.high
-    assert agreement(code([swapped(row) for row in rows]), draws=300, seed=0) == list(found.values())
+    assert agreement(code([swapped(row) for row in rows]), draws=300, seed=0) == list(
+        found.values()
+    )
 
 
 def test_the_interval_over_contexts_covers_the_jackknifes():
@@ -170,7 +197,9 @@ def test_contexts_are_drawn_whole():
     # Forty comparisons of ten contexts that are copies of each other know as much as ten comparisons.
     ten = np.random.default_rng(2).multinomial(3, [0.5, 0.2, 0.3], size=10).astype(float)
     one = coefficient(RAW, ten, np.arange(10), draws=500, seed=0)
-    four = coefficient(RAW, np.repeat(ten, 4, axis=0), np.repeat(np.arange(10), 4), draws=500, seed=0)
+    four = coefficient(
+        RAW, np.repeat(ten, 4, axis=0), np.repeat(np.arange(10), 4), draws=500, seed=0
+    )
     assert (four.low, four.high) == pytest.approx((one.low, one.high), abs=1e-12)
 
 
@@ -178,13 +207,24 @@ def test_what_cannot_be_said_says_why():
     rows = judged(Design(60, 12, 3))
     uneven = {each.name: each for each in agreement(code(rows[1:]), draws=50, seed=0)}
     assert uneven["fleiss_kappa"].value is None
-    assert uneven["fleiss_kappa"].note == "comparisons have 2 to 3 judgements, not the same number each"
+    assert (
+        uneven["fleiss_kappa"].note
+        == "comparisons have 2 to 3 judgements, not the same number each"
+    )
     assert uneven["ac1"].value is not None
-    single = agreement(code([judgement(comparison=str(n), context=str(n)) for n in range(20)]), draws=50, seed=0)
+    single = agreement(
+        code([judgement(comparison=str(n), context=str(n)) for n in range(20)]), draws=50, seed=0
+    )
     assert {each.note for each in single} == {"no comparison has two judgements"}
-    same = [judgement(comparison=str(n // 2), context=str(n // 2), annotator=str(n % 2)) for n in range(40)]
+    same = [
+        judgement(comparison=str(n // 2), context=str(n // 2), annotator=str(n % 2))
+        for n in range(40)
+    ]
     alike = {each.name: each for each in agreement(code(same), draws=50, seed=0)}
-    assert (alike["alpha_nominal"].value, alike["alpha_nominal"].note) == (None, "every answer is the same")
+    assert (alike["alpha_nominal"].value, alike["alpha_nominal"].note) == (
+        None,
+        "every answer is the same",
+    )
     assert (alike["raw_agreement"].value, alike["ac1"].value) == (1, 1)
     few = [replace(row, context="wiki-0") for row in rows]
     assert agreement(code(few), draws=50, seed=0)[0].low is None

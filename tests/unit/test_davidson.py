@@ -65,16 +65,23 @@ def test_equals_an_optimum_found_without_derivatives(seed: int):
         for (one, other, answer), count in tally.items():
             pi, pj = np.exp(worth[one]), np.exp(worth[other])
             tie = np.exp(parameters[3]) * np.sqrt(pi * pj)
-            total -= count * np.log({"first": pi, "second": pj, "equal": tie}[answer] / (pi + pj + tie))
+            total -= count * np.log(
+                {"first": pi, "second": pj, "equal": tie}[answer] / (pi + pj + tie)
+            )
         return total
 
     tally: dict[tuple[str, str, str], int] = {}
     for row in rows:
         key = (row.arm_first, row.arm_second, row.answer)
         tally[key] = tally.get(key, 0) + 1
-    rough = differential_evolution(minus_log_likelihood, [(-3, 3)] * 4, seed=seed, maxiter=40, polish=False)
+    rough = differential_evolution(
+        minus_log_likelihood, [(-3, 3)] * 4, seed=seed, maxiter=40, polish=False
+    )
     fine = minimize(
-        minus_log_likelihood, rough.x, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-11, "maxiter": 5000}
+        minus_log_likelihood,
+        rough.x,
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-11, "maxiter": 5000},
     )
     assert [values(found)[arm] for arm in "abc"] == pytest.approx(fine.x[:3].tolist(), abs=1e-6)
     assert np.log(found.tie) == pytest.approx(fine.x[3], abs=1e-6)
@@ -82,10 +89,20 @@ def test_equals_an_optimum_found_without_derivatives(seed: int):
 
 
 def test_recovers_the_worths_that_answers_were_drawn_from():
-    rng, worth, tie = np.random.default_rng(0), {"a": 0.8, "b": -0.5, "c": 0.2, "reference": 0.0}, 0.7
+    rng, worth, tie = (
+        np.random.default_rng(0),
+        {"a": 0.8, "b": -0.5, "c": 0.2, "reference": 0.0},
+        0.7,
+    )
     counts = []
     for one, other in itertools.combinations(ARMS, 2):
-        weights = np.array([np.exp(worth[one]), tie * np.exp((worth[one] + worth[other]) / 2), np.exp(worth[other])])
+        weights = np.array(
+            [
+                np.exp(worth[one]),
+                tie * np.exp((worth[one] + worth[other]) / 2),
+                np.exp(worth[other]),
+            ]
+        )
         counts.append((one, other, *rng.multinomial(20_000, weights / weights.sum())))
     found = davidson.fit(code(duels(*counts)))
     for arm in "abc":
@@ -102,12 +119,19 @@ def test_information_and_scores_equal_numerical_derivatives():
         units = np.eye(4) * step
         return np.array(
             [
-                (davidson.likelihood(problem, allowed, b + u) - davidson.likelihood(problem, allowed, b - u)) / 2 / step
+                (
+                    davidson.likelihood(problem, allowed, b + u)
+                    - davidson.likelihood(problem, allowed, b - u)
+                )
+                / 2
+                / step
                 for u in units
             ]
         )
 
-    hessian = np.array([(gradient(point + u) - gradient(point - u)) / 2 / step for u in np.eye(4) * step])
+    hessian = np.array(
+        [(gradient(point + u) - gradient(point - u)) / 2 / step for u in np.eye(4) * step]
+    )
     assert davidson.information(problem, allowed, point) == pytest.approx(-hessian, abs=0.05)
     assert davidson._gradient(problem, allowed, point) == pytest.approx(gradient(point), abs=1e-4)
 
@@ -117,9 +141,16 @@ def test_the_sandwich_with_one_judgement_a_cluster_is_the_classical_error():
     rng = np.random.default_rng(5)
     rows = [
         judgement(
-            str(answer), comparison=str(n), context=str(n), annotator=str(n), arm_first="model", arm_second="reference"
+            str(answer),
+            comparison=str(n),
+            context=str(n),
+            annotator=str(n),
+            arm_first="model",
+            arm_second="reference",
         )
-        for n, answer in enumerate(rng.choice(["first", "equal", "second"], 4000, p=[0.3, 0.2, 0.5]))
+        for n, answer in enumerate(
+            rng.choice(["first", "equal", "second"], 4000, p=[0.3, 0.2, 0.5])
+        )
     ]
     coded = code(rows)
     problem, interval = davidson.pose(coded), davidson.fit(coded).worths[1].log_worth
@@ -127,7 +158,9 @@ def test_the_sandwich_with_one_judgement_a_cluster_is_the_classical_error():
     information = davidson.information(problem, allowed, davidson.maximise(problem, allowed))
     assert interval.error == pytest.approx(np.sqrt(np.linalg.inv(information)[0, 0]), rel=0.02)
     wins, losses = ((coded.answer_N == each).sum() for each in (1, -1))
-    assert interval.error == pytest.approx(np.sqrt(1 / wins + 1 / losses), rel=1e-3)  # the delta method, by hand
+    assert interval.error == pytest.approx(
+        np.sqrt(1 / wins + 1 / losses), rel=1e-3
+    )  # the delta method, by hand
 
 
 def test_swapping_sides_changes_nothing_and_relabelling_mirrors():
@@ -137,8 +170,14 @@ def test_swapping_sides_changes_nothing_and_relabelling_mirrors():
     assert values(again) == pytest.approx(values(found), abs=1e-9)
     rows = judged(Design(40, 10, 3), pairs=(("a", "b"),))
     other = {"a": "b", "b": "a"}
-    mirrored = [replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second]) for row in rows]
-    one, two = davidson.fit(code(rows)).worths[1].log_worth, davidson.fit(code(mirrored)).worths[1].log_worth
+    mirrored = [
+        replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second])
+        for row in rows
+    ]
+    one, two = (
+        davidson.fit(code(rows)).worths[1].log_worth,
+        davidson.fit(code(mirrored)).worths[1].log_worth,
+    )
     assert one.value == pytest.approx(-two.value, abs=1e-9)
     assert (one.low, one.error) == pytest.approx((-two.high, two.error), abs=1e-9)
 
@@ -171,7 +210,11 @@ def test_wins_and_ties_without_a_loss_are_an_edge_too():
 
 def test_without_ties_it_is_bradley_terry():
     found = davidson.fit(
-        code(duels(("a", "b", 30, 0, 10), ("b", "reference", 20, 0, 20), ("a", "reference", 30, 0, 10)))
+        code(
+            duels(
+                ("a", "b", 30, 0, 10), ("b", "reference", 20, 0, 20), ("a", "reference", 30, 0, 10)
+            )
+        )
     )
     assert found.tie == 0
     assert values(found)["a"] == pytest.approx(np.log(3), abs=1e-6)  # b is as good as the reference
@@ -181,25 +224,45 @@ def test_without_ties_it_is_bradley_terry():
 def test_only_ties_say_nothing_of_worths():
     found = davidson.fit(code(duels(("model", "reference", 0, 50, 0))))
     interval = found.worths[1].log_worth
-    assert (interval.value, interval.low, interval.high, interval.bound, found.tie) == (None, None, None, None, None)
+    assert (interval.value, interval.low, interval.high, interval.bound, found.tie) == (
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_disconnected_arms_are_refused_by_name():
-    with pytest.raises(StudyError, match=r"no comparison links \{a, b\} and \{c, reference\}: .* no common scale"):
+    with pytest.raises(
+        StudyError, match=r"no comparison links \{a, b\} and \{c, reference\}: .* no common scale"
+    ):
         davidson.fit(code(duels(("a", "b", 10, 5, 10), ("c", "reference", 10, 5, 10))))
 
 
 def test_an_arm_that_few_judged_has_no_interval_in_a_study_of_many():
-    few = [replace(row, annotator=f"ann-{n % 9}") for n, row in enumerate(duels(("a", "reference", 20, 10, 30)))]
+    few = [
+        replace(row, annotator=f"ann-{n % 9}")
+        for n, row in enumerate(duels(("a", "reference", 20, 10, 30)))
+    ]
     worths = davidson.fit(code([*few, *duels(("b", "reference", 30, 20, 60))])).worths[1:]
-    assert [(each.log_worth.low is None, each.log_worth.annotators) for each in worths] == [(True, 9), (False, 10)]
+    assert [(each.log_worth.low is None, each.log_worth.annotators) for each in worths] == [
+        (True, 9),
+        (False, 10),
+    ]
 
 
 def test_few_clusters_give_values_without_intervals():
-    rows = [replace(row, annotator=f"ann-{n % 9}") for n, row in enumerate(duels(("model", "reference", 30, 20, 60)))]
+    rows = [
+        replace(row, annotator=f"ann-{n % 9}")
+        for n, row in enumerate(duels(("model", "reference", 30, 20, 60)))
+    ]
     interval = davidson.fit(code(rows)).worths[1].log_worth
     assert interval.value == pytest.approx(np.log(0.5), abs=1e-7)
     assert (interval.low, interval.high, interval.error) == (None, None, None)
-    never = [replace(row, annotator=f"ann-{n % 9}") for n, row in enumerate(duels(("model", "reference", 0, 0, 60)))]
+    never = [
+        replace(row, annotator=f"ann-{n % 9}")
+        for n, row in enumerate(duels(("model", "reference", 0, 0, 60)))
+    ]
     interval = davidson.fit(code(never)).worths[1].log_worth
     assert (interval.value, interval.low, interval.high, interval.bound) == (None, None, None, None)

@@ -12,6 +12,7 @@ from hyperfitting.metrics.mauve import (
     mauve_standard_error,
     principal_components,
 )
+from hyperfitting.metrics.specs import AgainstTrueTexts, metrics_measured_as
 from hyperfitting.recipe import LEAST_MAUVE_TEXTS
 
 SHARES = st.floats(0.02, 0.98)
@@ -98,18 +99,16 @@ def test_the_same_texts_have_1_and_what_was_done_is_told():
 
 
 def test_a_tenth_of_the_smaller_side_are_the_clusters():
-    result = mauve(gaussian(130, 0, seed=0), gaussian(300, 1, seed=1), seeds=[0, 1], force=True)
+    result = mauve(gaussian(130, 0, seed=0), gaussian(300, 1, seed=1), seeds=[0, 1])
     assert (result.n, result.clusters) == (130, 13)
     assert result.value == pytest.approx(sum(result.by_seed) / 2)
-    assert result == mauve(
-        gaussian(130, 0, seed=0), gaussian(300, 1, seed=1), seeds=[0, 1], force=True
-    )
+    assert result == mauve(gaussian(130, 0, seed=0), gaussian(300, 1, seed=1), seeds=[0, 1])
 
 
 def test_smoothing_brings_far_sets_nearer():
     sides = gaussian(100, 0, seed=0), gaussian(100, 8, seed=1)
-    plain = mauve(*sides, seeds=[0], force=True).value
-    assert plain < mauve(*sides, seeds=[0], force=True, smoothing=0.5).value < 1
+    plain = mauve(*sides, seeds=[0]).value
+    assert plain < mauve(*sides, seeds=[0], smoothing=0.5).value < 1
 
 
 def test_fewer_than_a_thousand_texts_are_refused():
@@ -118,25 +117,26 @@ def test_fewer_than_a_thousand_texts_are_refused():
         with pytest.raises(
             ValueError, match="MAUVE of 999 texts is mostly chance: 1,000 a side are the least"
         ):
-            mauve(*sides)
+            mauve(*sides, least_texts=LEAST_MAUVE_TEXTS)
     with pytest.raises(ValueError, match="MAUVE of 0 texts"):
-        mauve(few[:0], few, force=True)
+        mauve(few[:0], few)
+
+
+def test_a_recipe_and_the_table_ask_for_the_same_number_of_texts():
+    [(spec, how)] = metrics_measured_as(AgainstTrueTexts)
+    assert (spec.name, how.least_texts) == ("mauve", LEAST_MAUVE_TEXTS)
 
 
 def test_what_cannot_be_clustered_is_refused():
     with pytest.raises(ValueError, match="not finite"):
-        mauve([[1.0, math.nan]], [[1.0, 2.0]], force=True)
+        mauve([[1.0, math.nan]], [[1.0, 2.0]])
     with pytest.raises(ValueError, match="0 clusters hold nothing"):
-        mauve([[1.0, 2.0]], [[1.0, 2.0]], clusters=0, force=True)
+        mauve([[1.0, 2.0]], [[1.0, 2.0]], clusters=0)
 
 
 def test_features_without_variance_have_1():
-    assert mauve(
-        np.ones((30, 3)), np.zeros((30, 3)) + 2, seeds=[0], force=True
-    ).value == pytest.approx(1)
-    assert mauve(
-        np.zeros((30, 3)), np.zeros((30, 3)), seeds=[0], force=True
-    ).value == pytest.approx(1)
+    assert mauve(np.ones((30, 3)), np.zeros((30, 3)) + 2, seeds=[0]).value == pytest.approx(1)
+    assert mauve(np.zeros((30, 3)), np.zeros((30, 3)), seeds=[0]).value == pytest.approx(1)
 
 
 def test_the_kept_axes_hold_nine_tenths_of_the_variance():
@@ -171,7 +171,7 @@ def test_the_standard_error_is_the_spread_of_new_samples():
 
     groups = [str(i) for i in range(200)]
     errors = [mauve_standard_error(*sample(), groups, groups) for _ in range(4)]
-    spread = np.std([mauve(*sample(), force=True, seeds=(0,)).value for _ in range(24)], ddof=1)
+    spread = np.std([mauve(*sample(), seeds=(0,)).value for _ in range(24)], ddof=1)
     assert 0.6 * spread < np.mean(errors) < 1.8 * spread
 
 

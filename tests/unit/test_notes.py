@@ -175,7 +175,7 @@ def test_sets_of_few_groups_have_no_intervals():
 
 
 def test_the_limits_are_those_of_the_measures():
-    from hyperfitting.measure.text_metrics import TTR_WINDOW_TOKENS
+    from hyperfitting.metrics.specs import TTR_WINDOW_TOKENS
     from hyperfitting.metrics.stats import LEAST_CLUSTERS
 
     assert (LEAST_GROUPS, HEADLINE_TOKENS) == (LEAST_CLUSTERS, TTR_WINDOW_TOKENS)

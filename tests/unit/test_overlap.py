@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperfitting.metrics.overlap import SharedRun, TrainingIndex, share_of_texts_above
+from hyperfitting.metrics.overlap import SharedRun, TrainingIndex
 
 
 def texts(*, least):
@@ -128,11 +128,9 @@ def test_a_training_set_that_holds_each_block_twice_names_the_first():
     )
 
 
-def test_share_of_texts_above_the_bound():
-    assert share_of_texts_above([4, 10, 11, 40]) == 0.5
-    assert share_of_texts_above([4, 10, 11, 40], bound=3) == 1.0
-    with pytest.raises(ValueError, match="no texts to take a share of"):
-        share_of_texts_above([])
+def test_what_is_shared_is_as_long_as_the_text():
+    (shared,) = TrainingIndex([[1, 2, 3]]).search([[2, 3, 9]])
+    assert len(shared) == 3
 
 
 @pytest.mark.slow

@@ -42,7 +42,11 @@ PAIRS = ((MODEL, REFERENCE), (NUCLEUS, REFERENCE), (MODEL, NUCLEUS))
 def again(row: Judgement, answer: str) -> Judgement:
     """The repeat of a row: sides swapped, and this answer."""
     return replace(
-        swapped(row), kind="repeat", comparison=row.comparison + "-again", repeats=row.comparison, answer=answer
+        swapped(row),
+        kind="repeat",
+        comparison=row.comparison + "-again",
+        repeats=row.comparison,
+        answer=answer,
     )
 
 
@@ -60,7 +64,10 @@ def check(annotator: str, answer: str, number: int = 0, **changes: object) -> Ju
 
 
 def test_self_consistency_is_coded_by_arm():
-    first = [judgement("first", comparison=str(n), context=str(n), annotator=f"ann-{n % 10}") for n in range(40)]
+    first = [
+        judgement("first", comparison=str(n), context=str(n), annotator=f"ann-{n % 10}")
+        for n in range(40)
+    ]
     # The reference moved to the left: "second" is the model again, "first" is the other arm.
     answers = ["second"] * 20 + ["first"] * 12 + ["equal"] * 8
     rows = first + [again(row, answer) for row, answer in zip(first, answers, strict=True)]
@@ -69,7 +76,10 @@ def test_self_consistency_is_coded_by_arm():
     assert (found.same.value, found.reversed.value, found.moved.value) == (0.5, 0.3, 0.2)
     assert found.same.low < 0.5 < found.same.high
     stray = replace(rows[-1], repeats="never judged")
-    assert (self_consistency([*rows[:-1], stray]).repeats, self_consistency([*rows[:-1], stray]).unmatched) == (39, 1)
+    assert (
+        self_consistency([*rows[:-1], stray]).repeats,
+        self_consistency([*rows[:-1], stray]).unmatched,
+    ) == (39, 1)
     assert self_consistency(first).same is None
 
 
@@ -79,13 +89,18 @@ def test_side_bias_is_the_exact_binomial_over_decided_answers():
     found = side_bias(coded)
     assert (found.first, found.second, found.share_first) == (15, 5, 0.75)
     assert found.p_value == pytest.approx(0.04138947, abs=1e-8)  # 2 * P(X >= 15), X ~ B(20, 1/2)
-    assert (found.low, found.high) == pytest.approx((0.5089541, 0.9134285), abs=1e-6)  # Clopper and Pearson
+    assert (found.low, found.high) == pytest.approx(
+        (0.5089541, 0.9134285), abs=1e-6
+    )  # Clopper and Pearson
     assert side_bias(code([judgement("equal")])).p_value is None
 
 
 def test_side_bias_by_annotator_is_adjusted_for_their_number():
     rows = [judgement("first", comparison=str(n), annotator="left") for n in range(20)]
-    rows += [judgement("first" if n % 2 else "second", comparison=str(n), annotator="fair") for n in range(20)]
+    rows += [
+        judgement("first" if n % 2 else "second", comparison=str(n), annotator="fair")
+        for n in range(20)
+    ]
     rows += [judgement("equal", comparison=str(n), annotator="mild") for n in range(20)]
     found = {each.annotator: each for each in side_bias_by_annotator(code(rows))}
     assert found["left"].p_value == pytest.approx(2 / 2**20)
@@ -95,24 +110,39 @@ def test_side_bias_by_annotator_is_adjusted_for_their_number():
 
 
 def test_attention_checks_fail_by_the_wrong_text_and_by_equal():
-    rows = [check("a", "first"), check("a", "second", 1), check("b", "equal"), judgement(annotator="c")]
+    rows = [
+        check("a", "first"),
+        check("a", "second", 1),
+        check("b", "equal"),
+        judgement(annotator="c"),
+    ]
     assert [(each.annotator, each.checks, each.failures) for each in attention(rows)] == [
         ("a", 2, 1),
         ("b", 1, 1),
         ("c", 0, 0),
     ]
     unnamed = replace(check("a", "first"), arm_second="scrambled")
-    with pytest.raises(StudyError, match=r"attention check check-0 does not say which text is better: .*'shuffled'"):
+    with pytest.raises(
+        StudyError, match=r"attention check check-0 does not say which text is better: .*'shuffled'"
+    ):
         attention([unnamed])
     text = Shown("scrambled", "run", "text", 10, 0.5)
-    comparison = Comparison("check-0", "attention", "wiki", "c", "g", "context", replace(text, arm=MODEL), text)
+    comparison = Comparison(
+        "check-0", "attention", "wiki", "c", "g", "context", replace(text, arm=MODEL), text
+    )
     assert attention([unnamed], [comparison])[0].failures == 0
 
 
 def test_annotators_who_answer_in_no_time_are_hasty_and_models_never_are():
     rows = [judgement(comparison=str(n), annotator="quick", seconds=1.0) for n in range(3)]
-    rows += [judgement(comparison=str(n), annotator="model", seconds=0.1, source="model") for n in range(3)]
-    rows += [judgement(comparison=str(n), annotator="sound", seconds=each) for n, each in enumerate([1.0, 9.0, 9.0])]
+    rows += [
+        judgement(comparison=str(n), annotator="model", seconds=0.1, source="model")
+        for n in range(3)
+    ]
+    rows += [
+        judgement(comparison=str(n), annotator="sound", seconds=each)
+        for n, each in enumerate([1.0, 9.0, 9.0])
+    ]
     assert hasty(rows, Exclusions()) == {"quick"}
 
 
@@ -144,7 +174,12 @@ def test_variety_does_not_mix_what_is_between_arms_with_what_is_within():
         arms = {"arm_first": "a" if good else "b", "arm_second": REFERENCE}
         rows.append(
             judgement(
-                answer, comparison=str(n), context=str(n), annotator=str(n % 20), ttr_first=ttr_first, ttr_second=0.5
+                answer,
+                comparison=str(n),
+                context=str(n),
+                annotator=str(n % 20),
+                ttr_first=ttr_first,
+                ttr_second=0.5,
             )
         )
         rows[-1] = replace(rows[-1], **arms)
@@ -157,10 +192,18 @@ def test_where_variety_has_no_slope_the_note_says_why():
 
     rows = [judgement("first" if n % 2 else "second", comparison=str(n)) for n in range(20)]
     assert note(rows) == "the difference in type-token ratio never varies within a pair of arms"
-    apart = [replace(row, ttr_first=0.9 if row.answer == "first" else 0.1 + n / 100) for n, row in enumerate(rows)]
+    apart = [
+        replace(row, ttr_first=0.9 if row.answer == "first" else 0.1 + n / 100)
+        for n, row in enumerate(rows)
+    ]
     assert note(apart) == "the answers are separated: no finite slope"
-    assert note([replace(row, answer="first") for row in apart]) == "in no pair of arms did each win"
-    assert note([replace(row, ttr_first=float("nan")) for row in rows]) == "some rows have no type-token ratio"
+    assert (
+        note([replace(row, answer="first") for row in apart]) == "in no pair of arms did each win"
+    )
+    assert (
+        note([replace(row, ttr_first=float("nan")) for row in rows])
+        == "some rows have no type-token ratio"
+    )
 
 
 def test_a_model_beside_people():
@@ -183,11 +226,18 @@ def test_a_model_beside_people():
 
 def test_with_one_person_a_comparison_ac1_beside_people_is_gwets():
     rows = judged(Design(40, 12, 1))
-    model = [replace(row, annotator="judge", source="model") for row in judged(Design(40, 12, 1), seed=1)]
+    model = [
+        replace(row, annotator="judge", source="model") for row in judged(Design(40, 12, 1), seed=1)
+    ]
     (found,) = models_beside_people([*rows, *model], draws=200, seed=0)
     coded = code([*rows, *model])
-    assert found.ac1.value == pytest.approx(AC1.of(counts_table(coded.comparison_N, coded.answer_N + 1, 3)))
-    assert (found.people.value, found.people.note) == (None, "no comparison has two people's answers")
+    assert found.ac1.value == pytest.approx(
+        AC1.of(counts_table(coded.comparison_N, coded.answer_N + 1, 3))
+    )
+    assert (found.people.value, found.people.note) == (
+        None,
+        "no comparison has two people's answers",
+    )
 
 
 def test_calibration_gives_the_shares_asked_for():
@@ -197,7 +247,9 @@ def test_calibration_gives_the_shares_asked_for():
     answers = draw(population, Design(100_000, 5_000, 1), 1, np.random.default_rng(1))[0]
     assert (answers == 1).mean() == pytest.approx(0.3, abs=0.01)
     assert (answers == 0).mean() == pytest.approx(0.25, abs=0.01)
-    with pytest.raises(InputError, match=r"--preferred 0.7 and --equal 0.4 leave no share for each answer"):
+    with pytest.raises(
+        InputError, match=r"--preferred 0.7 and --equal 0.4 leave no share for each answer"
+    ):
         calibrated(Population(), preferred=0.7, equal=0.4, seed=0)
 
 
@@ -233,7 +285,10 @@ def test_the_whole_leaves_out_whom_the_plan_leaves_out():
     rows = judged(Design(60, 12, 3))
     rows += [check("ann-0", "second", number) for number in range(2)] + [check("ann-1", "second")]
     rows = [replace(row, seconds=1.0) if row.annotator == "ann-2" else row for row in rows]
-    rows = [replace(row, excluded="withdrew by mail") if row.annotator == "ann-3" else row for row in rows]
+    rows = [
+        replace(row, excluded="withdrew by mail") if row.annotator == "ann-3" else row
+        for row in rows
+    ]
     found = analyse(rows, rules=Exclusions(), draws=50)
     assert (found.inattentive, found.hasty) == (("ann-0",), ("ann-2",))
     assert found.primary_set == "nor hasty"
@@ -250,18 +305,27 @@ def test_contexts_of_one_book_widen_the_interval_only():
     rows = judged(Design(60, 12, 3))
     rows = [replace(row, group=f"book {int(row.context.split('-')[1]) // 2}") for row in rows]
     found = analyse(rows, draws=50)
-    assert "by book or article" not in found.sensitivity  # neighbours are of two domains: every context has its book
+    assert (
+        "by book or article" not in found.sensitivity
+    )  # neighbours are of two domains: every context has its book
     (whole,) = found.sensitivity["not excluded by hand"]
     same = analyse([replace(row, group=row.context) for row in rows], draws=50)
     assert "by book or article" not in same.sensitivity
-    one = analyse([replace(row, domain="all", group=f"book {int(row.context.split('-')[1]) // 3}") for row in rows])
+    one = analyse(
+        [
+            replace(row, domain="all", group=f"book {int(row.context.split('-')[1]) // 3}")
+            for row in rows
+        ]
+    )
     (grouped,) = one.sensitivity["by book or article"]
     assert (grouped.preferred.contexts, grouped.preferred.value) == (20, whole.preferred.value)
     assert grouped.preferred.low != whole.preferred.low
 
 
 def test_a_study_of_nothing_that_counts_is_refused():
-    with pytest.raises(StudyError, match="none of 2 human judgements counts: all are checks, surplus or left out"):
+    with pytest.raises(
+        StudyError, match="none of 2 human judgements counts: all are checks, surplus or left out"
+    ):
         analyse([check("a", "first"), judgement(surplus=True)])
 
 
@@ -273,7 +337,9 @@ def _changed_only_in_side_bias(one: dict, two: dict) -> list[str]:
 @settings(max_examples=12, deadline=None)
 def test_swapping_all_sides_changes_nothing_but_the_side_bias(seed: int):
     rows = judged(Design(24, 12, 3), seed=seed, pairs=PAIRS)
-    rows += [again(row, ("first", "second", "equal")[seed % 3]) for row in rows[:20]] + [check("ann-1", "second")]
+    rows += [again(row, ("first", "second", "equal")[seed % 3]) for row in rows[:20]] + [
+        check("ann-1", "second")
+    ]
     one, two = (asdict(analyse(each, draws=50)) for each in (rows, [swapped(row) for row in rows]))
     assert set(_changed_only_in_side_bias(one, two)) <= {"side_bias", "side_bias_by_annotator"}
     assert one["side_bias"]["first"] == two["side_bias"]["second"]
@@ -284,7 +350,10 @@ def test_swapping_all_sides_changes_nothing_but_the_side_bias(seed: int):
 def test_relabelling_two_arms_mirrors_every_estimate(seed: int):
     rows = judged(Design(24, 12, 3), seed=seed, pairs=(("a", "b"),))
     other = {"a": "b", "b": "a"}
-    mirrored = [replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second]) for row in rows]
+    mirrored = [
+        replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second])
+        for row in rows
+    ]
     one, two = analyse(rows, draws=50), analyse(mirrored, draws=50)
     assert one.shares[0].preferred == two.shares[0].not_preferred
     worths = [each.davidson.worths[1].log_worth.value for each in (one, two)]
@@ -293,7 +362,9 @@ def test_relabelling_two_arms_mirrors_every_estimate(seed: int):
         assert before.value == pytest.approx(after.value, abs=1e-9)
     assert one.side_bias == two.side_bias
     # With the arms, the sign of the difference in TTR turns as well: what predicts preference stays.
-    assert one.variety[0].odds_ratio.value == pytest.approx(two.variety[0].odds_ratio.value, rel=1e-6)
+    assert one.variety[0].odds_ratio.value == pytest.approx(
+        two.variety[0].odds_ratio.value, rel=1e-6
+    )
 
 
 def odd_rows(seed: int) -> list[Judgement]:
@@ -309,11 +380,22 @@ def odd_rows(seed: int) -> list[Judgement]:
         if (key, annotator) not in seen:
             seen.add((key, annotator))
             answer = r.choices(["first" if one < other else "second", "equal", "first"], weights)[0]
-            changes = {"tokens": r.choice([20, 100, 300]), "seconds": r.choice([1.0, 30.0]), "domain": r.choice("xy")}
+            changes = {
+                "tokens": r.choice([20, 100, 300]),
+                "seconds": r.choice([1.0, 30.0]),
+                "domain": r.choice("xy"),
+            }
             names = {"comparison": str(key), "context": str(context), "annotator": str(annotator)}
-            sides = {"arm_first": one, "arm_second": other, "ttr_first": r.choice([0.4, 0.5]), "ttr_second": 0.5}
+            sides = {
+                "arm_first": one,
+                "arm_second": other,
+                "ttr_first": r.choice([0.4, 0.5]),
+                "ttr_second": 0.5,
+            }
             left = {"surplus": r.random() < 0.05, "excluded": None if annotator else "absent"}
-            rows.append(judgement(answer, assignment=str(number), **names, **sides, **changes, **left))
+            rows.append(
+                judgement(answer, assignment=str(number), **names, **sides, **changes, **left)
+            )
     return rows
 
 
@@ -328,8 +410,16 @@ def test_odd_rows_are_analysed_or_refused_in_one_line():
             continue
         json.dumps(asdict(found), allow_nan=False)
         for each in found.shares:
-            for interval in (each.preferred, each.equal, each.not_preferred, each.preferred_or_equal):
-                assert interval.low is None or 0 <= interval.low <= interval.value <= interval.high <= 1
+            for interval in (
+                each.preferred,
+                each.equal,
+                each.not_preferred,
+                each.preferred_or_equal,
+            ):
+                assert (
+                    interval.low is None
+                    or 0 <= interval.low <= interval.value <= interval.high <= 1
+                )
         for worth in found.davidson.worths:
             known = worth.log_worth.value is not None
             assert not (known and worth.log_worth.bound)
@@ -342,7 +432,9 @@ def planned(rows: list[Judgement]) -> list[Comparison]:
     """The comparisons that rows answer."""
     made = {}
     for row in rows:
-        one, other = (Shown(arm, "run", "text", 128, 0.5) for arm in (row.arm_first, row.arm_second))
+        one, other = (
+            Shown(arm, "run", "text", 128, 0.5) for arm in (row.arm_first, row.arm_second)
+        )
         made[row.comparison] = Comparison(
             row.comparison, row.kind, row.domain, row.context, row.group, "context", one, other
         )
@@ -354,13 +446,20 @@ def test_a_plan_that_was_kept_and_every_way_not_to_keep_it():
     comparisons, plan = planned(rows), StudyPlan(name="study")
 
     def held(
-        changed: list[Judgement], created: str = "2026-11-24T00:00:00+00:00", out: frozenset = frozenset()
+        changed: list[Judgement],
+        created: str = "2026-11-24T00:00:00+00:00",
+        out: frozenset = frozenset(),
     ) -> dict:
-        return {each.what: each for each in promises(plan, digest, created, comparisons, changed, out)}
+        return {
+            each.what: each for each in promises(plan, digest, created, comparisons, changed, out)
+        }
 
     assert all(each.kept for each in held(rows).values())
     assert held(rows)["stop rule"].found == "all 30 have them"
-    assert held(rows)["primary estimand"].planned == "share preferred or equal, by pair of arms, 95 % intervals"
+    assert (
+        held(rows)["primary estimand"].planned
+        == "share preferred or equal, by pair of arms, 95 % intervals"
+    )
     early = held(rows[1:])["stop rule"]
     assert (early.kept, early.found) == (False, "1 of 30 comparisons have fewer")
     other = held([replace(rows[0], study="f" * 64), *rows[1:]])["version"]
@@ -368,8 +467,13 @@ def test_a_plan_that_was_kept_and_every_way_not_to_keep_it():
     assert not held(rows, created="2026-11-26T00:00:00+00:00")["order"].kept
     strange = held([replace(rows[0], arm_first="unknown"), *rows[1:]])["primary estimand"]
     assert (strange.kept, strange.found) == (False, "1 judgements of other comparisons")
-    by_hand = [replace(row, excluded="too slow") if row.annotator == "ann-1" else row for row in rows]
-    assert held(by_hand)["exclusions"].found == "0 left out by the rule, 1 more by hand: 1 for “too slow”"
+    by_hand = [
+        replace(row, excluded="too slow") if row.annotator == "ann-1" else row for row in rows
+    ]
+    assert (
+        held(by_hand)["exclusions"].found
+        == "0 left out by the rule, 1 more by hand: 1 for “too slow”"
+    )
     assert not held(by_hand)["exclusions"].kept
     assert held(by_hand, out=frozenset({"ann-1"}))["exclusions"].kept
     assert counted(by_hand) != counted(rows)

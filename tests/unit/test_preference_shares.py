@@ -23,7 +23,14 @@ def test_answers_are_coded_by_arm_whatever_stood_first():
     rows = [
         judgement("first", comparison="a"),
         judgement("second", comparison="b"),
-        judgement("first", comparison="c", arm_first=REFERENCE, arm_second=MODEL, ttr_first=0.9, ttr_second=0.4),
+        judgement(
+            "first",
+            comparison="c",
+            arm_first=REFERENCE,
+            arm_second=MODEL,
+            ttr_first=0.9,
+            ttr_second=0.4,
+        ),
         judgement("equal", comparison="d"),
     ]
     coded = code(rows)
@@ -51,13 +58,21 @@ def test_only_scored_rows_within_the_quota_of_those_not_excluded_count():
 
 
 def test_one_annotator_with_two_counted_answers_to_a_comparison_is_refused():
-    with pytest.raises(StudyError, match="annotator ann-0 has two counted answers to comparison c-0"):
+    with pytest.raises(
+        StudyError, match="annotator ann-0 has two counted answers to comparison c-0"
+    ):
         counted([judgement(), judgement("equal")])
 
 
 def test_sources_never_mix():
-    rows = [judgement(), judgement(comparison="b", source="model"), judgement(comparison="c", source="simulated")]
-    with pytest.raises(StudyError, match=r"human and model and simulated judgements never mix .*--source"):
+    rows = [
+        judgement(),
+        judgement(comparison="b", source="model"),
+        judgement(comparison="c", source="simulated"),
+    ]
+    with pytest.raises(
+        StudyError, match=r"human and model and simulated judgements never mix .*--source"
+    ):
         of_one_source(rows)
     assert [row.source for row in of_one_source(rows, "model")] == ["model"]
     with pytest.raises(StudyError, match="no model judgements to analyse; there are human ones"):
@@ -69,7 +84,9 @@ def test_an_arm_against_itself_is_refused():
         code([judgement(arm_first=REFERENCE)])
 
 
-def slow_two_way(values: list[float], contexts: list[int], annotators: list[int]) -> dict[str, float]:
+def slow_two_way(
+    values: list[float], contexts: list[int], annotators: list[int]
+) -> dict[str, float]:
     """The three clustered variances of a mean, by loops."""
     mean = sum(values) / len(values)
 
@@ -86,7 +103,11 @@ def slow_two_way(values: list[float], contexts: list[int], annotators: list[int]
 
 def test_two_way_variance_equals_the_formula_by_loops():
     rng = np.random.default_rng(3)
-    values, contexts, annotators = rng.random(200), rng.integers(0, 15, 200), rng.integers(0, 11, 200)
+    values, contexts, annotators = (
+        rng.random(200),
+        rng.integers(0, 15, 200),
+        rng.integers(0, 11, 200),
+    )
     slow = slow_two_way(values.tolist(), contexts.tolist(), annotators.tolist())
     found = two_way(((values - values.mean()) / 200)[None], contexts, annotators)
     assert found.context_P[0] == pytest.approx(slow["context"], rel=1e-12)
@@ -94,7 +115,9 @@ def test_two_way_variance_equals_the_formula_by_loops():
     assert found.both_P[0] == pytest.approx(slow["both"], rel=1e-12)
     assert (found.contexts, found.annotators, found.clusters) == (15, 11, 11)
     three = slow["context"] + slow["annotator"] - slow["both"]
-    assert found.total()[0] == pytest.approx(max(three, slow["context"], slow["annotator"]), rel=1e-12)
+    assert found.total()[0] == pytest.approx(
+        max(three, slow["context"], slow["annotator"]), rel=1e-12
+    )
 
 
 def test_the_total_is_never_below_the_larger_one_way_value():
@@ -111,7 +134,9 @@ def test_share_by_hand_with_t_of_the_fewer_clusters():
     hits = np.arange(40) % 5 < 2
     found = share(hits, contexts, annotators)
     slow = slow_two_way(hits.astype(float).tolist(), contexts.tolist(), annotators.tolist())
-    error = math.sqrt(max(sum(slow.values()) - 2 * slow["both"], slow["context"], slow["annotator"]))
+    error = math.sqrt(
+        max(sum(slow.values()) - 2 * slow["both"], slow["context"], slow["annotator"])
+    )
     reach = student.ppf(0.975, 9) * error / (0.4 * 0.6)
     low = 1 / (1 + math.exp(-(math.log(0.4 / 0.6) - reach)))
     assert found.value == pytest.approx(0.4)
@@ -133,7 +158,9 @@ def test_never_and_always_get_one_sided_bounds():
     numbers = np.arange(120)
     never = share(numbers < 0, numbers % 12, numbers // 12)
     assert (never.value, never.low, never.bound, never.error) == (0, 0, "upper", None)
-    assert never.high == pytest.approx(1 - 0.05 ** (1 / 10))  # exact binomial: nothing in 10 clusters
+    assert never.high == pytest.approx(
+        1 - 0.05 ** (1 / 10)
+    )  # exact binomial: nothing in 10 clusters
     always = share(numbers >= 0, numbers % 12, numbers // 12)
     assert (always.value, always.high, always.bound) == (1, 1, "lower")
     assert always.low == pytest.approx(0.05 ** (1 / 10))
@@ -144,7 +171,8 @@ BANDS = {128: "97–128", 250: "129–256"}
 
 def test_shares_by_pair_domain_and_length():
     rows = judged(Design(30, 10, 3)) + [
-        replace(row, comparison="long " + row.comparison, tokens=250) for row in judged(Design(30, 10, 3), seed=1)
+        replace(row, comparison="long " + row.comparison, tokens=250)
+        for row in judged(Design(30, 10, 3), seed=1)
     ]
     found = {(each.domain, each.tokens): each for each in pair_shares(code(rows))}
     domains, lengths = ("all", "fiction", "news", "wiki"), ("all", "97–128", "129–256")
@@ -154,11 +182,16 @@ def test_shares_by_pair_domain_and_length():
         assert sum(parts) == pytest.approx(1)
         assert each.preferred_or_equal.value == pytest.approx(parts[0] + parts[1])
         inside = [
-            row for row in rows if each.domain in ("all", row.domain) and each.tokens in ("all", BANDS[row.tokens])
+            row
+            for row in rows
+            if each.domain in ("all", row.domain) and each.tokens in ("all", BANDS[row.tokens])
         ]
         assert each.preferred.n == len(inside)
     whole = found["all", "all"]
-    by_hand = sum((row.answer == "first") == (row.arm_first == MODEL) and row.answer != "equal" for row in rows)
+    by_hand = sum(
+        (row.answer == "first") == (row.arm_first == MODEL) and row.answer != "equal"
+        for row in rows
+    )
     assert whole.preferred.value == pytest.approx(by_hand / len(rows))
     assert (whole.comparisons, whole.preferred.contexts, whole.preferred.annotators) == (60, 30, 10)
 
@@ -173,7 +206,10 @@ def test_swapping_all_sides_changes_no_share(seed: int):
 def test_relabelling_the_arms_mirrors_the_shares(seed: int):
     rows = judged(Design(20, 10, 3), seed=seed, pairs=(("a", "b"),))
     other = {"a": "b", "b": "a"}
-    mirrored = [replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second]) for row in rows]
+    mirrored = [
+        replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second])
+        for row in rows
+    ]
     for one, two in zip(pair_shares(code(rows)), pair_shares(code(mirrored)), strict=True):
         assert one.preferred == two.not_preferred
         assert one.equal == two.equal
@@ -186,10 +222,14 @@ def test_a_design_deals_evenly_and_never_twice_to_one_annotator():
     assert np.bincount(annotators).tolist() == [30] * 30
     assert np.bincount(contexts).tolist() == [3] * 300
     assert len(set(zip(contexts.tolist(), annotators.tolist(), strict=True))) == 900
-    with pytest.raises(InputError, match="3 judgements a comparison need as many annotators, and there are 2"):
+    with pytest.raises(
+        InputError, match="3 judgements a comparison need as many annotators, and there are 2"
+    ):
         Design(10, 2, 3)
 
 
 def test_side_bias_pulls_towards_the_first_text():
-    answers, _, _, firsts = draw(Population(lean=0, side_bias=2.0), Design(200, 10, 3), 4, np.random.default_rng(0))
+    answers, _, _, firsts = draw(
+        Population(lean=0, side_bias=2.0), Design(200, 10, 3), 4, np.random.default_rng(0)
+    )
     assert (answers * firsts == 1).mean() > 2 * (answers * firsts == -1).mean()

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from hyperfitting.metrics.repetition import (
     Loop,
     compression_ratio,
+    ends_in_loop,
     final_loop,
+    loop_start,
     repeated_run_lengths,
 )
 
@@ -121,3 +123,8 @@ def test_compression_ratio_is_higher_for_what_repeats_itself():
         < 8
         < compression_ratio(letters[:20] * 20)
     )
+
+
+def test_whether_and_where_a_text_loops():
+    assert (ends_in_loop([9, 1, 2, 1, 2, 1, 2]), loop_start([9, 1, 2, 1, 2, 1, 2])) == (True, 1)
+    assert (ends_in_loop([1, 2, 1, 2]), loop_start([1, 2, 1, 2])) == (False, None)

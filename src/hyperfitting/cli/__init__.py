@@ -510,7 +510,7 @@ def _measure_file(options: argparse.Namespace) -> None:
         refuse_to_replace(
             options.out, ours=report.is_table_of_texts, what="table of texts' measures", read=read
         )
-    from hyperfitting import pipeline
+    from hyperfitting.measure import ExternalTextsRequest, measure_external_texts
 
     names = (
         "reference",
@@ -524,9 +524,8 @@ def _measure_file(options: argparse.Namespace) -> None:
         "force_mauve",
     )
     chosen = {name: getattr(options, name) for name in names}
-    rows = pipeline.measure_file(
-        options.folder, **chosen, device=options.device, narrator=Console()
-    )
+    request = ExternalTextsRequest(options.folder, **chosen, device=options.device)
+    rows = measure_external_texts(request, on_warning=Console().say)
     print(report.markdown_table(report.texts_table(rows)))
     if options.out is not None:
         write_text(options.out, report.summary_json(rows))

@@ -1,6 +1,11 @@
-"""Experiments side by side: models x strategies x measures, what is nearest to the true texts, and paired differences.
+"""Experiments side by side: arms x metrics, which arm is nearest to the true texts, and paired differences.
 
-Needs no torch. Seeds are shown one by one and never pooled: intervals speak of texts, seeds of trainings.
+Needs no torch. Seeds are shown one by one and never pooled: intervals reflect variation between texts, and variation
+between trainings is shown by each seed.
+
+load.py         what was measured of every arm, domain by domain and seed by seed
+nearest.py      tables with marks
+differences.py  each arm minus a baseline
 """
 
 from __future__ import annotations
@@ -9,27 +14,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyperfitting.compare.differences import Difference, differences, find_baseline
-from hyperfitting.compare.load import CONTROLS, Column, Panel, load_experiments, panels
-from hyperfitting.compare.nearest import Mark, SetTable, set_table
+from hyperfitting.compare.differences import PairedDifference, find_baseline, paired_differences
+from hyperfitting.compare.load import DomainMetrics, domain_metrics, load_experiments
+from hyperfitting.compare.nearest import Mark, MarkedTable, marked_table
+from hyperfitting.records import Arm
 from hyperfitting.runs import Experiment
 
-__all__ = ["CONTROLS", "Column", "Comparison", "Difference", "Mark", "Panel", "SetTable", "compare"]
+__all__ = [
+    "Comparison",
+    "DomainMetrics",
+    "Mark",
+    "MarkedTable",
+    "PairedDifference",
+    "compare",
+]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a comparison found: a panel, a table and its differences for every set at every seed, in that order."""
+    """All that a comparison found: metrics and a table for every domain at every seed, in this order; differences."""
 
     experiments: dict[str, list[Experiment]]
-    panels: list[Panel]
-    tables: list[SetTable]
-    differences: list[Difference]
-    baseline: Column
+    metrics: list[DomainMetrics]
+    tables: list[MarkedTable]
+    differences: list[PairedDifference]
+    baseline: Arm
 
     @property
-    def sets(self) -> list[str]:
-        """The sets of contexts."""
+    def domains(self) -> list[str]:
+        """The domains."""
         return list(dict.fromkeys(table.domain for table in self.tables))
 
     @property
@@ -37,13 +50,17 @@ class Comparison:
         """The seeds."""
         return list(dict.fromkeys(table.seed for table in self.tables))
 
+    def tables_of(self, domain: str) -> list[MarkedTable]:
+        """The tables of one domain, one for each seed."""
+        return [table for table in self.tables if table.domain == domain]
+
 
 def compare(folders: Sequence[Path], *, baseline: str | None = None) -> Comparison:
     """Measured experiments side by side.
 
     Args:
         folders: seeds of one recipe, or recipes that continued the same contexts.
-        baseline: title of the column that the others are subtracted from; none: the first hyperfitted one.
+        baseline: title of the arm that the others are compared with; None: the first hyperfitted one.
 
     Raises:
         RunError: a folder is not measured, or does not compare with the first.
@@ -51,10 +68,8 @@ def compare(folders: Sequence[Path], *, baseline: str | None = None) -> Comparis
     """
     experiments = load_experiments(folders)
     draws = next(iter(experiments.values()))[0].recipe.measure.bootstrap_draws
-    held = list(panels(experiments))
-    base = find_baseline(held[0].columns, baseline)
-    tables = [set_table(panel, draws=draws, seed=panel.seed) for panel in held]
-    found = [
-        each for panel in held for each in differences(panel, base, draws=draws, seed=panel.seed)
-    ]
+    held = list(domain_metrics(experiments))
+    base = find_baseline(held[0].arms, baseline)
+    tables = [marked_table(each, draws=draws) for each in held]
+    found = [pair for each in held for pair in paired_differences(each, base, draws=draws)]
     return Comparison(experiments, held, tables, found, base)

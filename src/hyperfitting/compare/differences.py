@@ -1,31 +1,32 @@
-"""Each column minus a baseline, context by context: interval, sign-flip test, Holm's correction within the table."""
+"""Each arm minus a baseline, context by context: interval, sign-flip test, Holm's correction within the table."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hyperfitting.compare.load import CONTROLS, Column, Panel
-from hyperfitting.compare.nearest import MEASURES
+from hyperfitting.compare.load import DomainMetrics
 from hyperfitting.errors import InputError
+from hyperfitting.metrics.specs import MetricSpec, compared_metrics
 from hyperfitting.metrics.stats import Estimate, holm, jackknife, paired_difference, sign_flip_p
+from hyperfitting.records import Arm, TextMetrics
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A column's measure minus the baseline's, over the contexts that both continued.
+class PairedDifference:
+    """An arm's metric minus the baseline's, over the contexts that both continued.
 
-    Of a perplexity it is the difference of the texts' mean losses, in nats per token. `p` is of a sign-flip test over
-    clusters, `p_holm` corrected for all the tests of the same set and seed; both none for measures of whole sets,
+    The difference of a perplexity is that of the texts' mean losses, in nats per token. `p` is of a sign-flip test
+    over clusters, `p_holm` corrected for all tests of the same domain and seed; both are None for pooled metrics,
     whose interval is jackknifed.
     """
 
     domain: str
     seed: int
-    column: Column
-    baseline: Column
-    measure: str
+    arm: Arm
+    baseline: Arm
+    metric: str
     unit: str
     difference: float
     low: float | None
@@ -38,18 +39,18 @@ class Difference:
     baseline_run: str
 
 
-def find_baseline(columns: Sequence[Column], title: str | None) -> Column:
-    """The column of that title; none given: the first hyperfitted one.
+def find_baseline(arms: Sequence[Arm], title: str | None) -> Arm:
+    """The arm of that title; None: the first hyperfitted one.
 
     Raises:
-        InputError: there is no such column; the message names the nearest, or all.
+        InputError: there is no such arm; the message names the nearest, or all.
     """
-    written = [column for column in columns if column.variant not in CONTROLS]
+    written = [arm for arm in arms if arm.is_model]
     if title is None:
-        return next((column for column in written if column.variant == "hyperfitted"), written[0])
-    found = next((column for column in columns if column.title == title), None)
+        return next((arm for arm in written if arm.variant == "hyperfitted"), written[0])
+    found = next((arm for arm in arms if arm.title == title), None)
     if found is None:
-        titles = [column.title for column in columns]
+        titles = [arm.title for arm in arms]
         near = difflib.get_close_matches(title, titles, n=1)
         raise InputError(
             f"no column {title!r}: " + (f"did you mean {near[0]!r}?" if near else ", ".join(titles))
@@ -61,84 +62,94 @@ FLIPS_PER_TEST = 40
 """Random sign flips for each test of a table: the least p is then a fortieth after the correction, below 0.05."""
 
 
-def differences(panel: Panel, baseline: Column, *, draws: int, seed: int) -> list[Difference]:
-    """Every column of a set at a seed against the baseline, in every measure that both have."""
+def paired_differences(held: DomainMetrics, baseline: Arm, *, draws: int) -> list[PairedDifference]:
+    """Every arm of a domain at a seed against the baseline, in every metric that both have."""
     compared = [
-        (column, measure)
-        for column in panel.columns
-        if column != baseline
-        for measure in MEASURES
-        if (column, measure) in panel.rows and (baseline, measure) in panel.rows
+        (arm, spec)
+        for arm in held.arms
+        if arm != baseline
+        for spec in compared_metrics()
+        if (arm, spec.name) in held.rows and (baseline, spec.name) in held.rows
     ]
     flips = max(draws, FLIPS_PER_TEST * len(compared))
     made = [
-        found
-        for column, measure in compared
-        for found in _difference(
-            panel, column, baseline, measure, draws=draws, flips=flips, seed=seed
-        )
+        _difference(held, arm, baseline, spec, draws=draws, flips=flips) for arm, spec in compared
     ]
-    tested = [each for each in made if each.p is not None]
-    corrected = dict(
-        zip(map(id, tested), holm([each.p for each in tested if each.p is not None]), strict=True)
-    )
-    return [replace(each, p_holm=corrected.get(id(each))) for each in made]
+    found = [each for each in made if each is not None]
+    corrected = iter(holm([each.p for each in found if each.p is not None]))
+    return [each if each.p is None else replace(each, p_holm=next(corrected)) for each in found]
 
 
 def _difference(
-    panel: Panel,
-    column: Column,
-    baseline: Column,
-    measure: str,
+    held: DomainMetrics,
+    arm: Arm,
+    baseline: Arm,
+    spec: MetricSpec,
     *,
     draws: int,
     flips: int,
-    seed: int,
-) -> Iterator[Difference]:
+) -> PairedDifference | None:
+    """None where nothing pairs: pooled metrics of unequal sets, or a metric that no context has in both arms."""
     p = None
-    if (column, measure) in panel.sets:
-        if panel.size(column) != panel.size(baseline):
-            return
-        estimate = _of_sets(panel, column, baseline, measure)
+    if (arm, spec.name) in held.pooled:
+        if held.size(arm) != held.size(baseline):
+            return None
+        estimate = _of_pooled(held, arm, baseline, spec.name)
     else:
-        one, other = (
-            {text.context: text for text in panel.texts[each]} for each in (column, baseline)
-        )
-        pairs = [(one[i], other[i]) for i in one if i in other]
-        pairs = [(a, b) for a, b in pairs if measure in a.values and measure in b.values]
-        if not pairs:
-            return  # a measure that is known of the set as a whole only, or of no context in both columns
-        left, right = (
-            [each.values[measure][0] / each.values[measure][1] for each in side]
-            for side in zip(*pairs, strict=True)
-        )
-        groups = [a.group for a, _ in pairs]
-        estimate = paired_difference(left, right, groups, draws=draws, seed=seed)
-        p = sign_flip_p(
-            [a - b for a, b in zip(left, right, strict=True)], groups, draws=flips, seed=seed
-        )
-    row, beside = panel.rows[column, measure], panel.rows[baseline, measure]
-    yield Difference(
-        domain=panel.domain,
-        seed=panel.seed,
-        column=column,
-        baseline=baseline,
-        measure=measure,
-        unit="nats per token" if measure.startswith("perplexity") else row.unit,
-        difference=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=estimate.n,
-        clusters=estimate.clusters,
-        p=p,
-        p_holm=None,
-        run=row.run,
-        baseline_run=beside.run,
+        pairing = _paired(held.texts[arm], held.texts[baseline], spec.name)
+        if not pairing.groups:
+            return None
+        estimate, p = pairing.estimate(draws, held.seed), pairing.p(flips, held.seed)
+    return PairedDifference(
+        held.domain,
+        held.seed,
+        arm,
+        baseline,
+        spec.name,
+        spec.difference_unit,
+        estimate.value,
+        estimate.low,
+        estimate.high,
+        estimate.n,
+        estimate.clusters,
+        p,
+        None,
+        held.rows[arm, spec.name].run,
+        held.rows[baseline, spec.name].run,
     )
 
 
-def _of_sets(panel: Panel, column: Column, baseline: Column, measure: str) -> Estimate:
-    one, other = panel.sets[column, measure], panel.sets[baseline, measure]
+@dataclass(frozen=True)
+class _Pairing:
+    """The values of two arms at the contexts where both have one, and the cluster of each context."""
+
+    one: list[float]
+    other: list[float]
+    groups: list[str]
+
+    def estimate(self, draws: int, seed: int) -> Estimate:
+        return paired_difference(self.one, self.other, self.groups, draws=draws, seed=seed)
+
+    def p(self, flips: int, seed: int) -> float:
+        differences = [a - b for a, b in zip(self.one, self.other, strict=True)]
+        return sign_flip_p(differences, self.groups, draws=flips, seed=seed)
+
+
+def _paired(one: Sequence[TextMetrics], other: Sequence[TextMetrics], name: str) -> _Pairing:
+    mine, theirs = ({text.context: text for text in side} for side in (one, other))
+    pairs = [(mine[i], theirs[i]) for i in mine if i in theirs]
+    pairs = [(a, b) for a, b in pairs if name in a.values and name in b.values]
+    left, right = ([_ratio(pair[side], name) for pair in pairs] for side in (0, 1))
+    return _Pairing(left, right, [a.group for a, _ in pairs])
+
+
+def _ratio(text: TextMetrics, name: str) -> float:
+    [(total, count)] = text.values[name]
+    return total / count
+
+
+def _of_pooled(held: DomainMetrics, arm: Arm, baseline: Arm, name: str) -> Estimate:
+    one, other = held.pooled[arm, name], held.pooled[baseline, name]
     shared = sorted(set(one.without) & set(other.without))
     without = [one.without[name] - other.without[name] for name in shared]
     return jackknife(one.value - other.value, without, n=min(one.n, other.n))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,67 +12,51 @@ import numpy as np
 
 from hyperfitting.errors import RunError
 from hyperfitting.recipe import Recipe, differing_settings
-from hyperfitting.records import MetricRow, SetMeasure, TextMeasures
+from hyperfitting.records import REFERENCE, Arm, MetricRow, PooledMetric, TextMetrics
 from hyperfitting.runs import Experiment
 
-CONTROLS = ("reference", "shuffled", "random")
-"""Who stands in every table beside the models."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """Who wrote: a model of an experiment in a strategy, the true texts, or a control. `label` tells recipes apart."""
-
-    label: str
-    variant: str
-    strategy: str | None
-
-    @property
-    def title(self) -> str:
-        """As a person names it: `hyperfitted, greedy`."""
-        who = f"{self.label}: {self.variant}" if self.label else self.variant
-        return f"{who}, {self.strategy}" if self.strategy else who
-
-
 _TOKENS = "perplexity_under_original"
-"""A measure that is divided by the tokens of a text."""
+"""A metric that is divided by the tokens of a text."""
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One set of contexts at one seed: whatever all columns wrote there, and what was measured of it.
+class DomainMetrics:
+    """One domain at one seed: what was measured of the texts of every arm, models first.
 
-    `unlike` names the measures by which the experiments give the same true texts different values, as with other
-    training texts: nothing can be nearest to two targets.
+    `unlike` names the metrics by which the experiments give the same true texts different values, as with other
+    training texts: no arm can be nearest to two targets.
     """
 
     domain: str
     seed: int
-    columns: tuple[Column, ...]
-    texts: dict[Column, list[TextMeasures]]
-    sets: dict[tuple[Column, str], SetMeasure]
-    rows: dict[tuple[Column, str], MetricRow]
-    unlike: frozenset[str]
+    texts: dict[Arm, list[TextMetrics]] = field(default_factory=dict)
+    pooled: dict[tuple[Arm, str], PooledMetric] = field(default_factory=dict)
+    rows: dict[tuple[Arm, str], MetricRow] = field(default_factory=dict)
+    unlike: set[str] = field(default_factory=set)
 
-    def size(self, column: Column) -> tuple[int, float]:
-        """Texts, and tokens of all of them: measures of whole sets compare at equal ones only."""
-        texts = self.texts[column]
-        return len(texts), sum(text.values[_TOKENS][1] for text in texts if _TOKENS in text.values)
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """All arms: what the models wrote, then the true texts and the controls."""
+        return tuple(sorted(self.texts, key=lambda arm: not arm.is_model))
 
-    def reference(self) -> Column:
-        """The column of the true texts."""
-        return next(column for column in self.columns if column.variant == "reference")
+    @property
+    def reference(self) -> Arm:
+        """The arm of the true texts."""
+        return next(arm for arm in self.texts if arm.variant == REFERENCE)
 
-    def written(self) -> list[Column]:
-        """The columns that a model wrote."""
-        return [column for column in self.columns if column.variant not in CONTROLS]
+    def size(self, arm: Arm) -> tuple[int, float]:
+        """Texts, and tokens of all of them: pooled metrics compare at equal ones only."""
+        texts = self.texts[arm]
+        return len(texts), sum(
+            text.values[_TOKENS][0][1] for text in texts if _TOKENS in text.values
+        )
 
 
 def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
     """The measured experiments in the folders: by what tells their recipes apart, in order of their seeds.
 
     Raises:
-        RunError: one is not measured, was measured before single texts were kept, or does not compare with the first.
+        RunError: one is not measured, was measured by an earlier version, or does not compare with the first.
     """
     experiments = [_measured(Experiment(folder)) for folder in folders]
     kinds: dict[str, list[Experiment]] = {}
@@ -88,15 +72,16 @@ def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
 
 def _measured(experiment: Experiment) -> Experiment:
     _ = experiment.recipe  # refuses a folder that holds none
-    for role, run in experiment.runs().items():
+    for variant, run in experiment.runs().items():
         if not run.measured:
             raise RunError(
-                f"{experiment.folder}: the {role} run is not measured yet: run `hyperfit measure {experiment.folder}`"
+                f"{experiment.folder}: the {variant} run is not measured yet: run `hyperfit measure {experiment.folder}`"
             )
-        if not run.text_measures_file.is_file():
+        if not run.text_metrics_file.is_file():
             raise RunError(
-                f"{experiment.folder}: the {role} run was measured before single texts were kept: remove its "
-                f"{run.metrics_file.name} and run `hyperfit measure {experiment.folder}`"
+                f"{experiment.folder}: the {variant} run was measured by an earlier version, and has no "
+                f"{run.text_metrics_file.name}: remove its {run.metrics_file.name} and run "
+                f"`hyperfit measure {experiment.folder}`"
             )
     return experiment
 
@@ -112,7 +97,7 @@ def _refuse_equal_seeds(same: Sequence[Experiment]) -> None:
 
 
 def _refuse_other_contexts(kinds: Sequence[Sequence[Experiment]]) -> None:
-    """Texts pair only over the same contexts, and measures of sets compare at equal length only."""
+    """Texts pair only over the same contexts, and pooled metrics compare at equal length only."""
     first = kinds[0]
     for other in kinds[1:]:
         if [each.recipe.seed for each in first] != [each.recipe.seed for each in other]:
@@ -121,20 +106,22 @@ def _refuse_other_contexts(kinds: Sequence[Sequence[Experiment]]) -> None:
                 f"({differing_settings(first[0].recipe, other[0].recipe)}): give the same seeds of each"
             )
         for one, two in zip(first, other, strict=True):
-            if one.recipe.generate.new_tokens != two.recipe.generate.new_tokens:
-                lengths = f"{one.recipe.generate.new_tokens} -> {two.recipe.generate.new_tokens}"
-                raise RunError(
-                    f"{one.folder} and {two.folder}: texts of different length do not compare "
-                    f"(generate.new_tokens {lengths})"
-                )
-            if not _same_contexts(one, two):
-                found = differing_settings(
-                    one.recipe, two.recipe, sections=("seed", "model", "data")
-                )
-                raise RunError(
-                    f"{one.folder} and {two.folder} continued other contexts, so their texts do not pair "
-                    f"({found or 'from sources that have changed'})"
-                )
+            _refuse_unless_paired(one, two)
+
+
+def _refuse_unless_paired(one: Experiment, two: Experiment) -> None:
+    if one.recipe.generate.new_tokens != two.recipe.generate.new_tokens:
+        lengths = f"{one.recipe.generate.new_tokens} -> {two.recipe.generate.new_tokens}"
+        raise RunError(
+            f"{one.folder} and {two.folder}: texts of different length do not compare "
+            f"(generate.new_tokens {lengths})"
+        )
+    if not _same_contexts(one, two):
+        found = differing_settings(one.recipe, two.recipe, sections=("seed", "model", "data"))
+        raise RunError(
+            f"{one.folder} and {two.folder} continued other contexts, so their texts do not pair "
+            f"({found or 'from sources that have changed'})"
+        )
 
 
 def _same_contexts(one: Experiment, two: Experiment) -> bool:
@@ -152,64 +139,42 @@ def _labels(recipes: Sequence[Recipe]) -> list[str]:
     return names if len(set(names)) == len(names) else [recipe.run_name for recipe in recipes]
 
 
-def panels(experiments: dict[str, list[Experiment]]) -> Iterator[Panel]:
-    """Every set of contexts at every seed, set by set."""
+def domain_metrics(experiments: dict[str, list[Experiment]]) -> Iterator[DomainMetrics]:
+    """Every domain at every seed, domain by domain."""
     first = next(iter(experiments.values()))
     held = [
-        _held({label: same[i] for label, same in experiments.items()}) for i in range(len(first))
+        _at_one_seed({label: same[i] for label, same in experiments.items()})
+        for i in range(len(first))
     ]
     for each in first[0].recipe.data.domains:
-        for experiment, (texts, sets, rows, unlike) in zip(first, held, strict=True):
-            own = {column: found for (name, column), found in texts.items() if name == each.name}
-            yield Panel(
-                each.name,
-                experiment.recipe.seed,
-                tuple(own),
-                own,
-                {
-                    (column, measure): found
-                    for (name, column, measure), found in sets.items()
-                    if name == each.name
-                },
-                {
-                    (column, measure): found
-                    for (name, column, measure), found in rows.items()
-                    if name == each.name
-                },
-                frozenset(measure for name, measure in unlike if name == each.name),
-            )
+        yield from (domains[each.name] for domains in held)
 
 
-Held = tuple[
-    dict[tuple[str, Column], list[TextMeasures]],
-    dict[tuple[str, Column, str], SetMeasure],
-    dict[tuple[str, Column, str], MetricRow],
-    set[tuple[str, str]],
-]
-
-
-def _held(experiments: dict[str, Experiment]) -> Held:
-    """What was measured in the experiments of one seed, by set and column. True texts and controls stand once."""
-    texts: dict[tuple[str, Column], list[TextMeasures]] = {}
-    sets: dict[tuple[str, Column, str], SetMeasure] = {}
-    rows: dict[tuple[str, Column, str], MetricRow] = {}
-    unlike = set()
+def _at_one_seed(experiments: dict[str, Experiment]) -> dict[str, DomainMetrics]:
+    """What was measured in the experiments of one seed, by domain. True texts and controls stand once."""
+    recipe = next(iter(experiments.values())).recipe
+    found = {each.name: DomainMetrics(each.name, recipe.seed) for each in recipe.data.domains}
     for number, (label, experiment) in enumerate(experiments.items()):
         for run in experiment.runs().values():
-            for text in run.text_measures():
-                if number == 0 or text.variant not in CONTROLS:
-                    texts.setdefault((text.domain, _column(label, text)), []).append(text)
-            for measured in run.set_measures():
-                sets.setdefault(
-                    (measured.domain, _column(label, measured), measured.name), measured
-                )
+            for text in run.text_metrics():
+                arm = _arm(label, text)
+                if number == 0 or arm.is_model:
+                    found[text.domain].texts.setdefault(arm, []).append(text)
+            for pooled in run.pooled_metrics():
+                key = _arm(label, pooled), pooled.name
+                found[pooled.domain].pooled.setdefault(key, pooled)
             for row in run.metrics():
-                first = rows.setdefault((row.domain, _column(label, row), row.name), row)
-                if not math.isclose(first.value, row.value, rel_tol=1e-6):
-                    unlike.add((row.domain, row.name))
-    ordered = sorted(texts, key=lambda key: key[1].variant in CONTROLS)
-    return {key: texts[key] for key in ordered}, sets, rows, unlike
+                if row.domain in found:
+                    _take_row(found[row.domain], _arm(label, row), row)
+    return found
 
 
-def _column(label: str, row: TextMeasures | SetMeasure | MetricRow) -> Column:
-    return Column("" if row.variant in CONTROLS else label, row.variant, row.strategy)
+def _take_row(metrics: DomainMetrics, arm: Arm, row: MetricRow) -> None:
+    first = metrics.rows.setdefault((arm, row.name), row)
+    if row.position == first.position and not math.isclose(first.value, row.value, rel_tol=1e-6):
+        metrics.unlike.add(row.name)
+
+
+def _arm(label: str, row: TextMetrics | PooledMetric | MetricRow) -> Arm:
+    arm = Arm(row.variant, row.strategy)
+    return Arm(row.variant, row.strategy, label) if arm.is_model else arm

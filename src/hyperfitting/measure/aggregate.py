@@ -1,122 +1,112 @@
-"""Measures of texts and sets -> rows of the table: one number, its interval and its run each."""
+"""Metrics of texts -> rows of the table: one number each, with its interval and its run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
-import numpy as np
-
+from hyperfitting.metrics.specs import MetricSpec, metric
 from hyperfitting.metrics.stats import Estimate, jackknife, ratio_of_sums
-from hyperfitting.records import MetricRow, SetMeasure, Target, TextMeasures
-
-UNITS = {
-    "longest_overlap_tokens": "tokens",
-    "loop_start_tokens": "tokens",
-    "self_bleu": "BLEU",
-    "dataset_bleu": "BLEU",
-    "dataset_bleu_best_text": "BLEU",
-}
-"""Of the measures that have one."""
+from hyperfitting.records import MetricRow, PooledMetric, TextMetrics
 
 
 class Intervals(NamedTuple):
-    """How the intervals of per-text measures are drawn."""
+    """How bootstrap intervals are drawn."""
 
     draws: int
     seed: int
 
 
-def text_rows(measured: Sequence[TextMeasures], how: Intervals) -> list[MetricRow]:
-    """A row for each measure of each model, set and strategy, by cluster bootstrap; texts without a value are counted."""
-    return [
-        row
-        for cell in _cells(measured)
-        for name in _names(cell)
-        for row in [_text_row(cell, name, how)]
-    ]
+class Measured(Protocol):
+    """What a row names as its origin: a text, or whatever was measured of texts."""
+
+    @property
+    def variant(self) -> str:
+        """The variant that wrote the texts."""
+        ...
+
+    @property
+    def domain(self) -> str:
+        """The domain of the contexts."""
+        ...
+
+    @property
+    def strategy(self) -> str | None:
+        """The decoding strategy; None where nothing was decoded."""
+        ...
+
+    @property
+    def run(self) -> str:
+        """The name of the run."""
+        ...
 
 
-def _cells(measured: Sequence[TextMeasures]) -> Iterator[list[TextMeasures]]:
-    cells: dict[Any, list[TextMeasures]] = {}
-    for text in measured:
+Text = TypeVar("Text", bound=Measured)
+
+
+def by_arm(texts: Sequence[Text]) -> Iterator[list[Text]]:
+    """The texts of each arm in each domain, in the order in which these first come."""
+    cells: dict[tuple[str, str, str | None], list[Text]] = {}
+    for text in texts:
         cells.setdefault((text.variant, text.domain, text.strategy), []).append(text)
     yield from cells.values()
 
 
-def _names(cell: Sequence[TextMeasures]) -> list[str]:
-    return list(dict.fromkeys(name for text in cell for name in text.values))
+def text_rows(measured: Sequence[TextMetrics], how: Intervals) -> list[MetricRow]:
+    """A row for each metric of each arm and domain, by cluster bootstrap; texts without a value are counted."""
+    return [
+        _text_row(cell, metric(name), index, how)
+        for cell in by_arm(measured)
+        for name in dict.fromkeys(name for text in cell for name in text.values)
+        for index in range(max(len(text.values.get(name, ())) for text in cell))
+    ]
 
 
-def _text_row(cell: Sequence[TextMeasures], name: str, how: Intervals) -> MetricRow:
-    kept = [text for text in cell if name in text.values]
-    sums, counts = zip(*(text.values[name] for text in kept), strict=True)
+def _text_row(
+    cell: Sequence[TextMetrics], spec: MetricSpec, index: int, how: Intervals
+) -> MetricRow:
+    """The row of one metric; `index` counts the positions at which it was taken."""
+    kept = [text for text in cell if len(text.values.get(spec.name, ())) > index]
+    sums, counts = zip(*(text.values[spec.name][index] for text in kept), strict=True)
     groups = [text.group for text in kept]
     estimate = ratio_of_sums(
-        sums, counts, groups, draws=how.draws, seed=how.seed, transform=transform_of(name)
+        sums, counts, groups, draws=how.draws, seed=how.seed, transform=spec.transform
     )
-    first = cell[0]
-    row = metric_row(
-        first.variant,
-        first.domain,
-        first.strategy,
-        name,
-        estimate,
-        UNITS.get(name, ""),
-        "reference",
-        first.run,
-    )
-    return replace(row, left_out=len(cell) - len(kept))
+    left_out = len(cell) - len(kept)
+    return metric_row(cell[0], spec, estimate, left_out=left_out, position=spec.position(index))
 
 
-def transform_of(name: str) -> Callable[[Any], Any]:
-    """What makes the measure of its mean: a perplexity is the exponential of a mean loss."""
-    return np.exp if name.startswith("perplexity") else lambda value: value
-
-
-def set_rows(measured: Sequence[SetMeasure]) -> list[MetricRow]:
-    """A row for each measure of a whole set, with a jackknife over its clusters."""
-    return [_set_row(each) for each in measured]
-
-
-def _set_row(each: SetMeasure) -> MetricRow:
-    estimate = jackknife(each.value, list(each.without.values()), n=each.n)
-    row = metric_row(
-        each.variant,
-        each.domain,
-        each.strategy,
-        each.name,
-        estimate,
-        UNITS.get(each.name, ""),
-        "reference",
-        each.run,
-    )
-    return replace(row, left_out=each.left_out)
+def pooled_rows(measured: Sequence[PooledMetric]) -> list[MetricRow]:
+    """A row for each pooled metric, with a jackknife over its clusters."""
+    return [
+        metric_row(each, metric(each.name), estimate, left_out=each.left_out)
+        for each in measured
+        for estimate in [jackknife(each.value, list(each.without.values()), n=each.n)]
+    ]
 
 
 def metric_row(
-    model: str,
-    name_of_set: str,
-    strategy: str | None,
-    name: str,
+    of: Measured,
+    spec: MetricSpec,
     estimate: Estimate,
-    unit: str,
-    target: Target,
-    run: str,
+    *,
+    left_out: int = 0,
+    position: int | None = None,
 ) -> MetricRow:
     """An estimate as a row of the table."""
     return MetricRow(
-        variant=model,
-        domain=name_of_set,
-        strategy=strategy,
-        name=name,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        n=estimate.n,
-        clusters=estimate.clusters,
-        unit=unit,
-        target=target,
-        run=run,
+        of.variant,
+        of.domain,
+        of.strategy,
+        spec.name,
+        estimate.value,
+        estimate.low,
+        estimate.high,
+        estimate.n,
+        estimate.clusters,
+        spec.unit,
+        spec.target,
+        of.run,
+        left_out,
+        position,
     )

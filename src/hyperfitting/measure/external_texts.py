@@ -1,22 +1,133 @@
-"""Anybody's texts in the form of continuations, so that the measures take them: no model, no run, no context."""
+"""Anybody's texts, from files: as continuations without a model, a run or a context, and measured like those of a run.
+
+Needs torch only for a tokenizer, a scorer or MAUVE.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hyperfitting.data import Mistakes, RowError, read_texts, refuse_name
-from hyperfitting.errors import DataError
+from hyperfitting.errors import DataError, plain_out_of_memory
+from hyperfitting.measure.aggregate import Intervals
+from hyperfitting.measure.texts import (
+    MeasuredTexts,
+    MetricOptions,
+    TextBaselines,
+    control_texts,
+    measure_texts,
+)
 from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, TrainingIndex
+from hyperfitting.metrics.specs import AgainstTrueTexts, metrics_measured_as
 from hyperfitting.metrics.words import characters_said, spaced_pieces
-from hyperfitting.models import TextCodec
-from hyperfitting.recipe import LEAST_MAUVE_TEXTS, TextSource
-from hyperfitting.records import Continuation, Document
+from hyperfitting.recipe import MeasureSettings, ModelSettings, TextSource
+from hyperfitting.records import REFERENCE, Codec, Continuation, Document, MetricRow
+
+if TYPE_CHECKING:
+    from hyperfitting.models import ScoringModel
+
+EXTERNAL = "texts"
+"""The variant and the domain of texts from a file."""
 
 Tokens = Callable[[str], tuple[list[int], list[str]]]
 """The ids of a text and one string each, which joined are the text."""
+
+
+@dataclass(frozen=True)
+class ExternalTextsRequest:
+    """Texts in a file, and what they are measured against.
+
+    Args:
+        path: the texts.
+        reference: true texts to stand beside them, with their two controls; needed by MAUVE.
+        training: texts that those of `path` may have been learnt from.
+        tokenizer: a model whose tokens are counted; None: what stands between white space.
+        column: the field of a row that holds the text.
+        group: the field that names a text's cluster; None: each text is its own.
+        bleu: Self-BLEU, and with `training` Dataset-BLEU.
+        scorer: a model for perplexity under it.
+        mauve: a model whose features tell how near the texts are to `reference`.
+        force_mauve: MAUVE of fewer texts than it needs.
+        seed: of controls and intervals.
+        device: where scorer and features run.
+    """
+
+    path: Path
+    reference: Path | None = None
+    training: Path | None = None
+    tokenizer: str | None = None
+    column: str = "text"
+    group: str | None = None
+    bleu: bool = False
+    scorer: str | None = None
+    mauve: str | None = None
+    force_mauve: bool = False
+    seed: int = 0
+    device: str = "auto"
+
+
+def measure_external_texts(
+    request: ExternalTextsRequest, *, on_warning: Callable[[str], None] = lambda line: None
+) -> list[MetricRow]:
+    """The rows of a file's texts, and of the true texts and their controls.
+
+    `on_warning` is given a line for each mistake in a file, for sets that do not compare, for the longest recited
+    runs, and for how words, BLEU and MAUVE were taken. Rows that cannot be used are passed over.
+
+    Raises:
+        DataError: a file cannot be read or holds no text; MAUVE is asked for without true texts, or of too few.
+        ModelError: a model that the request names cannot be loaded.
+        OutOfMemory: a model or its texts do not fit the device.
+    """
+    with plain_out_of_memory("give fewer or shorter texts, or name another --device"):
+        measured = _measure(request, on_warning)
+    for each in measured.mauve:
+        seeds = ", ".join(f"{value:.3f}" for value in each.by_seed)
+        on_warning(
+            f"MAUVE of {each.arm.title}: {each.n:,} texts, {each.clusters} clusters; by seed {seeds}"
+        )
+    for name, signature in measured.signatures.items():
+        on_warning(f"{name}: {signature}")
+    return measured.rows
+
+
+def _measure(request: ExternalTextsRequest, on_warning: Callable[[str], None]) -> MeasuredTexts:
+    read = _Reader(request, on_warning)
+    texts, baselines = read(request.path, EXTERNAL), TextBaselines()
+    if request.reference is not None:
+        true = read(request.reference, REFERENCE)
+        _warn_of_other_size(texts, true, on_warning)
+        texts = [*texts, *true, *control_texts(true, request.seed)]
+    if request.training is not None:
+        training = read(request.training, "training")
+        index = TrainingIndex([text.ids for text in training])
+        baselines = TextBaselines(index, [text.text for text in training])
+        for line in _recited_lines(texts, training, index):
+            on_warning(line)
+    if request.mauve is not None:
+        _refuse_mauve(texts, force=request.force_mauve)
+    intervals = Intervals(MeasureSettings().bootstrap_draws, request.seed)
+    options = MetricOptions(intervals, request.bleu, request.force_mauve)
+    return measure_texts(texts, _with_models(baselines, request), options)
+
+
+def _with_models(baselines: TextBaselines, request: ExternalTextsRequest) -> TextBaselines:
+    """The baselines with the models that the request names; torch is imported for them only."""
+    if request.scorer is None and request.mauve is None:
+        return baselines
+    from hyperfitting import models
+
+    device = models.resolve_device(request.device)
+
+    def load(source: str | None) -> ScoringModel | None:
+        return models.load_reader(source, device) if source is not None else None
+
+    return replace(baselines, scorer=load(request.scorer), features=load(request.mauve))
 
 
 class WordTokens:
@@ -36,8 +147,13 @@ class WordTokens:
         ]
 
 
-def codec_tokens(codec: TextCodec) -> Tokens:
-    """The tokens of a model's tokenizer, without one for the beginning of a text."""
+def _tokens_of(tokenizer: str | None) -> Tokens:
+    """How texts are cut: by a model's tokenizer, without a token for the beginning of a text, or at white space."""
+    if tokenizer is None:
+        return WordTokens()
+    from hyperfitting.models import load_codec
+
+    codec: Codec = load_codec(ModelSettings(source=tokenizer, beginning_of_text="none"))
 
     def tokens(text: str) -> tuple[list[int], list[str]]:
         ids = codec.encode(text)
@@ -46,52 +162,61 @@ def codec_tokens(codec: TextCodec) -> Tokens:
     return tokens
 
 
-def read_written(
-    path: Path,
-    model: str,
-    tokens: Tokens,
-    *,
-    column: str,
-    group: str | None,
-    told: Callable[[str], None],
-) -> list[Continuation]:
-    """The texts of a file as continuations of no context, in file order.
+class _Reader:
+    """Reads the files of a request, all with the same numbers for the same tokens."""
 
-    What cannot be used is told, in at most three lines a mistake, and passed over.
+    def __init__(self, request: ExternalTextsRequest, on_warning: Callable[[str], None]) -> None:
+        self._request, self._warn = request, on_warning
+        self._tokens = _tokens_of(request.tokenizer)
 
-    Raises:
-        DataError: the file cannot be read, or no text is left.
-    """
-    refuse_name(path, str(path))
-    documents, facts = read_texts(
-        TextSource(path=str(path.absolute()), column=column, group=group), told=told
-    )
-    if facts.nulls:
-        told(
-            f"{path}: {facts.nulls:,} of {facts.rows:,} rows hold a null for a text, and are passed over"
+    def __call__(self, path: Path, variant: str) -> list[Continuation]:
+        """The texts of a file as continuations of no context, in file order.
+
+        Rows that cannot be used are warned of, in at most three lines a mistake, and passed over.
+
+        Raises:
+            DataError: the file cannot be read, or no text is left.
+        """
+        texts = [
+            _continuation(each, variant, self._tokens, number)
+            for number, each in enumerate(self._documents(path))
+        ]
+        empty = Mistakes(self._warn)
+        for text in texts:
+            if not text.ids:
+                empty.add(RowError(str(path), text.row, "an empty text"))
+        empty.close()
+        kept = [text for text in texts if text.ids]
+        if not kept:
+            raise DataError(f"{path}: no text in it")
+        self._warn_of_characters(path, kept)
+        return kept
+
+    def _documents(self, path: Path) -> list[Document]:
+        refuse_name(path, str(path))
+        source = TextSource(
+            path=str(path.absolute()), column=self._request.column, group=self._request.group
         )
-    written = [_written(each, model, tokens, number) for number, each in enumerate(documents)]
-    kept = [text for text in written if text.ids]
-    empty = Mistakes(told)
-    for text in written:
-        if not text.ids:
-            empty.add(RowError(str(path), text.row, "an empty text"))
-    empty.close()
-    if not kept:
-        raise DataError(f"{path}: no text in it")
-    if isinstance(tokens, WordTokens) and (
-        units := characters_said([text.text for text in kept], elsewhere="words")
-    ):
-        told(f"{path}: units: {units}; --tokenizer MODEL counts a model's tokens")
-    return kept
+        documents, facts = read_texts(source, told=self._warn)
+        if facts.nulls:
+            self._warn(
+                f"{path}: {facts.nulls:,} of {facts.rows:,} rows hold a null for a text, and are passed over"
+            )
+        return documents
+
+    def _warn_of_characters(self, path: Path, texts: Sequence[Continuation]) -> None:
+        if not isinstance(self._tokens, WordTokens):
+            return
+        if units := characters_said([text.text for text in texts], elsewhere="words"):
+            self._warn(f"{path}: units: {units}; --tokenizer MODEL counts a model's tokens")
 
 
-def _written(document: Document, model: str, tokens: Tokens, number: int) -> Continuation:
+def _continuation(document: Document, variant: str, tokens: Tokens, number: int) -> Continuation:
     ids, pieces = tokens(document.text)
     return Continuation(
-        variant=model,
+        variant=variant,
         run="",
-        domain="texts",
+        domain=EXTERNAL,
         strategy=None,
         context=number,
         source=document.source,
@@ -106,7 +231,7 @@ def _written(document: Document, model: str, tokens: Tokens, number: int) -> Con
     )
 
 
-def recited_lines(
+def _recited_lines(
     texts: Sequence[Continuation],
     training: Sequence[Continuation],
     index: TrainingIndex,
@@ -114,8 +239,9 @@ def recited_lines(
     most: int = 5,
 ) -> list[str]:
     """The longest runs of more than 10 tokens that stand in a training text, and in which; longest first."""
-    shared = [each.longest for each in index.search([text.ids for text in texts])]
-    pairs = sorted(zip(texts, shared, strict=True), key=lambda pair: -pair[1].length)
+    own = [text for text in texts if text.variant == EXTERNAL]
+    shared = [each.longest for each in index.search([text.ids for text in own])]
+    pairs = sorted(zip(own, shared, strict=True), key=lambda pair: -pair[1].length)
     return [
         f"{text.source}, row {text.row}: {run.length} tokens stand in {training[run.block].source}, row "
         f"{training[run.block].row}: {''.join(text.pieces[run.start : run.start + run.length]).strip()!r}"
@@ -124,28 +250,28 @@ def recited_lines(
     ]
 
 
-def refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
-    """Refuse MAUVE without reference texts, and of so few that it is mostly chance.
-
-    Raises:
-        DataError: says what is missing.
-    """
+def _refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
+    """Refuse MAUVE without true texts, and of so few that it is mostly chance."""
     counts = Counter(text.variant for text in texts)
-    if "reference" not in counts:
+    if REFERENCE not in counts:
         raise DataError("MAUVE tells how near texts are to others: give true ones with --reference")
+    [(_, how)] = metrics_measured_as(AgainstTrueTexts)
     few = min(counts.values())
-    if few < LEAST_MAUVE_TEXTS and not force:
+    if few < how.least_texts and not force:
         raise DataError(
-            f"MAUVE of {few} texts is mostly chance: give {LEAST_MAUVE_TEXTS:,} a file, or --force-mauve"
+            f"MAUVE of {few} texts is mostly chance: give {how.least_texts:,} a file, or --force-mauve"
         )
 
 
-def same_size(texts: Sequence[Continuation], others: Sequence[Continuation]) -> str | None:
-    """What to warn of where pooled measures of two sets do not compare."""
-    tokens, other_tokens = (sum(len(text.ids) for text in side) for side in (texts, others))
-    if (len(texts), tokens) == (len(others), other_tokens):
-        return None
-    return (
-        f"{len(texts)} texts and {len(others)} reference texts, of {tokens} and {other_tokens} tokens: distinct "
-        "n-grams and Self-BLEU depend on the number of texts and their length, and do not compare"
-    )
+def _warn_of_other_size(
+    texts: Sequence[Continuation],
+    true: Sequence[Continuation],
+    on_warning: Callable[[str], None],
+) -> None:
+    """Warn where the pooled metrics of two sets do not compare."""
+    tokens, true_tokens = (sum(len(text.ids) for text in side) for side in (texts, true))
+    if (len(texts), tokens) != (len(true), true_tokens):
+        on_warning(
+            f"{len(texts)} texts and {len(true)} reference texts, of {tokens} and {true_tokens} tokens: distinct "
+            "n-grams and Self-BLEU depend on the number of texts and their length, and do not compare"
+        )

@@ -1,199 +1,163 @@
-"""What a model is on true texts, and what it says of texts that others wrote."""
+"""What a model is on true texts, and what it says of texts that others wrote. The one module here that needs torch.
+
+Shapes: N texts, S = T - 1 predicted tokens of a text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hyperfitting.measure.aggregate import metric_row
-from hyperfitting.measure.pooled_metrics import by_cell
-from hyperfitting.measure.text_metrics import Values
+from hyperfitting.measure.aggregate import Intervals, by_arm, metric_row
+from hyperfitting.measure.text_metrics import TextInputs
 from hyperfitting.metrics.mauve import mauve, mauve_standard_error
+from hyperfitting.metrics.specs import (
+    AgainstTrueTexts,
+    MetricSpec,
+    ModelInput,
+    TrueTexts,
+    metrics_measured_as,
+)
+from hyperfitting.metrics.specs.tokens import sums_and_counts
 from hyperfitting.metrics.stats import Estimate, ratio_of_sums
 from hyperfitting.metrics.token_scores import TokenScores, agreement, split_loss
-from hyperfitting.models import ScoringModel, last_hidden_states, rank_choices, score_texts
-from hyperfitting.recipe import Recipe
-from hyperfitting.records import Continuation, MetricRow, Target, TokenBlocks
+from hyperfitting.models import ScoringModel, last_hidden_states, score_texts
+from hyperfitting.records import REFERENCE, Arm, Continuation, MetricRow, TokenBlocks
+
+ModelInputs = dict[ModelInput, torch.Tensor]
 
 
-def score(model: nn.Module, blocks: TokenBlocks, recipe: Recipe) -> TokenScores:
-    """What a model thinks of the texts of one set, every token but the first."""
-    return score_texts(model, blocks.ids_NT, batch_blocks=recipe.measure.batch_blocks)
+@dataclass(frozen=True)
+class ModelOnDomain:
+    """What a row of a model's metrics names as its origin."""
+
+    variant: str
+    domain: str
+    run: str
+    strategy: None = None
 
 
-def choice_ranks(
-    original: nn.Module, scores: TokenScores, blocks: TokenBlocks, recipe: Recipe
-) -> torch.Tensor:
-    """How deep in the original's ranking another model's greedy choices stand, for the tokens that it scored (B)."""
-    return rank_choices(
-        original, blocks.ids_NT, scores.top1_id, batch_blocks=recipe.measure.batch_blocks
-    )
-
-
-def measure_model(
+def model_inputs(
     scores: TokenScores,
-    blocks: TokenBlocks,
-    recipe: Recipe,
+    domain: str,
     *,
-    role: str,
-    run: str,
+    context_tokens: int,
     original: TokenScores | None = None,
-    ranks_NS: torch.Tensor | None = None,
-) -> list[MetricRow]:
-    """How sharp a model is on the texts of a set, and how far it agrees with the original; on training blocks the loss.
+    choice_rank_NS: torch.Tensor | None = None,
+) -> ModelInputs:
+    """What the metrics of a model read on the blocks or texts of one name.
 
-    `ranks_NS` are its `choice_ranks`.
+    `original` are the scores of the untouched model on the same texts, and `choice_rank_NS` the ranks of the greedy
+    choices under it; without them nothing is compared with the original.
 
-    Source: A, Table 3 (entropy in nats, cumulative top-1/3/5 probability, perplexity, on 300 original texts).
+    Raises:
+        ValueError: the texts have no continuation after `context_tokens` tokens.
     """
-    row = partial(_model_row, blocks, recipe, role, run)
-    if blocks.name == "train":
-        return [row("train_loss", scores.loss, "nats per token", "lower")]
-    rows = [
-        row("entropy", scores.entropy, "nats", "reference"),
-        row("top1_probability", scores.top1, "", "reference"),
-        row("top3_probability", scores.top3, "", "reference"),
-        row("top5_probability", scores.top5, "", "reference"),
-        row("true_token_rank_mean", scores.rank, "", "lower"),
-        _median_rank(scores.rank, blocks, role, run),
-    ]
+    inputs: ModelInputs = {
+        "entropy": scores.entropy,
+        "top1": scores.top1,
+        "top3": scores.top3,
+        "top5": scores.top5,
+        "rank": scores.rank,
+    }
     if original is not None:
-        rows.append(
-            row(
-                "top1_agreement",
-                agreement(scores.top1_id, original.top1_id).unsqueeze(1),
-                "",
-                "reference",
-            )
-        )
-    if ranks_NS is not None:
-        rows += _rank_map(ranks_NS, row, blocks, recipe, role, run)
-    if blocks.name == "validation":
-        return [row("validation_loss", scores.loss, "nats per token", "lower"), *rows]
-    return [*rows, *_perplexities(scores.loss, row, recipe.data.context_tokens)]
-
-
-def _model_row(
-    blocks: TokenBlocks,
-    recipe: Recipe,
-    role: str,
-    run: str,
-    name: str,
-    each: torch.Tensor,
-    unit: str,
-    target: Target,
-    transform: Callable[[Any], Any] = lambda value: value,
-) -> MetricRow:
-    """The mean over the tokens (N, S) of a set."""
-    sums, tokens = each.double().sum(1).tolist(), [each.shape[1]] * len(blocks)
-    draws = recipe.measure.bootstrap_draws
-    estimate = ratio_of_sums(
-        sums, tokens, blocks.groups, draws=draws, seed=recipe.seed, transform=transform
-    )
-    return metric_row(role, blocks.name, None, name, estimate, unit, target, run)
-
-
-def _median_rank(rank_NS: torch.Tensor, blocks: TokenBlocks, role: str, run: str) -> MetricRow:
-    """Without an interval: most ranks are small whole numbers, of which a bootstrap median is one or the other."""
-    estimate = Estimate(
-        float(rank_NS.double().median()), None, None, len(blocks), len(set(blocks.groups))
-    )
-    return metric_row(role, blocks.name, None, "true_token_rank_median", estimate, "", "lower", run)
-
-
-def _rank_map(
-    ranks_NS: torch.Tensor,
-    row: Callable[..., MetricRow],
-    blocks: TokenBlocks,
-    recipe: Recipe,
-    role: str,
-    run: str,
-) -> list[MetricRow]:
-    """Shares of greedy choices that stand deep in the original's ranking, and of the changed ones alone (B's 13 %)."""
-    rows = [
-        row(f"choice_rank_above{bound}_share", ranks_NS > bound, "", "reference")
-        for bound in (1, 10, 100)
-    ]
-    deep, changed = ((ranks_NS > bound).sum(1).tolist() for bound in (10, 1))
-    if any(changed):
-        draws = recipe.measure.bootstrap_draws
-        estimate = ratio_of_sums(deep, changed, blocks.groups, draws=draws, seed=recipe.seed)
-        name = "changed_choice_rank_above10_share"
-        rows.append(metric_row(role, blocks.name, None, name, estimate, "", "reference", run))
-    return rows
-
-
-def _perplexities(
-    loss_NS: torch.Tensor, row: Callable[..., MetricRow], context_tokens: int
-) -> list[MetricRow]:
-    """Of whole texts, of the contexts, and of the continuations given the contexts."""
-    rows = [row("perplexity", loss_NS, "", "lower", np.exp)]
+        inputs["agreement"] = agreement(scores.top1_id, original.top1_id).unsqueeze(1)
+    if choice_rank_NS is not None:
+        inputs["choice_rank"] = choice_rank_NS
+    if domain in ("train", "validation"):
+        return inputs | {"block_loss": scores.loss}
+    inputs["text_loss"] = scores.loss
     if context_tokens > 1:
-        split_loss(loss_NS, context_tokens=context_tokens)  # refuses what cannot be told apart
-        rows.append(
-            row("perplexity_contexts", loss_NS[:, : context_tokens - 1], "", "lower", np.exp)
-        )
-        rows.append(
-            row("perplexity_continuations", loss_NS[:, context_tokens - 1 :], "", "lower", np.exp)
-        )
-    return rows
+        parts = split_loss(scores.loss, context_tokens=context_tokens)
+        inputs["context_loss"], inputs["continuation_loss"] = parts
+    return inputs
 
 
-def values_under_original(
+def model_rows(
+    inputs: ModelInputs, blocks: TokenBlocks, how: Intervals, *, variant: str, run: str
+) -> list[MetricRow]:
+    """The metrics of a model on the texts of one name, each token counted once."""
+    of = ModelOnDomain(variant, blocks.name, run)
+    measured = [
+        (spec, _estimate(spec, each, inputs[each.reads], blocks.groups, how))
+        for spec, each in metrics_measured_as(TrueTexts)
+        if each.reads in inputs and _kind(blocks.name) in each.on
+    ]
+    return [metric_row(of, spec, estimate) for spec, estimate in measured if estimate is not None]
+
+
+def _kind(name: str) -> Literal["train", "validation", "domains"]:
+    if name == "train":
+        return "train"
+    return "validation" if name == "validation" else "domains"
+
+
+def _estimate(
+    spec: MetricSpec,
+    measured: TrueTexts,
+    values_NS: torch.Tensor,
+    groups: Sequence[str],
+    how: Intervals,
+) -> Estimate | None:
+    """The metric over the tokens of all texts; None where no token counts."""
+    if spec.aggregation == "median":
+        return _median(values_NS, groups)
+    sums, counts = sums_and_counts(measured.function(values_NS))
+    if not any(counts):
+        return None
+    return ratio_of_sums(
+        sums, counts, groups, draws=how.draws, seed=how.seed, transform=spec.transform
+    )
+
+
+def _median(values_NS: torch.Tensor, groups: Sequence[str]) -> Estimate:
+    """Without an interval: of small whole numbers, a bootstrap median is one or the other."""
+    median = float(values_NS.double().median())
+    return Estimate(median, None, None, len(groups), len(set(groups)))
+
+
+def original_inputs(
     original: nn.Module, texts: Sequence[Continuation], *, batch_blocks: int
-) -> list[Values]:
-    """What the untouched model says of each text after its context: loss in nats, and how deep its tokens rank (B)."""
+) -> TextInputs:
+    """Loss in nats, and rank, of each token of each text after its context, under the untouched model."""
     rows = [[*text.context_ids, *text.ids] for text in texts]
-    held = _scored(original, rows, [len(text.context_ids) for text in texts], batch_blocks)
-    return [{} if own is None else _under_original(*own) for own in held]
+    found = _scored(original, rows, [len(text.context_ids) for text in texts], batch_blocks)
+    return {
+        "original_loss": [None if each is None else each[0] for each in found],
+        "original_rank": [None if each is None else each[1] for each in found],
+    }
 
 
-def _under_original(loss_S: torch.Tensor, rank_S: torch.Tensor) -> Values:
-    tokens = float(len(loss_S))
-    above = {f"rank_above{bound}_share_under_original": bound for bound in (1, 10, 100)}
-    ranks = {name: (float((rank_S > bound).sum()), tokens) for name, bound in above.items()}
-    deep, changed = (ranks[f"rank_above{bound}_share_under_original"][0] for bound in (10, 1))
-    if changed:
-        ranks["changed_rank_above10_share_under_original"] = deep, changed
-    return {"perplexity_under_original": (float(loss_S.double().sum()), tokens), **ranks}
-
-
-def values_under_scorer(
+def scorer_inputs(
     scorer: ScoringModel, texts: Sequence[Continuation], *, batch_blocks: int
-) -> list[Values]:
-    """What a third model says of each text after its context, in its own tokens, as many as it has positions for.
+) -> TextInputs:
+    """Loss in nats of each text after its context under a third model, in its tokens, as far as it has positions.
 
-    A token that reaches over the border between context and text counts as the text's. Texts without strings are
-    passed over.
+    A token that reaches over the border between context and text counts as the text's. Texts without strings have no
+    loss.
     """
     read = [_read_by(scorer, text) if text.pieces else ([], 0) for text in texts]
-    held = _scored(
+    found = _scored(
         scorer.model, [ids for ids, _ in read], [start for _, start in read], batch_blocks
     )
-    return [
-        {} if own is None else {"perplexity_under_scorer": _sum_and_count(own[0])} for own in held
-    ]
+    return {"scorer_loss": [None if each is None else each[0] for each in found]}
 
 
-def _read_by(reader: ScoringModel, text: Continuation) -> tuple[list[int], int]:
-    """Context and text in the tokens of a reader, and where the text begins."""
+def _read_by(scorer: ScoringModel, text: Continuation) -> tuple[list[int], int]:
+    """Context and text in the tokens of a scoring model, and where the text begins."""
     context = "".join(text.context_pieces)
     before, ids = (
-        reader.codec.encode(context),
-        reader.codec.encode(context + text.text)[: reader.positions],
+        scorer.codec.encode(context),
+        scorer.codec.encode(context + text.text)[: scorer.positions],
     )
     same = (i for i, (one, other) in enumerate(zip(before, ids, strict=False)) if one != other)
     return ids, next(same, len(before))
-
-
-def _sum_and_count(loss_S: torch.Tensor) -> tuple[float, float]:
-    return float(loss_S.double().sum()), float(len(loss_S))
 
 
 def _scored(
@@ -213,60 +177,69 @@ def _scored(
     ]
 
 
+@dataclass(frozen=True)
+class MauveDetails:
+    """How MAUVE of one arm in one domain was taken: texts, clusters, and the value of every clustering seed."""
+
+    arm: Arm
+    domain: str
+    n: int
+    clusters: int
+    by_seed: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Features:
+    """A row for each text of an arm that the model has tokens for, and the clusters of these texts."""
+
+    points_NH: NDArray[np.float32]
+    groups: list[str]
+
+
 def mauve_rows(
-    reader: ScoringModel, texts: Sequence[Continuation], *, batch_blocks: int, force: bool
-) -> tuple[list[MetricRow], dict[str, Any]]:
-    """MAUVE of each model and strategy of a set against the set's true texts, of contexts and continuations together.
+    scorer: ScoringModel, texts: Sequence[Continuation], *, batch_blocks: int, force: bool
+) -> tuple[list[MetricRow], list[MauveDetails]]:
+    """MAUVE of each arm of a domain against the domain's true texts, of contexts and continuations together.
 
     The interval is from random halves of the clusters: the spread over the seeds of the clustering says nothing of
-    other texts. Beside the rows, how it was taken: clusters and the value of every seed.
+    other texts.
 
     Raises:
-        ValueError: a set has fewer than 1,000 texts, unless `force`.
+        ValueError: a side has fewer texts than the metric needs, unless `force`.
     """
-    cells = list(by_cell([text for text in texts if text.context_pieces or text.pieces]))
-    features = [_features(reader, cell, batch_blocks) for cell in cells]
+    arms = list(by_arm([text for text in texts if text.context_pieces or text.pieces]))
+    features = [_features(scorer, own, batch_blocks) for own in arms]
     true = {
-        cell[0].domain: own
-        for cell, own in zip(cells, features, strict=True)
-        if cell[0].variant == "reference"
+        own[0].domain: found
+        for own, found in zip(arms, features, strict=True)
+        if own[0].variant == REFERENCE
     }
-    rows, taken = [], {}
-    for cell, own in zip(cells, features, strict=True):
-        first = cell[0]
-        if first.variant != "reference" and first.domain in true:
-            (points, groups), (true_points, true_groups) = own, true[first.domain]
-            found = mauve(points, true_points, force=force)
-            error = mauve_standard_error(points, true_points, groups, true_groups)
-            low, high = (None, None) if error is None else _within_bounds(found.value, error)
-            estimate = Estimate(found.value, low, high, found.n, len(set(groups)))
-            rows.append(
-                metric_row(
-                    first.variant,
-                    first.domain,
-                    first.strategy,
-                    "mauve",
-                    estimate,
-                    "",
-                    "higher",
-                    first.run,
-                )
-            )
-            key = " · ".join(filter(None, (first.variant, first.domain, first.strategy)))
-            taken[key] = {"n": found.n, "clusters": found.clusters, "by_seed": found.by_seed}
-    return rows, taken
+    rows, details = [], []
+    for own, found in zip(arms, features, strict=True):
+        if own[0].variant != REFERENCE and own[0].domain in true:
+            row, detail = _mauve_row(own[0], found, true[own[0].domain], force=force)
+            rows.append(row)
+            details.append(detail)
+    return rows, details
 
 
-def _features(
-    reader: ScoringModel, cell: Sequence[Continuation], batch_blocks: int
-) -> tuple[NDArray[np.float32], list[str]]:
-    """A row for each text that the reader has tokens for, and its cluster."""
-    read = [(ids, text.group) for text in cell if (ids := _read_by(reader, text)[0])]
-    return last_hidden_states(reader.model, [ids for ids, _ in read], batch_texts=batch_blocks), [
-        g for _, g in read
-    ]
+def _features(scorer: ScoringModel, texts: Sequence[Continuation], batch_blocks: int) -> _Features:
+    read = [(ids, text.group) for text in texts if (ids := _read_by(scorer, text)[0])]
+    points_NH = last_hidden_states(scorer.model, [ids for ids, _ in read], batch_texts=batch_blocks)
+    return _Features(points_NH, [group for _, group in read])
 
 
-def _within_bounds(value: float, error: float) -> tuple[float, float]:
-    """The normal 95 % interval, cut off where MAUVE ends."""
-    return max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error)
+def _mauve_row(
+    first: Continuation, own: _Features, true: _Features, *, force: bool
+) -> tuple[MetricRow, MauveDetails]:
+    [(spec, how)] = metrics_measured_as(AgainstTrueTexts)
+    least = 1 if force else how.least_texts
+    found = mauve(own.points_NH, true.points_NH, least_texts=least)
+    error = mauve_standard_error(own.points_NH, true.points_NH, own.groups, true.groups)
+    estimate = Estimate(found.value, None, None, found.n, len(set(own.groups)))
+    if error is not None:  # the normal 95 % interval, cut off where MAUVE ends
+        low, high = max(0.0, found.value - 1.96 * error), min(1.0, found.value + 1.96 * error)
+        estimate = replace(estimate, low=low, high=high)
+    arm = Arm(first.variant, first.strategy)
+    details = MauveDetails(arm, first.domain, found.n, found.clusters, found.by_seed)
+    return metric_row(first, spec, estimate), details

@@ -1,4 +1,4 @@
-"""What is measured of a set of texts as a whole, and what it is without each cluster in turn.
+"""What is measured of all texts of an arm together, with each cluster left out in turn. Needs no torch.
 
 A bootstrap would draw a text twice, and make it its own reference: intervals of these are jackknifed.
 """
@@ -6,71 +6,57 @@ A bootstrap would draw a text twice, and make it its own reference: intervals of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-
-from hyperfitting.metrics.diversity import distinct_ngram_share, distinct_ngram_share_without_each
-from hyperfitting.records import Continuation, SetMeasure
-
-
-def by_cell(texts: Sequence[Continuation]) -> Iterator[list[Continuation]]:
-    """The texts of each model, set and strategy, in the order in which they first come."""
-    cells: dict[tuple[str, str, str | None], list[Continuation]] = {}
-    for text in texts:
-        cells.setdefault((text.variant, text.domain, text.strategy), []).append(text)
-    yield from cells.values()
+from hyperfitting.metrics.specs import MetricSpec, PooledTexts, metrics_measured_as
+from hyperfitting.records import Continuation, PooledMetric
 
 
-def set_measures(texts: Sequence[Continuation], *, bleu: bool) -> list[SetMeasure]:
-    """Distinct n-grams, pooled, and Self-BLEU of the texts of one model, set and strategy."""
-    made = [_distinct(texts, order) for order in (1, 2, 3, 4)]
-    if bleu:
-        made.append(_self_bleu(texts))
+def pooled_metrics(texts: Sequence[Continuation], *, bleu: bool) -> list[PooledMetric]:
+    """Every pooled metric of the texts of one arm in one domain; those of BLEU where they are asked for."""
+    made = [
+        _pooled(texts, spec, how)
+        for spec, how in metrics_measured_as(PooledTexts)
+        if bleu or spec.setting != "measure.bleu"
+    ]
     return [each for each in made if each is not None]
 
 
-def _distinct(texts: Sequence[Continuation], order: int) -> SetMeasure | None:
-    """Of the texts that hold an n-gram."""
-    kept = [text for text in texts if len(text.ids) >= order]
-    if not kept:
+def _pooled(
+    texts: Sequence[Continuation], spec: MetricSpec, how: PooledTexts
+) -> PooledMetric | None:
+    """Of the texts that are long enough. Without too few texts once a cluster is left out, there is no interval."""
+    kept = [(read, text.group) for text in texts if len(read := _read(text, how)) >= how.least]
+    if len(kept) < how.least_texts:
         return None
-    ids, groups = [text.ids for text in kept], [text.group for text in kept]
-    without = (
-        distinct_ngram_share_without_each(ids, groups, order=order) if len(set(groups)) > 1 else []
-    )
-    name = f"distinct_{order}gram_share"
-    return _measure(texts, name, distinct_ngram_share(ids, order=order), len(kept), groups, without)
+    held, groups = [read for read, _ in kept], [group for _, group in kept]
+    value, names = how.function(held), sorted(set(groups))
+    if len(kept) - max(Counter(groups).values()) >= how.least_texts:
+        without = dict(zip(names, _without_each(how, held, groups), strict=True))
+    else:
+        without = dict.fromkeys(names, value)
+    return _record(texts, spec.name, value, without, n=len(kept))
 
 
-def _self_bleu(texts: Sequence[Continuation]) -> SetMeasure | None:
-    """Of the texts that are not empty: two at least, and as many without any one cluster for an interval."""
-    from hyperfitting.metrics.bleu import self_bleu, self_bleu_without_each
-
-    kept = [text for text in texts if text.text]
-    if len(kept) < 2:
-        return None
-    strings, groups = [text.text for text in kept], [text.group for text in kept]
-    enough = len(kept) - max(Counter(groups).values()) >= 2
-    without = self_bleu_without_each(strings, groups) if enough else []
-    return _measure(
-        texts, "self_bleu", float(np.mean(self_bleu(strings))), len(kept), groups, without
-    )
+def _read(text: Continuation, how: PooledTexts) -> Any:
+    return text.ids if how.reads == "tokens" else text.text
 
 
-def _measure(
-    texts: Sequence[Continuation],
-    name: str,
-    value: float,
-    n: int,
-    groups: Sequence[str],
-    without: Sequence[float],
-) -> SetMeasure:
-    first, names = texts[0], sorted(set(groups))
-    by_group = (
-        dict(zip(names, without, strict=True)) if len(without) else dict.fromkeys(names, value)
-    )
-    return SetMeasure(
+def _without_each(how: PooledTexts, held: Sequence[Any], groups: Sequence[str]) -> list[float]:
+    if how.without_each is not None:
+        return how.without_each(held, groups)
+    return [
+        how.function([each for each, group in zip(held, groups, strict=True) if group != name])
+        for name in sorted(set(groups))
+    ]
+
+
+def _record(
+    texts: Sequence[Continuation], name: str, value: float, without: dict[str, float], *, n: int
+) -> PooledMetric:
+    first = texts[0]
+    return PooledMetric(
         first.variant,
         first.domain,
         first.strategy,
@@ -79,5 +65,5 @@ def _measure(
         value,
         n,
         len(texts) - n,
-        by_group,
+        without,
     )

@@ -25,7 +25,8 @@ def self_bleu(texts: Sequence[str], *, order: int = 4) -> list[float]:
     Range [0, 100], BLEU points; near 100 if another text holds it whole. Target: the reference texts' value, at the
     same number and length of texts: more texts match more. Tokens are sacrebleu's 13a of the text in NFC, and
     single characters in scripts without spaces. Scores have its sentence defaults (exponential smoothing, effective
-    order): each is `sacrebleu.sentence_bleu(text, others)`. Source: Zhu et al. 2018; A, Table 2.
+    order): each is `sacrebleu.sentence_bleu(text, others)`. Source: Zhu et al. 2018; Carlsson et al. 2025,
+    Table 2.
 
     Known failure: random words score lowest, which looks varied; an empty text scores 0 and looks varied too. A
     bootstrap draws texts twice, and each is a perfect reference of its copy: use `self_bleu_without_each`.
@@ -75,7 +76,8 @@ def dataset_bleu(
     """The BLEU of each text with all training texts as its references, and its best BLEU with one of them alone.
 
     Range [0, 100], BLEU points. Target of both: the reference texts' value against the same training texts; more is
-    recitation. Tokens and scores as in `self_bleu`. Source: A, Table 2 (Dataset-BLEU); the best single text is ours.
+    recitation. Tokens and scores as in `self_bleu`. Source: Carlsson et al. 2025, Table 2 (Dataset-BLEU); the best
+    single text is ours.
 
     Known failure: among thousands of references every common n-gram occurs, so that the first is high for any fluent
     text; the second does not see a text that is pieced together from several.

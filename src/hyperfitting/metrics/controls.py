@@ -1,4 +1,4 @@
-"""The two controls that stand in every table, made from the reference texts: no measure may prefer them."""
+"""The two controls that stand in every table, made from the true texts. Diversity metrics score them as varied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def shuffled_texts(texts: Sequence[Sequence[int]], *, seed: int) -> list[list[int]]:
-    """Each text with its own tokens in random order: same words, no sense."""
+    """Each text with its own tokens in random order: same words, no meaning."""
     random = np.random.default_rng([seed, 1])
     return [random.permutation(np.asarray(ids, dtype=np.int64)).tolist() for ids in texts]
 

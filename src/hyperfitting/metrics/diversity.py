@@ -1,6 +1,6 @@
-"""How varied a text is. There is no better end, as random tokens beat people: every target is the reference's value.
+"""How varied a text is. Random tokens are more varied than human texts, so every target is the reference's value.
 
-Whatever counts tokens takes any hashable items: token ids, or the `words` of a text, which no tokenizer colours.
+All functions take any hashable items: token ids, or the `words` of a text, which depend on no tokenizer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def type_token_ratio(ids: Sequence[Hashable], *, window_tokens: int | None = Non
 
     Range (0, 1], no unit. Target: the reference text's value. `ids` must end before end-of-text and padding: both
     would count as repetition, as they do in the public code. Falls with length, so compare equal lengths only.
-    Source: A, section 4 and Table 1.
+    Source: Carlsson et al. 2025, sec. 4 and Table 1.
 
     Raises:
         ValueError: if there are no ids, or fewer than the window, or the window holds none.
@@ -31,7 +31,7 @@ def moving_average_type_token_ratio(ids: Sequence[Hashable], *, window_tokens: i
     """Mean type-token ratio of all windows of `window_tokens` tokens in one continuation (MATTR).
 
     Range (0, 1], no unit. Target: the reference text's value. Does not fall with length, so texts of unequal length
-    compare; the window must be the same. Source: Covington and McFall 2010; A and B are silent.
+    compare; the window must be the same. Source: Covington and McFall 2010; the papers are silent.
 
     Raises:
         ValueError: if there are no ids, or fewer than the window, or the window holds none.
@@ -46,7 +46,7 @@ def type_token_ratio_by_position(
     """How varied one continuation is as it grows: (tokens so far, type-token ratio of the last `window_tokens`).
 
     From the first whole window on, one pair every `every_tokens` tokens. Range (0, 1], no unit. Target: the reference
-    text's values. Source: A, Figure 9 (96 tokens); its step is not given.
+    text's values. Source: Carlsson et al. 2025, Figure 9 (96 tokens); its step is not given.
 
     Raises:
         ValueError: if there are no ids, or fewer than the window, or the window or the step holds none.
@@ -64,7 +64,7 @@ def repeated_ngram_share(ids: Sequence[Hashable], *, order: int) -> float:
     """1 - distinct n-grams / n-grams of one continuation.
 
     Range [0, 1), no unit: 0 if no n-gram comes twice. Target: the reference text's value, which is near 0 for order 4.
-    Source: B, Table on repetition (bigrams, trigrams); Welleck et al. 2020 call it seq-rep-n.
+    Source: Li et al. 2026, table on repetition (bigrams, trigrams); Welleck et al. 2020 call it seq-rep-n.
 
     Raises:
         ValueError: if there are fewer than `order` ids.

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
-from hyperfitting.recipe import LEAST_MAUVE_TEXTS
 
 KEPT_VARIANCE = 0.9
 RESTARTS = 5
@@ -41,7 +40,7 @@ def mauve(
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     scaling: float = 5.0,
     smoothing: float = 0.0,
-    force: bool = False,
+    least_texts: int = 1,
 ) -> Mauve:
     """The area under the divergence curve of two sets of texts, one row of features a text; the mean over the seeds.
 
@@ -49,21 +48,22 @@ def mauve(
     hold 90 % of the variance of both sets; k-means on both together (`clusters`, or a tenth of the smaller set, at
     least 2; k-means++, the best of 5 starts) makes a histogram of each, of which `mauve_of_histograms` is taken.
     `smoothing` is added to every count: 0 as in the paper and its code, 0.5 for MAUVE* (Pillutla et al. 2023).
-    Source: Pillutla et al. 2021, with the last state of GPT-2 large as features; B, the table of domains.
+    Source: Pillutla et al. 2021, with the last state of GPT-2 large as features; Li et al. 2026, the table of
+    domains.
 
     Known failure: with a tenth as many clusters as texts, two samples of one and the same source get about 0.96, not
-    1, however many they are; with few texts chance decides. The value depends on the features, the number of texts
+    1, however many they are; with few texts, below about 1,000 a side, chance decides. The value depends on the features, the number of texts
     and the clusters: compare equal ones only. The seeds are those of the clustering, and say nothing of other texts.
 
     Raises:
-        ValueError: if a side has fewer than 1,000 texts, unless `force`; if a feature is not finite; if there are no
+        ValueError: if a side has fewer than `least_texts` texts; if a feature is not finite; if there are no
             seeds, or fewer than 1 cluster.
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (features_ND, other_ND)]
     n = min(map(len, sides))
-    if n < (1 if force else LEAST_MAUVE_TEXTS):
+    if n < least_texts:
         raise ValueError(
-            f"MAUVE of {n} texts is mostly chance: {LEAST_MAUVE_TEXTS:,} a side are the least"
+            f"MAUVE of {n} texts is mostly chance: {least_texts:,} a side are the least"
         )
     clusters = max(2, round(n / 10)) if clusters is None else clusters
     points_MD = principal_components(np.concatenate(sides))
@@ -112,7 +112,7 @@ def mauve_standard_error(
     for draw in range(draws):
         half = random.permutation(every)[: len(every) // 2]
         one, other = (side[np.isin(own, half)] for side, own in zip(sides, names, strict=True))
-        values.append(mauve(one, other, seeds=(draw,), force=True).value)
+        values.append(mauve(one, other, seeds=(draw,)).value)
     return float(np.std(values, ddof=1))
 
 

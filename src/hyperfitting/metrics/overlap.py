@@ -13,7 +13,7 @@ RECITED_ORDER = 8
 """Tokens of a run that counts as recited."""
 
 LONG_OVERLAP_TOKENS = 10
-"""A, Table 2 counts the texts whose longest shared run is longer than this."""
+"""Carlsson et al. 2025, Table 2, count the texts whose longest shared run is longer than this."""
 
 Ints = NDArray[np.int64]
 
@@ -38,6 +38,10 @@ class Shared:
 
     lengths: Ints
     longest: SharedRun
+
+    def __len__(self) -> int:
+        """The number of the text's tokens."""
+        return len(self.lengths)
 
     def recited_ngrams(self, *, order: int = RECITED_ORDER) -> tuple[int, int]:
         """How many of the text's n-grams stand in a training block, and how many n-grams it has.
@@ -101,8 +105,8 @@ class TrainingIndex:
     def longest_shared_run(self, ids: Sequence[int]) -> SharedRun:
         """The longest token run of `ids` that stands in a training block, and where (the first of equals; 0 if none).
 
-        Unit: tokens. Target: the reference text's value; more means recitation. Source: A, Table 2 (mean 5.8 for
-        hyperfitted models against 4.0).
+        Unit: tokens. Target: the reference text's value; more means recitation. Source: Carlsson et al. 2025,
+        Table 2 (mean 5.8 for hyperfitted models against 4.0).
 
         Raises:
             ValueError: if `ids` is empty.
@@ -142,20 +146,6 @@ class TrainingIndex:
             high[open_[~below]] = middle[~below]
             open_ = open_[low[open_] < high[open_]]
         return low
-
-
-def share_of_texts_above(lengths: Sequence[int], *, bound: int = LONG_OVERLAP_TOKENS) -> float:
-    """Texts whose longest shared run has more than `bound` tokens / texts.
-
-    Range [0, 1], no unit. Target: the reference texts' value; more means recitation. Source: A, Table 2 (under 2 %
-    above 10 tokens).
-
-    Raises:
-        ValueError: if there are no texts.
-    """
-    if not len(lengths):
-        raise ValueError("no texts to take a share of")
-    return sum(length > bound for length in lengths) / len(lengths)
 
 
 def _joined(blocks: Sequence[Sequence[int]] | NDArray[np.integer[Any]]) -> tuple[Ints, Ints]:

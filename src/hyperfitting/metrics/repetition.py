@@ -1,4 +1,4 @@
-"""Where a text repeats itself: token by token (the colours of the paper's Figure 1), in a final loop, and in bytes."""
+"""Where a text repeats itself: token by token, in a final loop, and in bytes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ def final_loop(
     Copies are whole and counted from the end: a text cut off within one loops all the same, in the unit shifted. `ids`
     must end before end-of-text and padding: both would loop.
 
-    Over a set of texts: the share that loops (range [0, 1], no unit; target: the reference texts' value, near 0), and
-    where the loops start (unit: tokens; target: higher). Source: the papers are silent; the bounds are ours.
+    Source: the papers are silent; the bounds are ours.
 
     Raises:
         ValueError: if a unit may hold no token, or one copy is enough.
@@ -41,6 +40,23 @@ def final_loop(
         if copies >= least_copies:
             return Loop(unit_tokens, copies, len(ids) - copies * unit_tokens)
     return None
+
+
+def ends_in_loop(ids: Sequence[Hashable]) -> bool:
+    """Whether one continuation ends in a `final_loop`. Over texts: the share that loops, in [0, 1].
+
+    Target: the reference texts' value, near 0. Source: ours; the papers are silent.
+    """
+    return final_loop(ids) is not None
+
+
+def loop_start(ids: Sequence[Hashable]) -> int | None:
+    """Where the `final_loop` of one continuation starts, in tokens >= 0; None for a text that does not loop.
+
+    Target: the reference texts' value, where any of them loops. Source: ours; the papers are silent.
+    """
+    loop = final_loop(ids)
+    return None if loop is None else loop.start
 
 
 def compression_ratio(text: str) -> float:
@@ -65,8 +81,8 @@ def repeated_run_lengths(ids: Sequence[int], *, context: Sequence[int] = ()) -> 
     """For each token, the length of the longest run ending there that occurred earlier in the same text.
 
     0 for a token that is new, 1 for one that was there but not after this predecessor, and so on; the earlier
-    occurrence may overlap the run and may lie in `context`. Unit: tokens. Source: A, Figure 1 colours tokens "by
-    how repetitive they are" without a definition; this is ours.
+    occurrence may overlap the run and may lie in `context`. Unit: tokens. Source: Carlsson et al. 2025, Figure 1
+    colours tokens "by how repetitive they are" without a definition; this is ours.
     """
     text = [*context, *ids]
     # previous[j]: length of the common run ending at the last token and at j, for j before the last token

@@ -1,13 +1,10 @@
-"""How sure a model is, how surprised, and where two models part: per-token scores in float32, whatever it computes in.
+"""Loss, entropy, top probabilities and ranks of each token, and where two models choose alike. All in float32.
 
-Shapes: B texts, T tokens, S = T - 1 predicted tokens, V vocabulary, R different ranks; P positions on any number of
-axes.
+Shapes: B texts, T tokens, S = T - 1 predicted tokens, V vocabulary; P positions on any number of axes.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,9 +17,10 @@ class TokenScores:
 
     `loss` (cross-entropy of the true token) and `entropy` (of the predicted distribution) in nats; `top1`, `top3` and
     `top5` are the probability mass of the most probable tokens, in [0, 1]; all float32. Target of all: the paper sets
-    none; hyperfitting raises `loss` on held-out text and the top masses, and lowers `entropy`. Source: A, Table 3.
+    none; hyperfitting raises `loss` on held-out text and the top masses, and lowers `entropy`. Source: Carlsson et al. 2025,
+    Table 3.
     `rank` is `rank_under` of the true token, `top1_id` the greedy choice (the lowest id wins a tie); both int64.
-    Target of `rank`: lower; the papers are silent on it (B's rank map ranks choices, not true tokens).
+    Target of `rank`: lower; the papers are silent on it (the rank map of Li et al. 2026 ranks choices, not true tokens).
     """
 
     loss: Tensor
@@ -61,7 +59,8 @@ def rank_under(logits_PV: Tensor, id_P: Tensor) -> Tensor:
 
     Range [1, V], no unit: 1 is the model's own greedy choice, or as good. Ties count as not larger, so ranks are the
     lowest that any order of equal logits allows; logits in bfloat16 tie often. Target: none of its own, except for
-    true tokens (lower). Source: B, the rank map, for another model's choices; B does not say how ties are ranked.
+    true tokens (lower). Source: Li et al. 2026, the rank map, for another model's choices; how ties are ranked is not
+    said.
     """
     return 1 + (logits_PV > logits_PV.gather(-1, id_P.long().unsqueeze(-1))).sum(-1)
 
@@ -70,8 +69,9 @@ def agreement(top1_id_BS: Tensor, other_id_BS: Tensor) -> Tensor:
     """Share of the positions of each text where two models make the same greedy choice; shape (B,), float64.
 
     Range [0, 1], no unit. Texts are equally long, so the mean over them is the share of all positions. Target: none of
-    its own: read it beside the agreement of two trainings on the same data in the same order. Source: A, Figure 5 left
-    (68 to 75 % between orders of the data) and B, entropy-matched temperature (0.570 with the original).
+    its own: read it beside the agreement of two trainings on the same data in the same order. Source: Carlsson et al.
+    2025, Figure 5 left (68 to 75 % between orders of the data) and Li et al. 2026, entropy-matched temperature (0.570
+    with the original).
 
     Raises:
         ValueError: if the shapes differ, or there is no position.
@@ -82,81 +82,13 @@ def agreement(top1_id_BS: Tensor, other_id_BS: Tensor) -> Tensor:
     return (top1_id_BS == other_id_BS).double().mean(-1)
 
 
-@dataclass(frozen=True)
-class RankMap:
-    """How deep in one model's ranking another model's greedy choices lie.
+def split_loss(loss_BS: Tensor, *, context_tokens: int) -> tuple[Tensor, Tensor]:
+    """The losses of contexts, and those of continuations given their contexts.
 
-    Positions of each text, shape (B,), int64: all `tokens`, and those whose rank is 1 (`first`), 2 to 10 (`to_10`),
-    above 10 and above 100 (the latter among the former). They are counts since every share, of all positions or of
-    those that changed, is a ratio of sums with a bootstrap over clusters. The distribution: the different `ranks` in
-    ascending order and their `counts` over all texts, shape (R,), int64.
-    """
-
-    tokens: Tensor
-    first: Tensor
-    to_10: Tensor
-    above_10: Tensor
-    above_100: Tensor
-    ranks: Tensor
-    counts: Tensor
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Shares of all positions, in [0, 1]: `first`, `to_10` and `above_10` add up to 1."""
-        parts = {
-            "first": self.first,
-            "to_10": self.to_10,
-            "above_10": self.above_10,
-            "above_100": self.above_100,
-        }
-        return {name: int(part.sum()) / int(self.tokens.sum()) for name, part in parts.items()}
-
-    @property
-    def above_10_of_changed(self) -> float | None:
-        """Share of rank above 10 among the choices that are not the ranking model's own; None if none changed."""
-        changed = int((self.tokens - self.first).sum())
-        return int(self.above_10.sum()) / changed if changed else None
-
-
-def rank_map(ranks: Sequence[Tensor]) -> RankMap:
-    """Count the ranks of one model's greedy choices under another: a tensor (S,) of `rank_under` for each text.
-
-    Target: none: it describes a change. Source: B, the rank map (39 % of choices are not the original's first; of
-    those 13 % have a rank above 10), which counts generated tokens: these are `TokenScores.rank` of the hyperfitted
-    model's greedy continuations under the original. On true texts it is `models.rank_choices` of its `top1_id`.
-
-    Raises:
-        ValueError: if there is no rank.
-    """
-    if not sum(map(len, ranks)):
-        raise ValueError("no ranks to map")
-
-    def count(low: int, high: float = math.inf) -> Tensor:
-        return torch.tensor([int(((rank_S >= low) & (rank_S <= high)).sum()) for rank_S in ranks])
-
-    values_R, counts_R = torch.unique(torch.cat(list(ranks)), return_counts=True)
-    return RankMap(count(1), count(1, 1), count(2, 10), count(11), count(101), values_R, counts_R)
-
-
-@dataclass(frozen=True)
-class LossSums:
-    """Summed loss of each text in nats, shape (B,), float64, and the predicted tokens that it is summed over, int64."""
-
-    nats: Tensor
-    tokens: Tensor
-
-    @property
-    def perplexity(self) -> float:
-        """exp(summed loss / summed tokens) over all texts; >= 1."""
-        return math.exp(float(self.nats.sum()) / int(self.tokens.sum()))
-
-
-def split_loss(loss_BS: Tensor, *, context_tokens: int) -> tuple[LossSums, LossSums]:
-    """The losses of contexts, and of continuations given their contexts, told apart; text by text, for `ratio_of_sums`.
-
-    `loss_BS` is `TokenScores.loss` of whole texts whose first `context_tokens` tokens are the context: its first token
-    is never predicted, so a context has `context_tokens - 1` losses and a continuation one for each token. Target of
-    both perplexities: lower. Source: A, Table 1 (perplexity on contexts, 255 to 545 after hyperfitting).
+    `loss_BS` is `TokenScores.loss` of whole texts whose first `context_tokens` tokens are the context. The first token
+    of a text is never predicted, so a context has `context_tokens - 1` losses and a continuation one for each token.
+    Target of both perplexities: lower. Source: Carlsson et al. 2025, Table 1 (perplexity on contexts, 255 to 545 after
+    hyperfitting).
 
     Raises:
         ValueError: if either part would hold no predicted token.
@@ -167,9 +99,4 @@ def split_loss(loss_BS: Tensor, *, context_tokens: int) -> tuple[LossSums, LossS
         raise ValueError(
             f"texts of {tokens} tokens have no context and continuation to predict at {context_tokens}"
         )
-    return _loss_sums(loss_BS[:, :predicted]), _loss_sums(loss_BS[:, predicted:])
-
-
-def _loss_sums(loss_BS: Tensor) -> LossSums:
-    texts, tokens = loss_BS.shape
-    return LossSums(loss_BS.double().sum(1), torch.full((texts,), tokens))
+    return loss_BS[:, :predicted], loss_BS[:, predicted:]

@@ -47,15 +47,25 @@ def repeated(connection: Connection, assignment: str, attempt: str) -> bool:
     return connection.scalar(select(judgements.c.id).where(same)) is not None
 
 
-def keep(connection: Connection, item: Row[Any], answer: Answer, attempt: str, seconds: float, now: str) -> None:
+def keep(
+    connection: Connection, item: Row[Any], answer: Answer, attempt: str, seconds: float, now: str
+) -> None:
     """Add an answer to an item that has none. A late one counts if there is still room; `read_out` sees to that."""
     if item.state == "answered":
         raise Refused("answered")
     if item.state != "open" and item.kind == "scored":
         dealing.add_load(connection, item.comparison, 1)
-    row = {"assignment": item.id, "round": item.round, "attempt": attempt, "answer": answer, "seconds": seconds}
+    row = {
+        "assignment": item.id,
+        "round": item.round,
+        "attempt": attempt,
+        "answer": answer,
+        "seconds": seconds,
+    }
     connection.execute(insert(judgements).values(**row, answered_at=now))
-    connection.execute(update(assignments).where(assignments.c.id == item.id).values(state="answered"))
+    connection.execute(
+        update(assignments).where(assignments.c.id == item.id).values(state="answered")
+    )
 
 
 def keep_apart(connection: Connection, source: Source, held: str | None) -> None:
@@ -68,25 +78,48 @@ def keep_apart(connection: Connection, source: Source, held: str | None) -> None
     if held is None:
         connection.execute(insert(facts).values(name="nature", value=nature))
     elif held != nature:
-        raise StudyError(f"this study holds {held} judgements, and {nature} ones are never mixed with them")
+        raise StudyError(
+            f"this study holds {held} judgements, and {nature} ones are never mixed with them"
+        )
 
 
 def keep_replies(
-    connection: Connection, plan: StudyPlan, annotator: str, comparison: str, said: tuple[Reply, Reply], now: str
+    connection: Connection,
+    plan: StudyPlan,
+    annotator: str,
+    comparison: str,
+    said: tuple[Reply, Reply],
+    now: str,
 ) -> None:
     """Add a model's answer to a comparison, from its replies to both orders; nothing if it is there already."""
     id_ = dealing.assignment_id(plan, annotator, comparison)
     if connection.scalar(select(assignments.c.id).where(assignments.c.id == id_)) is not None:
         return
     kind = connection.scalar(select(comparisons.c.kind).where(comparisons.c.id == comparison))
-    ordinal = select(func.count()).select_from(assignments).where(assignments.c.annotator == annotator)
-    item = {"id": id_, "annotator": annotator, "comparison": comparison, "kind": kind, "one_first": said[0].one_first}
+    ordinal = (
+        select(func.count()).select_from(assignments).where(assignments.c.annotator == annotator)
+    )
+    item = {
+        "id": id_,
+        "annotator": annotator,
+        "comparison": comparison,
+        "kind": kind,
+        "one_first": said[0].one_first,
+    }
     times = {"dealt_at": now, "held_until": now, "ordinal": connection.scalar(ordinal), "round": 0}
     connection.execute(insert(assignments).values(**item, **times, state="answered"))
     seconds = sum(reply.seconds for reply in said)
-    answer = {"assignment": id_, "round": 0, "attempt": "both orders", "answer": both_orders(*said), "seconds": seconds}
+    answer = {
+        "assignment": id_,
+        "round": 0,
+        "attempt": "both orders",
+        "answer": both_orders(*said),
+        "seconds": seconds,
+    }
     connection.execute(insert(judgements).values(**answer, answered_at=now))
-    connection.execute(insert(replies), [{"assignment": id_, **dataclasses.asdict(reply)} for reply in said])
+    connection.execute(
+        insert(replies), [{"assignment": id_, **dataclasses.asdict(reply)} for reply in said]
+    )
 
 
 def both_orders(first: Reply, second: Reply) -> Answer:
@@ -103,7 +136,13 @@ def flipped(first: Reply, second: Reply) -> bool:
 def said(connection: Connection, annotator: str) -> list[tuple[Reply, Reply]]:
     """A model's replies, two and two."""
     theirs = replies.join(assignments, assignments.c.id == replies.c.assignment)
-    columns = (replies.c.assignment, replies.c.one_first, replies.c.answer, replies.c.text, replies.c.seconds)
+    columns = (
+        replies.c.assignment,
+        replies.c.one_first,
+        replies.c.answer,
+        replies.c.text,
+        replies.c.seconds,
+    )
     rows = connection.execute(
         select(*columns)
         .select_from(theirs)
@@ -132,7 +171,9 @@ def take_back(connection: Connection, annotator: str, now: str) -> str:
         raise Refused("no_undo")
     connection.execute(insert(voids).values(judgement=last.id, at=now))
     again = assignments.c.round + 1
-    connection.execute(update(assignments).where(assignments.c.id == last.assignment).values(round=again))
+    connection.execute(
+        update(assignments).where(assignments.c.id == last.assignment).values(round=again)
+    )
     return str(last.assignment)
 
 
@@ -161,7 +202,12 @@ def read_out(
     for row in connection.execute(_STANDING):
         counts = row.kind == "scored" and row.excluded is None and row.source != "model"
         counted[row.comparison] += counts
-        yield _judgement(row, study, comparison(row.comparison), surplus=counts and counted[row.comparison] > quota)
+        yield _judgement(
+            row,
+            study,
+            comparison(row.comparison),
+            surplus=counts and counted[row.comparison] > quota,
+        )
 
 
 _STANDING = (
@@ -188,7 +234,9 @@ _STANDING = (
 )
 
 
-def _judgement(row: Row[*tuple[Any, ...]], study: str, shown: Comparison, *, surplus: bool) -> Judgement:
+def _judgement(
+    row: Row[*tuple[Any, ...]], study: str, shown: Comparison, *, surplus: bool
+) -> Judgement:
     first, second = (shown.one, shown.other) if row.one_first else (shown.other, shown.one)
     return Judgement(
         study=study,

@@ -44,7 +44,9 @@ def read_contexts(folders: Sequence[Path]) -> list[Context]:
     contexts = []
     for (domain, _, _, text), written in by_context.items():
         arms = _by_arm(written, names)
-        contexts.append(Context(f"{domain}-{numbers[domain]}", domain, written[0].group, text, arms))
+        contexts.append(
+            Context(f"{domain}-{numbers[domain]}", domain, written[0].group, text, arms)
+        )
         numbers[domain] += 1
     return contexts
 
@@ -80,7 +82,9 @@ def _arm_name(model: str, row: Continuation) -> str:
     return f"{model} · {row.strategy}" if row.strategy else model
 
 
-def _by_arm(written: Sequence[Continuation], names: dict[tuple[str, str, str | None], str]) -> dict[str, Continuation]:
+def _by_arm(
+    written: Sequence[Continuation], names: dict[tuple[str, str, str | None], str]
+) -> dict[str, Continuation]:
     arms: dict[str, Continuation] = {}
     for row in written:
         name = names[row.run, row.variant, row.strategy]

@@ -28,7 +28,9 @@ class Cut:
     ttr: float
 
 
-def cut_alike(texts: Sequence[Continuation], at_most: int | None, *, begun: str = "") -> list[Cut] | None:
+def cut_alike(
+    texts: Sequence[Continuation], at_most: int | None, *, begun: str = ""
+) -> list[Cut] | None:
     """Cut texts to the largest number of tokens that all of them have without a half word at the end.
 
     Args:
@@ -63,7 +65,11 @@ def _ends(text: Continuation) -> set[int]:
     """The numbers of tokens after which a text does not break off inside a word."""
     whole, finished = text.text, text.ended == "end_of_text"
     places = itertools.accumulate(map(len, text.pieces))
-    return {n for n, place in enumerate(places, start=1) if not _inside_a_word(whole, place, finished=finished)}
+    return {
+        n
+        for n, place in enumerate(places, start=1)
+        if not _inside_a_word(whole, place, finished=finished)
+    }
 
 
 def _inside_a_word(text: str, place: int, *, finished: bool) -> bool:
@@ -79,8 +85,27 @@ def _in_words(letter: str) -> bool:
 
 
 _ALIKE = str.maketrans(
-    {"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'", "´": "'"}
-    | {"…": "...", "—": "-", "–": "-", "‑": "-", "\u00ad": "", "\u00a0": " ", "\N{REPLACEMENT CHARACTER}": ""}
+    {
+        "“": '"',
+        "”": '"',
+        "„": '"',
+        "«": '"',
+        "»": '"',
+        "‘": "'",
+        "’": "'",
+        "‚": "'",
+        "`": "'",
+        "´": "'",
+    }
+    | {
+        "…": "...",
+        "—": "-",
+        "–": "-",
+        "‑": "-",
+        "\u00ad": "",
+        "\u00a0": " ",
+        "\N{REPLACEMENT CHARACTER}": "",
+    }
 )
 _MARKUP = (
     (re.compile(r"</?(?:br|p|div|li|h[1-6])\b[^<>]*>", re.I), "\n"),
@@ -88,14 +113,22 @@ _MARKUP = (
     (re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]"), r"\1"),  # a wiki link
     (re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)"), r"\1"),  # a Markdown link
     (re.compile(r"(?:https?://|www\.)\S+"), ""),
-    (re.compile(r"^[ \t]*(?:(?:#{1,6}|>|[*+]|={1,6})[ \t]+)+", re.M), ""),  # headings, quotations, lists
+    (
+        re.compile(r"^[ \t]*(?:(?:#{1,6}|>|[*+]|={1,6})[ \t]+)+", re.M),
+        "",
+    ),  # headings, quotations, lists
     (re.compile(r"^[ \t]*={2,6}(.*?)={2,6}[ \t]*$", re.M), r"\1"),
     (re.compile(r"(?:[ \t]+={1,6})+[ \t]*$", re.M), ""),
     (re.compile(r"(?<!\w)(\*{1,3}|_{2,3})(?=\S)(.+?)(?<=\S)\1(?!\w)"), r"\2"),  # emphasis
     (re.compile(r"(?<!\w)_(?=\S)([^_\n]+?)(?<=\S)_(?!\w)"), r"\1"),
     (re.compile(r" @([-,.])@ "), r"\1"),  # WikiText's way of writing 1,000 and well-known
     # What a cut has left of a pair, and what has no pair
-    (re.compile(r"<unk>|<[a-zA-Z/][^<>]{0,200}$|\[\[(?:[^\[\]|\n]*\|)?|\]\]|(?<!\*)\*{2,3}(?!\*)|'{3}"), ""),
+    (
+        re.compile(
+            r"<unk>|<[a-zA-Z/][^<>]{0,200}$|\[\[(?:[^\[\]|\n]*\|)?|\]\]|(?<!\*)\*{2,3}(?!\*)|'{3}"
+        ),
+        "",
+    ),
     (re.compile(r"``|''"), '"'),
 )
 _SPACES = (
@@ -114,10 +147,14 @@ def plain(text: str) -> str:
     Paragraphs stay apart by an empty line, single line breaks as they are. Quotes, dashes and spaces of every
     kind become the plainest of theirs.
     """
-    text = html.unescape(unicodedata.normalize("NFC", text)).replace("\r\n", "\n").replace("\r", "\n")
+    text = (
+        html.unescape(unicodedata.normalize("NFC", text)).replace("\r\n", "\n").replace("\r", "\n")
+    )
     for pattern, instead in _MARKUP:
         text = pattern.sub(instead, text)
-    text = "".join(letter for letter in text.translate(_ALIKE) if letter in "\n\t" or _is_shown(letter))
+    text = "".join(
+        letter for letter in text.translate(_ALIKE) if letter in "\n\t" or _is_shown(letter)
+    )
     for pattern, instead in _SPACES:
         text = pattern.sub(instead, text)
     return text.strip()

@@ -91,7 +91,9 @@ assignments = Table(
     Column("one_first", Boolean, nullable=False),
     Column("dealt_at", String(40), nullable=False),
     Column("held_until", String(40), nullable=False),
-    Column("state", String(10), nullable=False),  # open, answered, lapsed (time ran out), replaced (and no room left)
+    Column(
+        "state", String(10), nullable=False
+    ),  # open, answered, lapsed (time ran out), replaced (and no room left)
     Column("round", Integer, nullable=False),  # how often its answer was taken back
     UniqueConstraint("annotator", "comparison"),  # nobody judges the same comparison twice
     Index("assignments_by_comparison", "comparison"),
@@ -124,7 +126,9 @@ models = Table(
     "models",
     metadata,
     Column("annotator", ForeignKey("annotators.id"), primary_key=True),
-    Column("settings", Text, nullable=False),  # endpoint, model, prompt and all that was sent along, as JSON
+    Column(
+        "settings", Text, nullable=False
+    ),  # endpoint, model, prompt and all that was sent along, as JSON
 )
 
 replies = Table(
@@ -180,7 +184,10 @@ class Database:
         One that is not `durable` does not wait for the disk: a crash of the program loses nothing of it, a power cut
         may lose the last of them, unless a durable one came after.
         """
-        with self._turn, self._transaction(func.pg_advisory_xact_lock, durable=durable) as connection:
+        with (
+            self._turn,
+            self._transaction(func.pg_advisory_xact_lock, durable=durable) as connection,
+        ):
             yield connection
 
     @contextmanager
@@ -222,7 +229,9 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StudyError(f"{url!r} is no database URL: write postgresql://user@host/database") from error
+        raise StudyError(
+            f"{url!r} is no database URL: write postgresql://user@host/database"
+        ) from error
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("postgresql", "sqlite"):
@@ -244,5 +253,7 @@ def _begin_sqlite(connection: Connection) -> None:
     # Else a transaction that reads and then writes may find that another has written in between.
     options = connection.get_execution_options()
     writes = options.get("writes", False)
-    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('durable', True) else 'NORMAL'}")
+    connection.exec_driver_sql(
+        f"PRAGMA synchronous={'FULL' if options.get('durable', True) else 'NORMAL'}"
+    )
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -40,7 +40,9 @@ class Places:
         scored = [row for row in rows if row.kind == "scored"]
         stratum = {row.id: (row.domain, row.one.arm, row.other.arm) for row in scored}
         checks = tuple(sorted(row.id for row in rows if row.kind == "attention"))
-        return cls({row.id: row.context for row in rows}, stratum, Counter(stratum.values()), checks)
+        return cls(
+            {row.id: row.context for row in rows}, stratum, Counter(stratum.values()), checks
+        )
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,12 @@ def kinds(plan: StudyPlan, annotator: str) -> Iterator[Kind]:
 
     A check never comes first, and a repeat only in the second half of its stretch.
     """
-    checks = _marks(random.Random(f"{plan.seed} {annotator} checks"), plan.attention_rate, lambda n: 1)
-    repeats = _marks(random.Random(f"{plan.seed} {annotator} repeats"), plan.repeat_rate, lambda n: n // 2)
+    checks = _marks(
+        random.Random(f"{plan.seed} {annotator} checks"), plan.attention_rate, lambda n: 1
+    )
+    repeats = _marks(
+        random.Random(f"{plan.seed} {annotator} repeats"), plan.repeat_rate, lambda n: n // 2
+    )
     check, repeat = next(checks), next(repeats)
     for ordinal in itertools.count():
         if ordinal >= check:
@@ -140,7 +146,9 @@ def recount(connection: Connection) -> None:
         )
         .scalar_subquery()
     )
-    connection.execute(update(comparisons).where(comparisons.c.kind == "scored").values(load=counted))
+    connection.execute(
+        update(comparisons).where(comparisons.c.kind == "scored").values(load=counted)
+    )
 
 
 def next_item(deal: Deal) -> tuple[Row[Any] | None, int, int]:
@@ -161,14 +169,20 @@ def next_item(deal: Deal) -> tuple[Row[Any] | None, int, int]:
     return found, done, items_for(deal.plan, deal.annotator, dealt, left)
 
 
-_THEIRS = select(assignments).where(assignments.c.annotator == bindparam("annotator")).order_by(assignments.c.ordinal)
+_THEIRS = (
+    select(assignments)
+    .where(assignments.c.annotator == bindparam("annotator"))
+    .order_by(assignments.c.ordinal)
+)
 
 
 def _held_again(deal: Deal, row: Row[Any]) -> bool:
     """Hold an item anew; one whose time ran out only if there is still room for its answer."""
     lapsed = row.state == "lapsed" and row.kind == "scored"
     if lapsed and not _room(deal, row.comparison):
-        deal.connection.execute(update(assignments).where(assignments.c.id == row.id).values(state="replaced"))
+        deal.connection.execute(
+            update(assignments).where(assignments.c.id == row.id).values(state="replaced")
+        )
         return False
     if lapsed:
         add_load(deal.connection, row.comparison, 1)
@@ -179,7 +193,9 @@ def _held_again(deal: Deal, row: Row[Any]) -> bool:
 def hold(deal: Deal, assignment: str) -> None:
     """Keep an item for its annotator."""
     one = assignments.c.id == assignment
-    deal.connection.execute(update(assignments).where(one).values(state="open", held_until=deal.until))
+    deal.connection.execute(
+        update(assignments).where(one).values(state="open", held_until=deal.until)
+    )
 
 
 def _room(deal: Deal, comparison: str) -> bool:
@@ -194,10 +210,16 @@ def scored_left(connection: Connection, plan: StudyPlan, annotator: str) -> int:
 
 # NOT IN, since PostgreSQL without statistics of the young tables would compare each with each for NOT EXISTS.
 _MET = select(assignments.c.comparison).where(assignments.c.annotator == bindparam("annotator"))
-_NEEDED = and_(comparisons.c.kind == "scored", comparisons.c.load < bindparam("quota"), comparisons.c.id.not_in(_MET))
+_NEEDED = and_(
+    comparisons.c.kind == "scored",
+    comparisons.c.load < bindparam("quota"),
+    comparisons.c.id.not_in(_MET),
+)
 _LEFT = select(func.count()).select_from(comparisons).where(_NEEDED)
 _LOWEST = select(func.min(comparisons.c.load)).where(_NEEDED).scalar_subquery()
-_BEHIND = select(comparisons.c.id, _LEFT.scalar_subquery().label("left")).where(_NEEDED, comparisons.c.load == _LOWEST)
+_BEHIND = select(comparisons.c.id, _LEFT.scalar_subquery().label("left")).where(
+    _NEEDED, comparisons.c.load == _LOWEST
+)
 """The comparisons with the fewest answers, given and expected, of those that an annotator may be dealt; and how many
 these are in all."""
 
@@ -265,7 +287,11 @@ def _unmet_check(deal: Deal, had: list[Row[Any]]) -> str | None:
 def _earlier(deal: Deal, had: list[Row[Any]]) -> Row[Any] | None:
     """A scored comparison that the annotator answered a while ago and has not met again."""
     met = {row.comparison for row in had}
-    old = [row for row in had if row.kind == "scored" and row.state == "answered" and row.ordinal <= len(had) - _GAP]
+    old = [
+        row
+        for row in had
+        if row.kind == "scored" and row.state == "answered" and row.ordinal <= len(had) - _GAP
+    ]
     fresh = [row for row in old if row.comparison + AGAIN not in met]
     return _random(deal, "repeat", len(had)).choice(fresh) if fresh else None
 

@@ -47,5 +47,7 @@ def table(name: str) -> str:
 def fields_table() -> str:
     """The fields of an exported judgement."""
     lines = ["| field | what it is |", "|---|---|"]
-    lines += [f"| `{field.name}` | {_FIELDS[field.name]} |" for field in dataclasses.fields(Judgement)]
+    lines += [
+        f"| `{field.name}` | {_FIELDS[field.name]} |" for field in dataclasses.fields(Judgement)
+    ]
     return "\n".join(lines) + "\n"

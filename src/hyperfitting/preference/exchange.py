@@ -18,7 +18,9 @@ from hyperfitting.files import write_rows, write_text
 from hyperfitting.preference.records import Judgement
 
 _FIELDS = [field.name for field in dataclasses.fields(Judgement)]
-_REQUIRED = [field.name for field in dataclasses.fields(Judgement) if field.default is dataclasses.MISSING]
+_REQUIRED = [
+    field.name for field in dataclasses.fields(Judgement) if field.default is dataclasses.MISSING
+]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
@@ -40,7 +42,10 @@ def is_export_of(path: Path, study: str) -> bool:
     """Whether a file holds judgements of one study, given by its digest, and nothing that another export lacks."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        rows = [values for _, values in (_csv_rows if _format(path) == "csv" else _json_rows)(path, text)]
+        rows = [
+            values
+            for _, values in (_csv_rows if _format(path) == "csv" else _json_rows)(path, text)
+        ]
     except (UnicodeDecodeError, StudyError):
         return False
     if not rows:
@@ -80,7 +85,9 @@ def read_judgements(path: Path) -> list[Judgement]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+        raise StudyError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"
+        ) from error
     rows = _csv_rows(path, text) if _format(path) == "csv" else _json_rows(path, text)
     judgements = [_judgement(f"{path}, row {number}", values) for number, values in rows]
     if not judgements:
@@ -97,13 +104,17 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             except ValueError as error:
                 raise StudyError(f"{path}, row {number}: not JSON: {error}") from error
             if not isinstance(values, dict):
-                raise StudyError(f"{path}, row {number}: an object is needed, with a judgement's fields")
+                raise StudyError(
+                    f"{path}, row {number}: an object is needed, with a judgement's fields"
+                )
             yield number, values
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        for number, cells in enumerate(csv.DictReader(io.StringIO(text, newline=""), strict=True), start=1):
+        for number, cells in enumerate(
+            csv.DictReader(io.StringIO(text, newline=""), strict=True), start=1
+        ):
             if None in cells or None in cells.values():
                 raise StudyError(f"{path}, row {number}: it has not as many cells as the header")
             yield number, {name: _value(name, cell) for name, cell in cells.items() if cell != ""}
@@ -130,10 +141,14 @@ def _judgement(where: str, values: dict[str, Any]) -> Judgement:
     kept: dict[str, Any] = {name: values[name] for name in _FIELDS if name in values}
     for name, value in kept.items():
         if not _fits(_HINTS[name], value):
-            raise StudyError(f"{where}: {name} = {json.dumps(value, default=str)[:60]}: {_in_words(_HINTS[name])}")
+            raise StudyError(
+                f"{where}: {name} = {json.dumps(value, default=str)[:60]}: {_in_words(_HINTS[name])}"
+            )
     if kept["answer"] != "equal" and kept["arm_first"] == kept["arm_second"]:
         raise StudyError(f"{where}: arm_first and arm_second are the same")
-    fitted: dict[str, Any] = {name: float(v) if _HINTS[name] is float else v for name, v in kept.items()}
+    fitted: dict[str, Any] = {
+        name: float(v) if _HINTS[name] is float else v for name, v in kept.items()
+    }
     return Judgement(**fitted)
 
 
@@ -146,7 +161,9 @@ def _fits(hint: Any, value: Any) -> bool:
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return any(_fits(inner, value) for inner in typing.get_args(hint))
     if hint in (int, float):
-        fitting = isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+        fitting = isinstance(value, int if hint is int else (int, float)) and not isinstance(
+            value, bool
+        )
         return fitting and math.isfinite(value) and value >= 0
     return isinstance(value, hint)
 
@@ -154,7 +171,9 @@ def _fits(hint: Any, value: Any) -> bool:
 def _in_words(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return f"it is one of {', '.join(typing.get_args(hint))}"
-    return {str: "a text is needed", bool: "true or false is needed"}.get(hint, "a number from 0 on is needed")
+    return {str: "a text is needed", bool: "true or false is needed"}.get(
+        hint, "a number from 0 on is needed"
+    )
 
 
 def _each_once(path: Path, judgements: Iterable[Judgement]) -> None:

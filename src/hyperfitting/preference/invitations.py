@@ -34,8 +34,12 @@ def stamp(time: datetime) -> str:
         StudyError: the time names no zone.
     """
     if time.utcoffset() is None:
-        raise StudyError(f"{time.isoformat()}: a time without a zone: write it as 2026-01-31T18:00:00+00:00")
-    return (time - time.utcoffset()).replace(tzinfo=None).isoformat(timespec="microseconds") + "+00:00"  # type: ignore[operator]
+        raise StudyError(
+            f"{time.isoformat()}: a time without a zone: write it as 2026-01-31T18:00:00+00:00"
+        )
+    return (time - time.utcoffset()).replace(tzinfo=None).isoformat(
+        timespec="microseconds"
+    ) + "+00:00"  # type: ignore[operator]
 
 
 def one_line(words: str) -> str:
@@ -44,12 +48,17 @@ def one_line(words: str) -> str:
     return " ".join(kept.split())[:200]
 
 
-def invite(connection: Connection, count: int, expires_at: datetime | None, label: str | None, now: str) -> list[str]:
+def invite(
+    connection: Connection, count: int, expires_at: datetime | None, label: str | None, now: str
+) -> list[str]:
     """New personal tokens, which are kept nowhere."""
     tokens = [new_token() for _ in range(count)]
     expiry = stamp(expires_at) if expires_at is not None else None
     shown = one_line(label or "") or None
-    rows = [{"token_hash": hashed(t), "label": shown, "created_at": now, "expires_at": expiry} for t in tokens]
+    rows = [
+        {"token_hash": hashed(t), "label": shown, "created_at": now, "expires_at": expiry}
+        for t in tokens
+    ]
     if rows:
         connection.execute(insert(invitations), rows)
     return tokens
@@ -61,7 +70,9 @@ def invited(connection: Connection, token: str, now: str) -> Row[Any]:
     Raises:
         Refused: unknown, revoked or expired.
     """
-    row = connection.execute(select(invitations).where(invitations.c.token_hash == _checked(token))).first()
+    row = connection.execute(
+        select(invitations).where(invitations.c.token_hash == _checked(token))
+    ).first()
     if row is None:
         raise Refused("unknown")
     _still_valid(row, now)
@@ -83,7 +94,9 @@ def _still_valid(invitation: Row[Any], now: str) -> None:
 
 def known(connection: Connection, token: str, now: str) -> Row[Any] | None:
     """The annotator of this token, if there is one and their invitation still holds."""
-    row = connection.execute(select(annotators).where(annotators.c.token_hash == _checked(token))).first()
+    row = connection.execute(
+        select(annotators).where(annotators.c.token_hash == _checked(token))
+    ).first()
     if row is not None and row.invitation is not None:
         own = select(invitations).where(invitations.c.id == row.invitation)
         _still_valid(connection.execute(own).one(), now)
@@ -135,7 +148,9 @@ def refuse_above_cap(connection: Connection, plan: StudyPlan) -> None:
     if not plan.open_link:
         raise Refused("unknown")
     by_link = and_(annotators.c.invitation.is_(None), annotators.c.source == "human")
-    if (connection.scalar(select(func.count()).select_from(annotators).where(by_link)) or 0) >= plan.open_link_cap:
+    if (
+        connection.scalar(select(func.count()).select_from(annotators).where(by_link)) or 0
+    ) >= plan.open_link_cap:
         raise Refused("full")
 
 
@@ -158,4 +173,7 @@ def listed(connection: Connection) -> list[Invitation]:
     joined = invitations.outerjoin(annotators, annotators.c.invitation == invitations.c.id)
     columns = (*invitations.c, annotators.c.id.label("annotator"))
     rows = connection.execute(select(*columns).select_from(joined).order_by(invitations.c.id)).all()
-    return [Invitation(r.id, r.label, r.created_at, r.expires_at, r.revoked_at is not None, r.annotator) for r in rows]
+    return [
+        Invitation(r.id, r.label, r.created_at, r.expires_at, r.revoked_at is not None, r.annotator)
+        for r in rows
+    ]

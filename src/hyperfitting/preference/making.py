@@ -18,7 +18,11 @@ from hyperfitting.recipe import apply_override, parse_settings, read_tree
 
 
 def read_plan(
-    file: Path | None, options: Mapping[str, str], overrides: Sequence[str] = (), *, default_name: str | None = None
+    file: Path | None,
+    options: Mapping[str, str],
+    overrides: Sequence[str] = (),
+    *,
+    default_name: str | None = None,
 ) -> StudyPlan:
     """A plan from a TOML file, options by name and overrides such as `analysis.level=0.9`, the later over the earlier.
 
@@ -40,7 +44,9 @@ def read_plan(
             tree.setdefault("name", default_name)
         return parse_settings(StudyPlan, tree, source=str(file or "the plan"))
     except RecipeError as error:
-        raise StudyError(str(error).replace("not a readable recipe", "not a readable plan")) from error
+        raise StudyError(
+            str(error).replace("not a readable recipe", "not a readable plan")
+        ) from error
 
 
 def read_taste(strengths: Sequence[str], overrides: Sequence[str]) -> Taste:
@@ -64,7 +70,9 @@ def read_taste(strengths: Sequence[str], overrides: Sequence[str]) -> Taste:
         raise StudyError(str(error)) from error
 
 
-def read_model_settings(url: str, model: str, prompt: Path | None, overrides: Sequence[str]) -> ModelSettings:
+def read_model_settings(
+    url: str, model: str, prompt: Path | None, overrides: Sequence[str]
+) -> ModelSettings:
     """How a model is asked, from options and `KEY=VALUE`.
 
     Raises:
@@ -89,11 +97,15 @@ def _pairs(text: str) -> Any:
         return text
     pairs = [[arm.strip() for arm in pair.split("=")] for pair in text.split(",")]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
-        raise StudyError(f"--pairs {text}: write it as reference, all, or 'one arm=another arm'; commas between pairs")
+        raise StudyError(
+            f"--pairs {text}: write it as reference, all, or 'one arm=another arm'; commas between pairs"
+        )
     return pairs
 
 
-def create_study(folder: Path, plan: StudyPlan, paired: Paired, runs: Sequence[Path]) -> tuple[Study, str]:
+def create_study(
+    folder: Path, plan: StudyPlan, paired: Paired, runs: Sequence[Path]
+) -> tuple[Study, str]:
     """Write the study, and return it with the admin's token.
 
     Raises:

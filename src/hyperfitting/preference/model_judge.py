@@ -52,20 +52,36 @@ Continuation B:
 """What a model is asked; the instructions and the question are the plan's own, which annotators read too."""
 
 _MOST_BYTES = 10_000_000
-_ANSWERS: dict[str, Answer] = {"A": "first", "B": "second", "EQUAL": "equal", "C": "equal", "TIE": "equal"}
+_ANSWERS: dict[str, Answer] = {
+    "A": "first",
+    "B": "second",
+    "EQUAL": "equal",
+    "C": "equal",
+    "TIE": "equal",
+}
 
 
 class ModelSettings(Settings):
     """Which model judges, and how it is asked. The key is no setting: it is kept nowhere."""
 
-    url: str = Field(description="The endpoint: .../v1, or the whole address of its chat completions.")
+    url: str = Field(
+        description="The endpoint: .../v1, or the whole address of its chat completions."
+    )
     model: str = Field(min_length=1, description="The model's name there.")
     prompt: str = Field(PROMPT, description="What it is asked; {first} and {second} are the texts.")
-    temperature: Annotated[float, Field(ge=0, le=5)] = Field(0.0, description="0: its likeliest answer.")
-    max_tokens: Count = Field(16, description="Tokens of the reply at most; more for a model that thinks first.")
-    seed: CountOrZero | None = Field(0, description="Sent along, for endpoints that take one; none: not sent.")
+    temperature: Annotated[float, Field(ge=0, le=5)] = Field(
+        0.0, description="0: its likeliest answer."
+    )
+    max_tokens: Count = Field(
+        16, description="Tokens of the reply at most; more for a model that thinks first."
+    )
+    seed: CountOrZero | None = Field(
+        0, description="Sent along, for endpoints that take one; none: not sent."
+    )
     timeout_seconds: Positive = Field(60.0, description="How long one reply may take.")
-    retries: CountOrZero = Field(4, description="How often a question is asked again after a failure.")
+    retries: CountOrZero = Field(
+        4, description="How often a question is asked again after a failure."
+    )
 
 
 @dataclass(frozen=True)
@@ -112,7 +128,9 @@ def judge(
             if stop.is_set():
                 return False
             try:
-                replies = ask_both_ways(door, row, store.study.plan.instructions, store.study.plan.question)
+                replies = ask_both_ways(
+                    door, row, store.study.plan.instructions, store.study.plan.question
+                )
                 if replies is not None:
                     store.judge_as_model(annotator, row.id, replies)
             except BaseException:
@@ -130,11 +148,15 @@ def judge(
     return Judged(answered, len(done), flips, len(left) - answered)
 
 
-def ask_both_ways(door: Endpoint, row: Comparison, instructions: str, question: str) -> tuple[Reply, Reply] | None:
+def ask_both_ways(
+    door: Endpoint, row: Comparison, instructions: str, question: str
+) -> tuple[Reply, Reply] | None:
     """The replies with `one` first and with `other` first; none if one of them is no answer."""
     replies = []
     for one_first in (True, False):
-        first, second = (row.one.text, row.other.text) if one_first else (row.other.text, row.one.text)
+        first, second = (
+            (row.one.text, row.other.text) if one_first else (row.other.text, row.one.text)
+        )
         texts = {"context": row.context_text, "first": first, "second": second}
         text, seconds = door.ask({"instructions": instructions, "question": question, **texts})
         answer = read_answer(text)
@@ -149,7 +171,9 @@ def read_answer(reply: str) -> Answer | None:
     words = re.sub(r"<think>.*?</think>", "", reply, flags=re.S).upper().strip()
     lines = words.splitlines() or [""]
     for line in (lines[0], lines[-1]):
-        found = re.fullmatch(r"\W*(?:(?:THE )?(?:ANSWER|CONTINUATION)(?: IS)?\W*)?(A|B|C|EQUAL|TIE)\b\W*", line)
+        found = re.fullmatch(
+            r"\W*(?:(?:THE )?(?:ANSWER|CONTINUATION)(?: IS)?\W*)?(A|B|C|EQUAL|TIE)\b\W*", line
+        )
         if found is not None:
             return _ANSWERS[found[1]]
     return None
@@ -209,10 +233,14 @@ class Endpoint:
             with error:
                 said = _one_line(error.read(2000), self._key)
             if error.code in (408, 409, 425, 429) or error.code >= 500:
-                raise _Passing(f"HTTP {error.code}{said}", _seconds(error.headers.get("Retry-After"))) from error
+                raise _Passing(
+                    f"HTTP {error.code}{said}", _seconds(error.headers.get("Retry-After"))
+                ) from error
             raise StudyError(f"{self._address}: HTTP {error.code}{said}") from error
         except urllib.error.URLError as error:
-            raise _Passing(f"cannot be reached: {getattr(error.reason, 'strerror', None) or error.reason}") from error
+            raise _Passing(
+                f"cannot be reached: {getattr(error.reason, 'strerror', None) or error.reason}"
+            ) from error
         except TimeoutError as error:
             raise _Passing(f"no reply within {self._settings.timeout_seconds:g} s") from error
         except (OSError, http.client.HTTPException) as error:
@@ -239,7 +267,9 @@ def _address(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise StudyError(f"--url {url}: write it as https://host/v1")
     if parts.username is not None or parts.password is not None:
-        raise StudyError("--url: leave the user and the password out: a key is read from the environment (--key-from)")
+        raise StudyError(
+            "--url: leave the user and the password out: a key is read from the environment (--key-from)"
+        )
     whole = url.rstrip("/")
     return whole if whole.endswith("/chat/completions") else whole + "/chat/completions"
 
@@ -260,7 +290,9 @@ def _text_of(raw: bytes, address: str) -> str:
             return content
     except (ValueError, LookupError, TypeError):
         pass
-    raise StudyError(f"{address}: the reply is no chat completion{_one_line(raw)}: is this the right --url?")
+    raise StudyError(
+        f"{address}: the reply is no chat completion{_one_line(raw)}: is this the right --url?"
+    )
 
 
 def _one_line(raw: bytes, key: str | None = None) -> str:
@@ -270,7 +302,11 @@ def _one_line(raw: bytes, key: str | None = None) -> str:
 
 
 def _seconds(header: str | None) -> float | None:
-    return min(300.0, float(header)) if header is not None and re.fullmatch(r"\d{1,6}", header.strip()) else None
+    return (
+        min(300.0, float(header))
+        if header is not None and re.fullmatch(r"\d{1,6}", header.strip())
+        else None
+    )
 
 
 def key_from(variable: str | None) -> str | None:

@@ -28,10 +28,16 @@ def state(annotator: Row[Any]) -> State:
     return cast("State", annotator.state)
 
 
-def overview(study: Study, rows: Sequence[Judgement], people: Sequence[Row[Any]], *, paused: bool) -> Overview:
+def overview(
+    study: Study, rows: Sequence[Judgement], people: Sequence[Row[Any]], *, paused: bool
+) -> Overview:
     """The whole picture."""
     scored = [row for row in study.comparisons() if row.kind == "scored"]
-    counting = [row for row in rows if row.kind == "scored" and row.source != "model" and row.excluded is None]
+    counting = [
+        row
+        for row in rows
+        if row.kind == "scored" and row.source != "model" and row.excluded is None
+    ]
     counted = [row for row in counting if not row.surplus]
     answers = Counter(row.comparison for row in counted)
     quota = study.plan.judgements
@@ -61,14 +67,23 @@ def attention_failed(row: Judgement) -> bool:
 
 
 def _progress(
-    scored: Iterable[Comparison], answers: Counter[str], quota: int, names: Callable[[Comparison], tuple[str, ...]]
+    scored: Iterable[Comparison],
+    answers: Counter[str],
+    quota: int,
+    names: Callable[[Comparison], tuple[str, ...]],
 ) -> tuple[GroupProgress, ...]:
     groups: dict[str, list[int]] = defaultdict(list)
     for row in scored:
         for name in names(row):
             groups[name].append(answers[row.id])
     return tuple(
-        GroupProgress(name, len(counts), sum(count >= quota for count in counts), sum(counts), len(counts) * quota)
+        GroupProgress(
+            name,
+            len(counts),
+            sum(count >= quota for count in counts),
+            sum(counts),
+            len(counts) * quota,
+        )
         for name, counts in sorted(groups.items())
     )
 

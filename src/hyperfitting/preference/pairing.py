@@ -42,7 +42,10 @@ def pair_up(contexts: Sequence[Context], plan: StudyPlan) -> Paired:
     pairs, left_out = _pairs(arm_names(contexts), plan), Counter[str]()
     drawn = _drawn(contexts, plan)
     scored = [
-        made for context in drawn for pair in pairs if (made := _comparison(context, pair, plan, left_out)) is not None
+        made
+        for context in drawn
+        for pair in pairs
+        if (made := _comparison(context, pair, plan, left_out)) is not None
     ]
     if not scored:
         raise StudyError(f"nothing is left to compare: {_in_words(left_out)}")
@@ -66,7 +69,9 @@ def _of_domains(contexts: Sequence[Context], plan: StudyPlan) -> list[Context]:
 def _all_known(names: Iterable[str], known: Sequence[str], setting: str) -> None:
     for name in names:
         if name not in known:
-            raise StudyError(f"{setting}: there is no {name!r} in these runs; there are: {', '.join(known)}")
+            raise StudyError(
+                f"{setting}: there is no {name!r} in these runs; there are: {', '.join(known)}"
+            )
 
 
 def _pairs(known: list[str], plan: StudyPlan) -> list[Pair]:
@@ -79,7 +84,9 @@ def _pairs(known: list[str], plan: StudyPlan) -> list[Pair]:
     if plan.pairs == "all":
         return list(itertools.combinations(arms, 2))
     if REFERENCE not in known:
-        raise StudyError("pairs = reference: these runs hold no reference texts; name pairs of arms")
+        raise StudyError(
+            "pairs = reference: these runs hold no reference texts; name pairs of arms"
+        )
     return [(arm, REFERENCE) for arm in arms if arm != REFERENCE]
 
 
@@ -97,7 +104,9 @@ def _drawn(contexts: Sequence[Context], plan: StudyPlan) -> list[Context]:
     return drawn
 
 
-def _comparison(context: Context, pair: Pair, plan: StudyPlan, left_out: Counter[str]) -> Comparison | None:
+def _comparison(
+    context: Context, pair: Pair, plan: StudyPlan, left_out: Counter[str]
+) -> Comparison | None:
     missing = [name for name in pair if name not in context.written]
     if missing:
         left_out[f"no text of {missing[0]}"] += 1
@@ -111,7 +120,9 @@ def _comparison(context: Context, pair: Pair, plan: StudyPlan, left_out: Counter
     if cuts[0].text == cuts[1].text:
         left_out["the same text twice"] += 1
         return None
-    one, other = (_shown(name, context.written[name].run, cut) for name, cut in zip(pair, cuts, strict=True))
+    one, other = (
+        _shown(name, context.written[name].run, cut) for name, cut in zip(pair, cuts, strict=True)
+    )
     return _row("scored", context, one, other, begun)
 
 
@@ -132,7 +143,10 @@ def _shuffled(scored: Sequence[Comparison], plan: StudyPlan) -> list[Comparison]
 
 
 def _checks(
-    contexts: Sequence[Context], drawn: Sequence[Context], scored: Sequence[Comparison], plan: StudyPlan
+    contexts: Sequence[Context],
+    drawn: Sequence[Context],
+    scored: Sequence[Comparison],
+    plan: StudyPlan,
 ) -> list[Comparison]:
     """True texts against their own shuffled words, as many as one annotator can meet, from contexts not drawn first."""
     wanted = _checks_wanted(len(scored), plan)
@@ -144,7 +158,9 @@ def _checks(
     made = (_check(context, tokens, plan) for context in order)
     checks = list(itertools.islice((check for check in made if check is not None), wanted))
     if wanted and not checks:
-        raise StudyError("attention checks need true texts of some words, and there are none: set attention_rate = 0")
+        raise StudyError(
+            "attention checks need true texts of some words, and there are none: set attention_rate = 0"
+        )
     return checks
 
 
@@ -173,7 +189,10 @@ def _check(context: Context, tokens: int, plan: StudyPlan) -> Comparison | None:
 
 
 def _in_words(left_out: Counter[str]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())) or "no context is drawn"
+    return (
+        ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+        or "no context is drawn"
+    )
 
 
 def summary(paired: Paired, plan: StudyPlan) -> str:
@@ -183,7 +202,10 @@ def summary(paired: Paired, plan: StudyPlan) -> str:
     tokens = sorted(row.one.tokens for row in scored)
     lines = [
         f"pair     {one} against {other}: "
-        + ", ".join(f"{counts[one, other, domain]} {domain}" for domain in sorted({row.domain for row in scored}))
+        + ", ".join(
+            f"{counts[one, other, domain]} {domain}"
+            for domain in sorted({row.domain for row in scored})
+        )
         for one, other in paired.pairs
     ]
     lines.append(

@@ -42,15 +42,20 @@ class AnalysisPlan(Settings):
         description="The number that the study is about: the share of judgements in which an arm is preferred to the "
         "other text, or preferred or found equal (A, Table 1).",
     )
-    level: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Level of every interval.")
+    level: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.95, description="Level of every interval."
+    )
     attention_failures: CountOrZero = Field(
-        1, description="An annotator with more failed attention checks than this is left out of the primary analysis."
+        1,
+        description="An annotator with more failed attention checks than this is left out of the primary analysis.",
     )
     least_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        2.0, description="An annotator whose median time on a page is shorter, in seconds, is left out too."
+        2.0,
+        description="An annotator whose median time on a page is shorter, in seconds, is left out too.",
     )
     stop: Literal["quota"] = Field(
-        "quota", description="When collecting ends. `quota`: once every comparison has its judgements, and not before."
+        "quota",
+        description="When collecting ends. `quota`: once every comparison has its judgements, and not before.",
     )
 
 
@@ -58,34 +63,45 @@ class StudyPlan(Settings):
     """One study: which texts are compared, how often, by whom, and what will be made of the answers."""
 
     name: Name = Field(description="Names the study in its report.")
-    seed: CountOrZero = Field(0, description="Decides which contexts are drawn, every order and every side.")
+    seed: CountOrZero = Field(
+        0, description="Decides which contexts are drawn, every order and every side."
+    )
     pairs: Literal["reference", "all"] | tuple[tuple[str, str], ...] = Field(
         "reference",
         description="What is compared: `reference` (every arm with the true text, as in A), `all` (every two arms, the "
         "reference among them), or pairs of arms by name.",
     )
-    arms: tuple[str, ...] | None = Field(None, description="The arms taken from the runs, by name; none: all.")
-    domains: tuple[str, ...] | None = Field(None, description="The sets of contexts taken; none: all.")
+    arms: tuple[str, ...] | None = Field(
+        None, description="The arms taken from the runs, by name; none: all."
+    )
+    domains: tuple[str, ...] | None = Field(
+        None, description="The sets of contexts taken; none: all."
+    )
     per_domain: Count | dict[str, Count] | None = Field(
         None,
         description="Contexts drawn from each set: one number, or a table such as `{ fiction = 100, news = 50 }`, "
         "which leaves the sets out that it does not name; none: all contexts.",
     )
     tokens: Count | None = Field(
-        None, description="Tokens that every text is cut to; none: as many as the shortest text of its comparison has."
+        None,
+        description="Tokens that every text is cut to; none: as many as the shortest text of its comparison has.",
     )
     shortest_tokens: Count = Field(
-        16, description="A comparison with fewer tokens than this after cutting is left out, and counted."
+        16,
+        description="A comparison with fewer tokens than this after cutting is left out, and counted.",
     )
     judgements: Count = Field(3, description="Judgements that count for each comparison (A: 3).")
     attention_rate: Rate = Field(
-        0.05, description="Share of an annotator's items that are a text against its own shuffled words."
+        0.05,
+        description="Share of an annotator's items that are a text against its own shuffled words.",
     )
     repeat_rate: Rate = Field(
-        0.05, description="Share of an annotator's items that were judged before, now with the sides swapped."
+        0.05,
+        description="Share of an annotator's items that were judged before, now with the sides swapped.",
     )
     items: Count | None = Field(
-        None, description="Items for one annotator at most, checks and repeats included; none: as many as there are."
+        None,
+        description="Items for one annotator at most, checks and repeats included; none: as many as there are.",
     )
     hold_minutes: Positive = Field(
         30.0, description="Minutes after which an item that was not answered goes to somebody else."
@@ -93,10 +109,14 @@ class StudyPlan(Settings):
     test_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
         2, description="How often the test before the first item may be tried."
     )
-    open_link: bool = Field(False, description="Let anybody with the address take part, one identity a browser.")
+    open_link: bool = Field(
+        False, description="Let anybody with the address take part, one identity a browser."
+    )
     open_link_cap: Count = Field(100, description="At most so many annotators by the open link.")
     question: Words = Field(QUESTION, description="What annotators are asked on every page.")
-    instructions: Words = Field(INSTRUCTIONS, description="What they read first; paragraphs by empty lines.")
+    instructions: Words = Field(
+        INSTRUCTIONS, description="What they read first; paragraphs by empty lines."
+    )
     consent: Words = Field(CONSENT, description="What they agree to; paragraphs by empty lines.")
     analysis: AnalysisPlan = AnalysisPlan()
 
@@ -113,4 +133,6 @@ class StudyPlan(Settings):
 
     def canonical_json(self) -> str:
         """The plan with every default written out, keys sorted, without white space: what is hashed."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )

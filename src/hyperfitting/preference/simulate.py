@@ -34,12 +34,20 @@ _READ_WELL = 8.0
 class Taste(Settings):
     """What the synthetic annotators like, and how well they do their work."""
 
-    strengths: dict[str, Real] = Field({}, description="Log strength of each arm; 0 where none is named.")
+    strengths: dict[str, Real] = Field(
+        {}, description="Log strength of each arm; 0 where none is named."
+    )
     ties: Spread = Field(0.5, description="Davidson's tie parameter: 0 for no ties.")
-    context_spread: Spread = Field(0.5, description="Standard deviation of a comparison's own lean, in log-odds.")
-    annotator_spread: Spread = Field(0.3, description="Standard deviation of an annotator's lean towards `one`.")
+    context_spread: Spread = Field(
+        0.5, description="Standard deviation of a comparison's own lean, in log-odds."
+    )
+    annotator_spread: Spread = Field(
+        0.3, description="Standard deviation of an annotator's lean towards `one`."
+    )
     side_bias: Real = Field(0.0, description="Log-odds that the text which stands first gains.")
-    careless: Share = Field(0.0, description="Share of annotators who answer at random, in a second or two.")
+    careless: Share = Field(
+        0.0, description="Share of annotators who answer at random, in a second or two."
+    )
     seconds: Positive = Field(30.0, description="Median time on a page of those who read.")
 
 
@@ -84,7 +92,10 @@ def simulate(
     with study.open_store(url, clock) as store:
         people = [_arrive(store, taste, seed, number) for number in range(annotators)]
         random_ = random.Random(f"{seed} arrivals")
-        agenda = [_Event(clock.now + timedelta(minutes=random_.uniform(0, 5)), each.id, each) for each in people]
+        agenda = [
+            _Event(clock.now + timedelta(minutes=random_.uniform(0, 5)), each.id, each)
+            for each in people
+        ]
         heapq.heapify(agenda)
         before = store.overview()
         count = 0
@@ -115,10 +126,14 @@ class _Event:
 
 
 def _known_arms(study: Study, taste: Taste) -> None:
-    arms = sorted({shown.arm for row in study.comparisons() for shown in (row.one, row.other)} - {"shuffled"})
+    arms = sorted(
+        {shown.arm for row in study.comparisons() for shown in (row.one, row.other)} - {"shuffled"}
+    )
     for name in taste.strengths:
         if name not in arms:
-            raise StudyError(f"strength of {name!r}: no such arm in this study; there are: {', '.join(arms)}")
+            raise StudyError(
+                f"strength of {name!r}: no such arm in this study; there are: {', '.join(arms)}"
+            )
 
 
 def _arrive(store: Store, taste: Taste, seed: int, number: int) -> Person:
@@ -129,7 +144,9 @@ def _arrive(store: Store, taste: Taste, seed: int, number: int) -> Person:
     return Person(id_, random_.random() < taste.careless, random_.gauss(0, taste.annotator_spread))
 
 
-def _next_answer(store: Store, taste: Taste, seed: int, person: Person, now: datetime) -> _Event | None:
+def _next_answer(
+    store: Store, taste: Taste, seed: int, person: Person, now: datetime
+) -> _Event | None:
     """The answer to the next item, at the time when it will be given; none where nothing is left."""
     item = store.next_item(person.id)
     if item is None:
@@ -138,7 +155,9 @@ def _next_answer(store: Store, taste: Taste, seed: int, person: Person, now: dat
     random_ = random.Random(f"{seed} {person.id} {comparison.id}")
     seconds = _seconds(taste, person, random_)
     answer = answer_to(comparison, one_first, taste, person, seed, random_)
-    return _Event(now + timedelta(seconds=seconds), person.id, person, item.assignment, answer, seconds)
+    return _Event(
+        now + timedelta(seconds=seconds), person.id, person, item.assignment, answer, seconds
+    )
 
 
 def _seconds(taste: Taste, person: Person, random_: random.Random) -> float:
@@ -148,7 +167,12 @@ def _seconds(taste: Taste, person: Person, random_: random.Random) -> float:
 
 
 def answer_to(
-    comparison: Comparison, one_first: bool, taste: Taste, person: Person, seed: int, random_: random.Random
+    comparison: Comparison,
+    one_first: bool,
+    taste: Taste,
+    person: Person,
+    seed: int,
+    random_: random.Random,
 ) -> Answer:
     """What a person answers to a comparison with `one` on the side that it has."""
     if person.careless:
@@ -165,8 +189,12 @@ def _log_odds(comparison: Comparison, taste: Taste, person: Person, seed: int) -
     """Of preferring `one` to `other`; a repeat has the same as what it repeats."""
     if comparison.kind == "attention":
         return _READ_WELL
-    own = random.Random(f"{seed} lean {comparison.repeats or comparison.id}").gauss(0, taste.context_spread)
-    strengths = (taste.strengths.get(shown.arm, 0.0) for shown in (comparison.one, comparison.other))
+    own = random.Random(f"{seed} lean {comparison.repeats or comparison.id}").gauss(
+        0, taste.context_spread
+    )
+    strengths = (
+        taste.strengths.get(shown.arm, 0.0) for shown in (comparison.one, comparison.other)
+    )
     one, other = strengths
     return one - other + own + person.lean
 
@@ -188,7 +216,9 @@ def truth(
     random_ = random.Random(f"{seed} truth")
     spread = math.hypot(taste.context_spread, taste.annotator_spread)
     leans = [random_.gauss(0, spread) + taste.side_bias * (-1) ** number for number in range(draws)]
-    pairs = Counter((row.one.arm, row.other.arm) for row in study.comparisons() if row.kind == "scored")
+    pairs = Counter(
+        (row.one.arm, row.other.arm) for row in study.comparisons() if row.kind == "scored"
+    )
     found = {}
     for one, other in sorted(pairs):
         lean = taste.strengths.get(one, 0.0) - taste.strengths.get(other, 0.0)

@@ -62,18 +62,25 @@ class Store:
         held = _fact(connection, "digest")
         if held is None:
             _set_fact(connection, "digest", self.study.digest)
-            rows = [{"id": each.id, "kind": each.kind, "load": 0} for each in self.study.comparisons()]
+            rows = [
+                {"id": each.id, "kind": each.kind, "load": 0} for each in self.study.comparisons()
+            ]
             if rows:
                 connection.execute(insert(comparisons), rows)
         elif held != self.study.digest:
-            raise StudyError(f"{self.study.folder}: the database holds another study ({held[:8]}): give each its own")
+            raise StudyError(
+                f"{self.study.folder}: the database holds another study ({held[:8]}): give each its own"
+            )
 
     def __enter__(self) -> Self:
         """The store itself."""
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the store."""
         self.close()
@@ -87,7 +94,9 @@ class Store:
 
     # Links and identity
 
-    def invite(self, count: int, expires_at: datetime | None = None, label: str | None = None) -> list[str]:
+    def invite(
+        self, count: int, expires_at: datetime | None = None, label: str | None = None
+    ) -> list[str]:
         """Tokens of new personal links. They are shown once: only their hashes are kept."""
         with self._database.writing() as connection:
             return invitations.invite(connection, count, expires_at, label, self._now())
@@ -169,8 +178,12 @@ class Store:
 
     def _progress(self, connection: Connection, annotator: str) -> tuple[int, int]:
         """Items answered, and how many there will be at most as things stand."""
-        theirs = select(assignments.c.state, func.count()).where(assignments.c.annotator == annotator)
-        counts = {row[0]: row[1] for row in connection.execute(theirs.group_by(assignments.c.state))}
+        theirs = select(assignments.c.state, func.count()).where(
+            assignments.c.annotator == annotator
+        )
+        counts = {
+            row[0]: row[1] for row in connection.execute(theirs.group_by(assignments.c.state))
+        }
         dealt = sum(counts.values()) - counts.get("replaced", 0)
         left = dealing.scored_left(connection, self.study.plan, annotator)
         return counts.get("answered", 0), dealing.items_for(self.study.plan, annotator, dealt, left)
@@ -192,7 +205,12 @@ class Store:
             if overview.state(row) != "consented":
                 raise Refused("failed" if row.state == "failed" else "unready")
             left = row.attempts_left - 1
-            _set(connection, annotator_id, attempts_left=left, state="consented" if left else "failed")
+            _set(
+                connection,
+                annotator_id,
+                attempts_left=left,
+                state="consented" if left else "failed",
+            )
             return int(left)
 
     def _step(self, annotator_id: str, before: set[State], after: State) -> None:
@@ -237,7 +255,9 @@ class Store:
     def _deal(self, connection: Connection, annotator_id: str) -> dealing.Deal:
         now = self._clock()
         until = now + timedelta(minutes=self.study.plan.hold_minutes)
-        return dealing.Deal(connection, self.study.plan, self._places, annotator_id, stamp(now), stamp(until))
+        return dealing.Deal(
+            connection, self.study.plan, self._places, annotator_id, stamp(now), stamp(until)
+        )
 
     def _item(self, held: Row[Any], done: int, total: int) -> Item:
         shown = self.study.comparison(held.comparison)
@@ -256,7 +276,9 @@ class Store:
             raise Refused("not_theirs")
         return self.study.comparison(row.comparison), bool(row.one_first)
 
-    def judge(self, annotator_id: str, assignment: str, answer: Answer, attempt: str, seconds: float) -> None:
+    def judge(
+        self, annotator_id: str, assignment: str, answer: Answer, attempt: str, seconds: float
+    ) -> None:
         """Keep an answer; returns after it is committed. The same `attempt` again is the same answer.
 
         An answer after the time-out is kept too, and is surplus if others have filled the quota.
@@ -288,7 +310,9 @@ class Store:
         item = _item_dealt(connection, assignment, locked=True)
         if item is None or item.annotator != annotator_id:
             raise Refused("not_theirs")
-        if (item.state == "answered" or item.round) and answers.repeated(connection, assignment, attempt):
+        if (item.state == "answered" or item.round) and answers.repeated(
+            connection, assignment, attempt
+        ):
             return True
         row = _at_work(connection, annotator_id)
         if row.nature is None and not first:
@@ -309,7 +333,9 @@ class Store:
             assignment = answers.take_back(connection, annotator_id, deal.now)
             dealing.hold(deal, assignment)
             _set(connection, annotator_id, state="tested")
-            held = connection.execute(select(assignments).where(assignments.c.id == assignment)).one()
+            held = connection.execute(
+                select(assignments).where(assignments.c.id == assignment)
+            ).one()
             return self._item(held, *self._progress(connection, annotator_id))
 
     def withdraw(self, annotator_id: str) -> None:
@@ -335,7 +361,9 @@ class Store:
             StudyError: the study holds simulated judgements.
         """
         with self._database.writing() as connection:
-            found = connection.scalar(select(models.c.annotator).where(models.c.settings == settings))
+            found = connection.scalar(
+                select(models.c.annotator).where(models.c.settings == settings)
+            )
             if found is not None:
                 return str(found)
             answers.keep_apart(connection, "model", _fact(connection, "nature"))
@@ -359,7 +387,9 @@ class Store:
     def judge_as_model(self, annotator_id: str, comparison: str, said: tuple[Reply, Reply]) -> None:
         """Keep what a model said to both orders of a comparison, and the answer that it comes to."""
         with self._database.writing() as connection:
-            answers.keep_replies(connection, self.study.plan, annotator_id, comparison, said, self._now())
+            answers.keep_replies(
+                connection, self.study.plan, annotator_id, comparison, said, self._now()
+            )
 
     def replies(self, annotator_id: str) -> list[tuple[Reply, Reply]]:
         """What a model said, both orders of each comparison: `one` first, and `other` first."""
@@ -443,15 +473,25 @@ class Store:
         return iter(rows)
 
     def _read_out(self, connection: Connection) -> Iterator[Judgement]:
-        return answers.read_out(connection, self.study.digest, self.study.plan.judgements, self.study.comparison)
+        return answers.read_out(
+            connection, self.study.digest, self.study.plan.judgements, self.study.comparison
+        )
 
     def first_answer_at(self) -> str | None:
         """When the first answer came, taken back or not; none before."""
         with self._database.reading() as connection:
             return cast("str | None", connection.scalar(select(func.min(judgements.c.answered_at))))
 
-    def _mark(self, connection: Connection, what: str, annotator: str | None = None, detail: str | None = None) -> None:
-        connection.execute(insert(marks).values(at=self._now(), what=what, annotator=annotator, detail=detail))
+    def _mark(
+        self,
+        connection: Connection,
+        what: str,
+        annotator: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        connection.execute(
+            insert(marks).values(at=self._now(), what=what, annotator=annotator, detail=detail)
+        )
 
 
 _ID = re.compile(r"[a-z0-9]{1,40}")
@@ -477,7 +517,9 @@ def _refuse_if_paused(connection: Connection) -> None:
 
 def _known_annotator(connection: Connection, annotator_id: str) -> Row[Any]:
     row = None
-    if _ID.fullmatch(annotator_id):  # nothing else reaches the database: it may hold what that refuses
+    if _ID.fullmatch(
+        annotator_id
+    ):  # nothing else reaches the database: it may hold what that refuses
         row = connection.execute(_ONE_ANNOTATOR, {"id": annotator_id}).first()
     if row is None:
         raise Refused("unknown")
@@ -486,11 +528,16 @@ def _known_annotator(connection: Connection, annotator_id: str) -> Row[Any]:
 
 _ONE_ANNOTATOR = select(
     *annotators.c,
-    *(select(facts.c.value).where(facts.c.name == name).scalar_subquery().label(name) for name in ("paused", "nature")),
+    *(
+        select(facts.c.value).where(facts.c.name == name).scalar_subquery().label(name)
+        for name in ("paused", "nature")
+    ),
 ).where(annotators.c.id == bindparam("id"))
 
 
-def _item_dealt(connection: Connection, assignment: str, *, locked: bool = False) -> Row[Any] | None:
+def _item_dealt(
+    connection: Connection, assignment: str, *, locked: bool = False
+) -> Row[Any] | None:
     if not _ID.fullmatch(assignment):
         return None
     one = _ONE_ITEM.with_for_update() if locked else _ONE_ITEM

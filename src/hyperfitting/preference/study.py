@@ -43,7 +43,9 @@ def refuse_to_overwrite(folder: Path) -> None:
         StudyError: something is there.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudyError(f"{folder} is there already: choose another --out; a study is never overwritten")
+        raise StudyError(
+            f"{folder} is there already: choose another --out; a study is never overwritten"
+        )
 
 
 class Study:
@@ -66,7 +68,9 @@ class Study:
         """
         study = cls(folder)
         if not study.facts_file.is_file():
-            raise StudyError(f"{folder} holds no study: give the folder that `hyperfit preference create` wrote")
+            raise StudyError(
+                f"{folder} holds no study: give the folder that `hyperfit preference create` wrote"
+            )
         try:
             if study.facts()["digest"] != _digest(study.plan, study.comparisons_file):
                 raise StudyError(
@@ -79,7 +83,11 @@ class Study:
 
     @classmethod
     def create(
-        cls, folder: Path, plan: StudyPlan, comparisons: Sequence[Comparison], facts: dict[str, Any] | None = None
+        cls,
+        folder: Path,
+        plan: StudyPlan,
+        comparisons: Sequence[Comparison],
+        facts: dict[str, Any] | None = None,
     ) -> tuple[Study, str]:
         """A new study in a folder that is not there or empty, and the admin's token, which is kept nowhere.
 
@@ -90,7 +98,10 @@ class Study:
         token = new_token()
         with new_folder(folder) as partial:
             begun = cls(partial)
-            write_text(begun.plan_file, json.dumps(plan.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+            write_text(
+                begun.plan_file,
+                json.dumps(plan.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n",
+            )
             write_rows(begun.comparisons_file, comparisons)
             made = {
                 "digest": _digest(plan, begun.comparisons_file),
@@ -107,7 +118,9 @@ class Study:
         try:
             return StudyPlan.model_validate_json(self.plan_file.read_bytes())
         except ValidationError as error:
-            raise StudyError(f"{self.plan_file}: the plan is damaged: {error.errors()[0]['msg']}") from error
+            raise StudyError(
+                f"{self.plan_file}: the plan is damaged: {error.errors()[0]['msg']}"
+            ) from error
 
     @cached_property
     def digest(self) -> str:
@@ -135,7 +148,11 @@ class Study:
         found = self._by_id.get(id_.removesuffix(AGAIN))
         if found is None:
             raise StudyError(f"{self.folder}: there is no comparison {id_!r}")
-        return dataclasses.replace(found, id=id_, kind="repeat", repeats=found.id) if id_.endswith(AGAIN) else found
+        return (
+            dataclasses.replace(found, id=id_, kind="repeat", repeats=found.id)
+            if id_.endswith(AGAIN)
+            else found
+        )
 
     def is_admin(self, token: str) -> bool:
         """Whether this is the admin's token."""
@@ -150,7 +167,11 @@ class Study:
 
     def simulations(self) -> list[dict[str, Any]]:
         """What was simulated, one entry a run of `simulate`."""
-        return list(read_json(self.simulations_file)["simulations"]) if self.simulations_file.is_file() else []
+        return (
+            list(read_json(self.simulations_file)["simulations"])
+            if self.simulations_file.is_file()
+            else []
+        )
 
     def add_simulation(self, facts: dict[str, Any]) -> None:
         """Keep what was simulated."""
@@ -169,4 +190,6 @@ class Study:
 
 
 def _digest(plan: StudyPlan, comparisons_file: Path) -> str:
-    return hashlib.sha256(f"{plan.canonical_json()}\n{file_sha256(comparisons_file)}".encode()).hexdigest()
+    return hashlib.sha256(
+        f"{plan.canonical_json()}\n{file_sha256(comparisons_file)}".encode()
+    ).hexdigest()

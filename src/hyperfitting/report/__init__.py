@@ -1,11 +1,12 @@
-"""Reads experiments and writes what people look at. Only the pipeline's last step and the command line come here."""
+"""Reads experiments and writes what people look at. Only the pipeline's last step and the command line come here.
 
-from hyperfitting.report.comparison.write import (
-    nearest_lines,
-    refuse_other_folder,
-    verdict_lines,
-    write_comparison,
-)
+kit/         what all reports share: the page and its style, pictures, numbers, tables as CSV and Markdown
+experiment/  the report of an experiment     comparison/  experiments side by side
+preference/  the report of a preference study
+"""
+
+from hyperfitting.report.comparison.cells import nearest_lines, verdict_lines
+from hyperfitting.report.comparison.write import refuse_other_folder, write_comparison
 from hyperfitting.report.experiment.listing import experiment_line
 from hyperfitting.report.experiment.tables import (
     before_and_after,

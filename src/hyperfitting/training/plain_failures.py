@@ -7,24 +7,24 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint.api import CheckpointException
 
-from hyperfitting.errors import DiskFull, InputError, OutOfMemory, ProcessLost, causes, kind_of
+from hyperfitting.errors import (
+    DiskFull,
+    InputError,
+    OutOfMemory,
+    ProcessLost,
+    causes,
+    is_out_of_memory,
+    kind_of,
+)
 from hyperfitting.records import UpdateRow
 
 _LOST_UPDATES = 20
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _FULL_DISK_WORDS = ("No space left", "Disk quota exceeded", "file write failed")
 
-
-_FULL_MEMORY_WORDS = (
-    "DefaultCPUAllocator",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "MPS backend out of memory",
-)
 _LOST_PROCESS_WORDS = ("gloo", "NCCL")
 
 
@@ -36,10 +36,8 @@ def plain_failures(out_of_memory: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(out_of_memory) from error
     except (Exception, CheckpointException) as error:  # torch's is no Exception
-        if any(words in str(error) for words in _FULL_MEMORY_WORDS):
+        if is_out_of_memory(error):
             raise OutOfMemory(out_of_memory) from error
         if _tells_of_full_disk(error):
             raise DiskFull() from error

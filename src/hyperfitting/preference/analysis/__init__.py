@@ -5,4 +5,13 @@ from hyperfitting.preference.analysis.power import Power, calibrated, power
 from hyperfitting.preference.analysis.published import published_preference
 from hyperfitting.preference.analysis.whole import Analysis, analyse
 
-__all__ = ["Analysis", "Design", "Population", "Power", "analyse", "calibrated", "power", "published_preference"]
+__all__ = [
+    "Analysis",
+    "Design",
+    "Population",
+    "Power",
+    "analyse",
+    "calibrated",
+    "power",
+    "published_preference",
+]

@@ -53,7 +53,9 @@ class Statistic:
             return float(self.value(self.additions(counts_UQ).sum(axis=0)))
 
 
-def counts_table(item_N: NDArray[np.int64], category_N: NDArray[np.int64], categories: int) -> Floats:
+def counts_table(
+    item_N: NDArray[np.int64], category_N: NDArray[np.int64], categories: int
+) -> Floats:
     """How many judges gave each item each category."""
     counts_UQ = np.zeros((int(item_N.max(initial=-1)) + 1, categories))
     np.add.at(counts_UQ, (item_N, category_N), 1)
@@ -70,7 +72,10 @@ def _paired(counts_UQ: Floats) -> tuple[Floats, Floats]:
 def _coincidences(counts_UQ: Floats) -> Floats:
     """Ordered pairs of answers within items, each item weighing as many answers as it has; flat (U, Q * Q)."""
     judges_U = counts_UQ.sum(axis=1)
-    outer_UQQ = counts_UQ[:, :, None] * counts_UQ[:, None, :] - np.eye(counts_UQ.shape[1]) * counts_UQ[:, :, None]
+    outer_UQQ = (
+        counts_UQ[:, :, None] * counts_UQ[:, None, :]
+        - np.eye(counts_UQ.shape[1]) * counts_UQ[:, :, None]
+    )
     weight_U = np.where(judges_U > 1, 1 / np.maximum(judges_U - 1, 1), 0)
     return np.asarray((outer_UQQ * weight_U[:, None, None]).reshape(len(counts_UQ), -1))
 
@@ -145,7 +150,9 @@ FLEISS = Statistic("fleiss_kappa", _fleiss_additions, _fleiss)
 STATISTICS = (RAW, ALPHA_NOMINAL, ALPHA_ORDINAL, AC1, FLEISS)
 
 
-def agreement(coded: Coded, *, draws: int, seed: int, level: float = CONFIDENCE) -> list[Coefficient]:
+def agreement(
+    coded: Coded, *, draws: int, seed: int, level: float = CONFIDENCE
+) -> list[Coefficient]:
     """All coefficients of the judgements given, answers coded by arm (worse < equal < better).
 
     Fleiss' kappa is left out, with the reason, unless each item has exactly the same number of judges.
@@ -154,7 +161,10 @@ def agreement(coded: Coded, *, draws: int, seed: int, level: float = CONFIDENCE)
     counts_UQ = counts_table(item_N, coded.answer_N + 1, CATEGORIES)
     context_U = np.zeros(len(items), dtype=np.int64)
     context_U[item_N] = coded.context_N
-    return [coefficient(each, counts_UQ, context_U, draws=draws, seed=seed, level=level) for each in STATISTICS]
+    return [
+        coefficient(each, counts_UQ, context_U, draws=draws, seed=seed, level=level)
+        for each in STATISTICS
+    ]
 
 
 def coefficient(
@@ -172,9 +182,13 @@ def coefficient(
     note = _undefined(statistic, judges_U)
     value = statistic.of(counts_UQ) if not note else np.nan
     if np.isnan(value):
-        return Coefficient(statistic.name, None, None, None, *counts, note or "every answer is the same")
+        return Coefficient(
+            statistic.name, None, None, None, *counts, note or "every answer is the same"
+        )
     additions_UF = statistic.additions(counts_UQ)
-    low, high = bootstrap(statistic.value, additions_UF, context_U, draws=draws, seed=seed, level=level)
+    low, high = bootstrap(
+        statistic.value, additions_UF, context_U, draws=draws, seed=seed, level=level
+    )
     return Coefficient(statistic.name, value, low, high, *counts)
 
 

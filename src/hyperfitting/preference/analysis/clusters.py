@@ -50,7 +50,10 @@ class Variance:
 
     def total(self) -> Floats:
         """By context + by annotator - by their intersection, never below the larger of the first two."""
-        return np.maximum(self.context_P + self.annotator_P - self.both_P, np.maximum(self.context_P, self.annotator_P))
+        return np.maximum(
+            self.context_P + self.annotator_P - self.both_P,
+            np.maximum(self.context_P, self.annotator_P),
+        )
 
     @property
     def clusters(self) -> int:
@@ -117,7 +120,9 @@ def share_intervals(
     return share_P, low_P, high_P, variance
 
 
-def share(hits_N: NDArray[np.bool_], context_N: Ints, annotator_N: Ints, *, level: float = CONFIDENCE) -> Interval:
+def share(
+    hits_N: NDArray[np.bool_], context_N: Ints, annotator_N: Ints, *, level: float = CONFIDENCE
+) -> Interval:
     """The share of judgements that are hits, with its two-way clustered interval.
 
     Range [0, 1]. No interval below 10 contexts or 10 annotators.
@@ -132,6 +137,8 @@ def share(hits_N: NDArray[np.bool_], context_N: Ints, annotator_N: Ints, *, leve
     value, counts = float(share_P[0]), (len(hits_N), variance.contexts, variance.annotators)
     if not variance.enough:
         return Interval(value, None, None, None, *counts)
-    bound: Literal["upper", "lower"] | None = "upper" if value == 0 else "lower" if value == 1 else None
+    bound: Literal["upper", "lower"] | None = (
+        "upper" if value == 0 else "lower" if value == 1 else None
+    )
     error = None if bound else float(np.sqrt(variance.total()[0]))
     return Interval(value, error, float(low_P[0]), float(high_P[0]), *counts, bound)

@@ -75,7 +75,9 @@ def of_one_source(judgements: Iterable[Judgement], source: Source | None = None)
     rows = list(judgements)
     found = sorted({row.source for row in rows})
     if source is None and len(found) > 1:
-        raise StudyError(f"{' and '.join(found)} judgements never mix in one estimate: choose one with --source")
+        raise StudyError(
+            f"{' and '.join(found)} judgements never mix in one estimate: choose one with --source"
+        )
     chosen = [row for row in rows if source in (None, row.source)]
     if not chosen:
         there = f"; there are {' and '.join(found)} ones" if found else ""
@@ -89,11 +91,17 @@ def counted(judgements: Iterable[Judgement], *, excluded: bool = False) -> list[
     Raises:
         StudyError: an annotator has two counted answers to one comparison.
     """
-    rows = [row for row in judgements if row.kind == "scored" and not row.surplus and (excluded or not row.excluded)]
+    rows = [
+        row
+        for row in judgements
+        if row.kind == "scored" and not row.surplus and (excluded or not row.excluded)
+    ]
     seen: set[tuple[str, str]] = set()
     for row in rows:
         if (key := (row.annotator, row.comparison)) in seen:
-            raise StudyError(f"annotator {row.annotator} has two counted answers to comparison {row.comparison}")
+            raise StudyError(
+                f"annotator {row.annotator} has two counted answers to comparison {row.comparison}"
+            )
         seen.add(key)
     return rows
 
@@ -127,7 +135,9 @@ def code(rows: Sequence[Judgement], *, by_group: bool = False) -> Coded:
     annotators, annotator_N = _positions([row.annotator for row in rows])
     comparisons, comparison_N = _positions([row.comparison for row in rows])
     domains, domain_N = _positions([row.domain for row in rows])
-    first_N = np.array([1 if row.arm_first == pair_of(row)[0] else -1 for row in rows], dtype=np.int64)
+    first_N = np.array(
+        [1 if row.arm_first == pair_of(row)[0] else -1 for row in rows], dtype=np.int64
+    )
     ttr_N = np.array([row.ttr_first - row.ttr_second for row in rows], dtype=np.float64)
     return Coded(
         pairs,

@@ -36,7 +36,9 @@ class Consistency:
 def self_consistency(judgements: Iterable[Judgement], *, level: float = CONFIDENCE) -> Consistency:
     """Repeats beside the first answers of the same annotators; excluded annotators out."""
     rows = [row for row in judgements if not row.excluded]
-    before = {(row.annotator, row.comparison): answer_of(row) for row in rows if row.kind == "scored"}
+    before = {
+        (row.annotator, row.comparison): answer_of(row) for row in rows if row.kind == "scored"
+    }
     again = [row for row in rows if row.kind == "repeat"]
     matched = [row for row in again if (row.annotator, row.repeats) in before]
     unmatched = len(again) - len(matched)
@@ -45,7 +47,9 @@ def self_consistency(judgements: Iterable[Judgement], *, level: float = CONFIDEN
     coded = code(matched)
     first_N = np.array([before[row.annotator, str(row.repeats)] for row in matched])
     step_N = np.abs(coded.answer_N - first_N)
-    same, moved, back = (share(step_N == step, coded.context_N, coded.annotator_N, level=level) for step in (0, 1, 2))
+    same, moved, back = (
+        share(step_N == step, coded.context_N, coded.annotator_N, level=level) for step in (0, 1, 2)
+    )
     return Consistency(len(matched), unmatched, same, back, moved)
 
 
@@ -82,7 +86,13 @@ def side_bias_by_annotator(coded: Coded, *, level: float = CONFIDENCE) -> list[S
         one = side_bias(coded.where(coded.annotator_N == index), level=level)
         found.append(replace(one, annotator=coded.annotators[index]))
     tested = [each for each in found if each.p_value is not None]
-    adjusted = dict(zip([each.annotator for each in tested], holm([each.p_value or 0 for each in tested]), strict=True))
+    adjusted = dict(
+        zip(
+            [each.annotator for each in tested],
+            holm([each.p_value or 0 for each in tested]),
+            strict=True,
+        )
+    )
     return [replace(each, p_adjusted=adjusted.get(each.annotator)) for each in found]
 
 
@@ -92,7 +102,9 @@ def _side_bias(annotator: str, first: int, second: int, level: float) -> SideBia
     test = binomtest(first, first + second)
     ends = test.proportion_ci(level, method="exact")
     share_first = first / (first + second)
-    return SideBias(annotator, first, second, share_first, float(ends.low), float(ends.high), float(test.pvalue))
+    return SideBias(
+        annotator, first, second, share_first, float(ends.low), float(ends.high), float(test.pvalue)
+    )
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,9 @@ class Attention:
     failures: int
 
 
-def attention(judgements: Iterable[Judgement], comparisons: Iterable[Comparison] = ()) -> list[Attention]:
+def attention(
+    judgements: Iterable[Judgement], comparisons: Iterable[Comparison] = ()
+) -> list[Attention]:
     """Checks and failures of every annotator, those without checks too.
 
     The better text is the comparison's `one`; without comparisons, the arm that is not called "shuffled".
@@ -118,7 +132,9 @@ def attention(judgements: Iterable[Judgement], comparisons: Iterable[Comparison]
     for row in rows:
         if row.kind == "attention":
             checks[row.annotator] += 1
-            failures[row.annotator] += _chosen(row) != (better.get(row.comparison) or _unshuffled(row))
+            failures[row.annotator] += _chosen(row) != (
+                better.get(row.comparison) or _unshuffled(row)
+            )
     return [Attention(name, checks[name], failures[name]) for name in sorted(checks)]
 
 

@@ -96,8 +96,20 @@ def fit(coded: Coded, *, level: float = CONFIDENCE) -> Davidson:
         intervals[index] = _bound(problem, coded, edge_DB, index, log_likelihood, level)
     log_worths = [_nothing_varies(coded, problem.arms[0]), *intervals]
     worths = tuple(Worth(*each) for each in zip(problem.arms, log_worths, strict=True))
-    tie = float(np.exp(best_B[-1])) if known[-1] else 0.0 if not problem.counts_P3[:, 1].any() else None
-    return Davidson(problem.arms[0], worths, tie, log_likelihood, tuple(_expectations(problem, allowed_P3, best_B)))
+    tie = (
+        float(np.exp(best_B[-1]))
+        if known[-1]
+        else 0.0
+        if not problem.counts_P3[:, 1].any()
+        else None
+    )
+    return Davidson(
+        problem.arms[0],
+        worths,
+        tie,
+        log_likelihood,
+        tuple(_expectations(problem, allowed_P3, best_B)),
+    )
 
 
 def pose(coded: Coded) -> Problem:
@@ -106,7 +118,11 @@ def pose(coded: Coded) -> Problem:
     Raises:
         StudyError: there is one arm or none.
     """
-    arms = tuple(sorted({arm for pair in coded.pairs for arm in pair}, key=lambda arm: (arm != REFERENCE, arm)))
+    arms = tuple(
+        sorted(
+            {arm for pair in coded.pairs for arm in pair}, key=lambda arm: (arm != REFERENCE, arm)
+        )
+    )
     if len(arms) < 2:
         raise StudyError("a scale of worths needs comparisons of two arms or more")
     counts_P3 = np.zeros((len(coded.pairs), 3))
@@ -136,7 +152,9 @@ def _refuse_disconnected(problem: Problem) -> None:
     parts = {tuple(sorted(each)) for each in group.values()}
     if len(parts) > 1:
         named = " and ".join("{" + ", ".join(part) + "}" for part in sorted(parts))
-        raise StudyError(f"no comparison links {named}: their worths have no common scale; compare an arm of each")
+        raise StudyError(
+            f"no comparison links {named}: their worths have no common scale; compare an arm of each"
+        )
 
 
 def limit(problem: Problem) -> tuple[NDArray[np.bool_], Floats]:
@@ -153,7 +171,9 @@ def limit(problem: Problem) -> tuple[NDArray[np.bool_], Floats]:
         if alternative != seen
     ]
     X = problem.features_P3B
-    edge_DB = np.array([X[pair, seen] - X[pair, alternative] for pair, seen, alternative in observed])
+    edge_DB = np.array(
+        [X[pair, seen] - X[pair, alternative] for pair, seen, alternative in observed]
+    )
     slack = _slack(edge_DB)
     allowed_P3 = np.ones(problem.counts_P3.shape, dtype=bool)
     for (pair, _, alternative), gains in zip(observed, slack > 0.5, strict=True):
@@ -174,7 +194,9 @@ def _slack(edge_DB: Floats) -> Floats:
     return np.asarray(found.x[parameters:])
 
 
-def maximise(problem: Problem, allowed_P3: NDArray[np.bool_], start_B: Floats | None = None) -> Floats:
+def maximise(
+    problem: Problem, allowed_P3: NDArray[np.bool_], start_B: Floats | None = None
+) -> Floats:
     """The maximum-likelihood parameters among the outcomes allowed, by a trust-region Newton method."""
 
     def minus(b: Floats) -> float:
@@ -226,7 +248,9 @@ def information(problem: Problem, allowed_P3: NDArray[np.bool_], b: Floats) -> F
 def influences(problem: Problem, allowed_P3: NDArray[np.bool_], b: Floats, coded: Coded) -> Floats:
     """(B, N): how far each judgement pulls each parameter: the bread of the sandwich times its filling."""
     bread_BB = np.linalg.pinv(information(problem, allowed_P3, b), hermitian=True)
-    return np.asarray(bread_BB @ _scores(problem, allowed_P3, b)[coded.pair_N, 1 - coded.answer_N].T)
+    return np.asarray(
+        bread_BB @ _scores(problem, allowed_P3, b)[coded.pair_N, 1 - coded.answer_N].T
+    )
 
 
 def _known(problem: Problem, allowed_P3: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -252,7 +276,9 @@ def _intervals(
         if min(counts[1:]) < LEAST_CLUSTERS:
             made.append(Interval(value, None, None, None, *counts))
             continue
-        error = float(np.sqrt(two_way(pull_BN[[index]], coded.context_N, coded.annotator_N).total()[0]))
+        error = float(
+            np.sqrt(two_way(pull_BN[[index]], coded.context_N, coded.annotator_N).total()[0])
+        )
         reach = quantile(level, min(counts[1:])) * error
         made.append(Interval(value, error, value - reach, value + reach, *counts))
     return made
@@ -264,7 +290,9 @@ def _involves(coded: Coded, arm: str) -> NDArray[np.bool_]:
 
 def _counts(coded: Coded, chosen_N: NDArray[np.bool_]) -> tuple[int, int, int]:
     """Judgements, contexts and annotators of those chosen."""
-    contexts, annotators = (np.unique(ids[chosen_N]) for ids in (coded.context_N, coded.annotator_N))
+    contexts, annotators = (
+        np.unique(ids[chosen_N]) for ids in (coded.context_N, coded.annotator_N)
+    )
     return int(chosen_N.sum()), len(contexts), len(annotators)
 
 
@@ -272,14 +300,20 @@ def _nothing_varies(coded: Coded, arm: str) -> Interval:
     return Interval(0.0, 0.0, 0.0, 0.0, *_counts(coded, _involves(coded, arm)))
 
 
-def _bound(problem: Problem, coded: Coded, edge_DB: Floats, index: int, supremum: float, level: float) -> Interval:
+def _bound(
+    problem: Problem, coded: Coded, edge_DB: Floats, index: int, supremum: float, level: float
+) -> Interval:
     """A one-sided bound by profile likelihood for a parameter without a maximum; nothing where both sides are open."""
     counts = _counts(coded, _involves(coded, problem.arms[1 + index]))
     up, down = _open(edge_DB, index, 1), _open(edge_DB, index, -1)
     if (up and down) or min(counts[1:]) < LEAST_CLUSTERS:
         return Interval(None, None, None, None, *counts)
     drop = -np.log(1 - level) * counts[0] / min(counts[1:])
-    at = float(brentq(lambda value: supremum - _profile(problem, index, value) - drop, -_FURTHEST, _FURTHEST))
+    at = float(
+        brentq(
+            lambda value: supremum - _profile(problem, index, value) - drop, -_FURTHEST, _FURTHEST
+        )
+    )
     side: Literal["upper", "lower"] = "lower" if up else "upper"
     return Interval(None, None, at if up else None, None if up else at, *counts, side)
 
@@ -313,7 +347,9 @@ def _profile(problem: Problem, index: int, value: float) -> float:
     return -float(found.fun)
 
 
-def _expectations(problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats) -> Sequence[Expected]:
+def _expectations(
+    problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats
+) -> Sequence[Expected]:
     chance_P3 = probabilities(problem, allowed_P3, best_B)
     share_P3 = problem.counts_P3 / np.maximum(problem.counts_P3.sum(axis=1, keepdims=True), 1)
     return [

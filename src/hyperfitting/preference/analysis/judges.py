@@ -49,7 +49,13 @@ def models_beside_people(
 
 
 def _beside(
-    name: str, rows: list[Judgement], answers: dict[str, Floats], *, draws: int, seed: int, level: float
+    name: str,
+    rows: list[Judgement],
+    answers: dict[str, Floats],
+    *,
+    draws: int,
+    seed: int,
+    level: float,
 ) -> Beside:
     people_UQ = np.array([answers[row.comparison] for row in rows])
     model_UQ = np.eye(CATEGORIES)[[answer_of(row) + 1 for row in rows]]
@@ -59,7 +65,13 @@ def _beside(
     same_U = (people_UQ * (people_UQ - 1)).sum(axis=1) / np.maximum(pairs_U, 1)
     ones_U = np.ones(len(rows))
     additions_UF = np.column_stack(
-        [ones_U, (model_UQ * shares_UQ).sum(axis=1), same_U, pairs_U > 0, (model_UQ + shares_UQ) / 2]
+        [
+            ones_U,
+            (model_UQ * shares_UQ).sum(axis=1),
+            same_U,
+            pairs_U > 0,
+            (model_UQ + shares_UQ) / 2,
+        ]
     )
     context_U = np.unique([row.context for row in rows], return_inverse=True)[1]
     counts = (len(rows), len(rows) + int(number_U.sum()), len(np.unique(context_U)))
@@ -68,11 +80,18 @@ def _beside(
         with np.errstate(divide="ignore", invalid="ignore"):
             middle = float(value(additions_UF.sum(axis=0)))
         if np.isnan(middle):
-            return Coefficient(label, None, None, None, *counts, "no comparison has two people's answers")
+            return Coefficient(
+                label, None, None, None, *counts, "no comparison has two people's answers"
+            )
         low, high = bootstrap(value, additions_UF, context_U, draws=draws, seed=seed, level=level)
         return Coefficient(label, middle, low, high, *counts)
 
-    return Beside(name, coefficient("agreement", _agreement), coefficient("ac1", _ac1), coefficient("people", _people))
+    return Beside(
+        name,
+        coefficient("agreement", _agreement),
+        coefficient("ac1", _ac1),
+        coefficient("people", _people),
+    )
 
 
 def _agreement(sums: Floats) -> Floats:

@@ -48,7 +48,9 @@ def hasty(judgements: Iterable[Judgement], rules: Exclusions) -> frozenset[str]:
     for row in judgements:
         if row.source != "model":
             seconds.setdefault(row.annotator, []).append(row.seconds)
-    return frozenset(name for name, each in seconds.items() if float(np.median(each)) < rules.least_seconds)
+    return frozenset(
+        name for name, each in seconds.items() if float(np.median(each)) < rules.least_seconds
+    )
 
 
 def promises(
@@ -78,7 +80,9 @@ def _digest(digest: str, judgements: Sequence[Judgement]) -> Promise:
 
 def _order(created_at: str, judgements: Sequence[Judgement]) -> Promise:
     fixed, first = _time(created_at), min(_time(row.answered_at) for row in judgements)
-    return Promise("order", f"plan fixed {fixed:{_FORMAT}}", f"first answer {first:{_FORMAT}}", fixed <= first)
+    return Promise(
+        "order", f"plan fixed {fixed:{_FORMAT}}", f"first answer {first:{_FORMAT}}", fixed <= first
+    )
 
 
 _FORMAT = "%Y-%m-%d %H:%M UTC"
@@ -88,17 +92,29 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _estimand(plan: StudyPlan, comparisons: Sequence[Comparison], judgements: Sequence[Judgement]) -> Promise:
+def _estimand(
+    plan: StudyPlan, comparisons: Sequence[Comparison], judgements: Sequence[Judgement]
+) -> Promise:
     arms = {each.id: {each.one.arm, each.other.arm} for each in comparisons}
-    strange = sum({row.arm_first, row.arm_second} != arms.get(row.repeats or row.comparison) for row in judgements)
+    strange = sum(
+        {row.arm_first, row.arm_second} != arms.get(row.repeats or row.comparison)
+        for row in judgements
+    )
     what = plan.analysis.primary.replace("-", " ")
     planned = f"share {what}, by pair of arms, {100 * plan.analysis.level:g} % intervals"
-    found = f"{strange} judgements of other comparisons" if strange else "computed from the planned comparisons alone"
+    found = (
+        f"{strange} judgements of other comparisons"
+        if strange
+        else "computed from the planned comparisons alone"
+    )
     return Promise("primary estimand", planned, found, not strange)
 
 
 def _stop(
-    plan: StudyPlan, comparisons: Sequence[Comparison], judgements: Sequence[Judgement], left_out: frozenset[str]
+    plan: StudyPlan,
+    comparisons: Sequence[Comparison],
+    judgements: Sequence[Judgement],
+    left_out: frozenset[str],
 ) -> Promise:
     """The rule counts what was collected; what its own exclusions leave is said beside it."""
     scored = [each.id for each in comparisons if each.kind == "scored"]
@@ -109,17 +125,31 @@ def _stop(
         return sum(answers[each] < plan.judgements for each in scored)
 
     before, after = short(rows), short([row for row in rows if row.annotator not in left_out])
-    found = f"{before} of {len(scored)} comparisons have fewer" if before else f"all {len(scored)} have them"
+    found = (
+        f"{before} of {len(scored)} comparisons have fewer"
+        if before
+        else f"all {len(scored)} have them"
+    )
     found += f"; {after} have fewer once the rule has left people out" if after > before else ""
-    return Promise("stop rule", f"{plan.judgements} judgements of every comparison", found, not before)
+    return Promise(
+        "stop rule", f"{plan.judgements} judgements of every comparison", found, not before
+    )
 
 
-def _exclusions(plan: StudyPlan, judgements: Sequence[Judgement], left_out: frozenset[str]) -> Promise:
+def _exclusions(
+    plan: StudyPlan, judgements: Sequence[Judgement], left_out: frozenset[str]
+) -> Promise:
     """Whom the rule leaves out may be excluded by hand as well; anybody else's exclusion departs from the plan."""
     by_hand = {row.annotator: row.excluded for row in judgements if row.excluded}
     beyond = {name: reason for name, reason in by_hand.items() if name not in left_out}
     most, least = plan.analysis.attention_failures, plan.analysis.least_seconds
-    reasons = "; ".join(f"{count} for “{reason}”" for reason, count in sorted(Counter(beyond.values()).items()))
-    found = f"{len(left_out)} left out by the rule, {len(beyond)} more by hand" + (f": {reasons}" if reasons else "")
-    rule = f"annotators with more than {most} failed checks, or a median under {least:g} s on a page"
+    reasons = "; ".join(
+        f"{count} for “{reason}”" for reason, count in sorted(Counter(beyond.values()).items())
+    )
+    found = f"{len(left_out)} left out by the rule, {len(beyond)} more by hand" + (
+        f": {reasons}" if reasons else ""
+    )
+    rule = (
+        f"annotators with more than {most} failed checks, or a median under {least:g} s on a page"
+    )
     return Promise("exclusions", rule, found, not beyond)

@@ -69,16 +69,26 @@ class Design:
         """(context_N, annotator_N): in each block of contexts, another way of grouping annotators."""
         context_N = np.repeat(np.arange(self.contexts), self.judgements)
         turn_N = np.tile(np.arange(self.judgements), self.contexts)
-        steps = np.array([step for step in range(1, min(self.annotators, 500)) if self._apart(step)] or [0])
+        steps = np.array(
+            [step for step in range(1, min(self.annotators, 500)) if self._apart(step)] or [0]
+        )
         step_N = steps[context_N // self.annotators % len(steps)]
         return context_N, (context_N + turn_N * step_N) % self.annotators
 
     def _apart(self, step: int) -> bool:
-        return len({turn * step % self.annotators for turn in range(self.judgements)}) == self.judgements
+        return (
+            len({turn * step % self.annotators for turn in range(self.judgements)})
+            == self.judgements
+        )
 
 
 def draw(
-    population: Population, design: Design, studies: int, rng: np.random.Generator, *, lean_N: Floats | None = None
+    population: Population,
+    design: Design,
+    studies: int,
+    rng: np.random.Generator,
+    *,
+    lean_N: Floats | None = None,
 ) -> tuple[NDArray[np.int8], Ints, Ints, NDArray[np.int8]]:
     """Answers by arm (S, N), context_N, annotator_N, and where `one` stood (S, N; 1 first, -1 second).
 
@@ -88,8 +98,12 @@ def draw(
     annotators = (studies, design.annotators)
     first_SN = (2 * rng.integers(2, size=(studies, design.size)) - 1).astype(np.int8)
     pull_SA = population.side_bias + population.side_sd * rng.standard_normal(annotators)
-    latent_SN = rng.logistic(size=(studies, design.size)) + (population.lean if lean_N is None else lean_N)
-    latent_SN += (population.context_sd * rng.standard_normal((studies, design.contexts)))[:, context_N]
+    latent_SN = rng.logistic(size=(studies, design.size)) + (
+        population.lean if lean_N is None else lean_N
+    )
+    latent_SN += (population.context_sd * rng.standard_normal((studies, design.contexts)))[
+        :, context_N
+    ]
     latent_SN += (population.annotator_sd * rng.standard_normal(annotators))[:, annotator_N]
     latent_SN += first_SN * pull_SA[:, annotator_N]
     width_SA = population.tie_width * np.exp(population.tie_sd * rng.standard_normal(annotators))

@@ -57,18 +57,35 @@ def calibrated(population: Population, *, preferred: float, equal: float, seed: 
     latent = rng.logistic(size=_QUANTILE_DRAWS) + spread * rng.standard_normal(_QUANTILE_DRAWS)
     latent += side * (2 * rng.integers(2, size=_QUANTILE_DRAWS) - 1)
     above, below = np.quantile(latent, [1 - preferred, worse])
-    return replace(population, lean=float(-(above + below) / 2), tie_width=float((above - below) / 2), tie_sd=0.0)
+    return replace(
+        population,
+        lean=float(-(above + below) / 2),
+        tie_width=float((above - below) / 2),
+        tie_sd=0.0,
+    )
 
 
 def power(
-    population: Population, designs: Iterable[Design], *, studies: int, seconds_each: float, seed: int
+    population: Population,
+    designs: Iterable[Design],
+    *,
+    studies: int,
+    seconds_each: float,
+    seed: int,
 ) -> list[Power]:
     """Draw `studies` studies of each design and look at their intervals."""
-    return [_power(population, design, studies, seconds_each, np.random.default_rng(seed)) for design in designs]
+    return [
+        _power(population, design, studies, seconds_each, np.random.default_rng(seed))
+        for design in designs
+    ]
 
 
 def _power(
-    population: Population, design: Design, studies: int, seconds_each: float, rng: np.random.Generator
+    population: Population,
+    design: Design,
+    studies: int,
+    seconds_each: float,
+    rng: np.random.Generator,
 ) -> Power:
     hours = design.size * seconds_each / 3600
     median, most, decided = _widths(population, design, studies, rng)
@@ -111,12 +128,17 @@ def power_table(rows: Iterable[Power]) -> str:
                 str(row.judgements),
                 str(row.judgements_total),
                 f"{row.judgements_each:.0f}",
-                *(_percent(value) for value in (row.half_width, row.half_width_90, row.decides_half)),
+                *(
+                    _percent(value)
+                    for value in (row.half_width, row.half_width_90, row.decides_half)
+                ),
                 f"{row.hours_total:.1f}",
                 f"{row.hours_each:.1f}",
             ]
         )
-    padded = ([cell.rjust(len(name)) for cell, name in zip(line, head, strict=True)] for line in lines)
+    padded = (
+        [cell.rjust(len(name)) for cell, name in zip(line, head, strict=True)] for line in lines
+    )
     return "\n".join("| " + " | ".join(line) + " |" for line in padded)
 
 

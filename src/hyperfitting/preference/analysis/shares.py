@@ -48,9 +48,13 @@ def pair_shares(coded: Coded, *, level: float = CONFIDENCE) -> list[PairShares]:
     ]
 
 
-def _cells(coded: Coded, chosen_N: NDArray[np.bool_]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+def _cells(
+    coded: Coded, chosen_N: NDArray[np.bool_]
+) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """(domain, length, judgements): all, then each slice that is not the same as a larger one."""
-    in_domain = {name: chosen_N & (coded.domain_N == index) for index, name in enumerate(coded.domains)}
+    in_domain = {
+        name: chosen_N & (coded.domain_N == index) for index, name in enumerate(coded.domains)
+    }
     band_N = np.searchsorted(LENGTHS, coded.tokens_N)
     of_length = {_band(each): chosen_N & (band_N == each) for each in np.unique(band_N).tolist()}
     yield ALL, ALL, chosen_N
@@ -60,7 +64,9 @@ def _cells(coded: Coded, chosen_N: NDArray[np.bool_]) -> Iterator[tuple[str, str
         yield from ((ALL, tokens, mask_N) for tokens, mask_N in of_length.items())
     if len(in_domain) > 1 and len(of_length) > 1:
         for domain, first_N in in_domain.items():
-            yield from ((domain, tokens, first_N & second_N) for tokens, second_N in of_length.items())
+            yield from (
+                (domain, tokens, first_N & second_N) for tokens, second_N in of_length.items()
+            )
 
 
 def _band(index: int) -> str:
@@ -70,7 +76,9 @@ def _band(index: int) -> str:
     return f"{LENGTHS[index - 1] + 1 if index else 1}–{LENGTHS[index]}"
 
 
-def _shares_of(coded: Coded, pair: tuple[str, str], domain: str, tokens: str, level: float) -> PairShares:
+def _shares_of(
+    coded: Coded, pair: tuple[str, str], domain: str, tokens: str, level: float
+) -> PairShares:
     answer_N = coded.answer_N
     preferred, equal, worse, score = (
         share(hits_N, coded.context_N, coded.annotator_N, level=level)

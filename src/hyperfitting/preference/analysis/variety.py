@@ -58,11 +58,16 @@ def _slope(name: str, decided: Coded, level: float) -> Slope:
     information_BB = (features_NB * (chance_N * (1 - chance_N))[:, None]).T @ features_NB
     pull_BN = np.linalg.pinv(information_BB) @ (features_NB * (wins_N - chance_N)[:, None]).T
     variance = two_way(pull_BN[[-1]], decided.context_N, decided.annotator_N)
-    value, counts = float(np.exp(best_B[-1])), (len(decided), variance.contexts, variance.annotators)
+    value, counts = (
+        float(np.exp(best_B[-1])),
+        (len(decided), variance.contexts, variance.annotators),
+    )
     if not variance.enough:
         return Slope(name, Interval(value, None, None, None, *counts))
     error = float(np.sqrt(variance.total()[0]))
-    low, high = (float(np.exp(best_B[-1] + sign * variance.quantile(level) * error)) for sign in (-1, 1))
+    low, high = (
+        float(np.exp(best_B[-1] + sign * variance.quantile(level) * error)) for sign in (-1, 1)
+    )
     return Slope(name, Interval(value, value * error, low, high, *counts))
 
 
@@ -89,7 +94,9 @@ def maximise(features_NB: Floats, wins_N: Floats) -> Floats:
 
     start_B = np.zeros(features_NB.shape[1])
     options = {"gtol": 1e-8 * max(1, len(wins_N)), "maxiter": 500}
-    found = minimize(minus, start_B, jac=gradient, hess=hessian, method="trust-exact", options=options)
+    found = minimize(
+        minus, start_B, jac=gradient, hess=hessian, method="trust-exact", options=options
+    )
     return np.asarray(found.x)
 
 

@@ -95,12 +95,17 @@ def analyse(
     everything = list(judgements)
     rows = of_one_source(everything, source)
     checks = conduct.attention(rows, comparisons)
-    unheeding, quick = inattentive(checks, rules or Exclusions()), hasty(rows, rules or Exclusions())
+    unheeding, quick = (
+        inattentive(checks, rules or Exclusions()),
+        hasty(rows, rules or Exclusions()),
+    )
     sets = _sets(rows, unheeding, quick)
     name = SETS[-1] if rules else SETS[1]
     scored = counted(sets[name], excluded=True)
     if not scored:
-        raise StudyError(f"none of {len(rows)} {rows[0].source} judgements counts: all are checks, surplus or left out")
+        raise StudyError(
+            f"none of {len(rows)} {rows[0].source} judgements counts: all are checks, surplus or left out"
+        )
     coded = code(scored)
     return Analysis(
         source=rows[0].source,
@@ -116,20 +121,25 @@ def analyse(
         inattentive=tuple(sorted(unheeding)),
         hasty=tuple(sorted(quick)),
         primary_set=name,
-        sensitivity={each: _overall(kept, level) for each, kept in sets.items()} | _by_group(scored, level),
+        sensitivity={each: _overall(kept, level) for each, kept in sets.items()}
+        | _by_group(scored, level),
         variety=tuple(does_variety_predict(coded, level=level)),
         models=_models(everything, rows[0].source, draws, seed, level),
     )
 
 
-def _sets(rows: Sequence[Judgement], unheeding: frozenset[str], quick: frozenset[str]) -> dict[str, list[Judgement]]:
+def _sets(
+    rows: Sequence[Judgement], unheeding: frozenset[str], quick: frozenset[str]
+) -> dict[str, list[Judgement]]:
     by_hand = [row for row in rows if not row.excluded]
     attentive = [row for row in by_hand if row.annotator not in unheeding]
     careful = [row for row in attentive if row.annotator not in quick]
     return dict(zip(SETS, (list(rows), by_hand, attentive, careful), strict=True))
 
 
-def _models(everything: Sequence[Judgement], source: Source, draws: int, seed: int, level: float) -> tuple[Beside, ...]:
+def _models(
+    everything: Sequence[Judgement], source: Source, draws: int, seed: int, level: float
+) -> tuple[Beside, ...]:
     """Simulated judgements are never set beside real ones."""
     if source == "simulated":
         return ()
@@ -157,11 +167,15 @@ def _counts(rows: Sequence[Judgement], scored: Sequence[Judgement]) -> Counts:
     )
 
 
-def _agreements(coded: Coded, draws: int, seed: int, level: float) -> dict[str, tuple[Coefficient, ...]]:
+def _agreements(
+    coded: Coded, draws: int, seed: int, level: float
+) -> dict[str, tuple[Coefficient, ...]]:
     found = {"all": tuple(agreement(coded, draws=draws, seed=seed, level=level))}
     if len(coded.pairs) > 1:
         for pair in coded.pairs:
-            found[" / ".join(pair)] = tuple(agreement(coded.of_pair(pair), draws=draws, seed=seed, level=level))
+            found[" / ".join(pair)] = tuple(
+                agreement(coded.of_pair(pair), draws=draws, seed=seed, level=level)
+            )
     return found
 
 

@@ -25,7 +25,9 @@ class Address:
         parts = self._parts
         extra = parts.query or parts.fragment or parts.username is not None
         if parts.scheme not in ("http", "https") or not parts.hostname or extra:
-            raise InputError(f"--public-url {self.public_url}: write it as https://study.example.org or with a path")
+            raise InputError(
+                f"--public-url {self.public_url}: write it as https://study.example.org or with a path"
+            )
 
     @property
     def _parts(self) -> SplitResult:

@@ -44,7 +44,11 @@ def _checked(desk: Desk, token: str) -> str:
     if not (plausible(token) and desk.store.is_admin(token)):
         if not desk.wrong.allows(""):
             raise Turned(429, "Too many wrong tokens", "Wait a minute, then try again.")
-        raise Turned(403, "That is not the admin's token", "Check that the whole token was copied, and try again.")
+        raise Turned(
+            403,
+            "That is not the admin's token",
+            "Check that the whole token was copied, and try again.",
+        )
     return token
 
 
@@ -78,7 +82,9 @@ def _ask_for_token(desk: Desk) -> Response:
 
 @router.post("/enter")
 def sign_in(
-    desk: TheDesk, _: Annotated[str, Depends(poster("visitor"))], token: Annotated[str, Form(max_length=200)]
+    desk: TheDesk,
+    _: Annotated[str, Depends(poster("visitor"))],
+    token: Annotated[str, Form(max_length=200)],
 ) -> Response:
     """Exchange the admin's token for a cookie."""
     return _let_in(desk, token.strip())
@@ -137,7 +143,9 @@ def _person(desk: Desk, annotator: str) -> AnnotatorProgress:
 def exclude(desk: TheDesk, token: Writer, annotator: AnnotatorId, reason: Line) -> Response:
     """Leave somebody out; their answers are kept, and marked with the reason."""
     if not reason.strip():
-        raise Turned(422, "A reason is needed", "It is kept with the answers and stands in the report.")
+        raise Turned(
+            422, "A reason is needed", "It is kept with the answers and stands in the report."
+        )
     _person(desk, annotator)
     return _done(desk, lambda: desk.store.exclude(annotator, reason.strip()))
 
@@ -150,7 +158,9 @@ def include(desk: TheDesk, token: Writer, annotator: AnnotatorId) -> Response:
 
 
 @router.post("/annotators/{annotator}/withdraw")
-def withdraw(desk: TheDesk, token: Writer, annotator: AnnotatorId, sure: Annotated[Literal["yes"], Form()]) -> Response:
+def withdraw(
+    desk: TheDesk, token: Writer, annotator: AnnotatorId, sure: Annotated[Literal["yes"], Form()]
+) -> Response:
     """Purge somebody who asks for it."""
     _person(desk, annotator)
     return _done(desk, lambda: desk.store.withdraw(annotator))

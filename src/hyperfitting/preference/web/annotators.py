@@ -97,7 +97,11 @@ def join(desk: TheDesk, token: Writer) -> Response:
 
 def _need_open_link(desk: Desk) -> None:
     if not desk.open_link:
-        raise Turned(404, "There is no open link", "This study is by personal invitation. Open the link that you got.")
+        raise Turned(
+            404,
+            "There is no open link",
+            "This study is by personal invitation. Open the link that you got.",
+        )
 
 
 @router.get("/consent")
@@ -128,7 +132,9 @@ def instructions(desk: TheDesk, token: Reader) -> Response:
 
 
 @router.get("/test")
-def ask_test(desk: TheDesk, token: Reader, left: Annotated[int | None, Query(ge=1, le=99)] = None) -> Response:
+def ask_test(
+    desk: TheDesk, token: Reader, left: Annotated[int | None, Query(ge=1, le=99)] = None
+) -> Response:
     """The comprehension test; `left` tries are left after one that failed."""
     _, state = _known(desk, token)
     if state != "consented":
@@ -139,7 +145,9 @@ def ask_test(desk: TheDesk, token: Reader, left: Annotated[int | None, Query(ge=
 
 
 @router.post("/test")
-def take_test(desk: TheDesk, token: Writer, q0: Choice = "", q1: Choice = "", q2: Choice = "") -> Response:
+def take_test(
+    desk: TheDesk, token: Writer, q0: Choice = "", q1: Choice = "", q2: Choice = ""
+) -> Response:
     """Mark the test: passed, or one try fewer."""
     who, state = _known(desk, token)
     if state != "consented":
@@ -219,13 +227,21 @@ def done(desk: TheDesk, token: Reader) -> Response:
         return desk.pages.go(_place(state))
     finished, who = state == "finished", desk.store.annotator(token)
     title, text = _ENDINGS.get(state, _ENDINGS["excluded"])
-    values = {"title": title, "text": text, "can_undo": finished and who.done > 0, "can_withdraw": finished}
+    values = {
+        "title": title,
+        "text": text,
+        "can_undo": finished and who.done > 0,
+        "can_withdraw": finished,
+    }
     code = who.completion_code if finished else None
     return desk.pages.show("done", form_token=form_token(token, "annotator"), code=code, **values)
 
 
 _ENDINGS = {
-    "finished": ("Thank you", "That was the last comparison. All your answers are kept; you can close this page."),
+    "finished": (
+        "Thank you",
+        "That was the last comparison. All your answers are kept; you can close this page.",
+    ),
     "failed": ("Thank you for trying", "The test was not passed, so there is nothing more to do."),
     "excluded": ("Thank you", "There is nothing more for you to do here. You can close this page."),
 }

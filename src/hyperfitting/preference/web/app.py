@@ -23,10 +23,14 @@ from hyperfitting.preference.web.pages import Pages
 _LOG = logging.getLogger("hyperfitting.preference.web")
 
 
-def make_app(study: Study, store: Store, *, address: Address | None = None, open_link: bool = False) -> FastAPI:
+def make_app(
+    study: Study, store: Store, *, address: Address | None = None, open_link: bool = False
+) -> FastAPI:
     """The app that serves `study` from an open `store` at `address`; `open_link` lets anybody join, up to the cap."""
     address = address or Address()
-    app = FastAPI(title="hyperfitting preference study", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="hyperfitting preference study", docs_url=None, redoc_url=None, openapi_url=None
+    )
     app.state.desk = Desk(
         study=study,
         store=store,
@@ -67,18 +71,30 @@ def _turned(request: Request, error: Exception) -> Response:
 def _refused(request: Request, error: Exception) -> Response:
     # The log says what it was: the message may name what an annotator must not know.
     _LOG.warning("refused: %s", error)
-    return _message(request, 409, "The study cannot take this", "Tell whoever runs it: the server's log says why.")
+    return _message(
+        request,
+        409,
+        "The study cannot take this",
+        "Tell whoever runs it: the server's log says why.",
+    )
 
 
 def _not_understood(request: Request, error: Exception) -> Response:
-    return _message(request, 422, "That was not understood", "Go back, fill in what is missing, and send it again.")
+    return _message(
+        request,
+        422,
+        "That was not understood",
+        "Go back, fill in what is missing, and send it again.",
+    )
 
 
 def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return _message(request, 404, "No such page", "The study has no page at this address.")
-    response = _message(request, error.status_code, "That is not possible", "Go back to the study and try again.")
+    response = _message(
+        request, error.status_code, "That is not possible", "Go back to the study and try again."
+    )
     response.headers.update(error.headers or {})
     return response
 
@@ -87,5 +103,7 @@ def _failed(request: Request, error: Exception) -> Response:
     _LOG.error("%s failed", request.method, exc_info=error)
     text = "Nothing that was confirmed is lost. Go back to the study and try again; if it happens twice, tell us."
     response = _message(request, 500, "Something went wrong on our side", text)
-    response.headers.update(HEADERS | {"Cache-Control": "no-store"})  # this page is made outside of the middleware
+    response.headers.update(
+        HEADERS | {"Cache-Control": "no-store"}
+    )  # this page is made outside of the middleware
     return response

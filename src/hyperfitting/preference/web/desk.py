@@ -47,7 +47,9 @@ def desk_of(request: Request) -> Desk:
     return cast("Desk", request.app.state.desk)
 
 
-async def _desk(request: Request) -> Desk:  # a plain function would be called in a thread of its own
+async def _desk(
+    request: Request,
+) -> Desk:  # a plain function would be called in a thread of its own
     return desk_of(request)
 
 
@@ -59,22 +61,70 @@ _NOBODY: dict[Role, tuple[int, str, str]] = {
         "Please open your link",
         "This page needs the personal link that you were given. Open it again in this browser, with cookies allowed.",
     ),
-    "visitor": (401, "Please begin again", "This form needs a cookie of ours: allow cookies, and go back."),
-    "admin": (401, "Please sign in", "This page is for whoever runs the study: it needs the admin's token."),
+    "visitor": (
+        401,
+        "Please begin again",
+        "This form needs a cookie of ours: allow cookies, and go back.",
+    ),
+    "admin": (
+        401,
+        "Please sign in",
+        "This page is for whoever runs the study: it needs the admin's token.",
+    ),
 }
 _REFUSALS: dict[Reason, tuple[int, str, str]] = {
-    "unknown": (403, "This link is not valid", "Check that the whole link was copied, or ask for a new one."),
-    "expired": (410, "This link has expired", "It was valid for a limited time. Ask whoever sent it for a new one."),
-    "revoked": (403, "This link was withdrawn", "Whoever runs the study has taken it back. Ask them for a new one."),
-    "paused": (503, "The study is paused", "Your answers are safe. Come back later with the same link."),
-    "full": (409, "The study has enough people", "Thank you for your interest; nobody else is needed now."),
+    "unknown": (
+        403,
+        "This link is not valid",
+        "Check that the whole link was copied, or ask for a new one.",
+    ),
+    "expired": (
+        410,
+        "This link has expired",
+        "It was valid for a limited time. Ask whoever sent it for a new one.",
+    ),
+    "revoked": (
+        403,
+        "This link was withdrawn",
+        "Whoever runs the study has taken it back. Ask them for a new one.",
+    ),
+    "paused": (
+        503,
+        "The study is paused",
+        "Your answers are safe. Come back later with the same link.",
+    ),
+    "full": (
+        409,
+        "The study has enough people",
+        "Thank you for your interest; nobody else is needed now.",
+    ),
     "withdrawn": (410, "You have withdrawn", "Your answers were deleted. Thank you for your time."),
-    "failed": (403, "The test was not passed", "There is nothing more to do. Thank you for trying."),
+    "failed": (
+        403,
+        "The test was not passed",
+        "There is nothing more to do. Thank you for trying.",
+    ),
     "unready": (409, "One step is missing", "Consent and the short test come first."),
-    "not_theirs": (403, "That is not your comparison", "It was given to somebody else. Go back to the study."),
-    "answered": (409, "That was answered already", "Your first answer is kept. Go back to the study."),
-    "no_undo": (409, "There is nothing to take back", "Only the last answer can be taken back, and only once."),
-    "excluded": (403, "You cannot go on", "Whoever runs the study has ended your part in it. They can tell you why."),
+    "not_theirs": (
+        403,
+        "That is not your comparison",
+        "It was given to somebody else. Go back to the study.",
+    ),
+    "answered": (
+        409,
+        "That was answered already",
+        "Your first answer is kept. Go back to the study.",
+    ),
+    "no_undo": (
+        409,
+        "There is nothing to take back",
+        "Only the last answer can be taken back, and only once.",
+    ),
+    "excluded": (
+        403,
+        "You cannot go on",
+        "Whoever runs the study has ended your part in it. They can tell you why.",
+    ),
 }
 
 
@@ -99,7 +149,11 @@ def bearer(role: Role) -> Callable[[Request], Awaitable[str]]:
         if token is None:
             raise Turned(*_NOBODY[role])
         if not desk.bearer.allows(token):
-            raise Turned(429, "That was very fast", "Wait a few seconds, then reload this page. Nothing is lost.")
+            raise Turned(
+                429,
+                "That was very fast",
+                "Wait a few seconds, then reload this page. Nothing is lost.",
+            )
         return token
 
     return find
@@ -108,7 +162,9 @@ def bearer(role: Role) -> Callable[[Request], Awaitable[str]]:
 def poster(role: Role) -> Callable[..., Awaitable[str]]:
     """A dependency: the token of whoever posts, from a page of this study and with that page's form token."""
 
-    bearing = Depends(bearer(role))  # not in the annotation, which FastAPI evaluates where `role` is not known
+    bearing = Depends(
+        bearer(role)
+    )  # not in the annotation, which FastAPI evaluates where `role` is not known
 
     async def check(
         request: Request,
@@ -116,7 +172,11 @@ def poster(role: Role) -> Callable[..., Awaitable[str]]:
         given: Annotated[str, Form(alias="form_token", max_length=200)] = "",
     ) -> str:
         if not from_our_page(request) or not same(given, form_token(token, role)):
-            raise Turned(403, "That form is not ours", "It came from elsewhere or is too old. Go back and try again.")
+            raise Turned(
+                403,
+                "That form is not ours",
+                "It came from elsewhere or is too old. Go back and try again.",
+            )
         return token
 
     return check

@@ -13,7 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 _HERE = Path(__file__).parent
-_KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_KINDS = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 
 
 def paragraphs(text: str) -> list[tuple[str, list[str]]]:
@@ -41,7 +45,11 @@ class Pages:
     @cached_property
     def assets(self) -> dict[str, bytes]:
         """Style, script and icon by name."""
-        return {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir()) if path.suffix in _KINDS}
+        return {
+            path.name: path.read_bytes()
+            for path in sorted((_HERE / "static").iterdir())
+            if path.suffix in _KINDS
+        }
 
     @cached_property
     def _templates(self) -> Environment:
@@ -68,7 +76,9 @@ class Pages:
 
     def show(self, name: str, status: int = 200, /, **values: Any) -> HTMLResponse:
         """A template, filled in."""
-        return HTMLResponse(self._templates.get_template(f"{name}.html").render(values), status_code=status)
+        return HTMLResponse(
+            self._templates.get_template(f"{name}.html").render(values), status_code=status
+        )
 
     def go(self, path: str) -> RedirectResponse:
         """On to another page, by GET, so that a reload posts nothing twice."""

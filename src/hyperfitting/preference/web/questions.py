@@ -44,4 +44,6 @@ def questions(plan: StudyPlan) -> tuple[Question, ...]:
 
 def all_right(asked: tuple[Question, ...], given: Mapping[str, str]) -> bool:
     """Whether `given` (`q0`, `q1`, ... to the number of a choice) answers every question rightly."""
-    return all(given.get(f"q{number}") == str(question.right) for number, question in enumerate(asked))
+    return all(
+        given.get(f"q{number}") == str(question.right) for number, question in enumerate(asked)
+    )

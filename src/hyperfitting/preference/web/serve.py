@@ -18,7 +18,9 @@ from hyperfitting.preference.web.address import Address
 from hyperfitting.preference.web.app import make_app
 
 
-def serve(folder: Path, address: Address, *, database: str | None = None, open_link: bool = False) -> None:
+def serve(
+    folder: Path, address: Address, *, database: str | None = None, open_link: bool = False
+) -> None:
     """Serve the study in `folder` at `address` until Ctrl-C, its answers in `database` (default: a file beside it).
 
     Raises:
@@ -26,7 +28,9 @@ def serve(folder: Path, address: Address, *, database: str | None = None, open_l
     """
     study = Study.find(folder)
     if open_link and not study.plan.open_link:
-        raise StudyError(f"{folder}: its plan has no open link: create one with --set open_link=true")
+        raise StudyError(
+            f"{folder}: its plan has no open link: create one with --set open_link=true"
+        )
     listener = bind(address)
     with listener, study.open_store(database) as store:
         write_log()
@@ -39,7 +43,12 @@ def serve(folder: Path, address: Address, *, database: str | None = None, open_l
 def configured(app: FastAPI) -> uvicorn.Config:
     """How the app is served: no log but ours, no word about who serves, no trust in headers about addresses."""
     return uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=30
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
     )
 
 
@@ -76,13 +85,19 @@ def write_log() -> None:
     """One line a request on standard error: time, method, page, status, milliseconds."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    for name, level in (("hyperfitting.preference.web", logging.INFO), ("uvicorn.error", logging.WARNING)):
+    for name, level in (
+        ("hyperfitting.preference.web", logging.INFO),
+        ("uvicorn.error", logging.WARNING),
+    ):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
 
 
 def _say(address: Address, open_link: bool) -> None:
-    print(f"annotators  {address.link('/join') if open_link else address.link('/i/') + 'TOKEN'}", flush=True)
+    print(
+        f"annotators  {address.link('/join') if open_link else address.link('/i/') + 'TOKEN'}",
+        flush=True,
+    )
     print(f"admin       {address.link('/admin')}", flush=True)
     print("Ctrl-C stops it; every answer that was confirmed is kept", flush=True)

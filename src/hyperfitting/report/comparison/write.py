@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hyperfitting.compare import CONTROLS, Column, Comparison, Difference, SetTable
+from hyperfitting.compare import Comparison, MarkedTable, PairedDifference
 from hyperfitting.errors import RunError
 from hyperfitting.files import new_folder, write_text
-from hyperfitting.report.experiment.tables import LABELS, interval, number
+from hyperfitting.records import Arm
+from hyperfitting.report.comparison.cells import (
+    nearest_lines,
+    position_curves,
+    rank_shares,
+    seed_values,
+    size_in_words,
+    spread_of,
+    verdict_lines,
+)
+from hyperfitting.report.kit.numbers import number
 from hyperfitting.report.kit.page import style, templates
+from hyperfitting.report.kit.tables import csv_text, markdown_grid
+from hyperfitting.report.kit.variants import variant_classes
 
-_SIGNS = {"nearest": "●", "among": "○", "": ""}
-_BINS = (1, 10, 100)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PICTURES = {
+    "ttr-by-position": "Type-token ratio by position",
+    "ranks": "Ranks of the written tokens under the original",
+}
+_WRITTEN = {
+    "summary.json",
+    "table.csv",
+    "differences.csv",
+    "report.md",
+    "index.html",
+    *(f"{name}.png" for name in _PICTURES),
+}
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
@@ -26,31 +47,28 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     from hyperfitting.report.kit import figures
 
     refuse_other_folder(folder)
-    pictures: dict[str, Callable[[], Any]] = {}
-    if curves := positions(comparison):
-        pictures["ttr-by-position"] = lambda: figures.by_position(curves)
-    if bars := ranks(comparison):
-        pictures["ranks"] = lambda: figures.rank_bars(bars)
+    rows = list(_rows(comparison))
+    drawn = _draw(comparison)
     with new_folder(folder.resolve()) as partial:  # a link to an earlier comparison stays one
-        for name, draw in pictures.items():
-            figures.save_png(draw(), partial / f"{name}.png")
-        write_text(
-            partial / "summary.json",
-            json.dumps(list(_cells(comparison)), indent=0, ensure_ascii=False) + "\n",
-        )
-        write_text(partial / "table.csv", _csv(list(_cells(comparison))))
-        write_text(
-            partial / "differences.csv",
-            _csv([_difference(each) for each in comparison.differences]),
-        )
-        write_text(partial / "report.md", markdown(comparison, list(pictures)))
-        svgs = {name: figures.svg(draw(), name) for name, draw in pictures.items()}
+        for name, figure in drawn.items():
+            figures.save_png(figure, partial / f"{name}.png")
+        write_text(partial / "summary.json", json.dumps(rows, indent=0, ensure_ascii=False) + "\n")
+        write_text(partial / "table.csv", csv_text(rows))
+        differences = [_difference_row(each) for each in comparison.differences]
+        write_text(partial / "differences.csv", csv_text(differences))
+        write_text(partial / "report.md", comparison_markdown(comparison, list(drawn)))
+        svgs = {name: figures.svg(figure, name) for name, figure in drawn.items()}
         write_text(partial / "index.html", _page(comparison, svgs))
     return folder / "index.html"
 
 
-_PICTURES = {"ttr-by-position.png", "ranks.png"}
-_WRITTEN = {"summary.json", "table.csv", "differences.csv", "report.md", "index.html"} | _PICTURES
+def _draw(comparison: Comparison) -> dict[str, Figure]:
+    """The pictures that the texts are long enough for, by the names of their files."""
+    from hyperfitting.report.comparison.figures import position_figure, rank_figure
+
+    curves, shares = position_curves(comparison), rank_shares(comparison)
+    drawn = {"ttr-by-position": position_figure(curves)} if curves else {}
+    return drawn | ({"ranks": rank_figure(shares)} if shares else {})
 
 
 def refuse_other_folder(folder: Path) -> None:
@@ -70,17 +88,20 @@ def refuse_other_folder(folder: Path) -> None:
         )
 
 
-def _cells(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """A row for every column, measure, set and seed."""
+def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """A row for every arm, metric, domain and seed.
+
+    The last four fields are what earlier versions called domain, variant, strategy and metric.
+    """
     for table in comparison.tables:
-        for (column, measure), row in table.cells.items():
+        for (arm, name), row in table.cells.items():
             yield {
                 "domain": table.domain,
                 "seed": table.seed,
-                "column": column.title,
-                "variant": column.variant,
-                "strategy": column.strategy,
-                "measure": measure,
+                "column": arm.title,
+                "variant": arm.variant,
+                "strategy": arm.strategy,
+                "metric": name,
                 "value": row.value,
                 "low": row.low,
                 "high": row.high,
@@ -89,143 +110,42 @@ def _cells(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 "unit": row.unit,
                 "target": row.target,
                 "left_out": row.left_out,
-                "mark": table.marks.get((column, measure), ""),
+                "mark": table.marks.get((arm, name), ""),
                 "run": row.run,
+                "set": table.domain,
+                "model": arm.variant,
+                "arm": arm.strategy,
+                "measure": name,
             }
 
 
-def _difference(each: Difference) -> dict[str, Any]:
-    return {**vars(each), "column": each.column.title, "baseline": each.baseline.title}
+def _difference_row(each: PairedDifference) -> dict[str, Any]:
+    """A difference's fields. `set`, `column` and `measure` are what earlier versions called domain, arm and metric."""
+    named = vars(each) | {"arm": each.arm.title, "baseline": each.baseline.title}
+    return named | {"set": each.domain, "column": each.arm.title, "measure": each.metric}
 
 
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def of_set(comparison: Comparison, name: str) -> list[SetTable]:
-    """The tables of one set, a seed each."""
-    return [table for table in comparison.tables if table.domain == name]
-
-
-def spread(values: Sequence[float]) -> str:
-    """The standard deviation over seeds, where there are several."""
-    return f"sd {number(stdev(values))}" if len(values) > 1 else ""
-
-
-def size(tables: Sequence[SetTable]) -> str:
-    """How many texts and clusters stand behind each column of a set, in words."""
-    rows = [row for table in tables for row in table.cells.values()]
-    texts, clusters = max(row.n for row in rows), max(row.clusters for row in rows)
-    return f"{texts} texts in {clusters} clusters a column" + (
-        " and seed" if len(tables) > 1 else ""
-    )
-
-
-def cell(
-    tables: Sequence[SetTable], column: Column, measure: str
-) -> list[tuple[str, str, str, str]]:
-    """One cell: for every seed its value, its mark, its interval, and n and run in words."""
-    made = []
-    for table in tables:
-        row = table.cells.get((column, measure))
-        if row is not None:
-            words = f"seed {table.seed}: n = {row.n}, {row.clusters} clusters; run {row.run}"
-            made.append(
-                (
-                    number(row.value),
-                    _SIGNS[table.marks.get((column, measure), "")],
-                    interval(row),
-                    words,
-                )
-            )
-    return made
-
-
-def spread_of(tables: Sequence[SetTable], column: Column, measure: str) -> str:
-    """The spread over seeds of one cell."""
-    return spread(
-        [row.value for table in tables if (row := table.cells.get((column, measure))) is not None]
-    )
-
-
-def nearest_lines(comparison: Comparison) -> list[str]:
-    """For every set and measure the columns that are nearest to the true texts, and at how many seeds."""
-    lines = []
-    for name in comparison.sets:
-        tables = of_set(comparison, name)
-        lines.append(name)
-        for measure in tables[0].measures:
-            if not any(own == measure for _, own in tables[0].marks):
-                continue
-            if marked := _times_marked(tables, measure):
-                lines.append(f"  {LABELS[measure]}: {_shortly(marked, len(tables))}")
-    return lines
-
-
-def _times_marked(tables: Sequence[SetTable], measure: str) -> dict[str, int]:
-    """How often each column is nearest, or not told apart from the nearest; most often first, then the nearer ones."""
-    marked: dict[str, list[float]] = {}
-    for table in tables:
-        true = next(
-            row.value
-            for (column, own), row in table.cells.items()
-            if (column.variant, own) == ("reference", measure)
-        )
-        for (column, own), mark in table.marks.items():
-            if own == measure and mark:
-                marked.setdefault(column.title, []).append(
-                    abs(table.cells[column, measure].value - true)
-                )
-    order = sorted(marked.items(), key=lambda pair: (-len(pair[1]), fmean(pair[1])))
-    return {title: len(distances) for title, distances in order}
-
-
-def _shortly(marked: dict[str, int], seeds: int) -> str:
-    shown = [
-        title if seeds == 1 else f"{title} ({count} of {seeds})"
-        for title, count in list(marked.items())[:4]
-    ]
-    more = len(marked) - len(shown)
-    return "; ".join(shown) + (f"; and {more} more that cannot be told apart" if more else "")
-
-
-def verdict_lines(comparison: Comparison) -> list[str]:
-    """The models that were not hyperfitted, a line each: what their training reached, and what to raise."""
-    runs = [each.run("hyperfitted") for same in comparison.experiments.values() for each in same]
-    return [
-        f"{run.name}: {run.verdict}"
-        for run in runs
-        if run.verdict is not None and not run.verdict.near_zero
-    ]
-
-
-def markdown(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
-    """The comparison in Markdown: a table a set, every seed's value in each cell; pictures by their files' names."""
+def comparison_markdown(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
+    """The comparison in Markdown: a table for each domain, every seed in each cell; pictures by their files' names."""
     parts = ["# Comparison", *(f"**{line}**" for line in verdict_lines(comparison))]
     parts += [_sources(comparison), _LEGEND.format(baseline=comparison.baseline.title)]
-    for name in comparison.sets:
-        tables = of_set(comparison, name)
-        head = "| | " + " | ".join(LABELS[measure] for measure in tables[0].measures) + " |"
-        lines = [head, "|---|" + "---|" * len(tables[0].measures)]
-        for column in tables[0].columns:
-            cells = [_markdown_cell(tables, column, measure) for measure in tables[0].measures]
-            lines.append(f"| {column.title} | " + " | ".join(cells) + " |")
-        parts += [f"## {name}", f"{size(tables)}.", "\n".join(lines)]
+    for domain in comparison.domains:
+        tables = comparison.tables_of(domain)
+        specs = tables[0].metrics
+        rows = [
+            (arm.title, [_markdown_cell(tables, arm, spec.name) for spec in specs])
+            for arm in tables[0].arms
+        ]
+        grid = markdown_grid([spec.label for spec in specs], rows)
+        parts += [f"## {domain}", f"{size_in_words(tables)}.", grid]
     parts += [f"![{name.replace('-', ' ')}]({name}.png)" for name in pictures]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_cell(tables: Sequence[SetTable], column: Column, measure: str) -> str:
-    made = cell(tables, column, measure)
-    values = " / ".join(
-        f"{value}{sign}" + (f" ({bounds})" if bounds else "") for value, sign, bounds, _ in made
-    )
-    own = spread_of(tables, column, measure)
-    return f"{values}; {own}" if own else values
+def _markdown_cell(tables: Sequence[MarkedTable], arm: Arm, name: str) -> str:
+    values = " / ".join(map(str, seed_values(tables, arm, name)))
+    spread = spread_of(tables, arm, name)
+    return f"{values}; {spread}" if spread else values
 
 
 _LEGEND = (
@@ -240,72 +160,27 @@ def _sources(comparison: Comparison) -> str:
     return "Of " + ", ".join(f"`{name}`" for name in names) + "."
 
 
-def positions(comparison: Comparison) -> list[tuple[str, str, dict[int, float]]]:
-    """(set, title, {position: TTR of the 96 tokens that end there}): the first seed's first strategy, and the true texts."""
-    made = []
-    for panel in _first_seed(comparison):
-        for column in _drawn_columns(panel.columns):
-            held = [text.values for text in panel.texts[column]]
-            names = [name for name in held[0] if name.startswith("ttr_window96_at")]
-            means = {
-                int(name.rsplit("at", 1)[1]): fmean(each[name][0] for each in held if name in each)
-                for name in names
-            }
-            if means:
-                made.append((panel.domain, column.title, means))
-    return made
-
-
-def ranks(comparison: Comparison) -> list[tuple[str, str, list[float]]]:
-    """(set, title, shares of tokens of rank 1, 2-10, 11-100 and above under the original), as in B's rank map."""
-    made = []
-    for panel in _first_seed(comparison):
-        for column in _drawn_columns(panel.columns):
-            above = [
-                panel.rows.get((column, f"rank_above{bound}_share_under_original"))
-                for bound in _BINS
-            ]
-            bounds = [1.0, *(row.value for row in above if row is not None), 0.0]
-            if len(bounds) == len(_BINS) + 2:
-                made.append((panel.domain, column.title, [a - b for a, b in pairwise(bounds)]))
-    return made
-
-
-def _first_seed(comparison: Comparison) -> list[Any]:
-    return [panel for panel in comparison.panels if panel.seed == comparison.seeds[0]]
-
-
-def _drawn_columns(columns: Sequence[Column]) -> list[Column]:
-    """The first strategy of each model, and the true texts: what a picture can hold."""
-    strategy = next(column.strategy for column in columns if column.variant not in CONTROLS)
-    return [
-        column
-        for column in columns
-        if column.variant == "reference" or (column.strategy == strategy and column.strategy)
-    ]
-
-
 def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
-    differences: dict[tuple[str, str, str], list[Difference]] = {}
+    differences: dict[tuple[str, Arm, str], list[PairedDifference]] = {}
     for each in comparison.differences:
-        differences.setdefault((each.domain, each.column.title, each.measure), []).append(each)
+        differences.setdefault((each.domain, each.arm, each.metric), []).append(each)
+    arms = comparison.tables[0].arms
     return (
         templates()
         .get_template("comparison/page.html.j2")
         .render(
             comparison=comparison,
             verdicts=verdict_lines(comparison),
-            controls=CONTROLS,
-            of_set=of_set,
-            cell=cell,
-            size=size,
+            written=sum(arm.is_model for arm in arms),
+            classes=variant_classes(arm.variant for arm in arms),
+            seed_values=seed_values,
+            size_in_words=size_in_words,
             spread_of=spread_of,
             differences=differences,
             nearest=nearest_lines(comparison),
-            labels=LABELS,
             number=number,
             legend=_LEGEND.format(baseline=comparison.baseline.title),
-            pictures=pictures,
+            pictures=[(_PICTURES[name], svg) for name, svg in pictures.items()],
             style=style(),
         )
     )

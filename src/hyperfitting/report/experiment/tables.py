@@ -2,84 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hyperfitting.recipe import Recipe
-from hyperfitting.records import MetricRow
+from hyperfitting.metrics.specs import MetricSpec, metric, metrics_of_tables
+from hyperfitting.records import CONTROLS, REFERENCE, Arm, MetricRow
+from hyperfitting.report.kit.numbers import number, with_interval
+from hyperfitting.report.kit.tables import markdown_grid
 from hyperfitting.runs import Experiment
-
-LABELS = {
-    "train_loss": "training loss (nats per token)",
-    "validation_loss": "validation loss (nats per token)",
-    "perplexity": "perplexity of the true texts",
-    "perplexity_contexts": "perplexity of the contexts",
-    "perplexity_continuations": "perplexity of the true continuations",
-    "true_token_rank_mean": "rank of the true token, mean",
-    "true_token_rank_median": "rank of the true token, median",
-    "top1_agreement": "same top token as the original",
-    "choice_rank_above1_share": "top tokens that are not the original's",
-    "choice_rank_above10_share": "top tokens of rank above 10 there",
-    "choice_rank_above100_share": "top tokens of rank above 100 there",
-    "changed_choice_rank_above10_share": "changed top tokens of rank above 10 there",
-    "entropy": "entropy (nats)",
-    "top1_probability": "probability of the top token",
-    "top3_probability": "probability of the top 3 tokens",
-    "top5_probability": "probability of the top 5 tokens",
-    "ttr_last96": "type-token ratio, last 96 tokens",
-    "ttr": "type-token ratio, whole",
-    "ttr_words_last96": "type-token ratio, last 96 words",
-    "ttr_words": "type-token ratio, whole, words",
-    "mattr": "type-token ratio, moving window of 50",
-    "repeated_2gram_share": "repeated 2-grams",
-    "repeated_3gram_share": "repeated 3-grams",
-    "repeated_4gram_share": "repeated 4-grams",
-    "looping_share": "texts that end in a loop",
-    "loop_start_tokens": "where such a loop starts (tokens)",
-    "compression_ratio": "compression ratio",
-    "distinct_1gram_share": "distinct 1-grams, pooled",
-    "distinct_2gram_share": "distinct 2-grams, pooled",
-    "distinct_3gram_share": "distinct 3-grams, pooled",
-    "distinct_4gram_share": "distinct 4-grams, pooled",
-    "self_bleu": "Self-BLEU",
-    "dataset_bleu": "Dataset-BLEU, all training texts",
-    "dataset_bleu_best_text": "Dataset-BLEU, best training text",
-    "longest_overlap_tokens": "longest run shared with training (tokens)",
-    "overlap_above10_share": "texts that share more than 10 tokens",
-    "recited_8gram_share": "8-grams that stand in training",
-    "perplexity_under_original": "perplexity under the original",
-    "perplexity_under_scorer": "perplexity under a third model",
-    "mauve": "MAUVE against the true texts",
-    "rank_above1_share_under_original": "tokens not the original's first choice",
-    "rank_above10_share_under_original": "tokens of rank above 10 there",
-    "rank_above100_share_under_original": "tokens of rank above 100 there",
-    "changed_rank_above10_share_under_original": "tokens of rank above 10 among those",
-}
-"""Every measure that a table can hold, in the order of its rows."""
-
-_CONTROLS = ("reference", "shuffled", "random")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table: a model, and a strategy where it decoded."""
-
-    variant: str
-    strategy: str | None
-
-    @property
-    def title(self) -> str:
-        """Its heading."""
-        return f"{self.variant}, {self.strategy}" if self.strategy else self.variant
 
 
 @dataclass(frozen=True)
 class Table:
-    """One set's table: a row a measure, a cell a MetricRow or none."""
+    """One table: an arm a column, a metric a row, in each cell a MetricRow or None."""
 
     name: str
-    columns: list[Column]
-    rows: list[tuple[str, list[MetricRow | None]]]
+    arms: list[Arm]
+    rows: list[tuple[MetricSpec, list[MetricRow | None]]]
 
 
 def all_rows(experiment: Experiment) -> list[MetricRow]:
@@ -87,155 +26,157 @@ def all_rows(experiment: Experiment) -> list[MetricRow]:
     return [row for run in experiment.runs().values() for row in run.metrics()]
 
 
-def set_table(rows: Sequence[MetricRow], name: str, recipe: Recipe) -> Table:
-    """The table of one set: what the models are on its texts, and what they wrote, beside reference and controls."""
-    strategies: list[str | None] = [strategy.name for strategy in recipe.generate.strategies]
-    columns = [Column(model, strategy) for strategy in strategies for model in recipe.roles]
-    columns += [Column(model, None) for model in _CONTROLS]
-    cells = {(row.variant, row.strategy, row.name): row for row in rows if row.domain == name}
+def domain_table(experiment: Experiment, domain: str, rows: Sequence[MetricRow]) -> Table:
+    """The table of one domain: what the models are on its texts, and what they wrote, beside true texts and controls."""
+    strategies = [strategy.name for strategy in experiment.recipe.generate.strategies]
+    arms = [Arm(variant, strategy) for strategy in strategies for variant in experiment.runs()]
+    arms += [Arm(variant) for variant in (REFERENCE, *CONTROLS)]
+    cells = {(row.variant, row.strategy, row.name): row for row in rows if row.domain == domain}
 
-    def cell(column: Column, measure: str) -> MetricRow | None:
-        # A model's own measures have no strategy: they stand in its first column.
-        found = cells.get((column.variant, column.strategy, measure))
-        return found or (
-            cells.get((column.variant, None, measure)) if column.strategy == strategies[0] else None
-        )
+    def cell(arm: Arm, name: str) -> MetricRow | None:
+        # A model's own metrics have no strategy: they stand in its first column.
+        own = cells.get((arm.variant, arm.strategy, name))
+        first = arm.strategy == strategies[0]
+        return own or (cells.get((arm.variant, None, name)) if first else None)
 
-    table = [(measure, [cell(column, measure) for column in columns]) for measure in LABELS]
-    return Table(name, columns, [(measure, found) for measure, found in table if any(found)])
+    return _table(domain, arms, cell)
 
 
 def texts_table(rows: Sequence[MetricRow]) -> Table:
-    """Anybody's texts beside reference texts and the controls, where there are any."""
-    columns = [Column(model, None) for model in dict.fromkeys(row.variant for row in rows)]
+    """Anybody's texts beside true texts and the controls, where there are any."""
+    arms = [Arm(variant) for variant in dict.fromkeys(row.variant for row in rows)]
     cells = {(row.variant, row.name): row for row in rows}
-    found = [
-        (measure, [cells.get((column.variant, measure)) for column in columns])
-        for measure in LABELS
-    ]
-    return Table("texts", columns, [(measure, each) for measure, each in found if any(each)])
+    return _table("texts", arms, lambda arm, name: cells.get((arm.variant, name)))
 
 
-def loss_table(rows: Sequence[MetricRow], recipe: Recipe) -> Table:
-    """Training and validation, before and after."""
-    columns = [Column(role, None) for role in recipe.roles]
+def loss_table(experiment: Experiment, rows: Sequence[MetricRow]) -> Table:
+    """Training and validation texts under each model."""
+    arms = [Arm(variant) for variant in experiment.runs()]
     cells = {(row.variant, row.name): row for row in rows if row.domain in ("train", "validation")}
-    found = [
-        (measure, [cells.get((column.variant, measure)) for column in columns])
-        for measure in LABELS
-    ]
-    return Table(
-        "training and validation texts",
-        columns,
-        [(measure, each) for measure, each in found if any(each)],
-    )
+    name = "training and validation texts"
+    return _table(name, arms, lambda arm, name: cells.get((arm.variant, name)))
+
+
+def _table(name: str, arms: list[Arm], cell: Callable[[Arm, str], MetricRow | None]) -> Table:
+    """Every metric that any arm has, in the order of the table of metrics."""
+    found = [(spec, [cell(arm, spec.name) for arm in arms]) for spec in metrics_of_tables()]
+    return Table(name, arms, [(spec, cells) for spec, cells in found if any(cells)])
 
 
 def tables(experiment: Experiment) -> list[Table]:
     """Every table of an experiment, the losses first."""
-    rows, recipe = all_rows(experiment), experiment.recipe
+    rows, domains = all_rows(experiment), experiment.recipe.data.domains
     return [
-        loss_table(rows, recipe),
-        *(set_table(rows, each.name, recipe) for each in recipe.data.domains),
+        loss_table(experiment, rows),
+        *(domain_table(experiment, each.name, rows) for each in domains),
     ]
 
 
-def number(value: float) -> str:
-    """A value as a table shows it: three digits that matter."""
-    if value != 0 and abs(value) < 0.001:
-        return f"{value:.1g}"
-    return (
-        f"{value:.3f}"
-        if abs(value) < 1
-        else f"{value:.2f}"
-        if abs(value) < 100
-        else f"{value:,.0f}"
+def markdown_table(table: Table) -> str:
+    """A table in Markdown, intervals in brackets."""
+    return markdown_grid(
+        [arm.title for arm in table.arms],
+        [
+            (spec.label, ["" if cell is None else with_interval(cell) for cell in cells])
+            for spec, cells in table.rows
+        ],
     )
 
 
-def interval(row: MetricRow) -> str:
-    """The 95 % interval as a table shows it, or why there is none."""
-    return "" if row.low is None or row.high is None else f"{number(row.low)}–{number(row.high)}"
+class _Values:
+    """The values of an experiment's rows, by variant, domain, strategy and metric."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._held = {
+            (row.variant, row.domain, row.strategy, row.name): row.value
+            for row in all_rows(experiment)
+        }
+
+    def get(self, arm: Arm, domain: str, name: str) -> float | None:
+        return self._held.get((arm.variant, domain, arm.strategy, name))
+
+    def loss(self, variant: str, blocks: str) -> float:
+        return self._held[variant, blocks, None, f"{blocks}_loss"]
 
 
 def headline(experiment: Experiment) -> str:
-    """What happened, in figures, whatever it was: one sentence on the loss, one on the first set's first strategy."""
-    recipe, rows = experiment.recipe, all_rows(experiment)
-    value = {(row.variant, row.domain, row.strategy, row.name): row.value for row in rows}
+    """What happened, in figures: one sentence on the loss, one on the first domain's first strategy."""
+    recipe, values = experiment.recipe, _Values(experiment)
     updates = experiment.run("hyperfitted").train_facts.updates
-    losses = [
-        value[role, name, None, f"{name[:5] if name == 'train' else name}_loss"]
-        for name in ("train", "validation")
-        for role in ("original", "hyperfitted")
-    ]
-    text = (
-        f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from {losses[0]:.2f} to "
-        f"{losses[1]:.2f} and the validation loss from {losses[2]:.2f} to {losses[3]:.2f}."
+    train, validation = (
+        f"{values.loss('original', blocks):.2f} to {values.loss('hyperfitted', blocks):.2f}"
+        for blocks in ("train", "validation")
     )
+    text = (
+        f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from {train} "
+        f"and the validation loss from {validation}."
+    )
+    return " ".join(filter(None, [text, _texts_headline(experiment, values)]))
+
+
+def _texts_headline(experiment: Experiment, values: _Values) -> str:
+    """The sentence on the written texts; empty where they were not measured, or are too short."""
+    recipe = experiment.recipe
     if not recipe.data.domains:
-        return text
-    name, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
-    keys = [
-        ("original", name, strategy),
-        ("hyperfitted", name, strategy),
-        ("reference", name, None),
-    ]
-    ttr = [value.get((*key, "ttr_last96")) for key in keys]
-    repeats = [value.get((*key, "repeated_4gram_share")) for key in keys]
+        return ""
+    domain, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
+    arms = Arm("original", strategy), Arm("hyperfitted", strategy), Arm(REFERENCE)
+    ttr = [values.get(arm, domain, "ttr_last96") for arm in arms]
+    repeats = [values.get(arm, domain, "repeated_4gram_share") for arm in arms]
     if None in ttr or None in repeats:
-        return text
+        return ""
     return (
-        f"{text} On {name}, the type-token ratio of the last 96 tokens ({strategy}) goes from {ttr[0]:.2f} to {ttr[1]:.2f}, "
+        f"On {domain}, the type-token ratio of the last 96 tokens ({strategy}) goes from {ttr[0]:.2f} to {ttr[1]:.2f}, "
         f"where the true texts have {ttr[2]:.2f}; the share of repeated 4-grams from {repeats[0]:.0%} "
         f"to {repeats[1]:.0%}, where the true texts have {repeats[2]:.0%}."
     )
 
 
-def markdown_table(table: Table) -> str:
-    """A table in Markdown, intervals in brackets."""
-    head = "| | " + " | ".join(column.title for column in table.columns) + " |"
-    lines = [head, "|---|" + "---|" * len(table.columns)]
-    for measure, cells in table.rows:
-        lines.append(
-            f"| {LABELS[measure]} | " + " | ".join(_markdown_cell(cell) for cell in cells) + " |"
-        )
-    return "\n".join(lines)
-
-
-def _markdown_cell(row: MetricRow | None) -> str:
-    if row is None:
-        return ""
-    bounds = interval(row)
-    return f"{number(row.value)} ({bounds})" if bounds else number(row.value)
-
-
 _TERMINAL = ("ttr_last96", "repeated_4gram_share", "longest_overlap_tokens", "recited_8gram_share")
+_LABEL_WIDTH = 46
 
 
 def before_and_after(experiment: Experiment) -> str:
-    """The short table for the terminal: losses and entropy, then each set and strategy beside reference and controls."""
-    rows, recipe = all_rows(experiment), experiment.recipe
-    value = {(row.variant, row.domain, row.strategy, row.name): row.value for row in rows}
-    models = (*recipe.roles, *_CONTROLS)
-    width = max(12, 1 + max(map(len, models)))
-    lines = [f"{'':46}" + "".join(f"{model:>{width}}" for model in models)]
-
-    def add(label: str, keys: list[tuple[str, str, str | None, str]]) -> None:
-        cells = [f"{number(value[key]):>{width}}" if key in value else " " * width for key in keys]
-        lines.append(f"{label:46}{''.join(cells)}".rstrip())
-
-    add("training loss", [(model, "train", None, "train_loss") for model in models])
-    add("validation loss", [(model, "validation", None, "validation_loss") for model in models])
-    for name in (each.name for each in recipe.data.domains):
-        lines.append(name)
-        add("  entropy (nats)", [(model, name, None, "entropy") for model in models])
+    """The short table for the terminal: losses and entropy, then each domain and strategy beside the true texts."""
+    recipe, models = experiment.recipe, list(experiment.runs())
+    sheet = _TerminalTable([*models, REFERENCE, *CONTROLS], _Values(experiment))
+    sheet.add("training loss", "train", "train_loss")
+    sheet.add("validation loss", "validation", "validation_loss")
+    for domain in (each.name for each in recipe.data.domains):
+        sheet.lines.append(domain)
+        sheet.add("  entropy (nats)", domain, "entropy")
         for strategy in recipe.generate.strategies:
-            for measure in _TERMINAL:
-                strategies = [strategy.name if model in recipe.roles else None for model in models]
-                keys = [
-                    (model, name, each, measure)
-                    for model, each in zip(models, strategies, strict=True)
-                ]
-                if any(key in value for key in keys):
-                    add(f"  {strategy.name}: {LABELS[measure].replace(' (tokens)', '')}"[:46], keys)
-    return "\n".join(lines)
+            for name in _TERMINAL:
+                label = f"  {strategy.name}: {metric(name).label.removesuffix(' (tokens)')}"
+                sheet.add(label, domain, name, strategy=strategy.name, models=models, always=False)
+    return "\n".join(sheet.lines)
+
+
+class _TerminalTable:
+    """Lines of one number for each variant, under a head."""
+
+    def __init__(self, variants: list[str], values: _Values) -> None:
+        self._variants, self._values = variants, values
+        self._width = max(12, 1 + max(map(len, variants)))
+        head = "".join(f"{variant:>{self._width}}" for variant in variants)
+        self.lines = [" " * _LABEL_WIDTH + head]
+
+    def add(
+        self,
+        label: str,
+        domain: str,
+        name: str,
+        *,
+        strategy: str | None = None,
+        models: Sequence[str] = (),
+        always: bool = True,
+    ) -> None:
+        """A line, of what `models` wrote with a strategy; without `always`, only where there is a value."""
+        found = [
+            self._values.get(Arm(variant, strategy if variant in models else None), domain, name)
+            for variant in self._variants
+        ]
+        if always or any(value is not None for value in found):
+            cells = ["" if value is None else number(value) for value in found]
+            shown = "".join(f"{cell:>{self._width}}" for cell in cells)
+            self.lines.append(f"{label[:_LABEL_WIDTH]:{_LABEL_WIDTH}}{shown}".rstrip())

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hyperfitting.errors import RunError
 from hyperfitting.files import new_folder, write_text
-from hyperfitting.metrics.overlap import TrainingIndex
-from hyperfitting.metrics.repetition import repeated_run_lengths
-from hyperfitting.records import Continuation, MetricRow
+from hyperfitting.records import MetricRow
 from hyperfitting.report.experiment import tables as pivot
+from hyperfitting.report.experiment.examples import Example, Passage, examples, passages
+from hyperfitting.report.kit.numbers import interval, number
 from hyperfitting.report.kit.page import style, templates
+from hyperfitting.report.kit.tables import csv_text
+from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
-
-_COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
-
-
-@dataclass(frozen=True)
-class Example:
-    """One context as in A, Figure 1: the texts side by side, each token with the length of its repeated run."""
-
-    domain: str
-    title: str
-    context: str
-    texts: list[tuple[str, Sequence[str], list[int]]]
-
-
-@dataclass(frozen=True)
-class Passage:
-    """One recited passage, and the training text that it stands in."""
-
-    tokens: int
-    text: str
-    where: str
-    source: str
 
 
 def check_installed() -> None:
@@ -60,29 +37,31 @@ def write_report(experiment: Experiment) -> Path:
     Raises:
         RunError: if a run is not measured yet.
     """
+    from hyperfitting.report.experiment.figures import coloured_texts, curve_svgs, curves
     from hyperfitting.report.kit import figures
 
-    _ = experiment.recipe  # refuses a folder that holds none
-    for role, run in experiment.runs().items():
-        if not run.measured:
-            raise RunError(
-                f"{experiment.folder}: the {role} run is not measured yet: run `hyperfit measure {experiment.folder}`"
-            )
+    _refuse_unmeasured(experiment)
     rows, shown, recited = pivot.all_rows(experiment), examples(experiment), passages(experiment)
     probes = experiment.run("hyperfitted").probes()
     with new_folder(experiment.report_folder) as folder:
-        figures.save_png(figures.curves(probes), folder / "curves.png")
-        for number, example in enumerate(shown, 1):
-            figures.save_png(
-                figures.coloured_texts(example.texts), folder / f"example-{number}.png"
-            )
+        figures.save_png(curves(probes), folder / "curves.png")
+        for count, example in enumerate(shown, 1):
+            figures.save_png(coloured_texts(example.texts), folder / f"example-{count}.png")
         write_text(folder / "summary.json", summary_json(rows, verdict=_verdict(experiment)))
-        write_text(folder / "table.csv", table_csv(rows))
+        write_text(folder / "table.csv", csv_text([table_row(row) for row in rows]))
         write_text(folder / "report.md", _markdown(experiment, shown, recited))
-        write_text(
-            folder / "index.html", _page(experiment, shown, recited, figures.curve_svgs(probes))
-        )
+        page = experiment_page(experiment, shown, recited, curve_svgs(probes))
+        write_text(folder / "index.html", page)
     return experiment.report_folder / "index.html"
+
+
+def _refuse_unmeasured(experiment: Experiment) -> None:
+    _ = experiment.recipe  # refuses a folder that holds none
+    for variant, run in experiment.runs().items():
+        if not run.measured:
+            raise RunError(
+                f"{experiment.folder}: the {variant} run is not measured yet: run `hyperfit measure {experiment.folder}`"
+            )
 
 
 def summary_json(rows: Sequence[MetricRow], *, verdict: str = "") -> str:
@@ -94,13 +73,18 @@ def summary_json(rows: Sequence[MetricRow], *, verdict: str = "") -> str:
 
 
 def _json_row(row: MetricRow, verdict: str) -> str:
-    noted = verdict and (row.variant, row.domain, row.name) == (
-        "hyperfitted",
-        "train",
-        "train_loss",
-    )
-    fields = {key: getattr(row, key) for key in _COLUMNS} | ({"note": verdict} if noted else {})
-    return json.dumps(fields, ensure_ascii=False)
+    of_training = (row.variant, row.domain, row.name) == ("hyperfitted", "train", "train_loss")
+    noted = {"note": verdict} if verdict and of_training else {}
+    return json.dumps(table_row(row) | noted, ensure_ascii=False)
+
+
+def table_row(row: MetricRow) -> dict[str, Any]:
+    """A row's fields. `model`, `set` and `arm` are what earlier versions called variant, domain and strategy."""
+    return dataclasses.asdict(row) | {
+        "model": row.variant,
+        "set": row.domain,
+        "arm": row.strategy,
+    }
 
 
 def is_table_of_texts(path: Path) -> bool:
@@ -123,81 +107,6 @@ def _of_texts(row: dict[str, Any]) -> bool:
     return row.get("domain") == "texts" and row["variant"] in ("texts", "reference")
 
 
-def table_csv(rows: Sequence[MetricRow]) -> str:
-    """All rows as CSV; an empty field where there is no value."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows([getattr(row, key) for key in _COLUMNS] for row in rows)
-    return buffer.getvalue()
-
-
-def examples(experiment: Experiment) -> list[Example]:
-    """The first contexts of each set in turn, in the recipe's first strategy: not chosen by anyone."""
-    recipe = experiment.recipe
-    strategy, names = (
-        recipe.generate.strategies[0].name,
-        [each.name for each in recipe.data.domains],
-    )
-    texts = {
-        (text.domain, text.context, text.variant): text
-        for run in experiment.runs().values()
-        for text in run.continuations()
-        if text.strategy in (strategy, None)
-    }
-    chosen = (
-        [(names[i % len(names)], i // len(names)) for i in range(recipe.report.examples)]
-        if names
-        else []
-    )
-    made = []
-    for name, context in chosen:
-        found = [
-            texts[key]
-            for model in (*recipe.roles, "reference")
-            if (key := (name, context, model)) in texts
-        ]
-        if found:
-            made.append(
-                Example(
-                    name,
-                    _cite(found[0]),
-                    "".join(found[0].context_pieces),
-                    [_coloured(text) for text in found],
-                )
-            )
-    return made
-
-
-def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:
-    title = {"reference": "the true text"}.get(text.variant, f"{text.variant}, {text.strategy}")
-    return title, text.pieces, repeated_run_lengths(text.ids, context=text.context_ids)
-
-
-def passages(experiment: Experiment) -> list[Passage]:
-    """The hyperfitted texts' longest runs that stand in a training block, longest first."""
-    blocks = experiment.blocks("train")
-    index = TrainingIndex(blocks.ids_NT.tolist())
-    texts = [text for text in experiment.run("hyperfitted").continuations() if text.ids]
-    shared = index.search([text.ids for text in texts])
-    runs = [(text, each.longest) for text, each in zip(texts, shared, strict=True)]
-    runs.sort(key=lambda pair: -pair[1].length)
-    return [
-        Passage(
-            run.length,
-            "".join(text.pieces[run.start : run.start + run.length]).strip(),
-            f"{text.domain}, context {text.context + 1}, {text.strategy}",
-            _cite(blocks.origins[run.block]) + f", from token {run.block_start + 1}",
-        )
-        for text, run in runs[: experiment.recipe.report.passages]
-    ]
-
-
-def _cite(origin: Any) -> str:
-    place = f"{origin.source.rsplit('/', 1)[-1]}, row {origin.row}"
-    return f"“{origin.title}” ({place})" if origin.title else place
-
-
 def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passage]) -> str:
     parts = [
         f"# {experiment.recipe.run_name}",
@@ -211,11 +120,11 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passag
         "Values with 95 % intervals over clusters (none below 10 clusters). "
         "Diversity has no better end: compare with the reference."
     )
-    for number, example in enumerate(shown, 1):
+    for count, example in enumerate(shown, 1):
         parts += [
-            f"## Example {number}: {example.domain}",
+            f"## Example {count}: {example.domain}",
             f"> {_one_line(example.context)}",
-            f"![the texts, repeats coloured](example-{number}.png)",
+            f"![the texts, repeats coloured](example-{count}.png)",
         ]
     if recited:
         parts.append("## Most recited passages")
@@ -223,15 +132,13 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passag
             f"- {each.tokens} tokens ({each.where}): “{_one_line(each.text)}”, in {each.source}"
             for each in recited
         ]
-    parts += [
-        "## Provenance",
-        "```json\n" + json.dumps(_provenance(experiment), indent=1, ensure_ascii=False) + "\n```",
-    ]
+    provenance = json.dumps(_provenance(experiment), indent=1, ensure_ascii=False)
+    parts += ["## Provenance", f"```json\n{provenance}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
 def _verdict(experiment: Experiment) -> str:
-    """That the model was not hyperfitted, and what to raise; nothing where its training came near zero loss."""
+    """That the model was not hyperfitted, and what to raise; empty where its training came near zero loss."""
     return str(experiment.run("hyperfitted").verdict or "")
 
 
@@ -240,23 +147,25 @@ def _one_line(text: str) -> str:
 
 
 def _provenance(experiment: Experiment) -> dict[str, Any]:
-    """All that a number rests on: the recipe, the data and what was in effect in each run."""
+    """What every number depends on: the recipe, the data and what was in effect in each run."""
     return {
         "recipe": json.loads(experiment.recipe.canonical_json()),
         "digest": experiment.recipe.digest,
         "data": experiment.manifest.model_dump(mode="json"),
         "runs": {
-            run.name: {"folder": role, **run.facts.model_dump(mode="json")}
-            for role, run in experiment.runs().items()
+            run.name: {"folder": variant, **run.facts.model_dump(mode="json")}
+            for variant, run in experiment.runs().items()
         },
     }
 
 
-def _page(
+def experiment_page(
     experiment: Experiment, shown: list[Example], recited: list[Passage], curves: list[str]
 ) -> str:
-    from hyperfitting.report.kit import figures
+    """The report's page in HTML; `curves` are SVG."""
+    from hyperfitting.report.kit.figures import heat_step
 
+    tables, runs = pivot.tables(experiment), experiment.runs()
     return (
         templates()
         .get_template("experiment/page.html.j2")
@@ -264,18 +173,18 @@ def _page(
             recipe=experiment.recipe,
             headline=pivot.headline(experiment),
             verdict=_verdict(experiment),
-            tables=pivot.tables(experiment),
-            labels=pivot.LABELS,
-            number=pivot.number,
-            interval=pivot.interval,
-            heat=figures.heat_step,
+            tables=tables,
+            classes=variant_classes(arm.variant for table in tables for arm in table.arms),
+            number=number,
+            interval=interval,
+            heat=heat_step,
             examples=shown,
             passages=recited,
             curves=curves,
             style=style(),
             provenance=_provenance(experiment),
             taken=_taken(experiment),
-            runs={role: (run.name, run.facts) for role, run in experiment.runs().items()},
+            runs={variant: (run.name, run.facts) for variant, run in runs.items()},
             manifest=experiment.manifest,
             zip=zip,
         )

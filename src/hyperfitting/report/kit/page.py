@@ -13,7 +13,9 @@ _REPORT = Path(__file__).parents[1]
 
 def style(*more: str) -> str:
     """The style sheet that all pages share, and further ones below this room after it."""
-    return "".join((_REPORT / name).read_text(encoding="utf-8") for name in ("kit/style.css", *more))
+    return "".join(
+        (_REPORT / name).read_text(encoding="utf-8") for name in ("kit/style.css", *more)
+    )
 
 
 def templates() -> jinja2.Environment:

@@ -23,12 +23,26 @@ def pictures(analysis: Analysis, primary: str) -> dict[str, tuple[Figure, str]]:
     what = SCORES[primary]
     whole = [row for row in analysis.shares if (row.domain, row.tokens) == ("all", "all")]
     sliced = [row for row in analysis.shares if "all" in (row.domain, row.tokens)]
-    made = {"shares": (shares(whole, primary), "Shares preferred, equal and not preferred, by pair of arms")}
+    made = {
+        "shares": (
+            shares(whole, primary),
+            "Shares preferred, equal and not preferred, by pair of arms",
+        )
+    }
     if len(sliced) > len(whole):
-        rows = [(pair_name(row.one, row.other), where(row), score_of(row, primary)) for row in sliced]
+        rows = [
+            (pair_name(row.one, row.other), where(row), score_of(row, primary)) for row in sliced
+        ]
         made["slices"] = (shares_forest(rows), f"Share {what}, by domain and length")
-    worths = [(each.arm, each.log_worth) for each in analysis.davidson.worths if each.arm != analysis.davidson.baseline]
-    made["worths"] = (worth_forest(worths, analysis.davidson.baseline), "Log-worths of all arms on one scale")
+    worths = [
+        (each.arm, each.log_worth)
+        for each in analysis.davidson.worths
+        if each.arm != analysis.davidson.baseline
+    ]
+    made["worths"] = (
+        worth_forest(worths, analysis.davidson.baseline),
+        "Log-worths of all arms on one scale",
+    )
     tried = [
         (pair_name(row.one, row.other), name, score_of(row, primary))
         for pair in dict.fromkeys((row.one, row.other) for row in whole)
@@ -54,17 +68,39 @@ def shares(rows: Sequence[PairShares], primary: str) -> Figure:
 
 def _bar(axes: Any, place: int, row: PairShares, score: Interval) -> None:
     start = 0.0
-    for interval, colour in ((row.preferred, AFTER), (row.equal, GRID), (row.not_preferred, BEFORE)):
+    for interval, colour in (
+        (row.preferred, AFTER),
+        (row.equal, GRID),
+        (row.not_preferred, BEFORE),
+    ):
         value = interval.value or 0.0
         axes.barh(place, value, left=start, color=colour, height=0.34)
         if value > 0.08:
             ink = INK if colour == GRID else CARD
-            axes.text(start + value / 2, place, f"{value:.0%}", color=ink, ha="center", va="center", fontsize=_SMALL)
+            axes.text(
+                start + value / 2,
+                place,
+                f"{value:.0%}",
+                color=ink,
+                ha="center",
+                va="center",
+                fontsize=_SMALL,
+            )
         start += value
     if score.low is not None and score.high is not None:
-        axes.plot([score.low, score.high], [place + 0.26] * 2, color=INK, lw=1.6, solid_capstyle="butt")
+        axes.plot(
+            [score.low, score.high], [place + 0.26] * 2, color=INK, lw=1.6, solid_capstyle="butt"
+        )
         axes.plot([score.value], [place + 0.26], marker="o", ms=3.6, color=INK, clip_on=False)
-    axes.text(0, place - 0.26, pair_name(row.one, row.other), color=INK, fontsize=9, va="bottom", parse_math=False)
+    axes.text(
+        0,
+        place - 0.26,
+        pair_name(row.one, row.other),
+        color=INK,
+        fontsize=9,
+        va="bottom",
+        parse_math=False,
+    )
 
 
 def _legend(axes: Any, what: str) -> None:
@@ -90,7 +126,9 @@ def worth_forest(rows: Sequence[tuple[str, Interval]], baseline: str) -> Figure:
     """Log-worths with their intervals; a bound is an arrow. The dashed line is the baseline."""
     figure, axes = _forest([("", arm, interval) for arm, interval in rows], share=False)
     axes.axvline(0, color=TRUE, lw=1.2, ls="--", zorder=0)
-    ends = [abs(end) for _, each in rows for end in (each.low, each.high, each.value) if end is not None]
+    ends = [
+        abs(end) for _, each in rows for end in (each.low, each.high, each.value) if end is not None
+    ]
     reach = 1.25 * max([0.5, *ends])
     axes.set(xlim=(-reach, reach))
     axes.set_xlabel(f"log-worth ({baseline} = 0)", color=INK, fontsize=_SMALL)
@@ -126,7 +164,9 @@ def _line(axes: Any, place: float, interval: Interval, share: bool) -> None:
     kind: Any = "share" if share else "number"
     words = "no estimate" if interval.value is None else number(interval.value, kind)
     if interval.low is not None and interval.high is not None:
-        axes.plot([interval.low, interval.high], [place] * 2, color=AFTER, lw=2, solid_capstyle="butt")
+        axes.plot(
+            [interval.low, interval.high], [place] * 2, color=AFTER, lw=2, solid_capstyle="butt"
+        )
     elif interval.bound is not None:
         end, way = (interval.high or 0, -1) if interval.bound == "upper" else (interval.low or 0, 1)
         arrow = {"arrowstyle": "->", "color": AFTER, "lw": 1.6}

@@ -25,7 +25,13 @@ from hyperfitting.report.preference.write import (
 
 
 def report_on(
-    what: Path, *, source: Source | None, out: Path | None, database: str | None, draws: int, seed: int
+    what: Path,
+    *,
+    source: Source | None,
+    out: Path | None,
+    database: str | None,
+    draws: int,
+    seed: int,
 ) -> tuple[Path, list[str]]:
     """Analyse and report; returns the page and the lines for the terminal.
 
@@ -54,10 +60,17 @@ def _of_study(
     plan, comparisons = study.plan, study.comparisons()
     with study.open_store(database) as store:
         rows = list(store.judgements())
-        models = {name: json.loads(_URL_USER.sub("//", text)) for name, text in store.model_settings().items()}
+        models = {
+            name: json.loads(_URL_USER.sub("//", text))
+            for name, text in store.model_settings().items()
+        }
     rules = Exclusions(plan.analysis.attention_failures, plan.analysis.least_seconds)
-    analysis = analyse(rows, comparisons, source=source, rules=rules, level=plan.analysis.level, **settings)
-    analysis = replace(analysis, models=tuple(replace(e, model=_named(e.model, models)) for e in analysis.models))
+    analysis = analyse(
+        rows, comparisons, source=source, rules=rules, level=plan.analysis.level, **settings
+    )
+    analysis = replace(
+        analysis, models=tuple(replace(e, model=_named(e.model, models)) for e in analysis.models)
+    )
     mine: Sequence[Judgement] = [row for row in rows if row.source == analysis.source]
     left_out = frozenset(analysis.inattentive) | frozenset(analysis.hasty)
     facts = study.facts()
@@ -68,7 +81,9 @@ def _of_study(
         level=plan.analysis.level,
         promises=promises(plan, study.digest, facts["created_at"], comparisons, mine, left_out),
         # Several simulations in one study may have been told different things: then there is no one truth to show.
-        truth=told[0]["truth"] if told and all(each["truth"] == told[0]["truth"] for each in told) else (),
+        truth=told[0]["truth"]
+        if told and all(each["truth"] == told[0]["truth"] for each in told)
+        else (),
         provenance={
             "digest": study.digest,
             "created_at": facts["created_at"],
@@ -91,8 +106,15 @@ def _named(annotator: str, models: dict[str, Any]) -> str:
 
 def _facts(analysis: Analysis, settings: dict[str, Any]) -> dict[str, Any]:
     made = environment()
-    made["command"] = ["URL" if "://" in word else word for word in made["command"]]  # it may hold a password
-    return {"source": analysis.source, "studies": list(analysis.studies), "bootstrap": settings, "environment": made}
+    made["command"] = [
+        "URL" if "://" in word else word for word in made["command"]
+    ]  # it may hold a password
+    return {
+        "source": analysis.source,
+        "studies": list(analysis.studies),
+        "bootstrap": settings,
+        "environment": made,
+    }
 
 
 def _lines(analysis: Analysis, context: Context) -> list[str]:

@@ -57,7 +57,9 @@ class Sheet:
             if column.name != "note" or any(row[index] for row in self.rows)
         ]
         columns = tuple(self.columns[index] for index in kept)
-        return replace(self, columns=columns, rows=[tuple(row[index] for index in kept) for row in self.rows])
+        return replace(
+            self, columns=columns, rows=[tuple(row[index] for index in kept) for row in self.rows]
+        )
 
 
 _COUNTS = (
@@ -86,7 +88,9 @@ def shown(value: Any, kind: Kind) -> tuple[str, str]:
         return f"{sign} {number(end, kind)}", "one-sided bound"
     if value.bound is not None:
         end = value.high if value.bound == "upper" else value.low
-        return number(value.value, kind), f"{'at most' if value.bound == 'upper' else 'at least'} {number(end, kind)}"
+        return number(
+            value.value, kind
+        ), f"{'at most' if value.bound == 'upper' else 'at least'} {number(end, kind)}"
     return number(value.value, kind), bounds(value.low, value.high, kind)
 
 
@@ -104,14 +108,22 @@ def number(value: float | None, kind: Kind) -> str:
         return "–"
     if kind == "share":
         return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
-    return f"{value:,.0f}" if kind == "count" else f"{value:.3f}" if abs(value) < 0.0995 else f"{value:.2f}"
+    return (
+        f"{value:,.0f}"
+        if kind == "count"
+        else f"{value:.3f}"
+        if abs(value) < 0.0995
+        else f"{value:.2f}"
+    )
 
 
 def _bare(value: float, kind: Kind) -> str:
     return number(value, kind).removesuffix("\N{NO-BREAK SPACE}%")
 
 
-def sheets(analysis: Analysis, promises: Sequence[Promise], truth: Sequence[dict[str, Any]]) -> list[Sheet]:
+def sheets(
+    analysis: Analysis, promises: Sequence[Promise], truth: Sequence[dict[str, Any]]
+) -> list[Sheet]:
     """Every table, in the order of the page."""
     made = [
         _plan(promises),
@@ -139,7 +151,10 @@ def _plan(promises: Sequence[Promise]) -> Sheet:
         Column("planned", "planned"),
         Column("found", "found"),
     )
-    rows = [(each.what, "kept" if each.kept else "not kept", each.planned, each.found) for each in promises]
+    rows = [
+        (each.what, "kept" if each.kept else "not kept", each.planned, each.found)
+        for each in promises
+    ]
     return Sheet("plan", "Was the plan kept?", columns, rows)
 
 
@@ -156,7 +171,10 @@ def score_of(row: PairShares, primary: str) -> Interval:
 def where(row: PairShares) -> str:
     """A slice in words."""
     length = "" if row.tokens == "all" else f"{row.tokens} tokens"
-    return ", ".join(part for part in ("" if row.domain == "all" else row.domain, length) if part) or "all"
+    return (
+        ", ".join(part for part in ("" if row.domain == "all" else row.domain, length) if part)
+        or "all"
+    )
 
 
 def _share_row(row: PairShares) -> tuple[Any, ...]:
@@ -166,7 +184,11 @@ def _share_row(row: PairShares) -> tuple[Any, ...]:
 
 
 def _shares(analysis: Analysis) -> Sheet:
-    rows = [(pair_name(row.one, row.other), *_share_row(row)) for row in analysis.shares if where(row) == "all"]
+    rows = [
+        (pair_name(row.one, row.other), *_share_row(row))
+        for row in analysis.shares
+        if where(row) == "all"
+    ]
     return Sheet("shares", "What was preferred", (Column("pair", "arms"), *_SHARES, *_COUNTS), rows)
 
 
@@ -194,7 +216,14 @@ def _truth(analysis: Analysis, truth: Sequence[dict[str, Any]]) -> Sheet:
         turned = told.get((row.other, row.one))
         true = told.get((row.one, row.other)) or (turned and turned[::-1])
         if true and (row.domain, row.tokens) == ("all", "all"):
-            found = (true[0], row.preferred, true[1], row.equal, true[0] + true[1], row.preferred_or_equal)
+            found = (
+                true[0],
+                row.preferred,
+                true[1],
+                row.equal,
+                true[0] + true[1],
+                row.preferred_or_equal,
+            )
             rows.append((pair_name(row.one, row.other), *found))
     return Sheet("truth", "What the simulation was told", columns, rows)
 
@@ -203,7 +232,11 @@ def _worths(analysis: Analysis) -> Sheet:
     columns = (Column("arm", "arm"), Column("log_worth", "log-worth", "number"), *_COUNTS)
     baseline = analysis.davidson.baseline
     rows = [
-        (each.arm, "0 (baseline)" if each.arm == baseline else each.log_worth, *_counts(each.log_worth))
+        (
+            each.arm,
+            "0 (baseline)" if each.arm == baseline else each.log_worth,
+            *_counts(each.log_worth),
+        )
         for each in analysis.davidson.worths
     ]
     tie = "none" if analysis.davidson.tie is None else f"{analysis.davidson.tie:.3f}"
@@ -228,7 +261,14 @@ def _expected(analysis: Analysis) -> Sheet:
         Column("judgements", "judgements", "count"),
     )
     rows = [
-        (pair_name(e.one, e.other), e.preferred, e.preferred_expected, e.equal, e.equal_expected, e.n)
+        (
+            pair_name(e.one, e.other),
+            e.preferred,
+            e.preferred_expected,
+            e.equal,
+            e.equal_expected,
+            e.n,
+        )
         for e in analysis.davidson.expected
     ]
     note = "Large gaps between seen and expected say that one scale does not hold these arms."
@@ -246,7 +286,9 @@ _AGREEMENT = (
 
 
 def _agreement(analysis: Analysis) -> Sheet:
-    return Sheet("agreement", "Do annotators agree?", _AGREEMENT, _agreement_rows(analysis.agreement["all"]))
+    return Sheet(
+        "agreement", "Do annotators agree?", _AGREEMENT, _agreement_rows(analysis.agreement["all"])
+    )
 
 
 def _agreement_by_pair(analysis: Analysis) -> Sheet:
@@ -256,7 +298,9 @@ def _agreement_by_pair(analysis: Analysis) -> Sheet:
         if pair != "all"
         for row in _agreement_rows(found)
     ]
-    return Sheet("agreement-pairs", "Agreement, pair by pair", (Column("pair", "arms"), *_AGREEMENT), rows)
+    return Sheet(
+        "agreement-pairs", "Agreement, pair by pair", (Column("pair", "arms"), *_AGREEMENT), rows
+    )
 
 
 def _agreement_rows(found: Sequence[Coefficient]) -> list[tuple[Any, ...]]:
@@ -265,7 +309,11 @@ def _agreement_rows(found: Sequence[Coefficient]) -> list[tuple[Any, ...]]:
 
 def _conduct(analysis: Analysis) -> Sheet:
     consistency, side = analysis.consistency, analysis.side_bias
-    columns = (Column("what", "what"), Column("share", "share", "share"), Column("detail", "rests on"))
+    columns = (
+        Column("what", "what"),
+        Column("share", "share", "share"),
+        Column("detail", "rests on"),
+    )
     rows: list[tuple[Any, ...]] = []
     for title, found in (
         ("same answer when the pair came again", consistency.same),
@@ -273,11 +321,17 @@ def _conduct(analysis: Analysis) -> Sheet:
         ("to or from equal when it came again", consistency.moved),
     ):
         if found is not None:
-            rows.append((title, found, f"{consistency.repeats} repeats, {found.annotators} annotators"))
+            rows.append(
+                (title, found, f"{consistency.repeats} repeats, {found.annotators} annotators")
+            )
     if side.share_first is not None:
-        words = f"{side.first} first, {side.second} second; exact binomial p {p_value(side.p_value)}"
+        words = (
+            f"{side.first} first, {side.second} second; exact binomial p {p_value(side.p_value)}"
+        )
         rows.append(("the text that stood first, of decided answers", _side_interval(side), words))
-    checks, failures = (sum(getattr(each, name) for each in analysis.attention) for name in ("checks", "failures"))
+    checks, failures = (
+        sum(getattr(each, name) for each in analysis.attention) for name in ("checks", "failures")
+    )
     if checks:
         rows.append(("failed attention checks", failures / checks, f"{failures} of {checks}"))
     return Sheet("conduct", "How the judging went", columns, rows)
@@ -295,7 +349,11 @@ def p_value(p: float | None) -> str:
 def _sensitivity(analysis: Analysis) -> Sheet:
     columns = (Column("pair", "arms"), Column("set", "annotators"), *_SHARES, *_COUNTS)
     rows = [
-        (pair_name(*pair), name + (" (primary)" if name == analysis.primary_set else ""), *_share_row(row))
+        (
+            pair_name(*pair),
+            name + (" (primary)" if name == analysis.primary_set else ""),
+            *_share_row(row),
+        )
         for pair in dict.fromkeys((row.one, row.other) for row in analysis.shares)
         for name, kept in analysis.sensitivity.items()
         for row in kept
@@ -312,7 +370,12 @@ def _variety(analysis: Analysis) -> Sheet:
         Column("note", "note"),
     )
     rows = [
-        (each.pairs.replace(" / ", " vs "), each.odds_ratio, *_counts_or_none(each.odds_ratio), each.note)
+        (
+            each.pairs.replace(" / ", " vs "),
+            each.odds_ratio,
+            *_counts_or_none(each.odds_ratio),
+            each.note,
+        )
         for each in analysis.variety
     ]
     return Sheet("variety", "Does the type-token ratio predict preference?", columns, rows)
@@ -332,7 +395,14 @@ def _models(analysis: Analysis) -> Sheet:
         Column("contexts", "contexts", "count"),
     )
     rows = [
-        (each.model, each.agreement, each.people, each.ac1, each.agreement.items, each.agreement.contexts)
+        (
+            each.model,
+            each.agreement,
+            each.people,
+            each.ac1,
+            each.agreement.items,
+            each.agreement.contexts,
+        )
         for each in analysis.models
     ]
     return Sheet("models", "A model as judge, beside people", columns, rows)
@@ -369,12 +439,26 @@ def _beside(analysis: Analysis) -> Sheet:
         Column("source", "source"),
     )
     ours = [
-        ("ours", "", row.one, row.preferred_or_equal, _tokens(analysis), f"{row.preferred_or_equal.n} judgements")
+        (
+            "ours",
+            "",
+            row.one,
+            row.preferred_or_equal,
+            _tokens(analysis),
+            f"{row.preferred_or_equal.n} judgements",
+        )
         for row in analysis.shares
         if (row.other, row.domain, row.tokens) == ("reference", "all", "all")
     ]
     theirs = [
-        ("A", e.model, f"{e.weights}, {e.decoding}", e.preferred_or_equal_percent / 100, str(e.tokens), e.source)
+        (
+            "A",
+            e.model,
+            f"{e.weights}, {e.decoding}",
+            e.preferred_or_equal_percent / 100,
+            str(e.tokens),
+            e.source,
+        )
         for e in published_preference()
     ]
     return Sheet("beside", "Beside the paper", columns, ours + theirs)
@@ -401,7 +485,9 @@ def sheet_csv(sheet: Sheet) -> str:
         heads += [column.name + end for end in ends]
     writer.writerow(heads)
     for row in sheet.rows:
-        writer.writerow([field for index, cell in enumerate(row) for field in _fields(cell, index in wide)])
+        writer.writerow(
+            [field for index, cell in enumerate(row) for field in _fields(cell, index in wide)]
+        )
     return buffer.getvalue()
 
 
@@ -412,7 +498,11 @@ def _fields(cell: Any, wide: bool) -> list[Any]:
         return [cell]
     if isinstance(cell, Interval):
         return [cell.value, cell.low, cell.high, cell.bound]
-    return [cell.value, cell.low, cell.high, None] if isinstance(cell, Coefficient) else [cell, None, None, None]
+    return (
+        [cell.value, cell.low, cell.high, None]
+        if isinstance(cell, Coefficient)
+        else [cell, None, None, None]
+    )
 
 
 def sheet_markdown(sheet: Sheet) -> str:
@@ -421,6 +511,8 @@ def sheet_markdown(sheet: Sheet) -> str:
     lines = [head, "|" + "---|" * len(sheet.columns)]
     for row in sheet.rows:
         cells = (shown(cell, column.kind) for cell, column in zip(row, sheet.columns, strict=True))
-        words = [(main + (f" ({small})" if small else "")).replace("|", r"\|") for main, small in cells]
+        words = [
+            (main + (f" ({small})" if small else "")).replace("|", r"\|") for main, small in cells
+        ]
         lines.append("| " + " | ".join(words) + " |")
     return "\n".join(lines)

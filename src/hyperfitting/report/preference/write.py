@@ -70,7 +70,10 @@ def write_preference_report(analysis: Analysis, context: Context, folder: Path) 
     from hyperfitting.report.kit import figures
     from hyperfitting.report.preference.figures import pictures
 
-    made, drawn = sheets(analysis, context.promises, context.truth), pictures(analysis, context.primary)
+    made, drawn = (
+        sheets(analysis, context.promises, context.truth),
+        pictures(analysis, context.primary),
+    )
     svgs = {name: (figures.svg(figure, name), words) for name, (figure, words) in drawn.items()}
     with new_folder(folder) as partial:
         for name, (figure, _) in drawn.items():
@@ -89,21 +92,30 @@ def refuse_to_overwrite(folder: Path) -> None:
     Raises:
         StudyError: the folder holds something else than such a report.
     """
-    if folder.exists() and not (folder.is_dir() and ((folder / _MARK).is_file() or not any(folder.iterdir()))):
+    if folder.exists() and not (
+        folder.is_dir() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
+    ):
         raise StudyError(f"{folder} holds something else than a report: choose another --out")
 
 
 def headlines(analysis: Analysis, context: Context) -> list[str]:
     """One sentence for each pair of arms, those against the reference first; three at most."""
     whole = [row for row in analysis.shares if (row.domain, row.tokens) == ("all", "all")]
-    return [_headline(row, context) for row in sorted(whole, key=lambda row: row.other != "reference")[:3]]
+    return [
+        _headline(row, context)
+        for row in sorted(whole, key=lambda row: row.other != "reference")[:3]
+    ]
 
 
 def _headline(row: PairShares, context: Context) -> str:
     score = score_of(row, context.primary)
     what = "preferred to" if context.primary == "preferred" else "preferred to, or found equal to,"
     other = "the true text" if row.other == "reference" else row.other
-    parts = (("preferred", row.preferred), ("equal", row.equal), ("not preferred", row.not_preferred))
+    parts = (
+        ("preferred", row.preferred),
+        ("equal", row.equal),
+        ("not preferred", row.not_preferred),
+    )
     rest = ", ".join(f"{name} {number(share.value, 'share')}" for name, share in parts)
     return f"{row.one} was {what} {other} in {_in_words(score, context.level)} of {score.n} judgements ({rest})."
 
@@ -199,7 +211,9 @@ preferred more often than its arms alone explain. It says nothing of causes.""",
 }
 
 
-def _markdown(analysis: Analysis, context: Context, made: Sequence[Sheet], pictures: Sequence[str]) -> str:
+def _markdown(
+    analysis: Analysis, context: Context, made: Sequence[Sheet], pictures: Sequence[str]
+) -> str:
     banner = BANNERS.get(analysis.source)
     parts = [f"# {context.title}"]
     if banner:
@@ -211,12 +225,21 @@ def _markdown(analysis: Analysis, context: Context, made: Sequence[Sheet], pictu
     for sheet in made:
         parts += [f"## {sheet.title}"]
         parts += [f"![{sheet.title}]({sheet.name}.png)"] if sheet.name in pictures else []
-        parts += [sheet_markdown(sheet.readable()), sheet.note, said.get(under.get(sheet.name, sheet.name), "")]
-    parts += ["## Provenance", "```json\n" + json.dumps(context.provenance, indent=1, ensure_ascii=False) + "\n```"]
+        parts += [
+            sheet_markdown(sheet.readable()),
+            sheet.note,
+            said.get(under.get(sheet.name, sheet.name), ""),
+        ]
+    parts += [
+        "## Provenance",
+        "```json\n" + json.dumps(context.provenance, indent=1, ensure_ascii=False) + "\n```",
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _page(analysis: Analysis, context: Context, made: Sequence[Sheet], svgs: dict[str, tuple[str, str]]) -> str:
+def _page(
+    analysis: Analysis, context: Context, made: Sequence[Sheet], svgs: dict[str, tuple[str, str]]
+) -> str:
     return (
         templates()
         .get_template("preference/page.html.j2")

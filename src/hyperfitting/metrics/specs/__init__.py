@@ -1,0 +1,79 @@
+"""The table of metrics: one row a metric, read by everything that measures, compares, shows or documents one.
+
+A new metric is one function and one row. Tables show the metrics in the order of the table.
+
+spec.py       what a row holds
+of_models.py  rows for models on true texts
+of_texts.py   rows for written texts
+tokens.py     functions of a tensor with a number for each token
+reference.py  the table as a page
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from hyperfitting.metrics.specs.of_models import OF_MODELS
+from hyperfitting.metrics.specs.of_texts import OF_TEXTS, TTR_WINDOW_TOKENS
+from hyperfitting.metrics.specs.spec import (
+    AgainstTrueTexts,
+    EachText,
+    Family,
+    MetricSpec,
+    ModelInput,
+    PooledTexts,
+    TextInput,
+    TrueTexts,
+    measuring_order,
+)
+
+__all__ = [
+    "METRICS",
+    "TTR_WINDOW_TOKENS",
+    "AgainstTrueTexts",
+    "EachText",
+    "Family",
+    "MetricSpec",
+    "ModelInput",
+    "PooledTexts",
+    "TextInput",
+    "TrueTexts",
+    "compared_metrics",
+    "metric",
+    "metrics_measured_as",
+    "metrics_of_tables",
+]
+
+Kind = TypeVar("Kind", EachText, PooledTexts, AgainstTrueTexts, TrueTexts)
+
+METRICS: tuple[MetricSpec, ...] = (*OF_MODELS, *OF_TEXTS)
+"""Every metric, in the order of a table's rows."""
+
+
+def metric(name: str) -> MetricSpec:
+    """The row of one metric.
+
+    Raises:
+        ValueError: there is no such metric.
+    """
+    found = next((spec for spec in METRICS if spec.name == name), None)
+    if found is None:
+        raise ValueError(f"no metric is called {name!r}")
+    return found
+
+
+def metrics_measured_as(kind: type[Kind]) -> list[tuple[MetricSpec, Kind]]:
+    """The metrics that are measured in one way, and how, in the order in which they are measured."""
+    found = [(spec, spec.measured) for spec in METRICS if isinstance(spec.measured, kind)]
+    return sorted(found, key=lambda pair: measuring_order(pair[0]))
+
+
+def metrics_of_tables() -> list[MetricSpec]:
+    """The metrics that a report shows, in the order of its rows."""
+    return [spec for spec in METRICS if spec.in_tables]
+
+
+def compared_metrics() -> list[MetricSpec]:
+    """The metrics that `hyperfit compare` shows: variety and repetition, then fluency, then recitation."""
+    shown = [spec for spec in METRICS if spec.comparison_column is not None]
+    return sorted(shown, key=lambda spec: spec.comparison_column or 0)

@@ -1,0 +1,168 @@
+"""What a comparison shows: its cells in words, which arms are nearest, and what its pictures are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, stdev
+
+from hyperfitting.compare import Comparison, DomainMetrics, MarkedTable
+from hyperfitting.metrics.specs import MetricSpec, metric
+from hyperfitting.records import REFERENCE, Arm, TextMetrics
+from hyperfitting.report.kit.numbers import interval, number
+
+_SIGNS = {"nearest": "●", "among": "○", "": ""}
+_BOUNDS = (1, 10, 100)
+
+
+@dataclass(frozen=True)
+class SeedValue:
+    """The value of a cell at one seed: the number, its mark, its interval, and n and run in words."""
+
+    value: str
+    sign: str
+    interval: str
+    words: str
+
+    def __str__(self) -> str:
+        """As it stands in Markdown."""
+        return f"{self.value}{self.sign}" + (f" ({self.interval})" if self.interval else "")
+
+
+def size_in_words(tables: Sequence[MarkedTable]) -> str:
+    """How many texts and clusters stand behind each arm of a domain."""
+    rows = [row for table in tables for row in table.cells.values()]
+    texts, clusters = max(row.n for row in rows), max(row.clusters for row in rows)
+    return f"{texts} texts in {clusters} clusters a column" + (
+        " and seed" if len(tables) > 1 else ""
+    )
+
+
+def seed_values(tables: Sequence[MarkedTable], arm: Arm, name: str) -> list[SeedValue]:
+    """One cell: a value for each seed that has one."""
+    return [
+        SeedValue(
+            number(row.value),
+            _SIGNS[table.marks.get((arm, name), "")],
+            interval(row),
+            f"seed {table.seed}: n = {row.n}, {row.clusters} clusters; run {row.run}",
+        )
+        for table in tables
+        if (row := table.cells.get((arm, name))) is not None
+    ]
+
+
+def spread_of(tables: Sequence[MarkedTable], arm: Arm, name: str) -> str:
+    """The standard deviation of a cell over seeds, where there are several."""
+    rows = [table.cells.get((arm, name)) for table in tables]
+    values = [row.value for row in rows if row is not None]
+    return f"sd {number(stdev(values))}" if len(values) > 1 else ""
+
+
+def nearest_lines(comparison: Comparison) -> list[str]:
+    """For every domain and metric the arms that are nearest to the true texts, and at how many seeds."""
+    lines = []
+    for domain in comparison.domains:
+        tables = comparison.tables_of(domain)
+        lines.append(domain)
+        for spec in tables[0].metrics:
+            if marked := _times_marked(tables, spec.name):
+                lines.append(f"  {spec.label}: {_shortly(marked, len(tables))}")
+    return lines
+
+
+def _times_marked(tables: Sequence[MarkedTable], name: str) -> dict[str, int]:
+    """How often each arm is nearest, or not told apart from the nearest; most often first, then the nearer ones."""
+    marked: dict[str, list[float]] = {}
+    for table in tables:
+        for (arm, own), mark in table.marks.items():
+            if own == name and mark:
+                true = table.cells[Arm(REFERENCE), name].value
+                marked.setdefault(arm.title, []).append(abs(table.cells[arm, name].value - true))
+    order = sorted(marked.items(), key=lambda pair: (-len(pair[1]), fmean(pair[1])))
+    return {title: len(distances) for title, distances in order}
+
+
+def _shortly(marked: dict[str, int], seeds: int) -> str:
+    shown = [
+        title if seeds == 1 else f"{title} ({count} of {seeds})"
+        for title, count in list(marked.items())[:4]
+    ]
+    more = len(marked) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more that cannot be told apart" if more else "")
+
+
+def verdict_lines(comparison: Comparison) -> list[str]:
+    """The models that were not hyperfitted, a line each: what their training reached, and what to raise."""
+    runs = [each.run("hyperfitted") for same in comparison.experiments.values() for each in same]
+    return [
+        f"{run.name}: {run.verdict}"
+        for run in runs
+        if run.verdict is not None and not run.verdict.near_zero
+    ]
+
+
+@dataclass(frozen=True)
+class PositionCurve:
+    """The mean type-token ratio of an arm's texts in a domain, by the position at which the window ends."""
+
+    domain: str
+    arm: Arm
+    ratios: dict[int, float]
+
+
+@dataclass(frozen=True)
+class RankShares:
+    """Shares of an arm's tokens in a domain by their rank under the original: 1, 2 to 10, 11 to 100, above."""
+
+    domain: str
+    arm: Arm
+    shares: list[float]
+
+
+def position_curves(comparison: Comparison) -> list[PositionCurve]:
+    """The type-token ratio by position of what a picture can hold, at the first seed."""
+    spec = metric("ttr_by_position")
+    return [
+        PositionCurve(held.domain, arm, ratios)
+        for held in _first_seed(comparison)
+        for arm in _pictured(held.arms)
+        if (ratios := _mean_by_position(held.texts[arm], spec))
+    ]
+
+
+def _mean_by_position(texts: Sequence[TextMetrics], spec: MetricSpec) -> dict[int, float]:
+    """The mean over the texts that are long enough, at each position."""
+    values = [text.values.get(spec.name, ()) for text in texts]
+    return {
+        spec.position(index) or 0: fmean(each[index][0] for each in values if len(each) > index)
+        for index in range(max(map(len, values), default=0))
+    }
+
+
+def rank_shares(comparison: Comparison) -> list[RankShares]:
+    """Shares of tokens by their rank under the original of what a picture can hold, at the first seed."""
+    names = [f"rank_above{bound}_share_under_original" for bound in _BOUNDS]
+    made = []
+    for held in _first_seed(comparison):
+        for arm in _pictured(held.arms):
+            above = [row.value for name in names if (row := held.rows.get((arm, name))) is not None]
+            if len(above) == len(names):
+                shares = [a - b for a, b in pairwise([1.0, *above, 0.0])]
+                made.append(RankShares(held.domain, arm, shares))
+    return made
+
+
+def _first_seed(comparison: Comparison) -> list[DomainMetrics]:
+    return [held for held in comparison.metrics if held.seed == comparison.seeds[0]]
+
+
+def _pictured(arms: Sequence[Arm]) -> list[Arm]:
+    """The first strategy of each model, and the true texts: what a picture can hold."""
+    strategy = next(arm.strategy for arm in arms if arm.is_model)
+    return [
+        arm
+        for arm in arms
+        if arm.variant == REFERENCE or (arm.strategy == strategy and arm.strategy)
+    ]

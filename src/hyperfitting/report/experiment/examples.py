@@ -1,0 +1,94 @@
+"""Texts to look at: the first contexts side by side, and the most recited passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hyperfitting.metrics.overlap import TrainingIndex
+from hyperfitting.metrics.repetition import repeated_run_lengths
+from hyperfitting.records import REFERENCE, Arm, Continuation, Origin
+from hyperfitting.runs import Experiment
+
+
+@dataclass(frozen=True)
+class Example:
+    """One context: the texts side by side, each token with the length of its repeated run.
+
+    Source: Carlsson et al. 2025, Figure 1.
+    """
+
+    domain: str
+    title: str
+    context: str
+    texts: list[tuple[str, Sequence[str], list[int]]]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One recited passage, and the training text that it stands in."""
+
+    tokens: int
+    text: str
+    where: str
+    source: str
+
+
+def examples(experiment: Experiment) -> list[Example]:
+    """The first contexts of each domain in turn, in the recipe's first strategy: not chosen by anyone."""
+    recipe, variants = experiment.recipe, [*experiment.runs(), REFERENCE]
+    domains = [each.name for each in recipe.data.domains]
+    texts = _texts_of(experiment, recipe.generate.strategies[0].name)
+    made = []
+    for i in range(recipe.report.examples if domains else 0):
+        domain, context = domains[i % len(domains)], i // len(domains)
+        keys = [(domain, context, variant) for variant in variants]
+        if found := [texts[key] for key in keys if key in texts]:
+            made.append(_example(found))
+    return made
+
+
+def _texts_of(experiment: Experiment, strategy: str) -> dict[tuple[str, int, str], Continuation]:
+    """The texts of one strategy and the true texts, by domain, context and variant."""
+    return {
+        (text.domain, text.context, text.variant): text
+        for run in experiment.runs().values()
+        for text in run.continuations()
+        if text.strategy in (strategy, None)
+    }
+
+
+def _example(texts: Sequence[Continuation]) -> Example:
+    first = texts[0]
+    context = "".join(first.context_pieces)
+    return Example(first.domain, _cite(first), context, [_coloured(text) for text in texts])
+
+
+def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:
+    true = text.variant == REFERENCE
+    title = "the true text" if true else Arm(text.variant, text.strategy).title
+    return title, text.pieces, repeated_run_lengths(text.ids, context=text.context_ids)
+
+
+def passages(experiment: Experiment) -> list[Passage]:
+    """The longest runs of the hyperfitted model's texts that stand in a training block, longest first."""
+    blocks = experiment.blocks("train")
+    index = TrainingIndex(blocks.ids_NT.tolist())
+    texts = [text for text in experiment.run("hyperfitted").continuations() if text.ids]
+    shared = index.search([text.ids for text in texts])
+    runs = [(text, each.longest) for text, each in zip(texts, shared, strict=True)]
+    runs.sort(key=lambda pair: -pair[1].length)
+    return [
+        Passage(
+            run.length,
+            "".join(text.pieces[run.start : run.start + run.length]).strip(),
+            f"{text.domain}, context {text.context + 1}, {text.strategy}",
+            _cite(blocks.origins[run.block]) + f", from token {run.block_start + 1}",
+        )
+        for text, run in runs[: experiment.recipe.report.passages]
+    ]
+
+
+def _cite(origin: Origin | Continuation) -> str:
+    place = f"{origin.source.rsplit('/', 1)[-1]}, row {origin.row}"
+    return f"“{origin.title}” ({place})" if origin.title else place

@@ -1,0 +1,152 @@
+"""The pictures of an experiment: curves of the training, and texts with their repeats coloured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.patches import Rectangle
+
+from hyperfitting.records import ProbeRow
+from hyperfitting.report.kit.figures import (
+    AFTER,
+    BEFORE,
+    HEAT,
+    INK,
+    LINE,
+    TRUE,
+    dress_axes,
+    heat_step,
+    svg,
+)
+
+
+def curves(probes: Sequence[ProbeRow]) -> Figure:
+    """Loss and greedy type-token ratio by epoch, on validation texts (Carlsson et al. 2025, Figure 2), side by side."""
+    figure = Figure(figsize=(9, 3.1), layout="constrained")
+    for draw, axes in zip((_loss, _type_token_ratio), figure.subplots(1, 2), strict=True):
+        draw(axes, probes)
+    return figure
+
+
+def curve_svgs(probes: Sequence[ProbeRow]) -> list[str]:
+    """The same two pictures apart, so that a page can stack them on a phone."""
+    made = []
+    for name, draw in (("loss", _loss), ("ttr", _type_token_ratio)):
+        figure = Figure(figsize=(5, 3.1), layout="constrained")
+        draw(figure.subplots(), probes)
+        made.append(svg(figure, name))
+    return made
+
+
+def _loss(axes: Any, probes: Sequence[ProbeRow]) -> None:
+    trained = [row for row in probes if row.train_loss is not None]
+    axes.plot(
+        [row.epoch for row in probes],
+        [row.validation_loss for row in probes],
+        color=BEFORE,
+        **LINE,
+        label="validation",
+    )
+    axes.plot(
+        [row.epoch for row in trained],
+        [row.train_loss for row in trained],
+        color=AFTER,
+        **LINE,
+        label="training",
+    )
+    dress_axes(axes, "loss (nats per token)", x="epoch")
+
+
+def _type_token_ratio(axes: Any, probes: Sequence[ProbeRow]) -> None:
+    axes.axhline(probes[-1].reference_ttr, color=TRUE, lw=1.5, ls="--", label="true continuations")
+    axes.plot(
+        [row.epoch for row in probes],
+        [row.ttr for row in probes],
+        color=AFTER,
+        **LINE,
+        label="greedy continuations",
+    )
+    axes.set_ylim(0, 1)
+    dress_axes(axes, "type-token ratio", x="epoch")
+
+
+def coloured_texts(
+    columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44
+) -> Figure:
+    """Texts side by side, each token on the colour of its repeated run: (title, pieces, run lengths).
+
+    Source: Carlsson et al. 2025, Figure 1.
+    """
+    laid = [(title, *_lay_out(pieces, runs, width)) for title, pieces, runs in columns]
+    lines = max(count for _, _, count in laid)
+    figure = Figure(figsize=(_CHARACTER_INCHES * (width + 3) * len(laid), 0.17 * (lines + 2.5)))
+    for index, (title, placed, _) in enumerate(laid):
+        axes = figure.add_axes((index / len(laid), 0, 1 / len(laid), 1))
+        axes.set(xlim=(-1, width + 2), ylim=(lines + 0.2, -2))
+        axes.axis("off")
+        axes.text(0, -1, title, color=INK, fontsize=10, weight="bold", va="center")
+        for text, row, column, step in placed:
+            if step:
+                axes.add_patch(Rectangle((column, row - 0.5), len(text), 1, color=HEAT[step], lw=0))
+            axes.text(
+                column,
+                row,
+                text,
+                color=INK,
+                fontsize=_FONT_POINTS,
+                family="monospace",
+                va="center",
+                parse_math=False,
+            )
+    return figure
+
+
+_FONT_POINTS = 8.5
+_CHARACTER_INCHES = 0.602 * _FONT_POINTS / 72  # the advance of DejaVu Sans Mono, matplotlib's own
+
+
+def _lay_out(
+    pieces: Sequence[str], runs: Sequence[int], width: int
+) -> tuple[list[tuple[str, int, int, int]], int]:
+    """Every token's parts as (text, line, column, heat), lines broken between words, and the number of lines."""
+    placed, line, column = [], 0, 0
+    for index, (piece, run) in enumerate(zip(pieces, runs, strict=True)):
+        for number, part in enumerate(_drawable(piece).split("\n")):
+            if number and column:
+                line, column = line + 1, 0
+            if (
+                part[:1].isspace()
+                and column + len(part.rstrip()) + _rest_of_word(pieces, index) > width
+            ):
+                line, column = line + 1, 0
+            text = part.lstrip() if column == 0 else part
+            if text:
+                placed.append((text, line, column, heat_step(run)))
+                column += len(text)
+    return placed, line + 1
+
+
+def _drawable(text: str) -> str:
+    """The text with a box for what the font does not hold: byte-level models write any character there is."""
+    return "".join(
+        each if each == "\n" or ord(each) in _glyphs() else "\N{WHITE SQUARE}" for each in text
+    )
+
+
+@lru_cache(maxsize=1)
+def _glyphs() -> set[int]:
+    return set(get_font(findfont("DejaVu Sans Mono")).get_charmap())
+
+
+def _rest_of_word(pieces: Sequence[str], index: int) -> int:
+    """Characters of the tokens that go on the word of this one."""
+    length = 0
+    for piece in pieces[index + 1 :]:
+        if not piece or piece[0].isspace():
+            break
+        length += len(piece)
+    return length
