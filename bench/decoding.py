@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig
 
-from hyperfitting.decoding import Ending, chooser, continue_texts
+from hyperfitting.decoding import Ending, continue_texts, make_sampler
 from hyperfitting.models import keep_freed_memory, keep_head_exact, load_model, stepper
 from hyperfitting.recipe import GREEDY, Dtype, ModelSettings
 
@@ -75,7 +75,7 @@ def continued(model: nn.Module, contexts_BT: Tensor) -> Texts:
     """Greedy texts of ours."""
     ending = Ending((0,), stop=False)
     return continue_texts(
-        stepper(model), contexts_BT, chooser(GREEDY), new_tokens=NEW_TOKENS, ending=ending
+        stepper(model), contexts_BT, make_sampler(GREEDY), new_tokens=NEW_TOKENS, ending=ending
     )
 
 

@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperfitting import pipeline
-from hyperfitting.decoding import CitationBlocker, CitationIndex, Ending, chooser, continue_texts
+from hyperfitting.decoding import (
+    CitationBlocker,
+    CitationIndex,
+    Ending,
+    continue_texts,
+    make_sampler,
+)
 from hyperfitting.metrics.bleu import self_bleu
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.models import TextCodec, load_codec, load_model, stepper
-from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings
-from hyperfitting.recipe import load_recipe
+from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings, load_recipe
 
 Made = TypeVar("Made")
 
@@ -80,10 +85,12 @@ def compare_blocked(
     The share of the time that is spent inside it is steadier than the ratio of pairs, which other work on the machine
     moves by more than what is measured.
     """
-    words = codec.words if mode == "word" else None
+    words = codec.word_boundaries if mode == "word" else None
 
     def write(blocks: bool) -> tuple[int, float]:
-        rule = CitationBlocker(index, BlockerSettings(mode=mode), context_tokens=32, words=words)
+        rule = CitationBlocker(
+            index, BlockerSettings(mode=mode), context_tokens=32, word_boundaries=words
+        )
         inside = []
 
         def timed(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
@@ -91,7 +98,7 @@ def compare_blocked(
             inside.append(seconds)
             return ruled_BV
 
-        choose = chooser(GREEDY, context_tokens=32, blocker=timed if blocks else None)
+        choose = make_sampler(GREEDY, context_tokens=32, blocker=timed if blocks else None)
         continue_texts(
             stepper(model), contexts_BT, choose, new_tokens=224, ending=Ending((0,), stop=False)
         )

@@ -17,8 +17,7 @@ import transformers
 from bench.baselines import TrainerLoop, public_loop
 from hyperfitting import models, training
 from hyperfitting.progress import Silent
-from hyperfitting.recipe import Recipe
-from hyperfitting.recipe import parse_recipe
+from hyperfitting.recipe import Recipe, parse_recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.checkpoint import Checkpoints, State
 

@@ -257,7 +257,7 @@ def _sha256_once(path: Path, *state: int) -> str:
     return file_sha256(path)
 
 
-def differences(before: dict[str, str], now: dict[str, str]) -> str:
+def changed_files(before: dict[str, str], now: dict[str, str]) -> str:
     """Which files have changed, are gone or are new, in words; nothing where the hashes are equal."""
     kinds = {
         "changed": [name for name in before if name in now and now[name] != before[name]],

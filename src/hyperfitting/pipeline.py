@@ -157,7 +157,7 @@ def draw(
     return Experiment(folder)
 
 
-def _fit(recipe: Recipe) -> tuple[models.TrainableModel, models.TextCodec, data.Drawn]:
+def _fit(recipe: Recipe) -> tuple[models.TrainableModel, models.TextCodec, data.DatasetSplits]:
     """What is trained, in a model without weights, the codec, and the data: each refuses what does not fit."""
     models.check_length(recipe.model, recipe.text_tokens)
     selection = models.select_trained(models.build_empty(recipe.model), recipe.train)
@@ -187,7 +187,7 @@ def train(
     if run.trained:
         narrator.say(f"{role}: trained already")
     else:
-        with training.plain_failures(), ranks.alone(lambda: alone_in(run.folder)):
+        with training.translate_torch_errors(), ranks.alone(lambda: alone_in(run.folder)):
             ranks.on_main(lambda: run.keep_weights(None))
             _train(experiment, run, ranks, narrator)
     ranks.on_main(lambda: _settle(experiment, run, narrator))
@@ -291,7 +291,7 @@ def _train(
     ranks.on_main(lambda: save(model) if model is not None else None)
 
 
-@training.plain_failures(
+@training.translate_torch_errors(
     "run the recipe with a smaller generate.batch_contexts, or name another --device"
 )
 def generate_texts(
@@ -426,7 +426,7 @@ def compare_reference(
     return agreement_lines(role, texts, [each for each in differences if each is not None])
 
 
-@training.plain_failures(
+@training.translate_torch_errors(
     "run the recipe with a smaller measure.batch_blocks, or name another --device"
 )
 def measure_runs(
@@ -488,7 +488,7 @@ def _beside(
         index=TrainingIndex(training_ids),
         training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else None,
         original=original,
-        scorer=models.load_reader(scorer, place)
+        scorer=models.load_scoring_model(scorer, place)
         if (scorer := settings.model_named("scorer"))
         else None,
         batch_blocks=settings.batch_blocks,
@@ -521,7 +521,7 @@ def _measure_texts(
     if recipe.measure.scorer:
         facts["scorer"] = recipe.measure.scorer
     if features := recipe.measure.model_named("mauve"):
-        reader = models.load_reader(features, place)
+        reader = models.load_scoring_model(features, place)
         beside_true = [*texts, *([] if run.role == "original" else references)]
         found, taken = measure.mauve_rows(
             reader,
@@ -535,7 +535,7 @@ def _measure_texts(
     run.keep_measures(each, together, [*rows, *model_rows])
 
 
-@training.plain_failures("give fewer or shorter texts, or name another --device")
+@training.translate_torch_errors("give fewer or shorter texts, or name another --device")
 def measure_file(
     path: Path,
     *,
@@ -588,13 +588,13 @@ def measure_file(
         training_texts = [text.text for text in blocks] if bleu else None
     how = measure.Intervals(MeasureSettings().bootstrap_draws, seed)
     place = models.resolve_device(device)
-    reader = models.load_reader(scorer, place) if scorer else None
+    reader = models.load_scoring_model(scorer, place) if scorer else None
     beside = measure.Beside(index=index, training_texts=training_texts, scorer=reader)
     rows = [*measure.text_rows(measure.measure_texts(texts, beside), how)]
     rows += measure.set_rows(measure.measure_sets(texts, beside))
     if mauve is not None:
         external_texts.refuse_mauve(texts, force=force_mauve)
-        features = models.load_reader(mauve, place)
+        features = models.load_scoring_model(mauve, place)
         found, taken = measure.mauve_rows(
             features, texts, batch_blocks=beside.batch_blocks, force=force_mauve
         )
@@ -752,7 +752,7 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
     place = models.resolve_device(device)
     precision = models.resolve_precision(recipe.train.precision, place)
     planned = training.memory_of(recipe, precision, recipe.engine, device=place.type)
-    with training.plain_failures():
+    with training.translate_torch_errors():
         peak, rate = training.dry_run(recipe, precision, place)
     return dry_run_line(recipe, precision, models.describe_device(place), planned, peak, rate)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hyperfitting.assets import PREFIX
 from hyperfitting.errors import RunError
-from hyperfitting.files import differences, file_hashes
+from hyperfitting.files import changed_files, file_hashes
 from hyperfitting.recipe import ModelSettings
 
 _DECIDING = (
@@ -74,7 +74,7 @@ class Weights:
         return next(same, None) or self._unchanged(places[-1], self.source, remedy)
 
     def _unchanged(self, place: Path, name: str, remedy: str) -> Path:
-        if changed := differences(self.sha256, hash_model(place)):
+        if changed := changed_files(self.sha256, hash_model(place)):
             raise RunError(f"{name} has changed since its hashes were taken ({changed}): {remedy}")
         return place
 

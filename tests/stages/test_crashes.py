@@ -36,7 +36,7 @@ from hyperfitting.training import loop
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.optimizer import make_optimizer
-from hyperfitting.training.plain_failures import diverges, plain_failures
+from hyperfitting.training.plain_failures import diverges, translate_torch_errors
 from hyperfitting.training.rounding_meter import StepMeter
 from tests.conftest import make_model, tiny_tree
 
@@ -552,7 +552,7 @@ def no_space():
     ],
 )
 def test_only_a_full_memory_or_disk_is_said_in_plain_words(error, kind):
-    with pytest.raises(kind), plain_failures():
+    with pytest.raises(kind), translate_torch_errors():
         raise error
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models import TextCodec, load_codec, load_reader
+from hyperfitting.models import TextCodec, load_codec, load_scoring_model
 from hyperfitting.recipe import ModelSettings
 from tests.conftest import make_model, make_tokenizer, tiny_config
 from tests.support.folders import edit_json, without_ends
@@ -371,7 +371,7 @@ def test_a_token_more_than_the_model_has_rows(folder, added):
         f"the tokenizer has 321 tokens (the last is {token!r}), the model 320: resize_token_emb"
     )
     with pytest.raises(ModelError, match="the tokenizer has 321 tokens"):
-        load_reader(str(folder), torch.device("cpu"))
+        load_scoring_model(str(folder), torch.device("cpu"))
 
 
 def test_what_counts_is_the_largest_id_not_how_many_there_are(tmp_path):
@@ -389,15 +389,15 @@ def test_what_counts_is_the_largest_id_not_how_many_there_are(tmp_path):
     edit_json(tmp_path / "config.json", vocab_size=501)
     codec = load(tmp_path)
     assert codec.encode("the river") == [0, 1, 500]
-    assert len(codec.words.ends_V) == 501
-    assert codec.words.ends_V[500]
+    assert len(codec.word_boundaries.ends_V) == 501
+    assert codec.word_boundaries.ends_V[500]
 
 
 def test_a_model_may_have_rows_that_no_token_uses(folder):
     edit_json(folder / "config.json", vocab_size=384)
     codec = load(folder)
-    assert codec.rows == len(codec.words.begins_V) == 384
-    assert not codec.words.begins_V[320:].any()
+    assert codec.rows == len(codec.word_boundaries.begins_V) == 384
+    assert not codec.word_boundaries.begins_V[320:].any()
     assert codec.decode([*codec.encode("the river"), 383]) == "the river"
 
 

@@ -9,13 +9,13 @@ draw.py     documents -> sets of token blocks
 leaks.py    what two sets share
 """
 
-from hyperfitting.data.draw import Drawn, draw_data
+from hyperfitting.data.draw import DatasetSplits, draw_data
 from hyperfitting.data.folders import refuse_name
 from hyperfitting.data.rows import Mistakes, RowError
 from hyperfitting.data.sources import read_texts, refuse_changed
 
 __all__ = [
-    "Drawn",
+    "DatasetSplits",
     "Mistakes",
     "RowError",
     "draw_data",

@@ -12,7 +12,7 @@ from hyperfitting.data.lost_characters import Losses, losses_of, reach, refuse_l
 from hyperfitting.data.passages import Passage
 from hyperfitting.data.refusals import too_few
 from hyperfitting.data.repeats import NearRepeats
-from hyperfitting.data.requests import WATCHED, Plan, Wanted
+from hyperfitting.data.requests import WATCHED, SetRequest, SetRequests
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import Recipe
@@ -23,7 +23,7 @@ _READ = ("files_read", "files_passed_over", "rows", "nulls")
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DatasetSplits:
     """The sets `train`, `validation` and each set of contexts, and how they came to be."""
 
     sets: list[TokenBlocks]
@@ -62,7 +62,7 @@ class _Known:
         return place, f"it nearly repeats {place}, which trains or validates"
 
 
-def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
+def draw_data(recipe: Recipe, codec: Codec) -> DatasetSplits:
     """Draw every set of a recipe.
 
     Each set takes the first documents, in an order drawn by the seed, that are long enough and that it does not hold
@@ -73,7 +73,7 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
     Raises:
         DataError: a source cannot be read, is too small, or leaks, or the tokenizer loses too many of its characters.
     """
-    plan = Plan(recipe, codec)
+    plan = SetRequests(recipe, codec)
     known = _Known(recipe.data.leak_words)
     sets, facts = [], []
     for wanted in plan.sets():
@@ -94,13 +94,13 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
             known.add(texts, near)
         sets.append(blocks)
         facts.append(_facts(wanted, blocks))
-    return Drawn(
+    return DatasetSplits(
         sets,
         {"codec": codec.fingerprint, "sources": [each.facts for each in plan.texts], "sets": facts},
     )
 
 
-def _losses_of_all(wanted: Wanted, codec: Codec) -> Losses:
+def _losses_of_all(wanted: SetRequest, codec: Codec) -> Losses:
     """Of a set that is not full, what the tokenizer loses of all that it was offered: that may be why."""
     losses = wanted.losses + wanted.short_losses
     return losses if losses.texts else losses_of(wanted.texts.documents, codec)
@@ -115,7 +115,7 @@ class _Ended(Exception):
 
 
 def _first_tokens(
-    wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats
+    wanted: SetRequest, codec: Codec, known: _Known, near: NearRepeats
 ) -> tuple[TokenBlocks, list[str]]:
     """One block a document or passage, its first tokens; and the texts of the blocks."""
     rows: list[list[int]] = []
@@ -151,7 +151,7 @@ def _take(item: Document | Passage, codec: Codec, tokens: int) -> _Taken:
     return _Taken(item, ids, item.text[: reach(codec, item.text, ids, encoded)], decoded)
 
 
-def _count(wanted: Wanted, item: Document | Passage, taken: _Taken, near: NearRepeats) -> None:
+def _count(wanted: SetRequest, item: Document | Passage, taken: _Taken, near: NearRepeats) -> None:
     """What is told of a text that a set has taken."""
     wanted.losses.add(taken.text, taken.decoded)
     wanted.near_repeated += near.add(taken.document) is not None
@@ -159,7 +159,7 @@ def _count(wanted: Wanted, item: Document | Passage, taken: _Taken, near: NearRe
         wanted.passages.append(item)
 
 
-def _leaks(wanted: Wanted, document: Document, text: str, known: _Known) -> bool:
+def _leaks(wanted: SetRequest, document: Document, text: str, known: _Known) -> bool:
     found = known.leak(document, text)
     if found is None:
         return False
@@ -178,7 +178,7 @@ def _leaks(wanted: Wanted, document: Document, text: str, known: _Known) -> bool
 
 
 def _packed(
-    wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats
+    wanted: SetRequest, codec: Codec, known: _Known, near: NearRepeats
 ) -> tuple[TokenBlocks, list[str]]:
     """Whole documents end to end, cut into blocks, each cited by the document it begins in; and their texts."""
     ids: list[int] = []
@@ -215,7 +215,7 @@ def _origin(document: Document) -> Origin:
     return Origin(document.source, document.row, document.group, document.title)
 
 
-def _facts(wanted: Wanted, blocks: TokenBlocks) -> dict[str, Any]:
+def _facts(wanted: SetRequest, blocks: TokenBlocks) -> dict[str, Any]:
     source = wanted.texts.facts
     return {
         "name": wanted.name,
@@ -236,7 +236,7 @@ def _facts(wanted: Wanted, blocks: TokenBlocks) -> dict[str, Any]:
     }
 
 
-def _too_short(wanted: Wanted) -> int:
+def _too_short(wanted: SetRequest) -> int:
     """How many documents are shorter than a block; of passages, how many stretches."""
     if not isinstance(wanted.pool, PassagePool):
         return wanted.too_short
@@ -250,7 +250,7 @@ def _too_short(wanted: Wanted) -> int:
     )
 
 
-def _passage_facts(wanted: Wanted) -> dict[str, Any]:
+def _passage_facts(wanted: SetRequest) -> dict[str, Any]:
     """Of passages: how much of the source, in characters, is kept for the set, makes passages, and was taken."""
     if not isinstance(wanted.pool, PassagePool):
         return {}

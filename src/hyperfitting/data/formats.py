@@ -22,7 +22,7 @@ PLAIN = (".txt", ".md")
 FORMATS = (*PLAIN, ".jsonl", ".json", ".csv", ".tsv", ".parquet")
 IN_WORDS = f"{', '.join(FORMATS)} file (also {', '.join(PACKED)})"
 
-Row = tuple[int, "str | dict[str, Any] | RowError"]
+SourceRow = tuple[int, "str | dict[str, Any] | RowError"]
 """Its number from 1 on, and a whole document, fields, or why it holds nothing."""
 
 
@@ -31,7 +31,9 @@ def format_of(path: Path) -> str:
     return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower()
 
 
-def read_rows(path: Path, name: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
+def read_source_rows(
+    path: Path, name: str, source: TextSource, *, inside: bool
+) -> Iterator[SourceRow]:
     """The rows of one file. `name` is what messages call it; `inside` says that it was found in a folder.
 
     Raises:
@@ -50,7 +52,7 @@ def read_rows(path: Path, name: str, source: TextSource, *, inside: bool) -> Ite
     )
 
 
-def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
+def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> Iterator[SourceRow]:
     """The documents of a file without fields: what is not all white space, without the newlines at its ends."""
     kind = ("file" if inside else "paragraph") if source.documents == "auto" else source.documents
     if source.separator is not None:
@@ -75,7 +77,7 @@ def _paragraphs(text: str) -> Iterator[str]:
             lines = []
 
 
-def _json_rows(text: str, name: str) -> Iterator[Row]:
+def _json_rows(text: str, name: str) -> Iterator[SourceRow]:
     """One object a line; a row's number is its line's."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -107,7 +109,7 @@ _NO_OBJECT = "not a JSON object with named fields"
 _ARRAY = f"{_NO_OBJECT}, but a JSON array: give one object a line, or name the file .json"
 
 
-def _whole_json_rows(text: str, name: str, column: str) -> Iterator[Row]:
+def _whole_json_rows(text: str, name: str, column: str) -> Iterator[SourceRow]:
     """An array of objects, an object that holds one, an object that is a row itself, or an object a line."""
     try:
         tree = json.loads(text)
@@ -151,7 +153,7 @@ def _are_objects(values: list[Any]) -> bool:
     return bool(values) and all(isinstance(value, dict) for value in values)
 
 
-def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[Row]:
+def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[SourceRow]:
     """Lines of fields under a header. A row that ends early has nulls; one with too many fields is refused."""
     csv.field_size_limit(2**31 - 1)
     lines = io.StringIO(text, newline="")
@@ -195,7 +197,7 @@ def _delimiter(text: str) -> str:
     return max(",;\t", key=re.sub(r'"[^"]*"', "", header[0] if header else "").count)
 
 
-def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[Row]:
+def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[SourceRow]:
     """The rows of a Parquet file, with the columns that are asked for."""
     pyarrow, number = optional("pyarrow"), 0
     try:

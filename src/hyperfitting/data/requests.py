@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperfitting.data.lost_characters import Losses, losses_of, refuse_losses
 from hyperfitting.data.passages import Passage
-from hyperfitting.data.sources import Texts, read_texts
+from hyperfitting.data.sources import SourceTexts, read_texts
 from hyperfitting.data.splits import document_pools, shuffled
 from hyperfitting.data.stretches import PassagePool, passage_pools, whole_pool
 from hyperfitting.errors import DataError
@@ -20,7 +20,7 @@ WATCHED = ("train", "validation")
 
 
 @dataclass
-class Wanted:
+class SetRequest:
     """One set while it is drawn: what it may take, in the order in which it is offered it, and what became of that."""
 
     name: str
@@ -28,7 +28,7 @@ class Wanted:
     tokens: int
     pool: Iterator[Document] | PassagePool
     chosen: bool  # the user named its source, so a leak is the user's to mend
-    texts: Texts
+    texts: SourceTexts
     seen: list[Document] = field(default_factory=list)
     too_short: int = 0
     repeated: int = 0
@@ -52,36 +52,36 @@ class Wanted:
         return item
 
 
-class Plan:
+class SetRequests:
     """The sets of a recipe, and the texts of their sources, each read once."""
 
     def __init__(self, recipe: Recipe, codec: Codec):
         self._recipe, self._codec = recipe, codec
-        self._texts: dict[TextSource, Texts] = {}
+        self._texts: dict[TextSource, SourceTexts] = {}
         self._streams: dict[TextSource, Iterator[Document] | PassagePool] = {}
 
     @property
-    def texts(self) -> list[Texts]:
+    def texts(self) -> list[SourceTexts]:
         """What was read."""
         return list(self._texts.values())
 
-    def sets(self) -> Iterator[Wanted]:
+    def sets(self) -> Iterator[SetRequest]:
         """The sets in the order in which they are drawn: training first, since the others must not clash with it."""
         data = self._recipe.data
         train, validation, contexts = self._pools()
-        yield Wanted(
+        yield SetRequest(
             "train", data.train_blocks, data.block_tokens, train, False, self._read(data.train)
         )
         own = data.validation
         pool = validation if own is None else self._all_of(own, data.block_tokens)
         texts = self._read(own or data.train)
-        yield Wanted(
+        yield SetRequest(
             "validation", data.validation_blocks, data.block_tokens, pool, own is not None, texts
         )
         for each in data.domains:
             pool = contexts if each.source is None else self._stream(each.source)
             texts = self._read(each.source or data.train)
-            yield Wanted(
+            yield SetRequest(
                 each.name, each.count, self._context_length, pool, each.source is not None, texts
             )
 
@@ -121,7 +121,7 @@ class Plan:
             return whole_pool(documents, data, self._codec, tokens, seed)
         return shuffled(documents, seed)
 
-    def _read(self, source: TextSource) -> Texts:
+    def _read(self, source: TextSource) -> SourceTexts:
         if source not in self._texts:
             self._texts[source] = read_texts(
                 source, whole_files=self._recipe.data.blocks == "passages"

@@ -10,15 +10,22 @@ from typing import Any, NamedTuple
 
 from hyperfitting import hub
 from hyperfitting.data.folders import Found, find_files
-from hyperfitting.data.formats import FORMATS, IN_WORDS, PLAIN, Row, format_of, read_rows
+from hyperfitting.data.formats import (
+    FORMATS,
+    IN_WORDS,
+    PLAIN,
+    SourceRow,
+    format_of,
+    read_source_rows,
+)
 from hyperfitting.data.rows import Mistakes, RowError, is_label, label_of, look_up, text_of
 from hyperfitting.errors import DataError, name_the_extra
-from hyperfitting.files import differences, file_hashes
+from hyperfitting.files import changed_files, file_hashes
 from hyperfitting.recipe import DataSettings, TextSource
 from hyperfitting.records import Document
 
 
-class Texts(NamedTuple):
+class SourceTexts(NamedTuple):
     """All documents of one source, and what was read: files, rows, nulls, and the hashes that pin its content."""
 
     documents: list[Document]
@@ -27,7 +34,7 @@ class Texts(NamedTuple):
 
 def read_texts(
     source: TextSource, *, told: Callable[[str], None] | None = None, whole_files: bool = False
-) -> Texts:
+) -> SourceTexts:
     """Every document of a source.
 
     What a document of a `.txt` or `.md` file is, `source.documents` says, where `auto` is the whole file if
@@ -53,7 +60,7 @@ def read_texts(
     reading = _Reading(source, mistakes)
     for file in found.files:
         name = source.path if file == path else f"{source.path}/{file.relative_to(path).as_posix()}"
-        reading.take(read_rows(file, name, source, inside=whole_files or file != path), name)
+        reading.take(read_source_rows(file, name, source, inside=whole_files or file != path), name)
     if mistakes is not None:
         mistakes.close()
     facts = {
@@ -117,7 +124,7 @@ def _changes(path: Path, before: dict[str, str]) -> str:
     if not os.path.exists(path):
         return f"has gone (tried {path})"
     files = sorted(path.rglob("*")) if _is_saved_set(path) else _text_files(path)
-    found = differences(before, _hashes(path, files))
+    found = changed_files(before, _hashes(path, files))
     which = f" ({found})" if path.is_dir() else ""
     return f"has changed{which}" if found else ""
 
@@ -146,7 +153,7 @@ class _Reading:
         self._documents: list[Document] = []
         self._counts: Counter[str] = Counter()
 
-    def take(self, rows: Iterable[Row], name: str) -> None:
+    def take(self, rows: Iterable[SourceRow], name: str) -> None:
         """Take in the rows of one file or data set."""
         for number, row in rows:
             self._counts["rows"] += 1
@@ -162,7 +169,7 @@ class _Reading:
             else:
                 self._documents.append(document)
 
-    def texts(self, facts: dict[str, Any]) -> Texts:
+    def texts(self, facts: dict[str, Any]) -> SourceTexts:
         """All that was taken in, with what else is known of it."""
         path, rows, nulls = self._source.path, self._counts["rows"], self._counts["nulls"]
         if not self._documents:
@@ -173,7 +180,7 @@ class _Reading:
             )
             raise DataError(f"{path}: no text in it{why}")
         counts = {"documents": len(self._documents), "rows": rows, "nulls": nulls}
-        return Texts(self._documents, {"path": path, **counts, **facts})
+        return SourceTexts(self._documents, {"path": path, **counts, **facts})
 
 
 def _document(
@@ -206,13 +213,13 @@ def _title(row: dict[str, Any], source: TextSource, name: str, number: int) -> s
     return label_of(row, str(source.title), name, number) if named else ""
 
 
-def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
+def _from_hub(source: TextSource, saved: Path | None = None) -> SourceTexts:
     """A hub data set, or a folder that `save_to_disk` wrote."""
     datasets = _library(source, saved)
     datasets.disable_progress_bars()
     try:
         if saved is None:
-            hub.settle()
+            hub.go_offline_if_unreachable()
             loaded = datasets.load_dataset(source.path, source.config, split=source.split)
         else:
             loaded = datasets.load_from_disk(str(saved))

@@ -32,7 +32,7 @@ class NextToken(Protocol):
 Rule = Callable[[Tensor, Tensor], Tensor]
 """(logits_BV, text_BT) -> logits_BV: what a rule makes of the logits behind the texts so far, contexts included."""
 
-Choose = Callable[[Tensor, Tensor], Tensor]
+Sampler = Callable[[Tensor, Tensor], Tensor]
 """(logits_BV, text_BT) -> ids_B."""
 
 
@@ -60,7 +60,7 @@ class Ending:
 def token_steps(
     model: NextToken,
     context_BT: Tensor,
-    choose: Choose,
+    choose: Sampler,
     *,
     new_tokens: int,
     ending: Ending,
@@ -117,7 +117,7 @@ def _unless_nothing_is_left(
 def continue_texts(
     model: NextToken,
     context_BT: Tensor,
-    choose: Choose,
+    choose: Sampler,
     *,
     new_tokens: int,
     ending: Ending,
@@ -203,14 +203,14 @@ _TRUNCATIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {
 }
 
 
-def chooser(
+def make_sampler(
     strategy: Strategy,
     uniform_BS: Tensor | None = None,
     *,
     context_tokens: int = 0,
     blocker: Rule | None = None,
     record: Record | None = None,
-) -> Choose:
+) -> Sampler:
     """The strategy's rules and its choice. Sampling strategies need `uniform_BS`: a number in [0, 1) a text and step."""
     apply = strategy_rules(strategy, context_tokens=context_tokens, blocker=blocker, record=record)
 
@@ -223,7 +223,7 @@ def chooser(
     return choose
 
 
-def uniforms(keys: Sequence[str], steps: int) -> Tensor:
+def uniform_noise(keys: Sequence[str], steps: int) -> Tensor:
     """Numbers in [0, 1), float64, shape (len(keys), steps): row b depends on keys[b] alone.
 
     A key names (seed, strategy, set, context), so a text depends neither on its neighbours nor on the batch size.

@@ -1,4 +1,4 @@
-"""Decoding rules: pure functions on logits; `chooser` says in which order a strategy applies them.
+"""Decoding rules: pure functions on logits; `make_sampler` says in which order a strategy applies them.
 
 Shapes: B texts, T tokens of each so far (context included), S of them generated, V vocabulary, W windows, N tokens of
 an n-gram. Logits are float32; what a rule removes becomes -inf. Every rule is tested equal to the processor of the same
