@@ -191,7 +191,7 @@ def test_other_bytes_that_are_no_text(tmp_path):
         (tmp_path / "a.txt").write_bytes(data)
         return problem(tmp_path / "a.txt")
 
-    assert "line 3: it holds a NUL, which is no character of a text" in of(
+    assert "line 3: it holds a NUL character, which is not text" in of(
         b"one\rtwo\r\nthr\0ee and more\n" + b"x" * 99
     )
     assert "a.txt, line 1: it looks like UTF-16 without a mark" in of(b"I\0c\0e\0")
@@ -200,9 +200,7 @@ def test_other_bytes_that_are_no_text(tmp_path):
     assert "line 2: it holds a NUL" in of("a\nb\0".encode("utf-16"))
     assert "line 2: damaged UTF-16" in of("a\nb".encode("utf-16") + b"\x00")
     assert "line 1: damaged UTF-32" in of("ab".encode("utf-32") + b"\xff\xff\xff\xff")
-    assert "line 1: not UTF-8 to its end, which is in the middle of a character" in of(
-        "été café".encode()[:-1]
-    )
+    assert "line 1: it ends in the middle of a UTF-8 character" in of("été café".encode()[:-1])
     assert "iconv -f WINDOWS-1252" in of(
         b"one caf\xe9"
     )  # the first half of two bytes in UTF-8, whole elsewhere
@@ -315,7 +313,11 @@ def test_one_json_object_is_a_row_of_its_own(tmp_path):
         ("a.csv", "", "a.csv: no text in it"),
         ("a.csv", "text\n", "a.csv: no text in it"),
         ("a.txt", " \n\x0c\n\u3000\n", "a.txt: no text in it"),
-        ("a.parquet", "PAR1 no table", "a.parquet, after row 0: no whole Parquet file, or damaged"),
+        (
+            "a.parquet",
+            "PAR1 no table",
+            "a.parquet, after row 0: not a complete Parquet file, or damaged",
+        ),
         ("a.tar.gz", "", "a.tar.gz: not a .txt, .md, .jsonl, .json"),
         ("a", "x", "a: not a .txt, .md, .jsonl, .json"),
     ],
@@ -353,7 +355,7 @@ def test_parquet_is_read_with_the_columns_that_are_asked_for(tmp_path):
     (tmp_path / "b.parquet.gz").write_bytes(gzip.compress(path.read_bytes()))
     assert len(read(tmp_path / "b.parquet.gz", column="data.text")) == 2500
     path.write_bytes(path.read_bytes()[:-40])
-    assert "no whole Parquet file, or damaged" in problem(path)
+    assert "not a complete Parquet file, or damaged" in problem(path)
 
 
 @pytest.mark.parametrize("packing", [".gz", ".xz", ".zst"])
@@ -368,7 +370,7 @@ def test_a_damaged_or_cut_packed_file_is_one_line(tmp_path, packing):
         path = tmp_path / f"a.jsonl{packing}"
         path.write_bytes(data)
         assert (
-            f"a.jsonl{packing}: cannot be read: damaged, cut off, or no {packing} file"
+            f"a.jsonl{packing}: cannot be read: damaged, truncated, or not a {packing} file"
             in problem(path)
         )
 
@@ -457,7 +459,7 @@ def test_one_mistake_in_many_rows_is_at_most_three_lines(tmp_path):
     def told(rows):
         path, said = tmp_path / "a.jsonl", []
         path.write_text(lines([{"text": "fine"}, *rows]))
-        assert len(read_texts(TextSource(path=str(path)), told=said.append).documents) == 1
+        assert len(read_texts(TextSource(path=str(path)), on_warning=said.append).documents) == 1
         return said
 
     many = told([{"body": "x"}] * 5000)
@@ -475,7 +477,7 @@ def test_one_mistake_in_each_of_many_files_is_three_lines_too(tmp_path):
     for number in range(20):
         (tmp_path / f"{number:02d}.jsonl").write_text('{"text": "a"}\n{"text": "b"\n')
     said = []
-    assert len(read_texts(TextSource(path=str(tmp_path)), told=said.append).documents) == 20
+    assert len(read_texts(TextSource(path=str(tmp_path)), on_warning=said.append).documents) == 20
     assert len(said) == 3
     assert said[2] == "... and 18 more rows: not JSON"
 
@@ -590,7 +592,7 @@ def test_a_separator_that_stands_nowhere_is_a_mistake(tmp_path):
     (tmp_path / "a.txt").write_text("one\n\ntwo")
     between = {"documents": "separator", "separator": "<|eot|>"}
     words = problem(tmp_path / "a.txt", **between)
-    assert words.endswith("a.txt: the separator '<|eot|>' stands nowhere in it: check `separator`")
+    assert words.endswith("a.txt: the separator '<|eot|>' does not occur in it: check `separator`")
     (tmp_path / "b.txt").write_text("three<|eot|>four")
     assert read(tmp_path, **between) == ["one\n\ntwo", "three", "four"]
 

@@ -154,7 +154,7 @@ def test_a_set_that_loses_too_much_is_refused_unless_it_may(tree, tmp_path, engl
     assert message.startswith(f"{path}: the set 'train': the model's tokenizer loses ")
     assert "% of 496 characters" in message
     assert "('%' 48)" in message
-    assert message.endswith("mend the texts, or raise data.lost_characters = 0.02")
+    assert message.endswith("correct the texts, or raise data.lost_characters = 0.02")
     assert (
         counts(draw_data(recipe_of(tree, path, lost_characters=0.1), english))["characters"]["lost"]
         == 48

@@ -1,4 +1,4 @@
-"""Why a set cannot be filled, in one line that names the setting which helps."""
+"""The message for a set that cannot be filled; it names the setting to change."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hyperfitting.data.stretches import PassagePool
 from hyperfitting.records import Codec, Document
 
 _MEASURED, _BEGINNING = 1_000, 20_000
-"""Lengths are taken of so many documents, and of so many characters of each; longer ones are reckoned from these."""
+"""Lengths are measured on this many documents and this many characters of each, and extrapolated to longer ones."""
 _COUNTS = {"train": "data.train_blocks", "validation": "data.validation_blocks"}
 
 
 def too_few(wanted: SetRequest, found: int, blocks: str, codec: Codec) -> str:
-    """Why a set is not full: what it needs, what there is, how long the documents are, and what would help."""
+    """The message: what the set needs, what there is, how long the documents are, and a remedy. `found` blocks were."""
     if isinstance(wanted.pool, PassagePool):
         return _too_few_passages(wanted, found, wanted.pool)
     packed = blocks == "packed" and wanted.name in _COUNTS
@@ -53,14 +53,14 @@ def _remedy(wanted: SetRequest, found: int, lengths: list[int], *, packed: bool)
 
 
 def _can_be_cut(wanted: SetRequest, found: int, lengths: list[int], *, packed: bool) -> bool:
-    """Whether consecutive blocks would give what is missing; the paragraphs of a .txt are cut as one text."""
+    """Whether cutting long texts into blocks would fill the set; the paragraphs of a .txt file are cut as one text."""
     paragraphs = {"txt", "md"} & set(wanted.source.lower().split(".")[1:])
     blocks = (
         sum(lengths) // wanted.tokens
         if paragraphs
         else sum(each // wanted.tokens for each in lengths)
     )
-    if packed:  # only where one document holds all, and the sets before have taken it
+    if packed:  # only if one document holds everything, and earlier sets have taken it
         return not wanted.seen and blocks >= 2 * wanted.count
     more = blocks - sum(each >= wanted.tokens for each in lengths)
     return more * len(wanted.texts.documents) >= (wanted.count - found) * len(lengths)

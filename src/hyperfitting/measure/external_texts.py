@@ -64,7 +64,7 @@ def read_written(
     """
     refuse_name(path, str(path))
     documents, facts = read_texts(
-        TextSource(path=str(path.absolute()), column=column, group=group), told=told
+        TextSource(path=str(path.absolute()), column=column, group=group), on_warning=told
     )
     if facts["nulls"]:
         told(
