@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench import memory, time_to_loss, training
-from tests.acceptance.test_claims import needs_data
+from tests.support.corpora import needs_data
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")

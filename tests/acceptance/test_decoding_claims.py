@@ -16,7 +16,7 @@ from hyperfitting.cli import Console
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Experiment
-from tests.acceptance.test_claims import DATA, needs_data
+from tests.support.corpora import DATA, needs_data
 
 pytestmark = [pytest.mark.slow, needs_data]
 CITED = 5

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from hyperfitting.decoding import Ending, make_sampler, continue_texts, uniform_noise
+from hyperfitting.decoding import Ending, continue_texts, make_sampler, uniform_noise
 from hyperfitting.models import load_model, stepper
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, ModelSettings, Strategy
 from tests.conftest import make_model

@@ -8,7 +8,7 @@ import torch
 import transformers as t
 from safetensors.torch import load_file, save_file
 
-from hyperfitting.decoding import Ending, make_sampler, continue_texts
+from hyperfitting.decoding import Ending, continue_texts, make_sampler
 from hyperfitting.errors import ModelError
 from hyperfitting.models import load_model, load_scoring_model, stepper, traits_of
 from hyperfitting.models.adapt import compare

@@ -16,7 +16,7 @@ from hyperfitting.recipe import ModelSettings
 from tests.conftest import make_model, make_tokenizer, tiny_config
 from tests.support.folders import edit_json, without_ends
 from tests.support.own_code import OWN_TOKENIZER
-from tests.support.tokenizers import KINDS, POLICIES
+from tests.support.tokenizers import KINDS, POLICIES, unigram
 
 
 @pytest.fixture
@@ -225,24 +225,6 @@ def test_ends_are_shown_with_their_tokens(folder):
 
 
 # Special tokens in texts.
-
-
-def unigram():
-    """As sentencepiece makes them: the special tokens are pieces of the vocabulary, and can be the likeliest ones."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = [
-        ("<unk>", 0.0),
-        ("<s>", 0.0),
-        ("</s>", 0.0),
-        *((each, -3.0) for each in "▁abcdefghilnorstuvwxy</>"),
-    ]
-    raw = Tokenizer(models.Unigram(pieces, unk_id=0))
-    raw.pre_tokenizer, raw.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    )
 
 
 def codec_of(tokenizer, policy="add"):

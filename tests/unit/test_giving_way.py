@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hyperfitting.decoding import (
     Ending,
     GivingWay,
-    make_sampler,
     continue_texts,
+    make_sampler,
     rules,
     strategy_rules,
 )

@@ -1,6 +1,6 @@
 import torch
 
-from hyperfitting.decoding import Ending, make_sampler, continue_texts, token_steps, uniform_noise
+from hyperfitting.decoding import Ending, continue_texts, make_sampler, token_steps, uniform_noise
 from hyperfitting.recipe import Strategy
 
 GREEDY = Strategy(name="greedy", method="greedy")
