@@ -19,7 +19,7 @@ acceptance: .venv/.dev        # real corpora and minutes of work; ROOM=models ta
 	$(BIN)/python -m pytest -m "slow and not gpu" -s $(if $(ROOM),-k $(ROOM))
 
 torture: .venv/.dev           # 50 trainings, each killed once at a random moment; the last line counts the equal ones
-	$(BIN)/python -m tests.torture
+	$(BIN)/python -m tests.support.torture
 
 bench: .venv/.dev
 	$(BIN)/python -m bench

@@ -1,12 +1,11 @@
 """Greedy decoding, 32-token contexts, 224 new tokens, against transformers' `generate`.
 
-Called as A's public code calls it (float32, batch 8), and in our dtype at our own batch size.
+`generate` is called as in the public code of Carlsson et al. 2025 (float32, batch 8), and in our dtype and batch size.
 """
 
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -16,22 +15,23 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig
 
-from hyperfitting.decoding import Ending, chooser, continue_texts
+from bench.timing import clock
+from hyperfitting.decoding import Ending, continue_texts, make_sampler
 from hyperfitting.models import keep_freed_memory, keep_head_exact, load_model, stepper
 from hyperfitting.recipe import GREEDY, Dtype, ModelSettings
 
 SHIPPED = "asset:reference-lm"
 PUBLIC_CODE_BATCH = 8
 NEW_TOKENS = 224
-Texts = list[list[int]]
+TokenTexts = list[list[int]]
 
 
-def decoding(device: torch.device, rounds: int, count: int) -> None:
-    """Tokens a second of a greedy continuation of all contexts, ours in both dtypes and `generate`, all in turn."""
+def report_decoding(device: torch.device, rounds: int, count: int) -> None:
+    """Print tokens a second of greedy continuations, ours in both dtypes and `generate`'s, all in turn."""
     keep_freed_memory()
     contexts = torch.randint(1, 4096, (count, 32), generator=torch.Generator().manual_seed(0))
     public = load_model(ModelSettings(source=SHIPPED), device)
-    ways: dict[str, Callable[[], Texts]] = {
+    ways: dict[str, Callable[[], TokenTexts]] = {
         "public": partial(generate, public, contexts, PUBLIC_CODE_BATCH)
     }
     generate(public, contexts[:PUBLIC_CODE_BATCH], PUBLIC_CODE_BATCH)
@@ -42,13 +42,15 @@ def decoding(device: torch.device, rounds: int, count: int) -> None:
         keep_head_exact(model)
         ways[name] = partial(continued, model, contexts)
         written[name] = ways[name]()  # the warm-up too
-        same = equal(written[name], ways[f"generate, {name}"]())
+        same = texts_equal(written[name], ways[f"generate, {name}"]())
         print(
             f"decoding, {name}: greedy texts equal to generate's at the same batch shape: {same}",
             flush=True,
         )
-    print(f"decoding: greedy texts equal in both dtypes: {equal(*written.values())}", flush=True)
-    turns = [{name: clock(work) for name, work in ways.items()} for _ in range(rounds)]
+    print(
+        f"decoding: greedy texts equal in both dtypes: {texts_equal(*written.values())}", flush=True
+    )
+    turns = [{name: clock(work)[0] for name, work in ways.items()} for _ in range(rounds)]
     for name in get_args(Dtype):
         print(
             f"decoding, {name}, all {count} contexts at once: {compared(turns, name, 'public', count)}"
@@ -59,7 +61,7 @@ def decoding(device: torch.device, rounds: int, count: int) -> None:
 
 
 def compared(turns: list[dict[str, float]], ours: str, theirs: str, count: int) -> str:
-    """The median rates and the median of the ratios of two ways, in words."""
+    """The median rates of two ways and the median of their ratios, for printing."""
     ratios = sorted(turn[theirs] / turn[ours] for turn in turns)
     rates = [
         NEW_TOKENS * count / statistics.median(turn[name] for turn in turns)
@@ -71,16 +73,16 @@ def compared(turns: list[dict[str, float]], ours: str, theirs: str, count: int) 
     )
 
 
-def continued(model: nn.Module, contexts_BT: Tensor) -> Texts:
-    """Greedy texts of ours."""
+def continued(model: nn.Module, contexts_BT: Tensor) -> TokenTexts:
+    """Our greedy continuations."""
     ending = Ending((0,), stop=False)
     return continue_texts(
-        stepper(model), contexts_BT, chooser(GREEDY), new_tokens=NEW_TOKENS, ending=ending
+        stepper(model), contexts_BT, make_sampler(GREEDY), new_tokens=NEW_TOKENS, ending=ending
     )
 
 
-def generate(model: Any, contexts_BT: Tensor, size: int) -> Texts:
-    """Greedy texts of transformers' `generate`, so many side by side."""
+def generate(model: Any, contexts_BT: Tensor, size: int) -> TokenTexts:
+    """Greedy continuations by transformers' `generate` in batches of `size`."""
     settings = GenerationConfig(
         max_new_tokens=NEW_TOKENS,
         do_sample=False,
@@ -88,7 +90,7 @@ def generate(model: Any, contexts_BT: Tensor, size: int) -> Texts:
         pad_token_id=0,
         eos_token_id=None,
     )
-    texts: Texts = []
+    texts: TokenTexts = []
     for batch in contexts_BT.to(model.device).split(size):
         made = model.generate(
             batch, attention_mask=torch.ones_like(batch), generation_config=settings
@@ -97,15 +99,6 @@ def generate(model: Any, contexts_BT: Tensor, size: int) -> Texts:
     return texts
 
 
-def equal(texts: Texts, others: Texts) -> str:
-    """How many texts are the same."""
+def texts_equal(texts: TokenTexts, others: TokenTexts) -> str:
+    """How many texts are equal, for printing."""
     return f"{sum(one == other for one, other in zip(texts, others, strict=True))} of {len(texts)}"
-
-
-def clock(work: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    started = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""What an update needs above weights, gradients and states, at the vocabulary of Llama 3."""
+"""Memory of an update above weights, gradients and optimiser states, at the vocabulary of Llama 3."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hyperfitting.training.memory_plan import LiveBytes
 VOCABULARY = 128_256
 
 
-def report(device: torch.device, vocabulary: int = VOCABULARY) -> float:
-    """Live bytes of the second update's height, ours over the public loop's, with the same weights and tokens."""
+def report_memory(device: torch.device, vocabulary: int = VOCABULARY) -> float:
+    """The peak of live bytes in the second update, ours divided by the public loop's, with equal weights and tokens."""
     with tempfile.TemporaryDirectory() as folder:
         transformers.LlamaConfig(
             **{**SHAPES["17M Llama"], "vocab_size": vocabulary}

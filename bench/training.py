@@ -1,4 +1,4 @@
-"""Tokens per second of the real loop. The baselines take their turns in its probes, so that all share every minute."""
+"""Tokens per second of the real loop. The baselines run inside its probes, so that all share the machine's load evenly."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ import transformers
 from bench.baselines import TrainerLoop, public_loop
 from hyperfitting import models, training
 from hyperfitting.progress import Silent
-from hyperfitting.recipe import Recipe
-from hyperfitting.recipe import parse_recipe
+from hyperfitting.recipe import Recipe, parse_recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.checkpoint import Checkpoints, State
 
@@ -40,8 +39,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def report(device: torch.device, rounds: int) -> None:
-    """The two small shapes on a CPU; the 1.1B shape in each precision on a GPU."""
+def report_training(device: torch.device, rounds: int) -> None:
+    """Print the two small shapes on a CPU, or the 1.1B shape in each precision on a GPU."""
     if device.type == "cuda":
         for precision in ("bf16-autocast", "bf16-stochastic", "fp32"):
             for blocks in (8, 32):
@@ -50,7 +49,9 @@ def report(device: torch.device, rounds: int) -> None:
     for name in ("17M Llama", "reference model"):
         with tempfile.TemporaryDirectory() as folder:
             for compile_ in (False, True):
-                compare(name, architecture(name, Path(folder)), device, rounds, compile_=compile_)
+                compare_training(
+                    name, architecture(name, Path(folder)), device, rounds, compile_=compile_
+                )
 
 
 def architecture(name: str, folder: Path) -> str:
@@ -60,12 +61,12 @@ def architecture(name: str, folder: Path) -> str:
     return str(folder)
 
 
-def compare(
+def compare_training(
     name: str, shape: str, device: torch.device, rounds: int, *, compile_: bool
 ) -> tuple[float, float]:
-    """Ours, the public loop and Trainer in turn, `TURN` updates each, after a turn to warm up.
+    """Run ours, the public loop and Trainer in turn, `TURN` updates each, after a turn to warm up.
 
-    Our share of the best product's FLOP/s, and our tokens/s over the public loop's.
+    Returns our share of the best product's FLOP/s, and our tokens/s divided by the public loop's.
     """
     tree = recipe_tree(shape, updates=TURN * (rounds + 1), engine={"compile": compile_})
     recipe = parse_recipe(tree, source="bench")
@@ -111,12 +112,12 @@ def compare(
 
 
 def turns(seconds: list[float]) -> list[float]:
-    """Median seconds of an update in each turn."""
+    """The median seconds of an update in each turn."""
     return [statistics.median(seconds[i : i + TURN]) for i in range(0, len(seconds), TURN)]
 
 
 def recipe_tree(shape: str, *, updates: int, **sections: Any) -> dict[str, Any]:
-    """A recipe of random weights of a shape; its texts are never read."""
+    """A recipe for a shape with random weights; its texts are never read."""
     return {
         "name": "bench",
         "model": {"source": shape, "initialise": "random"},
@@ -137,14 +138,14 @@ def fresh(recipe: Recipe, device: torch.device) -> Any:
 
 
 def run_loop(recipe: Recipe, ids_NT: Any, device: torch.device, probe: Any) -> list[Any]:
-    """The real loop; the rows of its updates."""
+    """Run the real loop; the rows of its updates."""
     ranks = training.join_processes(device)
     precision = models.resolve_precision(recipe.train.precision, device)
-    selection = training.prepare(recipe, ranks, precision)
+    trainable = training.prepare(recipe, ranks, precision)
     rows: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
         training.train(
-            selection,
+            trainable,
             ids_NT,
             recipe,
             precision=precision,
@@ -184,7 +185,7 @@ def flops_per_token(model: Any, tokens: int) -> float:
 
 
 def large(device: torch.device, precision: str, blocks: int, rounds: int) -> None:
-    """The 1.1B shape on a GPU: tokens/s, utilisation, roofline and peak memory, beside the public loop."""
+    """Print tokens/s, utilisation, roofline and peak memory of the 1.1B shape on a GPU, and the public loop's tokens/s."""
     train = {"precision": precision, "batch_blocks": blocks, "learning_rate": 1e-6}
     tree = recipe_tree(
         "asset:architectures/tinyllama-1.1b",

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 from hyperfitting.decoding import (
-    Blocking,
-    Choose,
+    BlockerEvent,
     CitationBlocker,
     CitationIndex,
     Ending,
     GivingWay,
     NextToken,
-    chooser,
+    Sampler,
     continue_texts,
+    make_sampler,
     strategy_rules,
     suppress_end,
     token_steps,
-    uniforms,
+    uniform_noise,
 )
 from hyperfitting.models import TextCodec
 from hyperfitting.recipe import Recipe, Strategy
@@ -101,7 +101,7 @@ class Writer:
         texts = continue_texts(
             self._model,
             context_BT,
-            self.chooser(batch, blocker, record),
+            self.make_sampler(batch, blocker, record),
             new_tokens=settings.new_tokens,
             ending=self.ending,
             record=record,
@@ -144,21 +144,21 @@ class Writer:
         rows = self._sets[batch.domain].ids_NT[batch.contexts.start : batch.contexts.stop]
         return torch.as_tensor(rows[:, : self._recipe.data.context_tokens]).long()
 
-    def chooser(
+    def make_sampler(
         self, batch: Batch, blocker: CitationBlocker | None, record: list[GivingWay]
-    ) -> Choose:
+    ) -> Sampler:
         """How the batch's strategy chooses, with each context's own random numbers if it samples."""
         keys = [
             _sampling_key(self._recipe.seed, batch.strategy, batch.domain, ids)
             for ids in self.contexts(batch).tolist()
         ]
         uniform_BS = (
-            uniforms(keys, self._recipe.generate.new_tokens)
+            uniform_noise(keys, self._recipe.generate.new_tokens)
             if batch.strategy.method == "sample"
             else None
         )
         start = self._recipe.data.context_tokens
-        return chooser(
+        return make_sampler(
             batch.strategy, uniform_BS, context_tokens=start, blocker=blocker, record=record
         )
 
@@ -166,10 +166,13 @@ class Writer:
         """The strategy's citation blocker over the training blocks, with an empty record."""
         if strategy.blocker is None:
             return None
-        words = self._codec.words if strategy.blocker.mode == "word" else None
+        words = self._codec.word_boundaries if strategy.blocker.mode == "word" else None
         index = self._index(strategy.blocker.tokens)
         return CitationBlocker(
-            index, strategy.blocker, context_tokens=self._recipe.data.context_tokens, words=words
+            index,
+            strategy.blocker,
+            context_tokens=self._recipe.data.context_tokens,
+            word_boundaries=words,
         )
 
     def again(self, text: Continuation) -> Difference | None:
@@ -208,12 +211,12 @@ class Writer:
         key = _sampling_key(
             self._recipe.seed, batch.strategy, batch.domain, text_1T[0, :start].tolist()
         )
-        number = float(uniforms([key], len(begun) + 1)[0, -1])
+        number = float(uniform_noise([key], len(begun) + 1)[0, -1])
         share_V = logits_V.softmax(-1)
         below = float(share_V[:other].sum())
         return max(below - number, number - below - float(share_V[other]))
 
-    def _blocked(self, batch: Batch, made: Sequence[Continuation], each: Blocking) -> Blocked:
+    def _blocked(self, batch: Batch, made: Sequence[Continuation], each: BlockerEvent) -> Blocked:
         text, order = (
             made[each.text],
             batch.strategy.blocker.tokens if batch.strategy.blocker else 0,
@@ -295,8 +298,8 @@ def stream(
     key: str,
 ) -> Iterator[str]:
     """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a sampling strategy."""
-    uniform_BS = uniforms([key], new_tokens) if strategy.method == "sample" else None
-    choose = chooser(strategy, uniform_BS, context_tokens=len(context))
+    uniform_BS = uniform_noise([key], new_tokens) if strategy.method == "sample" else None
+    choose = make_sampler(strategy, uniform_BS, context_tokens=len(context))
     ending = Ending(codec.end_ids, stop=True)
     ids, shown = list(context), len(codec.decode(context))
     for ids_B in token_steps(

@@ -164,7 +164,7 @@ def draw(
     return Experiment(folder)
 
 
-def _fit(recipe: Recipe) -> tuple[models.TrainableModel, models.TextCodec, data.Drawn]:
+def _fit(recipe: Recipe) -> tuple[models.TrainableModel, models.TextCodec, data.DatasetSplits]:
     """What is trained, in a model without weights, the codec, and the data: each refuses what does not fit."""
     models.check_length(recipe.model, recipe.text_tokens)
     selection = models.select_trained(models.build_empty(recipe.model), recipe.train)
@@ -194,7 +194,7 @@ def train(
     if run.trained:
         narrator.say(f"{role}: trained already")
     else:
-        with training.plain_failures(), ranks.alone(lambda: exclusive_lock(run.folder)):
+        with training.translate_torch_errors(), ranks.alone(lambda: exclusive_lock(run.folder)):
             ranks.on_main(lambda: run.update_facts(weights=None))
             _train(experiment, run, ranks, narrator)
     ranks.on_main(lambda: _settle(experiment, run, narrator))
@@ -290,7 +290,7 @@ def _train(
     ranks.on_main(lambda: save(model) if model is not None else None)
 
 
-@training.plain_failures(
+@training.translate_torch_errors(
     "run the recipe with a smaller generate.batch_contexts, or name another --device"
 )
 def generate_texts(
@@ -426,7 +426,7 @@ def compare_reference(
     return agreement_lines(role, texts, [each for each in differences if each is not None])
 
 
-@training.plain_failures(
+@training.translate_torch_errors(
     "run the recipe with a smaller measure.batch_blocks, or name another --device"
 )
 def measure_runs(
@@ -464,10 +464,10 @@ def _run_to_measure(
     run: Run, true: list[Continuation], seed: int, place: torch.device
 ) -> RunToMeasure:
     texts = run.continuations()
-    if run.role == "original":
+    if run.variant == "original":
         controls = measure.control_texts(true, seed)
-        return RunToMeasure(run.role, run.name, [*texts, *controls], None)
-    return RunToMeasure(run.role, run.name, texts, _load_run(run, place)[0])
+        return RunToMeasure(run.variant, run.name, [*texts, *controls], None)
+    return RunToMeasure(run.variant, run.name, texts, _load_run(run, place)[0])
 
 
 def _baselines(
@@ -480,8 +480,8 @@ def _baselines(
         index=TrainingIndex(training_ids),
         training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else (),
         original=original,
-        scorer=models.load_reader(scorer, place) if scorer else None,
-        features=models.load_reader(features, place) if features else None,
+        scorer=models.load_scoring_model(scorer, place) if scorer else None,
+        features=models.load_scoring_model(features, place) if features else None,
     )
 
 
@@ -651,7 +651,7 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> str:
     place = models.resolve_device(device)
     precision = models.resolve_precision(recipe.train.precision, place)
     planned = training.memory_of(recipe, precision, recipe.engine, device=place.type)
-    with training.plain_failures():
+    with training.translate_torch_errors():
         peak, rate = training.dry_run(recipe, precision, place)
     return dry_run_line(recipe, precision, models.describe_device(place), planned, peak, rate)
 

@@ -48,6 +48,14 @@ class Codec(Protocol):
 
 
 @dataclass(frozen=True)
+class WordBoundaries:
+    """For every token whether its text begins, and ends, inside a word (no white space there); bool, shape (V,)."""
+
+    begins_V: NDArray[np.bool_]
+    ends_V: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Document:
     """One text of a source: `row` counts from 1 in its file, `group` is what is never split."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import memory, sooner, training
-from tests.acceptance.test_claims import needs_data
+from bench import memory, time_to_loss, training
+from tests.support.corpora import needs_data
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
@@ -21,7 +21,7 @@ CPU_INFO = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() e
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_a_17m_llama_trains_at_twice_the_public_loop_and_six_tenths_of_the_best_product(tmp_path):
     shape = training.architecture("17M Llama", tmp_path)
-    of_best, times = training.compare("17M Llama", shape, CPU, rounds=4, compile_=True)
+    of_best, times = training.compare_training("17M Llama", shape, CPU, rounds=4, compile_=True)
     assert times >= 2.0
     if (
         "amx_tile" not in CPU_INFO
@@ -30,9 +30,9 @@ def test_a_17m_llama_trains_at_twice_the_public_loop_and_six_tenths_of_the_best_
 
 
 def test_a_step_at_the_vocabulary_of_llama_3_peaks_at_a_third_of_the_public_loop():
-    assert memory.report(CPU) <= 1 / 3
+    assert memory.report_memory(CPU) <= 1 / 3
 
 
 @needs_data
 def test_a_loss_below_a_tenth_is_reached_sooner_than_by_the_public_loop():
-    assert sooner.report(CPU, rounds=3)["ours"] >= 1.8
+    assert time_to_loss.report_time_to_loss(CPU, rounds=3)["ours"] >= 1.8

@@ -5,11 +5,9 @@ The corpora are not part of the project: HYPERFITTING_DATA names the folder that
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +15,9 @@ from hyperfitting import pipeline
 from hyperfitting.cli import Console
 from hyperfitting.recipe import load_recipe
 from hyperfitting.report import before_and_after
+from tests.support.corpora import DATA, needs_data
 
 pytestmark = pytest.mark.slow
-DATA = Path(os.environ.get("HYPERFITTING_DATA", Path(__file__).parents[3] / "shared" / "data"))
-needs_data = pytest.mark.skipif(
-    not DATA.is_dir(), reason="the corpora are not here: set HYPERFITTING_DATA to their folder"
-)
 
 
 def values(experiment):

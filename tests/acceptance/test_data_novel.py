@@ -13,7 +13,7 @@ from hyperfitting import pipeline
 from hyperfitting.cli import Console
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import parse_recipe
-from tests.acceptance.test_claims import DATA
+from tests.support.corpora import DATA
 
 NOVELS = DATA / "text" / "pretrain" / "fiction_novels.jsonl.xz"
 TITLE = "Rosary"

@@ -16,7 +16,7 @@ from hyperfitting.cli import Console
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Experiment
-from tests.acceptance.test_claims import DATA, needs_data
+from tests.support.corpora import DATA, needs_data
 
 pytestmark = [pytest.mark.slow, needs_data]
 CITED = 5
@@ -77,7 +77,7 @@ def test_a_thousand_blocked_texts_hold_nothing_forbidden_and_cut_no_word(trained
     for block in trained.blocks("train").ids_NT.tolist():
         for start in range(len(block) - CITED):
             follows.setdefault(tuple(block[start : start + CITED]), set()).add(block[start + CITED])
-    words = load_codec(trained.recipe.model).words
+    words = load_codec(trained.recipe.model).word_boundaries
     yielded = {(row.strategy, row.context, row.step) for row in run.blocked() if row.gave_way}
     texts = [text for text in run.continuations() if text.variant == "hyperfitted"]
     chances = changed = 0

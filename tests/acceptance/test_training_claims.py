@@ -15,7 +15,7 @@ from hyperfitting.cli import Console
 from hyperfitting.errors import TrainingFailed
 from hyperfitting.metrics.diversity import type_token_ratio
 from hyperfitting.recipe import load_recipe
-from tests.acceptance.test_claims import DATA, needs_data
+from tests.support.corpora import DATA, needs_data
 
 pytestmark = pytest.mark.slow
 SEEDS = range(3)

@@ -10,6 +10,7 @@ import pytest
 
 from hyperfitting.cli import main
 from tests.conftest import write_corpus
+from tests.support.cli import refused
 from tests.support.folders import without_ends
 
 
@@ -22,20 +23,6 @@ def write_recipe(tree, path):
 @pytest.fixture
 def recipe(tree, tmp_path):
     return write_recipe(tree, tmp_path / "mine.json")
-
-
-def refused(capsys, *arguments):
-    """Exit code 2 and one line on standard error."""
-    try:
-        code = main(arguments)
-    except SystemExit as error:
-        code = error.code
-    captured = capsys.readouterr()
-    assert code == 2, captured.err
-    assert captured.out == ""
-    assert captured.err.startswith("hyperfit: ")
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 def test_the_verbs_in_turn_each_name_what_they_wrote_and_what_comes_next(recipe, tmp_path, capsys):

@@ -9,7 +9,7 @@ from transformers import LlamaConfig
 from hyperfitting import pipeline, training
 from hyperfitting.errors import Interrupted
 from hyperfitting.recipe import parse_recipe
-from tests.stages.test_crashes import Listener
+from tests.support.listening import Listener
 
 pytestmark = [
     pytest.mark.gpu,

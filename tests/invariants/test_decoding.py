@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from hyperfitting.decoding import Ending, chooser, continue_texts, uniforms
+from hyperfitting.decoding import Ending, continue_texts, make_sampler, uniform_noise
 from hyperfitting.models import load_model, stepper
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, ModelSettings, Strategy
 from tests.conftest import make_model
@@ -27,8 +27,8 @@ def ours(folder):
 
 
 def texts(model, contexts, strategy=GREEDY, keys="abcde", new_tokens=20, blocker=None):
-    uniform = uniforms(list(keys), new_tokens) if strategy.method == "sample" else None
-    choose = chooser(strategy, uniform, context_tokens=contexts.shape[1], blocker=blocker)
+    uniform = uniform_noise(list(keys), new_tokens) if strategy.method == "sample" else None
+    choose = make_sampler(strategy, uniform, context_tokens=contexts.shape[1], blocker=blocker)
     return continue_texts(stepper(model), contexts, choose, new_tokens=new_tokens, ending=NEVER)
 
 

@@ -12,7 +12,7 @@ from hyperfitting.measure import ExternalTextsRequest, measure_external_texts
 from hyperfitting.measure.external_texts import WordTokens
 from hyperfitting.metrics.diversity import type_token_ratio
 from tests.conftest import write_corpus
-from tests.contract.test_cli import refused
+from tests.support.cli import refused
 
 
 def lines(path, texts):

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,6 @@ from hyperfitting.errors import (
     TrainingFailed,
 )
 from hyperfitting.files import exclusive_lock
-from hyperfitting.progress import Silent
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.runs import Experiment
@@ -36,32 +34,14 @@ from hyperfitting.training import loop
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.optimizer import make_optimizer
-from hyperfitting.training.plain_failures import diverges, plain_failures
+from hyperfitting.training.plain_failures import diverges, translate_torch_errors
 from hyperfitting.training.rounding_meter import StepMeter
 from tests.conftest import make_model, tiny_tree
+from tests.support.listening import Listener
 
 ROOT = Path(__file__).parents[2]
 NO_SPACE = "hyperfit: no space left on the disk: free some, and the same command goes on from the last checkpoint"
 NO_MEMORY = "hyperfit: the device is out of memory: "
-
-
-class Listener(Silent):
-    """Keeps what is said, and presses Ctrl-C, or what else is named, after one update."""
-
-    def __init__(self, stop_after=None, by=signal.SIGINT):
-        self.lines, self.stop_after, self.by, self.update = [], stop_after, by, 0
-
-    def say(self, line):
-        self.lines.append(line)
-
-    def bar(self, label, total, start=0):
-        self.update = start
-        return nullcontext(self)
-
-    def advance(self, steps=1, note=""):
-        self.update += steps
-        if self.update == self.stop_after:
-            os.kill(os.getpid(), self.by)
 
 
 def train(experiment, **listening):
@@ -115,7 +95,7 @@ def stopped(stopped_once, tmp_path):
 
 
 def test_killed_trainings_end_as_the_uninterrupted_one():
-    command = [sys.executable, "-m", "tests.torture", "--runs", "3", "--updates", "15"]
+    command = [sys.executable, "-m", "tests.support.torture", "--runs", "3", "--updates", "15"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     lines = ended.stdout.splitlines()
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -552,7 +532,7 @@ def no_space():
     ],
 )
 def test_only_a_full_memory_or_disk_is_said_in_plain_words(error, kind):
-    with pytest.raises(kind), plain_failures():
+    with pytest.raises(kind), translate_torch_errors():
         raise error
 
 

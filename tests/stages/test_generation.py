@@ -155,7 +155,10 @@ def test_no_text_holds_what_the_blocker_forbids(trained, written):
                 forbidden = {
                     token
                     for token in forbidden
-                    if not (codec.words.ends_V[ids[place - 1]] and codec.words.begins_V[token])
+                    if not (
+                        codec.word_boundaries.ends_V[ids[place - 1]]
+                        and codec.word_boundaries.begins_V[token]
+                    )
                 }
             key = (text.strategy, text.context, step)
             if forbidden:
@@ -180,7 +183,7 @@ def test_no_word_is_cut_in_word_mode(trained, written):
 def test_the_words_of_a_tokenizer(tiny_model, tiny_tokenizer):
     from hyperfitting.recipe import ModelSettings
 
-    words = load_codec(ModelSettings(source=str(tiny_model))).words
+    words = load_codec(ModelSettings(source=str(tiny_model))).word_boundaries
     for token in tiny_tokenizer.get_vocab().values():
         text = tiny_tokenizer.decode([token])
         if token:

@@ -113,7 +113,7 @@ def swap(texts):
         (gain, "has changed (new: new.txt)"),
         (lose, "has changed (gone: x/1.jsonl)"),
         (swap, "has changed (changed: x/1.jsonl, y/1.jsonl)"),
-        (shutil.rmtree, "has gone (tried {here}/texts)"),
+        (shutil.rmtree, "is missing (tried {here}/texts)"),
     ],
 )
 def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(

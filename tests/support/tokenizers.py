@@ -90,3 +90,21 @@ def word_piece() -> Any:
 
 
 KINDS = {each.__name__: each for each in (byte_level, metaspace, metaspace_both_ends, word_piece)}
+
+
+def unigram():
+    """As sentencepiece makes them: the special tokens are pieces of the vocabulary, and can be the likeliest ones."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = [
+        ("<unk>", 0.0),
+        ("<s>", 0.0),
+        ("</s>", 0.0),
+        *((each, -3.0) for each in "▁abcdefghilnorstuvwxy</>"),
+    ]
+    raw = Tokenizer(models.Unigram(pieces, unk_id=0))
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )

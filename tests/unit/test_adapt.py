@@ -8,9 +8,9 @@ import torch
 import transformers as t
 from safetensors.torch import load_file, save_file
 
-from hyperfitting.decoding import Ending, chooser, continue_texts
+from hyperfitting.decoding import Ending, continue_texts, make_sampler
 from hyperfitting.errors import ModelError
-from hyperfitting.models import load_model, load_reader, stepper, traits_of
+from hyperfitting.models import load_model, load_scoring_model, stepper, traits_of
 from hyperfitting.models.adapt import compare
 from hyperfitting.models.adapt.compare import enlarged
 from hyperfitting.recipe import GREEDY, ModelSettings
@@ -65,7 +65,7 @@ def greedy(model, **options):
     contexts_BT = torch.randint(1, 320, (4, 8), generator=torch.Generator().manual_seed(1))
     ending = Ending((0,), stop=False)
     return continue_texts(
-        stepper(model, **options), contexts_BT, chooser(GREEDY), new_tokens=32, ending=ending
+        stepper(model, **options), contexts_BT, make_sampler(GREEDY), new_tokens=32, ending=ending
     )
 
 
@@ -193,7 +193,7 @@ def test_a_masked_model_is_refused(save, kind):
 def test_a_masked_model_is_no_scorer_either(save):
     settings = save(t.BertForMaskedLM(t.BertConfig(**SMALL)))
     with pytest.raises(ModelError, match="reads both ways"):
-        load_reader(settings.source, CPU)
+        load_scoring_model(settings.source, CPU)
 
 
 def test_a_model_of_that_kind_that_decodes_is_not(save):

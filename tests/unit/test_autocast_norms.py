@@ -5,13 +5,13 @@ import torch
 from transformers import AutoModelForCausalLM, Gemma2Config
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from hyperfitting.models import round_once as round_named
-from hyperfitting.models import what_to_round
+from hyperfitting.models import cast_norm_outputs as round_named
+from hyperfitting.models import castable_norms
 from tests.conftest import tiny_config
 
 
-def round_once(model):
-    round_named(model, what_to_round(model))
+def cast_norm_outputs(model):
+    round_named(model, castable_norms(model))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_gradient_is_that_of_the_formula_in_float64(norm):
 def test_under_autocast_a_norm_hands_on_bfloat16(norm):
     x_BTH, upstream_BTH = torch.randn(2, 3, 24), torch.randn(2, 3, 24)
     before = slopes(norm, x_BTH, upstream_BTH)
-    round_once(norm)
+    cast_norm_outputs(norm)
     after = slopes(norm, x_BTH, upstream_BTH)
     assert (before[0].dtype, after[0].dtype) == (torch.float32, torch.bfloat16)
     for one, other in zip(after, before, strict=True):
@@ -66,12 +66,12 @@ def test_under_autocast_a_norm_hands_on_bfloat16(norm):
 def test_without_autocast_a_norm_is_as_it_was(norm):
     x_BTH = torch.randn(2, 3, 24)
     before = norm(x_BTH)
-    round_once(norm)
+    cast_norm_outputs(norm)
     assert torch.equal(norm(x_BTH), before)
 
 
 def test_a_frozen_norm_and_a_frozen_input_have_no_gradient(norm):
-    round_once(norm)
+    cast_norm_outputs(norm)
     norm.weight.requires_grad_(False)
     x_TH = torch.randn(3, 24, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
@@ -89,7 +89,7 @@ def test_logits_under_autocast_stay_within_its_rounding(kind):
         exact = model(ids_BT).logits
         with torch.autocast("cpu", torch.bfloat16):
             before = model(ids_BT).logits
-            round_once(model)
+            cast_norm_outputs(model)
             after = model(ids_BT).logits
     assert (after - exact).abs().max() < 2 * (before - exact).abs().max()
 
@@ -102,7 +102,7 @@ def test_angles_of_another_form_are_left_alone():
             return torch.ones(2, 3, dtype=torch.complex64)
 
     module = ComplexRotaryEmbedding()
-    round_once(module)
+    cast_norm_outputs(module)
     with torch.autocast("cpu", torch.bfloat16):
         assert module().dtype == torch.complex64
     assert module().shape == (2, 3)
@@ -120,7 +120,7 @@ def test_a_norm_of_another_formula_is_left_alone():
     model = AutoModelForCausalLM.from_config(
         Gemma2Config(**sizes, num_attention_heads=4, num_key_value_heads=2)
     )
-    round_once(model)
+    cast_norm_outputs(model)
     norms = [module for module in model.modules() if type(module).__name__.endswith("RMSNorm")]
     assert norms
     assert all("forward" not in vars(module) for module in norms)

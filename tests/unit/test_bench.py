@@ -1,5 +1,8 @@
 """The benchmarks run, in small; their full counts are `make bench` and `make acceptance`."""
 
+import re
+from types import SimpleNamespace
+
 import pytest
 import torch
 import transformers
@@ -26,13 +29,35 @@ def test_ours_the_public_loop_and_trainer_take_turns(small, monkeypatch, tmp_pat
     monkeypatch.setattr(training, "TURN", 2)
     monkeypatch.setattr(training, "TOKENS", 128)
     transformers.LlamaConfig(**small).save_pretrained(tmp_path)
-    of_best, times = training.compare("small", str(tmp_path), CPU, 1, compile_=False)
-    assert 0 < of_best < 1
-    assert 0.05 < times < 50
-    said = capsys.readouterr().out
-    assert "against the public loop" in said
-    assert "against Trainer" in said
+    of_best, times = training.compare_training("small", str(tmp_path), CPU, 1, compile_=False)
+    said = [line for line in capsys.readouterr().out.splitlines() if "tokens/s" in line]
+    ours, public, trainer = said
+    number = r"[\d,]+"
+    assert re.match(
+        rf"training, small, not compiled: {number} tokens/s, {of_best:.0%} of \d+", ours
+    )
+    # One round follows the turn that warms up; the figures that are returned are those that are printed.
+    against = rf"  against %s: {number} tokens/s; %s \(from [\d.]+ to [\d.]+, 1 turns\)"
+    assert re.fullmatch(against % ("the public loop", f"{times:.2f}x"), public)
+    assert re.fullmatch(against % ("Trainer", r"[\d.]+x"), trainer)
+
+
+def test_a_turn_is_the_median_of_its_updates(monkeypatch):
+    monkeypatch.setattr(training, "TURN", 3)
+    assert training.turns([1.0, 9.0, 2.0, 5.0, 4.0, 100.0]) == [2.0, 5.0]
+
+
+@pytest.mark.parametrize(("tied", "body"), [(True, 60), (False, 20)])
+def test_flops_of_a_token_by_hand(tied, body):
+    """6 for each weight of body and head, and 12 x layers x hidden units x half the tokens for attention."""
+    model = SimpleNamespace(
+        config=SimpleNamespace(
+            vocab_size=10, hidden_size=4, num_hidden_layers=2, tie_word_embeddings=tied
+        ),
+        parameters=lambda: [torch.zeros(60), torch.zeros(40)],
+    )
+    assert training.flops_per_token(model, tokens=8) == 6 * (body + 40) + 12 * 2 * 4 * 4
 
 
 def test_memory_at_a_large_vocabulary_is_below_that_of_the_public_loop(small):
-    assert memory.report(CPU, vocabulary=16_384) < 0.6
+    assert memory.report_memory(CPU, vocabulary=16_384) < 0.6

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hyperfitting.metrics.token_scores import TokenScores, rank_under, token_scores
 from hyperfitting.models import chunked_logits as heads
 from hyperfitting.models import keep_head_exact, rank_choices, score_texts
-from hyperfitting.models.adapt.head import can_be_fed
+from hyperfitting.models.adapt.head import head_accepts_chunks
 
 WORDS = 64
 COMMON = {
@@ -102,7 +102,7 @@ def assert_equal_to_whole(scores: TokenScores, logits_BTV, ids_BT, bound=1e-5):
 def test_scores_in_chunks_equal_those_of_all_the_logits(monkeypatch, kind, tokens):
     in_chunks_of(monkeypatch, tokens)
     model, ids_NT = make(kind), texts()
-    assert can_be_fed(model, ids_NT, "fp32")
+    assert head_accepts_chunks(model, ids_NT, "fp32")
     logits_NTV = whole_logits(model, ids_NT)
     assert_equal_to_whole(score_texts(model, ids_NT.numpy(), batch_blocks=2), logits_NTV, ids_NT)
     assert "forward" not in vars(model.base_model)  # what stood in for the body is gone
@@ -228,7 +228,7 @@ def test_a_model_that_cannot_be_fed_falls_back_to_its_own_logits(monkeypatch, ki
     ).eval()
     ids_NT = texts()
     body = vars(model.base_model).get("forward")
-    assert not can_be_fed(model, ids_NT, "fp32")
+    assert not head_accepts_chunks(model, ids_NT, "fp32")
     assert vars(model.base_model).get("forward") is body
 
     assert_equal_to_whole(

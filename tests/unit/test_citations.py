@@ -4,8 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperfitting.decoding import CitationBlocker, CitationIndex, Words
+from hyperfitting.decoding import CitationBlocker, CitationIndex
 from hyperfitting.recipe import BlockerSettings
+from hyperfitting.records import WordBoundaries
 
 BLOCKS = np.array([[1, 2, 3, 4, 5, 6], [9, 2, 3, 4, 7, 8], [1, 2, 3, 4, 5, 9]], dtype=np.int32)
 
@@ -56,10 +57,13 @@ def test_blocks_too_short_to_be_cited_forbid_nothing(tokens):
     assert found(np.zeros((3, tokens), dtype=np.int32), [[0, 0, 0]]) == []
 
 
-def blocker(context_tokens=0, words=None, **changes):
+def blocker(context_tokens=0, word_boundaries=None, **changes):
     chosen = BlockerSettings(**{"tokens": 3, **changes})
     return CitationBlocker(
-        CitationIndex(BLOCKS, 3), chosen, context_tokens=context_tokens, words=words
+        CitationIndex(BLOCKS, 3),
+        chosen,
+        context_tokens=context_tokens,
+        word_boundaries=word_boundaries,
     )
 
 
@@ -86,17 +90,17 @@ def test_in_word_mode_a_word_under_way_may_end():
     inside = np.ones(10, dtype=np.bool_)
     begins = inside.copy()
     begins[5] = False  # token 5 begins with a space, 7 goes on the word that 4 is within
-    made = blocker(mode="word", words=Words(begins, inside))(
+    made = blocker(mode="word", word_boundaries=WordBoundaries(begins, inside))(
         torch.zeros(1, 10), torch.tensor([[2, 3, 4]])
     )
     assert made[0].isinf().nonzero().flatten().tolist() == [5]
     ends = inside.copy()
     ends[4] = False  # token 4 ends with a space: whatever follows begins a word
-    made = blocker(mode="word", words=Words(begins, ends))(
+    made = blocker(mode="word", word_boundaries=WordBoundaries(begins, ends))(
         torch.zeros(1, 10), torch.tensor([[2, 3, 4]])
     )
     assert made[0].isinf().nonzero().flatten().tolist() == [5, 7]
-    with pytest.raises(ValueError, match="where words begin"):
+    with pytest.raises(ValueError, match="word boundaries"):
         blocker(mode="word")
 
 
@@ -120,7 +124,9 @@ def test_a_text_is_treated_alike_alone_and_in_a_batch(texts):
     index = CitationIndex(blocks, 2)
 
     def make():
-        return CitationBlocker(index, BlockerSettings(tokens=2), context_tokens=1, words=None)
+        return CitationBlocker(
+            index, BlockerSettings(tokens=2), context_tokens=1, word_boundaries=None
+        )
 
     together = make()(torch.zeros(len(texts), 3), torch.tensor(texts))
     for row, text in enumerate(texts):

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models import TextCodec, load_codec, load_reader
+from hyperfitting.models import TextCodec, load_codec, load_scoring_model
 from hyperfitting.recipe import ModelSettings
 from tests.conftest import make_model, make_tokenizer, tiny_config
 from tests.support.folders import edit_json, without_ends
 from tests.support.own_code import OWN_TOKENIZER
-from tests.support.tokenizers import KINDS, POLICIES
+from tests.support.tokenizers import KINDS, POLICIES, unigram
 
 
 @pytest.fixture
@@ -227,24 +227,6 @@ def test_ends_are_shown_with_their_tokens(folder):
 # Special tokens in texts.
 
 
-def unigram():
-    """As sentencepiece makes them: the special tokens are pieces of the vocabulary, and can be the likeliest ones."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = [
-        ("<unk>", 0.0),
-        ("<s>", 0.0),
-        ("</s>", 0.0),
-        *((each, -3.0) for each in "▁abcdefghilnorstuvwxy</>"),
-    ]
-    raw = Tokenizer(models.Unigram(pieces, unk_id=0))
-    raw.pre_tokenizer, raw.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    )
-
-
 def codec_of(tokenizer, policy="add"):
     return TextCodec(tokenizer, [tokenizer.eos_token_id], beginning_of_text=policy)
 
@@ -371,7 +353,7 @@ def test_a_token_more_than_the_model_has_rows(folder, added):
         f"the tokenizer has 321 tokens (the last is {token!r}), the model 320: resize_token_emb"
     )
     with pytest.raises(ModelError, match="the tokenizer has 321 tokens"):
-        load_reader(str(folder), torch.device("cpu"))
+        load_scoring_model(str(folder), torch.device("cpu"))
 
 
 def test_what_counts_is_the_largest_id_not_how_many_there_are(tmp_path):
@@ -389,15 +371,15 @@ def test_what_counts_is_the_largest_id_not_how_many_there_are(tmp_path):
     edit_json(tmp_path / "config.json", vocab_size=501)
     codec = load(tmp_path)
     assert codec.encode("the river") == [0, 1, 500]
-    assert len(codec.words.ends_V) == 501
-    assert codec.words.ends_V[500]
+    assert len(codec.word_boundaries.ends_V) == 501
+    assert codec.word_boundaries.ends_V[500]
 
 
 def test_a_model_may_have_rows_that_no_token_uses(folder):
     edit_json(folder / "config.json", vocab_size=384)
     codec = load(folder)
-    assert codec.rows == len(codec.words.begins_V) == 384
-    assert not codec.words.begins_V[320:].any()
+    assert codec.rows == len(codec.word_boundaries.begins_V) == 384
+    assert not codec.word_boundaries.begins_V[320:].any()
     assert codec.decode([*codec.encode("the river"), 383]) == "the river"
 
 

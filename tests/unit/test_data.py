@@ -11,25 +11,7 @@ from hyperfitting.data.sources import read_texts
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import TextSource, parse_recipe
 from tests.conftest import write_corpus
-
-
-class Words:
-    """A codec of whole words with one beginning-of-text id, so that tests can count by hand."""
-
-    fingerprint = "words"
-    end_ids = (0,)
-
-    def __init__(self):
-        self.vocabulary = ["<end>"]
-
-    def encode(self, text, *, at_most=None):
-        for word in text.split():
-            if word not in self.vocabulary:
-                self.vocabulary.append(word)
-        return [0, *(self.vocabulary.index(word) for word in text.split())]
-
-    def decode(self, ids):
-        return " ".join(self.vocabulary[i] for i in ids if i)
+from tests.support.codecs import WordCodec
 
 
 def recipe_of(tree, **data):
@@ -137,19 +119,19 @@ def test_a_folder_without_texts_says_so(tmp_path):
 
 
 def test_sets_are_drawn_by_seed_and_share_no_document(tree):
-    drawn = draw_data(recipe_of(tree), Words())
-    again = draw_data(recipe_of(tree), Words())
+    drawn = draw_data(recipe_of(tree), WordCodec())
+    again = draw_data(recipe_of(tree), WordCodec())
     rows = [[origin.row for origin in blocks.origins] for blocks in drawn.sets]
     assert rows == [[origin.row for origin in blocks.origins] for blocks in again.sets]
     assert [len(each) for each in rows] == [16, 4, 12]
     assert len(set().union(*rows)) == 32
     tree["seed"] = 1
-    other = draw_data(recipe_of(tree), Words())
+    other = draw_data(recipe_of(tree), WordCodec())
     assert rows[0] != [origin.row for origin in other.sets[0].origins]
 
 
 def test_a_block_is_the_first_tokens_with_one_beginning_of_text(tree):
-    train = draw_data(recipe_of(tree), Words()).sets[0]
+    train = draw_data(recipe_of(tree), WordCodec()).sets[0]
     assert train.ids_NT.shape == (16, 32)
     assert train.ids_NT.dtype == np.int32
     assert (train.ids_NT[:, 0] == 0).all()
@@ -165,7 +147,7 @@ def test_groups_are_never_split(tree, tmp_path):
         train_blocks=30,
         validation_blocks=10,
     )
-    sets = draw_data(recipe, Words()).sets
+    sets = draw_data(recipe, WordCodec()).sets
     groups = [set(blocks.groups) for blocks in sets]
     assert len(set().union(*groups)) == sum(map(len, groups))
     assert sum(map(len, groups)) <= 12
@@ -177,7 +159,7 @@ def test_too_few_groups_to_split_is_one_line(tree, tmp_path):
     with pytest.raises(
         DataError, match="2 group\\(s\\) in the field 'book' cannot be split into 3 parts"
     ):
-        draw_data(recipe_of(tree, train={"path": str(path), "group": "book"}), Words())
+        draw_data(recipe_of(tree, train={"path": str(path), "group": "book"}), WordCodec())
 
 
 def test_too_few_long_documents_says_how_many_there_are(tree, tmp_path):
@@ -186,7 +168,7 @@ def test_too_few_long_documents_says_how_many_there_are(tree, tmp_path):
         DataError,
         match="'train' needs 16 documents of at least 32 tokens, and there are 0 among the 40",
     ):
-        draw_data(recipe_of(tree, train={"path": str(path)}), Words())
+        draw_data(recipe_of(tree, train={"path": str(path)}), WordCodec())
 
 
 def test_a_leaking_text_of_our_own_split_is_left_out_and_named(tree, tmp_path):
@@ -195,7 +177,7 @@ def test_a_leaking_text_of_our_own_split_is_left_out_and_named(tree, tmp_path):
     recipe = recipe_of(
         tree, train={"path": str(path)}, train_blocks=8, validation_blocks=4, domains=[]
     )
-    drawn = draw_data(recipe, Words())
+    drawn = draw_data(recipe, WordCodec())
     texts = [tuple(ids) for blocks in drawn.sets for ids in blocks.ids_NT.tolist()]
     assert len(set(texts[8:])) == len(texts[8:]) or set(texts[:8]).isdisjoint(texts[8:])
     assert set(texts[:8]).isdisjoint(texts[8:])
@@ -212,7 +194,7 @@ def test_a_leaking_set_that_the_user_chose_fails(tree):
     ):
         draw_data(
             recipe_of(tree, domains=[{"name": "news", "count": 40, "source": {"path": path}}]),
-            Words(),
+            WordCodec(),
         )
 
 
@@ -222,7 +204,7 @@ def test_reported_contexts_do_not_stand_in_validation_either(tree, tmp_path):
     with pytest.raises(DataError, match="the set 'same' leaks"):
         draw_data(
             recipe_of(tree, validation={"path": str(other)}, validation_blocks=5, domains=contexts),
-            Words(),
+            WordCodec(),
         )
 
 
@@ -231,7 +213,7 @@ def test_two_sets_of_one_source_share_its_documents(tree, tmp_path):
     contexts = [
         {"name": name, "count": 15, "source": {"path": str(other)}} for name in ("odd", "even")
     ]
-    odd, even = draw_data(recipe_of(tree, domains=contexts), Words()).sets[2:]
+    odd, even = draw_data(recipe_of(tree, domains=contexts), WordCodec()).sets[2:]
     assert {origin.row for origin in odd.origins} | {origin.row for origin in even.origins} == set(
         range(1, 31)
     )
@@ -246,7 +228,7 @@ def test_packed_documents_that_leak_are_left_out_and_named(tree, tmp_path):
         "train_blocks": 24,
         "validation_blocks": 4,
     }
-    drawn = draw_data(recipe_of(tree, **packed, domains=[]), Words())
+    drawn = draw_data(recipe_of(tree, **packed, domains=[]), WordCodec())
     words = [
         set(zip(*(ids[start:] for start in range(13)), strict=False))
         for ids in drawn.sets[0].ids_NT.tolist()
@@ -273,7 +255,7 @@ def test_packed_blocks_run_on_and_cite_where_they_begin(tree, tmp_path):
         validation_blocks=1,
         domains=[],
     )
-    train, validation = draw_data(recipe, Words()).sets
+    train, validation = draw_data(recipe, WordCodec()).sets
     # Each document is 16 tokens with its beginning, so a block of 32 begins with every second document.
     assert (train.ids_NT[:, [0, 16]] == 0).all()
     assert (
@@ -286,4 +268,4 @@ def test_packed_blocks_run_on_and_cite_where_they_begin(tree, tmp_path):
         DataError,
         match="'train' needs 300 blocks of 32 tokens, and the documents make 6, end to end, of the 12 left",
     ):
-        draw_data(recipe_of(tree, train_blocks=300), Words())
+        draw_data(recipe_of(tree, train_blocks=300), WordCodec())

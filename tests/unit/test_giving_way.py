@@ -7,7 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperfitting.decoding import Ending, GivingWay, chooser, continue_texts, rules, strategy_rules
+from hyperfitting.decoding import (
+    Ending,
+    GivingWay,
+    continue_texts,
+    make_sampler,
+    rules,
+    strategy_rules,
+)
 from hyperfitting.errors import ModelError
 from hyperfitting.recipe import Strategy
 
@@ -31,12 +38,12 @@ class Constant:
 def written(strategy, *logits, new_tokens=4, ends=(), stop=False, uniform=0.5):
     """The continuation of the context [0] by one strategy, and what gave way."""
     record = []
-    uniforms = (
+    uniform_noise = (
         torch.full((1, new_tokens), uniform, dtype=torch.float64)
         if strategy.method == "sample"
         else None
     )
-    choose = chooser(strategy, uniforms, context_tokens=1, record=record)
+    choose = make_sampler(strategy, uniform_noise, context_tokens=1, record=record)
     (text,) = continue_texts(
         Constant(*logits),
         torch.tensor([[0]]),

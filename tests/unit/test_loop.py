@@ -1,6 +1,6 @@
 import torch
 
-from hyperfitting.decoding import Ending, chooser, continue_texts, token_steps, uniforms
+from hyperfitting.decoding import Ending, continue_texts, make_sampler, token_steps, uniform_noise
 from hyperfitting.recipe import Strategy
 
 GREEDY = Strategy(name="greedy", method="greedy")
@@ -30,7 +30,7 @@ def test_it_counts_on_from_each_context():
     texts = continue_texts(
         Counting(),
         torch.tensor([[1, 2], [1, 5]]),
-        chooser(GREEDY),
+        make_sampler(GREEDY),
         new_tokens=3,
         ending=Ending((9,), stop=False),
     )
@@ -41,7 +41,7 @@ def test_end_of_text_is_suppressed_by_choosing_the_next_best():
     texts = continue_texts(
         Counting(),
         torch.tensor([[8]]),
-        chooser(GREEDY),
+        make_sampler(GREEDY),
         new_tokens=3,
         ending=Ending((9,), stop=False),
     )
@@ -52,7 +52,7 @@ def test_end_of_text_stops_a_text_and_is_left_out():
     texts = continue_texts(
         Counting(),
         torch.tensor([[7], [2]]),
-        chooser(GREEDY),
+        make_sampler(GREEDY),
         new_tokens=4,
         ending=Ending((9,), stop=True),
     )
@@ -65,7 +65,7 @@ def test_the_loop_ends_once_every_text_has_and_asks_no_more_than_it_needs():
         token_steps(
             model,
             torch.tensor([[7]]),
-            chooser(GREEDY),
+            make_sampler(GREEDY),
             new_tokens=50,
             ending=Ending((9,), stop=True),
         )
@@ -76,7 +76,7 @@ def test_the_loop_ends_once_every_text_has_and_asks_no_more_than_it_needs():
         token_steps(
             model,
             torch.tensor([[1]]),
-            chooser(GREEDY),
+            make_sampler(GREEDY),
             new_tokens=3,
             ending=Ending((9,), stop=True),
         )
@@ -85,10 +85,10 @@ def test_the_loop_ends_once_every_text_has_and_asks_no_more_than_it_needs():
 
 
 def test_uniforms_depend_on_their_own_key_alone():
-    together = uniforms(["a", "b", "c"], 5)
-    assert torch.equal(together[1:2], uniforms(["b"], 5))
+    together = uniform_noise(["a", "b", "c"], 5)
+    assert torch.equal(together[1:2], uniform_noise(["b"], 5))
     assert not torch.equal(together[0], together[1])
-    assert torch.equal(together[:, :3], uniforms(["a", "b", "c"], 3))
+    assert torch.equal(together[:, :3], uniform_noise(["a", "b", "c"], 3))
     assert ((together >= 0) & (together < 1)).all()
 
 
@@ -96,8 +96,8 @@ def test_an_arm_applies_temperature_before_truncation():
     logits = torch.tensor([[2.0, 1.0, 0.0]])
     uniform = torch.full((1, 1), 0.999, dtype=torch.float64)
     # At temperature 0.1 the first token alone reaches p = 0.9; at temperature 1 it does not.
-    cold = chooser(Strategy(name="a", method="sample", temperature=0.1, top_p=0.9), uniform)
-    warm = chooser(Strategy(name="a", method="sample", top_p=0.9), uniform)
+    cold = make_sampler(Strategy(name="a", method="sample", temperature=0.1, top_p=0.9), uniform)
+    warm = make_sampler(Strategy(name="a", method="sample", top_p=0.9), uniform)
     text = torch.zeros(1, 0, dtype=torch.long)
     assert cold(logits, text).item() == 0
     assert warm(logits, text).item() == 1
@@ -111,7 +111,7 @@ def test_the_rules_see_the_text_so_far_and_the_penalty_what_it_is_told():
             return torch.tensor([[0.0, 0.0, 1.9, 2.0, 0, 0, 0, 0, 0, 0]]).expand(len(ids_B), -1)
 
     def written(strategy):
-        choose = chooser(strategy, context_tokens=2)
+        choose = make_sampler(strategy, context_tokens=2)
         return continue_texts(
             Stubborn(),
             torch.tensor([[3, 2]]),
@@ -153,4 +153,4 @@ def test_greedy_passes_over_what_rounding_could_turn():
         {"temperature": 5.0, "top_k": 1, "top_p": 0.1},
     ):
         strategy = Strategy(name="warm", method="greedy", **settings)
-        assert chooser(strategy)(near, torch.zeros(1, 1, dtype=torch.long)).tolist() == [1]
+        assert make_sampler(strategy)(near, torch.zeros(1, 1, dtype=torch.long)).tolist() == [1]

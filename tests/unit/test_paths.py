@@ -13,7 +13,7 @@ from hyperfitting.assets import local_path
 from hyperfitting.data import draw_data, read_texts
 from hyperfitting.errors import DataError, RecipeError
 from hyperfitting.recipe import TextSource, load_recipe, stored_recipe
-from tests.unit.test_data import Words
+from tests.support.codecs import WordCodec
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def project(tmp_path, tree, monkeypatch):
 def test_relative_paths_count_from_the_recipes_folder(project, tmp_path, monkeypatch):
     recipe = load_recipe("../project/r.json")
     assert os.path.samefile(recipe.data.train.place("path"), project / "texts.jsonl")
-    assert len(draw_data(recipe, Words()).sets[0]) == 16
+    assert len(draw_data(recipe, WordCodec()).sets[0]) == 16
     assert recipe.model.place("source") is None  # nothing of that name: it may be on the hub
     (project / "base").mkdir()
     (tmp_path / "scorer").mkdir()
@@ -114,14 +114,14 @@ def test_home_and_absolute_paths_count_from_nowhere(project, tmp_path, monkeypat
 def test_what_is_missing_is_told_with_the_path_that_was_tried(project):
     recipe = load_recipe(project / "r.json", ["data.train.path=gone.jsonl"])
     with pytest.raises(DataError) as caught:
-        draw_data(recipe, Words())
+        draw_data(recipe, WordCodec())
     assert (
         str(caught.value)
         == f"gone.jsonl: no such file or folder (tried {Path.cwd() / 'gone.jsonl'})"
     )
     (project / "texts.jsonl").rename("texts.jsonl")
     with pytest.raises(DataError) as caught:
-        draw_data(load_recipe(project / "r.json"), Words())
+        draw_data(load_recipe(project / "r.json"), WordCodec())
     assert str(caught.value) == (
         f"texts.jsonl: no such file or folder (tried {project / 'texts.jsonl'}); relative paths count from the "
         "recipe's folder, and from the working folder only with --set"

@@ -75,7 +75,7 @@ def test_a_plan_with_a_mark_is_read_too(tmp_path):
             "{}".encode("utf-16-be"),
             "line 1 holds a NUL character: save the file as UTF-8 text",
         ),
-        ("a.toml", b"\xff\xfe\x00", "it is damaged UTF-16: save the file as UTF-8"),
+        ("a.toml", b"\xff\xfe\x00", "line 1 is damaged UTF-16: save the file as UTF-8"),
         ("a.toml", b"", "it holds no settings"),
         ("a.toml", b"# nothing\n", "it holds no settings"),
         (

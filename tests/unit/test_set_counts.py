@@ -13,7 +13,7 @@ from hyperfitting.errors import DataError
 from hyperfitting.models import TextCodec
 from hyperfitting.recipe import parse_recipe
 from tests.conftest import sentence
-from tests.unit.test_codec import unigram
+from tests.support.tokenizers import unigram
 
 CHINESE = (
     "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。" * 8
@@ -152,7 +152,7 @@ def test_a_set_that_loses_too_much_is_refused_unless_it_may(tree, tmp_path, engl
     assert message.startswith(f"{path}: the set 'train': the model's tokenizer loses ")
     assert "% of 496 characters" in message
     assert "('%' 48)" in message
-    assert message.endswith("mend the texts, or raise data.lost_characters = 0.02")
+    assert message.endswith("correct the texts, or raise data.lost_characters = 0.02")
     assert (
         counts(draw_data(recipe_of(tree, path, lost_characters=0.1), english)).characters.lost == 48
     )

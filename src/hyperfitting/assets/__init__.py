@@ -1,4 +1,4 @@
-"""What ships with the package, found by name and usable offline: a model, the tales, the shapes of A's models."""
+"""Files that ship with the package, by name and usable offline: a model, tales, the papers' model configurations."""
 
 import os
 import re
@@ -14,7 +14,7 @@ def asset_path(name: str) -> Path:
     """The file or folder behind `asset:NAME`, for example `asset:reference-lm` or `asset:tales/fiction.jsonl`.
 
     Raises:
-        InputError: if nothing of that name ships; the message lists what does.
+        InputError: nothing of that name ships; the message lists all names.
     """
     path = _FOLDER / name.removeprefix(PREFIX)
     if path.exists() and _FOLDER in path.resolve().parents:
@@ -34,11 +34,11 @@ def asset_names() -> list[str]:
 
 
 def local_path(name: str, folder: Path | None = None) -> Path | None:
-    """The absolute path that a `path` or `source` setting means on this machine; None where it can only be a hub name.
+    """The absolute path of a `path` or `source` setting on this machine; None if it can only be a hub name.
 
-    A relative path counts from `folder` (none: the working folder), and `~` is a home. A hub name is `name` or
-    `owner/name` and nothing of that name exists here; everything else is a path, so that a mistyped path is reported
-    as missing and never asked of the network.
+    A relative path is relative to `folder` (None: the working folder), and `~` is the home folder. A setting is a hub
+    name if it has the form `name` or `owner/name` and no such file or folder exists. Everything else is a path, so a
+    mistyped path is reported as missing without a request to the network.
     """
     if name.startswith(PREFIX):
         return asset_path(name)
@@ -51,12 +51,12 @@ def local_path(name: str, folder: Path | None = None) -> Path | None:
 
 
 def tried_path(name: str, folder: Path | None = None) -> Path:
-    """The absolute path at which a local file or folder of this name would stand, whether it does or not."""
+    """The absolute path of a local file or folder of this name, whether it exists or not."""
     return ((folder or Path()) / os.path.expanduser(name)).absolute()
 
 
 def is_relative(name: str) -> bool:
-    """Whether what a `path` or `source` setting means depends on the folder that it counts from."""
+    """Whether a `path` or `source` setting is relative to a folder."""
     return not name.startswith((PREFIX, "~")) and not os.path.isabs(name)
 
 

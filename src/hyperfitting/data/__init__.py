@@ -1,21 +1,27 @@
-"""Texts in, token blocks out: read a source, split by document or group, refuse what leaks.
+"""Texts in, token blocks out: read sources, split them by document or group, refuse what leaks.
 
-decode.py   bytes -> text
-folders.py  which files of a folder are read
-formats.py  text -> rows
-rows.py     fields of a row, and what is wrong with it
-sources.py  rows -> documents; the hub
-draw.py     documents -> sets of token blocks
-leaks.py    what two sets share
+decode.py           bytes -> text
+folders.py          the files of a folder that are read
+rows.py             the fields of a row, and errors of rows
+formats.py          text -> rows
+sources.py          rows -> documents; hub data sets
+splits.py           documents or groups -> training, validation, contexts
+passages.py         one long text -> stretches and passages; stretches.py assigns them
+contamination.py    held-out texts that share words with training texts
+repeats.py          texts that nearly repeat another one
+lost_characters.py  characters that a tokenizer loses
+requests.py         the sets of a recipe, before they are drawn
+draw.py             requests -> sets of token blocks
+refusals.py         the message for a set that cannot be filled
 """
 
-from hyperfitting.data.draw import Drawn, draw_data
+from hyperfitting.data.draw import DatasetSplits, draw_data
 from hyperfitting.data.folders import refuse_name
 from hyperfitting.data.rows import Mistakes, RowError
 from hyperfitting.data.sources import read_texts, refuse_changed
 
 __all__ = [
-    "Drawn",
+    "DatasetSplits",
     "Mistakes",
     "RowError",
     "draw_data",

@@ -1,12 +1,7 @@
-"""Bytes of a file -> its text: one rule for every format, packed or not, alone or in a folder.
-
-UTF-8 is read, with a mark or without; UTF-16 and UTF-32 are read where a mark says so. Line ends become newlines, and
-every other character stays as it is. NUL is no text. Anything else is refused by its line.
-"""
+"""Bytes of a text file, packed or not, -> its text. What cannot be decoded is refused with its line and a remedy."""
 
 from __future__ import annotations
 
-import codecs
 import gzip
 import importlib
 import lzma
@@ -16,27 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hyperfitting.encoding import decode_text, encoding_of, line_of, line_of_end, line_of_error
 from hyperfitting.errors import DataError, name_the_extra
 
 _UNPACKERS = {".gz": "gzip", ".xz": "xz", ".zst": "zstd"}
 PACKED = tuple(_UNPACKERS)
 """Endings of packed files."""
 
-_MARKS = (  # UTF-32's little-endian mark begins with UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
 
 def read_bytes(path: Path, name: str) -> bytes:
-    """A file's bytes, unpacked where its ending says that they are packed. `name` is what messages call it.
+    """A file's bytes, unpacked if its ending is that of a packed file. Messages call it `name`.
 
     Raises:
-        DataError: it cannot be read, is damaged or is cut off.
-        MissingExtra: `.zst` in a Python that cannot unpack it.
+        DataError: the file cannot be read, is damaged or is truncated.
+        MissingExtra: a `.zst` file in a Python that cannot unpack it.
     """
     packing = path.suffix.lower()
     opened, damaged = _opener(packing)
@@ -45,7 +33,7 @@ def read_bytes(path: Path, name: str) -> bytes:
             return bytes(file.read())
     except damaged as error:
         raise DataError(
-            f"{name}: cannot be read: damaged, cut off, or no {packing} file: make or get it anew"
+            f"{name}: cannot be read: damaged, truncated, or not a {packing} file: create or download it again"
         ) from error
     except OSError as error:
         raise DataError(
@@ -54,7 +42,7 @@ def read_bytes(path: Path, name: str) -> bytes:
 
 
 def _opener(packing: str) -> tuple[Callable[..., Any], tuple[type[Exception], ...]]:
-    """What opens a file, and what it raises of a damaged one."""
+    """The function that opens a file of this packing, and the errors that it raises for a damaged one."""
     if packing == ".gz":
         return gzip.open, (EOFError, gzip.BadGzipFile, zlib.error)
     if packing == ".xz":
@@ -66,7 +54,7 @@ def _opener(packing: str) -> tuple[Callable[..., Any], tuple[type[Exception], ..
 
 
 def _zstd() -> Any:
-    """Python's own module from 3.14 on; before that, the same one in the extra `zst`."""
+    """Python's own module, from 3.14 on; before that its backport, in the extra `zst`."""
     try:
         return importlib.import_module("compression.zstd")
     except ModuleNotFoundError:
@@ -74,7 +62,7 @@ def _zstd() -> Any:
 
 
 def optional(module: str) -> Any:
-    """A module that an extra of ours brings.
+    """A module that one of our extras installs.
 
     Raises:
         MissingExtra: it is not installed.
@@ -91,41 +79,31 @@ def decode(data: bytes, path: Path, name: str) -> str:
     Raises:
         DataError: names the line and a command that converts the file.
     """
-    encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
-    if encoding == "utf-8" and b"\0" in data:
+    if encoding_of(data) == "utf-8" and b"\0" in data:
         raise DataError(f"{name}, line {_nul(data, path)}")
     try:
-        text = data.decode(encoding)
+        text = decode_text(data)
     except UnicodeDecodeError as error:
-        row = _line(data[: error.start], "latin-1" if "8" in encoding else encoding)
+        row = line_of_error(data, error)
         raise DataError(f"{name}, line {row}: {_not_decoded(data, error, path)}") from error
     if "\0" in text:
-        raise DataError(f"{name}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: {NUL}")
-    return plain_line_ends(text)
+        raise DataError(f"{name}, line {line_of(text, text.index(chr(0)))}: {NUL}")
+    return text
 
 
-def plain_line_ends(text: str) -> str:
-    r"""The text with `\n` for `\r\n` and `\r`."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-NUL = "it holds a NUL, which is no character of a text: remove it"
-
-
-def _line(before: bytes, encoding: str) -> int:
-    return plain_line_ends(before.decode(encoding, errors="ignore")).count("\n") + 1
+NUL = "it holds a NUL character, which is not text: remove it"
 
 
 def _nul(data: bytes, path: Path) -> str:
-    """Where and why bytes that hold NULs and no mark are refused: those of a wide encoding stand in columns."""
+    """The line and the problem of bytes with NULs and without a mark: a NUL, or UTF-16 or UTF-32."""
     wide = _wide(data)
     if wide is None:
-        return f"{_line(data[: data.index(0)], 'latin-1')}: {NUL}"
+        return f"{line_of_end(data[: data.index(0)], 'latin-1')}: {NUL}"
     return f"1: it looks like {wide[:6]} without a mark: convert the file: {_iconv(path, wide)}"
 
 
 def _wide(data: bytes) -> str | None:
-    """The encoding of 2 or 4 bytes a unit that bytes are in, by where their NULs stand."""
+    """The encoding with units of 2 or 4 bytes that the positions of the NULs suggest, if any."""
     shares = [data[column::4].count(0) / max(1, len(data[column::4])) for column in range(4)]
     if min(shares[2:]) > 0.5 > shares[0] or min(shares[:2]) > 0.5 > shares[3]:
         return "UTF-32LE" if shares[3] > 0.5 else "UTF-32BE"
@@ -148,9 +126,11 @@ def _is_utf8(data: bytes) -> bool:
 
 def _not_decoded(data: bytes, error: UnicodeDecodeError, path: Path) -> str:
     if "8" not in error.encoding:
-        return f"damaged {error.encoding.upper()}: save the file anew as UTF-8"
+        return f"damaged {error.encoding.upper()}: save the file as UTF-8"
     if error.reason == "unexpected end of data" and not data[: error.start].isascii():
-        return "not UTF-8 to its end, which is in the middle of a character: the file is cut off"
+        return (
+            "it ends in the middle of a UTF-8 character: the file is truncated: download it again"
+        )
     try:
         data.decode("cp1252")
     except UnicodeDecodeError:
@@ -164,7 +144,7 @@ def _not_decoded(data: bytes, error: UnicodeDecodeError, path: Path) -> str:
 
 
 def _iconv(path: Path, encoding: str) -> str:
-    """A command line that converts a file."""
+    """A command that converts a file to UTF-8."""
     quoted, packing = shlex.quote(str(path)), path.suffix.lower()
     made = shlex.quote(
         f"{(path.with_suffix('') if packing in PACKED else path).stem}-utf8{_plain_suffix(path)}"

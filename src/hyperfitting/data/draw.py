@@ -1,4 +1,4 @@
-"""Who trains, who validates, who is continued: drawn by seed, split by document or group, nothing leaking."""
+"""Draw the sets of a recipe by seed: training, validation and contexts, split by document or group, without leaks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hyperfitting.data.lost_characters import Losses, losses_of, reach, refuse_l
 from hyperfitting.data.passages import Passage
 from hyperfitting.data.refusals import too_few
 from hyperfitting.data.repeats import NearRepeats
-from hyperfitting.data.requests import WATCHED, Plan, Wanted
+from hyperfitting.data.requests import WATCHED, SetRequest, SetRequests
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.errors import DataError
 from hyperfitting.facts import DataManifest, LeakFacts, PassageFacts, SetFacts
@@ -23,15 +23,15 @@ from hyperfitting.records import Codec, Document, Origin, TokenBlocks
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The sets `train`, `validation` and each set of contexts, and how they came to be."""
+class DatasetSplits:
+    """The sets `train`, `validation` and one for each domain, and the manifest: how they were drawn."""
 
     sets: list[TokenBlocks]
     manifest: DataManifest
 
 
 class _Taken(NamedTuple):
-    """What a set takes of a document: ids, the text that they stand for, and the text that they give."""
+    """A block taken from a document: its ids, the text that they encode, and the text that they decode to."""
 
     document: Document
     ids: list[int]
@@ -40,19 +40,19 @@ class _Taken(NamedTuple):
 
 
 class _Known:
-    """What trains or validates: a text held out from it shares no run of words with it, nor nearly repeats it."""
+    """The texts that train or validate. A held-out text must not share a run of words with them or nearly repeat one."""
 
     def __init__(self, order: int):
         self._runs = LeakIndex(order)
         self._near: list[NearRepeats] = []
 
     def add(self, texts: list[str], near: NearRepeats) -> None:
-        """Take in a set."""
+        """Add a set."""
         self._runs.add(texts)
         self._near.append(near)
 
     def leak(self, document: Document, text: str) -> tuple[str, str] | None:
-        """The shared words, or else the document that is nearly repeated, and the reason in words; None without one."""
+        """The shared words or the nearly repeated document, and the reason for a message; None if there is no leak."""
         if (run := self._runs.shared_run(text)) is not None:
             return run, f"it shares {run!r} with a text that trains or validates"
         found = next(filter(None, (each.find(document) for each in self._near)), None)
@@ -62,21 +62,21 @@ class _Known:
         return place, f"it nearly repeats {place}, which trains or validates"
 
 
-def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
+def draw_data(recipe: Recipe, codec: Codec) -> DatasetSplits:
     """Draw every set of a recipe.
 
-    Each set takes the first documents, in an order drawn by the seed, that are long enough and that it does not hold
-    already. A text held out of the training source by us that leaks is passed over, and counted and named; a leak in a
-    source that the user chose for validation or contexts is an error, but for passages, which we cut. To repeat nearly
-    a text that trains or validates is a leak; near repeats inside a set are counted, and taken.
+    Each set takes the first documents, in an order drawn by the seed, that are long enough and that it does not already
+    hold. A held-out text leaks if it shares a run of words with a text that trains or validates, or nearly repeats one.
+    Leaking texts of the training source, and leaking passages, are skipped and listed in the manifest; a leak in a
+    source that the user named for validation or contexts is an error. Near repeats inside a set are counted and kept.
 
     Raises:
         DataError: a source cannot be read, is too small, or leaks, or the tokenizer loses too many of its characters.
     """
-    plan = Plan(recipe, codec)
+    requests = SetRequests(recipe, codec)
     known = _Known(recipe.data.leak_words)
     sets, facts = [], []
-    for wanted in plan.sets():
+    for wanted in requests.sets():
         packed = recipe.data.blocks == "packed" and wanted.name in WATCHED
         near = NearRepeats()
         try:
@@ -94,21 +94,21 @@ def draw_data(recipe: Recipe, codec: Codec) -> Drawn:
             known.add(texts, near)
         sets.append(blocks)
         facts.append(_facts(wanted, blocks))
-    sources = tuple(each.facts for each in plan.texts)
+    sources = tuple(each.facts for each in requests.texts)
     manifest = DataManifest(
         codec=codec.fingerprint, seed=recipe.seed, sources=sources, sets=tuple(facts)
     )
-    return Drawn(sets, manifest)
+    return DatasetSplits(sets, manifest)
 
 
-def _losses_of_all(wanted: Wanted, codec: Codec) -> Losses:
-    """Of a set that is not full, what the tokenizer loses of all that it was offered: that may be why."""
+def _losses_of_all(wanted: SetRequest, codec: Codec) -> Losses:
+    """The tokenizer's losses on everything that a set was offered: they may be why it is not full."""
     losses = wanted.losses + wanted.short_losses
     return losses if losses.texts else losses_of(wanted.texts.documents, codec)
 
 
 class _Ended(Exception):
-    """The documents of a set have ended before it was full: it has `found` blocks."""
+    """The documents of a set ended before it was full; it has `found` blocks."""
 
     def __init__(self, found: int):
         super().__init__(found)
@@ -116,9 +116,9 @@ class _Ended(Exception):
 
 
 def _first_tokens(
-    wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats
+    wanted: SetRequest, codec: Codec, known: _Known, near: NearRepeats
 ) -> tuple[TokenBlocks, list[str]]:
-    """One block a document or passage, its first tokens; and the texts of the blocks."""
+    """One block for each document or passage, its first tokens; and the texts of the blocks."""
     rows: list[list[int]] = []
     texts: dict[str, None] = {}
     origins: list[Origin] = []
@@ -152,22 +152,22 @@ def _take(item: Document | Passage, codec: Codec, tokens: int) -> _Taken:
     return _Taken(item, ids, item.text[: reach(codec, item.text, ids, encoded)], decoded)
 
 
-def _count(wanted: Wanted, item: Document | Passage, taken: _Taken, near: NearRepeats) -> None:
-    """What is told of a text that a set has taken."""
+def _count(wanted: SetRequest, item: Document | Passage, taken: _Taken, near: NearRepeats) -> None:
+    """Count a text that a set has taken."""
     wanted.losses.add(taken.text, taken.decoded)
     wanted.near_repeated += near.add(taken.document) is not None
     if isinstance(item, Passage):
         wanted.passages.append(item)
 
 
-def _leaks(wanted: Wanted, document: Document, text: str, known: _Known) -> bool:
+def _leaks(wanted: SetRequest, document: Document, text: str, known: _Known) -> bool:
     found = known.leak(document, text)
     if found is None:
         return False
     words, reason = found
     if wanted.chosen and not isinstance(
         wanted.pool, PassagePool
-    ):  # nobody can take a passage out of a book
+    ):  # a user cannot remove a passage from a book
         raise DataError(
             f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: {reason}: remove it, or choose "
             "another source"
@@ -178,9 +178,9 @@ def _leaks(wanted: Wanted, document: Document, text: str, known: _Known) -> bool
 
 
 def _packed(
-    wanted: Wanted, codec: Codec, known: _Known, near: NearRepeats
+    wanted: SetRequest, codec: Codec, known: _Known, near: NearRepeats
 ) -> tuple[TokenBlocks, list[str]]:
-    """Whole documents end to end, cut into blocks, each cited by the document it begins in; and their texts."""
+    """Whole documents joined and cut into blocks, each cited by the document in which it begins; and their texts."""
     ids: list[int] = []
     texts: dict[str, None] = {}
     origins: list[Origin] = []
@@ -215,7 +215,7 @@ def _origin(document: Document) -> Origin:
     return Origin(document.source, document.row, document.group, document.title)
 
 
-def _facts(wanted: Wanted, blocks: TokenBlocks) -> SetFacts:
+def _facts(wanted: SetRequest, blocks: TokenBlocks) -> SetFacts:
     source = wanted.texts.facts
     return SetFacts(
         name=wanted.name,
@@ -246,8 +246,8 @@ def ids_sha256(ids_NT: NDArray[np.int32]) -> str:
     return sha256(f"{ids.shape}".encode() + ids.tobytes()).hexdigest()
 
 
-def _too_short(wanted: Wanted) -> int:
-    """How many documents are shorter than a block; of passages, how many stretches."""
+def _too_short(wanted: SetRequest) -> int:
+    """The number of documents that are shorter than a block; for passages, the number of such stretches."""
     if not isinstance(wanted.pool, PassagePool):
         return wanted.too_short
     cut = {
@@ -260,8 +260,8 @@ def _too_short(wanted: Wanted) -> int:
     )
 
 
-def _passage_facts(wanted: Wanted) -> PassageFacts | None:
-    """Of passages: how much of the source is kept for the set, makes passages, and was taken; None of documents."""
+def _passage_facts(wanted: SetRequest) -> PassageFacts | None:
+    """For passages: the characters of the source, of the set's stretches, of all passages, and of those taken."""
     if not isinstance(wanted.pool, PassagePool):
         return None
     pool = wanted.pool

@@ -1,4 +1,4 @@
-"""Which files of a folder are read: those that a person sees there, each once, whatever links lead to it."""
+"""The files of a folder that are read: visible ones, each once, whatever links lead to it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from hyperfitting.errors import DataError
 
 
 class Found(NamedTuple):
-    """The files of a source that are read, in order of their paths, and the names of those that are passed over."""
+    """The files of a source that are read, sorted by path, and the names of those that are skipped."""
 
     files: list[Path]
     passed_over: list[str]
 
 
 def find_files(path: Path, name: str, is_read: Callable[[Path], bool]) -> Found:
-    """A file that is a source of its own, or all files below a folder, links followed.
+    """The file itself, or all files below a folder; links are followed.
 
-    Left out is what has a part below the folder that begins with a dot, and a second way to the same file or folder.
-    What is no file (a socket, a link that leads nowhere) and what `is_read` does not take is passed over.
+    Hidden files and folders (a name with a leading dot) and further paths to the same file or folder are ignored.
+    Sockets, broken links and files for which `is_read` is false are listed as passed over.
 
     Raises:
-        DataError: a folder in it cannot be read, or a file's name is no text.
+        DataError: a folder cannot be read, or a file's name is not UTF-8.
     """
     if not os.path.isdir(path):
         return Found([path], [])
@@ -40,15 +40,15 @@ def find_files(path: Path, name: str, is_read: Callable[[Path], bool]) -> Found:
 
 
 def _in_order(path: Path) -> tuple[list[str], Path]:
-    """As a person sorts names: whatever their case."""
+    """A sort key that ignores case."""
     return [part.casefold() for part in path.parts], path
 
 
 def refuse_name(path: Path, name: str) -> None:
-    """Refuse the path of a file that is no text, since what is drawn from the file must cite it.
+    """Refuse a path that is not UTF-8, because the blocks drawn from the file are cited by it.
 
     Raises:
-        DataError: shows the path with its bytes escaped.
+        DataError: shows the path with escaped bytes.
     """
     try:
         str(path).encode()
@@ -58,7 +58,7 @@ def refuse_name(path: Path, name: str) -> None:
 
 
 def _walk(folder: Path, name: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """What is not a folder, not hidden, below a folder that was not seen before; what is no link comes first."""
+    """All visible entries below a folder that are not folders; links come last, and no folder is visited twice."""
     if not _is_new(folder, seen):
         return
     try:
@@ -75,7 +75,7 @@ def _walk(folder: Path, name: str, seen: set[tuple[int, int]]) -> Iterator[Path]
 
 
 def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
-    """Whether a file or folder is met for the first time, whatever its name."""
+    """Whether a file or folder was not seen before under any name; it is added to `seen`."""
     found = path.stat()
     key = (found.st_dev, found.st_ino)
     if key in seen:

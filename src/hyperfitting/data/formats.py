@@ -1,4 +1,4 @@
-"""Text of a file -> numbered rows, format by format. Which fields a row must have, `rows` knows."""
+"""Text of a file -> numbered rows, for each format. `rows` checks their fields."""
 
 from __future__ import annotations
 
@@ -11,31 +11,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.data.decode import PACKED, decode, optional, plain_line_ends, read_bytes
+from hyperfitting.data.decode import PACKED, decode, optional, read_bytes
 from hyperfitting.data.rows import RowError, look_up
+from hyperfitting.encoding import plain_line_ends
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import TextSource
 
 PLAIN = (".txt", ".md")
-"""Endings of files that have no fields."""
+"""Endings of files without fields."""
 
 FORMATS = (*PLAIN, ".jsonl", ".json", ".csv", ".tsv", ".parquet")
 IN_WORDS = f"{', '.join(FORMATS)} file (also {', '.join(PACKED)})"
 
-Row = tuple[int, "str | dict[str, Any] | RowError"]
-"""Its number from 1 on, and a whole document, fields, or why it holds nothing."""
+SourceRow = tuple[int, "str | dict[str, Any] | RowError"]
+"""A row's number, from 1 on, and its content: a whole document, fields, or the error of a row that cannot be used."""
 
 
 def format_of(path: Path) -> str:
-    """The ending that says what a file holds, in lower case, under that of its packing."""
+    """The ending that names a file's format, in lower case, without that of a packing."""
     return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower()
 
 
-def read_rows(path: Path, name: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
-    """The rows of one file. `name` is what messages call it; `inside` says that it was found in a folder.
+def read_source_rows(
+    path: Path, name: str, source: TextSource, *, inside: bool
+) -> Iterator[SourceRow]:
+    """The rows of one file. Messages call it `name`; with `inside` a file without fields is one document.
 
     Raises:
-        DataError: it cannot be read, or is not of its format.
+        DataError: the file cannot be read, or is not of its format.
     """
     kind, data = format_of(path), read_bytes(path, name)
     if kind == ".parquet":
@@ -50,14 +53,14 @@ def read_rows(path: Path, name: str, source: TextSource, *, inside: bool) -> Ite
     )
 
 
-def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> Iterator[Row]:
-    """The documents of a file without fields: what is not all white space, without the newlines at its ends."""
+def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> Iterator[SourceRow]:
+    """The documents of a file without fields, without newlines at their ends; those of white space only are skipped."""
     kind = ("file" if inside else "paragraph") if source.documents == "auto" else source.documents
     if source.separator is not None:
         parts = text.split(plain_line_ends(source.separator))
         if len(parts) == 1 and not inside:
             raise DataError(
-                f"{name}: the separator {source.separator!r} stands nowhere in it: check `separator`"
+                f"{name}: the separator {source.separator!r} does not occur in it: check `separator`"
             )
     else:
         parts = [text] if kind == "file" else list(_paragraphs(text))
@@ -65,7 +68,7 @@ def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> It
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """What stands between blank lines: those of white space alone."""
+    """The parts of a text between blank lines; a line of white space is blank."""
     lines: list[str] = []
     for line in [*text.split("\n"), ""]:
         if line.strip():
@@ -75,8 +78,8 @@ def _paragraphs(text: str) -> Iterator[str]:
             lines = []
 
 
-def _json_rows(text: str, name: str) -> Iterator[Row]:
-    """One object a line; a row's number is its line's."""
+def _json_rows(text: str, name: str) -> Iterator[SourceRow]:
+    """One object on each line; a row's number is that of its line."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, _json_row(line, name, number)
@@ -92,7 +95,7 @@ def _json_row(line: str, name: str, number: int) -> dict[str, Any] | RowError:
             name,
             number,
             "not JSON",
-            f", from character {error.pos + 1} on: mend or remove the line",
+            f", from character {error.pos + 1} on: correct or remove the line",
         )
     except (ValueError, RecursionError):
         return RowError(
@@ -107,8 +110,8 @@ _NO_OBJECT = "not a JSON object with named fields"
 _ARRAY = f"{_NO_OBJECT}, but a JSON array: give one object a line, or name the file .json"
 
 
-def _whole_json_rows(text: str, name: str, column: str) -> Iterator[Row]:
-    """An array of objects, an object that holds one, an object that is a row itself, or an object a line."""
+def _whole_json_rows(text: str, name: str, column: str) -> Iterator[SourceRow]:
+    """The rows of an array of objects, of an object with one such array, of a single object, or of an object a line."""
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as error:
@@ -116,7 +119,7 @@ def _whole_json_rows(text: str, name: str, column: str) -> Iterator[Row]:
             yield from _json_rows(text, name)
             return
         raise DataError(
-            f"{name}, line {error.lineno}: not JSON, from character {error.colno} on: mend it"
+            f"{name}, line {error.lineno}: not JSON, from character {error.colno} on: correct it"
         ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(
@@ -151,8 +154,8 @@ def _are_objects(values: list[Any]) -> bool:
     return bool(values) and all(isinstance(value, dict) for value in values)
 
 
-def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[Row]:
-    """Lines of fields under a header. A row that ends early has nulls; one with too many fields is refused."""
+def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[SourceRow]:
+    """The rows under a header. Missing fields at the end of a row are null; a row with too many fields is refused."""
     csv.field_size_limit(2**31 - 1)
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter or _delimiter(text), strict=True)
@@ -190,13 +193,13 @@ def _table_row(
 
 
 def _delimiter(text: str) -> str:
-    """The one of comma, semicolon and tab that stands most often in the header, outside quotation marks."""
+    """Comma, semicolon or tab: the most frequent one in the header, outside quotation marks."""
     header = re.match(r'(?:"[^"]*"|[^"\n])*', text.lstrip("\n"))
     return max(",;\t", key=re.sub(r'"[^"]*"', "", header[0] if header else "").count)
 
 
-def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[Row]:
-    """The rows of a Parquet file, with the columns that are asked for."""
+def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[SourceRow]:
+    """The rows of a Parquet file, with the columns that are needed."""
     pyarrow, number = optional("pyarrow"), 0
     try:
         file = optional("pyarrow.parquet").ParquetFile(pyarrow.BufferReader(data))
@@ -207,12 +210,12 @@ def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[Row]:
                 yield number, row
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{name}, after row {number}: no whole Parquet file, or damaged: get it anew"
+            f"{name}, after row {number}: not a complete Parquet file, or damaged: download it again"
         ) from error
 
 
 def _wanted(names: list[str], source: TextSource) -> list[str]:
-    """The columns that may hold what is asked for; all of them where there is none, so that a message can name them."""
+    """The columns that can hold the requested fields; all columns if there is none, so that a message can name them."""
     asked = [
         (each, each.split(".")[0]) for each in (source.column, source.group, source.title) if each
     ]

@@ -1,4 +1,4 @@
-"""Which characters of the texts a tokenizer does not give back, and how far a text its first tokens reach."""
+"""Count the characters that a tokenizer loses, and find how many characters the first tokens of a text encode."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SHOWN, _MEASURED, _BEGINNING = 5, 100, 20_000
 
 @dataclass
 class Losses:
-    """Characters of some texts against those of the same texts encoded and decoded.
+    """Counts of the characters that texts lose or gain when they are encoded and decoded.
 
     Both are compared in normal form NFC, so a tokenizer that composes accents loses nothing. White space counts like
-    any other character: a leading space, tabs and carriage returns are what tokenizers lose most.
+    any other character; leading spaces, tabs and carriage returns are lost most often.
     """
 
     texts: int = 0
@@ -38,7 +38,7 @@ class Losses:
     added: Counter[str] = field(default_factory=Counter)
 
     def add(self, text: str, decoded: str) -> None:
-        """Count one text and what decoding its ids gave."""
+        """Count one text and its decoded ids."""
         if text != decoded:
             text, decoded = (
                 unicodedata.normalize("NFC", each) for each in (text, whole_characters(decoded))
@@ -63,11 +63,11 @@ class Losses:
 
     @property
     def share(self) -> float:
-        """Lost characters over all characters, in [0, 1]."""
+        """Lost characters divided by all characters, in [0, 1]."""
         return self.lost.total() / max(1, self.characters)
 
     def in_words(self) -> str:
-        """The share and the most frequent of the lost characters."""
+        """The share and the most frequent ones of the lost characters, for messages."""
         named = ", ".join(f"{each!r} {count:,}" for each, count in self.lost.most_common(_SHOWN))
         return (
             f"{self.share:.2%} of {self.characters:,} characters ({named})"
@@ -100,7 +100,7 @@ def _by_kind(counts: Counter[str]) -> dict[str, int]:
 
 
 def losses_of(documents: Sequence[Document], codec: Codec) -> Losses:
-    """What a tokenizer loses of a source, by the beginnings of its first documents."""
+    """The losses of a tokenizer on the beginnings of a source's first documents."""
     losses = Losses()
     for document in documents[:_MEASURED]:
         text = document.text[:_BEGINNING]
@@ -110,7 +110,7 @@ def losses_of(documents: Sequence[Document], codec: Codec) -> Losses:
 
 
 def refuse_losses(losses: Losses, source: str, name: str, allowed: float) -> None:
-    """Refuse a set of which the tokenizer loses more than an allowed share of the characters.
+    """Refuse a set if the tokenizer loses more than the share `allowed` of its characters.
 
     Raises:
         DataError: names the set, the share, the characters and the setting.
@@ -118,16 +118,16 @@ def refuse_losses(losses: Losses, source: str, name: str, allowed: float) -> Non
     if losses.share > allowed:
         raise DataError(
             f"{source}: the set {name!r}: the model's tokenizer loses {losses.in_words()}: choose a model that knows "
-            f"them, mend the texts, or raise data.lost_characters = {allowed:g}"
+            f"them, correct the texts, or raise data.lost_characters = {allowed:g}"
         )
 
 
 @contextmanager
 def row_named(document: Document) -> Iterator[None]:
-    """Name the row of a text that the tokenizer refuses.
+    """Context manager: an error of the codec names the document's row.
 
     Raises:
-        DataError: in place of the codec's ModelError.
+        DataError: instead of the codec's ModelError.
     """
     try:
         yield
@@ -136,15 +136,15 @@ def row_named(document: Document) -> Iterator[None]:
 
 
 def whole_characters(decoded: str) -> str:
-    """A decoded text without the half of a character that its last token may hold."""
+    """A decoded text without the incomplete character that its last token may hold."""
     return decoded.rstrip("\N{REPLACEMENT CHARACTER}")
 
 
 def reach(codec: Codec, text: str, ids: Sequence[int], encoded: Sequence[int]) -> int:
-    """How many characters of `text` its first tokens stand for.
+    """The number of characters of `text` that its first tokens `ids` encode.
 
-    `encoded` are the ids of `text`, all or more than enough, and `ids` those that are taken of them. Where decoding
-    does not give the text back, the longest beginning is searched that has no more tokens.
+    `encoded` are all ids of `text`, or at least more than `ids`. If decoding `ids` does not give a prefix of the text,
+    the result is the longest prefix that has no more tokens.
     """
     if len(ids) >= len(encoded):
         return len(text)

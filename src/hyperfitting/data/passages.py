@@ -1,4 +1,4 @@
-"""One long text as many blocks: stretches that are held out whole, cut into passages that do not overlap."""
+"""One long text as many blocks: stretches, which belong to one set, cut into passages that do not overlap."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _BLANK_LINES, _LINES = re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"\n\s*")
 
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive characters of one document, `start` to `end`: what is held out, or trained on, as a whole.
+    """Consecutive characters of one document, from `start` to `end`, that belong to one set.
 
-    `heading` is that of its chapter, if the recipe says what headings look like, `group` the cluster of its passages.
+    `heading` is that of its chapter, if the recipe has a pattern for headings. `group` is the cluster of its passages.
     """
 
     document: Document
@@ -29,13 +29,13 @@ class Stretch:
 
     @property
     def characters(self) -> int:
-        """How long it is."""
+        """Its length."""
         return self.end - self.start
 
 
 @dataclass(frozen=True)
 class Passage:
-    """One block of a stretch: its ids, beginning-of-text included, and the characters that they stand for."""
+    """One block of a stretch: its ids, beginning-of-text included, and the characters that they encode."""
 
     stretch: Stretch
     number: int
@@ -45,21 +45,21 @@ class Passage:
 
     @property
     def characters(self) -> int:
-        """How many characters of the document it stands for."""
+        """The number of the document's characters that it encodes."""
         return self.end - self.start
 
     @property
     def document(self) -> Document:
-        """The passage as a document of its own, cited by title, chapter and number."""
-        whole, place = self.stretch.document, f"passage {self.number}"
-        title = ", ".join(each for each in (whole.title, self.stretch.heading, place) if each)
+        """The passage as a document, cited by title, chapter and number."""
+        whole, name = self.stretch.document, f"passage {self.number}"
+        title = ", ".join(each for each in (whole.title, self.stretch.heading, name) if each)
         return Document(
             whole.source, whole.row, whole.text[self.start : self.end], self.stretch.group, title
         )
 
 
 def paragraph_starts(text: str) -> list[int]:
-    """Where paragraphs begin: behind blank lines, or, in a text that has few of them, at every line."""
+    """The indices at which paragraphs begin: after blank lines, or at every line in a text with few blank lines."""
     blank = [0, *(each.end() for each in _BLANK_LINES.finditer(text))]
     return (
         blank
@@ -69,7 +69,7 @@ def paragraph_starts(text: str) -> list[int]:
 
 
 def chapters(document: Document, heading: re.Pattern[str]) -> list[Stretch]:
-    """The chapters of a document, what stands before the first heading included; one if no line is a heading."""
+    """The chapters of a document, the text before the first heading included; one chapter if no line is a heading."""
     starts, names, place = [0], [""], 0
     for line in document.text.splitlines(keepends=True):
         if heading.match(line.strip()):
@@ -86,9 +86,9 @@ def chapters(document: Document, heading: re.Pattern[str]) -> list[Stretch]:
 
 
 def split(document: Document, shares: list[float]) -> list[tuple[int, int]]:
-    """Consecutive parts of a document in these shares of its length, each beginning with a paragraph where one is near.
+    """Split a document into consecutive parts by share of its length; the indices of their starts and ends.
 
-    A border is the first paragraph's begin within a quarter of the smallest part, else the next word's.
+    A part begins at the next paragraph if there is one within a quarter of the smallest part, else at the next word.
     """
     text, starts, total = document.text, paragraph_starts(document.text), sum(shares)
     near = int(len(text) * min(share for share in shares if share) / total / 4)
@@ -103,10 +103,10 @@ def split(document: Document, shares: list[float]) -> list[tuple[int, int]]:
 
 
 def cut(codec: Codec, stretch: Stretch, tokens: int, *, after: int = 0) -> Iterator[Passage]:
-    """The passages of a stretch in order, `tokens` each and numbered from `after` on; each begins after the last's end.
+    """Cut a stretch into passages of `tokens` each, in order, numbered from `after` + 1 on.
 
-    It begins with the next paragraph, where that begins within a quarter of a block; else with the next word. What lies
-    between, and the rest that is shorter than a block, is in no passage.
+    A passage begins at the next paragraph after the end of the last one if there is one within a quarter of a block,
+    else at the next word. The text between passages, and a rest shorter than a block, belong to no passage.
     """
     text, starts = stretch.document.text[: stretch.end], paragraph_starts(stretch.document.text)
     place, number = _skip_space(text, stretch.start), after
@@ -120,12 +120,12 @@ def cut(codec: Codec, stretch: Stretch, tokens: int, *, after: int = 0) -> Itera
         yield Passage(stretch, number, place, end, ids)
         halved = codec.decode(ids) != whole_characters(
             codec.decode(ids)
-        )  # a character, which is in no passage
+        )  # the cut character belongs to no passage
         place = _next_start(text, starts, end + halved, (end - place) // 4)
 
 
 def _encode_enough(codec: Codec, text: str, place: int, tokens: int) -> tuple[str, list[int]]:
-    """The text from a place on, as far as a block needs, and its ids; a token depends on the text around it only."""
+    """A part of the text from index `place` on that is long enough for a block, and its ids."""
     for length in (8 * tokens, 64 * tokens):
         part = text[place : place + length]
         ids = codec.encode(part)
@@ -144,7 +144,7 @@ def _next_start(text: str, starts: list[int], place: int, near: int) -> int:
     if place and place < len(text) and not text[place - 1].isspace() and not text[place].isspace():
         rest = re.compile(r"\S{0,40}(?=\s)").match(
             text, place
-        )  # a script without spaces goes on where it is
+        )  # scripts without spaces: start at this character
         place = rest.end() if rest else place
     return _skip_space(text, place)
 

@@ -1,21 +1,21 @@
-"""Why a set cannot be filled, in one line that names the setting which helps."""
+"""The message for a set that cannot be filled; it names the setting to change."""
 
 from __future__ import annotations
 
 from statistics import median
 
 from hyperfitting.data.lost_characters import row_named
-from hyperfitting.data.requests import Wanted
+from hyperfitting.data.requests import SetRequest
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.records import Codec, Document
 
 _MEASURED, _BEGINNING = 1_000, 20_000
-"""Lengths are taken of so many documents, and of so many characters of each; longer ones are reckoned from these."""
+"""Lengths are measured on this many documents and this many characters of each, and extrapolated to longer ones."""
 _COUNTS = {"train": "data.train_blocks", "validation": "data.validation_blocks"}
 
 
-def too_few(wanted: Wanted, found: int, blocks: str, codec: Codec) -> str:
-    """Why a set is not full: what it needs, what there is, how long the documents are, and what would help."""
+def too_few(wanted: SetRequest, found: int, blocks: str, codec: Codec) -> str:
+    """The message: what the set needs, what there is, how long the documents are, and a remedy. `found` blocks were."""
     if isinstance(wanted.pool, PassagePool):
         return _too_few_passages(wanted, found, wanted.pool)
     packed = blocks == "packed" and wanted.name in _COUNTS
@@ -37,7 +37,7 @@ def _tokens(document: Document, codec: Codec) -> int:
         return round(len(codec.encode(beginning)) * len(document.text) / max(1, len(beginning)))
 
 
-def _remedy(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> str:
+def _remedy(wanted: SetRequest, found: int, lengths: list[int], *, packed: bool) -> str:
     ways = []
     if _can_be_cut(wanted, found, lengths, packed=packed):
         ways.append('cut long texts into blocks with data.blocks = "passages"')
@@ -52,21 +52,21 @@ def _remedy(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> 
     return ", ".join(ways) + ", or give it more text"
 
 
-def _can_be_cut(wanted: Wanted, found: int, lengths: list[int], *, packed: bool) -> bool:
-    """Whether consecutive blocks would give what is missing; the paragraphs of a .txt are cut as one text."""
+def _can_be_cut(wanted: SetRequest, found: int, lengths: list[int], *, packed: bool) -> bool:
+    """Whether cutting long texts into blocks would fill the set; the paragraphs of a .txt file are cut as one text."""
     paragraphs = {"txt", "md"} & set(wanted.source.lower().split(".")[1:])
     blocks = (
         sum(lengths) // wanted.tokens
         if paragraphs
         else sum(each // wanted.tokens for each in lengths)
     )
-    if packed:  # only where one document holds all, and the sets before have taken it
+    if packed:  # only if one document holds everything, and earlier sets have taken it
         return not wanted.seen and blocks >= 2 * wanted.count
     more = blocks - sum(each >= wanted.tokens for each in lengths)
     return more * len(wanted.texts.documents) >= (wanted.count - found) * len(lengths)
 
 
-def _too_few_passages(wanted: Wanted, found: int, pool: PassagePool) -> str:
+def _too_few_passages(wanted: SetRequest, found: int, pool: PassagePool) -> str:
     shares = "" if wanted.chosen else "change data.shares, "
     held = sum(each.characters for each in pool.stretches)
     return (
@@ -76,7 +76,7 @@ def _too_few_passages(wanted: Wanted, found: int, pool: PassagePool) -> str:
     )
 
 
-def _passed_over(wanted: Wanted) -> str:
+def _passed_over(wanted: SetRequest) -> str:
     counts = {"repeated": wanted.repeated, "leaked": len(wanted.leaks)}
     named = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     return f" ({named})" if named else ""

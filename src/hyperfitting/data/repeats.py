@@ -1,4 +1,4 @@
-"""Does a text nearly repeat another one? Sets of 5-character runs, found by min-hashes and compared exactly."""
+"""Find texts that nearly repeat another one: candidates by min-hashes, then exact comparison of 5-character runs."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 from hyperfitting.records import Document
 
 NEAR = 0.8
-"""Two texts of which more than this share of their 5-character runs is common to both nearly repeat each other."""
+"""Two texts nearly repeat each other if they share more than this share of their 5-character runs (Jaccard index)."""
 _RUN, _BANDS, _ROWS = 5, 16, 4
 _CHARACTERS = 100_000
-"""Of a longer document, only so many characters are compared."""
+"""Only this many characters of a document are compared."""
 _FACTORS = np.random.default_rng(0).integers(
     2**31, size=_BANDS * _ROWS, dtype=np.uint32
 ) * np.uint32(2) + np.uint32(1)
 _BASE, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 _ALIKE = 32
-"""Min-hashes of 64 that texts must have in common to be compared: at a share of 0.8, fewer are 1 in 10 million."""
+"""Common min-hashes, of 64, that a candidate needs: at a share of 0.8, one pair in 10 million has fewer."""
 
 
 class NearRepeats:
-    """Documents by the runs of 5 characters in them.
+    """An index of documents by their runs of 5 characters.
 
-    Candidates are texts that agree in one of 16 bands of 4 min-hashes (Broder 1997); what is found was compared run by
-    run, and of texts with a share of exactly 0.8 in common one pair in 4,000 is missed, of more alike ones fewer.
+    Candidates agree in one of 16 bands of 4 min-hashes (Broder 1997) and are then compared run by run, so there are no
+    false matches. At a share of exactly 0.8 one pair in 4,000 is missed, at higher shares fewer.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class NearRepeats:
         self._bands: defaultdict[int, list[int]] = defaultdict(list)
 
     def find(self, document: Document) -> Document | None:
-        """A document added before that this one nearly repeats, or None."""
+        """An added document that this one nearly repeats, or None."""
         return self._find(*_sketch(document.text))
 
     def add(self, document: Document) -> Document | None:
-        """Take a document in; what `find` gave before."""
+        """Add a document; returns what `find` gave before."""
         runs, signature = _sketch(document.text)
         found = self._find(runs, signature)
         for band in _keys(signature):
@@ -60,12 +60,12 @@ class NearRepeats:
 
 
 def near_share(text: str, other: str) -> float:
-    """The share of the 5-character runs of two texts that both have: Jaccard's index, in [0, 1]."""
+    """The Jaccard index of the 5-character runs of two texts, in [0, 1]."""
     return common_share(_runs(text), _runs(other))
 
 
 def common_share(runs: NDArray[np.uint64], others: NDArray[np.uint64]) -> float:
-    """The same of the runs themselves, each once."""
+    """The Jaccard index of two arrays of unique runs."""
     common = len(np.intersect1d(runs, others, assume_unique=True))
     return common / max(1, len(runs) + len(others) - common)
 
@@ -77,20 +77,20 @@ def _sketch(text: str) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
 
 
 def _runs(text: str) -> NDArray[np.uint64]:
-    """The 5-character runs of a text as 64 bits each, sorted and each once; a shorter text is one run."""
+    """The 5-character runs of a text as 64-bit hashes, sorted and unique; a shorter text is one run."""
     codes = np.frombuffer(text[:_CHARACTERS].encode("utf-32-le"), dtype=np.uint32).astype(
         np.uint64
     ) + np.uint64(1)
     codes = np.pad(codes, (0, max(0, _RUN - len(codes))))
     runs = np.zeros(len(codes) - _RUN + 1, dtype=np.uint64)
-    for place in range(_RUN):
-        runs = runs * _BASE + codes[place : place + len(runs)]
+    for offset in range(_RUN):
+        runs = runs * _BASE + codes[offset : offset + len(runs)]
     runs = (runs ^ (runs >> np.uint64(29))) * _MIX
     return np.unique(runs ^ (runs >> np.uint64(32)))
 
 
 def _signature(runs: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """64 min-hashes: two texts agree in each with the probability of their common share."""
+    """64 min-hashes; two texts agree in each with a probability equal to their Jaccard index."""
     low = runs.astype(np.uint32)
     parts = [low[start : start + 2048, None] * _FACTORS for start in range(0, len(low), 2048)]
     least: NDArray[np.uint32] = np.min([part.min(axis=0) for part in parts], axis=0)

@@ -1,4 +1,4 @@
-"""The sets of a recipe before they are drawn: how much of which source each one wants, and what it may take."""
+"""The sets of a recipe before they are drawn: how many blocks of which source each needs, and what it may take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperfitting.data.lost_characters import Losses, losses_of, refuse_losses
 from hyperfitting.data.passages import Passage
-from hyperfitting.data.sources import Texts, read_texts
+from hyperfitting.data.sources import SourceTexts, read_texts
 from hyperfitting.data.splits import document_pools, shuffled
 from hyperfitting.data.stretches import PassagePool, passage_pools, whole_pool
 from hyperfitting.errors import DataError
@@ -17,19 +17,19 @@ from hyperfitting.recipe import Recipe, TextSource
 from hyperfitting.records import Codec, Document
 
 WATCHED = ("train", "validation")
-"""The sets that are trained on and watched; all others are contexts, which may share nothing with these."""
+"""The sets for training and for validation. All others are contexts, which must share nothing with these."""
 
 
 @dataclass
-class Wanted:
-    """One set while it is drawn: what it may take, in the order in which it is offered it, and what became of that."""
+class SetRequest:
+    """One set while it is drawn: its size, what it may take in order, and counts of what was taken or skipped."""
 
     name: str
     count: int
     tokens: int
     pool: Iterator[Document] | PassagePool
-    chosen: bool  # the user named its source, so a leak is the user's to mend
-    texts: Texts
+    chosen: bool  # the user named its source, so a leak is an error that the user must correct
+    texts: SourceTexts
     seen: list[Document] = field(default_factory=list)
     too_short: int = 0
     repeated: int = 0
@@ -45,7 +45,7 @@ class Wanted:
         return self.texts.facts.path
 
     def offered(self) -> Document | Passage | None:
-        """The next document or passage that it may take; None where there are no more."""
+        """The next document or passage that it may take; None if there are no more."""
         pool: Iterator[Any] = self.pool.offered if isinstance(self.pool, PassagePool) else self.pool
         item: Document | Passage | None = next(pool, None)
         if item is not None:
@@ -53,36 +53,36 @@ class Wanted:
         return item
 
 
-class Plan:
-    """The sets of a recipe, and the texts of their sources, each read once."""
+class SetRequests:
+    """The sets of a recipe and the texts of their sources, each of which is read once."""
 
     def __init__(self, recipe: Recipe, codec: Codec):
         self._recipe, self._codec = recipe, codec
-        self._texts: dict[TextSource, Texts] = {}
+        self._texts: dict[TextSource, SourceTexts] = {}
         self._streams: dict[TextSource, Iterator[Document] | PassagePool] = {}
 
     @property
-    def texts(self) -> list[Texts]:
-        """What was read."""
+    def texts(self) -> list[SourceTexts]:
+        """The texts of every source that was read."""
         return list(self._texts.values())
 
-    def sets(self) -> Iterator[Wanted]:
-        """The sets in the order in which they are drawn: training first, since the others must not clash with it."""
+    def sets(self) -> Iterator[SetRequest]:
+        """The sets in drawing order: training first, because the others must not share texts with it."""
         data = self._recipe.data
         train, validation, contexts = self._pools()
-        yield Wanted(
+        yield SetRequest(
             "train", data.train_blocks, data.block_tokens, train, False, self._read(data.train)
         )
         own = data.validation
         pool = validation if own is None else self._all_of(own, data.block_tokens)
         texts = self._read(own or data.train)
-        yield Wanted(
+        yield SetRequest(
             "validation", data.validation_blocks, data.block_tokens, pool, own is not None, texts
         )
         for each in data.domains:
             pool = contexts if each.source is None else self._stream(each.source)
             texts = self._read(each.source or data.train)
-            yield Wanted(
+            yield SetRequest(
                 each.name, each.count, self._context_length, pool, each.source is not None, texts
             )
 
@@ -104,14 +104,14 @@ class Plan:
         lengths = (data.block_tokens, data.block_tokens, self._context_length)
         try:
             return passage_pools(held, data, self._codec, lengths, counts, seed)
-        except DataError:  # too little text, which may be the tokenizer's doing
+        except DataError:  # too little text: the tokenizer may have lost it
             refuse_losses(
                 losses_of(held, self._codec), data.train.path, "train", data.lost_characters
             )
             raise
 
     def _stream(self, source: TextSource) -> Iterator[Document] | PassagePool:
-        """What sets of one source share, so that each document is taken once."""
+        """The stream that sets of one source share, so that no document is taken twice."""
         if source not in self._streams:
             self._streams[source] = self._all_of(source, self._context_length)
         return self._streams[source]
@@ -122,7 +122,7 @@ class Plan:
             return whole_pool(documents, data, self._codec, tokens, seed)
         return shuffled(documents, seed)
 
-    def _read(self, source: TextSource) -> Texts:
+    def _read(self, source: TextSource) -> SourceTexts:
         if source not in self._texts:
             self._texts[source] = read_texts(
                 source, whole_files=self._recipe.data.blocks == "passages"

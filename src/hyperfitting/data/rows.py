@@ -1,4 +1,4 @@
-"""One row of a source: its fields, and what is wrong with it."""
+"""The fields of one row of a source, and the errors of rows."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from hyperfitting.data.decode import NUL, plain_line_ends
+from hyperfitting.data.decode import NUL
+from hyperfitting.encoding import plain_line_ends
 from hyperfitting.errors import DataError
 
 _SCALARS = (int, float, decimal.Decimal, datetime.date, datetime.time)
 
 
 class RowError(DataError):
-    """A row that cannot be used. `mistake` is the same for all rows of which the same is wrong."""
+    """A row that cannot be used. `mistake` is equal for all rows with the same problem."""
 
     def __init__(self, name: str, row: int, mistake: str, detail: str = ""):
         super().__init__(f"{name}, row {row}: {mistake}{detail}")
@@ -23,34 +24,34 @@ class RowError(DataError):
 
 
 class Mistakes:
-    """Tells of rows that cannot be used in at most three lines a mistake: two rows and how many more, or three rows."""
+    """Warns of rows that cannot be used, in at most three lines for each mistake: three rows, or two and a count."""
 
-    def __init__(self, told: Callable[[str], None]):
-        self._told = told
+    def __init__(self, on_warning: Callable[[str], None]):
+        self._on_warning = on_warning
         self._counts: Counter[str] = Counter()
         self._third: dict[str, str] = {}
 
     def add(self, error: RowError) -> None:
-        """Tell of a row, or count it."""
+        """Warn of a row, or count it."""
         self._counts[error.mistake] += 1
         count = self._counts[error.mistake]
         if count < 3:
-            self._told(str(error))
+            self._on_warning(str(error))
         elif count == 3:
             self._third[error.mistake] = str(error)
 
     def close(self) -> None:
-        """Tell of the rows that were only counted."""
+        """Warn of the rows that were only counted."""
         for mistake, line in self._third.items():
             more = self._counts[mistake] - 2
-            self._told(line if more == 1 else f"... and {more:,} more rows: {mistake}")
+            self._on_warning(line if more == 1 else f"... and {more:,} more rows: {mistake}")
 
 
 def look_up(row: dict[str, Any], column: str) -> Any:
-    """What a row holds under a field's name, else under its parts: `data.text` is `text` in `data`, `all.0` an item.
+    """The value of a field; a dotted name also looks inside objects and lists: `data.text`, `all.0`.
 
     Raises:
-        KeyError: it has no such field.
+        KeyError: the row has no such field.
     """
     if column in row:
         return row[column]
@@ -68,15 +69,15 @@ def look_up(row: dict[str, Any], column: str) -> Any:
 
 
 def is_null(value: Any) -> bool:
-    """None, or the number that is none, which tables hold where nothing was."""
+    """Whether a value is None or NaN, which tables hold for missing values."""
     return value is None or (isinstance(value, float) and value != value)
 
 
 def text_of(row: dict[str, Any], column: str, name: str, number: int) -> str | None:
-    """The text of a field; None where it is null.
+    """The text of a field; None if it is null.
 
     Raises:
-        RowError: there is no such field, or it holds something else than text.
+        RowError: there is no such field, or it does not hold text.
     """
     value = _value(row, column, name, number)
     if is_null(value):
@@ -87,7 +88,7 @@ def text_of(row: dict[str, Any], column: str, name: str, number: int) -> str | N
 
 
 def label_of(row: dict[str, Any], column: str, name: str, number: int) -> str:
-    """A field that names something, such as a group: text, or a number as it is written.
+    """The value of a field that names something, such as a group, as text; numbers and dates are converted.
 
     Raises:
         RowError: there is no such field, it is null, or it holds a list or an object.
@@ -122,7 +123,7 @@ def _as_text(value: str, column: str, name: str, number: int) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        mistake = f"the field {column!r} holds half of a surrogate pair, which is no character: mend the row"
+        mistake = f"the field {column!r} holds half of a surrogate pair, which is not a character: correct the row"
         raise RowError(name, number, mistake) from error
     return plain_line_ends(value)
 

@@ -1,4 +1,4 @@
-"""Reading documents, and the door to datasets. Local files are read here, so that an error can name its row."""
+"""Read the documents of a source: local files, with errors that name the row, or a hub data set (door to datasets)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 from hyperfitting import hub
 from hyperfitting.data.folders import Found, find_files
-from hyperfitting.data.formats import FORMATS, IN_WORDS, PLAIN, Row, format_of, read_rows
+from hyperfitting.data.formats import (
+    FORMATS,
+    IN_WORDS,
+    PLAIN,
+    SourceRow,
+    format_of,
+    read_source_rows,
+)
 from hyperfitting.data.rows import Mistakes, RowError, is_label, label_of, look_up, text_of
 from hyperfitting.errors import DataError, name_the_extra
 from hyperfitting.facts import PassedOver, SourceFacts
@@ -19,22 +26,25 @@ from hyperfitting.recipe import DataSettings, TextSource
 from hyperfitting.records import Document
 
 
-class Texts(NamedTuple):
-    """All documents of one source, and what was read: files, rows, nulls, and the hashes that pin its content."""
+class SourceTexts(NamedTuple):
+    """All documents of one source, and its facts: counts of files, rows and nulls, and the hashes of its content."""
 
     documents: list[Document]
     facts: SourceFacts
 
 
 def read_texts(
-    source: TextSource, *, told: Callable[[str], None] | None = None, whole_files: bool = False
-) -> Texts:
-    """Every document of a source.
+    source: TextSource,
+    *,
+    on_warning: Callable[[str], None] | None = None,
+    whole_files: bool = False,
+) -> SourceTexts:
+    """Read every document of a source.
 
-    What a document of a `.txt` or `.md` file is, `source.documents` says, where `auto` is the whole file if
-    `whole_files` are asked for; elsewhere each row is one. A row whose text is null is counted and passed over. With
-    `told`, rows that cannot be used are named to it, in at most three lines a mistake, and passed over; without it the
-    first is refused.
+    For `.txt` and `.md` files `source.documents` says what a document is; `auto` means the whole file with
+    `whole_files`, else a paragraph. In other formats each row is a document. Rows whose text is null are counted and
+    skipped. Rows that cannot be used are skipped with a call of `on_warning`, in at most three lines for each mistake;
+    without `on_warning` the first one is an error.
 
     Raises:
         DataError: one line that names the file, the row and the remedy.
@@ -50,11 +60,11 @@ def read_texts(
     if _is_saved_set(path):
         return _from_hub(source, saved=path)
     found = _find(source, path)
-    mistakes = Mistakes(told) if told else None
+    mistakes = Mistakes(on_warning) if on_warning else None
     reading = _Reading(source, mistakes)
     for file in found.files:
         name = source.path if file == path else f"{source.path}/{file.relative_to(path).as_posix()}"
-        reading.take(read_rows(file, name, source, inside=whole_files or file != path), name)
+        reading.take(read_source_rows(file, name, source, inside=whole_files or file != path), name)
     if mistakes is not None:
         mistakes.close()
     over = PassedOver(count=len(found.passed_over), names=tuple(found.passed_over[:20]))
@@ -64,7 +74,7 @@ def read_texts(
 
 
 def _elsewhere(source: TextSource, path: Path) -> str:
-    """That a mistyped folder is the likely mistake, where the working folder has what the recipe's does not."""
+    """A hint, if the path exists relative to the working folder but not relative to the recipe's folder."""
     here = Path(source.path).absolute()
     if here == path or not os.path.exists(here):
         return ""
@@ -72,7 +82,7 @@ def _elsewhere(source: TextSource, path: Path) -> str:
 
 
 def _find(source: TextSource, path: Path) -> Found:
-    """The files of a source, all of formats that are read, and of one that its settings speak of."""
+    """The files of a source that have a known format; refuses a source without any, or without any for its settings."""
     found = find_files(path, source.path, lambda file: format_of(file) in FORMATS)
     if not found.files:
         raise DataError(
@@ -93,13 +103,13 @@ def _for_instance(names: list[str]) -> str:
 
 
 def refuse_changed(sources: Iterable[SourceFacts], data: DataSettings, where: str) -> None:
-    """Refuse local sources whose files are not those that the data were drawn from.
+    """Refuse local sources whose files have changed since the data were drawn.
 
-    `sources` are the facts that `read_texts` gave then, `data` the settings that say where the sources are now. What
-    came from the hub is pinned by its fingerprint, and not asked for again.
+    `sources` are the facts that `read_texts` returned then; `data` are the settings that locate the sources now. Hub
+    data sets are pinned by their fingerprint and not loaded again. `where` names the experiment in the message.
 
     Raises:
-        DataError: names the first such source, its files, and how to go on.
+        DataError: names the first changed source, its files, and how to continue.
     """
     for facts in sources:
         named = [source for source in data.sources if source.path == facts.path]
@@ -107,14 +117,14 @@ def refuse_changed(sources: Iterable[SourceFacts], data: DataSettings, where: st
         changes = [_changes(place, facts.sha256) for place in places if facts.sha256 is not None]
         if changes and all(changes):
             raise DataError(
-                f"{facts.path} {changes[0]} since the data of {where} were drawn: choose another --out, or go on "
+                f"{facts.path} {changes[0]} since the data of {where} were drawn: choose another --out, or continue "
                 "with the data as drawn (--keep-data)"
             )
 
 
 def _changes(path: Path, before: dict[str, str]) -> str:
     if not os.path.exists(path):
-        return f"has gone (tried {path})"
+        return f"is missing (tried {path})"
     files = sorted(path.rglob("*")) if _is_saved_set(path) else _text_files(path)
     found = changed_files(before, _hashes(path, files))
     which = f" ({found})" if path.is_dir() else ""
@@ -126,26 +136,26 @@ def _text_files(path: Path) -> list[Path]:
 
 
 def _hashes(path: Path, files: Iterable[Path]) -> dict[str, str]:
-    """By the files' paths inside a folder; by its name of a file that is a source of its own."""
+    """SHA-256 by the files' paths inside a folder, or by the name of a single file."""
     return file_hashes(
         path if path.is_dir() else path.parent, (file for file in files if file.is_file())
     )
 
 
 def _is_saved_set(path: Path) -> bool:
-    """Whether this is a folder that the data set library's `save_to_disk` wrote."""
+    """Whether this is a folder written by `save_to_disk` of the library datasets."""
     return any(os.path.isfile(path / name) for name in ("dataset_info.json", "dataset_dict.json"))
 
 
 class _Reading:
-    """Documents made of a source's rows, and what was met on the way."""
+    """The documents made from a source's rows so far, and counts."""
 
     def __init__(self, source: TextSource, mistakes: Mistakes | None = None):
         self._source, self._mistakes = source, mistakes
         self._documents: list[Document] = []
         self._counts: Counter[str] = Counter()
 
-    def take(self, rows: Iterable[Row], name: str) -> None:
+    def take(self, rows: Iterable[SourceRow], name: str) -> None:
         """Take in the rows of one file or data set."""
         for number, row in rows:
             self._counts["rows"] += 1
@@ -161,8 +171,8 @@ class _Reading:
             else:
                 self._documents.append(document)
 
-    def texts(self, **facts: Any) -> Texts:
-        """All that was taken in, with what else is known of it."""
+    def texts(self, **facts: Any) -> SourceTexts:
+        """All documents, with the counts and further facts."""
         path, rows, nulls = self._source.path, self._counts["rows"], self._counts["nulls"]
         if not self._documents:
             why = (
@@ -172,7 +182,7 @@ class _Reading:
             )
             raise DataError(f"{path}: no text in it{why}")
         documents = len(self._documents)
-        return Texts(
+        return SourceTexts(
             self._documents,
             SourceFacts(path=path, documents=documents, rows=rows, nulls=nulls, **facts),
         )
@@ -181,7 +191,7 @@ class _Reading:
 def _document(
     row: str | dict[str, Any] | RowError, source: TextSource, name: str, number: int
 ) -> Document | None:
-    """The document of a row; None where its text is null."""
+    """The document of a row; None if its text is null."""
     if isinstance(row, RowError):
         raise row
     if isinstance(row, str):
@@ -200,7 +210,7 @@ def _document(
 
 
 def _title(row: dict[str, Any], source: TextSource, name: str, number: int) -> str:
-    """What the row is cited by: nothing where it has no such field, or no text or number in it."""
+    """The row's title; empty if it has no such field, or one that holds no text or number."""
     try:
         named = source.title is not None and is_label(look_up(row, source.title))
     except KeyError:
@@ -208,13 +218,13 @@ def _title(row: dict[str, Any], source: TextSource, name: str, number: int) -> s
     return label_of(row, str(source.title), name, number) if named else ""
 
 
-def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
-    """A hub data set, or a folder that `save_to_disk` wrote."""
+def _from_hub(source: TextSource, saved: Path | None = None) -> SourceTexts:
+    """The documents of a hub data set, or of a folder that `save_to_disk` wrote."""
     datasets = _library(source, saved)
     datasets.disable_progress_bars()
     try:
         if saved is None:
-            hub.settle()
+            hub.go_offline_if_unreachable()
             loaded = datasets.load_dataset(source.path, source.config, split=source.split)
         else:
             loaded = datasets.load_from_disk(str(saved))
@@ -233,7 +243,7 @@ def _from_hub(source: TextSource, saved: Path | None = None) -> Texts:
 
 
 def _library(source: TextSource, saved: Path | None) -> Any:
-    """The library datasets; where it is missing, what a name that is no file would need it for."""
+    """The library datasets; if it is missing, an error that explains when a name needs it."""
     try:
         import datasets
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Which documents or groups of them training, validation and contexts may take: dealt out by seed."""
+"""Split documents, or groups of them, between training, validation and contexts, by seed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from hyperfitting.errors import DataError
 from hyperfitting.recipe import DataSettings
 from hyperfitting.records import Document
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 Parts = tuple[int, int, int]
-"""For training, validation and contexts, in this order: a number each."""
+"""A number each for training, validation and contexts, in this order."""
 
 
-def shuffled(items: Sequence[Item], seed: int) -> Iterator[Item]:
-    """The items in an order drawn by the seed."""
+def shuffled(items: Sequence[_Item], seed: int) -> Iterator[_Item]:
+    """The items in a random order that depends only on their number and the seed."""
     return (items[i] for i in np.random.default_rng([seed, 0]).permutation(len(items)))
 
 
 def document_pools(
     documents: list[Document], data: DataSettings, counts: Parts, seed: int
 ) -> list[Iterator[Document]]:
-    """Where training, validation and contexts take their documents from.
+    """The streams from which training, validation and contexts take their documents.
 
-    Without groups all three take from one shuffled stream, so none can take another's. With groups, whole groups are
-    dealt out by share first.
+    Without groups the three share one shuffled stream, so no document is taken twice. With groups each has its own
+    stream, after whole groups were split by share.
     """
     if data.train.group is None:
         stream = shuffled(documents, seed)
@@ -41,7 +41,7 @@ def document_pools(
 def by_group(
     documents: list[Document], data: DataSettings, shares: Any, counts: Parts, seed: int
 ) -> list[list[Document]]:
-    """The documents of each of the three, whole groups by share.
+    """The documents of each of the three parts; whole groups are split by share.
 
     Raises:
         DataError: there are fewer groups than parts.
@@ -54,18 +54,18 @@ def by_group(
 
 
 def deal(
-    items: Sequence[Item],
+    items: Sequence[_Item],
     shares: Any,
     counts: Parts,
     seed: int,
     data: DataSettings,
     what: str,
     remedy: str,
-) -> list[list[Item]]:
-    """The items of each of the three parts, whole items by share, in an order drawn by the seed.
+) -> list[list[_Item]]:
+    """The items of each of the three parts, split at random by share.
 
     Raises:
-        DataError: there are fewer items than parts; `what` they are and the `remedy` are named.
+        DataError: there are fewer items than parts; names `what` they are and the `remedy`.
     """
     shares = np.array(shares, dtype=float) * (np.array(counts) > 0)
     if len(items) < np.count_nonzero(shares):
@@ -79,7 +79,7 @@ def deal(
 
 
 def _parts_of(groups: int, shares: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
-    """The part of each group: sizes by largest remainder, at least one for every part that has a share."""
+    """The part of each group. Sizes by largest remainder, at least one for every part with a share above 0."""
     exact = groups * shares / shares.sum()
     sizes = np.floor(exact).astype(int)
     for part in np.argsort(-(exact - sizes), kind="stable")[: groups - sizes.sum()]:

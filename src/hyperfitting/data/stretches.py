@@ -1,4 +1,4 @@
-"""Which stretches of long texts training, validation and contexts may take, and the passages they are cut into."""
+"""Assign stretches of long texts to training, validation and contexts, and cut them into passages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _USES = ("training", "validation", "contexts")
 
 @dataclass(frozen=True)
 class PassagePool:
-    """The passages that a set may take, in the order in which it is `offered` them, and what they are cut from."""
+    """The passages that a set may take: `offered` in drawing order, all of them, and the stretches they are cut from."""
 
     offered: Iterator[Passage]
     passages: list[Passage]
@@ -29,7 +29,7 @@ class PassagePool:
 def whole_pool(
     documents: list[Document], data: DataSettings, codec: Codec, tokens: int, seed: int
 ) -> PassagePool:
-    """All passages of a source that is a set's own."""
+    """All passages of a source that belongs to one set."""
     heading = re.compile(data.chapter_pattern) if data.chapter_pattern else None
     parts = [
         part
@@ -47,11 +47,11 @@ def passage_pools(
     counts: Parts,
     seed: int,
 ) -> list[PassagePool]:
-    """Where the three take their passages from: stretches of the same documents that do not overlap.
+    """The pools of training, validation and contexts: stretches of the same documents that do not overlap.
 
-    Whole groups or chapters are dealt out by share, where the recipe names them. Else a document that is long enough is
-    split into three stretches, training first, and shorter ones are dealt out whole. Where all the text is less than
-    was asked for, the stretches that are held out are as long as asked for, and training has the rest.
+    Whole groups or chapters are split by share if the recipe names them. Otherwise a long document is split into three
+    stretches, training first, and shorter ones are assigned whole. If there is less text than requested, validation and
+    contexts get what they need, and training gets the rest.
 
     Raises:
         DataError: there are fewer groups, chapters or documents than parts.
@@ -83,14 +83,14 @@ def passage_pools(
 
 
 def _tokens(document: Document, codec: Codec, beginning: int) -> float:
-    """About how many tokens a document has, as far as its beginning tells."""
+    """The estimated number of tokens of a document, extrapolated from its beginning."""
     text = document.text[:beginning]
     with row_named(document):
         return len(document.text) * len(codec.encode(text)) / max(1, len(text))
 
 
 def _shares(data: DataSettings, total: float, lengths: Parts, counts: Parts) -> list[float]:
-    """Of the text, for training, validation and contexts; they add up to 1."""
+    """The shares of the text for training, validation and contexts; they add up to 1."""
     asked: list[float] = [
         (count + 1) * length for count, length in zip(counts, lengths, strict=True)
     ]
@@ -105,8 +105,8 @@ def _shares(data: DataSettings, total: float, lengths: Parts, counts: Parts) -> 
 def _cuts(sizes: list[float], shares: list[float], lengths: Parts) -> list[list[float] | None]:
     """The shares by which each document is split; None for one that stays whole.
 
-    One is split where each of its parts holds two blocks. Where there are none and too few to be dealt out whole, the
-    longest is split alone, if it holds all that is to be held out.
+    A document is split if each part holds two blocks. If there is no such document and too few to assign whole ones,
+    only the longest is split, if it holds all that validation and contexts need.
     """
     asked = [(share, 2 * length) for share, length in zip(shares, lengths, strict=True) if share]
     cuts = [
@@ -122,7 +122,7 @@ def _cuts(sizes: list[float], shares: list[float], lengths: Parts) -> list[list[
     fits = rest >= 2 * lengths[0] and all(
         not a or a >= 2 * b for a, b in zip(held, lengths[1:], strict=True)
     )
-    return [[rest, *held] if fits and place == longest else None for place in range(len(sizes))]
+    return [[rest, *held] if fits and number == longest else None for number in range(len(sizes))]
 
 
 def _split_long(documents: list[Document], cuts: list[list[float] | None]) -> list[list[Stretch]]:
@@ -141,7 +141,11 @@ def _whole(document: Document) -> Stretch:
 
 
 def _chapters(documents: list[Document], data: DataSettings) -> list[Stretch]:
-    """The chapters of all documents; a pattern that matches nowhere is refused."""
+    """The chapters of all documents.
+
+    Raises:
+        DataError: `data.chapter_pattern` matches no line.
+    """
     heading = re.compile(data.chapter_pattern or "")
     found = [each for document in documents for each in chapters(document, heading)]
     if not any(each.heading for each in found):

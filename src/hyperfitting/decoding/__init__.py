@@ -1,32 +1,31 @@
 """Choosing the next token: rules on logits, the citation blocker, and the one loop that applies them."""
 
-from hyperfitting.decoding.citations import Blocking, CitationBlocker, CitationIndex, Words
+from hyperfitting.decoding.citations import BlockerEvent, CitationBlocker, CitationIndex
 from hyperfitting.decoding.loop import (
-    Choose,
     Ending,
     GivingWay,
     NextToken,
-    chooser,
+    Sampler,
     continue_texts,
+    make_sampler,
     strategy_rules,
     suppress_end,
     token_steps,
-    uniforms,
+    uniform_noise,
 )
 
 __all__ = [
-    "Blocking",
-    "Choose",
+    "BlockerEvent",
     "CitationBlocker",
     "CitationIndex",
     "Ending",
     "GivingWay",
     "NextToken",
-    "Words",
-    "chooser",
+    "Sampler",
     "continue_texts",
+    "make_sampler",
     "strategy_rules",
     "suppress_end",
     "token_steps",
-    "uniforms",
+    "uniform_noise",
 ]

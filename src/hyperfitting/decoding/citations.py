@@ -1,4 +1,6 @@
-"""The citation blocker (A, section 5): what would go on citing a training block is forbidden, on raw logits.
+"""The citation blocker (Carlsson et al. 2025, sec. 5): forbid tokens that would continue a citation of a training block.
+
+It works on the raw logits, before every other rule.
 
 Shapes: B texts, T tokens of each so far, V vocabulary, N training blocks, L their tokens, G tokens of a citation, K
 continuations found.
@@ -16,20 +18,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperfitting.recipe import BlockerSettings
+from hyperfitting.records import WordBoundaries
 
 Ids = NDArray[Any]
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 class CitationIndex:
-    """Every run of `order` tokens of the training blocks and what follows it there; none crosses a block's border."""
+    """Every n-gram of `order` tokens inside a training block, with the token that follows it there."""
 
     def __init__(self, blocks_NL: Ids, order: int):
         self.order = order
         self._blocks_NL = np.ascontiguousarray(blocks_NL, dtype=np.int32)
         self._starts = max(
             0, self._blocks_NL.shape[1] - order
-        )  # of a block: the last run has a token behind it
+        )  # n-grams of a block that a token follows
         hashes_NL = self._hash(self._blocks_NL[:, : self._blocks_NL.shape[1] - 1])
         keys = hashes_NL.ravel()
         self._order = np.argsort(keys, kind="stable").astype(
@@ -41,9 +44,9 @@ class CitationIndex:
         """A polynomial of each window of `order` tokens along the last axis."""
         count = max(0, ids_NL.shape[1] - self.order + 1)
         hashes: NDArray[np.uint64] = np.zeros((len(ids_NL), count), dtype=np.uint64)
-        for place in range(self.order):
+        for offset in range(self.order):
             hashes *= _FACTOR
-            hashes += ids_NL[:, place : place + count].astype(np.uint64)
+            hashes += ids_NL[:, offset : offset + count].astype(np.uint64)
         return hashes
 
     def continuations(self, last_BG: Ids) -> tuple[Ids, Ids, Ids]:
@@ -53,8 +56,8 @@ class CitationIndex:
         count_B = np.searchsorted(self._keys, keys_B, side="right") - first_B
         text_K = np.repeat(np.arange(len(keys_B)), count_B)
         offset_K = np.arange(len(text_K)) - np.repeat(np.cumsum(count_B) - count_B, count_B)
-        place_K = self._order[first_B[text_K] + offset_K]
-        block_K, start_K = np.divmod(place_K, max(1, self._starts))
+        ngram_K = self._order[first_B[text_K] + offset_K]
+        block_K, start_K = np.divmod(ngram_K, max(1, self._starts))
         window_KG = start_K[:, None] + np.arange(self.order)
         same_K = (self._blocks_NL[block_K[:, None], window_KG] == np.asarray(last_BG)[text_K]).all(
             -1
@@ -64,7 +67,7 @@ class CitationIndex:
 
 
 @dataclass(frozen=True)
-class Blocking:
+class BlockerEvent:
     """One step of one text at which the blocker found something to forbid."""
 
     text: int
@@ -75,18 +78,13 @@ class Blocking:
     gave_way: bool
 
 
-@dataclass(frozen=True)
-class Words:
-    """For every token whether its text begins, and ends, within a word: without white space there. Shape (V,)."""
-
-    begins_V: NDArray[np.bool_]
-    ends_V: NDArray[np.bool_]
-
-
 class CitationBlocker:
-    """Forbids, under every strategy alike, the tokens that the index holds behind a text's last tokens; keeps a record.
+    """Forbids every token that, by the index, follows a text's last tokens in a training block. Keeps a record.
 
-    If nothing would be left to choose, the rule gives way for that text at that step.
+    It is the same rule under every strategy. Where it would forbid all tokens, it is not applied at that step.
+
+    Raises:
+        ValueError: word mode without `word_boundaries`.
     """
 
     def __init__(
@@ -95,17 +93,13 @@ class CitationBlocker:
         settings: BlockerSettings,
         *,
         context_tokens: int,
-        words: Words | None,
+        word_boundaries: WordBoundaries | None,
     ):
-        if settings.mode == "word" and words is None:
-            raise ValueError("word mode needs to know where words begin")
-        self._index, self._settings, self._context, self._words = (
-            index,
-            settings,
-            context_tokens,
-            words,
-        )
-        self.record: list[Blocking] = []
+        if settings.mode == "word" and word_boundaries is None:
+            raise ValueError("word mode needs the word boundaries")
+        self._index, self._settings, self._context = index, settings, context_tokens
+        self._boundaries = word_boundaries
+        self.record: list[BlockerEvent] = []
 
     def __call__(self, logits_BV: Tensor, text_BT: Tensor) -> Tensor:
         """The logits with the continuations of citations at -inf."""
@@ -114,8 +108,9 @@ class CitationBlocker:
             return logits_BV
         last_BG = citing[:, -self._index.order :].cpu().numpy()
         text_K, token_K, block_K = self._index.continuations(last_BG)
-        if self._settings.mode == "word" and self._words is not None:
-            ends_word_K = self._words.ends_V[last_BG[text_K, -1]] & self._words.begins_V[token_K]
+        if self._settings.mode == "word" and self._boundaries is not None:
+            ends_V, begins_V = self._boundaries.ends_V, self._boundaries.begins_V
+            ends_word_K = ends_V[last_BG[text_K, -1]] & begins_V[token_K]
             text_K, token_K, block_K = (
                 text_K[~ends_word_K],
                 token_K[~ends_word_K],
@@ -145,6 +140,6 @@ class CitationBlocker:
         ):
             forbidden, cited = (tuple(sorted(set(each[part]))) for each in (tokens, blocks))
             self.record.append(
-                Blocking(text, step, forbidden, cited, favourite in forbidden, gave_way)
+                BlockerEvent(text, step, forbidden, cited, favourite in forbidden, gave_way)
             )
         return blocked_BV

@@ -1,4 +1,4 @@
-"""One cached token loop, for probes while training, for `generate` and for `write`.
+"""The one token loop, used by probes during training, by `generate` and by `write`.
 
 Shapes: B texts, T context tokens, S new tokens, V vocabulary.
 """
@@ -18,22 +18,22 @@ from hyperfitting.recipe import Strategy
 
 
 class NextToken(Protocol):
-    """A model that remembers the text so far."""
+    """A model that keeps the state of the texts so far."""
 
     def start(self, context_BT: Tensor) -> Tensor:
         """Read contexts of equal length; the logits of the token after each, shape (B, V), float32."""
         ...
 
     def extend(self, ids_B: Tensor) -> Tensor:
-        """Append one token a text; the logits of the token after it, shape (B, V), float32."""
+        """Append one token to each text; the logits of the token after it, shape (B, V), float32."""
         ...
 
 
 Rule = Callable[[Tensor, Tensor], Tensor]
-"""(logits_BV, text_BT) -> logits_BV: what a rule makes of the logits behind the texts so far, contexts included."""
+"""(logits_BV, text_BT) -> logits_BV: changes the logits of the next token; the texts so far include the contexts."""
 
-Choose = Callable[[Tensor, Tensor], Tensor]
-"""(logits_BV, text_BT) -> ids_B."""
+Sampler = Callable[[Tensor, Tensor], Tensor]
+"""(logits_BV, text_BT) -> ids_B: chooses the next token of each text."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class GivingWay:
 
 
 Record = list[GivingWay]
-"""What gave way so far: the loop and the strategy's rules append to it."""
+"""The rules that were not applied so far; the loop and the strategy's rules append to it."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What end-of-text does: `stop` ends a text there, otherwise it is chosen only where the model has nothing else."""
+    """The effect of end-of-text: with `stop` it ends a text, otherwise it is chosen only if no other token is left."""
 
     end_ids: tuple[int, ...]
     stop: bool
@@ -60,7 +60,7 @@ class Ending:
 def token_steps(
     model: NextToken,
     context_BT: Tensor,
-    choose: Choose,
+    sampler: Sampler,
     *,
     new_tokens: int,
     ending: Ending,
@@ -68,11 +68,11 @@ def token_steps(
 ) -> Iterator[Tensor]:
     """Yield the next token of every text, shape (B,), up to `new_tokens` times.
 
-    With `ending.stop` a text that has ended goes on being fed, its further tokens to be ignored, and the loop stops
-    once all have ended.
+    With `ending.stop` the loop stops once all texts have ended. Until then a text that has ended is still continued;
+    ignore its further tokens.
 
     Raises:
-        ModelError: the model's logits are no numbers.
+        ModelError: the model's logits are NaN or infinite.
     """
     logits_BV = model.start(context_BT)
     begun = context_BT.shape[1]
@@ -82,7 +82,7 @@ def token_steps(
     ended_B = torch.zeros(len(context_BT), dtype=torch.bool)
     for step in range(new_tokens):
         allowed_BV = suppress_end(rules.refuse_unusable(logits_BV), ending, step, record)
-        ids_B = choose(allowed_BV, text_BT[:, : begun + step])
+        ids_B = sampler(allowed_BV, text_BT[:, : begun + step])
         text_BT[:, begun + step] = ids_B
         yield ids_B
         ended_B |= torch.isin(ids_B.cpu(), torch.tensor(ending.end_ids))
@@ -94,7 +94,7 @@ def token_steps(
 def suppress_end(
     logits_BV: Tensor, ending: Ending, step: int, record: Record | None = None
 ) -> Tensor:
-    """The logits without end-of-text, unless it may stop a text, or is all that the model has."""
+    """The logits with end-of-text at -inf, unless `ending.stop` allows it or no other token is left."""
     if ending.stop:
         return logits_BV
     return _unless_nothing_is_left(
@@ -105,7 +105,7 @@ def suppress_end(
 def _unless_nothing_is_left(
     rule: str, before_BV: Tensor, after_BV: Tensor, step: int, record: Record | None
 ) -> Tensor:
-    """What a rule made of the logits; of a text that it left without a token, the logits before it, and a note."""
+    """The logits after a rule; for a text without a token left, those before it, which is noted in `record`."""
     usable_B = rules.usable(after_BV)
     if usable_B.all():
         return after_BV
@@ -117,15 +117,15 @@ def _unless_nothing_is_left(
 def continue_texts(
     model: NextToken,
     context_BT: Tensor,
-    choose: Choose,
+    sampler: Sampler,
     *,
     new_tokens: int,
     ending: Ending,
     record: Record | None = None,
 ) -> list[list[int]]:
-    """The continuation of every context; with `ending.stop` cut before its first end-of-text token."""
+    """The new ids of every context; with `ending.stop` they end before the first end-of-text token."""
     steps = list(
-        token_steps(model, context_BT, choose, new_tokens=new_tokens, ending=ending, record=record)
+        token_steps(model, context_BT, sampler, new_tokens=new_tokens, ending=ending, record=record)
     )
     texts = torch.stack(steps, dim=1).tolist()
     return [_until_end(ids_S, ending.end_ids) for ids_S in texts] if ending.stop else texts
@@ -142,10 +142,10 @@ def strategy_rules(
     blocker: Rule | None = None,
     record: Record | None = None,
 ) -> Rule:
-    """The strategy's rules as one, in the order in which its settings stand.
+    """The strategy's rules as one rule, applied in the order of its settings.
 
-    A rule that leaves a text no token gives way there, and is noted in `record`: each sees what those before it left,
-    so that two which forbid everything only together are no exception.
+    A rule that leaves a text without a token is not applied to that text at that step, which is noted in `record`. Each
+    rule gets the logits after the rules before it, so two rules that forbid everything only together are covered too.
     """
     named = list(_named_rules(strategy, context_tokens, blocker))
 
@@ -163,9 +163,10 @@ def strategy_rules(
 def _named_rules(
     strategy: Strategy, context_tokens: int, blocker: Rule | None
 ) -> Iterator[tuple[str, Rule]]:
-    """The rules that are set, under the names of their settings.
+    """The rules that are set, with the names of their settings.
 
-    Greedy decoding passes over temperature and truncation: they change no argmax, but where rounding merges neighbours.
+    Greedy decoding skips temperature and truncation: they do not change the argmax, except when rounding makes two
+    logits equal.
     """
     if blocker is not None:
         yield "blocker", blocker
@@ -185,7 +186,7 @@ def _named_rules(
 
 
 def _truncations(strategy: Strategy) -> Iterator[tuple[str, Rule]]:
-    """Temperature and what cuts the tail off, in the order in which they apply."""
+    """Temperature and the truncations of the tail, in the order in which they apply."""
     for name, rule in _TRUNCATIONS.items():
         if (value := getattr(strategy, name)) is not None:
             yield name, _by_logits(rule, value)
@@ -203,30 +204,33 @@ _TRUNCATIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {
 }
 
 
-def chooser(
+def make_sampler(
     strategy: Strategy,
     uniform_BS: Tensor | None = None,
     *,
     context_tokens: int = 0,
     blocker: Rule | None = None,
     record: Record | None = None,
-) -> Choose:
-    """The strategy's rules and its choice. Sampling strategies need `uniform_BS`: a number in [0, 1) a text and step."""
+) -> Sampler:
+    """A sampler that applies the strategy's rules and then chooses: the argmax, or by `uniform_BS` if it is given.
+
+    A sampling strategy needs `uniform_BS`: numbers in [0, 1), one for each text and step (`uniform_noise`).
+    """
     apply = strategy_rules(strategy, context_tokens=context_tokens, blocker=blocker, record=record)
 
-    def choose(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
+    def sampler(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
         logits_BV = apply(logits_BV, text_BT)
         if uniform_BS is None:
             return rules.greedy(logits_BV)
         return rules.sample(logits_BV, uniform_BS[:, text_BT.shape[1] - context_tokens])
 
-    return choose
+    return sampler
 
 
-def uniforms(keys: Sequence[str], steps: int) -> Tensor:
-    """Numbers in [0, 1), float64, shape (len(keys), steps): row b depends on keys[b] alone.
+def uniform_noise(keys: Sequence[str], steps: int) -> Tensor:
+    """Uniform numbers in [0, 1), float64, shape (len(keys), steps). Row b depends only on keys[b].
 
-    A key names (seed, strategy, set, context), so a text depends neither on its neighbours nor on the batch size.
+    A key names seed, strategy, domain and context, so a text does not depend on its neighbours or on the batch size.
     """
     rows = []
     for key in keys:

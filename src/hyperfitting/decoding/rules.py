@@ -1,9 +1,9 @@
-"""Decoding rules: pure functions on logits; `chooser` says in which order a strategy applies them.
+"""Decoding rules: pure functions on logits. `make_sampler` applies them in the order of a strategy's settings.
 
 Shapes: B texts, T tokens of each so far (context included), S of them generated, V vocabulary, W windows, N tokens of
-an n-gram. Logits are float32; what a rule removes becomes -inf. Every rule is tested equal to the processor of the same
-name in transformers, DRY, which has none there, to a plain loop. A rule may remove every token, or overflow: the loop
-passes over it then, for that text at that step (`usable`).
+an n-gram. Logits are float32; removed tokens get -inf. Every rule is tested against the processor of the same name in
+transformers, and DRY, which transformers lacks, against a plain loop. A rule may remove every token or overflow; the
+loop then does not apply it to that text at that step (`usable`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from hyperfitting.errors import ModelError
 
 
 def usable(logits_BV: Tensor) -> Tensor:
-    """Which texts have a token left and numbers to choose by, bool (B,): no NaN, no +inf, not -inf throughout."""
+    """Which texts have a token to choose, bool (B,): no NaN, no +inf, and not all logits -inf."""
     return logits_BV.amax(-1).isfinite()
 
 
 def refuse_unusable(logits_BV: Tensor) -> Tensor:
-    """The logits, if every text has a token to choose.
+    """The logits unchanged, if every text has a token to choose.
 
     Raises:
-        ModelError: a text has none: the model computes NaN or infinities.
+        ModelError: a text has none, because the model computes NaN or infinities.
     """
     if not usable(logits_BV).all():
         raise ModelError(
@@ -36,21 +36,21 @@ def refuse_unusable(logits_BV: Tensor) -> Tensor:
 
 
 def float64(values: Tensor) -> Tensor:
-    """The values in float64: where they are, or on the CPU if their device has none (Apple's MPS)."""
+    """The values in float64, on their device, or on the CPU if the device lacks float64 (Apple's MPS)."""
     return (values.cpu() if values.device.type == "mps" else values).double()
 
 
 def forbid(logits_BV: Tensor, ids: Sequence[int]) -> Tensor:
-    """The logits with `ids` made impossible."""
+    """The logits with those of `ids` at -inf."""
     blocked_BV = logits_BV.clone()
     blocked_BV[:, list(ids)] = -torch.inf
     return blocked_BV
 
 
 def repetition_penalty(logits_BV: Tensor, seen_BT: Tensor, penalty: float) -> Tensor:
-    """Divide the positive logits of the tokens seen by `penalty` > 0, multiply the negative; above 1 it discourages.
+    """Divide positive logits of the tokens in `seen_BT` by `penalty` > 0, and multiply negative ones; > 1 discourages.
 
-    What counts as seen is the caller's: the generated tokens, or the context too. Source: Keskar et al. 2019.
+    The caller decides whether `seen_BT` includes the context. Source: Keskar et al. 2019.
     """
     score_BT = logits_BV.gather(-1, seen_BT)
     return logits_BV.scatter(
@@ -59,7 +59,7 @@ def repetition_penalty(logits_BV: Tensor, seen_BT: Tensor, penalty: float) -> Te
 
 
 def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
-    """Remove every token that would complete an n-gram of `order` tokens that the text, context included, holds."""
+    """Remove every token that would complete an n-gram of `order` tokens that is already in the text or its context."""
     if text_BT.shape[1] < order:
         return logits_BV
     ngram_BWN = text_BT.unfold(1, order, 1)
@@ -73,16 +73,16 @@ def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
 def dry(
     logits_BV: Tensor, text_BT: Tensor, *, multiplier: float, base: float, allowed_tokens: int
 ) -> Tensor:
-    """Subtract multiplier x base^(L - allowed) from a token that would go on repeating the last L >= allowed tokens.
+    """Subtract multiplier x base^(L - allowed) from each token that would extend a repetition of L >= allowed tokens.
 
-    L is the longest run at the end of the text, context included, that stood before and was followed by that token.
-    "Don't repeat yourself", p-e-w 2024 (multiplier 0.8, base 1.75, allowed length 2); no sequence breakers.
+    L is the length of the longest suffix of the text (context included) that occurred before, followed by that token.
+    Source: "Don't repeat yourself", p-e-w 2024 (multiplier 0.8, base 1.75, allowed length 2), without sequence breakers.
     """
     followed_BW, last = text_BT[:, :-1], text_BT.shape[1] - 1
     run_BW = torch.zeros_like(followed_BW)
     going_on_BW = torch.ones_like(followed_BW, dtype=torch.bool)
     for length in range(1, last + 1):
-        # The run that ends at w goes on while the token `length - 1` before w is the one that far before the end.
+        # The run that ends at w is longer if the token `length - 1` before w equals the one that far before the end.
         going_on_BW[:, : length - 1] = False
         going_on_BW[:, length - 1 :] &= (
             text_BT[:, : last - length + 1] == text_BT[:, [last - length + 1]]
@@ -98,10 +98,10 @@ def dry(
 
 
 def temperature(logits_BV: Tensor, value: float) -> Tensor:
-    """Logits divided by `value` > 0. Below 1 sharpens.
+    """Divide the logits by `value` > 0. Below 1 sharpens the distribution.
 
-    Where the division overflows, a text's logits are divided in float64 after the largest is subtracted, which changes
-    no probability: in the limit only the most probable token is left, and sampling is greedy.
+    If the division overflows, the text's largest logit is subtracted first, in float64, which changes no probability.
+    In the limit only the most probable token is left, and sampling is greedy.
     """
     scaled_BV = logits_BV / value
     overflows_B = ~usable(scaled_BV)
@@ -112,7 +112,7 @@ def temperature(logits_BV: Tensor, value: float) -> Tensor:
 
 
 def top_k(logits_BV: Tensor, k: int) -> Tensor:
-    """Keep the k largest logits of each text; ties with the k-th stay."""
+    """Keep the k largest logits of each text, and those equal to the k-th."""
     kth_B1 = logits_BV.topk(min(k, logits_BV.shape[-1])).values[:, -1:]
     return logits_BV.masked_fill(logits_BV < kth_B1, -torch.inf)
 
@@ -120,7 +120,7 @@ def top_k(logits_BV: Tensor, k: int) -> Tensor:
 def top_p(logits_BV: Tensor, p: float) -> Tensor:
     """Nucleus sampling (Holtzman et al. 2020): keep the fewest tokens whose probabilities add up to at least p.
 
-    At p = 1.0 nothing is removed; the most probable token never is.
+    At p = 1.0 nothing is removed. The most probable token is never removed.
     """
     if p >= 1.0:
         return logits_BV
@@ -151,10 +151,10 @@ def greedy(logits_BV: Tensor) -> Tensor:
 
 
 def sample(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
-    """Draw one token a text by inverting the cumulative distribution at `uniform_B` in [0, 1), shape (B,).
+    """Draw one token for each text by inverting the cumulative distribution at `uniform_B` in [0, 1); shape (B,).
 
-    The draw of a text depends on its own logits and its own number, never on its neighbours. A token of probability
-    zero is never drawn: where rounding would, the last possible token before it is.
+    A text's draw depends only on its own logits and its own number. A token of probability zero is never drawn: where
+    rounding would draw it, the last possible token before it is drawn.
 
     Raises:
         ModelError: a text has no token to choose (`refuse_unusable`).
@@ -169,9 +169,9 @@ def sample(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
     )
     impossible_B1 = probability_BV.gather(-1, drawn_B1) == 0
     if impossible_B1.any():
-        place_V = torch.arange(1, logits_BV.shape[-1] + 1, device=probability_BV.device)
-        possible_BV = (probability_BV > 0) & (place_V <= drawn_B1)
+        rank_V = torch.arange(1, logits_BV.shape[-1] + 1, device=probability_BV.device)
+        possible_BV = (probability_BV > 0) & (rank_V <= drawn_B1)
         drawn_B1 = torch.where(
-            impossible_B1, (possible_BV * place_V).argmax(-1, keepdim=True), drawn_B1
+            impossible_B1, (possible_BV * rank_V).argmax(-1, keepdim=True), drawn_B1
         )
     return drawn_B1.squeeze(-1).to(logits_BV.device)

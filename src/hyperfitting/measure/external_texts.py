@@ -125,7 +125,7 @@ def _with_models(baselines: TextBaselines, request: ExternalTextsRequest) -> Tex
     device = models.resolve_device(request.device)
 
     def load(source: str | None) -> ScoringModel | None:
-        return models.load_reader(source, device) if source is not None else None
+        return models.load_scoring_model(source, device) if source is not None else None
 
     return replace(baselines, scorer=load(request.scorer), features=load(request.mauve))
 
@@ -197,7 +197,7 @@ class _Reader:
         source = TextSource(
             path=str(path.absolute()), column=self._request.column, group=self._request.group
         )
-        documents, facts = read_texts(source, told=self._warn)
+        documents, facts = read_texts(source, on_warning=self._warn)
         if facts.nulls:
             self._warn(
                 f"{path}: {facts.nulls:,} of {facts.rows:,} rows hold a null for a text, and are passed over"

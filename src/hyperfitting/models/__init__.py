@@ -1,4 +1,4 @@
-"""The door to transformers and peft: load, choose what is trained, decode, score, save."""
+"""The door to transformers and peft: load a model, select what is trained, decode, score, save."""
 
 from hyperfitting.models.adapt import (
     inspect_model,
@@ -23,7 +23,7 @@ from hyperfitting.models.adapt.parts import (
     set_attention,
     vocabulary_size,
 )
-from hyperfitting.models.adapt.patches import prefer_attention, round_once, what_to_round
+from hyperfitting.models.adapt.patches import cast_norm_outputs, castable_norms, prefer_attention
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.models.devices import (
     Precision,
@@ -46,7 +46,7 @@ from hyperfitting.models.loading import (
     load_codec,
     load_config,
     load_model,
-    load_reader,
+    load_scoring_model,
 )
 from hyperfitting.models.saving import save_model
 from hyperfitting.models.scoring import last_hidden_states, rank_choices, score_texts
@@ -64,6 +64,8 @@ __all__ = [
     "attention_of",
     "autocast",
     "build_empty",
+    "cast_norm_outputs",
+    "castable_norms",
     "check_length",
     "count_parameters",
     "decoder_layers",
@@ -81,7 +83,7 @@ __all__ = [
     "load_codec",
     "load_config",
     "load_model",
-    "load_reader",
+    "load_scoring_model",
     "memory_bytes",
     "output_head",
     "plain_logits",
@@ -91,7 +93,6 @@ __all__ = [
     "remember_traits",
     "resolve_device",
     "resolve_precision",
-    "round_once",
     "save_model",
     "score_texts",
     "select_trained",
@@ -101,5 +102,4 @@ __all__ = [
     "traits_of",
     "vocabulary_size",
     "weights_dtype",
-    "what_to_round",
 ]

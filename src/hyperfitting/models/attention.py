@@ -1,9 +1,8 @@
-"""Attention kernels of our own, for CPUs, where torch's fused one is slow in bfloat16.
+"""Our attention kernels for CPUs, where torch's SDPA is slow in bfloat16.
 
-Short blocks are a product, a softmax and a product over all texts and heads at once, whose scores stay in the dtype of
-the keys: the softmax computes in float32 inside, and no copy of the scores is made in it. One new token attends to all
-the memory of a cache, its unused end too, whose scores are then left out: products of pieces that do not touch would
-copy them first.
+For short blocks: a product, a softmax and a product over all texts and heads at once. The scores stay in the dtype of
+the keys; the softmax computes in float32 internally without a float32 copy. For one new token: products over the whole
+buffer of a cache, whose unused scores are then set to zero, because a product over a view of it would copy it first.
 
 Shapes: B texts, H heads, N = B x H, G heads of keys, Q = H / G heads that share one of them, T tokens, K tokens of
 keys, R tokens of room in a cache, D units of a head.
@@ -21,7 +20,7 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 PRODUCTS = "products"
-"""The name under which transformers finds the kernel. Which model gets it is decided in `adapt`."""
+"""The name under which the kernel is registered in transformers. `adapt` decides which models use it."""
 
 
 def attend_by_products(
@@ -34,7 +33,7 @@ def attend_by_products(
     dropout: float = 0.0,
     **_: Any,
 ) -> Any:
-    """Causal attention, (B, T, H, D). `attention_mask` is true where a token is seen; none: the tokens before."""
+    """Causal attention, (B, T, H, D). `attention_mask` is true where a token is visible; None: all earlier tokens."""
     batch, heads, tokens, units = query_BHTD.shape
     shared, dtype, held = heads // key_BGKD.shape[1], value_BGKD.dtype, key_BGKD.shape[2]
     key_NKD, value_NKD = (
@@ -61,16 +60,14 @@ def attend_one_token(
     attention_mask: Tensor | None,
     **options: Any,
 ) -> Any:
-    """One token attends to all tokens held; anything else goes to torch's fused attention."""
+    """Attention of one new token to all cached tokens, (B, 1, H, D); other inputs go to torch's SDPA."""
     batch, heads, tokens, units = query_BHTD.shape
     if tokens > 1 or attention_mask is not None or options.get("position_bias") is not None:
         return sdpa_attention_forward(module, query_BHTD, keys, values, attention_mask, **options)
     scale, groups, held = options.get("scaling") or units**-0.5, keys.shape[1], keys.shape[2]
     query_BGQD = (query_BHTD * scale).reshape(batch, groups, heads // groups, units)
     keys_BGRD, values_BGRD = _with_unused(keys), _with_unused(values)
-    if (
-        keys_BGRD.shape[2] != values_BGRD.shape[2]
-    ):  # they lie in memory otherwise than in a cache of ours
+    if keys_BGRD.shape[2] != values_BGRD.shape[2]:  # not laid out as in our cache
         keys_BGRD, values_BGRD = keys, values
     score_BGQR = query_BGQD @ keys_BGRD.transpose(-1, -2)
     score_BGQR[..., :held] = score_BGQR[..., :held].float().softmax(-1)
@@ -79,7 +76,7 @@ def attend_one_token(
 
 
 def _with_unused(held_BGTD: Tensor) -> Tensor:
-    """All the memory that a view of its first tokens is a part of, (B, G, R, D); or the view, if it lies otherwise."""
+    """The whole buffer (B, G, R, D) of which the argument is a view; the argument itself if its layout differs."""
     batch, groups, _, units = held_BGTD.shape
     if held_BGTD.stride()[2:] != (units, 1):
         return held_BGTD

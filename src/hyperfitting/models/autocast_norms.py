@@ -1,7 +1,7 @@
-"""Under autocast, what feeds a matrix product is rounded to its dtype once: by norms, and by the angles of rotations.
+"""RMS norms and rotary embeddings that output autocast's dtype, so that their result is converted once.
 
-As transformers writes them, both hand on float32, and every product after them converts it anew, forward and backward:
-a tenth of an update of a small model on a CPU. Without autocast nothing here has an effect.
+In transformers both output float32, and every later matrix product converts it again, forward and backward: a tenth of
+the time of an update of a small model on a CPU. Without autocast nothing here has an effect.
 
 Shapes: T tokens of all texts, H hidden units.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 def norm_or_own(module: Any, x_TH: Tensor) -> Any:
-    """A norm's forward: under autocast rounded once to its dtype, else the module's own."""
+    """A norm's forward: under autocast `RmsNorm` in autocast's dtype, else the module's own."""
     if not torch.is_autocast_enabled(x_TH.device.type):
         return type(module).forward(module, x_TH)
     dtype = torch.get_autocast_dtype(x_TH.device.type)
@@ -23,14 +23,14 @@ def norm_or_own(module: Any, x_TH: Tensor) -> Any:
 
 
 def round_angles(_: nn.Module, __: Any, angles: Any) -> Any:
-    """Cosines and sines in the dtype of autocast; angles of another form, such as complex ones, as they are."""
+    """Forward hook: cosines and sines in autocast's dtype; angles of another form, such as complex ones, unchanged."""
     if not isinstance(angles, tuple) or not torch.is_autocast_enabled(angles[0].device.type):
         return angles
     return tuple(each.to(torch.get_autocast_dtype(each.device.type)) for each in angles)
 
 
 class RmsNorm(torch.autograd.Function):
-    """y = w x / sqrt(mean(x^2) + epsilon), computed in float32, in one dtype; its gradient in few passes."""
+    """y = w x / sqrt(mean(x^2) + epsilon), computed in float32, rounded to one dtype, with a gradient in few passes."""
 
     @staticmethod
     def forward(

@@ -1,7 +1,8 @@
-"""Logits a chunk of tokens at a time: the body reads the texts once, and the head is given some of its hidden states.
+"""Logits a chunk of tokens at a time: the body reads the texts once, and the head gets its hidden states in chunks.
 
-What a head does beside its product (bias, cap, scale) is done here too: it is the model's own forward that runs, with a
-body that answers at once. A (B, T, V) tensor is made only by a model that cannot be fed so, and that is tried first.
+The model's own forward computes each chunk, with a body that returns given hidden states, so that bias, cap and scale
+of a head are included. The whole (B, T, V) tensor is made only for a model whose head does not accept chunks, which
+`head_accepts_chunks` finds out beforehand.
 
 Shapes: B texts, T tokens, H hidden units, V vocabulary, N = B x (T - 1) predicted tokens, C tokens of a chunk.
 """
@@ -17,29 +18,29 @@ from hyperfitting.models.adapt.head import autocast_logits, logits_of_hidden, re
 from hyperfitting.models.devices import Precision
 
 _CHUNK_BYTES = 2**27
-"""The float32 logits of one chunk: 256 tokens at the 128,256 words of Llama 3. Scoring makes five times as much."""
+"""Size of the float32 logits of a chunk: 256 tokens at Llama 3's vocabulary of 128,256. Scoring needs 5 times as much."""
 
 
-def chunk_tokens(words: int) -> int:
-    """Tokens whose float32 logits over `words` words fill a chunk; at least one."""
-    return max(1, _CHUNK_BYTES // (4 * words))
+def chunk_tokens(vocabulary_size: int) -> int:
+    """Tokens of a chunk, so that its float32 logits over the vocabulary fill 128 MiB; at least one."""
+    return max(1, _CHUNK_BYTES // (4 * vocabulary_size))
 
 
 def logits_in_chunks(
-    model: nn.Module, ids_BT: Tensor, precision: Precision, *, fed: bool
+    model: nn.Module, ids_BT: Tensor, precision: Precision, *, accepts_chunks: bool
 ) -> Iterator[Tensor]:
-    """Logits (C, V) that predict every token of the texts but the first, text after text, in the dtype of the head.
+    """Logits (C, V) that predict every token but the first of each text, text after text, in the dtype of the head.
 
-    Together (N, V). `fed` is what `can_be_fed` says of the model; if it cannot be, its logits are made whole. To be
-    used without gradients, and every process of a model that is dealt out over several must use it alike.
+    Joined they are (N, V). `accepts_chunks` is the answer of `head_accepts_chunks`; if false, the logits are computed
+    whole and then split. Without gradients only. With a sharded model every process must make the same calls.
     """
-    if not fed:
+    if not accepts_chunks:
         logits_NV = autocast_logits(model, ids_BT, precision)[:, :-1].flatten(0, 1)
         yield from torch.split(logits_NV, chunk_tokens(logits_NV.shape[1]))
         return
-    output, words = read_body(model, ids_BT, precision)
+    output, vocabulary_size = read_body(model, ids_BT, precision)
     ids_N, hidden_NH = ids_BT[:, :-1].flatten(), output.last_hidden_state[:, :-1].flatten(0, 1)
-    size = chunk_tokens(words)
+    size = chunk_tokens(vocabulary_size)
     for ids_C, hidden_CH in zip(
         *(torch.split(each, size) for each in (ids_N, hidden_NH)), strict=True
     ):

@@ -13,23 +13,24 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hyperfitting.decoding import Words
 from hyperfitting.errors import ModelError
+from hyperfitting.records import WordBoundaries
 
 _BESIDE_THE_IDS = ("post_processor", "truncation", "padding")
-"""Of a tokenizer.json: what adds special tokens, cuts and fills up. None of it is in force here."""
+"""Parts of a tokenizer.json that add special tokens, truncate and pad. All are switched off."""
 _SAMPLE = "The naïve  Cafés’ end:\n\tÉté 2024, 日本語 हिन्दी 🙂 <s></s>"
-"""Case, accents, white space, scripts and marks: what tokenizers without a file of rules treat differently."""
+"""Case, accents, white space, scripts and marks, which tokenizers without a rules file treat differently."""
 
 
 class TextCodec:
     """A tokenizer with one policy for beginning-of-text, the same for every text of an experiment.
 
-    The tokenizer's truncation, padding and random merges are switched off: a text is encoded whole, and always alike.
-    `rows` are the embeddings of the model that the ids are for; none: as many as the tokenizer has ids.
+    Truncation, padding and random merges are switched off, so that a text is encoded whole and always to the same ids.
+    `rows` is the number of token embeddings of the model; None: as many as the tokenizer has ids.
 
     Raises:
-        ModelError: there is no id that ends a text, or none for the policy to begin with, or one beyond the embeddings.
+        ModelError: no id ends a text, the policy needs a beginning-of-text id that does not exist, or an id has no
+            embedding.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class TextCodec:
         return tuple(self._start)
 
     def ends_in_words(self) -> str:
-        """The ids that end a text, each with the tokenizer's own string for it where it has one."""
+        """The ids that end a text, each with the tokenizer's string for it if it has one."""
         names = {each: token for token, each in self._ids.items()}
         return ", ".join(
             f"{each} {names[each]!r}" if each in names else str(each) for each in self._end_ids
@@ -82,10 +83,10 @@ class TextCodec:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of all that turns text into ids and back, and of the beginning-of-text policy.
+        """SHA-256 of the rules that turn text into ids and back, and of the beginning-of-text policy.
 
-        Vocabulary, merges, added tokens, normaliser, pre-tokeniser and decoder count. The post-processor, truncation
-        and padding do not: `encode` uses none of them.
+        It covers vocabulary, merges, added tokens, normaliser, pre-tokeniser and decoder. It leaves out the
+        post-processor, truncation and padding, which `encode` does not use.
         """
         return hashlib.sha256(f"{self._start}{self._rules()}".encode()).hexdigest()
 
@@ -95,22 +96,22 @@ class TextCodec:
             ids = [
                 *self._start,
                 *self._tokenize(_SAMPLE),
-            ]  # special tokens as such: they are rules too
+            ]  # the sample holds special tokens: how they are read is a rule too
             return json.dumps([*_slow_rules(self.tokenizer), ids, self.decode(ids)])
         rules = json.loads(backend.to_str())
         kept = {key: value for key, value in rules.items() if key not in _BESIDE_THE_IDS}
         return json.dumps([kept, bool(getattr(self.tokenizer, "split_special_tokens", False))])
 
     def encode(self, text: str, *, at_most: int | None = None) -> list[int]:
-        """Ids of `text` behind the beginning-of-text token, if the policy adds it; at least `at_most` exact ones.
+        """Ids of `text`, after the beginning-of-text id if the policy adds it.
 
-        A novel is not tokenised whole for its first 256 tokens: a prefix that yields twice as many as needed is enough,
-        since a token depends on the text around it only.
+        With `at_most`, only that many ids are exact: a long text is tokenised up to a prefix that yields twice as many,
+        which is enough because a token depends on the text near it only.
 
-        The string of a special token, such as `</s>`, is text like any other; no text can hold the token.
+        The string of a special token, such as `</s>`, is encoded as ordinary text, never as the special token.
 
         Raises:
-            ModelError: the tokenizer makes a special token of a text all the same.
+            ModelError: the tokenizer cannot read such a string as ordinary text.
         """
         if at_most is not None and len(text) > 16 * at_most:
             ids = self._encode(text[: 16 * at_most])
@@ -123,7 +124,7 @@ class TextCodec:
         if self._controls(ids, text):
             ids = self._tokenize(
                 text, split_special_tokens=True
-            )  # asked for only here: it is not the same for all texts
+            )  # only where it is needed: on other texts the option can change the ids
             if held := [
                 self._special[each] for each in ids if each in self._special.keys() - self._unknown
             ]:
@@ -142,12 +143,12 @@ class TextCodec:
         )
 
     def _controls(self, ids: Sequence[int], text: str) -> bool:
-        """Whether a special token was made of a text, other than for characters that the tokenizer does not know."""
+        """Whether a text was encoded to a special token other than the one for unknown characters."""
         found = self._special.keys() & ids
         return any(each not in self._unknown or self._special[each] in text for each in found)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids` without special tokens, white space as it is."""
+        """The text of `ids` without special tokens; white space is kept."""
         return str(
             self.tokenizer.decode(
                 list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -155,8 +156,8 @@ class TextCodec:
         )
 
     @cached_property
-    def words(self) -> Words:
-        """For every token whether its text begins, and ends, within a word."""
+    def word_boundaries(self) -> WordBoundaries:
+        """For every token whether its text begins, and ends, inside a word."""
         anchor = self._encode("a")[-1:]  # tokenizers drop the space that a text begins with
         start = len(self.decode(anchor))
         tokens = sorted({each for each in self._ids.values() if each < self.rows})
@@ -168,25 +169,25 @@ class TextCodec:
         for token, text in zip(tokens, texts, strict=True):
             if len(text) > start:
                 begins_V[token], ends_V[token] = not text[start].isspace(), not text[-1].isspace()
-        return Words(begins_V, ends_V)
+        return WordBoundaries(begins_V, ends_V)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """One string a token, in step with the text: a character that spans tokens goes to its last one.
+        """One string for each token; joined, they are the decoded text. A character that spans tokens goes to the last.
 
-        A special token has none, and the others are what they are without it, as in the decoded text.
+        A special token gets the empty string, and does not change the strings of the others.
         """
         pieces = iter(self._pieces([each for each in ids if each not in self._left_out]))
         return ["" if each in self._left_out else next(pieces) for each in ids]
 
     @cached_property
     def _left_out(self) -> set[int]:
-        """The special tokens that decoding leaves out: not the same ones in every tokenizer."""
+        """The special tokens that decoding leaves out; which ones depends on the tokenizer."""
         return {each for each in self._special if not self.decode([each])}
 
     def _pieces(self, ids: Sequence[int]) -> list[str]:
         pieces, start, done = [], 0, 0
         for end in range(1, len(ids) + 1):
-            # A window that begins one token early is enough for tokenizers that drop a leading space, and is linear.
+            # A window that begins one token early suffices for tokenizers that drop a leading space; the cost is linear.
             shown, text = self.decode(ids[start:done]), self.decode(ids[start:end])
             complete = not text.endswith("\N{REPLACEMENT CHARACTER}") or end == len(ids)
             pieces.append(text[len(shown) :] if complete else "")
@@ -203,13 +204,13 @@ def make_codec(
     generation_file: str | None,
     beginning_of_text: Literal["add", "none"],
 ) -> TextCodec:
-    """The codec of a model, from its tokenizer, its config and its two configuration files, as far as there are any.
+    """The codec of a model, from its tokenizer, its config and those of its two configuration files that exist.
 
-    What ends a text is the union of what tokenizer and files name. The default of a config's class is not counted: id 2
-    ends the texts of Llama's own tokenizer, and is some word of another.
+    All ids that the tokenizer or a file names as end-of-text end a text. The default of the config's class is ignored:
+    id 2 is end-of-text in Llama's own tokenizer, and an ordinary token in another one.
 
     Raises:
-        ModelError: as `TextCodec`, or generation_config.json is damaged.
+        ModelError: as `TextCodec`; or a configuration file is damaged, or names an id that the model does not have.
     """
     rows = getattr(config.get_text_config(), "vocab_size", None)
     named = _read_object(config_file)
@@ -255,7 +256,7 @@ def _read_object(file: str | None) -> Mapping[str, Any]:
 
 
 def _as_ids(name: str, value: Any) -> list[int]:
-    """What a config names as end of text, as a list."""
+    """The end-of-text ids that a config names, as a list."""
     ids = value if isinstance(value, list) else [] if value is None else [value]
     if not all(type(each) is int for each in ids):
         raise ModelError(
@@ -265,7 +266,7 @@ def _as_ids(name: str, value: Any) -> list[int]:
 
 
 def _switch_off(backend: Any) -> tuple[str, ...]:
-    """Switch off what a tokenizer.json does to a text beside encoding it; what that was, in words."""
+    """Switch off truncation, padding and random merges of a tokenizer.json; the descriptions of those that were on."""
     if backend is None:
         return ()
     off = []
@@ -282,7 +283,7 @@ def _switch_off(backend: Any) -> tuple[str, ...]:
 
 
 def _special(tokenizer: Any, ends: Sequence[int]) -> dict[int, str]:
-    """The tokens that no text is made of, by id: they begin, end or fill up texts, special by name or not."""
+    """Special tokens by id: those marked as special or named so by the tokenizer, and those that end a text."""
     added = {
         key: str(value)
         for key, value in tokenizer.added_tokens_decoder.items()
@@ -293,7 +294,7 @@ def _special(tokenizer: Any, ends: Sequence[int]) -> dict[int, str]:
 
 
 def _unknown(tokenizer: Any) -> set[int]:
-    """The ids of characters that the tokenizer does not know, if it has one; in some it is the end of a text too."""
+    """The ids for unknown characters, if the tokenizer has any; in some tokenizers it is also the end-of-text id."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     names = {tokenizer.unk_token, getattr(getattr(backend, "model", None), "unk_token", None)} - {
         None
@@ -302,10 +303,10 @@ def _unknown(tokenizer: Any) -> set[int]:
 
 
 def _rowless(tokenizer: Any, ids: Mapping[str, int], rows: int) -> tuple[str, ...]:
-    """Tokens without a row in the embeddings that the tokenizer's class adds by default: they are in no text's way.
+    """Tokens without an embedding that the tokenizer's class added by default. These are allowed.
 
-    Qwen2's class gives every tokenizer that it loads an `<|endoftext|>`. Any other token without a row is refused: the
-    model would fail in the middle of a run.
+    Qwen2's class adds `<|endoftext|>` to every tokenizer that it loads. Any other token without an embedding is
+    refused, because the model would fail in the middle of a run.
     """
     beyond = {token: each for token, each in ids.items() if each >= rows}
     parameters = inspect.signature(type(tokenizer).__init__).parameters.values()

@@ -1,4 +1,4 @@
-"""Where a model computes and in which arithmetic."""
+"""Devices and precisions: which ones are used, and their memory."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ Precision = Literal["fp32", "bf16-autocast", "bf16-stochastic", "bf16"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` is the accelerator where there is one (CUDA, Apple's MPS, ...), else the CPU. MPS is untested.
+    """The device of this name; `auto` is the accelerator if there is one (CUDA, Apple's MPS), else the CPU.
+
+    MPS is untested.
 
     Raises:
-        InputError: if the device is unknown or absent.
+        InputError: the device is unknown or absent.
     """
     if name == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device).item()  # `meta` has tensors, and nothing in them
+        torch.zeros(1, device=device).item()  # fails on `meta`, whose tensors hold no values
     except (RuntimeError, AssertionError) as error:
         raise InputError(
             f"--device {name}: not available here (use auto, cpu, cuda, cuda:1 or mps)"
@@ -35,7 +37,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> Precision:
-    """`auto` is bf16-autocast on CUDA and CPUs with bf16 instructions, else fp32, since emulation is slower."""
+    """The precision of this name; `auto` is bf16-autocast on devices with bf16 instructions, else fp32.
+
+    Emulated bf16 is slower than fp32.
+    """
     if name != "auto":
         return cast("Precision", name)
     if device.type == "cuda":
@@ -49,22 +54,22 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
 
 
 def describe_device(device: torch.device) -> str:
-    """The device in words, as kept with a run."""
+    """The device's name as it is kept with a run: a GPU's model, else the type."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Memory of a GPU, or of this machine."""
+    """Bytes of memory of a GPU, or of this machine for any other device."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed, where it is glibc.
+    """Make glibc keep freed memory in the process; no effect with other C libraries.
 
-    That gives large blocks back to the system, and each update or batch asks for them again, page by page: a tenth of
-    a training's time, a fifth of a scoring's.
+    By default it returns large blocks to the system, and every update or batch requests them again page by page: this
+    took a tenth of the time of a training and a fifth of the time of scoring.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -76,17 +81,17 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's weights are."""
+    """The device of a model's first weight."""
     return next(model.parameters()).device
 
 
 def thread_count() -> int:
-    """Threads that torch computes with on the CPU."""
+    """The number of CPU threads that torch uses."""
     return torch.get_num_threads()
 
 
 def autocast(precision: Precision, device: torch.device) -> Any:
-    """The context in which a forward pass of this precision runs; weights stay as they are."""
+    """The context manager in which a forward pass of this precision runs; weights are not converted."""
     return (
         torch.autocast(device.type, torch.bfloat16)
         if precision == "bf16-autocast"
@@ -95,5 +100,5 @@ def autocast(precision: Precision, device: torch.device) -> Any:
 
 
 def weights_dtype(precision: Precision) -> torch.dtype:
-    """The dtype in which weights are held while they are trained."""
+    """The dtype of the weights during training."""
     return torch.bfloat16 if precision in ("bf16-stochastic", "bf16") else torch.float32

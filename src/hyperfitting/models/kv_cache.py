@@ -1,6 +1,7 @@
-"""A key-value cache that is not copied whole for every token.
+"""A key-value cache that is not copied for every token.
 
-transformers' own joins all keys and values anew at each step: half the time, for a hundred texts of a small model.
+transformers' own cache concatenates all keys and values at each step: half of the decoding time for a hundred texts of
+a small model.
 
 Shapes: B texts, H heads, T tokens, D units of a head.
 """
@@ -13,11 +14,11 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
 ROOM_TOKENS = 32
-"""Memory is taken for so many tokens at a time."""
+"""The cache grows by this many tokens at a time."""
 
 
 def with_room(cache: Any) -> Any:
-    """The cache that a model has begun, its plain layers with room to grow; sliding windows and others as they are."""
+    """The cache with spare capacity in its plain layers; sliding windows and other kinds are left as they are."""
     for number, layer in enumerate(getattr(cache, "layers", [])):
         if type(layer) is DynamicLayer and layer.is_initialized:
             cache.layers[number] = _GrowingLayer(layer.keys, layer.values)
@@ -25,7 +26,7 @@ def with_room(cache: Any) -> Any:
 
 
 class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
-    """Keys and values (B, H, T, D) as views of memory that holds more."""
+    """Keys and values (B, H, T, D) as views of larger buffers."""
 
     def __init__(self, keys: Tensor, values: Tensor):
         super().__init__()
@@ -45,7 +46,7 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def _room(held: Tensor, least_tokens: int) -> Tensor:
-    """Memory for at least so many tokens, with what is held at its start."""
+    """A buffer for at least `least_tokens` tokens, with the held ones at its start."""
     tokens = -(-least_tokens // ROOM_TOKENS) * ROOM_TOKENS
     room = held.new_zeros(*held.shape[:2], tokens, held.shape[3])
     room[:, :, : held.shape[2]] = held

@@ -1,11 +1,11 @@
-"""Load a model or a tokenizer at a named dtype, tell in one line why it cannot be loaded, save it again."""
+"""Load a model or a tokenizer at a named dtype; what cannot be loaded is refused in one line."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import transformers
@@ -16,7 +16,7 @@ from hyperfitting import hub
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt import inspect_model
 from hyperfitting.models.codec import TextCodec, make_codec
-from hyperfitting.models.plain_errors import json_problem, plain_errors
+from hyperfitting.models.plain_errors import json_problem, translate_model_errors
 from hyperfitting.recipe import ModelSettings
 
 transformers.logging.set_verbosity_error()
@@ -32,13 +32,13 @@ def load_codec(settings: ModelSettings) -> TextCodec:
     """The tokenizer of a model, without its weights.
 
     Raises:
-        ModelError: if there is none, it lacks the tokens that the policy needs, or has ids that the model has not.
+        ModelError: there is none, it lacks a token that the policy needs, or it has ids that the model does not have.
     """
-    with plain_errors(settings, "read its tokenizer"):
-        place, config = _place(settings), load_config(settings)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place["source"], **place["options"])
+    with translate_model_errors(settings, "read its tokenizer"):
+        location, config = _location(settings), load_config(settings)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(location.source, **location.options)
         files = (
-            cached_file(place["source"], name, **_IF_THERE, **place["options"])
+            cached_file(location.source, name, **_IF_THERE, **location.options)
             for name in ("config.json", "generation_config.json")
         )
         return make_codec(
@@ -54,13 +54,13 @@ def load_config(settings: ModelSettings) -> Any:
     """The model's config.json as transformers reads it.
 
     Raises:
-        ModelError: if there is none.
+        ModelError: there is none, or it cannot be read.
     """
-    with plain_errors(settings, "read its config.json"):
+    with translate_model_errors(settings, "read its config.json"):
         if settings.architecture is not None:
             return transformers.AutoConfig.from_pretrained(_architecture_folder(settings))
-        place = _place(settings)
-        return transformers.AutoConfig.from_pretrained(place["source"], **place["options"])
+        location = _location(settings)
+        return transformers.AutoConfig.from_pretrained(location.source, **location.options)
 
 
 def _architecture_folder(settings: ModelSettings) -> Path:
@@ -80,10 +80,10 @@ def check_length(
     texts: str = "the recipe's texts",
     remedy: str = "lower data.block_tokens, or data.context_tokens and generate.new_tokens",
 ) -> None:
-    """Refuse texts longer than the model was built for: beyond its positions nothing it says means anything.
+    """Refuse texts of more `tokens` than the model has positions: its output beyond them is meaningless.
 
     Raises:
-        ModelError: names both lengths.
+        ModelError: names both lengths and the `remedy`.
     """
     positions = positions_of(load_config(settings))
     if positions is not None and tokens > positions:
@@ -93,19 +93,22 @@ def check_length(
 
 
 def positions_of(config: Any) -> int | None:
-    """Tokens that a model of this config was built for; None where it counts no positions."""
+    """The number of tokens that a model of this config was built for; None if the config names no limit."""
     configs, names = (config, config.get_text_config()), ("max_position_embeddings", "n_positions")
     found = (getattr(each, name, None) for each in configs for name in names)
     return next((each for each in found if isinstance(each, int) and each > 0), None)
 
 
 def build_empty(settings: ModelSettings) -> nn.Module:
-    """The architecture at the named dtype without a byte of weights (on the meta device), in evaluation mode.
+    """The architecture at the named dtype without memory for weights (meta device), in evaluation mode.
 
     Raises:
-        ModelError: if there is no config.
+        ModelError: there is no config, or transformers cannot build it.
     """
-    with plain_errors(settings, "build what its config.json describes"), torch.device("meta"):
+    with (
+        translate_model_errors(settings, "build what its config.json describes"),
+        torch.device("meta"),
+    ):
         return _from_config(settings, _DTYPES[settings.dtype])  # type: ignore[no-any-return]
 
 
@@ -117,14 +120,17 @@ def count_parameters(settings: ModelSettings) -> int:
 def load_model(
     settings: ModelSettings, device: torch.device, *, seed: int = 0, tokens: int | None = None
 ) -> nn.Module:
-    """The causal language model, in the dtype that the settings name, in evaluation mode, tried on `tokens` tokens.
+    """The causal language model on `device`, in the dtype of the settings, in evaluation mode.
+
+    `seed` initialises random weights; `tokens` is the length of the longest text on which the model is tried
+    (`inspect_model`).
 
     Raises:
-        ModelError: if it is missing, gated, pickled, damaged, no plain weights, or other weights than its config names;
-            if a weight is no finite number; if it does not continue texts.
+        ModelError: the model is missing, gated, pickled, quantised or damaged; its weights are not those that its config
+            describes; a weight is NaN or infinite; or the model does not continue texts.
     """
     dtype = _DTYPES[settings.dtype]
-    with plain_errors(settings, "load its weights"):
+    with translate_model_errors(settings, "load its weights"):
         if settings.initialise == "random":
             torch.manual_seed(seed)
             model = _from_config(settings, dtype)
@@ -133,7 +139,7 @@ def load_model(
         assert_dtype(model, dtype)
         _refuse_unless_plain(
             model.config
-        )  # a part of a larger model may load, and not load again once it is saved
+        )  # a part of a larger model can load here and yet not load again after it is saved
         _refuse_weights_without_values(model)
         model = model.to(device).eval()
         inspect_model(model, tokens)
@@ -141,14 +147,14 @@ def load_model(
 
 
 def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
-    place, config = _place(settings), load_config(settings)
+    location, config = _location(settings), load_config(settings)
     _refuse_unless_plain(config)
     model, report = _model_class(config).from_pretrained(
-        place["source"],
+        location.source,
         dtype=dtype,
         use_safetensors=True,
         output_loading_info=True,
-        **place["options"],
+        **location.options,
     )
     if report["missing_keys"] or report["mismatched_keys"]:
         absent = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
@@ -170,11 +176,11 @@ def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
 
 
 _HARMLESS = re.compile(r"rotary_emb\.inv_freq$|\.masked_bias$|\.attn\.bias$|position_ids$")
-"""Buffers that older versions of transformers saved, and compute anew now."""
+"""Buffers that older versions of transformers saved and that newer ones compute."""
 
 
 def _refuse_unless_plain(config: Any) -> None:
-    """Refuse what cannot be trained and saved as plain weights, or is no causal language model to transformers."""
+    """Refuse quantised weights, and architectures for which transformers has no causal language model."""
     quantised = getattr(config, "quantization_config", None)
     if quantised is not None:
         held = quantised if isinstance(quantised, dict) else quantised.to_dict()
@@ -202,15 +208,15 @@ def _refuse_weights_without_values(model: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A model that reads what others wrote, from their text: itself, its tokenizer, and how many tokens it can take."""
+    """A model that scores texts of other models: the model, its tokenizer, and its limit of tokens (None: no limit)."""
 
     model: nn.Module
     codec: TextCodec
     positions: int | None
 
 
-def load_reader(source: str, device: torch.device) -> ScoringModel:
-    """A hub name or a folder as reader, in float32; beginning-of-text stands first where its tokenizer has one.
+def load_scoring_model(source: str, device: torch.device) -> ScoringModel:
+    """A scoring model from a hub name or a folder, in float32; texts begin with beginning-of-text if it has one.
 
     Raises:
         ModelError: as `load_model`.
@@ -223,7 +229,7 @@ def load_reader(source: str, device: torch.device) -> ScoringModel:
 
 
 def assert_dtype(model: nn.Module, dtype: torch.dtype) -> None:
-    """Refuse a model with a weight of another dtype than the one named: it would train or decode otherwise than said.
+    """Refuse a model that has a weight of another dtype.
 
     Raises:
         ModelError: names the first such weight.
@@ -242,7 +248,7 @@ def _from_config(settings: ModelSettings, dtype: torch.dtype) -> Any:
 
 
 def _model_class(config: Any) -> Any:
-    """The causal model of a config. ImageGPT is one, and transformers' automatic class does not know it."""
+    """The causal model class of a config; transformers' automatic class lacks ImageGPT."""
     imagegpt = config.model_type == "imagegpt"
     return (
         transformers.ImageGPTForCausalImageModeling
@@ -251,16 +257,23 @@ def _model_class(config: Any) -> Any:
     )
 
 
-def _place(settings: ModelSettings) -> dict[str, Any]:
-    """Where from_pretrained looks: a folder that was checked here, or a hub name."""
+class _Location(NamedTuple):
+    """Where from_pretrained looks, and its options."""
+
+    source: str
+    options: dict[str, Any]
+
+
+def _location(settings: ModelSettings) -> _Location:
+    """A folder, checked here, or a hub name."""
     path = settings.place("source")
     options = {
         "trust_remote_code": settings.trust_remote_code,
         "local_files_only": path is not None,
     }
     if path is None:
-        hub.settle()
-        return {"source": settings.source, "options": {**options, "revision": settings.revision}}
+        hub.go_offline_if_unreachable()
+        return _Location(settings.source, {**options, "revision": settings.revision})
     if not path.is_dir():
         raise ModelError(
             f"{settings.source}: no such model folder{_tried(settings.source, path)}"
@@ -269,16 +282,16 @@ def _place(settings: ModelSettings) -> dict[str, Any]:
         )
     if problem := _not_plain(path, settings):
         raise ModelError(f"{settings.source}: {problem}")
-    return {"source": str(path), "options": options}
+    return _Location(str(path), options)
 
 
 def _tried(source: str, path: Path) -> str:
-    """The path that a relative name came to."""
+    """The absolute path of a relative name, for messages."""
     return "" if str(path) == source else f" (tried {path})"
 
 
 def _not_plain(path: Path, settings: ModelSettings) -> str:
-    """Why a folder is none of plain weights with their config; nothing where it is one."""
+    """Why a folder does not hold plain weights with their config; the empty string if it does."""
     has_config, has_adapter = (
         (path / "config.json").is_file(),
         (path / "adapter_config.json").is_file(),

@@ -1,4 +1,4 @@
-"""What goes wrong inside transformers, in one line of our own words that names the file and the remedy."""
+"""Errors of transformers as one line that names the file and the remedy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _REPAIR = "download it again"
 
 
 @contextmanager
-def plain_errors(settings: ModelSettings, doing: str) -> Iterator[None]:
-    """Turn whatever goes wrong while transformers is `doing` something into a ModelError that names the model."""
+def translate_model_errors(settings: ModelSettings, doing: str) -> Iterator[None]:
+    """Context manager: any error while transformers is `doing` something becomes a ModelError that names the model."""
     source = settings.source
     try:
         yield
@@ -32,7 +32,7 @@ def plain_errors(settings: ModelSettings, doing: str) -> Iterator[None]:
 
 
 def explain(error: Exception, settings: ModelSettings, doing: str) -> str:
-    """The words for an error of a library: those for its kind, for what a file holds, or what was being done."""
+    """The message for a library's error: by its kind, else by a damaged file, else by what was being done."""
     text, kinds = (
         " ".join(str(error).split()),
         " ".join(type(each).__name__ for each in causes(error)),
@@ -76,7 +76,7 @@ def _of_the_hub(text: str, kinds: str, tried: Path) -> str:
 
 
 def _of_a_damaged_file(folder: Path | None) -> str:
-    """The first configuration or tokenizer file of a folder that is no JSON object."""
+    """The problem of the first *.json file of a folder that is not a JSON object."""
     files = sorted(folder.glob("*.json")) if folder is not None else []
     return next(filter(None, map(json_problem, files)), "")
 
@@ -141,7 +141,7 @@ def _config_of(folder: Path | None) -> Any:
 
 
 def _key_of(tree: Any, value: str) -> str | None:
-    """The dotted key under which a config holds a text."""
+    """The dotted key under which a config holds a string."""
     for key, each in tree.items() if isinstance(tree, dict) else ():
         inner = key if each == value else _key_of(each, value)
         if inner:
@@ -150,7 +150,7 @@ def _key_of(tree: Any, value: str) -> str | None:
 
 
 def json_problem(path: Path) -> str:
-    """Why a file such as config.json cannot be read; nothing where it is a JSON object."""
+    """Why a file such as config.json cannot be read; the empty string if it is a JSON object."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""Save a model as an ordinary Hugging Face folder that writes elsewhere what it writes here, and prove it by the files.
+"""Save a model as an ordinary Hugging Face folder, and compare the files with the model in memory.
 
-save_pretrained is not trusted: an adapter that hangs in the model, weights that are tied in memory only, or a tokenizer
-that loads otherwise than it was saved would be noticed only when the trained weights are gone.
+The result of save_pretrained is checked, because some errors would otherwise be noticed only when the trained weights
+are gone: an adapter left in the model, weights that are tied in memory only, a tokenizer that loads with other rules.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from hyperfitting.models.loading import build_empty, load_codec, load_model, pos
 from hyperfitting.recipe import ModelSettings
 
 _PIPELINE_TOKENS = 256
-"""What transformers' pipeline writes where nobody says how much."""
+"""New tokens of transformers' pipeline by default."""
 _SAMPLES = ("It was late, and the rain had\nnot stopped.", "the", " Ein naïver  Versuch: 日本語 🙂")
-"""Texts that the tokenizer must turn into the same ids after it was loaded again."""
+"""Texts that the saved tokenizer must encode to the same ids."""
 
 
 def save_model(
     model: nn.Module, codec: TextCodec, folder: Path, *, card: str, max_shard_size: str = "50GB"
 ) -> None:
-    """Write safetensors in the weights' dtype, configs, tokenizer and model card, and compare them with the memory.
+    """Write safetensors in the weights' dtype, configs, tokenizer and model card, and compare them with the model.
 
     The saved tokenizer begins texts as the codec does, and generation_config.json asks for greedy decoding up to the
-    codec's end-of-text ids. Of the source's generation settings none is kept, in the model neither.
+    codec's end-of-text ids. The generation settings of the source model are dropped, also in `model`.
 
     Raises:
-        ModelError: what was written is not the model; names the first difference. `folder` is then of no use.
+        ModelError: the files differ from the model; names the first difference. `folder` is then unusable.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(card, encoding="utf-8")
     config: Any = model.config
     if getattr(model, "_tied_weights_keys", None) and not _shared(model):
         config.tie_word_embeddings = (
-            False  # both weights were there and differ: other programs go by the config
+            False  # the two weights differ, and other programs tie them if the config says so
         )
     _save_weights(model, _generation_config(config, codec), folder, max_shard_size)
     code = any(getattr(each, "_auto_class", None) is not None for each in (model, codec.tokenizer))
@@ -60,11 +60,11 @@ def save_model(
     mode = (folder / "README.md").stat().st_mode
     for file in folder.rglob("*"):
         if file.is_file():
-            file.chmod(mode)  # safetensors lets nobody but its owner read
+            file.chmod(mode)  # safetensors makes its files readable for the owner only
 
 
 def _save_weights(model: Any, settings: Any, folder: Path, max_shard_size: str) -> None:
-    """Weights and configs; the generation config also of a model that transformers would not let generate."""
+    """Write weights and configs; the generation config also for models whose class cannot generate."""
     settings.save_pretrained(folder)
     model.generation_config = settings
     try:
@@ -80,7 +80,7 @@ def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
 
 
 def _generation_config(config: Any, codec: TextCodec) -> Any:
-    """Greedy, and no longer than the model reads where the usual 256 tokens might be."""
+    """Greedy decoding; a length limit only for models with too few positions for the usual 256 new tokens."""
     ends, positions = list(codec.end_ids), positions_of(config)
     pad = codec.tokenizer.pad_token_id
     short = positions is not None and positions < 2 * _PIPELINE_TOKENS
@@ -94,10 +94,10 @@ def _generation_config(config: Any, codec: TextCodec) -> Any:
 
 
 def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None:
-    """Hold the files against the model: names, shapes, dtypes, values, and the architecture that the config builds.
+    """Compare the files with the model: names, shapes, dtypes, values, and the architecture that the config builds.
 
-    Some architectures are written under other names than they have in memory (experts apart that are one tensor here):
-    then the files must be what transformers' own rules make of the memory, and loaded again be the memory.
+    Some architectures are saved under other names than in memory (one tensor for all experts becomes one each). Then
+    the files must equal the tensors as transformers converts them, and must load to the tensors in memory.
     """
     held = {name: each for name, each in model.state_dict().items() if isinstance(each, Tensor)}
     try:
@@ -114,7 +114,7 @@ def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None
 
 
 def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
-    """Names that are stored otherwise than held, one tensor in memory at a time. Tied weights may be stored once."""
+    """Names whose stored tensor differs; reads one tensor at a time. Tied weights may be stored once."""
     stored, index = set(), folder / "model.safetensors.index.json"
     file_by_name = (
         json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
@@ -123,22 +123,23 @@ def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Ite
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118, it is no dictionary
                 stored.add(name)
-                held, place = tensors_by_name.get(name), file_by_name.get(name, "model.safetensors")
-                if held is None or place != file.name or not _same(tensors.get_tensor(name), held):
+                held = tensors_by_name.get(name)
+                misplaced = file_by_name.get(name, "model.safetensors") != file.name
+                if held is None or misplaced or not _same(tensors.get_tensor(name), held):
                     yield name
     yield from file_by_name.keys() - stored
-    places = {_place(tensors_by_name[name]) for name in stored & tensors_by_name.keys()}
+    saved = {_memory_of(tensors_by_name[name]) for name in stored & tensors_by_name.keys()}
     yield from (
         name
         for name, held in tensors_by_name.items()
-        if name not in stored and _place(held) not in places
+        if name not in stored and _memory_of(held) not in saved
     )
 
 
 def _different_when_loaded(
     tensors_by_name: dict[str, Tensor], saved: ModelSettings, *, otherwise: str
 ) -> str | None:
-    """The first name whose tensor is another one after loading; `otherwise` if the folder cannot be loaded."""
+    """The first name whose tensor differs after loading; `otherwise` if the folder cannot be loaded."""
     try:
         loaded = load_model(saved, torch.device("cpu")).state_dict()
     except InputError:
@@ -154,7 +155,7 @@ def _different_when_loaded(
 def _different_when_built(
     model: nn.Module, tensors_by_name: dict[str, Tensor], saved: ModelSettings
 ) -> str | None:
-    """What is not the model's in the architecture that the saved config builds: class, names, shapes, ties, values."""
+    """The first difference of the architecture that the saved config builds: class, name, shape, tie or value."""
     try:
         built = build_empty(saved)
     except InputError as error:
@@ -179,18 +180,18 @@ def _different_when_built(
 
 
 def _values(model: Any) -> dict[str, Any]:
-    """What a model's config says of its architecture, as it is once it was written and read."""
+    """The config values that describe the architecture, as they are after writing and reading."""
     beside = {"architectures", "auto_map", "dtype", "transformers_version"}
     written = json.dumps(
         {key: each for key, each in model.config.to_dict().items() if key not in beside},
         default=str,
     )
-    read: dict[str, Any] = json.loads(written, parse_constant=str)  # NaN is no equal of itself
+    read: dict[str, Any] = json.loads(written, parse_constant=str)  # NaN does not equal itself
     return {key: each for key, each in read.items() if not key.startswith("_")}
 
 
 def _shared(model: nn.Module) -> dict[str, str]:
-    """For each further name of a tied weight, the first one."""
+    """For each further name of a tied weight, its first name."""
     first: dict[int, str] = {}
     names = model.named_parameters(remove_duplicate=False)
     return {
@@ -199,7 +200,7 @@ def _shared(model: nn.Module) -> dict[str, str]:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Equal to the bit, NaN and the sign of zero included."""
+    """Whether two tensors are equal to the bit, NaN and the sign of zero included."""
     return (
         one.dtype == other.dtype
         and one.shape == other.shape
@@ -211,17 +212,17 @@ def _bytes(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
 
 
-def _place(tensor: Tensor) -> tuple[Any, ...]:
-    """What two names share if they are one tensor."""
+def _memory_of(tensor: Tensor) -> tuple[Any, ...]:
+    """A key that is equal for two names of one tensor."""
     return tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
 def _save_tokenizer(
     codec: TextCodec, folder: Path, saved: ModelSettings, positions: int | None
 ) -> None:
-    """Save the tokenizer so that, loaded by anybody, it gives the codec's ids without being asked.
+    """Save the tokenizer so that a plain `from_pretrained` gives the codec's ids without further options.
 
-    A class may do as it likes with its settings when it is loaded, so each way of saying it is tried until one holds.
+    Tokenizer classes treat these settings differently when they are loaded, so each form is tried until one works.
     """
     tokenizer = copy.deepcopy(codec.tokenizer)
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -258,7 +259,7 @@ def _save_tokenizer(
 
 
 def _beginning(codec: TextCodec) -> Any:
-    """A post-processor that puts the codec's beginning-of-text token first, and nothing else anywhere."""
+    """A post-processor that adds the codec's beginning-of-text token, if it has one, and nothing else."""
     if not codec.start_ids:
         return TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
     token = {"id": "bos", "ids": list(codec.start_ids), "tokens": [codec.tokenizer.bos_token]}
@@ -269,6 +270,6 @@ def _loads_alike(codec: TextCodec, saved: ModelSettings) -> bool:
     try:
         loaded = load_codec(saved)
         alike = all(loaded.tokenizer(text)["input_ids"] == codec.encode(text) for text in _SAMPLES)
-    except Exception:  # whatever a tokenizer's own code makes of settings that it does not know
+    except Exception:  # a tokenizer's own code can fail on settings that it does not know
         return False
     return alike and loaded.fingerprint == codec.fingerprint and loaded.end_ids == codec.end_ids

@@ -1,4 +1,4 @@
-"""A loaded model at work: scoring texts.
+"""Score texts with a loaded model: losses, ranks and hidden states.
 
 Shapes: N texts, B of them at a time, T tokens, S = T - 1 predicted tokens, V vocabulary, M = B x S predicted tokens of
 a batch, C tokens of a chunk.
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hyperfitting.errors import ModelError
 from hyperfitting.metrics.token_scores import TokenScores, rank_under, target_scores
-from hyperfitting.models.adapt.head import can_be_fed
+from hyperfitting.models.adapt.head import head_accepts_chunks
 from hyperfitting.models.chunked_logits import logits_in_chunks
 from hyperfitting.models.devices import Precision, device_of
 from hyperfitting.models.stepping import accepts
@@ -33,8 +33,8 @@ def score_texts(
 ) -> TokenScores:
     """Score every token but the first of N equally long texts; tensors of shape (N, T - 1) on the CPU.
 
-    Softmax and scores are taken in float32, a chunk of tokens at a time: the logits of a batch are whole only
-    where the model's head cannot be fed so.
+    Softmax and scores are computed in float32, a chunk of tokens at a time. The logits of a whole batch are in memory
+    only if the model's head does not accept chunks.
     """
     targets_NS = torch.as_tensor(ids_NT)[:, 1:]
     columns: list[Tensor] = []
@@ -42,7 +42,7 @@ def score_texts(
     for logits_CV, target_C in _predictions(model, ids_NT, targets_NS, batch_blocks, precision):
         scores = target_scores(logits_CV, target_C)
         part = [getattr(scores, field.name) for field in fields(TokenScores)]
-        # Filled in place: results kept between the batches would cut the freed memory up, and it would grow and grow.
+        # Filled in place: results allocated between the batches would fragment the memory, which would keep growing.
         columns = columns or [torch.empty(targets_NS.numel(), dtype=each.dtype) for each in part]
         for column_N, each_C in zip(columns, part, strict=True):
             column_N[start : start + len(each_C)] = each_C
@@ -59,12 +59,12 @@ def rank_choices(
     batch_blocks: int,
     precision: Precision = "fp32",
 ) -> Tensor:
-    """`rank_under` this model of what another one chose for each predicted token of the same texts; (N, T - 1), int64.
+    """The rank under this model (`rank_under`) of another model's choice at each predicted token; (N, T - 1), int64.
 
-    `choices_NS` is the other model's `TokenScores.top1_id`. Source: B, the rank map.
+    `choices_NS` is the other model's `TokenScores.top1_id` for the same texts. Source: Li et al. 2026, the rank map.
 
     Raises:
-        ValueError: if there is not one choice for every token but the first.
+        ValueError: `choices_NS` does not have shape (N, T - 1).
     """
     expected = (len(ids_NT), ids_NT.shape[1] - 1)
     if tuple(choices_NS.shape) != expected:
@@ -81,13 +81,13 @@ def rank_choices(
 def last_hidden_states(
     model: nn.Module, rows: Sequence[Sequence[int]], *, batch_texts: int
 ) -> NDArray[np.float32]:
-    """What the body makes of the last token of each text, after its last layer; (N, H), float32.
+    """The hidden state of each text's last token after the last layer; (N, H), float32, on the CPU.
 
-    Texts may differ in length: they are padded on the right, where a causal model does not look back from.
+    Texts may differ in length: they are padded on the right, which does not change the states of a causal model.
 
     Raises:
-        ValueError: if a text is empty.
-        ModelError: if the model has no body that gives hidden states.
+        ValueError: a text is empty.
+        ModelError: the model has no body that returns hidden states.
     """
     if not all(rows):
         raise ValueError("an empty text has no last token")
@@ -124,12 +124,13 @@ def _predictions(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits (C, V) of every token but the first, text after text, and their targets (C,), on the model's device."""
     device, all_ids_NT = device_of(model), torch.as_tensor(ids_NT)
-    fed = can_be_fed(model, all_ids_NT[:1].long().to(device), precision)
+    accepts_chunks = head_accepts_chunks(model, all_ids_NT[:1].long().to(device), precision)
     batches = zip(
         *(torch.split(each, batch_blocks) for each in (all_ids_NT, targets_NS)), strict=True
     )
     for ids_BT, targets_BS in batches:
         start, target_M = 0, targets_BS.flatten().long().to(device)
-        for logits_CV in logits_in_chunks(model, ids_BT.long().to(device), precision, fed=fed):
+        ids_BT = ids_BT.long().to(device)
+        for logits_CV in logits_in_chunks(model, ids_BT, precision, accepts_chunks=accepts_chunks):
             yield logits_CV, target_M[start : start + len(logits_CV)]
             start += len(logits_CV)

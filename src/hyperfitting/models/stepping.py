@@ -1,6 +1,6 @@
-"""Ways to read a text token by token: with our cache, with the model's own, or the whole text anew at each step.
+"""Ways to read a text token by token: with our cache, with the model's own, or the whole text again at each step.
 
-Each is a `NextToken` of the decoding loop. Which of them equals the model is found out in `adapt.py`.
+Each is a `NextToken` of the decoding loop. `adapt` finds out which of them equals the model's plain forward.
 
 Shapes: B texts, T tokens, V vocabulary.
 """
@@ -22,17 +22,17 @@ from hyperfitting.models.kv_cache import with_room
 
 
 class CannotStep(Exception):
-    """The model's forward gives nothing to go on from."""
+    """The model's forward does not return what the next step needs."""
 
 
 def plain_logits(model: nn.Module, ids_BT: Tensor, last: int | None = None) -> Tensor:
-    """The logits (B, T, V) of the model's plain forward over whole texts, without a cache; in the dtype it computes in.
+    """The logits (B, T, V) of the model's plain forward over whole texts without a cache, in the model's own dtype.
 
-    `last` asks for those of the last tokens only, which spares a model that can do so the work on all others. Needs no
-    more than `forward(input_ids)`: what a model does not know is not asked of it.
+    `last` returns those of the last tokens only, and computes no others if the model can do so. The model needs to
+    support no more than `forward(input_ids)`; further options are passed only if it accepts them.
 
     Raises:
-        CannotStep: the model answers with something else than logits.
+        CannotStep: the model returns no logits.
     """
     options: dict[str, Any] = {"use_cache": False} if accepts(model, "use_cache") else {}
     if last is not None and accepts(model, "logits_to_keep"):
@@ -42,10 +42,10 @@ def plain_logits(model: nn.Module, ids_BT: Tensor, last: int | None = None) -> T
 
 
 def logits_of(output: Any) -> Tensor:
-    """The logits in what a forward answered: an attribute, the first of a tuple, or the answer itself.
+    """The logits of a forward's output: its attribute, the first item of a tuple, or the output itself.
 
     Raises:
-        CannotStep: there are none.
+        CannotStep: there are none of three dimensions.
     """
     found = getattr(output, "logits", output[0] if isinstance(output, tuple) else output)
     if not isinstance(found, Tensor) or found.ndim != 3:
@@ -54,13 +54,13 @@ def logits_of(output: Any) -> Tensor:
 
 
 def accepts(model: nn.Module, option: str) -> bool:
-    """Whether the model's forward takes an option of this name, by itself or among any others."""
+    """Whether the model's forward has an argument of this name or takes any keyword."""
     known = inspect.signature(model.forward).parameters
     return option in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
 
 
 class WholeText:
-    """No cache: the plain forward over the whole text at each step. Slow, and the model by definition."""
+    """No cache: the plain forward over the whole text at each step. Slow, and the reference for all other ways."""
 
     def __init__(self, model: nn.Module, precision: Precision = "fp32"):
         self._model, self._device, self._precision = model, device_of(model), precision
@@ -83,10 +83,10 @@ class WholeText:
 
 
 class KeyValueCache:
-    """The model's keys and values are kept and handed back: `past_key_values`, as most models know them.
+    """Keeps the model's keys and values and passes them in again: `past_key_values`, as most models support it.
 
-    `while_reading` is the context in which the model reads, for an attention kernel of ours; `grows` replaces the cache
-    by one with room to grow; `positions` gives each token's position, for models that would count anew from 0.
+    `while_reading` is the context manager in which the forward runs, for our attention kernel. `grows` replaces the
+    cache by one with spare capacity. `positions` passes each token's position, for models that would restart at 0.
     """
 
     def __init__(
@@ -131,14 +131,14 @@ class KeyValueCache:
             output = self._model(ids_BT.to(self._device), **options)
         cache = getattr(output, "past_key_values", None)
         if cache is None:
-            raise CannotStep("it hands back no keys and values")
+            raise CannotStep("it returns no keys and values")
         self._cache = with_room(cache) if self._grows and self._cache is None else cache
         self._read_tokens += ids_BT.shape[1]
         return logits_of(output)[:, -1].float()
 
 
 class OwnStepping:
-    """The model's own way of going on, as transformers' `generate` uses it: all that state-space models know."""
+    """The model's own stepping, as transformers' `generate` uses it: the only way that state-space models support."""
 
     def __init__(self, model: nn.Module, precision: Precision = "fp32"):
         self._model: Any = model
@@ -147,7 +147,7 @@ class OwnStepping:
         self._held: dict[str, Any] = {}
 
     def start(self, context_BT: Tensor) -> Tensor:
-        """Read the contexts into whatever the model keeps; logits (B, V), float32."""
+        """Read the contexts into the model's own state; logits (B, V), float32."""
         self._ids_BT = context_BT.to(self._device)
         self._held = {"attention_mask": torch.ones_like(self._ids_BT), "use_cache": True}
         if "position_ids" in inspect.signature(self._model.forward).parameters:
@@ -174,14 +174,14 @@ class OwnStepping:
 
 
 class ByContext:
-    """Another reader for contexts of one token: some models take these for a step, of which nothing went before."""
+    """Another stepper for contexts of one token, which some models take for a later step without a cache."""
 
-    def __init__(self, reader: Stepper, of_one_token: Stepper):
-        self._reader, self._of_one_token, self._chosen = reader, of_one_token, reader
+    def __init__(self, stepper: Stepper, of_one_token: Stepper):
+        self._stepper, self._of_one_token, self._chosen = stepper, of_one_token, stepper
 
     def start(self, context_BT: Tensor) -> Tensor:
         """Read the contexts; logits (B, V), float32."""
-        self._chosen = self._of_one_token if context_BT.shape[1] == 1 else self._reader
+        self._chosen = self._of_one_token if context_BT.shape[1] == 1 else self._stepper
         return self._chosen.start(context_BT)
 
     def extend(self, ids_B: Tensor) -> Tensor:
@@ -190,4 +190,4 @@ class ByContext:
 
 
 Stepper = WholeText | KeyValueCache | OwnStepping | ByContext
-"""Whatever reads a text token by token: `start(context_BT)`, then `extend(ids_B)` any number of times."""
+"""Reads a text token by token: `start(context_BT)`, then `extend(ids_B)` any number of times."""

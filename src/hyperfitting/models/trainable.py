@@ -1,4 +1,4 @@
-"""What is trained, by name: everything, the last layers, or low-rank adapters through peft; merged again for saving."""
+"""Select the weights that are trained: all, the last layers, or low-rank adapters through peft; merge them for saving."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from hyperfitting.records import TrainedWeights
 
 @dataclass(frozen=True)
 class TrainableModel:
-    """A model of which some weights are trained. Adapters are injected in place: `model` is what runs and trains.
+    """A model with the selection of its trained weights. Adapters are injected in place: `model` runs and trains.
 
-    `left_out` are the matrices of the adapted layers that have no adapter, where every linear module is asked for.
+    `left_out` names the matrices of the adapted layers that have no adapter, if adapters on every linear module were
+    requested.
     """
 
     model: nn.Module
@@ -33,17 +34,17 @@ class TrainableModel:
 
     @property
     def trained(self) -> list[tuple[str, nn.Parameter]]:
-        """Name and weight of everything that is trained; tied weights once."""
+        """Name and parameter of every trained weight; tied weights once."""
         return [
             (name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad
         ]
 
     def table(self) -> list[TrainedWeights]:
-        """Exactly what is trained: a row for all weights of one place in the layers, with its layers and parameters."""
+        """One row for each kind of trained weight: its name with `*` for the layer, its layers, shape and parameters."""
         rows: dict[str, TrainedWeights] = {}
         for name, weight in self.trained:
             layer = re.search(r"\.(\d+)\.", name)
-            key = _place(name)
+            key = _without_layer(name)
             row = rows.get(key) or TrainedWeights(key, (), tuple(weight.shape), 0)
             layers = (*row.layers, int(layer[1])) if layer else row.layers
             count = row.parameters + weight.numel()
@@ -51,9 +52,10 @@ class TrainableModel:
         return list(rows.values())
 
     def merge(self) -> nn.Module:
-        """The plain model, adapters added into the weights that they adapt: what is saved.
+        """The plain model for saving, with the adapters added to the weights that they adapt.
 
-        In float32, whatever was trained: rounded to bfloat16, a sum with a small adapter is the weight that it was.
+        With adapters it is converted to float32 first: in bfloat16 the sum of a weight and a small adapter would be
+        rounded to the weight itself.
         """
         if self.adapted is None:
             return self.model
@@ -63,14 +65,16 @@ class TrainableModel:
 
 
 def select_trained(model: nn.Module, settings: TrainSettings) -> TrainableModel:
-    """Freeze all but what `train.parameters`, `train.embeddings` and `train.head` name.
+    """Freeze all weights except those that `train.parameters`, `train.embeddings` and `train.head` name.
 
-    The last layers are B's "late stage" (section 6); B leaves open which modules its adapters sat on. Embeddings and
-    head are trained as they are, never through adapters: an adapter on a tied weight cannot be merged into both uses.
+    The last layers are the "late stage" of Li et al. 2026, sec. 6, which does not say which modules had adapters.
+    Embeddings and head are trained directly, never through adapters: an adapter on a tied weight cannot be merged into
+    both uses.
 
     Raises:
-        ModelError: more layers are asked for than there are, a target names no module, or tied weights are to part.
-        MissingExtra: adapters are asked for and peft is not installed.
+        ModelError: the model has fewer layers than requested, a target names no module, or only one of two tied weights
+            would be trained.
+        MissingExtra: adapters are requested and peft is not installed.
     """
     kind, _, last = settings.parameters.partition(":")
     model.requires_grad_(kind == "all")
@@ -98,10 +102,10 @@ def _late_layers(model: nn.Module, asked: str, last: int | None) -> nn.ModuleLis
 
 
 def _adapt(late: nn.ModuleList, settings: TrainSettings) -> Any:
-    """Adapters on the linear modules of the layers, put there by peft.
+    """Adapters on the linear modules of the layers, injected by peft.
 
-    It is given the layers and not the model: of a known type of model, it takes names for those of an older version,
-    and moves adapters from shared experts to all of them.
+    peft gets the layers, not the model: for model types that it knows, it would map names as for an older version, and
+    move adapters from shared experts to all experts.
     """
     try:
         import peft
@@ -116,7 +120,7 @@ def _adapt(late: nn.ModuleList, settings: TrainSettings) -> Any:
     config = peft.LoraConfig(
         r=settings.lora.rank,
         lora_alpha=settings.lora.alpha,  # type: ignore[arg-type]
-        target_modules=names,  # whole names: patterns over layer numbers can be off by one, or silently match none
+        target_modules=names,  # full names: a pattern over layer numbers can be off by one, or match nothing
         fan_in_fan_out=any(isinstance(modules[name], Conv1D) for name in names),
         bias="none",
     )
@@ -138,7 +142,7 @@ def _adapt(late: nn.ModuleList, settings: TrainSettings) -> Any:
 
 
 def _targets(late: nn.ModuleList, targets: tuple[str, ...] | None) -> Iterator[str]:
-    """Names, in the layers, of the linear modules that are adapted."""
+    """Names of the linear modules to adapt, relative to the layers."""
     linear, bypassed = {}, set()
     for name, module in late.named_modules():
         if isinstance(module, nn.Linear | Conv1D):
@@ -165,8 +169,10 @@ def _targets(late: nn.ModuleList, targets: tuple[str, ...] | None) -> Iterator[s
 
 
 def _is_bypassed(parent: nn.Module, name: str, module: nn.Module) -> bool:
-    """Whether the parent's code reads the weight of a linear module beside calling it, as fused kernels of state-space
-    models do, or the module is linear only by its class: an adapter would not, or not always, be added to its output.
+    """Whether an adapter on a linear module would not, or not always, change its output.
+
+    That is so if the parent's code reads the weight without calling the module, as fused kernels of state-space models
+    do, or if the module has a linear class but does not compute a product.
     """
     return not _is_a_product(module) or any(
         name in _weights_read(kind) for kind in type(parent).__mro__ if kind is not nn.Module
@@ -174,10 +180,10 @@ def _is_bypassed(parent: nn.Module, name: str, module: nn.Module) -> bool:
 
 
 def _is_a_product(module: nn.Module) -> bool:
-    """Whether a linear module gives what one gives: routers and grouped products are such modules by class too."""
+    """Whether a linear module returns a tensor of a linear layer's shape; some routers and grouped products do not."""
     weight: Any = module.weight
     outputs, inputs = weight.shape if isinstance(module, nn.Linear) else weight.shape[::-1]
-    with torch.no_grad(), suppress(Exception):  # whatever its code does with another shape
+    with torch.no_grad(), suppress(Exception):  # its code may not accept this shape
         made = module(torch.zeros(1, 1, inputs, dtype=weight.dtype, device=weight.device))
         return isinstance(made, torch.Tensor) and made.shape == (1, 1, outputs)
     return False
@@ -185,24 +191,24 @@ def _is_a_product(module: nn.Module) -> bool:
 
 @cache
 def _weights_read(kind: type[nn.Module]) -> frozenset[str]:
-    """Names of the modules whose weights a class's own methods take as tensors, apart from where it makes them."""
+    """Names of the modules whose weights a class's own methods read as tensors, outside its initialisation."""
     methods = [
         each for name, each in vars(kind).items() if inspect.isfunction(each) and "init" not in name
     ]
     read = re.compile(r"(?<!isinstance\()self\.(\w+)\.weight\b(?!\[|\.(?:dtype|device|shape|size))")
     found: set[str] = set()
     for method in methods:
-        with suppress(OSError, TypeError):  # no source at hand
+        with suppress(OSError, TypeError):  # the source is not available
             found |= set(read.findall(inspect.getsource(method)))
     return frozenset(found)
 
 
 def _left_out(model: nn.Module, late: nn.ModuleList) -> tuple[str, ...]:
-    """Matrices of the layers that have no adapter, by their place in the layers: what no linear module holds."""
+    """Matrices of the layers that have no adapter because no linear module holds them; names with `*` for the layer."""
     inside = {id(weight) for weight in late.parameters()}
     adapted = ("lora_A", "lora_B", "base_layer")
     names = (
-        _place(name)
+        _without_layer(name)
         for name, weight in model.named_parameters()
         if id(weight) in inside
         and weight.dim() > 1
@@ -211,13 +217,13 @@ def _left_out(model: nn.Module, late: nn.ModuleList) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _place(name: str) -> str:
-    """A weight's name with a star for the number of its layer."""
+def _without_layer(name: str) -> str:
+    """A weight's name with `*` for the number of its layer."""
     return re.sub(r"\.\d+\.", ".*.", name, count=1)
 
 
 def _ends(model: nn.Module, settings: TrainSettings, *, default: bool) -> tuple[bool, bool]:
-    """Whether embeddings and head are trained; a tied pair is one weight, so what is said of one goes for both."""
+    """Whether embeddings and head are trained; for a tied pair the setting of one applies to both."""
     embeddings, head = settings.embeddings, settings.head
     if has_tied_head(model):
         said = {each for each in (embeddings, head) if each is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 import tomllib
@@ -10,19 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from hyperfitting.encoding import decode_text, encoding_of, line_of, line_of_error
 from hyperfitting.errors import RecipeError
 
 Overrides = Sequence[str] | Mapping[str, Any]
 """Changes to settings: `section.key=value` as typed after `--set`, or values by dotted key."""
-
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-"""Byte-order marks with the codecs that read and drop them; UTF-32's begins with UTF-16's."""
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -60,19 +51,15 @@ def _read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, (error.strerror or type(error).__name__).lower()) from error
-    encoding = next((codec for mark, codec in _MARKS if data.startswith(mark)), "utf-8")
     try:
-        text = data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+        text = decode_text(data)
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        where = (
-            f"line {line} is not UTF-8"
-            if encoding.startswith("utf-8")
-            else f"it is damaged {encoding.upper()}"
-        )
+        encoding = encoding_of(data)
+        problem = "not UTF-8" if encoding.startswith("utf-8") else f"damaged {encoding.upper()}"
+        where = f"line {line_of_error(data, error)} is {problem}"
         raise _unreadable(path, f"{where}: save the file as UTF-8") from error
     if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
+        line = line_of(text, text.index("\0"))
         raise _unreadable(path, f"line {line} holds a NUL character: save the file as UTF-8 text")
     return text
 

@@ -4,7 +4,7 @@ from hyperfitting.training.distributed import ProcessGroup, join_processes, proc
 from hyperfitting.training.loop import Outcome, total_updates, train
 from hyperfitting.training.memory_plan import dry_run, memory_of, plan
 from hyperfitting.training.model_setup import Adaptation, consolidate, inspect, prepare
-from hyperfitting.training.plain_failures import plain_failures
+from hyperfitting.training.plain_failures import translate_torch_errors
 from hyperfitting.training.stopping import near_zero
 
 __all__ = [
@@ -17,10 +17,10 @@ __all__ = [
     "join_processes",
     "memory_of",
     "near_zero",
-    "plain_failures",
     "plan",
     "prepare",
     "process_count",
     "total_updates",
     "train",
+    "translate_torch_errors",
 ]

@@ -147,7 +147,7 @@ def equip(
     chosen = chosen or _choose(model, recipe, device)
     add_loss(model)
     models.set_attention(model, chosen.attention)
-    models.round_once(model, chosen.rounded)
+    models.cast_norm_outputs(model, chosen.rounded)
     for layer in models.decoder_layers(model) if _changes_layers(recipe) else ():
         if recipe.engine.compile:
             layer.forward = _compiled(layer.forward)
@@ -159,7 +159,7 @@ def equip(
 
 def _choose(model: nn.Module, recipe: Recipe, device: torch.device) -> Adaptation:
     models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
-    return Adaptation(models.attention_of(model), tuple(models.what_to_round(model)))
+    return Adaptation(models.attention_of(model), tuple(models.castable_norms(model)))
 
 
 def _changes_layers(recipe: Recipe) -> bool:

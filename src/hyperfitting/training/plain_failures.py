@@ -29,7 +29,7 @@ _LOST_PROCESS_WORDS = ("gloo", "NCCL")
 
 
 @contextmanager
-def plain_failures(out_of_memory: str = "") -> Iterator[None]:
+def translate_torch_errors(out_of_memory: str = "") -> Iterator[None]:
     """Turn a full memory or disk, and a process lost, into an error of ours. Checkpoints before it stay as they are.
 
     `out_of_memory` is the remedy, where it is not that of a training.

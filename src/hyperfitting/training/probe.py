@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hyperfitting.decoding import Ending, chooser, continue_texts
+from hyperfitting.decoding import Ending, continue_texts, make_sampler
 from hyperfitting.errors import TrainingFailed
 from hyperfitting.metrics.diversity import type_token_ratio
 from hyperfitting.models import Precision, TextCodec, score_texts, stepper
@@ -47,7 +47,7 @@ def probe(
     texts = continue_texts(
         stepper(model, precision),
         contexts_BT,
-        chooser(GREEDY),
+        make_sampler(GREEDY),
         new_tokens=length,
         ending=Ending(codec.end_ids, stop=False),
     )

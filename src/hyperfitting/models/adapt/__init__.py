@@ -1,13 +1,13 @@
-"""What a model is, found out by trying, and every change that is made to one.
+"""All inspection and patching of a loaded model.
 
-A model is loaded as transformers writes it. What of ours takes the place of a part of it - a cache, attention, norms,
-the loss in chunks - is let in only after a comparison with the model's own plain forward.
+A model is loaded as transformers defines it. A part of it is replaced by ours (cache, attention, norms, loss in chunks)
+only after a comparison with the model's own plain forward.
 
-parts.py     the config, embeddings, head and layers of a model, as far as it tells them
-compare.py   two ways of computing a model's logits, compared on a few tokens
-decoding.py  is it causal, and which way of reading it token by token equals its plain forward
-patches.py   attention, norms and rotations for training: each compared before it is put in
-head.py      the head, fed in chunks or kept exact or given the loss: compared too
+parts.py     config, embeddings, head and layers of a model
+compare.py   compare two ways of computing a model's logits on a few tokens
+decoding.py  whether the model is causal, and which way of reading token by token equals its plain forward
+patches.py   attention, norms and rotary embeddings for training
+head.py      the head: given chunks of hidden states, kept in float32, or computing the loss
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from hyperfitting.models.adapt.compare import plain, texts_to_try
+from hyperfitting.models.adapt.compare import plain_forward, texts_to_try
 from hyperfitting.models.adapt.decoding import (
     NO_CACHE,
     STEPPINGS,
@@ -32,16 +32,16 @@ from hyperfitting.records import ModelTraits
 
 
 def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:
-    """Try a loaded model on two texts, and remember what was found for as long as the model lives.
+    """Run a loaded model on two texts, and keep its traits for as long as the model exists.
 
-    `tokens` is the length of the longest text that it is wanted for; None: some ten tokens are tried.
+    `tokens` is the length of the longest text that the model will get; None: about ten tokens are tried.
 
     Raises:
-        ModelError: it does not continue texts: its forward fails or gives no finite logits, or a token's logits depend
-            on what follows it.
+        ModelError: the model does not continue texts: its forward fails, its logits are not finite, or a token's logits
+            depend on later tokens.
     """
     short, long = texts_to_try(model), texts_to_try(model, tokens or 0)
-    vocabulary = plain(model, short[0]).shape[-1]
+    vocabulary = plain_forward(model, short[0]).shape[-1]
     refuse_unless_causal(model, *short)
     for ids_BT in (short[0], long[0]):
         refuse_if_length_matters(model, ids_BT, short[1])
@@ -65,27 +65,27 @@ _TRAITS: WeakKeyDictionary[nn.Module, ModelTraits] = WeakKeyDictionary()
 
 
 def remember_traits(model: nn.Module, traits: ModelTraits) -> ModelTraits:
-    """Keep what was found out about this model elsewhere, such as in another process."""
+    """Keep traits of this model that were found elsewhere, for example in another process; returns them."""
     _TRAITS[model] = traits
     return traits
 
 
 def traits_of(model: nn.Module) -> ModelTraits:
-    """What was found out about the model; it is tried now if it was not before."""
+    """The traits of the model; it is inspected now if it was not before."""
     return _TRAITS.get(model) or inspect_model(model)
 
 
 def stepper(
     model: nn.Module, precision: Precision = "fp32", *, decoding: str | None = None
 ) -> Stepper:
-    """The model behind the `NextToken` protocol: as its traits say, or in another of the `STEPPINGS`.
+    """The model as a `NextToken`: with the stepping of its traits, or with the one named by `decoding`.
 
-    `decoding = "no cache"` is the plain forward over the whole text at each step, the reference.
+    `decoding = "no cache"` runs the plain forward over the whole text at each step: the reference.
     """
     if decoding is not None:
         return STEPPINGS[decoding](model, precision)
     found = traits_of(model)
-    reader = STEPPINGS[found.decoding](model, precision)
+    usual = STEPPINGS[found.decoding](model, precision)
     if found.decoding_one_token == found.decoding:
-        return reader
-    return ByContext(reader, STEPPINGS[found.decoding_one_token](model, precision))
+        return usual
+    return ByContext(usual, STEPPINGS[found.decoding_one_token](model, precision))

@@ -1,7 +1,7 @@
-"""Trying a model on a few tokens, and whether two ways of computing its logits are one but for rounding.
+"""Run a model on a few tokens, and compare two ways of computing its logits up to rounding.
 
-At random weights much is hidden: scores are near zero, so that a missing mask or another scale changes little. What is
-compared is compared twice therefore, with the weights as they are and with those of all linear layers made large.
+At random weights attention scores are near zero, so that a missing mask or a wrong scale changes little. Comparisons
+are therefore made twice: with the weights as they are, and with the weights of all linear layers made large.
 
 Shapes: B texts, T tokens, V vocabulary.
 """
@@ -24,18 +24,18 @@ from hyperfitting.models.stepping import CannotStep, plain_logits
 
 _CONTEXT_TOKENS, STEPS = 6, 4
 _LARGEST_WINDOW = 256
-"""A sliding window up to here is crossed by the text that is tried."""
+"""The text that is tried is longer than a sliding window of up to this many tokens."""
 _GAIN, _LARGEST_FACTOR = 2.0, 2.0**12
 BOUNDS = {torch.float32: (1e-3, 2e-2), torch.bfloat16: (5e-2, 0.3)}
-"""Largest relative difference of logits, with the weights as they are and made large: rounding, and no more."""
+"""Largest relative difference of logits that rounding explains: with the weights as they are, and made large."""
 
 
 def texts_to_try(model: nn.Module, tokens: int | None = None) -> tuple[Tensor, int]:
-    """Two texts (2, T) that differ behind their context, and how long that is: T is some ten tokens.
+    """Two texts (2, T) and the length of their context.
 
-    Or it is `tokens`, the length that the model is wanted for, and long enough to cross a small sliding window: what a
-    model does beyond some length shows there only. Then the texts differ from the first token on, which is
-    beginning-of-text in one of them: some models count positions from there.
+    Without `tokens` T is about ten, and the texts differ only after the context. With `tokens` T is at least that and
+    long enough to cross a small sliding window, since some faults show beyond some length only; the texts then differ
+    from the first token on, which is beginning-of-text in one of them, since some models count positions from there.
     """
     config, vocabulary = text_config(model), vocabulary_size(model)
     wanted = (
@@ -65,19 +65,19 @@ def _window(config: Any) -> int:
     return max((each for each in sizes if 0 < each <= _LARGEST_WINDOW), default=0)
 
 
-def plain(
+def plain_forward(
     model: nn.Module, ids_BT: Tensor, *, last: int | None = None, must_be_finite: bool = True
 ) -> Tensor:
-    """The plain forward's logits, of the last tokens or of all, float32.
+    """The plain forward's logits (B, T, V), float32; with `last` those of the last tokens only.
 
     Raises:
-        ModelError: it fails on a text of tokens alone, or gives something else than finite logits.
+        ModelError: the forward fails, or does not return finite logits for every token.
     """
     kind = type(model).__name__
     try:
         with torch.no_grad():
             logits_BTV = plain_logits(model, ids_BT, last).float()
-    except Exception as error:  # whatever a model asks for beside tokens
+    except Exception as error:  # the model may need inputs other than tokens
         refuse_full_memory(error)
         raise ModelError(
             f"{kind} does not continue texts: given tokens alone, {_reason(error)}"
@@ -90,7 +90,7 @@ def plain(
 
 
 def refuse_full_memory(error: Exception) -> None:
-    """Raise the error again if it says that the device is full, which tells nothing of the model."""
+    """Raise the error again if the device is out of memory, since the model is then not the cause."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(
         error
     ):
@@ -103,16 +103,17 @@ def _reason(error: Exception) -> str:
     return f"its forward fails ({kind_of(error)})"
 
 
-def equal(logits_BTV: Tensor, plain_BTV: Tensor, model: nn.Module, *, large: bool) -> bool:
-    """Whether logits are the plain forward's but for rounding, at every token; `large` as the weights were."""
+def logits_match(logits_BTV: Tensor, plain_BTV: Tensor, model: nn.Module, *, large: bool) -> bool:
+    """Whether logits equal the plain forward's up to rounding at every token; `large`: the weights were made large."""
     same_shape = logits_BTV.shape == plain_BTV.shape
-    return same_shape and difference(logits_BTV, plain_BTV) <= BOUNDS[dtype_of(model)][large]
+    return same_shape and logits_difference(logits_BTV, plain_BTV) <= BOUNDS[dtype_of(model)][large]
 
 
-def difference(logits: Tensor, plain: Tensor) -> float:
-    """The largest difference of a token's logits (..., V), relative to the size of the plain ones.
+def logits_difference(logits: Tensor, plain: Tensor) -> float:
+    """The largest difference of a token's logits (..., V), relative to the norm of the plain ones.
 
-    Means are left out: a constant added to all logits of a token changes no probability, and would hide what differs.
+    The mean of each token's logits is subtracted first: it changes no probability, and a large one would hide
+    differences.
     """
     exact, other = (
         each.double() - each.double().mean(-1, keepdim=True) for each in (plain, logits)
@@ -122,16 +123,17 @@ def difference(logits: Tensor, plain: Tensor) -> float:
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
-    """The dtype of the weights, as far as it decides how much rounding is allowed."""
+    """The dtype that decides how much rounding is allowed: that of the weights, or float32 for other dtypes."""
     dtype = next(model.parameters()).dtype
     return dtype if dtype in BOUNDS else torch.float32
 
 
 @contextmanager
 def enlarged(model: nn.Module, large: bool = True) -> Iterator[None]:
-    """Context manager: the weights of the linear layers are large, so that queries, keys and gates are far from zero.
+    """Context manager: the weights of the linear layers are made large, so that queries, keys and gates are not near 0.
 
-    Each is multiplied by a power of two, which is exact, and divided by it again. Embeddings and head stay as they are.
+    Each is multiplied by a power of two and divided by it at the end, which is exact. Embeddings and head are not
+    changed.
     """
     kept = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
     kept += [head.weight] if isinstance(head := output_head(model), nn.Linear) else []
@@ -150,7 +152,7 @@ def enlarged(model: nn.Module, large: bool = True) -> Iterator[None]:
 
 
 def _factor(layer: nn.Linear | Conv1D) -> float:
-    """The power of two that brings the gain of a layer, the size of its output to its input, to at least 2."""
+    """The power of two that makes the gain of a layer, the ratio of its output's size to its input's, at least about 2."""
     weight: Any = layer.weight
     inputs = weight.shape[0] if isinstance(layer, Conv1D) else weight.shape[1]
     size = torch.linalg.vector_norm(weight.detach(), dtype=torch.float32)

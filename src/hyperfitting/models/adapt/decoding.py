@@ -1,4 +1,4 @@
-"""Is a model causal, and which way of reading it token by token equals its plain forward?
+"""Find out whether a model is causal, and which way of reading it token by token equals its plain forward.
 
 Shapes: B texts, T tokens, S steps, C tokens of the context, V vocabulary.
 """
@@ -17,11 +17,11 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.compare import (
     BOUNDS,
-    difference,
     dtype_of,
     enlarged,
-    equal,
-    plain,
+    logits_difference,
+    logits_match,
+    plain_forward,
     refuse_full_memory,
 )
 from hyperfitting.models.adapt.parts import attention_of
@@ -32,10 +32,10 @@ from hyperfitting.models.stepping import KeyValueCache, OwnStepping, Stepper, Wh
 
 @contextmanager
 def one_token_attention(model: nn.Module) -> Iterator[None]:
-    """Context manager: a CPU model that uses torch's fused attention uses the one-token kernel; no effect on others.
+    """Context manager: use the one-token kernel for CPU models configured with SDPA or products; no-op otherwise.
 
-    The kernel stands under the name that the config holds: some models look at that name and compute otherwise under
-    any but those that they know (Falcon forgets its mask, DeepSeek 3.2 attends to all tokens).
+    The kernel is registered under the name in the config, because some models compute something else under a name that
+    they do not know (Falcon omits its mask, DeepSeek 3.2 attends to all tokens).
     """
     name = attention_of(model)
     if device_of(model).type != "cpu" or name not in ("sdpa", PRODUCTS):
@@ -59,46 +59,46 @@ STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
     "own stepping": OwnStepping,
     NO_CACHE: WholeText,
 }
-"""How a model can be read token by token, the fastest first; the first that equals the plain forward is used."""
+"""Ways to read a model token by token, fastest first; the first that equals the plain forward is used."""
 
 
 def choose_stepping(model: nn.Module, ids_BT: Tensor, context: int) -> str:
-    """The first of the `STEPPINGS` that equals the plain forward after a context; the last one does by definition."""
+    """The name of the first of the `STEPPINGS` that equals the plain forward; the last is the plain forward itself."""
     return next(
         name for name in STEPPINGS if name == NO_CACHE or equals_plain(model, name, ids_BT, context)
     )
 
 
 def equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int) -> bool:
-    """Whether the logits after a context of this length, and after each token behind it, are the plain forward's."""
+    """Whether the logits after a context of this length, and after each later token, equal the plain forward's."""
     for large in (False, True):
         with enlarged(model, large):
-            plain_BSV = plain(
+            plain_BSV = plain_forward(
                 model, ids_BT, last=ids_BT.shape[1] - context + 1, must_be_finite=not large
             )
             if not plain_BSV.isfinite().all():
-                continue  # made large, the model overflows: that says nothing of its cache
+                continue  # with large weights the model overflows, which does not concern its cache
             try:
                 read_BSV = _read_in_steps(STEPPINGS[name](model, "fp32"), ids_BT, context)
-            except Exception as error:  # whatever a model makes of a cache that it does not know
+            except Exception as error:  # the model may not support this cache
                 refuse_full_memory(error)
                 return False
-            if not equal(read_BSV, plain_BSV, model, large=large):
+            if not logits_match(read_BSV, plain_BSV, model, large=large):
                 return False
     return True
 
 
-def _read_in_steps(reader: Stepper, ids_BT: Tensor, context: int) -> Tensor:
-    read = [reader.start(ids_BT[:, :context])]
-    read += [reader.extend(ids_B) for ids_B in ids_BT[:, context:].unbind(1)]
+def _read_in_steps(stepper: Stepper, ids_BT: Tensor, context: int) -> Tensor:
+    read = [stepper.start(ids_BT[:, :context])]
+    read += [stepper.extend(ids_B) for ids_B in ids_BT[:, context:].unbind(1)]
     return torch.stack(read, dim=1)
 
 
 def refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int) -> None:
-    """Refuse a model whose logits for a context depend on what follows it, or on chance.
+    """Refuse a model whose logits for a context depend on later tokens, or are not deterministic.
 
     Raises:
-        ModelError: says which.
+        ModelError: names which of the two.
     """
     for large in (False, True):
         with enlarged(model, large):
@@ -106,13 +106,16 @@ def refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int) -> None
 
 
 def _refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int, *, large: bool) -> None:
-    whole_BTV = plain(model, ids_BT, must_be_finite=not large)
+    whole_BTV = plain_forward(model, ids_BT, must_be_finite=not large)
     if not whole_BTV.isfinite().all():
         return
     bound, kind = BOUNDS[dtype_of(model)][0] / 10, type(model).__name__
     one_CV, other_CV = whole_BTV[:, :context]
-    if difference(one_CV, other_CV) > bound:
-        if difference(whole_BTV, plain(model, ids_BT, must_be_finite=not large)) > bound:
+    if logits_difference(one_CV, other_CV) > bound:
+        if (
+            logits_difference(whole_BTV, plain_forward(model, ids_BT, must_be_finite=not large))
+            > bound
+        ):
             raise ModelError(
                 f"{kind} does not continue texts: its logits for one text are not the same twice"
             )
@@ -122,17 +125,19 @@ def _refuse_unless_causal(model: nn.Module, ids_BT: Tensor, context: int, *, lar
 
 
 def refuse_if_length_matters(model: nn.Module, ids_BT: Tensor, context: int) -> None:
-    """Refuse a model that reads the beginning of a text otherwise than the same tokens alone.
+    """Refuse a model whose logits for a prefix depend on the length of the whole text.
 
     Raises:
         ModelError: names both lengths.
     """
     for large in (False, True):
         with enlarged(model, large):
-            whole_1TV = plain(model, ids_BT[:1], must_be_finite=not large)[:, context - 1 : context]
-            alone_1TV = plain(model, ids_BT[:1, :context], last=1, must_be_finite=not large)
+            whole_1TV = plain_forward(model, ids_BT[:1], must_be_finite=not large)[
+                :, context - 1 : context
+            ]
+            alone_1TV = plain_forward(model, ids_BT[:1, :context], last=1, must_be_finite=not large)
         finite = whole_1TV.isfinite().all() and alone_1TV.isfinite().all()
-        if finite and not equal(alone_1TV, whole_1TV, model, large=large):
+        if finite and not logits_match(alone_1TV, whole_1TV, model, large=large):
             raise ModelError(
                 f"{type(model).__name__} does not continue texts: its logits for a beginning of {context} tokens are "
                 f"others in a text of {ids_BT.shape[1]}"

@@ -1,4 +1,4 @@
-"""The head of a model: fed with chunks of hidden states, kept exact, or given the loss to take. Each is compared first.
+"""The head of a model: given chunks of hidden states, kept in float32, or made to compute the loss. Each is tested first.
 
 Shapes: B texts, T tokens, V vocabulary, H hidden units, C tokens of a chunk.
 """
@@ -21,13 +21,13 @@ from hyperfitting.models.stepping import plain_logits
 
 _TRIED_TOKENS, _TRIED_CHUNK = 8, 3
 _ROUNDING = 1e-2
-"""Of the size of all logits: products of other shapes differ by a unit in the last place, 2^-8 in bfloat16."""
+"""Relative to the norm of all logits: products of other shapes differ by a unit in the last place, 2^-8 in bfloat16."""
 
 
 def keep_head_exact(model: nn.Module) -> None:
-    """Have a bfloat16 model's head multiply in float32: in bfloat16 the best words often tie, and the first one wins.
+    """Make a bfloat16 model's head multiply in float32. In bfloat16 the best tokens often tie, and the lowest id wins.
 
-    Its weights are rounded as the others; embeddings that share them stay as they are. For models that are used, not
+    The head's weights keep their bfloat16 values; embeddings tied to them are not changed. Not for models that are
     trained or saved.
     """
     head = output_head(model)
@@ -38,11 +38,11 @@ def keep_head_exact(model: nn.Module) -> None:
     head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
 
-def can_be_fed(model: nn.Module, ids_BT: Tensor, precision: Precision) -> bool:
-    """Whether the model's head, fed chunks of hidden states, says what the model says: tried on eight tokens.
+def head_accepts_chunks(model: nn.Module, ids_BT: Tensor, precision: Precision) -> bool:
+    """Whether the head gives the model's logits when it gets chunks of hidden states; tried on eight tokens.
 
-    It does not where the model has no body of its own, does something between body and head that needs all the
-    tokens, or has a head that looks at more than the last hidden states.
+    False if the model has no separate body, computes something over all tokens between body and head, or has a head
+    that reads more than the last hidden states.
     """
     ids_1T = ids_BT[:1, :_TRIED_TOKENS]
     whole_TV = autocast_logits(model, ids_1T, precision)[0].float()
@@ -52,15 +52,15 @@ def can_be_fed(model: nn.Module, ids_BT: Tensor, precision: Precision) -> bool:
             *(torch.split(each[0], _TRIED_CHUNK) for each in (ids_1T, output.last_hidden_state)),
             strict=True,
         )
-        fed = [logits_of_hidden(model, output, ids, hidden, precision) for ids, hidden in parts]
-        fed_TV = torch.cat(fed).float()
+        chunks = [logits_of_hidden(model, output, ids, hidden, precision) for ids, hidden in parts]
+        joined_TV = torch.cat(chunks).float()
     except Exception:  # a forward of another form
         return False
-    same = whole_TV.shape == fed_TV.shape
-    return same and bool((whole_TV - fed_TV).norm() <= _ROUNDING * whole_TV.norm())
+    same = whole_TV.shape == joined_TV.shape
+    return same and bool((whole_TV - joined_TV).norm() <= _ROUNDING * whole_TV.norm())
 
 
-class CannotFeed(Exception):
+class NoSeparateBody(Exception):
     """The model's forward does not go through its body once."""
 
 
@@ -71,12 +71,12 @@ def autocast_logits(model: nn.Module, ids_BT: Tensor, precision: Precision) -> T
 
 
 def read_body(model: nn.Module, ids_BT: Tensor, precision: Precision) -> tuple[Any, int]:
-    """What the body makes of the texts, and the width of the head; the head sees the first token of each text only.
+    """The body's output for the texts, and the vocabulary size; the head gets the first token of each text only.
 
-    The body is called through the model, not alone: there FSDP gathers the weights of both.
+    The body is called through the model, because FSDP gathers the weights of both there.
 
     Raises:
-        CannotFeed: the model has no body of its own, or calls it more or less than once.
+        NoSeparateBody: the model has no separate body, or does not call it exactly once.
     """
     outputs = []
 
@@ -85,32 +85,36 @@ def read_body(model: nn.Module, ids_BT: Tensor, precision: Precision) -> tuple[A
         return _with_hidden(outputs[0], outputs[0].last_hidden_state[:, :1])
 
     with _body_forward(model, read) as forward:
-        words = autocast_logits(model, ids_BT, precision).shape[-1]
+        size = autocast_logits(model, ids_BT, precision).shape[-1]
     if len(outputs) != 1:
-        raise CannotFeed(type(model).__name__)
-    return outputs[0], words
+        raise NoSeparateBody(type(model).__name__)
+    return outputs[0], size
 
 
 def logits_of_hidden(
     model: nn.Module, output: Any, ids_C: Tensor, hidden_CH: Tensor, precision: Precision
 ) -> Tensor:
-    """The model's own logits (C, V) for hidden states that its body need not compute again."""
+    """The model's own logits (C, V) for given hidden states; its body is not run again."""
     answer = _with_hidden(output, hidden_CH.unsqueeze(0))
     with _body_forward(model, lambda *_, **__: answer):
         return autocast_logits(model, ids_C.unsqueeze(0), precision)[0]
 
 
 def _with_hidden(output: Any, hidden_BTH: Tensor) -> Any:
-    """A body's output with other hidden states."""
+    """A body's output with its hidden states replaced."""
     return replace(output, last_hidden_state=hidden_BTH)
 
 
 @contextmanager
 def _body_forward(model: nn.Module, forward: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Have the model's body compute `forward`; yields its own."""
+    """Context manager: the model's body computes `forward`; yields its own forward.
+
+    Raises:
+        NoSeparateBody: the model has no separate body.
+    """
     body: Any = getattr(model, "base_model", model)
     if body is model:
-        raise CannotFeed(type(model).__name__)
+        raise NoSeparateBody(type(model).__name__)
     own, set_before = body.forward, "forward" in vars(body)
     body.forward = forward
     try:
@@ -123,7 +127,7 @@ def _body_forward(model: nn.Module, forward: Callable[..., Any]) -> Iterator[Cal
 
 
 def give_head(model: nn.Module, forward: Callable[..., Any]) -> bool:
-    """Have the head compute `forward(head, ...)` instead of its own; false where there is no head of a known form."""
+    """Make the head compute `forward(head, ...)` instead of its own; false if there is no head with a weight."""
     head = output_head(model)
     if not isinstance(head, nn.Module) or getattr(head, "weight", None) is None:
         return False
@@ -132,7 +136,7 @@ def give_head(model: nn.Module, forward: Callable[..., Any]) -> bool:
 
 
 def has_plain_head(model: nn.Module) -> bool:
-    """Whether the logits are what the head hands on, and that is one product; asked of a model without weights."""
+    """Whether the logits are the head's output, unchanged, and the head has no bias; works without weights."""
     head, handed = output_head(model), []
     if not isinstance(head, nn.Module):
         return False
@@ -150,9 +154,9 @@ def has_plain_head(model: nn.Module) -> bool:
 
 
 def head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:
-    """Whether the head has no bias, and logits far larger than the model's leave it as they are.
+    """Whether the head has no bias and its output becomes the logits unchanged, also when it is very large.
 
-    At random weights a bias is zero and a cap is not reached, so that equal losses do not tell.
+    At random weights a bias is zero and a cap is not reached, so equal losses would not show either.
     """
     head, grown = output_head(model), []
     if not isinstance(head, nn.Module):

@@ -1,4 +1,4 @@
-"""The parts of a model by name, as far as a model tells them."""
+"""The parts of a model: config, embeddings, head, layers and attention."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from hyperfitting.errors import ModelError
 
 
 def text_config(model: nn.Module) -> Any:
-    """The config; of a model of texts and images, its part for texts."""
+    """The config; for a model of texts and images, the text part of it."""
     config: Any = model.config
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
 def vocabulary_size(model: nn.Module) -> int:
-    """Words that the model chooses among."""
+    """The number of tokens that the model chooses among.
+
+    Raises:
+        ModelError: neither the config nor an embedding tells it.
+    """
     known = getattr(text_config(model), "vocab_size", None)
     if isinstance(known, int):
         return known
@@ -34,21 +38,21 @@ def vocabulary_size(model: nn.Module) -> int:
 
 
 def input_embeddings(model: nn.Module) -> Any:
-    """The token embeddings; None where the model does not say which they are."""
+    """The module of the token embeddings; None if the model does not name it."""
     with suppress(AttributeError, NotImplementedError):
         return model.get_input_embeddings()  # type: ignore[operator]
     return None
 
 
 def output_head(model: nn.Module) -> Any:
-    """The head, which makes logits of hidden states; None where the model does not say which it is."""
+    """The module of the head, which computes logits from hidden states; None if the model does not name it."""
     with suppress(AttributeError, NotImplementedError):
         return model.get_output_embeddings()  # type: ignore[operator]
     return None
 
 
 def has_tied_head(model: nn.Module) -> bool:
-    """Whether head and embeddings are one weight."""
+    """Whether head and embeddings share one weight."""
     head, embeddings = output_head(model), input_embeddings(model)
     return (
         head is not None
@@ -58,7 +62,7 @@ def has_tied_head(model: nn.Module) -> bool:
 
 
 def has_experts(model: nn.Module) -> bool:
-    """Whether its layers send each token to some of many experts."""
+    """Whether the model is a mixture of experts, by its config."""
     counts = ("num_local_experts", "num_experts", "n_routed_experts")
     return any(getattr(text_config(model), name, None) for name in counts)
 
@@ -67,7 +71,7 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
     """The list of the model's layers.
 
     Raises:
-        ModelError: if none of its module lists is as long as its config says.
+        ModelError: no module list has the length that the config names.
     """
     count = layer_count(model)
     for module in model.modules():
@@ -80,16 +84,16 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
 
 
 def layer_count(model: nn.Module) -> int | None:
-    """The number of layers that the config names, if it names one."""
+    """The number of layers in the config; None if the config has none."""
     count = getattr(text_config(model), "num_hidden_layers", None)
     return count if isinstance(count, int) else None
 
 
 def attention_of(model: nn.Module) -> str:
-    """The attention kernel in effect; `none` where the config names none."""
+    """The name of the attention kernel in use; `none` if the config names none."""
     return str(getattr(model.config, "_attn_implementation", None) or "none")
 
 
 def set_attention(model: nn.Module, name: str) -> None:
-    """Name another kernel, which those models use that look it up; nothing is checked."""
+    """Write another kernel's name into the config, unchecked; models that look it up there use it."""
     model.config._attn_implementation = name  # type: ignore[union-attr]

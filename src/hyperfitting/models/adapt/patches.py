@@ -1,4 +1,4 @@
-"""What is changed inside the layers of a model for training: attention, norms, rotations. Each is compared first.
+"""Patches of a model's layers for training: attention, norms and rotary embeddings. Each is compared before it is used.
 
 Shapes: B texts, H heads, G heads of keys, T tokens, K tokens of keys, D units of a head.
 """
@@ -18,7 +18,13 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models.adapt.compare import STEPS, enlarged, equal, plain, texts_to_try
+from hyperfitting.models.adapt.compare import (
+    STEPS,
+    enlarged,
+    logits_match,
+    plain_forward,
+    texts_to_try,
+)
 from hyperfitting.models.adapt.parts import attention_of, has_experts, set_attention
 from hyperfitting.models.attention import PRODUCTS, attend_by_products
 from hyperfitting.models.autocast_norms import RmsNorm, norm_or_own, round_angles
@@ -27,20 +33,20 @@ from hyperfitting.models.stepping import plain_logits
 
 _COMPARED = "hyperfitting_compared"
 _SHORT_BLOCK_TOKENS = 512
-"""Up to here the B x H x T x T scores of a layer are small beside its other activations. See docs/benchmarks.md."""
+"""Up to this length the B x H x T x T scores of a layer are small compared with its other activations."""
 
 
 # --- attention --------------------------------------------------------------------------------------------------------
 
 
 def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> None:
-    """Choose the attention kernel for training: `auto` is products for short blocks on a CPU, else torch's fused one.
+    """Set the attention kernel for training: `auto` is products for short blocks on a CPU, else torch's SDPA.
 
-    A model whose attention does more than products (caps, sinks) keeps its own instead of them, which is `eager`; one
-    that has no choice (a state-space model), or whose logits change with the kernel, keeps what it has.
+    A model whose attention does more than products (caps, sinks) gets `eager`, its own, instead of products. With
+    `auto` a model keeps its kernel if it has no choice (state-space models) or if its logits change with the new one.
 
     Raises:
-        ModelError: it does not know the kernel that is wanted, or is another model with it.
+        ModelError: the kernel was named, and the model does not support it or its logits change with it.
     """
     short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
     name, before = (
@@ -65,7 +71,7 @@ def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens
 
 
 def _is_the_same_model(model: nn.Module, before: str, after: str, tokens: int) -> bool:
-    """Whether the plain forward gives the same logits under two kernels; without weights nothing is compared."""
+    """Whether the plain forward gives the same logits under two kernels; true without a comparison on the meta device."""
     if before == after or device_of(model).type == "meta":
         return True
     ids_BT, _ = texts_to_try(model, tokens)
@@ -74,17 +80,17 @@ def _is_the_same_model(model: nn.Module, before: str, after: str, tokens: int) -
             both = []
             for name in (before, after):
                 set_attention(model, name)
-                both.append(plain(model, ids_BT, last=STEPS, must_be_finite=False))
-            if both[0].isfinite().all() and not equal(both[1], both[0], model, large=large):
+                both.append(plain_forward(model, ids_BT, last=STEPS, must_be_finite=False))
+            if both[0].isfinite().all() and not logits_match(both[1], both[0], model, large=large):
                 return False
     return True
 
 
 def _is_products(model: nn.Module) -> bool:
-    """Whether the attention that the model itself would compute equals the products; its weights are not looked at.
+    """Whether the model's own attention equals the products, whatever its weights.
 
-    One that cannot be asked so, as a mixture of experts, keeps its own. The answer is remembered by what it rests on:
-    the config and the classes of the modules, where none has a forward of its own.
+    False for a mixture of experts, which cannot be tested this way. The answer is cached by the config and the classes
+    of the modules, unless a module has a patched forward.
     """
     if has_experts(model):
         return False
@@ -108,15 +114,15 @@ def _asked_for_products(model: nn.Module) -> bool:
         with (
             torch.no_grad(),
             FakeTensorMode(allow_non_fake_inputs=True),
-        ):  # shapes and options are all that is wanted
+        ):  # only shapes and options are needed
             plain_logits(model, torch.ones(1, 8, dtype=torch.long, device=device_of(model)))
-    except Exception:  # the two differ, or the model does not run on tensors without values
+    except Exception:  # the two differ, or the model cannot run on tensors without values
         return False
     return bool(compared)
 
 
 class _Differs(Exception):
-    """The model's own attention is another function."""
+    """The model's own attention is not the products."""
 
 
 def _compare_with_own(
@@ -128,7 +134,11 @@ def _compare_with_own(
     attention_mask: Any,
     **options: Any,
 ) -> Any:
-    """The products, once they are seen to equal the model's own attention on queries and keys made up for it."""
+    """An attention kernel that computes the products after it compared them with the model's own on random inputs.
+
+    Raises:
+        _Differs: they are not equal.
+    """
     compared.append(module)
     own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
     with unset_fake_temporarily():
@@ -136,7 +146,7 @@ def _compare_with_own(
         made = [
             torch.randn(each.shape, generator=noise) for each in (query_BHTD, key_BGKD, value_BGKD)
         ]
-        for scale in (100, 0.01):  # scores that a cap would cut; scores beside which a sink weighs
+        for scale in (100, 0.01):  # large scores show a cap, small ones a sink
             if own is None or not _attends_alike(
                 own, module, (scale * made[0], *made[1:]), options
             ):
@@ -151,7 +161,7 @@ def _attends_alike(
     added_TK = torch.full((1, 1, tokens, tokens), torch.finfo(torch.float32).min).triu(1)
     try:
         theirs_BTHD = own(module, *made, added_TK, **options)[0]
-    except Exception:  # it asks for more, or for weights that are not there
+    except Exception:  # it needs further inputs, or weights that have no values
         return False
     ours_BTHD = attend_by_products(module, query_BHTD, key_BGKD, value_BGKD, None, **options)[0]
     return torch.allclose(ours_BTHD, theirs_BTHD, rtol=1e-2, atol=1e-4)
@@ -163,17 +173,17 @@ AttentionMaskInterface.register(_COMPARED, sdpa_mask)
 # --- norms and rotations ----------------------------------------------------------------------------------------------
 
 
-def what_to_round(model: nn.Module) -> list[str]:
-    """The names of the RMS norms and rotary embeddings that `round_once` can change."""
+def castable_norms(model: nn.Module) -> list[str]:
+    """Module names of the RMS norms and rotary embeddings that `cast_norm_outputs` can patch."""
     return [
         name for name, module in model.named_modules() if _is_rotary(module) or _is_rms_norm(module)
     ]
 
 
-def round_once(model: nn.Module, names: Iterable[str]) -> None:
-    """Have RMS norms and rotary embeddings hand on the dtype of autocast, where that is on; names of `what_to_round`.
+def cast_norm_outputs(model: nn.Module, names: Iterable[str]) -> None:
+    """Make the named RMS norms and rotary embeddings output autocast's dtype while autocast is on.
 
-    Sums and roots of the norms stay in float32, and the stream between the layers as well.
+    `names` come from `castable_norms`. The norms still compute in float32, and the residual stream stays in float32.
     """
     for module in map(model.get_submodule, names):
         if _is_rotary(module):
@@ -187,7 +197,7 @@ def _is_rotary(module: nn.Module) -> bool:
 
 
 def _is_rms_norm(module: nn.Module) -> bool:
-    """Whether a module divides by the root mean square and multiplies by its weight, as most do and some vary."""
+    """Whether a module divides by the root mean square and multiplies by its weight; tried on two inputs."""
     if not (type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon")):
         return False
     weight_H: Any = module.weight
@@ -200,11 +210,11 @@ def _is_rms_norm(module: nn.Module) -> bool:
         for x_TH in (
             unit_TH,
             1e-3 * unit_TH,
-        ):  # so small that the epsilon weighs, and where it stands
+        ):  # for small inputs the value and the position of epsilon matter
             ours_TH = RmsNorm.apply(x_TH, weight_H, module.variance_epsilon, x_TH.dtype)  # type: ignore[no-untyped-call]
             try:
                 same = torch.allclose(ours_TH, module(x_TH), rtol=1e-2, atol=1e-6)
-            except Exception:  # a norm with a gate asks for it
+            except Exception:  # a gated norm needs a second input
                 return False
             if not same:
                 return False

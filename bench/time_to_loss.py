@@ -1,8 +1,8 @@
-"""End to end: two processes, ours and A's public loop, from start to the first epoch with a mean loss below 0.1.
+"""End to end: whole processes, ours and the public loop's, from their start to the first epoch with a mean loss below 0.1.
 
-The shipped model on 256 blocks of fiction (HYPERFITTING_DATA names the corpora's folder), at the learning rate of one
-shared sweep that gets there in the fewest updates; compiled layers begin with an empty cache every time.
-`python -m bench.sooner ours|compiled|public RATE BLOCKS.npy` is one process.
+The shipped model on 256 blocks of fiction (HYPERFITTING_DATA names the corpora's folder), at the learning rate that
+needs the fewest updates in one shared sweep. Compiled layers begin with an empty cache every time.
+`python -m bench.time_to_loss ours|compiled|public RATE BLOCKS.npy` runs one process.
 """
 
 from __future__ import annotations
@@ -21,29 +21,36 @@ import torch
 DATA = Path(os.environ.get("HYPERFITTING_DATA", Path(__file__).parents[2] / "shared" / "data"))
 RATES = (2e-3, 1e-3)
 ENOUGH, MOST_EPOCHS = 0.1, 40
-WHOSE = ("ours", "compiled", "public")
+CONTENDERS = ("ours", "compiled", "public")
 
 
-def report(device: torch.device, rounds: int) -> dict[str, float]:
-    """The sweep, then ours, ours compiled and the public loop in turn: how many times sooner each is, the median."""
+def report_time_to_loss(device: torch.device, rounds: int) -> dict[str, float]:
+    """Print the sweep, then ours, ours compiled and the public loop in turn; the median speed-up of each over the last."""
     corpus = DATA / "text" / "domains" / "fiction.jsonl.gz"
     if not corpus.is_file():
-        print("sooner: skipped, the corpora are not here: set HYPERFITTING_DATA to their folder")
+        print(
+            "time to loss: skipped, the corpora are not here: set HYPERFITTING_DATA to their folder"
+        )
         return {}
     with tempfile.TemporaryDirectory() as folder:
         blocks = draw_blocks(corpus, Path(folder))
         sweep = {rate: finish("ours", rate, blocks)[1] for rate in RATES}
         rate = min(RATES, key=lambda each: sweep[each])
-        print(f"sooner: updates to a loss below {ENOUGH}: {sweep}; both at {rate:g}", flush=True)
-        turns = [{whose: finish(whose, rate, blocks) for whose in WHOSE} for _ in range(rounds)]
-    medians = {}
-    for whose in WHOSE:
-        ratios = sorted(turn["public"][0] / turn[whose][0] for turn in turns)
-        medians[whose] = statistics.median(ratios)
-        seconds = statistics.median(turn[whose][0] for turn in turns)
         print(
-            f"sooner, start-up included: {whose}: {seconds:.0f} s, {statistics.median(ratios):.2f}x the public loop "
-            f"(from {ratios[0]:.2f} to {ratios[-1]:.2f}, {rounds} rounds), {turns[0][whose][1]} updates",
+            f"time to loss: updates to a loss below {ENOUGH}: {sweep}; both at {rate:g}", flush=True
+        )
+        turns = [
+            {contender: finish(contender, rate, blocks) for contender in CONTENDERS}
+            for _ in range(rounds)
+        ]
+    medians = {}
+    for contender in CONTENDERS:
+        ratios = sorted(turn["public"][0] / turn[contender][0] for turn in turns)
+        medians[contender] = statistics.median(ratios)
+        seconds = statistics.median(turn[contender][0] for turn in turns)
+        print(
+            f"time to loss, start-up included: {contender}: {seconds:.0f} s, {statistics.median(ratios):.2f}x the public loop "
+            f"(from {ratios[0]:.2f} to {ratios[-1]:.2f}, {rounds} rounds), {turns[0][contender][1]} updates",
             flush=True,
         )
     return medians
@@ -63,9 +70,9 @@ def draw_blocks(corpus: Path, folder: Path) -> Path:
     return folder / "blocks.npy"
 
 
-def finish(whose: str, rate: float, blocks: Path) -> tuple[float, int]:
-    """Seconds of a whole process that finds nothing compiled before, and the updates that it made."""
-    command = [sys.executable, "-m", "bench.sooner", whose, str(rate), str(blocks)]
+def finish(contender: str, rate: float, blocks: Path) -> tuple[float, int]:
+    """The seconds of a whole process that starts with an empty compile cache, and the number of its updates."""
+    command = [sys.executable, "-m", "bench.time_to_loss", contender, str(rate), str(blocks)]
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, "TMPDIR": empty, "TORCHINDUCTOR_CACHE_DIR": empty}
         started = time.perf_counter()

@@ -270,7 +270,7 @@ def _wait(process: ForkProcess, happened: Callable[[], bool]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The last line is the number of equal runs of the number of runs; exit code 0 if all are."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.torture", description=__doc__.partition("\n")[0]
+        prog="python -m tests.support.torture", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0, help="decides the moments of the kills")

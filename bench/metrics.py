@@ -1,49 +1,53 @@
-"""The citation blocker and the measures of texts, against their bounds and a loop over sacrebleu."""
+"""The citation blocker and the metrics of texts, against their bounds and a loop over sacrebleu."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.timing import clock
 from hyperfitting import pipeline
-from hyperfitting.decoding import CitationBlocker, CitationIndex, Ending, chooser, continue_texts
+from hyperfitting.decoding import (
+    CitationBlocker,
+    CitationIndex,
+    Ending,
+    continue_texts,
+    make_sampler,
+)
 from hyperfitting.metrics.bleu import self_bleu
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.models import TextCodec, load_codec, load_model, stepper
-from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings
-from hyperfitting.recipe import load_recipe
-
-Made = TypeVar("Made")
+from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings, load_recipe
 
 
-def report(device: torch.device, rounds: int) -> None:
-    """Each line one claim."""
-    blocker(device, rounds)
-    indexes()
-    bleu()
+def report_metrics(device: torch.device, rounds: int) -> None:
+    """Print one line for each claim."""
+    report_blocker(device, rounds)
+    report_indexes()
+    report_self_bleu()
 
 
-def zipf(random: np.random.Generator, shape: tuple[int, ...], words: int) -> NDArray[np.int32]:
-    """Ids whose frequencies fall as one over their rank, as words do."""
-    shares = 1 / np.arange(1, words + 1)
-    return random.choice(words, size=shape, p=shares / shares.sum()).astype(np.int32)
+def zipf(
+    random: np.random.Generator, shape: tuple[int, ...], vocabulary_size: int
+) -> NDArray[np.int32]:
+    """Random ids with frequencies proportional to one over their rank (Zipf's law)."""
+    shares = 1 / np.arange(1, vocabulary_size + 1)
+    return random.choice(vocabulary_size, size=shape, p=shares / shares.sum()).astype(np.int32)
 
 
-def blocker(device: torch.device, rounds: int) -> None:
+def report_blocker(device: torch.device, rounds: int) -> None:
     """Greedy decoding with the blocker over 2,000 x 256 training tokens, against without, in turn.
 
-    The model is the demo's, hyperfitted here; its 64 blocks are among the 2,000. From their own beginnings it recites
-    them, so that there is much to block; from random ones, little.
+    The model is the demo's, hyperfitted here; its 64 blocks are among the 2,000. It recites them from their own beginnings,
+    so there is much to block; from random contexts there is little.
     """
     with tempfile.TemporaryDirectory() as folder:
         experiment = pipeline.draw(load_recipe("demo"), Path(folder) / "demo", device=str(device))
@@ -75,15 +79,17 @@ def compare_blocked(
     label: str,
     rounds: int,
 ) -> None:
-    """What the blocker adds to the time of 48 contexts x 224 new tokens, and at how many steps it forbade something.
+    """Print what the blocker adds to the time of 48 contexts x 224 new tokens, and at how many steps it forbade a token.
 
-    The share of the time that is spent inside it is steadier than the ratio of pairs, which other work on the machine
-    moves by more than what is measured.
+    The share of time spent inside it is less noisy than the ratio of pairs, which other work on the machine changes by
+    more than the measured effect.
     """
-    words = codec.words if mode == "word" else None
+    boundaries = codec.word_boundaries if mode == "word" else None
 
     def write(blocks: bool) -> tuple[int, float]:
-        rule = CitationBlocker(index, BlockerSettings(mode=mode), context_tokens=32, words=words)
+        rule = CitationBlocker(
+            index, BlockerSettings(mode=mode), context_tokens=32, word_boundaries=boundaries
+        )
         inside = []
 
         def timed(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
@@ -91,9 +97,9 @@ def compare_blocked(
             inside.append(seconds)
             return ruled_BV
 
-        choose = chooser(GREEDY, context_tokens=32, blocker=timed if blocks else None)
+        sampler = make_sampler(GREEDY, context_tokens=32, blocker=timed if blocks else None)
         continue_texts(
-            stepper(model), contexts_BT, choose, new_tokens=224, ending=Ending((0,), stop=False)
+            stepper(model), contexts_BT, sampler, new_tokens=224, ending=Ending((0,), stop=False)
         )
         return len(rule.record), sum(inside)
 
@@ -112,8 +118,8 @@ def compare_blocked(
     )
 
 
-def indexes() -> None:
-    """Both indexes over 10 million training tokens."""
+def report_indexes() -> None:
+    """Print the time of both indexes over 10 million training tokens."""
     random = np.random.default_rng(1)
     training, texts = zipf(random, (39_063, 256), 32_000), zipf(random, (300, 256), 32_000)
     tracemalloc.start()
@@ -136,8 +142,8 @@ def indexes() -> None:
     )
 
 
-def bleu() -> None:
-    """Self-BLEU of 300 texts of 256 words, against sacrebleu text by text (five of them, times 60)."""
+def report_self_bleu() -> None:
+    """Print the time of Self-BLEU of 300 texts of 256 words, against sacrebleu text by text (five of them, times 60)."""
     import sacrebleu
 
     random = np.random.default_rng(2)
@@ -155,10 +161,3 @@ def bleu() -> None:
         f"Self-BLEU: {seconds:.2f} s, {60 * loop / seconds:.0f}x sacrebleu's loop, equal: {equal}",
         flush=True,
     )
-
-
-def clock(work: Callable[[], Made]) -> tuple[float, Made]:
-    """Seconds of one call, and what it gave."""
-    started = time.perf_counter()
-    made = work()
-    return time.perf_counter() - started, made
