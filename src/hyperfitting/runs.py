@@ -15,6 +15,7 @@
         text_measures.jsonl           what was measured of each text, and of sets of them as a whole
         set_measures.jsonl
         metrics.jsonl
+      archive.json                  only in an archive: an experiment without weights (docs/archive.md)
       report/
         index.html  report.md  table.csv  summary.json  *.png
 
@@ -36,7 +37,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from hyperfitting.errors import RunError
-from hyperfitting.facts import DataManifest, RunFacts, TrainFacts, read_facts, write_facts
+from hyperfitting.facts import (
+    ArchiveFacts,
+    DataManifest,
+    RunFacts,
+    TrainFacts,
+    read_facts,
+    write_facts,
+)
 from hyperfitting.files import (
     Row,
     StoredFile,
@@ -50,6 +58,7 @@ from hyperfitting.recipe import Recipe, differing_settings, load_recipe, stored_
 from hyperfitting.records import (
     Blocked,
     Continuation,
+    ContinuationHash,
     GaveWay,
     MetricRow,
     Origin,
@@ -91,6 +100,7 @@ class Run:
         self.model_folder = folder / "model"
         self.parts_folder = folder / "parts"
         self.continuations_file = folder / "continuations.jsonl"
+        self.continuation_hashes_file = folder / "continuation_hashes.jsonl"
         self.blocked_file = folder / "blocked.jsonl"
         self.text_measures_file = folder / "text_measures.jsonl"
         self.set_measures_file = folder / "set_measures.jsonl"
@@ -118,7 +128,8 @@ class Run:
     @property
     def generated(self) -> bool:
         """The continuations are there, whole, written with the run's weights."""
-        return self.continuations_file.is_file() and self._texts_are_current
+        files = (self.continuations_file, self.continuation_hashes_file)
+        return any(each.is_file() for each in files) and self._texts_are_current
 
     @property
     def measured(self) -> bool:
@@ -259,8 +270,20 @@ class Run:
         return read_rows(self.blocked_file, Blocked) if self.blocked_file.is_file() else []
 
     def continuations(self) -> list[Continuation]:
-        """Every context continued in every strategy; the reference texts among them, as `model` reference."""
+        """Every context continued in every strategy; the reference texts among them, as variant `reference`.
+
+        Raises:
+            RunError: the texts are not written yet, or this is an archive without texts.
+        """
+        if self.continuation_hashes_file.is_file():
+            raise RunError(
+                f"{self.folder} is of an archive, which holds hashes instead of texts: give the experiment itself"
+            )
         return read_rows(self.continuations_file, Continuation)
+
+    def continuation_hashes(self) -> list[ContinuationHash]:
+        """The same of an archive without texts, as hashes."""
+        return read_rows(self.continuation_hashes_file, ContinuationHash)
 
     def write_metrics(
         self, texts: Iterable[TextMeasures], sets: Iterable[SetMeasure], rows: Iterable[MetricRow]
@@ -296,6 +319,7 @@ class Experiment:
         self.recipe_file = folder / "recipe.json"
         self.data_folder = folder / "data"
         self.manifest_file = folder / "data" / "manifest.json"
+        self.archive_file = folder / "archive.json"
         self.report_folder = folder / "report"
         self._recipe = StoredFile(self.recipe_file, load_recipe)
         self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
@@ -319,9 +343,10 @@ class Experiment:
         """The experiment of `recipe` in `folder`: one to begin, or the one that is there to go on with. Writes nothing.
 
         Raises:
-            RunError: if the folder holds another recipe's experiment, or anything else.
+            RunError: if the folder holds another recipe's experiment, an archive, or anything else.
         """
         experiment = cls(folder)
+        experiment.refuse_archive()
         if folder.exists() and not folder.is_dir():
             raise RunError(
                 f"{folder} is a file, and a folder is needed there: choose another --out"
@@ -336,6 +361,28 @@ class Experiment:
         elif folder.is_dir() and any(folder.iterdir()):
             raise RunError(f"{folder} is not empty and holds no experiment: choose another --out")
         return experiment
+
+    @property
+    def archive(self) -> ArchiveFacts | None:
+        """What an archive leaves out; None of an experiment with its weights."""
+        return read_facts(self.archive_file, ArchiveFacts) if self.archive_file.is_file() else None
+
+    @property
+    def holds_texts(self) -> bool:
+        """Texts and token ids are there, not their hashes alone."""
+        archive = self.archive
+        return archive is None or archive.texts
+
+    def refuse_archive(self) -> None:
+        """Refuse a folder that holds an archive where weights are needed.
+
+        Raises:
+            RunError: it holds one.
+        """
+        if self.archive_file.is_file() and self.recipe_file.is_file():
+            raise RunError(
+                f"{self.folder}: an archive holds no weights: give the experiment that it was made of, or another --out"
+            )
 
     def update_engine_and_paths(self, recipe: Recipe) -> None:
         """Go on with the engine of a recipe, and from its folder: neither decides a result, so both may change."""
@@ -372,6 +419,8 @@ class Experiment:
         """How far it has come, in a word."""
         if (self.report_folder / "index.html").is_file():
             return "reported"
+        if self.archive is not None:
+            return "archived"
         known, begun = self.runs(), self.begun_runs()
         alone = not any(run.variant in known for run in begun)  # as a pretraining's only run is
         runs = begun if begun and alone else list(known.values())
@@ -424,7 +473,15 @@ class Experiment:
         return self._manifest.read()
 
     def blocks(self, name: str) -> TokenBlocks:
-        """The drawn blocks of `train`, `validation` or a set of contexts."""
+        """The drawn blocks of `train`, `validation` or a set of contexts.
+
+        Raises:
+            RunError: they are not drawn, are damaged, or this is an archive without texts.
+        """
+        if not self.holds_texts:
+            raise RunError(
+                f"{self.folder}: an archive without texts holds no token ids: give the experiment itself"
+            )
         return _read_blocks(self._blocks_file(name), name, self.manifest.codec)
 
     def _blocks_file(self, name: str) -> Path:
@@ -437,8 +494,10 @@ def find_run(folder: Path) -> Run:
     """The run that a user means: a run's own folder, or the hyperfitted or pretrained one of an experiment.
 
     Raises:
-        RunError: if there is none, or it is not trained yet.
+        RunError: if there is none, it is not trained yet, or it is of an archive, which holds no weights.
     """
+    for each in (folder, folder.resolve().parent):
+        Experiment(each).refuse_archive()
     found = [Run(each) for each in (folder, folder / "hyperfitted", folder / "pretrained")]
     run = next((each for each in found if each.recipe_file.is_file() and each.trained), None)
     if run is None:

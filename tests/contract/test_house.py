@@ -32,6 +32,7 @@ LAYERS = [
     {"models", "data"},
     {"check", "compare", "generate", "measure", "preference", "training"},
     {"report"},
+    {"stages"},
     {"pipeline", "preference_cli"},
     {"cli"},
     {"__init__", "__main__"},
@@ -138,7 +139,7 @@ def test_importing_the_package_is_light():
 def test_judging_and_reporting_need_no_torch():
     loaded = loaded_by(
         "import hyperfitting.report, hyperfitting.runs, hyperfitting.metrics.overlap, hyperfitting.metrics.stats, "
-        "hyperfitting.metrics.bleu, hyperfitting.metrics.mauve"
+        "hyperfitting.metrics.bleu, hyperfitting.metrics.mauve, hyperfitting.compare, hyperfitting.stages.archive"
     )
     assert not {"torch", "transformers", "datasets", "sacrebleu"} & loaded
 

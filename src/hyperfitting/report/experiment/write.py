@@ -20,6 +20,10 @@ from hyperfitting.report.experiment import tables as pivot
 from hyperfitting.report.kit.page import style, templates
 from hyperfitting.runs import Experiment
 
+NO_TEXTS = (
+    "This report was made from an archive that holds hashes instead of texts, so it shows no examples and no recited "
+    "passages."
+)
 _COLUMNS = tuple(field.name for field in dataclasses.fields(MetricRow))
 
 
@@ -134,6 +138,8 @@ def table_csv(rows: Sequence[MetricRow]) -> str:
 
 def examples(experiment: Experiment) -> list[Example]:
     """The first contexts of each set in turn, in the recipe's first strategy: not chosen by anyone."""
+    if not experiment.holds_texts:
+        return []
     recipe = experiment.recipe
     strategy, names = (
         recipe.generate.strategies[0].name,
@@ -176,6 +182,8 @@ def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:
 
 def passages(experiment: Experiment) -> list[Passage]:
     """The hyperfitted texts' longest runs that stand in a training block, longest first."""
+    if not experiment.holds_texts:
+        return []
     blocks = experiment.blocks("train")
     index = TrainingIndex(blocks.ids_NT.tolist())
     texts = [text for text in experiment.run("hyperfitted").continuations() if text.ids]
@@ -211,6 +219,8 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passag
         "Values with 95 % intervals over clusters (none below 10 clusters). "
         "Diversity has no better end: compare with the reference."
     )
+    if not experiment.holds_texts:
+        parts.append(NO_TEXTS)
     for number, example in enumerate(shown, 1):
         parts += [
             f"## Example {number}: {example.domain}",
@@ -273,6 +283,7 @@ def _page(
             passages=recited,
             curves=curves,
             style=style(),
+            no_texts="" if experiment.holds_texts else NO_TEXTS,
             provenance=_provenance(experiment),
             taken=_taken(experiment),
             runs={role: (run.name, run.facts) for role, run in experiment.runs().items()},
