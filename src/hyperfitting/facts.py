@@ -196,6 +196,20 @@ class RunFacts(Facts):
     measure: MeasureFacts | None = None
 
 
+# archive.json
+
+
+class ArchiveFacts(Facts):
+    """What makes a folder an archive: an experiment without weights, and without texts and token ids unless `texts`.
+
+    `left_out` are the SHA-256 of the experiment's files that hold texts or ids, so that whoever has them can tell.
+    """
+
+    hyperfitting: str
+    texts: bool
+    left_out: dict[str, str]
+
+
 # data/manifest.json
 
 

@@ -301,6 +301,7 @@ def generate_texts(
     What an earlier call has written is kept, so a stopped generation goes on, and texts come out the same however the
     batches were dealt out.
     """
+    experiment.refuse_archive()
     run, recipe = experiment.run(role), experiment.recipe
     ranks = training.join_processes(models.resolve_device(device))
     narrator = narrator if narrator and ranks.is_main else Silent()

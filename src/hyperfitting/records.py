@@ -192,6 +192,26 @@ class Continuation:
 
 
 @dataclass(frozen=True)
+class ContinuationHash:
+    """A continuation as an archive keeps it: `sha256:...` in place of its text and of the JSON lists of its ids."""
+
+    variant: str
+    run: str
+    domain: str
+    strategy: str | None
+    context: int
+    source: str
+    row: int
+    group: str
+    title: str
+    tokens: int
+    ended: Literal["length", "end_of_text"]
+    context_ids: str
+    ids: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Blocked:
     """One step at which the citation blocker forbade something.
 

@@ -197,6 +197,18 @@ def parser() -> argparse.ArgumentParser:
         help="what is subtracted from the others (hyperfitted, greedy)",
     )
     verb("report", "only write the report of what was measured", _report, _folder)
+    archive = verb(
+        "archive",
+        "a small folder of a measured run to commit: no weights, hashes for texts",
+        _archive,
+        _folder,
+    )
+    archive.add_argument(
+        "--out", type=Path, metavar="DIR", required=True, help="where the archive goes"
+    )
+    archive.add_argument(
+        "--texts", action="store_true", help="keep texts and token ids: they may be published"
+    )
     write = verb(
         "write",
         "continue one prompt with a trained run, as it is written",
@@ -539,6 +551,14 @@ def _report(options: argparse.Namespace) -> None:
     print(f"report   {report.write_report(experiment)}")
     _say_verdict(experiment)
     _next("write", options.folder, _PROMPT)
+
+
+def _archive(options: argparse.Namespace) -> None:
+    from hyperfitting.stages.archive import archive_experiment
+
+    made = archive_experiment(options.folder, options.out, texts=options.texts)
+    print(f"archive  {made.folder}: {made.files} files, {made.size_bytes / 1000:,.0f} kB")
+    _next("report", made.folder)
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 from hyperfitting.errors import RunError
 from hyperfitting.recipe import Recipe, differing_settings
 from hyperfitting.records import REFERENCE, Arm, MetricRow, PooledMetric, TextMetrics
@@ -128,7 +126,10 @@ def _same_contexts(one: Experiment, two: Experiment) -> bool:
     names = [each.name for each in one.recipe.data.domains]
     if names != [each.name for each in two.recipe.data.domains]:
         return False
-    return all(np.array_equal(one.blocks(name).ids_NT, two.blocks(name).ids_NT) for name in names)
+    return all(
+        one.manifest.set_named(name).ids_sha256 == two.manifest.set_named(name).ids_sha256
+        for name in names
+    )
 
 
 def _labels(recipes: Sequence[Recipe]) -> list[str]:

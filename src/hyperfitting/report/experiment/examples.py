@@ -36,6 +36,8 @@ class Passage:
 
 def examples(experiment: Experiment) -> list[Example]:
     """The first contexts of each domain in turn, in the recipe's first strategy: not chosen by anyone."""
+    if not experiment.holds_texts:
+        return []
     recipe, variants = experiment.recipe, [*experiment.runs(), REFERENCE]
     domains = [each.name for each in recipe.data.domains]
     texts = _texts_of(experiment, recipe.generate.strategies[0].name)
@@ -72,6 +74,8 @@ def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:
 
 def passages(experiment: Experiment) -> list[Passage]:
     """The longest runs of the hyperfitted model's texts that stand in a training block, longest first."""
+    if not experiment.holds_texts:
+        return []
     blocks = experiment.blocks("train")
     index = TrainingIndex(blocks.ids_NT.tolist())
     texts = [text for text in experiment.run("hyperfitted").continuations() if text.ids]

@@ -19,6 +19,11 @@ from hyperfitting.report.kit.tables import csv_text
 from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
 
+NO_TEXTS = (
+    "This report was made from an archive that holds hashes instead of texts, so it shows no examples and no recited "
+    "passages."
+)
+
 
 def check_installed() -> None:
     """Import what a report is made with.
@@ -120,6 +125,8 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passag
         "Values with 95 % intervals over clusters (none below 10 clusters). "
         "Diversity has no better end: compare with the reference."
     )
+    if not experiment.holds_texts:
+        parts.append(NO_TEXTS)
     for count, example in enumerate(shown, 1):
         parts += [
             f"## Example {count}: {example.domain}",
@@ -182,6 +189,7 @@ def experiment_page(
             passages=recited,
             curves=curves,
             style=style(),
+            no_texts="" if experiment.holds_texts else NO_TEXTS,
             provenance=_provenance(experiment),
             taken=_taken(experiment),
             runs={variant: (run.name, run.facts) for variant, run in runs.items()},

@@ -1,0 +1,31 @@
+"""Experiment and Run folders: the only module that knows file names.
+
+    EXPERIMENT/                     default: runs/<name>-<digest8>
+      recipe.json                   the resolved recipe
+      data/                         drawn once, read by all runs
+        manifest.json  train.npz  validation.npz  contexts-<set>.npz
+      original/  hyperfitted/       two Runs, and early-stopped/ where the recipe has that control
+        recipe.json  run.json       what was asked for; what was in effect (device, precision, versions, hashes)
+        updates.jsonl  probes.jsonl one row an update; one a probe
+        checkpoint/                 only while training is unfinished (training/checkpoint.py says what is in it)
+        model/                      an ordinary Hugging Face folder; none where an original is named in run.json
+        parts/                      only while generation is unfinished: what each process has written
+        continuations.jsonl         contexts x strategies
+        blocked.jsonl               what the citation blocker forbade, if a strategy has one
+        continuation_hashes.jsonl   only in an archive without texts, in their place
+        text_metrics.jsonl           what was measured of each text, and of sets of them as a whole
+        pooled_metrics.jsonl
+        metrics.jsonl
+      archive.json                  only in an archive: an experiment without weights (docs/archive.md)
+      report/
+        index.html  report.md  table.csv  summary.json  *.png
+
+A stage is done when its last file is there, made with the weights whose hashes run.json holds. Every file and the model
+folder appear whole or not at all.
+"""
+
+from hyperfitting.runs.experiment import Experiment
+from hyperfitting.runs.find import find_experiments, find_run
+from hyperfitting.runs.run import Run
+
+__all__ = ["Experiment", "Run", "find_experiments", "find_run"]

@@ -1,0 +1,195 @@
+"""A recipe's folder: its data, its runs and its report."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from hyperfitting.errors import RunError
+from hyperfitting.facts import ArchiveFacts, DataManifest, read_facts, write_facts
+from hyperfitting.files import StoredFile, write_text
+from hyperfitting.recipe import Recipe, differing_settings, load_recipe, stored_recipe
+from hyperfitting.records import TokenBlocks
+from hyperfitting.runs.blocks import read_blocks, write_blocks
+from hyperfitting.runs.run import Run
+
+
+class Experiment:
+    """A recipe's folder: its data, its runs and its report."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.recipe_file = folder / "recipe.json"
+        self.data_folder = folder / "data"
+        self.manifest_file = folder / "data" / "manifest.json"
+        self.archive_file = folder / "archive.json"
+        self.report_folder = folder / "report"
+        self._recipe = StoredFile(self.recipe_file, load_recipe)
+        self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
+        self._runs: dict[str, Run] = {}
+
+    @property
+    def recipe(self) -> Recipe:
+        """The experiment's recipe.
+
+        Raises:
+            RunError: if the folder holds no experiment.
+        """
+        if not self.recipe_file.is_file():
+            raise RunError(
+                f"{self.folder} holds no experiment: give the folder that `hyperfit run` wrote"
+            )
+        return self._recipe.read()
+
+    @classmethod
+    def open_or_new(cls, folder: Path, recipe: Recipe) -> Experiment:
+        """The experiment of `recipe` in `folder`: one to begin, or the one that is there to go on with. Writes nothing.
+
+        Raises:
+            RunError: if the folder holds another recipe's experiment, an archive, or anything else.
+        """
+        experiment = cls(folder)
+        experiment.refuse_archive()
+        if folder.exists() and not folder.is_dir():
+            raise RunError(
+                f"{folder} is a file, and a folder is needed there: choose another --out"
+            )
+        if experiment.recipe_file.is_file():
+            held = experiment.recipe
+            if held.digest != recipe.digest:
+                raise RunError(
+                    f"{folder} holds the run {held.run_name}, not {recipe.run_name} "
+                    f"({differing_settings(held, recipe)}): choose another --out, or remove it"
+                )
+        elif folder.is_dir() and any(folder.iterdir()):
+            raise RunError(f"{folder} is not empty and holds no experiment: choose another --out")
+        return experiment
+
+    @property
+    def archive(self) -> ArchiveFacts | None:
+        """What an archive leaves out; None of an experiment with its weights."""
+        return read_facts(self.archive_file, ArchiveFacts) if self.archive_file.is_file() else None
+
+    @property
+    def holds_texts(self) -> bool:
+        """Texts and token ids are there, not their hashes alone."""
+        archive = self.archive
+        return archive is None or archive.texts
+
+    def refuse_archive(self) -> None:
+        """Refuse a folder that holds an archive where weights are needed.
+
+        Raises:
+            RunError: it holds one.
+        """
+        if self.archive_file.is_file() and self.recipe_file.is_file():
+            raise RunError(
+                f"{self.folder}: an archive holds no weights: give the experiment that it was made of, or another --out"
+            )
+
+    def update_engine_and_paths(self, recipe: Recipe) -> None:
+        """Go on with the engine of a recipe, and from its folder: neither decides a result, so both may change."""
+        given = dict(recipe.path_settings())
+        for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
+            held = load_recipe(file)
+            both = [
+                (settings, given[key]) for key, settings in held.path_settings() if key in given
+            ]
+            moved = [
+                (old, new)
+                for old, new in both
+                if old.folders != {each: new.folder_of(each) for each in old.folders}
+            ]
+            if moved or held.engine != recipe.engine:
+                for settings, now in moved:
+                    settings.count_from(now.folder_of)
+                write_text(
+                    file,
+                    stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent),
+                )
+
+    def run(self, variant: str) -> Run:
+        """The run of a variant, begun or not."""
+        return self._runs.setdefault(variant, Run(self.folder / variant))
+
+    def begin_run(self, variant: str) -> None:
+        """Make a run's folder, with its recipe."""
+        run = self.run(variant)
+        if not run.recipe_file.is_file():
+            write_text(run.recipe_file, stored_recipe(self.recipe.of(variant), run.folder))
+
+    def state(self) -> str:
+        """How far it has come, in a word."""
+        if (self.report_folder / "index.html").is_file():
+            return "reported"
+        if self.archive is not None:
+            return "archived"
+        known, begun = self.runs(), self.begun_runs()
+        alone = not any(run.variant in known for run in begun)  # as a pretraining's only run is
+        runs = begun if begun and alone else list(known.values())
+        steps = [("measured", "measured"), ("generated", "generated"), ("trained", "trained")]
+        return next(
+            (word for word, done in steps if all(getattr(run, done) for run in runs)), "begun"
+        )
+
+    def runs(self) -> dict[str, Run]:
+        """The runs of the recipe's variants, the original first."""
+        return {variant: self.run(variant) for variant in self.recipe.roles}
+
+    def begun_runs(self) -> list[Run]:
+        """The runs whose folders are there, whatever their variants are called."""
+        return [self.run(file.parent.name) for file in sorted(self.folder.glob("*/recipe.json"))]
+
+    def drop_stale(self) -> list[str]:
+        """Remove what was made with weights that are no longer there, and the report on it; of which runs."""
+        dropped = [variant for variant, run in self.runs().items() if run.drop_stale()]
+        if dropped:
+            shutil.rmtree(self.report_folder, ignore_errors=True)
+        return dropped
+
+    @property
+    def has_updates(self) -> bool:
+        """Whether a model has been trained by at least one update."""
+        return any(file.stat().st_size for file in self.folder.glob("*/updates.jsonl"))
+
+    @property
+    def drawn(self) -> bool:
+        """The data are there, whole."""
+        return self.manifest_file.is_file()
+
+    def write_data(
+        self, recipe: Recipe, sets: Iterable[TokenBlocks], manifest: DataManifest
+    ) -> None:
+        """Keep the recipe, the blocks drawn for it and how they were drawn."""
+        write_text(self.recipe_file, stored_recipe(recipe, self.folder))
+        for blocks in sets:
+            write_blocks(self._blocks_file(blocks.name), blocks)
+        write_facts(self.manifest_file, manifest)
+
+    @property
+    def manifest(self) -> DataManifest:
+        """Sources, hashes, counts and leaks of the data.
+
+        Raises:
+            RunError: the data were not drawn, or manifest.json cannot be read.
+        """
+        return self._manifest.read()
+
+    def blocks(self, name: str) -> TokenBlocks:
+        """The drawn blocks of `train`, `validation` or a set of contexts.
+
+        Raises:
+            RunError: they are not drawn, are damaged, or this is an archive without texts.
+        """
+        if not self.holds_texts:
+            raise RunError(
+                f"{self.folder}: an archive without texts holds no token ids: give the experiment itself"
+            )
+        return read_blocks(self._blocks_file(name), name, self.manifest.codec)
+
+    def _blocks_file(self, name: str) -> Path:
+        return self.data_folder / (
+            f"{name}.npz" if name in ("train", "validation") else f"contexts-{name}.npz"
+        )

@@ -1,0 +1,58 @@
+"""Which run or experiments a user means by a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hyperfitting.errors import RunError
+from hyperfitting.runs.experiment import Experiment
+from hyperfitting.runs.run import Run
+
+
+def find_run(folder: Path) -> Run:
+    """The run that a user means: a run's own folder, or the hyperfitted or pretrained one of an experiment.
+
+    Raises:
+        RunError: if there is none, it is not trained yet, or it is of an archive, which holds no weights.
+    """
+    for each in (folder, folder.resolve().parent):
+        Experiment(each).refuse_archive()
+    found = [Run(each) for each in (folder, folder / "hyperfitted", folder / "pretrained")]
+    run = next((each for each in found if each.recipe_file.is_file() and each.trained), None)
+    if run is None:
+        raise RunError(
+            f"{folder} holds no trained run: give the folder that `hyperfit run` or `hyperfit train` wrote"
+        )
+    return run
+
+
+def find_experiments(folder: Path) -> list[Experiment]:
+    """Every experiment in `folder` and the folders in it, five deep, oldest first; none inside another."""
+    return sorted(_experiments_in(folder, 5), key=lambda each: each.recipe_file.stat().st_mtime)
+
+
+def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:
+    if Experiment(folder).recipe_file.is_file():
+        if not _is_run(folder):
+            yield Experiment(folder)
+    elif deep:
+        for inner in _folders_in(folder):
+            yield from _experiments_in(inner, deep - 1)
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder with a recipe is a run: it has facts, or lies without data in an experiment with data."""
+    around = Experiment(folder.resolve().parent)
+    within = around.drawn and around.recipe_file.is_file() and not Experiment(folder).drawn
+    return Run(folder).facts_file.is_file() or within
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder that are not hidden; none of one that cannot be read."""
+    try:
+        return sorted(
+            each for each in folder.iterdir() if not each.name.startswith(".") and each.is_dir()
+        )
+    except OSError:
+        return []

@@ -1,0 +1,1 @@
+"""The steps of an experiment: each reads its folder, writes its files, and prints nothing."""

@@ -1,0 +1,159 @@
+"""The small folder of a measured experiment: what `report` and `compare` need, without weights, and fit to be committed.
+
+Texts and token ids are replaced by their SHA-256, unless they may be published: training texts, true continuations and
+what models wrote after them may belong to others.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from hyperfitting import __version__
+from hyperfitting.errors import RunError
+from hyperfitting.facts import ArchiveFacts, DataManifest, write_facts
+from hyperfitting.files import file_hashes, new_folder, write_rows, write_text
+from hyperfitting.records import Continuation, ContinuationHash
+from hyperfitting.runs import Experiment, Run
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive that was written: its folder, how many files it has, and their size in bytes."""
+
+    folder: Path
+    files: int
+    size_bytes: int
+
+
+def archive_experiment(folder: Path, out: Path, *, texts: bool = False) -> Archive:
+    """Write the archive of the measured experiment in `folder` to `out`, in place of an earlier archive there.
+
+    `out` opens as an `Experiment`: `report` and `compare` read it, with the numbers of the experiment to the bit. With
+    `texts`, texts and token ids are kept, and the report has its examples too.
+
+    Raises:
+        RunError: a run is not measured, the folder is an archive itself, or something else stands at `out`.
+    """
+    experiment = Experiment(folder)
+    experiment.refuse_archive()
+    for variant, run in experiment.runs().items():
+        if not run.measured:
+            raise RunError(
+                f"{folder}: the {variant} run is not measured yet: run `hyperfit measure {folder}`"
+            )
+    _refuse_other_folder(out, folder)
+    with new_folder(out.resolve()) as partial:  # a link to an earlier archive stays one
+        _fill(experiment, Experiment(partial), texts=texts)
+    files = [each for each in out.rglob("*") if each.is_file()]
+    return Archive(out, len(files), sum(each.stat().st_size for each in files))
+
+
+def _refuse_other_folder(out: Path, folder: Path) -> None:
+    """Writing replaces the whole folder: only an earlier archive, and nothing beside it, may stand there."""
+    if blocker := next((each for each in (out, *out.parents) if each.is_file()), None):
+        raise RunError(f"{blocker} is a file, and a folder is needed there: choose another --out")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise RunError(f"{out} lies in the experiment: choose another --out")
+    held = {each.name for each in out.iterdir()} if out.is_dir() else set()
+    before = Experiment(out)
+    if held and before.archive is None:
+        raise RunError(f"{out} is not empty and holds no archive: choose another --out")
+    files = (before.archive_file, before.recipe_file, before.data_folder, before.report_folder)
+    ours = {each.name for each in files} | {run.variant for run in before.begun_runs()}
+    if others := sorted(held - ours):
+        raise RunError(
+            f"{out} holds {others[0]} beside an archive, which would be lost: choose another --out"
+        )
+
+
+def _fill(experiment: Experiment, made: Experiment, *, texts: bool) -> None:
+    _write_recipe(experiment, made)
+    write_facts(made.manifest_file, _manifest(experiment.manifest, texts=texts))
+    runs = experiment.runs().values()
+    for run in runs:
+        _fill_run(run, made.run(run.variant), texts=texts)
+    private = [
+        *sorted(experiment.data_folder.glob("*.npz")),
+        *(each for run in runs for each in _texts(run)),
+    ]
+    if texts:
+        for each in private:
+            _copy(each, made.folder / each.relative_to(experiment.folder))
+    left_out = {} if texts else file_hashes(experiment.folder, private)
+    facts = ArchiveFacts(hyperfitting=__version__, texts=texts, left_out=left_out)
+    write_facts(made.archive_file, facts)
+
+
+def _write_recipe(held: Experiment | Run, made: Experiment | Run) -> None:
+    """The settings alone: where their paths count from on this machine is nobody's business."""
+    tree = json.loads(held.recipe.canonical_json())
+    write_text(made.recipe_file, json.dumps(tree, indent=1, ensure_ascii=False) + "\n")
+
+
+def _manifest(manifest: DataManifest, *, texts: bool) -> DataManifest:
+    """The manifest, the words that leaking texts share with training texts hashed."""
+    if texts:
+        return manifest
+    sets = []
+    for each in manifest.sets:
+        leaks = tuple(
+            leak.model_copy(update={"words": _hashed(leak.words)}) for leak in each.leaks_left_out
+        )
+        sets.append(each.model_copy(update={"leaks_left_out": leaks}))
+    return manifest.model_copy(update={"sets": tuple(sets)})
+
+
+def _fill_run(run: Run, made: Run, *, texts: bool) -> None:
+    _write_recipe(run, made)
+    _copy(run.facts_file, made.facts_file)
+    _copy(run.updates_file, made.updates_file)
+    _copy(run.text_metrics_file, made.text_metrics_file)
+    _copy(run.pooled_metrics_file, made.pooled_metrics_file)
+    _copy(run.metrics_file, made.metrics_file)
+    if not texts:
+        probes = run.probes()
+        hashed = [
+            replace(row, sample=_hashed(row.sample), sample_context=_hashed(row.sample_context))
+            for row in probes
+        ]
+        write_rows(made.probes_file, hashed)
+        write_rows(made.continuation_hashes_file, map(_hash_of, run.continuations()))
+
+
+def _texts(run: Run) -> Iterator[Path]:
+    """The files of a run that hold texts or token ids."""
+    files = (run.probes_file, run.continuations_file, run.blocked_file)
+    yield from (each for each in files if each.is_file())
+
+
+def _copy(file: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, to)
+
+
+def _hash_of(text: Continuation) -> ContinuationHash:
+    return ContinuationHash(
+        variant=text.variant,
+        run=text.run,
+        domain=text.domain,
+        strategy=text.strategy,
+        context=text.context,
+        source=text.source,
+        row=text.row,
+        group=text.group,
+        title=text.title,
+        tokens=len(text.ids),
+        ended=text.ended,
+        context_ids=_hashed(json.dumps(text.context_ids)),
+        ids=_hashed(json.dumps(text.ids)),
+        text=_hashed(text.text),
+    )
+
+
+def _hashed(text: str) -> str:
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
