@@ -149,7 +149,7 @@ class Writer:
     ) -> Choose:
         """How the batch's strategy chooses, with each context's own random numbers if it samples."""
         keys = [
-            _sampling_key(self._recipe.seed, batch.strategy, batch.domain, ids)
+            _sampling_key(self._recipe.sampling_seed, batch.strategy, batch.domain, ids)
             for ids in self.contexts(batch).tolist()
         ]
         uniform_BS = (
@@ -206,7 +206,7 @@ class Writer:
         if batch.strategy.method == "greedy":
             return float(logits_V[chosen] - logits_V[other])
         key = _sampling_key(
-            self._recipe.seed, batch.strategy, batch.domain, text_1T[0, :start].tolist()
+            self._recipe.sampling_seed, batch.strategy, batch.domain, text_1T[0, :start].tolist()
         )
         number = float(uniforms([key], len(begun) + 1)[0, -1])
         share_V = logits_V.softmax(-1)

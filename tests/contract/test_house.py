@@ -21,7 +21,7 @@ SOURCE = ROOT / "src" / "hyperfitting"
 
 # From the ground up. A room may import rooms below it, never its own layer's others nor anything above.
 LAYERS = [
-    {"environment", "errors", "progress", "hub"},
+    {"environment", "errors", "progress", "hub", "seeds"},
     {"assets", "files"},
     {"recipe"},
     {"records"},

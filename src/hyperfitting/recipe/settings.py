@@ -81,6 +81,10 @@ class GenerateSettings(Settings):
         "suppress",
         description="`suppress` forbids end-of-text, so that all texts compared are equally long; `stop` ends there.",
     )
+    seed: CountOrZero | None = Field(
+        None,
+        description="Decides the samples of the strategies that sample; none: `seed`.",
+    )
     strategies: tuple[Strategy, ...] = Field(
         (GREEDY,), min_length=1, description="The decoding strategies; default: greedy alone."
     )
@@ -146,7 +150,10 @@ class Recipe(Settings):
     name: Name = Field(description="Names the run, together with the recipe's digest.")
     description: str = Field("", description="One line for lists.")
     seed: CountOrZero = Field(
-        0, description="Decides the draw of documents, their order and every sample."
+        0,
+        description="Decides everything that is random. `data.seed`, `train.order_seed` and `generate.seed` set the draw, "
+        "the order and the samples apart. What no other seed decides follows this one: initial weights, adapters, dropout, "
+        "stochastic rounding, the random and shuffled texts, and the bootstrap.",
     )
     model: ModelSettings
     data: DataSettings
@@ -186,6 +193,21 @@ class Recipe(Settings):
     def leaves_model_untouched(self) -> bool:
         """True for the baseline: no update is made."""
         return 0 in (self.train.epochs, self.train.updates)
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the draw: `data.seed`, else `seed`."""
+        return self.seed if self.data.seed is None else self.data.seed
+
+    @property
+    def order_seed(self) -> int:
+        """Seed of the order of the training blocks: `train.order_seed`, else `seed`."""
+        return self.seed if self.train.order_seed is None else self.train.order_seed
+
+    @property
+    def sampling_seed(self) -> int:
+        """Seed of the samples: `generate.seed`, else `seed`."""
+        return self.seed if self.generate.seed is None else self.generate.seed
 
     @property
     def generating_dtype(self) -> Dtype:

@@ -35,6 +35,10 @@ class TrainSettings(Settings):
         description="Adam's learning rate, constant unless warm-up or decay are set."
     )
     batch_blocks: Count = Field(8, description="Blocks in one update, over all devices.")
+    order_seed: CountOrZero | None = Field(
+        None,
+        description="Decides the order of the training blocks in each epoch; none: `seed`.",
+    )
     parameters: Trained = Field(
         "all",
         description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last K layers).",

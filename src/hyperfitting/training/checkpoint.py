@@ -181,7 +181,7 @@ class Checkpoints:
         per_epoch = -(-self._recipe.data.train_blocks // self._recipe.train.batch_blocks)
         epoch, step = divmod(state.update, per_epoch)
         sampler = {
-            "seed": self._recipe.seed,
+            "seed": self._recipe.order_seed,
             "epoch": epoch,
             "next_row": step * self._recipe.train.batch_blocks,
         }

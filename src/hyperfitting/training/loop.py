@@ -21,6 +21,7 @@ from hyperfitting.models import Precision, TrainableModel, autocast, vocabulary_
 from hyperfitting.progress import Narrator, stop_requests
 from hyperfitting.recipe import Recipe, TrainSettings
 from hyperfitting.records import ProbeRow, UpdateRow
+from hyperfitting.seeds import derive_seed
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.loss import LossOf, choose_loss
@@ -76,7 +77,7 @@ def train(
     )
     every = recipe.probe.every_updates or per_epoch
     keeps_best = recipe.engine.keep_best or settings.stop == "best-validation"
-    optimizer = make_optimizer(weights, settings, precision, seed=hash((recipe.seed, ranks.rank)))
+    optimizer = make_optimizer(weights, settings, precision, seed=derive_seed("rounding", recipe.seed, ranks.rank))
     meter = StepMeter(weights, optimizer, settings, seed=recipe.seed, ranks=ranks)
     loss_of, words = choose_loss(model, precision, ranks.device), vocabulary_size(model)
 
@@ -89,7 +90,7 @@ def train(
     begun = checkpoints.state().update
     with stop_requests() as stop_requested, narrator.bar("training", total, start=begun) as bar:
         torch.manual_seed(
-            hash((recipe.seed, ranks.rank))
+            derive_seed("dropout", recipe.seed, ranks.rank)
         )  # dropout's, unless a checkpoint holds its state
         state = checkpoints.resume(model, optimizer, meter)
         if not state.probes:
@@ -97,7 +98,7 @@ def train(
         while state.update < total and not state.ended:
             started = time.perf_counter()
             epoch, step = divmod(state.update, per_epoch)
-            rows = _order(recipe.seed, epoch, len(ids_NT))[step * settings.batch_blocks :][
+            rows = _order(recipe.order_seed, epoch, len(ids_NT))[step * settings.batch_blocks :][
                 : settings.batch_blocks
             ]
             for group in optimizer.param_groups:
