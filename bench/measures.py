@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hyperfitting import pipeline
 from hyperfitting.decoding import CitationBlocker, CitationIndex, Ending, chooser, continue_texts
 from hyperfitting.metrics.bleu import self_bleu
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.models import TextCodec, load_codec, load_model, stepper
-from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings
-from hyperfitting.recipe import load_recipe
+from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings, load_recipe
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.train import train_run
 
 Made = TypeVar("Made")
 
@@ -46,8 +46,8 @@ def blocker(device: torch.device, rounds: int) -> None:
     them, so that there is much to block; from random ones, little.
     """
     with tempfile.TemporaryDirectory() as folder:
-        experiment = pipeline.draw(load_recipe("demo"), Path(folder) / "demo", device=str(device))
-        run = pipeline.train(experiment, "hyperfitted", device=str(device))
+        experiment = draw_experiment(load_recipe("demo"), Path(folder) / "demo", device=str(device))
+        run = train_run(experiment, "hyperfitted", device=str(device))
         settings = ModelSettings(source=str(run.model_folder))
         model, codec, blocks = (
             load_model(settings, device),

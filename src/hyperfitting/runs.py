@@ -4,7 +4,7 @@
       recipe.json                   the resolved recipe
       data/                         drawn once, read by all runs
         manifest.json  train.npz  validation.npz  contexts-<set>.npz
-      original/  hyperfitted/       two Runs, and early-stopped/ where the recipe has that control
+      original/  hyperfitted/       two Runs, and one for each variant of the recipe
         recipe.json  run.json       what was asked for; what was in effect (device, precision, versions, hashes)
         updates.jsonl  probes.jsonl one row an update; one a probe
         checkpoint/                 only while training is unfinished (training/checkpoint.py says what is in it)
@@ -31,7 +31,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -45,7 +45,7 @@ from hyperfitting.files import (
     write_rows,
     write_text,
 )
-from hyperfitting.recipe import Recipe, Role, differing_settings, load_recipe, stored_recipe
+from hyperfitting.recipe import Recipe, differing_settings, load_stored_recipe, stored_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,
@@ -81,7 +81,7 @@ class Run:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.role = folder.name
+        self.variant = folder.name
         self.recipe_file = folder / "recipe.json"
         self.facts_file = folder / "run.json"
         self.updates_file = folder / "updates.jsonl"
@@ -98,7 +98,7 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The run's own recipe."""
-        return load_recipe(self.recipe_file)
+        return load_stored_recipe(self.recipe_file)
 
     @property
     def name(self) -> str:
@@ -281,7 +281,7 @@ class Experiment:
             raise RunError(
                 f"{self.folder} holds no experiment: give the folder that `hyperfit run` wrote"
             )
-        return load_recipe(self.recipe_file)
+        return load_stored_recipe(self.recipe_file)
 
     @classmethod
     def claim(cls, folder: Path, recipe: Recipe) -> Experiment:
@@ -310,7 +310,7 @@ class Experiment:
         """Go on with the engine of a recipe, and from its folder: neither decides a result, so both may change."""
         given = dict(recipe.path_settings())
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
-            held = load_recipe(file)
+            held = load_stored_recipe(file)
             both = [
                 (settings, given[key]) for key, settings in held.path_settings() if key in given
             ]
@@ -327,15 +327,15 @@ class Experiment:
                     stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent),
                 )
 
-    def run(self, role: Role) -> Run:
+    def run(self, variant: str) -> Run:
         """One of the runs, begun or not."""
-        return Run(self.folder / role)
+        return Run(self.folder / variant)
 
-    def begin(self, role: Role) -> None:
+    def begin(self, variant: str) -> None:
         """Make a run's folder, with its recipe."""
-        run = self.run(role)
+        run = self.run(variant)
         if not run.recipe_file.is_file():
-            write_text(run.recipe_file, stored_recipe(self.recipe.of(role), run.folder))
+            write_text(run.recipe_file, stored_recipe(self.recipe.of(variant), run.folder))
 
     def state(self) -> str:
         """How far it has come, in a word."""
@@ -351,13 +351,13 @@ class Experiment:
             (word for word, done in steps if all(getattr(run, done) for run in runs)), "begun"
         )
 
-    def runs(self) -> dict[Role, Run]:
+    def runs(self) -> dict[str, Run]:
         """The recipe's runs, the original first."""
-        return {role: self.run(role) for role in self.recipe.roles}
+        return {name: self.run(name) for name in self.recipe.variant_names}
 
-    def drop_stale(self) -> list[Role]:
+    def drop_stale(self) -> list[str]:
         """Remove what was made with weights that are no longer there, and the report on it; of which runs."""
-        dropped = [role for role, run in self.runs().items() if run.drop_stale()]
+        dropped = [name for name, run in self.runs().items() if run.drop_stale()]
         if dropped:
             shutil.rmtree(self.report_folder, ignore_errors=True)
         return dropped
@@ -417,7 +417,7 @@ def find_experiments(folder: Path) -> list[Experiment]:
 
 def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:
     if Experiment(folder).recipe_file.is_file():
-        if folder.resolve().name not in get_args(Role):
+        if not Run(folder).facts_file.is_file():  # one that is, is a run
             yield Experiment(folder)
     elif deep:
         for inner in _folders_in(folder):

@@ -29,9 +29,10 @@ LAYERS = [
     {"runs", "metrics"},
     {"decoding"},
     {"models", "data"},
-    {"check", "compare", "generate", "measure", "preference", "training"},
-    {"report"},
-    {"pipeline", "preference_cli"},
+    {"compare", "generate", "measure", "preference", "training"},
+    {"report", "writing"},
+    {"stages", "preference_cli"},
+    {"pipeline"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -52,7 +53,10 @@ DOORS = {
     "tqdm": {"cli"},
     "sacrebleu": {"metrics"},
 }
-TORCH_ROOMS = {"decoding", "metrics", "models", "measure", "generate", "training"}
+TORCH_ROOMS = {
+    *("decoding", "metrics", "models", "measure", "generate", "training"),
+    *("stages", "writing"),
+}
 
 
 def room(path: Path) -> str:

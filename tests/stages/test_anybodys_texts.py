@@ -6,12 +6,12 @@ import unicodedata
 
 import pytest
 
-from hyperfitting import pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import DataError
 from hyperfitting.measure.external_texts import WordTokens
 from hyperfitting.metrics.diversity import type_token_ratio
 from hyperfitting.progress import Silent
+from hyperfitting.stages.measure_texts import measure_file
 from tests.conftest import write_corpus
 from tests.contract.test_cli import refused
 
@@ -44,7 +44,7 @@ def test_words_are_what_stands_between_white_space_and_pieces_join_to_the_text()
 
 def test_each_text_is_measured_and_its_own_cluster(tmp_path):
     texts = [f"a b a b {number} the end of it {number}" for number in range(12)]
-    rows = values(pipeline.measure_file(lines(tmp_path / "t.jsonl", texts)))
+    rows = values(measure_file(lines(tmp_path / "t.jsonl", texts)))
     ttr = rows["texts", "ttr"]
     assert ttr.value == pytest.approx(type_token_ratio(texts[0].split()))
     assert (ttr.n, ttr.clusters) == (12, 12)
@@ -57,7 +57,7 @@ def test_reference_controls_training_and_groups(tmp_path):
     path = write_corpus(tmp_path / "t.jsonl", documents=20, words=40, groups=4)
     true = write_corpus(tmp_path / "r.jsonl", documents=20, words=40, groups=10, seed=1)
     options = {"reference": true, "training": path, "group": "book"}
-    rows = values(pipeline.measure_file(path, **options))
+    rows = values(measure_file(path, **options))
     assert rows["texts", "longest_overlap_tokens"].value == 40  # trained on itself
     assert rows["texts", "recited_8gram_share"].value == 1
     assert rows["reference", "recited_8gram_share"].value == 0
@@ -69,10 +69,10 @@ def test_reference_controls_training_and_groups(tmp_path):
 def test_a_models_tokens_and_bleu(tmp_path, tiny_model):
     pytest.importorskip("sacrebleu")
     path = write_corpus(tmp_path / "t.jsonl", documents=12, words=40)
-    rows = values(pipeline.measure_file(path, tokenizer=str(tiny_model), bleu=True))
+    rows = values(measure_file(path, tokenizer=str(tiny_model), bleu=True))
     assert 0 < rows["texts", "self_bleu"].value < 100
     assert ("texts", "dataset_bleu") not in rows
-    rows = values(pipeline.measure_file(path, training=path, bleu=True))
+    rows = values(measure_file(path, training=path, bleu=True))
     assert rows["texts", "dataset_bleu_best_text"].value == pytest.approx(100)
 
 
@@ -80,19 +80,19 @@ def test_a_models_perplexity_and_mauve(tmp_path, tiny_model, capsys):
     path = write_corpus(tmp_path / "t.jsonl", documents=12, words=40)
     true = write_corpus(tmp_path / "r.jsonl", documents=12, words=40, seed=1)
     with pytest.raises(DataError, match="give true ones with --reference"):
-        pipeline.measure_file(path, mauve=str(tiny_model))
+        measure_file(path, mauve=str(tiny_model))
     with pytest.raises(
         DataError, match="MAUVE of 12 texts is mostly chance: give 1,000 a file, or --force-mauve"
     ):
-        pipeline.measure_file(path, reference=true, mauve=str(tiny_model))
+        measure_file(path, reference=true, mauve=str(tiny_model))
     asked = {"scorer": str(tiny_model), "mauve": str(tiny_model), "force_mauve": True}
-    rows = values(pipeline.measure_file(path, reference=true, **asked))
+    rows = values(measure_file(path, reference=true, **asked))
     assert rows["texts", "perplexity_under_scorer"].n == 12
     assert (
         100 < rows["texts", "perplexity_under_scorer"].value < 1000
     )  # of 320 tokens, under random weights
     assert rows["texts", "mauve"].clusters == 12
-    same = values(pipeline.measure_file(path, reference=path, **asked))
+    same = values(measure_file(path, reference=path, **asked))
     assert same["texts", "mauve"].value == pytest.approx(1)
     assert rows["texts", "mauve"].value < 1
     gone = str(tmp_path / "gone")
@@ -106,7 +106,7 @@ def test_rows_that_cannot_be_used_are_told_and_the_others_kept(tmp_path):
     bad = ["{", "[]", json.dumps({"body": "x"}), json.dumps({"text": " "}), json.dumps({"text": 5})]
     path.write_text("\n".join([good, *bad, json.dumps({"text": "word"}), '{"text": "half']) + "\n")
     said = Said()
-    rows = values(pipeline.measure_file(path, narrator=said))
+    rows = values(measure_file(path, narrator=said))
     assert rows["texts", "ttr"].n == 2
     assert rows["texts", "repeated_2gram_share"].n == 1  # a text of one token has no pair
     assert rows["texts", "repeated_2gram_share"].left_out == 1
@@ -120,15 +120,15 @@ def test_rows_that_cannot_be_used_are_told_and_the_others_kept(tmp_path):
         assert any(f"row {number}: {words}" in line for line in said.lines)
     assert any("row 5: an empty text" in line for line in said.lines)
     with pytest.raises(DataError, match="no text in it"):
-        pipeline.measure_file(lines(tmp_path / "empty.jsonl", ["", " "]))
+        measure_file(lines(tmp_path / "empty.jsonl", ["", " "]))
     with pytest.raises(DataError, match="no such file"):
-        pipeline.measure_file(tmp_path / "gone.jsonl")
+        measure_file(tmp_path / "gone.jsonl")
 
 
 def test_sets_of_another_size_are_warned_of(tmp_path):
     said = Said()
     one, other = lines(tmp_path / "a.jsonl", ["a b", "c d"]), lines(tmp_path / "b.jsonl", ["a b"])
-    pipeline.measure_file(one, reference=other, narrator=said)
+    measure_file(one, reference=other, narrator=said)
     assert "2 texts and 1 reference texts, of 4 and 2 tokens" in said.lines[0]
 
 
@@ -149,7 +149,7 @@ def test_the_command_prints_a_table_and_keeps_its_rows(tmp_path, capsys):
 def test_a_few_texts_have_bleu_as_far_as_it_goes(tmp_path, count):
     pytest.importorskip("sacrebleu")
     path = lines(tmp_path / "t.jsonl", ["a b c", "a b d", "e f g"][:count])
-    rows = values(pipeline.measure_file(path, bleu=True))
+    rows = values(measure_file(path, bleu=True))
     assert (("texts", "self_bleu") in rows) == (count > 1)
     assert rows["texts", "ttr"].n == count
 
@@ -157,7 +157,7 @@ def test_a_few_texts_have_bleu_as_far_as_it_goes(tmp_path, count):
 def test_the_string_of_a_special_token_is_measured_as_text(tmp_path, tiny_model):
     pytest.importorskip("sacrebleu")
     path = lines(tmp_path / "t.jsonl", ["one two three", "<|end|>", "four five six"])
-    rows = values(pipeline.measure_file(path, tokenizer=str(tiny_model), bleu=True))
+    rows = values(measure_file(path, tokenizer=str(tiny_model), bleu=True))
     assert (rows["texts", "compression_ratio"].n, rows["texts", "compression_ratio"].left_out) == (
         3,
         0,
@@ -176,7 +176,7 @@ def test_how_bleu_and_mauve_were_taken_and_what_is_recited_is_told(tmp_path, tin
         "mauve": str(tiny_model),
         "force_mauve": True,
     }
-    pipeline.measure_file(path, **options, narrator=said)
+    measure_file(path, **options, narrator=said)
     told = "\n".join(said.lines)
     assert "MAUVE of texts · texts: {'n': 12, 'clusters': 2, 'by_seed': (" in told
     assert "bleu: nrefs:var|" in told
@@ -186,7 +186,7 @@ def test_how_bleu_and_mauve_were_taken_and_what_is_recited_is_told(tmp_path, tin
 
 def test_the_texts_that_a_run_wrote_are_anybodys_too(finished):
     run = finished.run("hyperfitted")
-    rows = values(pipeline.measure_file(run.continuations_file))
+    rows = values(measure_file(run.continuations_file))
     assert (
         rows["texts", "ttr"].n == sum(bool(text.text.strip()) for text in run.continuations()) > 12
     )
@@ -198,7 +198,7 @@ FRENCH = "Été comme hiver, la fenêtre reste fermée; le garçon préfère rê
 
 def test_a_chinese_sentence_twelve_times_over_is_a_loop_and_the_unit_is_said(tmp_path):
     path, said = lines(tmp_path / "zh.jsonl", [CHINESE]), Said()
-    rows = values(pipeline.measure_file(path, narrator=said))
+    rows = values(measure_file(path, narrator=said))
     assert rows["texts", "looping_share"].value == 1
     assert rows["texts", "ttr"].value == pytest.approx(len(set(CHINESE)) / len(CHINESE))
     assert rows["texts", "ttr_words"].value < 0.1
@@ -209,15 +209,11 @@ def test_a_chinese_sentence_twelve_times_over_is_a_loop_and_the_unit_is_said(tmp
 
 def test_words_go_on_over_marks_and_forms_of_unicode_are_alike(tmp_path):
     hindi = values(
-        pipeline.measure_file(lines(tmp_path / "hi.jsonl", ["हिन्दी विकिपीडिया एक मुक्त विश्वकोश है"]))
+        measure_file(lines(tmp_path / "hi.jsonl", ["हिन्दी विकिपीडिया एक मुक्त विश्वकोश है"]))
     )
     assert hindi["texts", "ttr_words"].value == 1
     rows = [
-        values(
-            pipeline.measure_file(
-                lines(tmp_path / "fr.jsonl", [unicodedata.normalize(form, FRENCH)])
-            )
-        )
+        values(measure_file(lines(tmp_path / "fr.jsonl", [unicodedata.normalize(form, FRENCH)])))
         for form in ("NFD", "NFC")
     ]
     assert rows[0]["texts", "ttr_words"].value == 1
@@ -227,13 +223,9 @@ def test_words_go_on_over_marks_and_forms_of_unicode_are_alike(tmp_path):
 def test_english_texts_are_told_nothing_of_units_and_bleus_tokens_are_named(tmp_path):
     pytest.importorskip("sacrebleu")
     said, mixed = Said(), Said()
-    pipeline.measure_file(
-        lines(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, narrator=said
-    )
+    measure_file(lines(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, narrator=said)
     assert [line.split("|")[3] for line in said.lines] == ["tok:13a"]
-    pipeline.measure_file(
-        lines(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, narrator=mixed
-    )
+    measure_file(lines(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, narrator=mixed)
     assert "since 1 of 2 texts are in scripts without spaces" in mixed.lines[0]
     assert mixed.lines[-1].split("|")[3] == "tok:13a+characters"
 

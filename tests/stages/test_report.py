@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from hyperfitting import pipeline
 from hyperfitting.files import write_rows
 from hyperfitting.report import before_and_after, headline, write_report
 from hyperfitting.report.experiment.tables import number
 from hyperfitting.report.experiment.write import examples, passages
 from hyperfitting.runs import Experiment
+from hyperfitting.stages.measure import measure_experiment
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +75,11 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
     copy = Experiment(shutil.copytree(finished.folder, tmp_path / "copy"))
     for run in copy.runs().values():
         texts = [replace(text, pieces=("海",) * len(text.ids)) for text in run.continuations()]
-        if run.role == "hyperfitted":  # as a model that answers in another script
+        if run.variant == "hyperfitted":  # as a model that answers in another script
             texts = [replace(text, pieces=("a",) * len(text.ids)) for text in texts]
         write_rows(run.continuations_file, texts)
         run.metrics_file.unlink()
-    pipeline.measure_runs(copy)
+    measure_experiment(copy)
     made = write_report(copy).read_text(encoding="utf-8")
     said = copy.run("original").facts()["measure"]["words"]
     assert re.fullmatch(

@@ -127,8 +127,8 @@ def test_a_folder_that_is_not_ours_is_refused(tree, finished, tmp_path):
 
 
 def test_runs_are_found_by_experiment_or_by_folder(finished, tmp_path):
-    assert find_run(finished.folder).role == "hyperfitted"
-    assert find_run(finished.folder / "original").role == "original"
+    assert find_run(finished.folder).variant == "hyperfitted"
+    assert find_run(finished.folder / "original").variant == "original"
     with pytest.raises(RunError, match="holds no trained run"):
         find_run(tmp_path)
     with pytest.raises(RunError, match="holds no experiment"):

@@ -61,8 +61,8 @@ class TrainSettings(Settings):
     stop: Literal["end", "train-loss", "best-validation", "auto"] = Field(
         "end",
         description="When to stop before that. `train-loss`: after an epoch whose mean loss is below `stop_loss`. "
-        "`best-validation`: once validation loss has not fallen for `patience_probes`, keeping the best weights (the "
-        "early-stopped control). `auto`: below `stop_loss`, and greedy TTR has not risen for `patience_probes`.",
+        "`best-validation`: once validation loss has not fallen for `patience_probes`, keeping the best weights "
+        "(as the variant `early-stopped` of recipe `every-arm`). `auto`: below `stop_loss`, and greedy TTR has not risen for `patience_probes`.",
     )
     stop_loss: Positive | None = Field(
         None, description="Nats per token that `train-loss` and `auto` ask for."

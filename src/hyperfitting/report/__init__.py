@@ -6,7 +6,6 @@ from hyperfitting.report.comparison.write import (
     verdict_lines,
     write_comparison,
 )
-from hyperfitting.report.experiment.listing import experiment_line
 from hyperfitting.report.experiment.tables import (
     before_and_after,
     headline,
@@ -23,7 +22,6 @@ from hyperfitting.report.experiment.write import (
 __all__ = [
     "before_and_after",
     "check_installed",
-    "experiment_line",
     "headline",
     "is_table_of_texts",
     "markdown_table",

@@ -90,7 +90,7 @@ def all_rows(experiment: Experiment) -> list[MetricRow]:
 def set_table(rows: Sequence[MetricRow], name: str, recipe: Recipe) -> Table:
     """The table of one set: what the models are on its texts, and what they wrote, beside reference and controls."""
     strategies: list[str | None] = [strategy.name for strategy in recipe.generate.strategies]
-    columns = [Column(model, strategy) for strategy in strategies for model in recipe.roles]
+    columns = [Column(model, strategy) for strategy in strategies for model in recipe.variant_names]
     columns += [Column(model, None) for model in _CONTROLS]
     cells = {(row.variant, row.strategy, row.name): row for row in rows if row.domain == name}
 
@@ -118,7 +118,7 @@ def texts_table(rows: Sequence[MetricRow]) -> Table:
 
 def loss_table(rows: Sequence[MetricRow], recipe: Recipe) -> Table:
     """Training and validation, before and after."""
-    columns = [Column(role, None) for role in recipe.roles]
+    columns = [Column(role, None) for role in recipe.variant_names]
     cells = {(row.variant, row.name): row for row in rows if row.domain in ("train", "validation")}
     found = [
         (measure, [cells.get((column.variant, measure)) for column in columns])
@@ -216,7 +216,7 @@ def before_and_after(experiment: Experiment) -> str:
     """The short table for the terminal: losses and entropy, then each set and strategy beside reference and controls."""
     rows, recipe = all_rows(experiment), experiment.recipe
     value = {(row.variant, row.domain, row.strategy, row.name): row.value for row in rows}
-    models = (*recipe.roles, *_CONTROLS)
+    models = (*recipe.variant_names, *_CONTROLS)
     width = max(12, 1 + max(map(len, models)))
     lines = [f"{'':46}" + "".join(f"{model:>{width}}" for model in models)]
 
@@ -231,7 +231,7 @@ def before_and_after(experiment: Experiment) -> str:
         add("  entropy (nats)", [(model, name, None, "entropy") for model in models])
         for strategy in recipe.generate.strategies:
             for measure in _TERMINAL:
-                strategies = [strategy.name if model in recipe.roles else None for model in models]
+                strategies = [strategy.name if model in recipe.variant_names else None for model in models]
                 keys = [
                     (model, name, each, measure)
                     for model, each in zip(models, strategies, strict=True)

@@ -154,7 +154,7 @@ def examples(experiment: Experiment) -> list[Example]:
     for name, context in chosen:
         found = [
             texts[key]
-            for model in (*recipe.roles, "reference")
+            for model in (*recipe.variant_names, "reference")
             if (key := (name, context, model)) in texts
         ]
         if found:
