@@ -22,7 +22,7 @@ from hyperfitting.recipe.tree import (
     overridden_keys,
     read_tree,
 )
-from hyperfitting.recipe.variants import Variant
+from hyperfitting.recipe.variants import HYPERFITTED
 
 Kind = TypeVar("Kind", bound=Settings)
 
@@ -136,24 +136,26 @@ def parse_recipe(tree: dict[str, Any], source: str) -> Recipe:
         RecipeError: everything that is wrong, in one line.
     """
     recipe = parse_settings(Recipe, tree, source)
-    for number, variant in enumerate(recipe.variants):
-        _refuse_variant(recipe, variant, f"{source}: variants.{number}.set")
+    _refuse_variants(recipe, source)
     return recipe
 
 
-def _refuse_variant(recipe: Recipe, variant: Variant, source: str) -> None:
-    """Refuse a variant whose settings are wrong, or that is another run's training again.
+def _refuse_variants(recipe: Recipe, source: str) -> None:
+    """Refuse variants whose settings are wrong, or that are another run's training again.
 
     Raises:
         RecipeError: names the settings.
     """
-    parse_settings(_Training, {"train": variant.tree(recipe.train)}, source)
-    train = recipe.of(variant.name).train
-    for other in recipe.variant_names[1:]:
-        if other != variant.name and recipe.of(other).train == train:
+    trained: dict[TrainSettings, str] = {recipe.train: HYPERFITTED}
+    for number, variant in enumerate(recipe.variants):
+        where = f"{source}: variants.{number}.set"
+        tree = {"train": variant.tree(recipe.train)}
+        train = parse_settings(_Training, tree, where).train
+        if train in trained:
             raise RecipeError(
-                f"{source}: {variant.name} and {other} train with the same settings, so they are the same run twice"
+                f"{where}: {variant.name} and {trained[train]} train with the same settings, so they are the same run twice"
             )
+        trained[train] = variant.name
 
 
 class _Training(Settings):
