@@ -236,7 +236,9 @@ class Run:
         return read_rows(self.blocked_file, Blocked) if self.blocked_file.is_file() else []
 
     def continuations(self) -> list[Continuation]:
-        """Every context continued in every strategy; the reference texts among them, as `model` reference."""
+        """Every context continued in every strategy; the reference texts among them, as variant `reference`."""
+        if self.recipe_file.is_file():
+            _ = self.recipe  # refuses a run of a former version, whose rows have other fields
         return read_rows(self.continuations_file, Continuation)
 
     def keep_measures(
