@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.timing import clock
-from hyperfitting import pipeline
 from hyperfitting.decoding import (
     CitationBlocker,
     CitationIndex,
@@ -26,6 +25,8 @@ from hyperfitting.metrics.bleu import self_bleu
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.models import TextCodec, load_codec, load_model, stepper
 from hyperfitting.recipe import GREEDY, BlockerSettings, ModelSettings, load_recipe
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.train import train_run
 
 
 def report_metrics(device: torch.device, rounds: int) -> None:
@@ -50,8 +51,8 @@ def report_blocker(device: torch.device, rounds: int) -> None:
     so there is much to block; from random contexts there is little.
     """
     with tempfile.TemporaryDirectory() as folder:
-        experiment = pipeline.draw(load_recipe("demo"), Path(folder) / "demo", device=str(device))
-        run = pipeline.train(experiment, "hyperfitted", device=str(device))
+        experiment = draw_experiment(load_recipe("demo"), Path(folder) / "demo", device=str(device))
+        run = train_run(experiment, "hyperfitted", device=str(device))
         settings = ModelSettings(source=str(run.model_folder))
         model, codec, blocks = (
             load_model(settings, device),

@@ -6,8 +6,10 @@ import gc
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -76,7 +78,7 @@ def compare_training(
     plain_seconds: list[float] = []
     best = best_product(device)
 
-    def turn(state: State, epoch: float) -> ProbeRow:
+    def turn(state: State, epoch: float, variants: Sequence[str]) -> ProbeRow:
         nonlocal best
         best = max(best, best_product(device))
         if state.update > 0:
@@ -141,18 +143,15 @@ def run_loop(recipe: Recipe, ids_NT: Any, device: torch.device, probe: Any) -> l
     """Run the real loop; the rows of its updates."""
     ranks = training.join_processes(device)
     precision = models.resolve_precision(recipe.train.precision, device)
-    trainable = training.prepare(recipe, ranks, precision)
+    setup = training.prepare(recipe, ranks, precision)
     rows: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
         training.train(
-            trainable,
+            setup,
             ids_NT,
-            recipe,
-            precision=precision,
-            ranks=ranks,
+            {"hyperfitted": recipe.train},
             checkpoints=Checkpoints(Path(folder), recipe, ranks),
-            log=rows.append,
-            probe=probe,
+            watcher=SimpleNamespace(log=lambda row, variants: rows.append(row), probe=probe),
             narrator=Silent(),
         )
     return rows
@@ -202,7 +201,7 @@ def large(device: torch.device, precision: str, blocks: int, rounds: int) -> Non
         recipe,
         ids_NT,
         device,
-        lambda state, epoch: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", ""),
+        lambda state, epoch, variants: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", ""),
     )
     seconds = statistics.median(blocks * (TOKENS - 1) / row.tokens_per_second for row in rows[5:])
     peak = torch.cuda.max_memory_allocated(device)

@@ -7,6 +7,7 @@ import os
 import random
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -197,10 +198,10 @@ def train_once(
 
     recipe, ranks = parse_recipe(tree, source="t"), training.join_processes(torch.device("cpu"))
     precision = models.resolve_precision(recipe.train.precision, ranks.device)
-    selection = training.prepare(recipe, ranks, precision)
+    setup = training.prepare(recipe, ranks, precision)
     rows, probes = [], []
 
-    def watch(state: Any, epoch: float) -> ProbeRow:
+    def watch(state: Any, epoch: float, variants: Any) -> ProbeRow:
         validation_loss, ttr = probe(state.update) if probe else (1.0, 0.5)
         row = ProbeRow(
             state.update,
@@ -219,15 +220,16 @@ def train_once(
         probes.append(row)
         return row
 
-    outcome = training.train(
-        selection,
+    checkpoints = Checkpoints(folder, recipe, ranks, say=say or (lambda line: None))
+    outcomes = training.train(
+        setup,
         ids,
-        recipe,
-        precision=precision,
-        ranks=ranks,
-        checkpoints=Checkpoints(folder, recipe, ranks, say=say or (lambda line: None)),
-        log=rows.append,
-        probe=watch,
+        {"hyperfitted": recipe.train},
+        checkpoints=checkpoints,
+        watcher=SimpleNamespace(log=lambda row, variants: rows.append(row), probe=watch),
         narrator=Silent(),
     )
-    return Trained(selection.model, rows, probes, outcome, selection)
+    outcome, model = outcomes["hyperfitted"], setup.selection.model
+    if not outcome.in_model:
+        checkpoints.load_weights(model, outcome.kept)
+    return Trained(model, rows, probes, outcome, setup.selection)

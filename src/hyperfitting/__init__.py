@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperfitting.errors import HyperfittingError, InputError
-    from hyperfitting.pipeline import run, write
+    from hyperfitting.pipeline import run
     from hyperfitting.recipe import Recipe, load_recipe
     from hyperfitting.records import Continuation, MetricRow, TokenBlocks
     from hyperfitting.runs import Experiment, Run
+    from hyperfitting.writing import write
 
 __version__ = metadata.version("hyperfitting")
 
@@ -29,7 +30,7 @@ _ROOMS = {
     "TokenBlocks": "records",
     "load_recipe": "recipe",
     "run": "pipeline",
-    "write": "pipeline",
+    "write": "writing",
 }
 
 __all__ = [

@@ -64,7 +64,7 @@ class Written(NamedTuple):
     gave_way: list[GaveWay]
 
 
-class Writer:
+class TextGenerator:
     """Continues batches of contexts with one model.
 
     All contexts of a set are equally long, so batches need no padding. Nothing of the checkpoint's generation config is
@@ -89,18 +89,17 @@ class Writer:
         )
         self._index = cache(lambda order: CitationIndex(train.ids_NT, order))
 
-    def write(self, batch: Batch, *, role: str, run: str) -> Written:
+    def write(self, batch: Batch, *, variant: str, run: str) -> Written:
         """Continue the contexts of a batch.
 
         Raises:
             ModelError: the model's logits are no numbers.
         """
-        settings, contexts = self._recipe.generate, self._sets[batch.domain]
-        start, context_BT = self._recipe.data.context_tokens, self.contexts(batch)
+        settings = self._recipe.generate
         blocker, record = self.blocker(batch.strategy), list[GivingWay]()
         texts = continue_texts(
             self._model,
-            context_BT,
+            self.contexts(batch),
             self.make_sampler(batch, blocker, record),
             new_tokens=settings.new_tokens,
             ending=self.ending,
@@ -109,16 +108,16 @@ class Writer:
         made = [
             _continuation(
                 self._codec,
-                contexts,
-                i,
-                start,
+                self._sets[batch.domain],
+                context,
                 ids_S,
-                settings.new_tokens,
-                role,
-                run,
-                batch.strategy.name,
+                context_tokens=self._recipe.data.context_tokens,
+                is_whole=len(ids_S) == settings.new_tokens,
+                variant=variant,
+                run=run,
+                strategy=batch.strategy.name,
             )
-            for i, ids_S in zip(batch.contexts, texts, strict=True)
+            for context, ids_S in zip(batch.contexts, texts, strict=True)
         ]
         blocked = (
             [each for each in blocker.record if each.step < len(texts[each.text])]
@@ -149,7 +148,7 @@ class Writer:
     ) -> Sampler:
         """How the batch's strategy chooses, with each context's own random numbers if it samples."""
         keys = [
-            _sampling_key(self._recipe.seed, batch.strategy, batch.domain, ids)
+            _sampling_key(self._recipe.sampling_seed, batch.strategy, batch.domain, ids)
             for ids in self.contexts(batch).tolist()
         ]
         uniform_BS = (
@@ -175,28 +174,25 @@ class Writer:
             word_boundaries=words,
         )
 
-    def again(self, text: Continuation) -> Difference | None:
-        """Write one text anew, alone, and say where it first differs from what was written, if it does."""
-        strategy = next(
-            each for each in self._recipe.generate.strategies if each.name == text.strategy
+    def first_difference(self, text: Continuation) -> Difference | None:
+        """Write one text anew, alone: where it first differs from what was written; None where it does not."""
+        named = {each.name: each for each in self._recipe.generate.strategies}
+        batch = Batch(
+            text.domain, named[text.strategy or ""], range(text.context, text.context + 1)
         )
-        batch = Batch(text.domain, strategy, range(text.context, text.context + 1))
-        (new,), *_ = self.write(batch, role=text.variant, run=text.run)
-        pairs = enumerate(
-            zip_longest(new.ids, text.ids)
-        )  # a text that ended has none where the other goes on
-        step, chosen, other = next(
-            ((i, *pair) for i, pair in pairs if pair[0] != pair[1]), (None, None, None)
-        )
+        (new,), *_ = self.write(batch, variant=text.variant, run=text.run)
+        pairs = enumerate(zip_longest(new.ids, text.ids))  # None where a text has ended
+        step = next((number for number, (one, other) in pairs if one != other), None)
         if step is None:
             return None
+        chosen, other = (ids[step] if step < len(ids) else None for ids in (new.ids, text.ids))
         margin = self._margin(batch, new.ids[:step], chosen, other)
-        return Difference(text.domain, strategy.name, text.context, step, margin)
+        return Difference(text.domain, batch.strategy.name, text.context, step, margin)
 
     def _margin(
         self, batch: Batch, begun: Sequence[int], chosen: int | None, other: int | None
     ) -> float:
-        """By how much `chosen` won, as `Difference` says; none stands for the most probable end-of-text."""
+        """By how much `chosen` won, as `Difference` says; None stands for the most probable end-of-text."""
         text_1T = torch.cat([self.contexts(batch), torch.tensor([begun], dtype=torch.long)], dim=1)
         start = self._recipe.data.context_tokens
         rules = strategy_rules(
@@ -205,16 +201,16 @@ class Writer:
         logits_1V = suppress_end(self._model.start(text_1T), self.ending, len(begun))
         logits_V = rules(logits_1V, text_1T.to(logits_1V.device))[0].double().cpu()
         end = max(self._codec.end_ids, key=lambda each: float(logits_V[each]), default=0)
-        chosen, other = (end if each is None else each for each in (chosen, other))
+        taken, left = end if chosen is None else chosen, end if other is None else other
         if batch.strategy.method == "greedy":
-            return float(logits_V[chosen] - logits_V[other])
+            return float(logits_V[taken] - logits_V[left])
         key = _sampling_key(
-            self._recipe.seed, batch.strategy, batch.domain, text_1T[0, :start].tolist()
+            self._recipe.sampling_seed, batch.strategy, batch.domain, text_1T[0, :start].tolist()
         )
         number = float(uniform_noise([key], len(begun) + 1)[0, -1])
         share_V = logits_V.softmax(-1)
-        below = float(share_V[:other].sum())
-        return max(below - number, number - below - float(share_V[other]))
+        below = float(share_V[:left].sum())
+        return max(below - number, number - below - float(share_V[left]))
 
     def _blocked(self, batch: Batch, made: Sequence[Continuation], each: BlockerEvent) -> Blocked:
         text, order = (
@@ -247,8 +243,18 @@ def references(
     start = recipe.data.context_tokens
     rows = contexts.ids_NT[:, start : start + recipe.generate.new_tokens].tolist()
     return [
-        _continuation(codec, contexts, i, start, ids_S, len(ids_S), "reference", run, None)
-        for i, ids_S in enumerate(rows)
+        _continuation(
+            codec,
+            contexts,
+            context,
+            ids_S,
+            context_tokens=start,
+            is_whole=True,
+            variant="reference",
+            run=run,
+            strategy=None,
+        )
+        for context, ids_S in enumerate(rows)
     ]
 
 
@@ -259,32 +265,35 @@ def _sampling_key(seed: int, strategy: Strategy, name: str, context_ids: list[in
 
 def _continuation(
     codec: TextCodec,
-    contexts: TokenBlocks,
-    i: int,
-    start: int,
+    blocks: TokenBlocks,
+    context: int,
     ids: list[int],
-    full: int,
-    model: str,
+    *,
+    context_tokens: int,
+    is_whole: bool,
+    variant: str,
     run: str,
     strategy: str | None,
 ) -> Continuation:
-    origin, context_ids = contexts.origins[i], contexts.ids_NT[i, :start].tolist()
+    """The continuation of one of the blocks' contexts; `is_whole`: end-of-text did not cut it off."""
+    origin = blocks.origins[context]
+    context_ids = blocks.ids_NT[context, :context_tokens].tolist()
     pieces = codec.pieces([*context_ids, *ids])
     return Continuation(
-        variant=model,
+        variant=variant,
         run=run,
-        domain=contexts.name,
+        domain=blocks.name,
         strategy=strategy,
-        context=i,
+        context=context,
         source=origin.source,
         row=origin.row,
         group=origin.group,
         title=origin.title,
         context_ids=tuple(context_ids),
-        context_pieces=tuple(pieces[:start]),
+        context_pieces=tuple(pieces[:context_tokens]),
         ids=tuple(ids),
-        pieces=tuple(pieces[start:]),
-        ended="length" if len(ids) == full else "end_of_text",
+        pieces=tuple(pieces[context_tokens:]),
+        ended="length" if is_whole else "end_of_text",
     )
 
 

@@ -44,6 +44,9 @@ class Silent:
         """Nothing."""
 
 
+SILENT = Silent()
+
+
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C into a request that is asked for between two steps; a second one interrupts at once.

@@ -15,6 +15,7 @@ from hyperfitting import pipeline
 from hyperfitting.cli import Console
 from hyperfitting.recipe import load_recipe
 from hyperfitting.report import before_and_after
+from hyperfitting.stages.train import train_experiment
 from tests.support.corpora import DATA, needs_data
 
 pytestmark = pytest.mark.slow
@@ -108,7 +109,7 @@ def test_how_many_texts_656_thousand_parameters_learn_by_heart(
     texts, epochs, learned, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(DATA)
-    experiment = pipeline.train_all(tinystories(texts, epochs), tmp_path / "run")
+    experiment = train_experiment(tinystories(texts, epochs), tmp_path / "run")
     last = experiment.run("hyperfitted").probes()[-1]
     print(
         f"\n{texts} texts, {epochs} epochs: train loss {last.train_loss:.3f}, validation loss "

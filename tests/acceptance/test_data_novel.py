@@ -11,8 +11,10 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.cli import Console
+from hyperfitting.cli.text import check_lines
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.stages.check import check_recipe
 from tests.support.corpora import DATA
 
 NOVELS = DATA / "text" / "pretrain" / "fiction_novels.jsonl.xz"
@@ -59,7 +61,7 @@ def recipe_of(path):
 def test_a_novel_is_trained_on_and_held_out(tmp_path, blank_lines):
     text = cut_novel(tmp_path / "novel.txt", blank_lines=blank_lines)
     recipe = recipe_of(tmp_path / "novel.txt")
-    print("\n" + pipeline.check(recipe, tmp_path / "out"))
+    print("\n" + check_lines(check_recipe(recipe, tmp_path / "out")))
     experiment = pipeline.run(recipe, tmp_path / "out", narrator=Console())
     codec, shares, spans = load_codec(recipe.model), {}, []
     for each in experiment.manifest.sets:

@@ -11,11 +11,14 @@ import sys
 
 import pytest
 
-from hyperfitting import pipeline
 from hyperfitting.cli import Console
+from hyperfitting.cli.text import agreement_lines
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Experiment
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.generate import compare_with_reference, generate_texts
+from hyperfitting.stages.train import train_run
 from tests.support.corpora import DATA, needs_data
 
 pytestmark = [pytest.mark.slow, needs_data]
@@ -48,10 +51,10 @@ def trained(tmp_path_factory):
         "generate.new_tokens=96",
         "generate.batch_contexts=100",
     ]
-    experiment = pipeline.draw(
+    experiment = draw_experiment(
         load_recipe("demo", changes), tmp_path_factory.mktemp("decoding") / "out"
     )
-    pipeline.train(experiment, "hyperfitted", narrator=Console())
+    train_run(experiment, "hyperfitted", narrator=Console())
     return experiment
 
 
@@ -72,7 +75,7 @@ def again(trained, folder, strategies, batch):
 
 
 def test_a_thousand_blocked_texts_hold_nothing_forbidden_and_cut_no_word(trained):
-    run = pipeline.generate_texts(trained, "hyperfitted", narrator=Console())
+    run = generate_texts(trained, "hyperfitted", narrator=Console())
     follows: dict[tuple[int, ...], set[int]] = {}
     for block in trained.blocks("train").ids_NT.tolist():
         for start in range(len(block) - CITED):
@@ -113,8 +116,10 @@ def test_a_text_alone_is_as_in_a_batch_of_64(trained, tmp_path):
     experiment = again(
         trained, tmp_path / "out", f"{strategy('greedy')}, {strategy('nucleus')}", 64
     )
-    pipeline.generate_texts(experiment, "hyperfitted", narrator=Console())
-    said = pipeline.compare_reference(experiment, "hyperfitted", 64, narrator=Console())
+    generate_texts(experiment, "hyperfitted", narrator=Console())
+    said = agreement_lines(
+        compare_with_reference(experiment, "hyperfitted", 64, narrator=Console())
+    )
     print(f"\n{said}")
     margins = [float(found) for found in re.findall(r"margin (\S+)", said)]
     assert "of 128 texts are those of reference mode" in said
@@ -124,7 +129,7 @@ def test_a_text_alone_is_as_in_a_batch_of_64(trained, tmp_path):
 def test_three_processes_write_what_one_writes(trained, tmp_path):
     strategies = f"{strategy('greedy')}, {strategy('sampling')}"
     one, three = (again(trained, tmp_path / name, strategies, 16) for name in ("one", "three"))
-    pipeline.generate_texts(one, "hyperfitted", narrator=Console())
+    generate_texts(one, "hyperfitted", narrator=Console())
     command = [
         sys.executable,
         "-m",
@@ -134,7 +139,7 @@ def test_three_processes_write_what_one_writes(trained, tmp_path):
         "--master-port",
         "29611",
     ]
-    pipeline.train(three, "original")  # `generate` continues with every run of an experiment
+    train_run(three, "original")  # `generate` continues with every run of an experiment
     subprocess.run(
         [*command, "-m", "hyperfitting", "generate", str(three.folder)], check=True, timeout=1500
     )

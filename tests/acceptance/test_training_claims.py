@@ -10,11 +10,13 @@ from statistics import fmean, stdev
 
 import pytest
 
-from hyperfitting import pipeline
 from hyperfitting.cli import Console
 from hyperfitting.errors import TrainingFailed
 from hyperfitting.metrics.diversity import type_token_ratio
 from hyperfitting.recipe import load_recipe
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.generate import generate_texts
+from hyperfitting.stages.train import train_run
 from tests.support.corpora import DATA, needs_data
 
 pytestmark = pytest.mark.slow
@@ -45,9 +47,9 @@ def trained(variant, seed, folder):
         "generate.new_tokens=96",
         *VARIANTS[variant],
     ]
-    experiment = pipeline.draw(load_recipe("demo", changes), folder / f"{variant}-{seed}")
-    run = pipeline.train(experiment, "hyperfitted", narrator=Console())
-    pipeline.generate_texts(experiment, "hyperfitted", narrator=Console())
+    experiment = draw_experiment(load_recipe("demo", changes), folder / f"{variant}-{seed}")
+    run = train_run(experiment, "hyperfitted", narrator=Console())
+    generate_texts(experiment, "hyperfitted", narrator=Console())
     ttr = [type_token_ratio(text.ids) for text in run.continuations()]
     return ttr, run.facts.train, run.updates(), run.name
 
@@ -118,16 +120,16 @@ def test_the_meter_at_the_papers_learning_rate(precision, tmp_path):
         f"train.force_plain_bf16={'true' if precision == 'bf16' else 'false'}",
         "probe.every_updates=1000",
     ]
-    experiment = pipeline.draw(load_recipe("demo", changes), tmp_path / "run")
+    experiment = draw_experiment(load_recipe("demo", changes), tmp_path / "run")
     run = experiment.run("hyperfitted")
     if precision == "bf16":
         with pytest.raises(
             TrainingFailed, match="of the last intended steps reached the weights"
         ) as caught:
-            pipeline.train(experiment, "hyperfitted")
+            train_run(experiment, "hyperfitted")
         print(f"\n{precision} at 1e-6: {caught.value}")
     else:
-        pipeline.train(experiment, "hyperfitted")
+        train_run(experiment, "hyperfitted")
     row = run.updates()[-1]
     print(
         f"\n{precision} at {row.learning_rate:g}: step share {row.step_share}, moved share {row.moved_share}"

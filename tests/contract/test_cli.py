@@ -311,7 +311,7 @@ def test_a_source_read_from_a_pipe_that_closes_is_no_traceback(tmp_path):
 
 
 def test_plan_prints_what_each_precision_needs(capsys):
-    assert main(["plan", "demo", "--device", "64MiB", "--count", "2"]) == 0
+    assert main(["plan", "demo", "--memory", "64MiB", "--count", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "on 2 devices; bytes on each" in lines[0]
     assert lines[1].endswith("fits 64.0 MiB")
@@ -321,7 +321,7 @@ def test_plan_prints_what_each_precision_needs(capsys):
 @pytest.mark.parametrize("size", ["80", "GiB", "-1GiB", "0GiB", "manyGiB"])
 def test_an_amount_of_memory_that_is_none(size, capsys):
     with pytest.raises(SystemExit) as caught:
-        main(["plan", "demo", f"--device={size}"])
+        main(["plan", "demo", f"--memory={size}"])
     assert caught.value.code == 2
     assert "is no amount of memory: write it as 80GiB" in capsys.readouterr().err
 
@@ -333,10 +333,10 @@ def test_a_plan_for_no_devices_or_too_many_is_refused(capsys, count):
     assert "is not a whole number from 1 to 1024" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--count=2", "--device=80GiB"])
+@pytest.mark.parametrize("option", ["--count=2", "--memory=80GiB"])
 def test_a_dry_run_is_of_this_machine(capsys, option):
     assert main(["plan", "demo", "--dry-run", option]) == 2
-    said = "hyperfit: plan --dry-run trains on this machine, on one device: leave out --device and --count\n"
+    said = "hyperfit: plan --dry-run trains on this machine, on one device: leave out --memory and --count\n"
     assert capsys.readouterr().err == said
 
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from hyperfitting import pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import InputError
+from hyperfitting.writing import write
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
@@ -58,7 +58,7 @@ def test_bytes_that_are_no_text_are_one_line(case):
 
 def test_a_prompt_that_is_no_text_is_refused_by_the_library_too(finished):
     with pytest.raises(InputError, match=r"^the prompt holds bytes that are not UTF-8$"):
-        pipeline.write(finished.folder, "caf\udce9", device="cpu")
+        write(finished.folder, "caf\udce9", device="cpu")
 
 
 def test_an_accent_in_a_locale_without_any_is_one_line():
@@ -92,8 +92,8 @@ def test_what_the_terminal_cannot_show_is_replaced(finished, environment):
 
 def test_a_generated_character_that_the_terminal_lacks_is_replaced(tmp_path):
     code = (
-        "import sys\nfrom hyperfitting import pipeline, runs\n"
-        "runs.find_run = lambda folder: None\npipeline.write = lambda *_, **__: iter(['a ', '“', ' b'])\n"
+        "import sys\nfrom hyperfitting import runs, writing\n"
+        "runs.find_run = lambda folder: None\nwriting.write = lambda *_, **__: iter(['a ', '“', ' b'])\n"
         "from hyperfitting.cli import main\nsys.exit(main())"
     )
     environment = os.environ | {"PYTHONIOENCODING": "latin-1"}

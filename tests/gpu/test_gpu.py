@@ -9,6 +9,8 @@ from transformers import LlamaConfig
 from hyperfitting import pipeline, training
 from hyperfitting.errors import Interrupted
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.train import train_run
 from tests.support.listening import Listener
 
 pytestmark = [
@@ -76,12 +78,12 @@ def test_a_stopped_training_ends_as_an_uninterrupted_one(tree, tmp_path, precisi
     tree["train"]["precision"] = precision
     recipe = parse_recipe(tree | {"engine": {"checkpoint_updates": 3}}, source="t")
     whole, cut = (
-        pipeline.draw(recipe, tmp_path / name, device="cuda") for name in ("whole", "cut")
+        draw_experiment(recipe, tmp_path / name, device="cuda") for name in ("whole", "cut")
     )
-    pipeline.train(whole, "hyperfitted", device="cuda")
+    train_run(whole, "hyperfitted", device="cuda")
     with pytest.raises(Interrupted):
-        pipeline.train(cut, "hyperfitted", device="cuda", narrator=Listener(stop_after=5))
-    pipeline.train(cut, "hyperfitted", device="cuda")
+        train_run(cut, "hyperfitted", device="cuda", narrator=Listener(stop_after=5))
+    train_run(cut, "hyperfitted", device="cuda")
     ours, theirs = (
         [row.loss for row in each.run("hyperfitted").updates()] for each in (cut, whole)
     )
@@ -91,10 +93,10 @@ def test_a_stopped_training_ends_as_an_uninterrupted_one(tree, tmp_path, precisi
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_layers_learn_as_others_do(tree, tmp_path, finished):
-    experiment = pipeline.draw(
+    experiment = draw_experiment(
         parse_recipe(tree | {"engine": {"compile": True}}, source="t"), tmp_path / "compiled"
     )
-    run = pipeline.train(experiment, "hyperfitted", device="cuda")
+    run = train_run(experiment, "hyperfitted", device="cuda")
     ours, theirs = (
         [row.loss for row in each.updates()] for each in (run, finished.run("hyperfitted"))
     )

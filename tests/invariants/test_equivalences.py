@@ -19,7 +19,6 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from hyperfitting import pipeline
 from hyperfitting.models import load_codec, load_model, save_model, score_texts, select_trained
 from hyperfitting.recipe import (
     LoraSettings,
@@ -29,6 +28,9 @@ from hyperfitting.recipe import (
     parse_recipe,
 )
 from hyperfitting.runs import Experiment
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.generate import generate_texts
+from hyperfitting.stages.train import train_run
 from tests.conftest import make_model, tiny_config, tiny_tree, train_once
 
 CPU = torch.device("cpu")
@@ -206,7 +208,7 @@ def facts(out):
 
 def alone(recipe, out, *overrides):
     """Train, or go on training, on one process: this one."""
-    pipeline.train(pipeline.draw(load_recipe(recipe, overrides), out), "hyperfitted", device="cpu")
+    train_run(draw_experiment(load_recipe(recipe, overrides), out), "hyperfitted", device="cpu")
     assert facts(out).processes == 1
     return result(out)
 
@@ -232,10 +234,12 @@ LAUNCH = """
 import errno, json, os, shutil, signal, socket, sys, traceback
 from pathlib import Path
 import peft
-from hyperfitting import pipeline
 from hyperfitting.errors import HyperfittingError
 from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Experiment
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.generate import generate_texts
+from hyperfitting.stages.train import train_run
 from hyperfitting.training import checkpoint
 from hyperfitting.training.checkpoint import Checkpoints
 
@@ -259,9 +263,9 @@ def work(stop_after, recipe, out):
     Checkpoints.maybe_save = and_stop
     try:
         if stop_after == "generate":
-            pipeline.generate_texts(Experiment(Path(out)), "hyperfitted", device="cpu")
+            generate_texts(Experiment(Path(out)), "hyperfitted", device="cpu")
             return 0
-        pipeline.train(pipeline.draw(load_recipe(recipe), Path(out)), "hyperfitted", device="cpu")
+        train_run(draw_experiment(load_recipe(recipe), Path(out)), "hyperfitted", device="cpu")
     except HyperfittingError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -401,9 +405,7 @@ def test_four_processes_train_as_one(many):
 def test_three_processes_write_what_one_writes(many):
     assert many.codes["generated on 3"] == [0] * 3, many.said
     shared = Experiment(many.folder / "generated on 3").run("hyperfitted")
-    one = pipeline.generate_texts(
-        Experiment(many.folder / "fp32 on 2"), "hyperfitted", device="cpu"
-    )
+    one = generate_texts(Experiment(many.folder / "fp32 on 2"), "hyperfitted", device="cpu")
     assert shared.facts.generate.processes == 3
     assert shared.continuations() == one.continuations()
     assert len(one.continuations()) == 24
@@ -571,8 +573,8 @@ def test_the_saved_model_of_a_trained_run_is_the_one_that_was_trained(
         "precision": precision,
         "epochs": 1,
     }
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
-    run = pipeline.train(experiment, "hyperfitted", device="cpu")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
+    run = train_run(experiment, "hyperfitted", device="cpu")
     model = load_model(ModelSettings(source=str(run.model_folder)), CPU)
     scores = score_texts(model, experiment.blocks("validation").ids_NT, batch_blocks=8)
     seen = run.probes()[-1].validation_loss

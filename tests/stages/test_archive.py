@@ -17,6 +17,7 @@ from hyperfitting.recipe import parse_recipe
 from hyperfitting.report import write_comparison, write_report
 from hyperfitting.runs import Experiment, find_experiments
 from hyperfitting.stages.archive import archive_experiment
+from hyperfitting.stages.generate import generate_texts
 from tests.conftest import tiny_tree
 from tests.contract.test_cli import refused
 
@@ -156,7 +157,7 @@ def test_texts_that_may_be_published_are_kept(finished, tmp_path):
     page = write_report(held).read_text(encoding="utf-8")
     assert page == (finished.report_folder / "index.html").read_text(encoding="utf-8")
     with pytest.raises(RunError, match="an archive holds no weights"):
-        pipeline.generate_texts(held, "original", device="cpu")
+        generate_texts(held, "original", device="cpu")
 
 
 def test_verbs_that_need_weights_or_texts_refuse_an_archive_in_one_line(archive, tmp_path, capsys):

@@ -16,7 +16,7 @@ import torch
 from torch._dynamo.exc import TorchDynamoException
 from torch.distributed.checkpoint.api import CheckpointException
 
-from hyperfitting import cli, pipeline
+from hyperfitting import cli
 from hyperfitting.errors import (
     DiskFull,
     InputError,
@@ -28,8 +28,11 @@ from hyperfitting.errors import (
 )
 from hyperfitting.files import exclusive_lock
 from hyperfitting.recipe import parse_recipe
-from hyperfitting.records import ProbeRow, UpdateRow
+from hyperfitting.records import UpdateRow
 from hyperfitting.runs import Experiment
+from hyperfitting.stages import train as train_stage
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.train import train_run
 from hyperfitting.training import loop
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.distributed import ProcessGroup
@@ -47,13 +50,13 @@ NO_MEMORY = "hyperfit: the device is out of memory: "
 def train(experiment, **listening):
     """Train the hyperfitted run; what was said."""
     listener = Listener(**listening)
-    pipeline.train(experiment, "hyperfitted", device="cpu", narrator=listener)
+    train_run(experiment, "hyperfitted", device="cpu", narrator=listener)
     return listener.lines
 
 
 def stop(tree, folder, *, after, **engine):
     """An experiment stopped by Ctrl-C after so many of its updates."""
-    experiment = pipeline.draw(parse_recipe(tree | {"engine": engine}, source="t"), folder)
+    experiment = draw_experiment(parse_recipe(tree | {"engine": engine}, source="t"), folder)
     with pytest.raises(
         Interrupted,
         match=f"stopped after update {after} of 12; the same command goes on from there",
@@ -169,7 +172,7 @@ def test_a_damaged_checkpoint_does_not_push_out_a_whole_one(stopped, finished, t
         ({"keep_last": 1}, ["update-00000011"]),
         ({}, ["update-00000010", "update-00000011"]),
         ({"keep_last": 3}, ["update-00000008", "update-00000010", "update-00000011"]),
-        ({"keep_last": 1, "keep_best": True}, ["best-00000004", "update-00000011"]),
+        ({"keep_last": 1, "keep_best": True}, ["kept-00000004", "update-00000011"]),
     ],
 )
 def test_the_last_and_the_best_are_kept_and_no_others(tree, tmp_path, monkeypatch, engine, kept):
@@ -189,13 +192,13 @@ def test_a_write_cut_off_by_a_kill_is_cleared_away_by_the_next(stopped, tree):
 
 def validation_loss(monkeypatch, losses):
     """Probes as they are, but for the validation loss, which is made up."""
-    true_probe = pipeline.probe
+    true_probe = train_stage.probe
 
     def probe(*arguments, state, **settings):
         row = true_probe(*arguments, state=state, **settings)
         return dataclasses.replace(row, validation_loss=losses[state.update])
 
-    monkeypatch.setattr(pipeline, "probe", probe)
+    monkeypatch.setattr(train_stage, "probe", probe)
 
 
 @pytest.fixture
@@ -207,31 +210,31 @@ def best_at_4(tree, monkeypatch):
 
 def test_best_validation_ends_with_the_weights_of_the_best_probe(best_at_4, tmp_path, finished):
     best_at_4["train"] |= {"patience_probes": 2, "epochs": 5}
-    experiment = pipeline.draw(parse_recipe(best_at_4, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(best_at_4, source="t"), tmp_path / "out")
     train(experiment)
     facts = experiment.run("hyperfitted").facts.train
     assert (facts.updates, facts.kept_update) == (12, 4)
     assert facts.ended == "validation loss has not fallen for 2 probes"
     best_at_4["train"] |= {"stop": "end", "epochs": 1}
-    shorter = pipeline.draw(parse_recipe(best_at_4, source="t"), tmp_path / "shorter")
+    shorter = draw_experiment(parse_recipe(best_at_4, source="t"), tmp_path / "shorter")
     train(shorter)
     assert weights(experiment) == weights(shorter) != weights(finished)
 
 
 def test_best_weights_outlast_a_stop_and_are_refused_when_damaged_or_gone(best_at_4, tmp_path):
     experiment = stop(best_at_4, tmp_path / "out", after=9)
-    assert checkpoints(experiment) == ["best-00000004", "update-00000009"]
-    best = experiment.run("hyperfitted").checkpoint_folder / "best-00000004"
+    assert checkpoints(experiment) == ["kept-00000004", "update-00000009"]
+    best = experiment.run("hyperfitted").checkpoint_folder / "kept-00000004"
     shutil.copytree(best, tmp_path / "best")
     truncate(best / "state.json")
     with pytest.raises(
-        RunError, match=r"best-00000004: damaged checkpoint \(state.json is not what was written\)"
+        RunError, match=r"kept-00000004: damaged checkpoint \(state.json is not what was written\)"
     ):
         train(experiment)
     shutil.rmtree(best)
     with pytest.raises(
         RunError,
-        match=r"best-00000004: damaged checkpoint \(hashes.json is not there or not whole\): remove",
+        match=r"kept-00000004: damaged checkpoint \(hashes.json is not there or not whole\): remove",
     ):
         train(experiment)
     shutil.copytree(tmp_path / "best", best)
@@ -329,7 +332,7 @@ def test_a_loss_that_is_no_number_leaves_the_state_before_it(tree, tmp_path, cap
 def test_a_diverging_loss_stops_the_training_with_the_remedy(tree, tmp_path):
     tree["train"] |= {"learning_rate": 1.0, "epochs": 20, "warmup_updates": 40}
     tree["engine"] = {"checkpoint_updates": 1}
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
     with pytest.raises(
         TrainingFailed,
         match=r"the loss diverges: [\d.]+ at update \d\d, where guessing gives 5\.77: lower",
@@ -345,7 +348,7 @@ def test_a_diverging_loss_stops_the_training_with_the_remedy(tree, tmp_path):
 
 def test_numbers_lost_at_the_first_update_leave_no_checkpoint(tree, tmp_path, monkeypatch):
     """Reading the states of an optimiser that has none makes it take a step."""
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
     monkeypatch.setattr(loop, "clip_gradients", lambda weights, largest: math.nan)
     with pytest.raises(
         TrainingFailed,
@@ -377,7 +380,7 @@ def test_what_else_is_trained_and_how_goes_on_to_the_same_bits(
     tree["train"] |= changes
     if "dropout" in changes:  # GPT-2's config has some
         tree["model"]["source"] = str(make_model(tmp_path / "gpt2", tiny_tokenizer, "gpt2"))
-    whole = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "whole")
+    whole = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "whole")
     train(whole)
     cut = stop(tree, tmp_path / "cut", after=7)
     train(cut)
@@ -386,7 +389,7 @@ def test_what_else_is_trained_and_how_goes_on_to_the_same_bits(
 
 def test_sigterm_is_a_request_to_stop(tree, tmp_path, finished):
     """What a cluster sends before it kills."""
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
     with pytest.raises(Interrupted, match="stopped after update 5 of 12"):
         train(experiment, stop_after=5, by=signal.SIGTERM)
     train(experiment)
@@ -422,18 +425,15 @@ def test_a_weight_that_no_gradient_reached_hinders_no_resumption(tree, tmp_path)
 def test_the_best_weights_are_those_of_the_best_probe_that_are_there(tree, tmp_path):
     """A resumption elsewhere may differ in a last bit, so that what is kept is no longer the best."""
     kept = Checkpoints(tmp_path, parse_recipe(tree, source="t"), ProcessGroup(torch.device("cpu")))
-    probes = [
-        ProbeRow(update, 0.0, None, loss, *[0.5] * 6, "", "")
-        for update, loss in ((4, 1.0), (8, 1.5), (12, 2.0))
-    ]
-    state, model = State(update=12, probes=probes), Halves()
-    with pytest.raises(RunError, match="best-00000004: damaged checkpoint"):
-        kept.load_best(model, state)
+    updates, model = [4, 8, 12], Halves()
+    with pytest.raises(RunError, match="kept-00000004: damaged checkpoint"):
+        kept.load_weights(model, kept.first_kept(updates))
     for update in (12, 8):
         with torch.no_grad():
             model.used.fill_(update)
-        kept.save_best(model, State(update=update))
-    assert kept.load_best(model, state) == 8
+        kept.keep_weights(model, update, wanted=[12])
+    assert kept.first_kept(updates) == 8
+    kept.load_weights(model, 8)
     assert model.used.tolist() == [8.0] * 3
 
 
@@ -542,7 +542,7 @@ def test_another_engine_goes_on_with_the_same_run_and_is_recorded(stopped, finis
         tree | {"engine": {"micro_batch_blocks": 1, "activation_checkpointing": True}}, source="t"
     )
     assert recipe.digest == stopped.recipe.digest
-    experiment = pipeline.draw(recipe, stopped.folder)
+    experiment = draw_experiment(recipe, stopped.folder)
     train(experiment)
     run = experiment.run("hyperfitted")
     assert run.updates()[:9] == rows
@@ -556,7 +556,7 @@ def test_another_engine_goes_on_with_the_same_run_and_is_recorded(stopped, finis
 
 
 def test_a_second_process_in_the_same_folder_is_refused(tree, tmp_path):
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
     with (
         exclusive_lock(experiment.run("hyperfitted").folder),
         pytest.raises(
@@ -564,6 +564,6 @@ def test_a_second_process_in_the_same_folder_is_refused(tree, tmp_path):
             match=r"hyperfitted: another process is training there: wait for it, or stop it",
         ),
     ):
-        pipeline.train(experiment, "hyperfitted", device="cpu")
-    run = pipeline.train(experiment, "hyperfitted", device="cpu")
+        train_run(experiment, "hyperfitted", device="cpu")
+    run = train_run(experiment, "hyperfitted", device="cpu")
     assert not (run.folder / ".lock").exists()

@@ -11,17 +11,19 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from hyperfitting import pipeline, training
+from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import load_recipe
 from hyperfitting.records import Memory
 from hyperfitting.report.kit import figures
+from hyperfitting.stages.check import check_recipe
 from tests.conftest import make_model
 from tests.support.recipe_faults import BREAKAGES, valid
 
 
 def outcome(recipe_file: Path, out: Path) -> str:
     """`reported`, or the one line that both `check` and `run` say."""
-    said = _refusal(lambda: pipeline.check(load_recipe(recipe_file), out, device="cpu"))
+    said = _refusal(lambda: check_lines(check_recipe(load_recipe(recipe_file), out, device="cpu")))
     assert not out.exists(), "check writes nothing"
     again = _refusal(lambda: pipeline.run(load_recipe(recipe_file), out, device="cpu"))
     assert again == said, f"check: {said}\nrun: {again}"

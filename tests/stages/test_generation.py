@@ -5,13 +5,16 @@ import shutil
 
 import pytest
 
-from hyperfitting import generate, pipeline
+from hyperfitting import generate
 from hyperfitting.cli import main
+from hyperfitting.cli.text import agreement_lines
 from hyperfitting.files import read_rows
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import BlockerSettings, parse_recipe
 from hyperfitting.records import Continuation
 from hyperfitting.runs import Experiment
+from hyperfitting.stages.generate import compare_with_reference, generate_texts
+from hyperfitting.stages.train import train_experiment
 
 ARMS = [
     {"name": "greedy", "method": "greedy"},
@@ -41,14 +44,14 @@ def trained(tmp_path_factory, tiny_model, corpus):
 
     tree = tiny_tree(tiny_model, corpus)
     tree["generate"] = {"new_tokens": 24, "batch_contexts": 5, "strategies": ARMS}
-    return pipeline.train_all(
+    return train_experiment(
         parse_recipe(tree, source="t"), tmp_path_factory.mktemp("strategies") / "out", device="cpu"
     )
 
 
 @pytest.fixture(scope="module")
 def written(trained):
-    pipeline.generate_texts(trained, "hyperfitted", device="cpu")
+    generate_texts(trained, "hyperfitted", device="cpu")
     return trained.run("hyperfitted")
 
 
@@ -86,7 +89,7 @@ def test_texts_can_be_written_by_bfloat16_weights_and_measured_by_float32(traine
     tree = json.loads((tmp_path / "out/recipe.json").read_text())
     tree["generate"]["dtype"] = "bfloat16"
     (tmp_path / "out/recipe.json").write_text(json.dumps(tree))
-    run = pipeline.generate_texts(Experiment(tmp_path / "out"), "original", device="cpu")
+    run = generate_texts(Experiment(tmp_path / "out"), "original", device="cpu")
     assert run.facts.generate.dtype == "bfloat16"
     assert run.recipe.model.dtype == "float32"
 
@@ -98,7 +101,7 @@ def test_reference_mode_is_float32_whatever_dtype_generates(trained):
 
 
 def test_a_stopped_generation_goes_on_where_it_was(fresh, written, monkeypatch):
-    true_write, calls = generate.Writer.write, []
+    true_write, calls = generate.TextGenerator.write, []
 
     def stops_at_the_fourth(self, batch, **names):
         calls.append(batch)
@@ -106,15 +109,15 @@ def test_a_stopped_generation_goes_on_where_it_was(fresh, written, monkeypatch):
             raise KeyboardInterrupt
         return true_write(self, batch, **names)
 
-    monkeypatch.setattr(generate.Writer, "write", stops_at_the_fourth)
+    monkeypatch.setattr(generate.TextGenerator, "write", stops_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.generate_texts(fresh, "hyperfitted", device="cpu")
+        generate_texts(fresh, "hyperfitted", device="cpu")
     run = fresh.run("hyperfitted")
     assert not run.generated
     (part,) = run.parts_folder.glob("continuations-*.jsonl")
     part.write_text(part.read_text() + '{"model": "hyperf')  # as a kill would leave it
     assert len(read_rows(part, Continuation)) == 12
-    pipeline.generate_texts(fresh, "hyperfitted", device="cpu")
+    generate_texts(fresh, "hyperfitted", device="cpu")
     assert len(calls) == 4 + len(generate.batches(fresh.recipe)) - 3
     assert texts(run) == texts(written)
     assert run.blocked() == written.blocked()
@@ -128,7 +131,7 @@ def test_the_batch_changes_no_text(fresh, written, tree):
         fresh.recipe_file.write_text(changed.canonical_json())
         run = fresh.run("hyperfitted")
         run.continuations_file.unlink(missing_ok=True)
-        pipeline.generate_texts(fresh, "hyperfitted", device="cpu")
+        generate_texts(fresh, "hyperfitted", device="cpu")
         assert texts(run) == texts(written), mode
         assert {(row.strategy, row.context, row.step) for row in run.blocked()} == {
             (row.strategy, row.context, row.step) for row in written.blocked()
@@ -193,7 +196,7 @@ def test_the_words_of_a_tokenizer(tiny_model, tiny_tokenizer):
 
 
 def test_it_is_compared_with_reference_mode(trained, written, capsys):
-    said = pipeline.compare_reference(trained, "hyperfitted", 3, device="cpu")
+    said = agreement_lines(compare_with_reference(trained, "hyperfitted", 3, device="cpu"))
     assert said == "hyperfitted: 18 of 18 texts are those of reference mode"
 
 
@@ -205,7 +208,9 @@ def test_a_difference_from_reference_mode_is_named_with_its_margin(fresh, writte
     fresh.run("hyperfitted").continuations_file.write_text(
         "".join(json.dumps(row) + "\n" for row in rows)
     )
-    lines = pipeline.compare_reference(fresh, "hyperfitted", 2, device="cpu").splitlines()
+    lines = agreement_lines(
+        compare_with_reference(fresh, "hyperfitted", 2, device="cpu")
+    ).splitlines()
     assert lines[0] == "hyperfitted: 10 of 12 texts are those of reference mode"
     for line, strategy in zip(lines[1:], ("greedy", "min-p"), strict=True):
         assert line.startswith(f"  pieces, context 1, {strategy}: another token 8, margin ")
@@ -217,7 +222,7 @@ def test_generate_prints_its_arms_and_the_comparison(fresh, capsys):
     out = capsys.readouterr().out
     assert "hyperfitted: 6 of 6 texts are those of reference mode" in out
     assert (
-        "strategy      dry: greedy, no_repeat_ngram 6, dry (multiplier 0.8, base 1.75, allowed_tokens 2)"
+        "strategy dry: greedy, no_repeat_ngram 6, dry (multiplier 0.8, base 1.75, allowed_tokens 2)"
         in out
     )
 
@@ -230,7 +235,9 @@ def test_where_a_text_ended_and_the_other_goes_on_the_margin_is_against_end_of_t
     fresh.run("hyperfitted").continuations_file.write_text(
         "".join(json.dumps(row) + "\n" for row in rows)
     )
-    line = pipeline.compare_reference(fresh, "hyperfitted", 2, device="cpu").splitlines()[1]
+    line = agreement_lines(
+        compare_with_reference(fresh, "hyperfitted", 2, device="cpu")
+    ).splitlines()[1]
     assert line.startswith("  pieces, context 1, greedy: another token 8, margin ")
     assert float(line.split()[-1]) > 1e-4
 

@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from hyperfitting import pipeline
+from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.stages.check import check_recipe
 from tests.conftest import make_model
 from tests.support.model_faults import FAULTS, HARMLESS
 
@@ -43,7 +45,7 @@ def outcome(model: Path, corpus: Path, out: Path) -> str:
     recipe = recipe_for(model, corpus)
     said = None
     try:
-        pipeline.check(recipe, out, device="cpu")
+        check_lines(check_recipe(recipe, out, device="cpu"))
     except InputError as error:
         said = str(error)
     assert not out.exists(), "check writes nothing"

@@ -82,7 +82,7 @@ def test_a_training_that_came_near_says_nothing(command, tmp_path, capsys):
 
 
 def test_an_early_stopped_control_is_not_meant_to_come_near(tree, command, tmp_path):
-    tree["controls"] = ["early-stopped"]
+    tree |= {"variants": [{"name": "early-stopped", "set": {"train.stop": "best-validation"}}]}
     assert main(command("train", epochs=1)) == 0
     runs = Experiment(tmp_path / "out").runs()
     assert [role for role, run in runs.items() if run.verdict] == ["hyperfitted"]

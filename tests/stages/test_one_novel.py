@@ -6,8 +6,10 @@ import re
 import pytest
 
 from hyperfitting import pipeline
+from hyperfitting.cli.text import check_lines
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.stages.check import check_recipe
 from tests.conftest import tiny_tree
 from tests.support.novels import HEADING, write_novel
 
@@ -27,7 +29,7 @@ def recipe_of(model, path, **data):
 def test_a_novel_goes_through_check_and_run(tmp_path, tiny_model, blank_lines):
     path = write_novel(tmp_path / "novel.txt", blank_lines=blank_lines)
     text, recipe = path.read_text(), recipe_of(tiny_model, path)
-    said = pipeline.check(recipe, tmp_path / "out")
+    said = check_lines(check_recipe(recipe, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
     assert (tmp_path / "out" / "report" / "index.html").is_file()
@@ -78,6 +80,6 @@ def test_chapters_give_groups_of_their_own(tmp_path, tiny_model):
         shares=[0.4, 0.1, 0.5],
         domains=[{"name": "own", "count": 40}],
     )
-    said = pipeline.check(recipe, tmp_path / "out")
+    said = check_lines(check_recipe(recipe, tmp_path / "out"))
     assert "all groups are chapters of one document: the intervals hold for it alone" in said
     assert "no intervals" not in said

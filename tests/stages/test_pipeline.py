@@ -12,12 +12,20 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.cli import main
+from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, TrainingFailed
 from hyperfitting.metrics.specs import METRICS
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, parse_recipe
 from hyperfitting.runs import Experiment
-from hyperfitting.training.card import model_card
+from hyperfitting.stages.check import check_recipe
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.generate import generate_texts
+from hyperfitting.stages.measure import measure_experiment
+from hyperfitting.stages.model_card import model_card
+from hyperfitting.stages.report import report_experiment
+from hyperfitting.stages.train import pretrain, train_run
 from hyperfitting.training.loop import Outcome
+from hyperfitting.writing import write
 from tests.conftest import make_model
 from tests.support.folders import edit_json
 
@@ -227,7 +235,7 @@ def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):
     experiment.recipe_file.write_text(recipe.canonical_json())
     for run in experiment.runs().values():
         run.metrics_file.unlink()
-    pipeline.measure_runs(experiment, device="cpu")
+    measure_experiment(experiment, device="cpu")
     rows = {
         (row.variant, row.strategy, row.name): row
         for run in experiment.runs().values()
@@ -322,9 +330,9 @@ def loss_by_hand(folder, ids, *, start):
 
 
 def test_the_early_stopped_control_is_a_run_like_the_others(tree, tmp_path):
-    tree |= {"controls": ["early-stopped"]}
+    tree |= {"variants": [{"name": "early-stopped", "set": {"train.stop": "best-validation"}}]}
     recipe = parse_recipe(tree, source="t")
-    assert recipe.roles == ("original", "early-stopped", "hyperfitted")
+    assert recipe.variant_names == ("original", "early-stopped", "hyperfitted")
     experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
     stopped, hyperfitted = experiment.run("early-stopped"), experiment.run("hyperfitted")
     assert [row.loss for row in stopped.updates()] == [row.loss for row in hyperfitted.updates()]
@@ -342,7 +350,7 @@ def test_the_early_stopped_control_is_a_run_like_the_others(tree, tmp_path):
 
 
 def test_the_early_stopped_control_of_an_early_stopped_training_is_refused(tree):
-    tree |= {"controls": ["early-stopped"]}
+    tree |= {"variants": [{"name": "early-stopped", "set": {"train.stop": "best-validation"}}]}
     tree["train"]["stop"] = "best-validation"
     with pytest.raises(RecipeError, match="the same run twice"):
         parse_recipe(tree, source="t")
@@ -366,13 +374,13 @@ def test_what_is_done_is_skipped(finished):
 
 
 def test_a_stage_without_the_one_before_says_which(tree, tmp_path):
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
     with pytest.raises(RunError, match="is not trained yet"):
-        pipeline.generate_texts(experiment, "original", device="cpu")
+        generate_texts(experiment, "original", device="cpu")
     with pytest.raises(RunError, match="is not trained yet"):
-        pipeline.measure_runs(experiment, device="cpu")
+        measure_experiment(experiment, device="cpu")
     with pytest.raises(RunError, match="the original run is not measured yet"):
-        pipeline.write_report(experiment)
+        report_experiment(experiment)
 
 
 @pytest.mark.parametrize("verb", ["generate", "measure", "write"])
@@ -438,18 +446,18 @@ class PressCtrlC:
 )
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finished):
     recipe = parse_recipe(tree, source="t")
-    experiment = pipeline.draw(recipe, tmp_path / "out")
+    experiment = draw_experiment(recipe, tmp_path / "out")
     with pytest.raises(
         Interrupted, match="stopped after update 6 of 12; the same command goes on from there"
     ):
-        pipeline.train(experiment, "hyperfitted", device="cpu", narrator=PressCtrlC(6))
+        train_run(experiment, "hyperfitted", device="cpu", narrator=PressCtrlC(6))
     run = experiment.run("hyperfitted")
     assert not run.trained
     with run.updates_file.open("a") as file:
         file.write(
             '{"update": 7, "epoch": 2, "loss": 9.0, "learning_rate": 1.0, "tokens_per_second": 1.0}\n{"upd'
         )
-    pipeline.train(experiment, "hyperfitted", device="cpu")
+    train_run(experiment, "hyperfitted", device="cpu")
     uninterrupted = finished.run("hyperfitted")
     weights = "model.safetensors"
     assert (run.model_folder / weights).read_bytes() == (
@@ -463,7 +471,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finis
 
 
 def test_a_damaged_checkpoint_is_named(tree, tmp_path):
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
     experiment.begin_run("hyperfitted")
     run = experiment.run("hyperfitted")
     (run.checkpoint_folder / "update-00000004").mkdir(parents=True)
@@ -471,17 +479,17 @@ def test_a_damaged_checkpoint_is_named(tree, tmp_path):
         RunError,
         match=r"update-00000004: damaged .*no other is whole: remove .*checkpoint to start",
     ):
-        pipeline.train(experiment, "hyperfitted", device="cpu")
+        train_run(experiment, "hyperfitted", device="cpu")
 
 
 def test_a_diverging_loss_stops_with_the_remedy(tree, tmp_path):
     tree["train"] |= {"learning_rate": 1e30}
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
     with pytest.raises(
         TrainingFailed,
         match=r"the (loss|gradient) is (nan|inf) at update \d+: lower train.learning_rate",
     ):
-        pipeline.train(experiment, "hyperfitted", device="cpu")
+        train_run(experiment, "hyperfitted", device="cpu")
     assert not experiment.run("hyperfitted").trained
 
 
@@ -499,8 +507,8 @@ def test_a_diverging_loss_stops_with_the_remedy(tree, tmp_path):
 )
 def test_training_ends_when_it_is_told_to(tree, tmp_path, settings, updates, reason):
     tree["train"] |= settings
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
-    run = pipeline.train(experiment, "hyperfitted", device="cpu")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
+    run = train_run(experiment, "hyperfitted", device="cpu")
     facts = run.facts.train
     assert facts.ended == reason
     assert facts.updates == (updates or len(run.updates()))
@@ -517,10 +525,10 @@ def test_warm_up_and_decay_shape_the_learning_rate(tree, tmp_path):
         "final_learning_rate_share": 0.0,
         "clip_norm": 1.0,
     }
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out")
     rates = [
         row.learning_rate / 3e-3
-        for row in pipeline.train(experiment, "hyperfitted", device="cpu").updates()
+        for row in train_run(experiment, "hyperfitted", device="cpu").updates()
     ]
     assert rates[:7] == pytest.approx([0.5, 1, 1, 1, 1, 1, 1])
     assert rates[7:] == pytest.approx([5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
@@ -559,25 +567,21 @@ def test_the_model_card_names_a_base_on_the_hub_and_no_base_for_random_weights(t
 
 
 def test_write_continues_a_prompt_and_stops_at_end_of_text(finished):
-    pieces = list(
-        pipeline.write(finished.folder, "the river", strategy=GREEDY, new_tokens=10, device="cpu")
-    )
+    pieces = list(write(finished.folder, "the river", strategy=GREEDY, new_tokens=10, device="cpu"))
     assert "".join(pieces)
     sampled = [
-        "".join(
-            pipeline.write(finished.folder, "the", strategy=PAPER_NUCLEUS, new_tokens=10, seed=1)
-        )
+        "".join(write(finished.folder, "the", strategy=PAPER_NUCLEUS, new_tokens=10, seed=1))
         for _ in range(2)
     ]
     assert sampled[0] == sampled[1]
     with pytest.raises(ModelError, match="the model has 128 positions"):
-        list(pipeline.write(finished.folder, "the", strategy=GREEDY, new_tokens=500))
+        list(write(finished.folder, "the", strategy=GREEDY, new_tokens=500))
 
 
 def test_pretraining_starts_from_random_weights_and_learns(tree, tmp_path):
     tree["model"]["initialise"] = "random"
     tree["data"] |= {"blocks": "packed", "domains": [], "train_blocks": 24}
-    run = pipeline.pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    run = pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     assert run.variant == "pretrained"
     assert run.updates()[-1].loss < run.updates()[0].loss
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -586,14 +590,14 @@ def test_pretraining_starts_from_random_weights_and_learns(tree, tmp_path):
         "recipe.json",
     ]
     with pytest.raises(RecipeError, match="pretraining begins from random weights"):
-        pipeline.pretrain(
+        pretrain(
             parse_recipe(tree | {"model": {"source": tree["model"]["source"]}}, source="t"),
             tmp_path / "b",
         )
 
 
 def test_check_says_what_would_happen_and_writes_nothing(tree, tmp_path):
-    text = pipeline.check(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    text = check_lines(check_recipe(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu"))
     assert "12 updates of 4 x 32 tokens, learning rate 0.003, fp32 on cpu" in text
     assert "set       pieces: 12 x 32 tokens from 12 groups" in text
     assert "trained   28,832 parameters:\n          model.embed_tokens.weight" in text
@@ -609,7 +613,7 @@ def test_check_shows_what_ends_a_text_and_what_the_tokenizer_would_cut(tree, tmp
     edit_json(source / "generation_config.json", eos_token_id=[0, 66])
     tree["model"]["source"] = str(source)
     recipe = parse_recipe(tree, source="t")
-    said = pipeline.check(recipe, tmp_path / "out", device="cpu").splitlines()
+    said = check_lines(check_recipe(recipe, tmp_path / "out", device="cpu")).splitlines()
     assert "text      beginning-of-text: add; end-of-text ids: 0 '<|end|>', 66 'b'" in said
     assert (
         "          truncation to 12 tokens, which the tokenizer asks for, is switched off" in said

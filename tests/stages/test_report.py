@@ -7,13 +7,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from hyperfitting import pipeline
 from hyperfitting.files import write_rows
 from hyperfitting.report import before_and_after, headline, write_report
 from hyperfitting.report.experiment.examples import Example, examples, passages
 from hyperfitting.report.experiment.write import experiment_page
 from hyperfitting.report.kit.numbers import number
 from hyperfitting.runs import Experiment
+from hyperfitting.stages.measure import measure_experiment
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
             texts = [replace(text, pieces=("a",) * len(text.ids)) for text in texts]
         write_rows(run.continuations_file, texts)
         run.metrics_file.unlink()
-    pipeline.measure_runs(copy)
+    measure_experiment(copy)
     made = write_report(copy).read_text(encoding="utf-8")
     said = copy.run("original").facts.measure.words
     assert re.fullmatch(

@@ -9,10 +9,12 @@ import pytest
 import transformers
 from safetensors.torch import load_file
 
-from hyperfitting import pipeline
 from hyperfitting.errors import ModelError
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import ModelSettings, parse_recipe
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.train import train_experiment, train_run
+from hyperfitting.writing import write
 from tests.conftest import tiny_tree
 from tests.support.folders import edit_json
 from tests.support.saving import NORM, change_weights, flip, load_both, make_vivid, save, spoiling
@@ -28,7 +30,7 @@ def train_on(model, corpus, out, **settings):
     tree = tiny_tree(model, corpus)
     tree["model"] |= settings
     tree["train"] = {"learning_rate": 1e-3, "updates": 2, "batch_blocks": 4, "precision": "fp32"}
-    return pipeline.train_all(parse_recipe(tree, source="t"), out, device="cpu").run("hyperfitted")
+    return train_experiment(parse_recipe(tree, source="t"), out, device="cpu").run("hyperfitted")
 
 
 def write_elsewhere(folder, prompt=PROMPT):
@@ -44,7 +46,7 @@ def test_transformers_pipeline_writes_what_hyperfit_write_does(tmp_path, corpus,
     source = make_vivid(tmp_path / "model", KINDS[kind]())
     run = train_on(source, corpus, tmp_path / "out", beginning_of_text=policy)
     codec = load_codec(ModelSettings(source=str(source), beginning_of_text=policy))
-    ours = "".join(pipeline.write(run.folder, PROMPT, new_tokens=20, device="cpu"))
+    ours = "".join(write(run.folder, PROMPT, new_tokens=20, device="cpu"))
     context, ids = codec.encode(PROMPT), write_elsewhere(run.model_folder)
     assert ids[: len(context)] == context
     assert context.count(codec.tokenizer.bos_token_id) == (policy == "add")
@@ -57,10 +59,10 @@ def test_transformers_pipeline_writes_what_hyperfit_write_does(tmp_path, corpus,
 def test_the_shipped_model_writes_the_same_in_transformers_pipeline(tmp_path, corpus, policy):
     run = train_on("asset:reference-lm", corpus, tmp_path / "out", beginning_of_text=policy)
     prompt = "It was late when the carriage stopped, and"
-    ours = "".join(pipeline.write(run.folder, prompt, new_tokens=20, device="cpu"))
-    write = transformers.pipeline("text-generation", model=str(run.model_folder))
-    assert write(prompt)[0]["generated_text"].startswith(prompt + ours)
-    assert write.tokenizer.model_max_length == 512
+    ours = "".join(write(run.folder, prompt, new_tokens=20, device="cpu"))
+    theirs = transformers.pipeline("text-generation", model=str(run.model_folder))
+    assert theirs(prompt)[0]["generated_text"].startswith(prompt + ours)
+    assert theirs.tokenizer.model_max_length == 512
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -173,8 +175,8 @@ def test_every_saved_file_has_the_users_own_mode(tmp_path, tiny_model):
 
 def test_a_failed_save_keeps_the_checkpoints_and_leaves_no_model(tree, tmp_path, monkeypatch):
     tree["engine"] = {"checkpoint_minutes": 0}
-    experiment = pipeline.draw(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
-    pipeline.train(experiment, "original", device="cpu")
+    experiment = draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    train_run(experiment, "original", device="cpu")
     with monkeypatch.context() as patch:
         patch.setattr(
             transformers.PreTrainedModel, "save_pretrained", spoiling(change_weights(flip))
@@ -183,14 +185,14 @@ def test_a_failed_save_keeps_the_checkpoints_and_leaves_no_model(tree, tmp_path,
             ModelError,
             match=f"the saved {NORM} is not the model's: nothing was kept, the checkpoints",
         ):
-            pipeline.train(experiment, "hyperfitted", device="cpu")
+            train_run(experiment, "hyperfitted", device="cpu")
     run = experiment.run("hyperfitted")
     assert not run.trained
     assert [each.name for each in run.folder.iterdir() if "partial" in each.name] == []
     kept = sorted(each.name for each in run.checkpoint_folder.iterdir())
     assert kept
     updates = run.updates()
-    pipeline.train(experiment, "hyperfitted", device="cpu")
+    train_run(experiment, "hyperfitted", device="cpu")
     assert run.trained
     assert run.updates() == updates  # gone on from the last checkpoint, not trained again
     assert not run.checkpoint_folder.exists()
@@ -198,7 +200,7 @@ def test_a_failed_save_keeps_the_checkpoints_and_leaves_no_model(tree, tmp_path,
 
 def test_merged_adapters_are_saved_as_plain_weights(tree, tmp_path):
     tree["train"] |= {"parameters": "lora", "epochs": 1}
-    experiment = pipeline.train_all(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    experiment = train_experiment(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
     folder = experiment.run("hyperfitted").model_folder
     stored, plain = (
         load_file(each / "model.safetensors")
@@ -218,6 +220,6 @@ def test_the_five_lines_of_the_card_write_what_hyperfit_write_does(
     code = re.search(r"```python\n(.*?)```", card, re.S)[1]
     assert len(code.splitlines()) == 5
     exec(compile(code, "README.md", "exec"), {})
-    ours = "".join(pipeline.write(run.folder, "It was late when", new_tokens=100, device="cpu"))
+    ours = "".join(write(run.folder, "It was late when", new_tokens=100, device="cpu"))
     assert len(ours) > 100
     assert capsys.readouterr().out == f"It was late when{ours}\n"

@@ -13,6 +13,8 @@ from hyperfitting.facts import PassedOver
 from hyperfitting.progress import Silent
 from hyperfitting.recipe import ModelSettings, load_recipe
 from hyperfitting.runs import Experiment, Run
+from hyperfitting.stages.generate import generate_texts
+from hyperfitting.stages.train import train_experiment
 from hyperfitting.weights import Weights, hash_model, named_weights
 from tests.conftest import make_model, tiny_tree, write_corpus
 
@@ -212,7 +214,7 @@ def test_what_is_skipped_is_said(here, capsys):
 def test_the_library_says_through_its_narrator_and_takes_keep_data(here):
     said, recipe = Said(), load_recipe("r.json")
     edit(Path("texts"))
-    pipeline.train_all(recipe, Path("out"), device="cpu", narrator=said, keep_data=True)
+    train_experiment(recipe, Path("out"), device="cpu", narrator=said, keep_data=True)
     assert said.lines == [
         "data: drawn already",
         "original: trained already",
@@ -410,7 +412,7 @@ def test_other_weights_do_not_stand_beside_the_texts_of_the_old_ones(here, capsy
 def test_texts_begun_by_other_weights_are_not_gone_on_with(here, monkeypatch):
     run = Run(Path("out/hyperfitted"))
     run.continuations_file.unlink()
-    write, calls = generate.Writer.write, []
+    write, calls = generate.TextGenerator.write, []
 
     def once(self, *arguments, **options):
         if calls:
@@ -418,10 +420,10 @@ def test_texts_begun_by_other_weights_are_not_gone_on_with(here, monkeypatch):
         calls.append(1)
         return write(self, *arguments, **options)
 
-    monkeypatch.setattr(generate.Writer, "write", once)
+    monkeypatch.setattr(generate.TextGenerator, "write", once)
     with pytest.raises(ZeroDivisionError):
-        pipeline.generate_texts(Experiment(Path("out")), "hyperfitted", device="cpu")
-    monkeypatch.setattr(generate.Writer, "write", write)
+        generate_texts(Experiment(Path("out")), "hyperfitted", device="cpu")
+    monkeypatch.setattr(generate.TextGenerator, "write", write)
     assert list(run.parts_folder.iterdir())
     retrain("train", other=True)
     assert not run.parts_folder.exists()

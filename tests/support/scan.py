@@ -19,10 +19,13 @@ from typing import Any
 import torch
 import transformers
 
-from hyperfitting import pipeline
 from hyperfitting.assets import asset_path
+from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import Recipe, parse_recipe
+from hyperfitting.stages.check import check_recipe
+from hyperfitting.stages.generate import generate_texts
+from hyperfitting.stages.train import train_experiment
 from tests.support.causal_models import model_types, save, variants
 from tests.support.causal_overrides import NOT_BUILDABLE
 
@@ -52,16 +55,16 @@ def scan(name: str, folder: Path) -> Outcome:
     )
     recipe = _recipe(folder / "model")
     try:
-        pipeline.check(recipe, folder / "out", device="cpu")
+        check_lines(check_recipe(recipe, folder / "out", device="cpu"))
     except InputError as error:
         return _refused(name, architecture, recipe, folder, str(error))
-    experiment = pipeline.train_all(recipe, folder / "out", device="cpu")
+    experiment = train_experiment(recipe, folder / "out", device="cpu")
     found = {}
     for role, where in (
         ("original", folder / "model"),
         ("hyperfitted", experiment.run("hyperfitted").model_folder),
     ):
-        run = pipeline.generate_texts(experiment, role, device="cpu")
+        run = generate_texts(experiment, role, device="cpu")
         texts = [text for text in run.continuations() if text.variant == role]
         found.setdefault(_compare(where, texts), run.facts.generate.decoding)
     outcome, remark = max(found, key=_SEVERITY.index)
@@ -90,7 +93,7 @@ def _recipe(model: Path) -> Recipe:
 def _refused(name: str, architecture: str, recipe: Recipe, folder: Path, said: str) -> Outcome:
     run_said = "nothing: run trains it"
     try:
-        pipeline.train_all(recipe, folder / "out", device="cpu")
+        train_experiment(recipe, folder / "out", device="cpu")
     except InputError as error:
         run_said = str(error)
     assert run_said == said, f"{name}: check says {said!r}, run says {run_said!r}"

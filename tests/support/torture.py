@@ -37,9 +37,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 import transformers  # noqa: F401 - imported once, before the forks
 
-from hyperfitting import cli, pipeline
+from hyperfitting import cli
 from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Run
+from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.training import checkpoint
 
 _EVERY_UPDATES = 3
@@ -176,7 +177,7 @@ def _make(folder: Path, updates: int) -> None:
     tree["engine"] = {"checkpoint_updates": _EVERY_UPDATES, "keep_best": True}
     tree["probe"] |= {"every_updates": 7}
     (folder / "recipe.json").write_text(json.dumps(tree), encoding="utf-8")
-    pipeline.draw(load_recipe(folder / "recipe.json"), folder / "drawn")
+    draw_experiment(load_recipe(folder / "recipe.json"), folder / "drawn")
 
 
 def _alone(work: Callable[[], None]) -> None:

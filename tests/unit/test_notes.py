@@ -5,6 +5,7 @@ import pytest
 from hyperfitting.recipe import load_recipe, parse_recipe, recipe_notes, shipped_recipes
 from hyperfitting.recipe.notes import HEADLINE_TOKENS, LEAST_GROUPS
 
+EARLY_STOPPED = 'variants=[{ name = "early-stopped", set = { "train.stop" = "best-validation" } }]'
 BASE = {
     "name": "n",
     "model": {"source": "asset:reference-lm"},
@@ -122,8 +123,8 @@ NOTES = [
         "measure: a pretraining ends with its model",
     ),
     (
-        ["model.initialise=random", 'controls=["early-stopped"]'],
-        "controls: a pretraining has one run",
+        ["model.initialise=random", EARLY_STOPPED],
+        "variants: a pretraining has one run",
     ),
 ]
 
@@ -149,7 +150,7 @@ EFFECTIVE = [
     ["train.final_learning_rate_share=0.1", "train.decay_share=0.5"],
     ["train.stop=train-loss", "train.stop_loss=0.1"],
     ["train.stop=auto", "train.stop_loss=0.1", "train.patience_probes=4"],
-    ['controls=["early-stopped"]', "train.patience_probes=2"],
+    [EARLY_STOPPED, "train.patience_probes=2"],
     ["engine.micro_batch_blocks=8"],
     ["generate.dtype=bfloat16"],
     [SAMPLE % "temperature = 0.7, top_k = 1, top_p = 0.9, min_p = 0.1"],

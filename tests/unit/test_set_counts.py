@@ -7,11 +7,12 @@ import unicodedata
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from hyperfitting import pipeline
+from hyperfitting.cli.text import check_lines
 from hyperfitting.data import draw_data
 from hyperfitting.errors import DataError
 from hyperfitting.models import TextCodec
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.stages.check import check_recipe
 from tests.conftest import sentence
 from tests.support.tokenizers import unigram
 
@@ -227,8 +228,8 @@ def test_check_says_what_became_of_the_texts(tree, tmp_path):
         *(["too short"] * 30),
     ]
     path = write(tmp_path / "t.jsonl", rows)
-    said = pipeline.check(
-        recipe_of(tree, path, domains=[{"name": "own", "count": 5}]), tmp_path / "out"
+    said = check_lines(
+        check_recipe(recipe_of(tree, path, domains=[{"name": "own", "count": 5}]), tmp_path / "out")
     )
     assert "documents: " in said
     assert " too short, " in said
@@ -238,7 +239,7 @@ def test_check_says_what_became_of_the_texts(tree, tmp_path):
 
 def test_check_warns_where_most_documents_are_too_short(tree, tmp_path):
     path = write(tmp_path / "t.jsonl", [*texts(60), *(["too short"] * 300)])
-    said = pipeline.check(recipe_of(tree, path), tmp_path / "out")
+    said = check_lines(check_recipe(recipe_of(tree, path), tmp_path / "out"))
     assert (
         "more than half are too short for a block: choose other data.blocks, or lower data.block_tokens"
         in said

@@ -5,7 +5,7 @@ from hyperfitting.models import load_model
 from hyperfitting.recipe import ModelSettings, TrainSettings
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.training.checkpoint import State
-from hyperfitting.training.stopping import best_probe, is_over, seen_enough
+from hyperfitting.training.stopping import best_probe, stop_after_probe, stop_after_update
 from tests.conftest import train_once
 
 
@@ -31,13 +31,13 @@ def state(*losses, epoch=1, seconds=0.0, update=None):
 
 
 def over(kept, now, *, total=100, epoch_done=True):
-    return is_over(kept, now, total=total, epoch_done=epoch_done)
+    return stop_after_update(kept, now, total=total, epoch_done=epoch_done)
 
 
 def test_end_waits_for_the_last_update():
     assert over(settings(), state(0.1), total=2) == ""
     assert over(settings(), state(0.1, 0.1), total=2) == "all updates done"
-    assert seen_enough(settings(), probe_rows(validation=[1.0] * 20, train=[0.0] * 20)) == ""
+    assert stop_after_probe(settings(), probe_rows(validation=[1.0] * 20, train=[0.0] * 20)) == ""
 
 
 def test_minutes_are_training_time():
@@ -77,8 +77,8 @@ def test_the_mean_of_an_epoch_is_of_its_own_updates():
 def test_best_validation_waits_for_patience_probes(losses, stops):
     rule = settings(stop="best-validation", patience_probes=3)
     said = "validation loss has not fallen for 3 probes" if stops else ""
-    assert seen_enough(rule, probe_rows(validation=losses)) == said
-    assert seen_enough(settings(), probe_rows(validation=losses)) == ""
+    assert stop_after_probe(rule, probe_rows(validation=losses)) == said
+    assert stop_after_probe(settings(), probe_rows(validation=losses)) == ""
 
 
 def test_the_best_probe_is_the_first_of_equals():
@@ -104,7 +104,7 @@ def test_the_best_probe_is_the_first_of_equals():
 def test_auto_asks_for_both(train, ttr, stops):
     rule = settings(stop="auto", stop_loss=0.1, patience_probes=2)
     said = "training loss below 0.1, and greedy TTR has not risen for 2 probes" if stops else ""
-    assert seen_enough(rule, probe_rows(train=train, ttr=ttr)) == said
+    assert stop_after_probe(rule, probe_rows(train=train, ttr=ttr)) == said
 
 
 def weights_of(model):

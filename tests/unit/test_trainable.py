@@ -5,11 +5,13 @@ import sys
 import pytest
 import torch
 
-from hyperfitting import pipeline
 from hyperfitting.assets import asset_path
+from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import MissingExtra, ModelError
 from hyperfitting.models import decoder_layers, load_model, select_trained, vocabulary_size
 from hyperfitting.recipe import LoraSettings, ModelSettings, TrainSettings, parse_recipe
+from hyperfitting.stages.check import check_recipe
+from hyperfitting.stages.train import train_experiment
 from tests.conftest import make_model, train_once
 from tests.support.causal_models import build, save
 
@@ -377,11 +379,11 @@ def test_check_and_the_run_name_what_has_no_adapter(tree, tmp_path, name):
     left_out = sorted(BYPASSED[name])[0]
     line = next(
         line
-        for line in pipeline.check(recipe, device="cpu").splitlines()
+        for line in check_lines(check_recipe(recipe, device="cpu")).splitlines()
         if "without adapters" in line
     )
     assert left_out in line
-    experiment = pipeline.train_all(recipe, tmp_path / "out", device="cpu")
+    experiment = train_experiment(recipe, tmp_path / "out", device="cpu")
     facts = experiment.run("hyperfitted").facts.train
     assert any(place.endswith(left_out) for place in facts.without_adapters)
     assert experiment.run("original").facts.train.without_adapters == ()

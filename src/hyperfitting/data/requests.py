@@ -91,7 +91,7 @@ class SetRequests:
         return self._recipe.data.context_tokens + self._recipe.generate.new_tokens
 
     def _pools(self) -> list[Iterator[Document]] | list[PassagePool]:
-        data, seed = self._recipe.data, self._recipe.seed
+        data, seed = self._recipe.data, self._recipe.data_seed
         held = self._read(data.train).documents
         drawn_here = next((each for each in data.domains if each.source is None), None)
         counts = (
@@ -117,7 +117,11 @@ class SetRequests:
         return self._streams[source]
 
     def _all_of(self, source: TextSource, tokens: int) -> Iterator[Document] | PassagePool:
-        data, seed, documents = self._recipe.data, self._recipe.seed, self._read(source).documents
+        data, seed, documents = (
+            self._recipe.data,
+            self._recipe.data_seed,
+            self._read(source).documents,
+        )
         if data.blocks == "passages":
             return whole_pool(documents, data, self._codec, tokens, seed)
         return shuffled(documents, seed)

@@ -17,6 +17,7 @@ from hyperfitting.recipe.differences import differing_settings
 from hyperfitting.recipe.load import (
     copy_recipe,
     load_recipe,
+    load_stored_recipe,
     parse_recipe,
     parse_settings,
     recipe_path,
@@ -33,7 +34,6 @@ from hyperfitting.recipe.settings import (
     ModelSettings,
     Recipe,
     ReportSettings,
-    Role,
 )
 from hyperfitting.recipe.strategies import (
     GREEDY,
@@ -44,11 +44,15 @@ from hyperfitting.recipe.strategies import (
 )
 from hyperfitting.recipe.train import EngineSettings, LoraSettings, ProbeSettings, TrainSettings
 from hyperfitting.recipe.tree import apply_override, apply_overrides, read_tree
+from hyperfitting.recipe.variants import HYPERFITTED, ORIGINAL, PRETRAINED, Variant
 
 __all__ = [
     "GREEDY",
+    "HYPERFITTED",
     "LEAST_MAUVE_TEXTS",
+    "ORIGINAL",
     "PAPER_NUCLEUS",
+    "PRETRAINED",
     "BlockerSettings",
     "Count",
     "CountOrZero",
@@ -68,19 +72,20 @@ __all__ = [
     "ProbeSettings",
     "Recipe",
     "ReportSettings",
-    "Role",
     "Settings",
     "Share",
     "Strategy",
     "TextSource",
     "TrainSettings",
     "Trained",
+    "Variant",
     "apply_override",
     "apply_overrides",
     "copy_recipe",
     "differing_settings",
     "is_unicode",
     "load_recipe",
+    "load_stored_recipe",
     "parse_recipe",
     "parse_settings",
     "read_tree",

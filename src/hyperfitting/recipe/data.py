@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from hyperfitting.recipe.base import (
     Count,
+    CountOrZero,
     Name,
     PathSettings,
     Settings,
@@ -75,6 +76,10 @@ class DataSettings(Settings):
 
     train: TextSource = Field(description="The source of the training texts.")
     train_blocks: Count = Field(description="Training blocks drawn by seed, one a document.")
+    seed: CountOrZero | None = Field(
+        None,
+        description="Decides which documents become training, validation and context texts; none: `seed`.",
+    )
     block_tokens: Count = Field(256, description="Tokens of a block, beginning-of-text included.")
     blocks: Literal["first", "packed", "passages"] = Field(
         "first",

@@ -41,8 +41,8 @@ def _leaves(one: Any, other: Any, key: str) -> list[tuple[str, Any, Any]]:
     if isinstance(one, dict) and isinstance(other, dict):
         return [
             leaf
-            for name in one
-            for leaf in _leaves(one[name], other[name], f"{key}.{name}" if key else name)
+            for name in {**one, **other}
+            for leaf in _leaves(one.get(name), other.get(name), f"{key}.{name}" if key else name)
         ]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [

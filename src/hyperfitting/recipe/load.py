@@ -9,17 +9,20 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from hyperfitting.errors import RecipeError
+from hyperfitting.errors import RecipeError, RunError
 from hyperfitting.recipe.base import Settings
+from hyperfitting.recipe.former_names import is_of_former_version
 from hyperfitting.recipe.paths import PATHS_FROM, count_paths
 from hyperfitting.recipe.problems import problems_in_words, unusable_value
 from hyperfitting.recipe.settings import Recipe
+from hyperfitting.recipe.train import TrainSettings
 from hyperfitting.recipe.tree import (
     Overrides,
     apply_overrides,
     overridden_keys,
     read_tree,
 )
+from hyperfitting.recipe.variants import HYPERFITTED
 
 Kind = TypeVar("Kind", bound=Settings)
 
@@ -132,7 +135,48 @@ def parse_recipe(tree: dict[str, Any], source: str) -> Recipe:
     Raises:
         RecipeError: everything that is wrong, in one line.
     """
-    return parse_settings(Recipe, tree, source)
+    recipe = parse_settings(Recipe, tree, source)
+    _refuse_variants(recipe, source)
+    return recipe
+
+
+def _refuse_variants(recipe: Recipe, source: str) -> None:
+    """Refuse variants whose settings are wrong, or that are another run's training again.
+
+    Raises:
+        RecipeError: names the settings.
+    """
+    trained: dict[TrainSettings, str] = {recipe.train: HYPERFITTED}
+    for number, variant in enumerate(recipe.variants):
+        where = f"{source}: variants.{number}.set"
+        tree = {"train": variant.tree(recipe.train)}
+        train = parse_settings(_Training, tree, where).train
+        if train in trained:
+            raise RecipeError(
+                f"{where}: {variant.name} and {trained[train]} train with the same settings, so they are the same run twice"
+            )
+        trained[train] = variant.name
+
+
+class _Training(Settings):
+    """The part of a recipe that variants change."""
+
+    train: TrainSettings
+
+
+def load_stored_recipe(path: Path) -> Recipe:
+    """The recipe that an experiment or a run keeps.
+
+    Raises:
+        RunError: hyperfitting 0.1 wrote it.
+        RecipeError: as `load_recipe`.
+    """
+    if path.is_file() and is_of_former_version(read_tree(path)):
+        raise RunError(
+            f"{path.parent} was written by hyperfitting 0.1, whose settings and files have other names: run its recipe "
+            "again with this version, or read it with hyperfitting 0.1"
+        )
+    return load_recipe(path)
 
 
 def parse_settings(kind: type[Kind], tree: dict[str, Any], source: str) -> Kind:

@@ -14,6 +14,9 @@ LEAST_GROUPS = 10
 HEADLINE_TOKENS = 96
 """New tokens that the measure which the results are about, `ttr_last96`, needs."""
 
+_WAITING = ("best-validation", "auto")
+"""Values of `train.stop` that wait for `train.patience_probes`."""
+
 Row = tuple[bool, str]
 """Whether something holds, and what to say of it."""
 
@@ -86,13 +89,14 @@ def _stopping(recipe: Recipe) -> Iterator[Row]:
         f'train.stop = "{train.stop}"',
         f"train.patience_probes = {train.patience_probes}",
     )
-    waits = train.stop in ("best-validation", "auto")
+    waits = train.stop in _WAITING
     unused = train.stop_loss is not None and train.stop in ("end", "best-validation")
     yield (
         unused,
         f"train.stop_loss: {stop} stops at no loss; it only says below what a loss counts as near zero",
     )
-    unneeded = not waits and not recipe.controls and _differs(train, "patience_probes")
+    waiting = any(recipe.of(each.name).train.stop in _WAITING for each in recipe.variants)
+    unneeded = not waits and not waiting and _differs(train, "patience_probes")
     yield unneeded, f"{patience}: {stop} waits for no probes"
     yield (
         waits and 0 < probes <= train.patience_probes,
@@ -124,7 +128,7 @@ def _probes(recipe: Recipe) -> Iterator[Row]:
 def _pretraining(recipe: Recipe) -> Iterator[Row]:
     for name in ("generate", "measure", "report"):
         yield _is_changed(getattr(recipe, name)), f"{name}: a pretraining ends with its model"
-    yield bool(recipe.controls), "controls: a pretraining has one run"
+    yield bool(recipe.variants), "variants: a pretraining has one run"
 
 
 def _generating(recipe: Recipe) -> Iterator[Row]:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hyperfitting.recipe.base import Settings
+from hyperfitting.recipe.former_names import new_name
 from hyperfitting.recipe.reference import settings_list
 
 _MOST_UNKNOWN, _MOST_OTHERS = 12, 3
@@ -24,10 +25,7 @@ def problems_in_words(error: ValidationError, kind: type[Settings]) -> str:
         for each in problems
         if each["type"] == "extra_forbidden"
     }
-    unknown = [
-        f"{_key(at)} is not a setting" + (f"; did you mean {near}?" if near else "")
-        for at, near in nearest.items()
-    ]
+    unknown = [_unknown(_key(at), near) for at, near in nearest.items()]
     meant = [near for near in nearest.values() if near]
     missing = [_key(each["loc"]) for each in problems if each["type"] == "missing"]
     missing = [
@@ -42,6 +40,12 @@ def problems_in_words(error: ValidationError, kind: type[Settings]) -> str:
             wrong.setdefault(start, []).append(words)
     others = [start + ", or ".join(words) for start, words in wrong.items()]
     return "; ".join([*_first(unknown, _MOST_UNKNOWN), *_first([*others, *missing], _MOST_OTHERS)])
+
+
+def _unknown(key: str, nearest: str | None) -> str:
+    if renamed := new_name(key):
+        return f"{key} is now {renamed}"
+    return f"{key} is not a setting" + (f"; did you mean {nearest}?" if nearest else "")
 
 
 def _deepest(problems: Sequence[Any]) -> Iterator[Any]:

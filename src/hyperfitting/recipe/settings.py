@@ -1,4 +1,4 @@
-"""One experiment as a frozen, strict, typed tree, with its canonical JSON and digest. `recipes` reads it from TOML.
+"""One experiment as a frozen, strict, typed tree, with its canonical JSON and digest. `load` reads it from TOML.
 
 A recipe says everything that decides a result and nothing else: the device, the output folder and the
 number of threads are the command's business, and are recorded with the run.
@@ -27,6 +27,13 @@ from hyperfitting.recipe.strategies import (
     Strategy,
 )
 from hyperfitting.recipe.train import EngineSettings, ProbeSettings, TrainSettings
+from hyperfitting.recipe.variants import (
+    HYPERFITTED,
+    ORIGINAL,
+    PRETRAINED,
+    Variant,
+    alike_until_stopped,
+)
 
 
 class ModelSettings(PathSettings):
@@ -80,6 +87,10 @@ class GenerateSettings(Settings):
     end_of_text: Literal["suppress", "stop"] = Field(
         "suppress",
         description="`suppress` forbids end-of-text, so that all texts compared are equally long; `stop` ends there.",
+    )
+    seed: CountOrZero | None = Field(
+        None,
+        description="Decides the samples of the strategies that sample; none: `seed`.",
     )
     strategies: tuple[Strategy, ...] = Field(
         (GREEDY,), min_length=1, description="The decoding strategies; default: greedy alone."
@@ -136,9 +147,6 @@ class ReportSettings(Settings):
 LEAST_MAUVE_TEXTS = 1_000
 """Texts a set below which MAUVE is refused unless forced."""
 
-Role = Literal["original", "early-stopped", "hyperfitted", "pretrained"]
-"""What a run is in its experiment; `pretrained` is the only run of a pretraining."""
-
 
 class Recipe(Settings):
     """One experiment: a model, its texts, the training and everything that is measured afterwards."""
@@ -146,7 +154,10 @@ class Recipe(Settings):
     name: Name = Field(description="Names the run, together with the recipe's digest.")
     description: str = Field("", description="One line for lists.")
     seed: CountOrZero = Field(
-        0, description="Decides the draw of documents, their order and every sample."
+        0,
+        description="Decides everything that is random. `data.seed`, `train.order_seed` and `generate.seed` set the draw, "
+        "the order and the samples apart. What no other seed decides follows this one: initial weights, adapters, dropout, "
+        "stochastic rounding, the random and shuffled texts, and the bootstrap.",
     )
     model: ModelSettings
     data: DataSettings
@@ -156,17 +167,20 @@ class Recipe(Settings):
     generate: GenerateSettings = GenerateSettings()
     measure: MeasureSettings = MeasureSettings()
     report: ReportSettings = ReportSettings()
-    controls: tuple[Literal["early-stopped"], ...] = Field(
+    variants: tuple[Variant, ...] = Field(
         (),
-        description="Runs beside the two: `early-stopped` is the same training, kept at its best validation loss.",
+        description="Models beside `original` and `hyperfitted`, each with other settings of `train`.",
     )
 
     @model_validator(mode="after")
+    def _variants_have_distinct_names(self) -> Self:
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) < len(names):
+            raise ValueError("two variants have the same name")
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.controls and self.train.stop == "best-validation":
-            raise ValueError(
-                'controls = ["early-stopped"] is the same run twice where train.stop = "best-validation"'
-            )
         if self.measure.mauve and not self.measure.force_mauve:
             few = next((each for each in self.data.domains if each.count < LEAST_MAUVE_TEXTS), None)
             if few is not None:
@@ -184,8 +198,23 @@ class Recipe(Settings):
 
     @property
     def leaves_model_untouched(self) -> bool:
-        """True for the baseline: no update is made."""
+        """True for the original: no update is made."""
         return 0 in (self.train.epochs, self.train.updates)
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the draw: `data.seed`, else `seed`."""
+        return self.seed if self.data.seed is None else self.data.seed
+
+    @property
+    def order_seed(self) -> int:
+        """Seed of the order of the training blocks: `train.order_seed`, else `seed`."""
+        return self.seed if self.train.order_seed is None else self.train.order_seed
+
+    @property
+    def sampling_seed(self) -> int:
+        """Seed of the samples: `generate.seed`, else `seed`."""
+        return self.seed if self.generate.seed is None else self.generate.seed
 
     @property
     def generating_dtype(self) -> Dtype:
@@ -224,20 +253,33 @@ class Recipe(Settings):
         yield from _path_settings(self, "")
 
     @property
-    def roles(self) -> tuple[Role, ...]:
-        """The runs of the experiment: the original, the controls, the hyperfitted."""
-        return ("original", *self.controls, "hyperfitted")
+    def variant_names(self) -> tuple[str, ...]:
+        """The models of the experiment: the original, the recipe's variants, the hyperfitted one."""
+        return (ORIGINAL, *(variant.name for variant in self.variants), HYPERFITTED)
 
-    def of(self, role: str) -> Recipe:
-        """What one of the runs does."""
-        made = {"original": self.original, "early-stopped": self.early_stopped}.get(role)
-        return made() if made else self
+    def of(self, name: str) -> Recipe:
+        """The recipe of one variant's run, which has no other variants."""
+        if name == ORIGINAL:
+            return self.original()
+        if name in (HYPERFITTED, PRETRAINED):
+            return self
+        variant = next(each for each in self.variants if each.name == name)
+        changes = {
+            "name": f"{self.name}-{name}",
+            "variants": (),
+            "train": variant.train(self.train),
+        }
+        return self.model_copy(update=changes)
 
-    def early_stopped(self) -> Recipe:
-        """The same recipe, kept at its best validation loss: is it near-zero loss that does it, or any fine-tuning?"""
-        train = self.train.model_copy(update={"stop": "best-validation"})
-        return self.model_copy(
-            update={"name": f"{self.name}-early-stopped", "controls": (), "train": train}
+    def trained_together(self, name: str) -> tuple[str, ...]:
+        """The variants that one training makes, `name` among them: they differ in nothing but when they stop."""
+        if name in (ORIGINAL, PRETRAINED):
+            return (name,)
+        train = self.of(name).train
+        return tuple(
+            each
+            for each in self.variant_names[1:]
+            if alike_until_stopped(train, self.of(each).train)
         )
 
     def original(self) -> Recipe:
@@ -248,7 +290,7 @@ class Recipe(Settings):
         return self.model_copy(
             update={
                 "name": f"{self.name}-original",
-                "controls": (),
+                "variants": (),
                 "train": TrainSettings(
                     learning_rate=self.train.learning_rate,
                     epochs=0,

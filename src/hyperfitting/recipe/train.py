@@ -35,6 +35,10 @@ class TrainSettings(Settings):
         description="Adam's learning rate, constant unless warm-up or decay are set."
     )
     batch_blocks: Count = Field(8, description="Blocks in one update, over all devices.")
+    order_seed: CountOrZero | None = Field(
+        None,
+        description="Decides the order of the training blocks in each epoch; none: `seed`.",
+    )
     parameters: Trained = Field(
         "all",
         description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last K layers).",
@@ -57,8 +61,8 @@ class TrainSettings(Settings):
     stop: Literal["end", "train-loss", "best-validation", "auto"] = Field(
         "end",
         description="When to stop before that. `train-loss`: after an epoch whose mean loss is below `stop_loss`. "
-        "`best-validation`: once validation loss has not fallen for `patience_probes`, keeping the best weights (the "
-        "early-stopped control). `auto`: below `stop_loss`, and greedy TTR has not risen for `patience_probes`.",
+        "`best-validation`: once validation loss has not fallen for `patience_probes`, keeping the best weights "
+        "(as the variant `early-stopped` of recipe `every-arm`). `auto`: below `stop_loss`, and greedy TTR has not risen for `patience_probes`.",
     )
     stop_loss: Positive | None = Field(
         None, description="Nats per token that `train-loss` and `auto` ask for."

@@ -7,7 +7,6 @@ preference/  the report of a preference study
 
 from hyperfitting.report.comparison.cells import nearest_lines, verdict_lines
 from hyperfitting.report.comparison.write import refuse_other_folder, write_comparison
-from hyperfitting.report.experiment.listing import experiment_line
 from hyperfitting.report.experiment.tables import (
     before_and_after,
     headline,
@@ -24,7 +23,6 @@ from hyperfitting.report.experiment.write import (
 __all__ = [
     "before_and_after",
     "check_installed",
-    "experiment_line",
     "headline",
     "is_table_of_texts",
     "markdown_table",

@@ -4,7 +4,7 @@
       recipe.json                   the resolved recipe
       data/                         drawn once, read by all runs
         manifest.json  train.npz  validation.npz  contexts-<set>.npz
-      original/  hyperfitted/       two Runs, and early-stopped/ where the recipe has that control
+      original/  hyperfitted/       two Runs, and one for each variant of the recipe
         recipe.json  run.json       what was asked for; what was in effect (device, precision, versions, hashes)
         updates.jsonl  probes.jsonl one row an update; one a probe
         checkpoint/                 only while training is unfinished (training/checkpoint.py says what is in it)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hyperfitting.errors import RunError
 from hyperfitting.facts import ArchiveFacts, DataManifest, read_facts, write_facts
 from hyperfitting.files import StoredFile, write_text
-from hyperfitting.recipe import Recipe, differing_settings, load_recipe, stored_recipe
+from hyperfitting.recipe import Recipe, differing_settings, load_stored_recipe, stored_recipe
 from hyperfitting.records import TokenBlocks
 from hyperfitting.runs.blocks import read_blocks, write_blocks
 from hyperfitting.runs.run import Run
@@ -26,7 +26,7 @@ class Experiment:
         self.manifest_file = folder / "data" / "manifest.json"
         self.archive_file = folder / "archive.json"
         self.report_folder = folder / "report"
-        self._recipe = StoredFile(self.recipe_file, load_recipe)
+        self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
         self._runs: dict[str, Run] = {}
 
@@ -93,7 +93,7 @@ class Experiment:
         """Go on with the engine of a recipe, and from its folder: neither decides a result, so both may change."""
         given = dict(recipe.path_settings())
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
-            held = load_recipe(file)
+            held = load_stored_recipe(file)
             both = [
                 (settings, given[key]) for key, settings in held.path_settings() if key in given
             ]
@@ -136,7 +136,7 @@ class Experiment:
 
     def runs(self) -> dict[str, Run]:
         """The runs of the recipe's variants, the original first."""
-        return {variant: self.run(variant) for variant in self.recipe.roles}
+        return {variant: self.run(variant) for variant in self.recipe.variant_names}
 
     def begun_runs(self) -> list[Run]:
         """The runs whose folders are there, whatever their variants are called."""

@@ -1,1 +1,1 @@
-"""The steps of an experiment: each reads its folder, writes its files, and prints nothing."""
+"""The stages of an experiment: each reads its folder, writes its files, returns data and prints nothing."""

@@ -1,9 +1,15 @@
 """Training: one loop, what it watches, when it stops, and how it goes on after a stop."""
 
 from hyperfitting.training.distributed import ProcessGroup, join_processes, process_count
-from hyperfitting.training.loop import Outcome, total_updates, train
+from hyperfitting.training.loop import Outcome, probe_updates, total_updates, train
 from hyperfitting.training.memory_plan import dry_run, memory_of, plan
-from hyperfitting.training.model_setup import Adaptation, consolidate, inspect, prepare
+from hyperfitting.training.model_setup import (
+    Adaptation,
+    TrainingSetup,
+    consolidate,
+    inspect,
+    prepare,
+)
 from hyperfitting.training.plain_failures import translate_torch_errors
 from hyperfitting.training.stopping import near_zero
 
@@ -11,6 +17,7 @@ __all__ = [
     "Adaptation",
     "Outcome",
     "ProcessGroup",
+    "TrainingSetup",
     "consolidate",
     "dry_run",
     "inspect",
@@ -19,6 +26,7 @@ __all__ = [
     "near_zero",
     "plan",
     "prepare",
+    "probe_updates",
     "process_count",
     "total_updates",
     "train",

@@ -6,7 +6,8 @@ checkpoint/
                          another number of processes can read them
     state.json           counters, sampler, every row so far
     hashes.json          SHA-256 of every other file; a folder without it, or at odds with it, is refused by name
-  best-00000096/         the lowest validation loss, where it is kept: the model's tensors alone
+  kept-00000096/         weights that are wanted afterwards, such as those of the lowest validation loss: the model's
+                         tensors alone
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -45,15 +46,53 @@ from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.rounding_meter import StepMeter
 
 
+@dataclass(frozen=True)
+class Ending:
+    """After which update one variant's training ended, in how many seconds of updates, and why."""
+
+    update: int
+    seconds: float
+    reason: str
+
+
 @dataclass
 class State:
-    """Where training stands: `seconds` of updates without probes, why it `ended`, and every row so far."""
+    """Where a training stands: `seconds` of updates without probes, and every row so far.
+
+    `variants` are those that it makes, each with how its own training has ended, or None while it goes on.
+    """
 
     update: int = 0
     seconds: float = 0.0
-    ended: str = ""
+    variants: dict[str, Ending | None] = field(default_factory=dict)
     updates: list[UpdateRow] = field(default_factory=list)
     probes: list[ProbeRow] = field(default_factory=list)
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The variants whose training has not ended."""
+        return [name for name, ending in self.variants.items() if ending is None]
+
+    def probed_now(self, probe_updates: int) -> list[str]:
+        """The variants that a probe at this moment belongs to."""
+        regular = self.update % probe_updates == 0
+        return [
+            name
+            for name, ending in self.variants.items()
+            if (regular if ending is None else ending.update == self.update)
+        ]
+
+    def rows_of(self, variant: str, probe_updates: int) -> Rows:
+        """The rows that a training of this variant alone would have, which probes every so many updates."""
+        ending = self.variants.get(variant)
+        end = self.update if ending is None else ending.update
+        probes = [
+            row
+            for row in self.probes
+            if row.update <= end
+            and (row.update % probe_updates == 0 or (ending is not None and row.update == end))
+        ]
+        return Rows(self.updates[:end], probes)
 
     @property
     def epoch_loss(self) -> float | None:
@@ -65,6 +104,14 @@ class State:
             )
         ]
         return math.fsum(losses) / len(losses) if losses else None
+
+
+@dataclass
+class Rows:
+    """The rows of one variant's training so far."""
+
+    updates: list[UpdateRow]
+    probes: list[ProbeRow]
 
 
 def before_hashes() -> None:
@@ -112,11 +159,13 @@ class Checkpoints:
         if self._newest is None:
             return State()
         held = _read_state(self._newest)
-        rows = {
-            "updates": [UpdateRow(**row) for row in held["updates"]],
-            "probes": [ProbeRow(**row) for row in held["probes"]],
-        }
-        return State(**{each.name: held[each.name] for each in fields(State)} | rows)
+        return State(
+            held["update"],
+            held["seconds"],
+            {name: each and Ending(**each) for name, each in held["variants"].items()},
+            [UpdateRow(**row) for row in held["updates"]],
+            [ProbeRow(**row) for row in held["probes"]],
+        )
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer, meter: StepMeter) -> State:
         """Load the newest whole checkpoint into model, optimiser and meter."""
@@ -181,35 +230,42 @@ class Checkpoints:
         per_epoch = -(-self._recipe.data.train_blocks // self._recipe.train.batch_blocks)
         epoch, step = divmod(state.update, per_epoch)
         sampler = {
-            "seed": self._recipe.seed,
+            "seed": self._recipe.order_seed,
             "epoch": epoch,
             "next_row": step * self._recipe.train.batch_blocks,
         }
         held = {**asdict(state), "sampler": sampler, "processes": self._ranks.world}
-        self._write(
-            f"update-{state.update:08d}", tensors, held, own, keep=self._recipe.engine.keep_last
-        )
+        name = f"update-{state.update:08d}"
+        self._write(name, tensors, held, own)
+        self._ranks.on_main(lambda: self._drop(newest=name))
         self._saved_at, self._saved_update = time.monotonic(), state.update
 
-    def save_best(self, model: nn.Module, state: State) -> None:
-        """Keep these weights as the best, and drop the best before them."""
-        held = {"update": state.update}
-        self._write(
-            self._best(state.update).name, {"model": get_model_state_dict(model)}, held, {}, keep=1
-        )
+    def keep_weights(self, model: nn.Module, update: int, wanted: Collection[int]) -> None:
+        """Keep the weights after this update, and drop all that were kept of updates that are not `wanted`."""
+        tensors = {"model": get_model_state_dict(model)}
+        self._write(self._kept(update).name, tensors, {"update": update}, {})
+        self._ranks.on_main(lambda: self._drop_kept({update, *wanted}))
 
-    def _best(self, update: int) -> Path:
-        return self._folder / f"best-{update:08d}"
+    def _drop_kept(self, wanted: Collection[int]) -> None:
+        for path in self._folder.glob("kept-*"):
+            if path not in map(self._kept, wanted):
+                shutil.rmtree(path)
 
-    def load_best(self, model: nn.Module, state: State) -> int:
-        """Give the model the best weights that are there; the update they are of.
+    def _kept(self, update: int) -> Path:
+        return self._folder / f"kept-{update:08d}"
+
+    def first_kept(self, updates: Sequence[int]) -> int:
+        """The first of these updates whose weights were kept; the first of all where none were."""
+        there = (update for update in updates if self._kept(update).exists())
+        return int(self._ranks.from_main(next(there, updates[0])))
+
+    def load_weights(self, model: nn.Module, update: int) -> None:
+        """Give the model the weights that were kept after this update.
 
         Raises:
-            RunError: they are damaged.
+            RunError: they are damaged, or are not there.
         """
-        probed = sorted(state.probes, key=lambda row: row.validation_loss)
-        there = [path for path in (self._best(row.update) for row in probed) if path.exists()]
-        path = self._ranks.from_main(there[0] if there else self._best(probed[0].update))
+        path = self._kept(update)
         problem = self._ranks.from_main(_problem(path) if self._ranks.is_main else None)
         if problem is not None:
             raise RunError(f"{path}: {problem}: remove {self._folder} to start anew")
@@ -217,7 +273,6 @@ class Checkpoints:
         with _quietly():
             load({"model": weights}, checkpoint_id=path / "tensors", no_dist=self._ranks.world == 1)
         set_model_state_dict(model, weights)
-        return int(path.name.removeprefix("best-"))
 
     def _write(
         self,
@@ -225,8 +280,6 @@ class Checkpoints:
         tensors: dict[str, Any],
         held: dict[str, Any],
         own: dict[str, Any],
-        *,
-        keep: int,
     ) -> None:
         partial = self._folder / f".{name}.partial"
 
@@ -242,7 +295,6 @@ class Checkpoints:
             write_text(partial / "hashes.json", json.dumps(hashes, indent=1))
             shutil.rmtree(self._folder / name, ignore_errors=True)
             os.replace(partial, self._folder / name)
-            self._drop(name.partition("-")[0], newest=name, keep=keep)
 
         try:
             self._ranks.on_main(begin)
@@ -255,10 +307,10 @@ class Checkpoints:
             if self._ranks.is_main:
                 shutil.rmtree(partial, ignore_errors=True)
 
-    def _drop(self, kind: str, *, newest: str, keep: int) -> None:
-        """Drop all but the newest; one of a later update is damaged, or of a course that training left."""
-        found = sorted(self._folder.glob(f"{kind}-*"))
-        kept = [path for path in found if path.name <= newest][-keep:]
+    def _drop(self, newest: str) -> None:
+        """Drop all but the newest `keep_last`; one of a later update is damaged, or of a course that training left."""
+        found = sorted(self._folder.glob("update-*"))
+        kept = [path for path in found if path.name <= newest][-self._recipe.engine.keep_last :]
         for path in found:
             if path not in kept:
                 shutil.rmtree(path)

@@ -22,7 +22,17 @@ from hyperfitting.training.loss import LossOf, add_loss, choose_loss
 _CPU = torch.device("cpu")
 
 
-def prepare(recipe: Recipe, ranks: ProcessGroup, precision: Precision) -> TrainableModel:
+@dataclass(frozen=True)
+class TrainingSetup:
+    """A model that is ready to be trained as its recipe says, in one precision, on the devices of a process group."""
+
+    recipe: Recipe
+    selection: TrainableModel
+    precision: Precision
+    ranks: ProcessGroup
+
+
+def prepare(recipe: Recipe, ranks: ProcessGroup, precision: Precision) -> TrainingSetup:
     """Load and select on one process; on many, the main one loads and deals out, and the others begin empty.
 
     Raises:
@@ -44,7 +54,7 @@ def prepare(recipe: Recipe, ranks: ProcessGroup, precision: Precision) -> Traina
     else:
         selection = _dealt_out(recipe, settings, ranks, precision)
     models.assert_dtype(selection.model, models.weights_dtype(precision))
-    return selection
+    return TrainingSetup(recipe, selection, precision, ranks)
 
 
 def _dealt_out(
@@ -64,18 +74,19 @@ def _dealt_out(
     return selection
 
 
-def consolidate(
-    selection: TrainableModel, recipe: Recipe, ranks: ProcessGroup, precision: Precision
-) -> nn.Module | None:
-    """The whole model with adapters merged, on the main process; None on the others."""
-    if ranks.world == 1:
+def consolidate(setup: TrainingSetup, *, needed_again: bool = False) -> nn.Module | None:
+    """The whole model with adapters merged, on the main process; None on the others.
+
+    Adapters of one process's model are merged in place, unless it is `needed_again`: then in a copy.
+    """
+    selection, ranks = setup.selection, setup.ranks
+    if ranks.world == 1 and (selection.adapted is None or not needed_again):
         return selection.merge()
     weights = gather(selection.model)
     if not ranks.is_main:
         return None
-    whole = _select(
-        models.load_model(training_settings(recipe, precision), _CPU, seed=recipe.seed), recipe
-    )
+    settings = training_settings(setup.recipe, setup.precision)
+    whole = _select(models.load_model(settings, _CPU, seed=setup.recipe.seed), setup.recipe)
     whole.model.load_state_dict(weights)
     return whole.merge()
 

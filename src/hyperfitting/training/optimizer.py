@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from hyperfitting.models import Precision
 from hyperfitting.recipe import TrainSettings
+from hyperfitting.seeds import derive_seed
 
 _CHUNK = 2**22
 """Weights updated at once: their float32 copies are a few times 16 MiB whatever the size of the tensor."""
@@ -74,7 +75,7 @@ class StochasticAdamW(torch.optim.Optimizer):
                 state["step"] += 1
                 tensors = (weight, weight.grad, state["exp_avg"], state["exp_avg_sq"])
                 noise = torch.Generator(weight.device)
-                noise.manual_seed(hash((self._seed, number, int(state["step"]))) & (2**63 - 1))
+                noise.manual_seed(derive_seed(self._seed, number, int(state["step"])))
                 for chunk in self.chunks(tensors):
                     _update(chunk, group, int(state["step"]), noise)
 

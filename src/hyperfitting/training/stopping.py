@@ -1,6 +1,6 @@
-"""When training stops before its epochs or updates are over: one small rule a name. Only validation texts decide.
+"""When a training stops before its epochs or updates are over: one small rule a name. Only validation texts decide.
 
-Each rule says why it stops, or nothing. And, once it has stopped, whether it came near zero loss.
+Each rule gives the reason to stop, or an empty text. And, once it has stopped, whether it came near zero loss.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from hyperfitting.records import ProbeRow, Verdict
 from hyperfitting.training.checkpoint import State
 
 
-def is_over(settings: TrainSettings, state: State, *, total: int, epoch_done: bool) -> str:
-    """Why training ends after this update, before anything is probed; else nothing."""
+def stop_after_update(
+    settings: TrainSettings, state: State, *, total: int, epoch_done: bool
+) -> str:
+    """Why a training ends after this update, whatever a probe would show; empty if it goes on."""
     if settings.minutes is not None and state.seconds >= 60 * settings.minutes:
         return f"{settings.minutes:g} minutes are over"
     if settings.stop == "train-loss" and epoch_done and state.epoch_loss < settings.stop_loss:  # type: ignore[operator]
@@ -21,8 +23,8 @@ def is_over(settings: TrainSettings, state: State, *, total: int, epoch_done: bo
     return "all updates done" if state.update == total else ""
 
 
-def seen_enough(settings: TrainSettings, probes: Sequence[ProbeRow]) -> str:
-    """Why training ends after this probe; else nothing."""
+def stop_after_probe(settings: TrainSettings, probes: Sequence[ProbeRow]) -> str:
+    """Why a training ends after this probe; empty if it goes on."""
     patience = settings.patience_probes
     if settings.stop == "best-validation" and _falls_no_more(probes, patience):
         return f"validation loss has not fallen for {patience} probes"

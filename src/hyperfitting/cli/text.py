@@ -1,62 +1,57 @@
-"""What a recipe would do, in lines for a reader."""
+"""What verbs found out, in lines for a reader."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from hyperfitting.facts import DataManifest, PassageFacts, SetFacts, SourceFacts
+from hyperfitting.facts import PassageFacts, SetFacts, SourceFacts
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
-from hyperfitting.recipe import Recipe, recipe_notes
-from hyperfitting.records import Continuation, Difference, Fit, Memory, TrainedWeights
+from hyperfitting.recipe import Recipe
+from hyperfitting.records import Memory, TrainedWeights
+from hyperfitting.stages.listing import DamagedExperiment, ExperimentSummary
+
+if TYPE_CHECKING:
+    from hyperfitting.stages.check import RecipeCheck
+    from hyperfitting.stages.generate import Agreement
+    from hyperfitting.stages.plan import DryRun, MemoryPlan
 
 
-def describe(
-    recipe: Recipe,
-    manifest: DataManifest,
-    *,
-    ends: str,
-    switched_off: Sequence[str],
-    parameters: int,
-    inspected: Sequence[str],
-    trained: Sequence[TrainedWeights],
-    left_out: Sequence[str],
-    updates: int,
-    precision: str,
-    memory: Memory | str,
-    room: int,
-    device: str,
-    folder: Path,
-) -> str:
-    """One line for the recipe, the model, each set, the training, the decoding, what has no effect, and the folder.
-
-    `ends` are the end-of-text ids with their tokens, `switched_off` is what the tokenizer would do beside encoding.
-    `left_out` are weights of the adapted layers without adapters. `memory` is the plan, or why there is none.
-    """
-    model, settings, pretrains = recipe.model, recipe.train, recipe.model.initialise == "random"
-    groups = {each.name: each.groups for each in manifest.sets}
-    made = ["pretrained"] if pretrains else [*recipe.roles, "report"]
+def check_lines(check: RecipeCheck) -> str:
+    """One line for the recipe, the model, each set, the training, the decoding, what has no effect, and the folder."""
+    recipe, settings = check.recipe, check.recipe.train
+    pretrains = recipe.model.initialise == "random"
+    made = ["pretrained"] if pretrains else [*recipe.variant_names, "report"]
     lines = [
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
-        f"model     {model.source}: {parameters:,} parameters as {model.dtype}",
-        *(f"          {line}" for line in inspected),
-        f"text      beginning-of-text: {model.beginning_of_text}; end-of-text ids: {ends}",
+        f"model     {recipe.model.source}: {check.parameters:,} parameters as {recipe.model.dtype}",
+        *(f"          {line}" for line in _model_lines(check)),
+        f"text      beginning-of-text: {recipe.model.beginning_of_text}; end-of-text ids: {check.ends}",
         *(
             f"          {each}, which the tokenizer asks for, is switched off"
-            for each in switched_off
+            for each in check.switched_off
         ),
-        *(_source_line(each) for each in manifest.sources),
-        *(line for each in manifest.sets for line in _set_lines(each)),
-        f"train     {updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
-        f"learning rate {settings.learning_rate:g}, {precision} on {device}",
-        *_trained_lines(trained, left_out),
-        f"memory    {memory if isinstance(memory, str) else _planned(memory, room)}",
+        *(_source_line(each) for each in check.manifest.sources),
+        *(line for each in check.manifest.sets for line in _set_lines(each)),
+        f"train     {check.updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
+        f"learning rate {settings.learning_rate:g}, {check.precision} on {check.device}",
+        *_trained_lines(check.trained, check.left_out),
+        *_variant_lines(recipe),
+        f"memory    {_memory_line(check.memory, check.device_bytes)}",
         *_afterwards(recipe),
-        *(f"note      {note}" for note in recipe_notes(recipe, groups)),
-        f"write     {folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
+        *(f"note      {note}" for note in check.notes),
+        f"write     {check.folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
     ]
     return "\n".join(lines)
+
+
+def _model_lines(check: RecipeCheck) -> list[str]:
+    """What loading the model finds out; where its weights are too large for this device, that they are."""
+    found = check.inspection
+    if found is None:
+        needed, room = in_gib(check.weight_bytes), in_gib(check.device_bytes)
+        return [f"not loaded here: its weights need {needed}, of {room}; `run` inspects them"]
+    return inspected_lines(found.traits, found.adaptation, found.loss)
 
 
 def inspected_lines(traits: Any, adaptation: Any, loss: str) -> list[str]:
@@ -74,6 +69,15 @@ def inspected_lines(traits: Any, adaptation: Any, loss: str) -> list[str]:
         f"trains with: attention {adaptation.attention}; loss {whole}; "
         f"norms and rotations rounded once under autocast: {len(adaptation.rounded)}",
     ]
+
+
+def _variant_lines(recipe: Recipe) -> Iterator[str]:
+    """What each variant changes, and with which others one training makes it."""
+    for variant in recipe.variants:
+        changes = ", ".join(f"{key} = {value}" for key, value in variant.set.items())
+        others = [each for each in recipe.trained_together(variant.name) if each != variant.name]
+        together = f"; one training with {', '.join(others)}" if others else ""
+        yield f"variant   {variant.name}: {changes}{together}"
 
 
 def _afterwards(recipe: Recipe) -> Iterator[str]:
@@ -165,23 +169,15 @@ def _trained_lines(trained: Sequence[TrainedWeights], left_out: Sequence[str]) -
         yield f"          without adapters, as they are no plain linear modules: {', '.join(left_out)}"
 
 
-def plan_table(recipe: Recipe, fits: Iterable[Fit], room: int, count: int) -> str:
+def plan_table(plan: MemoryPlan) -> str:
     """The plan as a table: a row for each choice of settings that was tried."""
-    head = (
-        "precision",
-        "micro-batch",
-        "checkpointing",
-        "weights",
-        "gradients",
-        "states",
-        "activations",
-        "logits",
-        "peak",
-    )
-    rows: list[tuple[str, ...]] = [(*head, f"fits {in_gib(room)}")]
-    for fit in fits:
+    recipe, count = plan.recipe, plan.device_count
+    names = ("weights", "gradients", "states", "activations", "logits", "peak")
+    room = f"fits {in_gib(plan.device_bytes)}"
+    rows: list[tuple[str, ...]] = [("precision", "micro-batch", "checkpointing", *names, room)]
+    for fit in plan.fits:
         micro = fit.engine.micro_batch_blocks or -(-recipe.train.batch_blocks // count)
-        memory = [in_gib(getattr(fit.memory, name)) for name in head[3:]]
+        memory = [in_gib(getattr(fit.memory, name)) for name in names]
         switch = "on" if fit.engine.activation_checkpointing else "off"
         rows.append((fit.precision, str(micro), switch, *memory, "yes" if fit.fits else "no"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -190,28 +186,24 @@ def plan_table(recipe: Recipe, fits: Iterable[Fit], room: int, count: int) -> st
         for row in rows
     ]
     what = f"{recipe.train.batch_blocks} x {recipe.data.block_tokens} tokens an update, {recipe.train.parameters}"
-    return "\n".join(
-        [f"{recipe.run_name}: {what}, on {_plural(count, 'device')}; bytes on each", *lines]
-    )
+    head = f"{recipe.run_name}: {what}, on {_plural(count, 'device')}; bytes on each"
+    return "\n".join([head, *lines])
 
 
-def dry_run_line(
-    recipe: Recipe, precision: str, device: str, planned: Memory, peak: int, rate: float
-) -> str:
+def dry_run_line(dry: DryRun) -> str:
     """What a dry run measured, beside the plan."""
+    peak, planned = dry.peak_bytes, dry.planned.peak
     return (
-        f"{recipe.run_name}: {precision} on {device}: {rate:,.0f} tokens/s; peak {in_gib(peak)}, "
-        f"planned {in_gib(planned.peak)} ({peak / planned.peak - 1:+.1%})"
+        f"{dry.recipe.run_name}: {dry.precision} on {dry.device}: {dry.tokens_per_second:,.0f} tokens/s; "
+        f"peak {in_gib(peak)}, planned {in_gib(planned)} ({peak / planned - 1:+.1%})"
     )
 
 
-def agreement_lines(
-    role: str, texts: Sequence[Continuation], differences: Sequence[Difference]
-) -> str:
+def agreement_lines(agreement: Agreement) -> str:
     """How many texts equal those of reference mode, and for each other one its first difference."""
-    head = (
-        f"{role}: {len(texts) - len(differences)} of {len(texts)} texts are those of reference mode"
-    )
+    differences, texts = agreement.differences, agreement.texts
+    same = texts - len(differences)
+    head = f"{agreement.variant}: {same} of {texts} texts are those of reference mode"
     lines = [
         f"  {each.domain}, context {each.context}, {each.strategy}: another token {each.step + 1}, margin {each.margin:.2g}"
         for each in differences
@@ -219,7 +211,21 @@ def agreement_lines(
     return "\n".join([head, *lines])
 
 
-def _planned(memory: Memory, room: int) -> str:
+def listing_line(found: ExperimentSummary | DamagedExperiment) -> str:
+    """How far an experiment has come, its name and date, what its training came to, its model; or what is damaged."""
+    if isinstance(found, DamagedExperiment):
+        return f"{'damaged':10s} {found.problem}"
+    came_to, training = "", found.training
+    if training is not None:
+        loss = "   -" if training.train_loss is None else f"{training.train_loss:.2f}"
+        came_to = f"loss {loss}  TTR {training.ttr_before:.2f} -> {training.ttr:.2f}"
+    made = found.made.strftime("%Y-%m-%d %H:%M")
+    return f"{found.state:10s} {found.run_name:32s} {made}  {came_to:31s}  {found.model}  {found.folder}"
+
+
+def _memory_line(memory: Memory | str, room: int) -> str:
+    if isinstance(memory, str):
+        return memory
     names = ("weights", "gradients", "states", "activations", "logits")
     parts = ", ".join(f"{name} {in_gib(getattr(memory, name))}" for name in names)
     return f"{in_gib(memory.peak)} at the height of an update, of {in_gib(room)}: {parts}"

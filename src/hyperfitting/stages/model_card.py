@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import ProbeRow
-from hyperfitting.training.loop import Outcome
+from hyperfitting.training import Outcome
 
 
 def model_card(

@@ -1,0 +1,216 @@
+"""Verbs that make experiments, run a stage of one, and read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperfitting.cli import options as shared
+from hyperfitting.cli.console import Console
+from hyperfitting.cli.options import (
+    Options,
+    Parser,
+    Verbs,
+    print_next,
+    read_experiment,
+    read_recipe,
+)
+from hyperfitting.cli.values import whole_number
+
+if TYPE_CHECKING:
+    from hyperfitting.runs import Experiment
+
+_PROMPT = "It was late when the carriage stopped, and"
+
+
+def add_making(verbs: Verbs) -> None:
+    """`demo` and `run`."""
+    made = (shared.kept_out, shared.device)
+    demo_help = "the shipped demo: train, generate, measure, report, offline"
+    verbs.add("demo", demo_help, _run, _demo_recipe, *made)
+    run_help = "a recipe from data to report; what is done already is skipped"
+    verbs.add("run", run_help, _run, shared.recipe, *made)
+
+
+def add_stages(verbs: Verbs) -> None:
+    """`train`, `pretrain`, `generate`, `report` and `archive`."""
+    made = (shared.recipe, shared.kept_out, shared.device)
+    verbs.add("train", "only draw the data and train the runs of a recipe", _train, *made)
+    pretrain_help = "train a model from random weights on a corpus, with the same loop"
+    verbs.add("pretrain", pretrain_help, _pretrain, *made)
+    generate = verbs.add(
+        "generate",
+        "only continue the contexts of a trained experiment",
+        _generate,
+        shared.experiment,
+        shared.device,
+    )
+    generate.add_argument(
+        "--compare-reference",
+        type=whole_number,
+        nargs="?",
+        const=10,
+        metavar="N",
+        help="write N contexts of every set anew, one at a time in float32, and say how far they agree (10)",
+    )
+    verbs.add("report", "only write the report of what was measured", _report, shared.experiment)
+    archive_help = "a small folder of a measured experiment to commit: no weights, hashes for texts"
+    archive = verbs.add("archive", archive_help, _archive, shared.experiment)
+    archive.add_argument(
+        "--out", type=Path, metavar="DIR", required=True, help="where the archive goes"
+    )
+    archive.add_argument(
+        "--texts", action="store_true", help="keep texts and token ids: they may be published"
+    )
+
+
+def add_reading(verbs: Verbs) -> None:
+    """`write` and `runs`."""
+    write = verbs.add(
+        "write",
+        "continue one prompt with a trained run, as it is written",
+        _write,
+        shared.experiment,
+        shared.device,
+    )
+    write.add_argument("prompt", help="the text to continue")
+    write.add_argument(
+        "--tokens",
+        type=whole_number,
+        default=200,
+        metavar="N",
+        help="at most so many new tokens (200)",
+    )
+    write.add_argument("--original", action="store_true", help="use the untouched model instead")
+    write.add_argument(
+        "--nucleus",
+        action="store_true",
+        help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy",
+    )
+    write.add_argument("--seed", type=whole_number, default=0, help="seed of the sampling (0)")
+    runs_help = "list the experiments in a folder and in those inside it, oldest first"
+    runs = verbs.add("runs", runs_help, _runs)
+    runs.add_argument(
+        "folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)"
+    )
+
+
+def _demo_recipe(made: Parser) -> None:
+    made.set_defaults(recipe="demo")
+    shared.settings(made)
+
+
+def _making(options: Options) -> dict[str, Any]:
+    """The arguments of whatever makes an experiment."""
+    return {
+        "out": options.out,
+        "device": options.device,
+        "keep_data": options.keep_data,
+        "narrator": Console(),
+    }
+
+
+def _run(options: Options) -> None:
+    recipe = read_recipe(options)
+    from hyperfitting.pipeline import run
+
+    experiment = run(recipe, **_making(options))
+    from hyperfitting.report import before_and_after
+
+    print(f"\n{before_and_after(experiment)}\n")
+    _print_verdict(experiment)
+    print(f"report   {experiment.report_folder / 'index.html'}")
+    print_next("write", experiment.folder, _PROMPT)
+
+
+def _train(options: Options) -> None:
+    recipe = read_recipe(options)
+    from hyperfitting.stages.train import train_experiment
+
+    experiment = train_experiment(recipe, **_making(options))
+    for run in experiment.runs().values():
+        print(f"model    {run.model_source}")
+    _print_verdict(experiment)
+    print_next("generate", experiment.folder)
+
+
+def _pretrain(options: Options) -> None:
+    recipe = read_recipe(options)
+    from hyperfitting.stages.train import pretrain
+
+    run = pretrain(recipe, **_making(options))
+    print(f"model    {run.model_folder}")
+    print_next("run", "demo", "--set", f"model.source={run.model_folder}")
+
+
+def _generate(options: Options) -> None:
+    experiment, contexts = read_experiment(options), options.compare_reference
+    from hyperfitting.cli.text import agreement_lines
+    from hyperfitting.stages.generate import compare_all_with_reference, generate_experiment
+
+    how: dict[str, Any] = {"device": options.device, "narrator": Console()}
+    for run in generate_experiment(experiment, **how):
+        print(f"texts    {run.continuations_file}")
+    if contexts:
+        for agreement in compare_all_with_reference(experiment, contexts, **how):
+            print(agreement_lines(agreement))
+    for strategy in experiment.recipe.generate.strategies:
+        print(f"strategy {strategy.name}: {strategy.in_words()}")
+    print_next("measure", experiment.folder)
+
+
+def _report(options: Options) -> None:
+    from hyperfitting.stages.report import report_experiment
+
+    experiment = read_experiment(options)
+    print(f"report   {report_experiment(experiment)}")
+    _print_verdict(experiment)
+    print_next("write", options.folder, _PROMPT)
+
+
+def _archive(options: Options) -> None:
+    from hyperfitting.stages.archive import archive_experiment
+
+    made = archive_experiment(options.folder, options.out, texts=options.texts)
+    print(f"archive  {made.folder}: {made.files} files, {made.size_bytes / 1000:,.0f} kB")
+    print_next("report", made.folder)
+
+
+def _print_verdict(experiment: Experiment) -> None:
+    """That a model was not hyperfitted, where its training did not come near zero loss."""
+    if verdict := str(experiment.run("hyperfitted").verdict or ""):
+        print(f"note     {verdict}")
+
+
+def _write(options: Options) -> None:
+    from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS
+    from hyperfitting.runs import find_run
+
+    folder = options.folder / "original" if options.original else options.folder
+    find_run(folder)  # refuses one that holds none, before torch is loaded
+    from hyperfitting import writing
+
+    pieces = writing.write(
+        folder,
+        options.prompt,
+        strategy=PAPER_NUCLEUS if options.nucleus else GREEDY,
+        new_tokens=options.tokens,
+        seed=options.seed,
+        device=options.device,
+    )
+    print(options.prompt, end="", flush=True)
+    for piece in pieces:
+        print(piece, end="", flush=True)
+    print()
+
+
+def _runs(options: Options) -> None:
+    from hyperfitting.cli.text import listing_line
+    from hyperfitting.stages.listing import list_experiments
+
+    found = list_experiments(options.folder)
+    for each in found:
+        print(listing_line(each))
+    if not found:
+        print(f"no experiments in {options.folder}")
+        print_next("demo")

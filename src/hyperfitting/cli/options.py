@@ -1,0 +1,140 @@
+"""The parser, its verbs, and the options that several of them share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from hyperfitting.cli.console import say
+
+if TYPE_CHECKING:
+    from hyperfitting.recipe import Recipe
+    from hyperfitting.runs import Experiment
+
+Options = argparse.Namespace
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong command in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage block, and the way to help."""
+        dash = (
+            "; a prompt that begins with a dash stands last, after --"
+            if self.prog.endswith(" write")
+            else ""
+        )
+        say(f"{message}{dash} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
+class Verbs:
+    """The verbs of a parser."""
+
+    def __init__(self, parser: Parser):
+        self._parsers = parser.add_subparsers(
+            metavar="VERB", dest="verb", required=True, parser_class=Parser
+        )
+
+    def add(
+        self,
+        name: str,
+        help_: str,
+        function: Callable[[Options], None],
+        *options: Callable[[Parser], None],
+    ) -> Parser:
+        """A verb that calls `function`; each of `options` adds options to its parser, which is returned."""
+        made: Parser = self._parsers.add_parser(
+            name, help=help_, description=help_[0].upper() + help_[1:] + "."
+        )
+        made.set_defaults(function=function)
+        for add in options:
+            add(made)
+        return made
+
+    def group(self, name: str, help_: str) -> Parser:
+        """A verb that has verbs of its own."""
+        made: Parser = self._parsers.add_parser(name, help=help_)
+        return made
+
+
+def recipe(made: Parser) -> None:
+    """RECIPE and --set."""
+    made.add_argument("recipe", help="a .toml file, or the name of a shipped recipe")
+    settings(made)
+
+
+def settings(made: Parser) -> None:
+    """--set."""
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, such as train.epochs=10; repeatable",
+    )
+
+
+def out(made: Parser) -> None:
+    """--out."""
+    made.add_argument(
+        "--out", type=Path, metavar="DIR", help="the experiment's folder (runs/<name>-<digest>)"
+    )
+
+
+def kept_out(made: Parser) -> None:
+    """--out and --keep-data."""
+    out(made)
+    made.add_argument(
+        "--keep-data",
+        action="store_true",
+        help="go on with the data as drawn, though a source changed",
+    )
+
+
+def device(made: Parser) -> None:
+    """--device."""
+    made.add_argument(
+        "--device",
+        default="auto",
+        help="auto (the accelerator if there is one), cpu, cuda, cuda:1, mps, ...",
+    )
+
+
+def experiment(made: Parser) -> None:
+    """EXPERIMENT."""
+    made.add_argument(
+        "folder",
+        type=Path,
+        metavar="EXPERIMENT",
+        help="the folder that `hyperfit run` or `hyperfit train` wrote",
+    )
+
+
+def read_recipe(options: Options) -> Recipe:
+    """The recipe, and that --out can take it: refused before torch is loaded, which takes seconds."""
+    from hyperfitting.recipe import load_recipe
+    from hyperfitting.runs import Experiment
+
+    recipe = load_recipe(options.recipe, options.set)
+    if getattr(options, "out", None) is not None and int(os.environ.get("RANK", "0")) == 0:
+        Experiment.open_or_new(options.out, recipe)
+    return recipe
+
+
+def read_experiment(options: Options) -> Experiment:
+    """The experiment of a folder, its recipe read: that there is none is reported before torch is loaded."""
+    from hyperfitting.runs import Experiment
+
+    experiment = Experiment(options.folder)
+    _ = experiment.recipe
+    return experiment
+
+
+def print_next(*words: object) -> None:
+    """The command that goes on from here, fit to paste into a shell."""
+    print(f"next     hyperfit {shlex.join(map(str, words))}")

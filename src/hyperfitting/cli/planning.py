@@ -1,0 +1,77 @@
+"""Verbs that tell what a recipe would do: check, plan."""
+
+from __future__ import annotations
+
+import argparse
+
+from hyperfitting.cli import options as shared
+from hyperfitting.cli.options import Options, Verbs, print_next, read_recipe
+from hyperfitting.cli.values import device_count, memory_size
+from hyperfitting.errors import InputError
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """`check` and `plan`."""
+    verbs.add(
+        "check",
+        "validate a recipe and say what it would load, train and write",
+        _check,
+        shared.recipe,
+        shared.out,
+        shared.device,
+    )
+    plan = verbs.add(
+        "plan",
+        "what memory a recipe's training needs, and which settings fit",
+        _plan,
+        shared.recipe,
+    )
+    plan.add_argument(
+        "--memory",
+        type=memory_size,
+        metavar="80GiB",
+        help="a device's memory; default: this machine's",
+    )
+    plan.add_argument("--device", type=_is_now_memory, help=argparse.SUPPRESS)
+    plan.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train a few updates of this shape here, with random weights and tokens",
+    )
+    plan.add_argument(
+        "--count",
+        type=device_count,
+        default=1,
+        metavar="N",
+        help="devices that share the training (1)",
+    )
+
+
+def _is_now_memory(size: str) -> str:
+    raise argparse.ArgumentTypeError(f"a device's memory is now given by --memory {size}")
+
+
+def _check(options: Options) -> None:
+    recipe = read_recipe(options)
+    from hyperfitting.cli.text import check_lines
+    from hyperfitting.stages.check import check_recipe
+
+    print(check_lines(check_recipe(recipe, options.out, device=options.device)))
+    changes = [part for change in options.set for part in ("--set", change)]
+    verb = "run" if recipe.model.initialise == "pretrained" else "pretrain"
+    print_next(verb, options.recipe, *changes, *(["--out", options.out] if options.out else []))
+
+
+def _plan(options: Options) -> None:
+    if options.dry_run and (options.memory is not None or options.count != 1):
+        raise InputError(
+            "plan --dry-run trains on this machine, on one device: leave out --memory and --count"
+        )
+    recipe = read_recipe(options)
+    from hyperfitting.cli.text import dry_run_line, plan_table
+    from hyperfitting.stages.plan import plan_memory, try_updates
+
+    if options.dry_run:
+        print(dry_run_line(try_updates(recipe)))
+    else:
+        print(plan_table(plan_memory(recipe, memory=options.memory, count=options.count)))

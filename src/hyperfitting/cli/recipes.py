@@ -1,0 +1,63 @@
+"""`hyperfit recipes`: the shipped recipes, and every setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hyperfitting.cli.options import Options, Verbs, print_next
+from hyperfitting.errors import RecipeError
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """`recipes`."""
+    help_ = "list, show or copy the shipped recipes; document the settings"
+    recipes = verbs.add("recipes", help_, _recipes)
+    recipes.add_argument(
+        "action", choices=list(_ACTIONS), help="settings: every setting with its default"
+    )
+    recipes.add_argument("name", nargs="?", help="the recipe to show or copy")
+    recipes.add_argument("to", nargs="?", type=Path, help="where to copy it (NAME.toml)")
+
+
+def _recipes(options: Options) -> None:
+    _ACTIONS[options.action](options)
+
+
+def _list(options: Options) -> None:
+    from hyperfitting.recipe import load_recipe, shipped_recipes
+
+    for name in shipped_recipes():
+        print(f"{name:18s} {load_recipe(name).description}")
+    print_next("recipes", "copy", "demo", "mine.toml")
+
+
+def _show(options: Options) -> None:
+    from hyperfitting.recipe import recipe_path
+
+    print(recipe_path(_name(options)).read_text(encoding="utf-8"), end="")
+
+
+def _copy(options: Options) -> None:
+    from hyperfitting.recipe import copy_recipe
+
+    copied = copy_recipe(_name(options), options.to)
+    print(f"recipe   {copied}")
+    print_next("check", copied)
+
+
+def _settings(options: Options) -> None:
+    from hyperfitting.recipe import settings_markdown
+
+    print(settings_markdown(), end="")
+
+
+_ACTIONS = {"list": _list, "show": _show, "copy": _copy, "settings": _settings}
+
+
+def _name(options: Options) -> str:
+    if options.name is None:
+        from hyperfitting.recipe import shipped_recipes
+
+        names = ", ".join(shipped_recipes())
+        raise RecipeError(f"hyperfit recipes {options.action} needs a name: one of {names}")
+    return str(options.name)

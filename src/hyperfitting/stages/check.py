@@ -1,0 +1,120 @@
+"""Check a recipe: what it would load, train and write, after all that `run` checks. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hyperfitting import data, measure, models, training
+from hyperfitting.errors import ModelError
+from hyperfitting.facts import DataManifest
+from hyperfitting.recipe import ModelSettings, Recipe, recipe_notes
+from hyperfitting.records import Memory, ModelTraits, TrainedWeights
+from hyperfitting.runs import Experiment
+from hyperfitting.stages.draw import experiment_folder, fit
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What loading a model finds out about it, what of ours it trains with, and the name of its loss."""
+
+    traits: ModelTraits
+    adaptation: training.Adaptation
+    loss: str
+
+
+@dataclass(frozen=True)
+class RecipeCheck:
+    """What a recipe would do.
+
+    `inspection` is None where the model's weights, in float32, are too large for the device. `manifest` tells of the data as it is kept with them. `ends` are the end-of-text ids with their tokens,
+    `switched_off` is what the tokenizer would do beside encoding. `trained` has a row for all weights of one place in
+    the layers; `left_out` are weights of the adapted layers without adapters. `memory` is the need of an update, or why
+    it is not known. `notes` are settings that have no effect as they stand.
+    """
+
+    recipe: Recipe
+    folder: Path
+    device: str
+    device_bytes: int
+    parameters: int
+    weight_bytes: int
+    inspection: Inspection | None
+    ends: str
+    switched_off: Sequence[str]
+    manifest: DataManifest
+    trained: Sequence[TrainedWeights]
+    left_out: Sequence[str]
+    updates: int
+    precision: str
+    memory: Memory | str
+    notes: Sequence[str]
+
+
+def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> RecipeCheck:
+    """Check all that `run` checks before it trains, and tell what it would load, train and write.
+
+    Raises:
+        InputError: whatever `run` would refuse.
+    """
+    folder = experiment_folder(recipe, out)
+    begun = Experiment.open_or_new(folder, recipe)
+    if begun.drawn:
+        data.refuse_changed(begun.manifest.sources, recipe.data, str(folder))
+        _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
+    if recipe.model.initialise == "pretrained":
+        refuse_missing_parts(recipe)
+    place = models.resolve_device(device)
+    fitted = fit(recipe)
+    precision = models.resolve_precision(recipe.train.precision, place)
+    parameters, room = models.count_parameters(recipe.model), models.memory_bytes(place)
+    needed, inspection = 4 * parameters, None
+    if needed <= room:
+        inspection = Inspection(*training.inspect(recipe, precision, place))
+    groups = {each.name: each.groups for each in fitted.drawn.manifest.sets}
+    return RecipeCheck(
+        recipe=recipe,
+        folder=folder,
+        device=models.describe_device(place),
+        device_bytes=room,
+        parameters=parameters,
+        weight_bytes=needed,
+        inspection=inspection,
+        ends=fitted.codec.ends_in_words(),
+        switched_off=fitted.codec.switched_off,
+        manifest=fitted.drawn.manifest,
+        trained=fitted.selection.table(),
+        left_out=fitted.selection.left_out,
+        updates=training.total_updates(recipe.train, recipe.data.train_blocks),
+        precision=precision,
+        memory=_memory_or_why_not(recipe, precision, place),
+        notes=recipe_notes(recipe, groups),
+    )
+
+
+def refuse_missing_parts(recipe: Recipe) -> None:
+    """Refuse what measures and report need beside the model and is not there: before the training, not after it.
+
+    Raises:
+        ModuleNotFoundError: an extra is not installed.
+        ModelError: a model to measure with is not there.
+    """
+    from hyperfitting import report
+
+    report.check_installed()
+    measure.text_signatures(bleu=recipe.measure.bleu)
+    for source in (recipe.measure.model_named("scorer"), recipe.measure.model_named("mauve")):
+        if source is not None:
+            models.load_codec(ModelSettings(source=source, beginning_of_text="none"))
+
+
+def _memory_or_why_not(
+    recipe: Recipe, precision: models.Precision, place: torch.device
+) -> Memory | str:
+    try:
+        return training.memory_of(recipe, precision, recipe.engine, device=place.type)
+    except ModelError as error:
+        return str(error)

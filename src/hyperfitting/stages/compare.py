@@ -1,0 +1,37 @@
+"""Compare measured experiments: DIR/index.html, report.md and the tables. It needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyperfitting import compare, report
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison and the path of its page."""
+
+    comparison: compare.Comparison
+    page: Path
+
+
+def compare_experiments(
+    folders: Sequence[Path], out: Path | None = None, *, baseline: str | None = None
+) -> Compared:
+    """Measured experiments side by side, every variant in every strategy, written as pages and tables.
+
+    Args:
+        folders: seeds of one recipe, or several recipes.
+        out: where the pages go; none: `runs/compare-<folder>-<folder>...`.
+        baseline: the title of the column that the others are compared with; none: `hyperfitted, greedy`.
+
+    Raises:
+        RunError: a folder holds no measured experiment, or `out` holds something else.
+    """
+    names = "-".join(folder.resolve().name for folder in folders)[:100]
+    out = out or Path("runs") / f"compare-{names}"
+    report.refuse_other_folder(out)
+    comparison = compare.compare(folders, baseline=baseline)
+    return Compared(comparison, report.write_comparison(comparison, out))

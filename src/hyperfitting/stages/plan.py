@@ -1,0 +1,64 @@
+"""Plan the memory of a training, or try a few of its updates. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hyperfitting import models, training
+from hyperfitting.recipe import Recipe
+from hyperfitting.records import Fit, Memory
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What each choice of settings needs on each of `device_count` devices, and whether it fits into `device_bytes`."""
+
+    recipe: Recipe
+    device_bytes: int
+    device_count: int
+    fits: Sequence[Fit]
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a few updates took on a device, `peak_bytes` at their height, beside the plan."""
+
+    recipe: Recipe
+    precision: str
+    device: str
+    planned: Memory
+    peak_bytes: int
+    tokens_per_second: float
+
+
+def plan_memory(
+    recipe: Recipe, *, memory: int | None = None, count: int = 1, device: str = "auto"
+) -> MemoryPlan:
+    """What each precision needs on each of `count` devices of `memory` bytes, and which settings fit.
+
+    Only the architecture is read, from `model.architecture` where `model.source` is not at hand. Without `memory` it is
+    that of `device`.
+
+    Raises:
+        ModelError: there is no config, or the model's memory depends on the texts.
+    """
+    place = models.resolve_device(device)
+    kind = "cuda" if memory is not None else place.type
+    room = memory or models.memory_bytes(place)
+    fits = training.plan(recipe, device_bytes=room, count=count, device=kind)
+    return MemoryPlan(recipe, room, count, tuple(fits))
+
+
+def try_updates(recipe: Recipe, *, device: str = "auto") -> DryRun:
+    """A few updates of the recipe's shape on this device, with random weights and tokens: no hub, no texts.
+
+    Raises:
+        OutOfMemory: the device is too small.
+    """
+    place = models.resolve_device(device)
+    precision = models.resolve_precision(recipe.train.precision, place)
+    planned = training.memory_of(recipe, precision, recipe.engine, device=place.type)
+    with training.translate_torch_errors():
+        peak, rate = training.dry_run(recipe, precision, place)
+    return DryRun(recipe, precision, models.describe_device(place), planned, peak, rate)

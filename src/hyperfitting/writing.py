@@ -1,0 +1,125 @@
+"""Continue a prompt with a run's model: the one place where a run is loaded to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hyperfitting import generate, models
+from hyperfitting.errors import InputError, RunError
+from hyperfitting.recipe import GREEDY, Dtype, ModelSettings, Strategy, is_unicode
+from hyperfitting.runs import Run, find_run
+
+
+def write(
+    folder: Path,
+    prompt: str,
+    *,
+    strategy: Strategy = GREEDY,
+    new_tokens: int = 200,
+    seed: int = 0,
+    device: str = "auto",
+) -> Iterator[str]:
+    """Continue one prompt with a run's model, piece by piece. End-of-text stops it.
+
+    Args:
+        folder: a run's folder, or an experiment's, whose hyperfitted model is taken.
+        prompt: the text to continue.
+        strategy: how the next token is chosen.
+        new_tokens: at most so many tokens are written.
+        seed: decides the samples of a strategy that samples.
+        device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
+
+    Raises:
+        RunError: the folder holds no trained run.
+        InputError: the prompt and the new tokens do not fit the model.
+    """
+    writer = PromptWriter(find_run(folder), device=device)
+    return writer.write(prompt, strategy, new_tokens=new_tokens, seed=seed)
+
+
+class PromptWriter:
+    """A run's model, loaded at the first prompt, for any number of prompts."""
+
+    def __init__(self, run: Run, *, device: str = "auto"):
+        self._run, self._device = run, device
+        self._codec: models.TextCodec | None = None
+        self._model: Any = None
+
+    def write(
+        self, prompt: str, strategy: Strategy = GREEDY, *, new_tokens: int = 200, seed: int = 0
+    ) -> Iterator[str]:
+        """Continue one prompt, as the function `write` does."""
+        if not is_unicode(prompt):
+            raise InputError("the prompt holds bytes that are not UTF-8")
+        codec = self._codec = self._codec or load_run_codec(self._run)
+        context = codec.encode(prompt)
+        if not context:
+            raise InputError(
+                "the prompt is empty, and this model's texts begin with no special token: give it a word"
+            )
+        models.check_length(
+            _model_settings(self._run),
+            len(context) + new_tokens,
+            texts="the prompt and the new tokens",
+            remedy="ask for fewer tokens (--tokens), or give a shorter prompt",
+        )
+        if self._model is None:
+            device, tokens = models.resolve_device(self._device), len(context) + new_tokens
+            self._model, _ = load_run(self._run, device, tokens=tokens)
+        return generate.stream(
+            models.stepper(self._model),
+            codec,
+            context,
+            strategy,
+            new_tokens=new_tokens,
+            key=f"{seed}\n{prompt}",
+        )
+
+
+def load_run(
+    run: Run, device: torch.device, *, dtype: Dtype | None = None, tokens: int | None = None
+) -> tuple[Any, models.TextCodec]:
+    """A run's model, in the recipe's dtype or another, its head exact, for texts of so many tokens; and its codec.
+
+    Raises:
+        RunError: the run is not trained, or its model has changed.
+    """
+    codec, settings = load_run_codec(run), _model_settings(run)
+    if dtype is not None:
+        settings = settings.model_copy(update={"dtype": dtype})
+    if device.type == "cpu":
+        models.keep_freed_memory()
+    model = models.load_model(settings, device, tokens=tokens or run.recipe.text_tokens)
+    models.keep_head_exact(model)
+    return model, codec
+
+
+def load_run_codec(run: Run) -> models.TextCodec:
+    """A run's codec, which is the one that it was trained with.
+
+    Raises:
+        RunError: the run is not trained, or its tokenizer has changed.
+    """
+    if not run.trained:
+        raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
+    settings = _model_settings(run)
+    codec = models.load_codec(settings)
+    if codec.fingerprint != run.train_facts.codec:
+        raise RunError(
+            f"{settings.source} has another tokenizer than when it was trained: put its own back"
+        )
+    return codec
+
+
+def _model_settings(run: Run) -> ModelSettings:
+    """The run's own model as it was saved or named, under the recipe's dtype and beginning-of-text policy."""
+    update = {
+        "source": str(run.model_source.resolve()),
+        "revision": None,
+        "initialise": "pretrained",
+    }
+    return run.recipe.model.model_copy(update=update)
