@@ -33,6 +33,7 @@ from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import (
     GREEDY,
     Dtype,
+    MeasureSettings,
     ModelSettings,
     Recipe,
     Role,
@@ -445,7 +446,7 @@ def measure_runs(
     blocks = [experiment.blocks(name) for name in names]
     true = [text for text in runs["original"].continuations() if text.variant == REFERENCE]
     with narrator.bar("measuring", len(blocks) + len(todo) * (len(blocks) + 1)) as bar:
-        for measured in measure_experiment(
+        found = measure_experiment(
             (_run_to_measure(runs[role], true, recipe.seed, place) for role in todo),
             original,
             blocks,
@@ -454,8 +455,9 @@ def measure_runs(
             true_texts=true,
             context_tokens=recipe.data.context_tokens,
             advance=bar.advance,
-        ):
-            _keep_metrics(experiment, measured)
+        )
+        for role, measured in zip(todo, found, strict=True):
+            _keep_metrics(runs[role], recipe.measure, measured)
 
 
 def _run_to_measure(
@@ -483,13 +485,9 @@ def _baselines(
     )
 
 
-def _keep_metrics(experiment: Experiment, measured: MeasuredRun) -> None:
+def _keep_metrics(run: Run, settings: MeasureSettings, measured: MeasuredRun) -> None:
     """Write what was measured of one run, and how; the rows come last."""
-    run, settings, texts = (
-        experiment.runs()[measured.variant],
-        experiment.recipe.measure,
-        measured.texts,
-    )
+    texts = measured.texts
     facts: dict[str, Any] = {**texts.signatures, "weights": run.made_with}
     if settings.scorer:
         facts["scorer"] = settings.scorer
