@@ -358,6 +358,18 @@ class Experiment:
         """The recipe's runs, the original first."""
         return {role: self.run(role) for role in self.recipe.roles}
 
+    def refuse_unmeasured(self) -> None:
+        """Refuse an experiment of which a run is not measured yet.
+
+        Raises:
+            RunError: names the run and the command; or the folder holds no experiment.
+        """
+        for variant, run in self.runs().items():
+            if not run.measured:
+                raise RunError(
+                    f"{self.folder}: the {variant} run is not measured yet: run `hyperfit measure {self.folder}`"
+                )
+
     def drop_stale(self) -> list[Role]:
         """Remove what was made with weights that are no longer there, and the report on it; of which runs."""
         dropped = [role for role, run in self.runs().items() if run.drop_stale()]
