@@ -182,6 +182,36 @@ def test_the_pictures_are_of_what_was_measured(both):
     assert position_curves(both) == []  # 24 tokens hold no window of 96
 
 
+def test_a_picture_by_position_holds_the_first_strategy_and_the_true_texts(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "long")
+    for file in (tmp_path / "long").glob("*/text_metrics.jsonl"):  # as if the texts had 128 tokens
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        for row in rows:
+            row["values"]["ttr_by_position"] = [[0.5, 1.0], [0.25 + row["context"] / 100, 1.0]]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = compare([tmp_path / "long"])
+    curves = position_curves(found)
+    assert [each.arm.title for each in curves] == [
+        "original, greedy",
+        "hyperfitted, greedy",
+        "reference",
+    ]
+    assert all(each.ratios == {96: 0.5, 128: pytest.approx(0.305)} for each in curves)
+    page = write_comparison(found, tmp_path / "out").read_text(encoding="utf-8")
+    assert (tmp_path / "out" / "ttr-by-position.png").read_bytes().startswith(b"\x89PNG")
+    assert 'aria-label="Type-token ratio by position"' in page
+
+
+def test_what_earlier_versions_called_the_fields_stands_beside_them(both, tmp_path):
+    write_comparison(both, tmp_path / "out")
+    rows = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert rows
+    for row in rows:
+        assert [row[old] for old in ("set", "model", "arm", "measure")] == [
+            row[new] for new in ("domain", "variant", "strategy", "metric")
+        ]
+
+
 def test_recipes_that_continued_the_same_contexts_stand_side_by_side(tree, finished, tmp_path):
     tree["name"], tree["train"]["learning_rate"] = "gentle", 1e-4
     gentle = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "gentle", device="cpu")

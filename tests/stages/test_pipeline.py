@@ -110,9 +110,10 @@ def test_continuations_are_whole_and_readable_without_a_tokenizer(finished):
 
 def test_the_reference_is_the_true_continuation(finished, corpus):
     rows = [json.loads(line)["text"] for line in corpus.read_text().splitlines()]
-    for text in finished.run("original").continuations():
-        if text.variant == "reference":
-            assert rows[text.row - 1].startswith("".join(text.context_pieces) + text.text)
+    true = [t for t in finished.run("original").continuations() if t.variant == "reference"]
+    assert len(true) == 12
+    for text in true:
+        assert rows[text.row - 1].startswith("".join(text.context_pieces) + text.text)
 
 
 def test_the_table_names_every_promised_measure(finished):

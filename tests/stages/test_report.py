@@ -11,7 +11,10 @@ from hyperfitting.files import write_rows
 from hyperfitting.report import before_and_after, headline, write_report
 from hyperfitting.report.experiment.examples import Example, examples, passages
 from hyperfitting.report.experiment.write import experiment_page
+from hyperfitting.report.kit.figures import CLASS_COLOURS, OTHERS
 from hyperfitting.report.kit.numbers import number
+from hyperfitting.report.kit.page import style
+from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.measure import measure_experiment
 
@@ -104,6 +107,31 @@ def test_csv_and_json_hold_the_same_rows(finished):
         rows = list(csv.DictReader(file))
     assert len(rows) == len(summary)
     assert [float(row["value"]) for row in rows] == [row["value"] for row in summary]
+
+
+def test_what_earlier_versions_called_the_fields_stands_beside_them(finished):
+    summary = json.loads((finished.report_folder / "summary.json").read_text())
+    assert summary
+    for row in summary:
+        assert [row[old] for old in ("model", "set", "arm")] == [
+            row[new] for new in ("variant", "domain", "strategy")
+        ]
+
+
+def test_variants_have_colours_of_their_own_and_known_ones_their_names():
+    names = ["original", "gentle", "hyperfitted", "other data", "reference", "random"]
+    assert variant_classes(names) == {
+        "original": "original",
+        "gentle": "other-1",
+        "hyperfitted": "hyperfitted",
+        "other data": "other-2",
+        "reference": "reference",
+        "random": "random",
+    }
+    many = variant_classes(f"v{number}" for number in range(6))
+    assert list(many.values())[3:] == ["other-4", "other-1", "other-2"]
+    assert {CLASS_COLOURS[each] for each in many.values()} == set(OTHERS)
+    assert all(f"--{each}:" in style() for each in many.values())
 
 
 def test_the_markdown_holds_every_table(finished):

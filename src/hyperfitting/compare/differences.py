@@ -10,7 +10,7 @@ from hyperfitting.compare.load import DomainMetrics
 from hyperfitting.errors import InputError
 from hyperfitting.metrics.specs import MetricSpec, compared_metrics
 from hyperfitting.metrics.stats import Estimate, holm, jackknife, paired_difference, sign_flip_p
-from hyperfitting.records import Arm, TextMetrics
+from hyperfitting.records import Arm, PooledMetric, TextMetrics
 
 
 @dataclass(frozen=True)
@@ -81,22 +81,16 @@ def paired_differences(held: DomainMetrics, baseline: Arm, *, draws: int) -> lis
 
 
 def _difference(
-    held: DomainMetrics,
-    arm: Arm,
-    baseline: Arm,
-    spec: MetricSpec,
-    *,
-    draws: int,
-    flips: int,
+    held: DomainMetrics, arm: Arm, baseline: Arm, spec: MetricSpec, *, draws: int, flips: int
 ) -> PairedDifference | None:
     """None where nothing pairs: pooled metrics of unequal sets, or a metric that no context has in both arms."""
-    p = None
-    if (arm, spec.name) in held.pooled:
+    name, p = spec.name, None
+    if (arm, name) in held.pooled:
         if held.size(arm) != held.size(baseline):
             return None
-        estimate = _of_pooled(held, arm, baseline, spec.name)
+        estimate = _of_pooled(held.pooled[arm, name], held.pooled[baseline, name])
     else:
-        pairing = _paired(held.texts[arm], held.texts[baseline], spec.name)
+        pairing = _paired(held.texts[arm], held.texts[baseline], name)
         if not pairing.groups:
             return None
         estimate, p = pairing.estimate(draws, held.seed), pairing.p(flips, held.seed)
@@ -105,7 +99,7 @@ def _difference(
         held.seed,
         arm,
         baseline,
-        spec.name,
+        name,
         spec.difference_unit,
         estimate.value,
         estimate.low,
@@ -114,8 +108,8 @@ def _difference(
         estimate.clusters,
         p,
         None,
-        held.rows[arm, spec.name].run,
-        held.rows[baseline, spec.name].run,
+        held.rows[arm, name].run,
+        held.rows[baseline, name].run,
     )
 
 
@@ -148,8 +142,7 @@ def _ratio(text: TextMetrics, name: str) -> float:
     return total / count
 
 
-def _of_pooled(held: DomainMetrics, arm: Arm, baseline: Arm, name: str) -> Estimate:
-    one, other = held.pooled[arm, name], held.pooled[baseline, name]
+def _of_pooled(one: PooledMetric, other: PooledMetric) -> Estimate:
     shared = sorted(set(one.without) & set(other.without))
-    without = [one.without[name] - other.without[name] for name in shared]
+    without = [one.without[group] - other.without[group] for group in shared]
     return jackknife(one.value - other.value, without, n=min(one.n, other.n))

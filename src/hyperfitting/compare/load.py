@@ -69,12 +69,8 @@ def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
 
 
 def _measured(experiment: Experiment) -> Experiment:
-    _ = experiment.recipe  # refuses a folder that holds none
+    experiment.refuse_unmeasured()
     for variant, run in experiment.runs().items():
-        if not run.measured:
-            raise RunError(
-                f"{experiment.folder}: the {variant} run is not measured yet: run `hyperfit measure {experiment.folder}`"
-            )
         if not run.text_metrics_file.is_file():
             raise RunError(
                 f"{experiment.folder}: the {variant} run was measured by an earlier version, and has no "

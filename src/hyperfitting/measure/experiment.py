@@ -31,7 +31,6 @@ class RunToMeasure:
 class MeasuredRun:
     """What was measured of a run's texts, and all its rows: those of the texts first, then those of the model."""
 
-    variant: str
     texts: MeasuredTexts
     rows: list[MetricRow]
 
@@ -64,7 +63,7 @@ def measure_experiment(
         lacks_true_texts = all(text.variant != REFERENCE for text in run.texts)
         beside = true_texts if lacks_true_texts else ()
         measured = measure_texts(run.texts, baselines, options, true_texts=beside)
-        yield MeasuredRun(run.variant, measured, [*measured.rows, *rows])
+        yield MeasuredRun(measured, [*measured.rows, *rows])
         advance()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hyperfitting.metrics.specs.spec import MetricSpec, TrueTexts
+from hyperfitting.metrics.specs.spec import MetricSpec, ModelInput, TrueTexts
 from hyperfitting.metrics.specs.tokens import above, above_among_changed
 
 LOSSES = (
@@ -96,7 +96,7 @@ RANKS = (
     ),
 )
 
-_MAP = "none: it maps a change, and has no aim"
+_MAP = "it maps a change, and has no aim"
 _NO_AIM = "the paper reports it, and sets no aim"
 
 CHANGES = (
@@ -107,7 +107,7 @@ CHANGES = (
         measured=TrueTexts("agreement"),
         definition="positions where the model and the original make the same greedy choice / all positions",
         range="[0, 1]",
-        target_note="none: read it beside the agreement of two trainings on the same data in the same order",
+        target_note="read it beside the agreement of two trainings on the same data in the same order",
         source="Carlsson et al. 2025, Figure 5 left (68 to 75 % between orders); Li et al. 2026, entropy-matched "
         "temperature (0.570 with the original)",
         failure="counts a tie broken otherwise as a change; falls as two texts part, if taken on texts of their own",
@@ -144,6 +144,8 @@ CHANGES = (
     ),
 )
 
+_TOP_MASSES: dict[int, ModelInput] = {1: "top1", 3: "top3", 5: "top5"}
+
 SHARPNESS = (
     MetricSpec(
         name="entropy",
@@ -173,7 +175,7 @@ SHARPNESS = (
             source="Carlsson et al. 2025, Table 3",
             failure="as entropy",
         )
-        for count, reads in ((1, "top1"), (3, "top3"), (5, "top5"))
+        for count, reads in _TOP_MASSES.items()
     ),
 )
 

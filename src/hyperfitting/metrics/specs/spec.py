@@ -157,8 +157,9 @@ class MetricSpec:
     def position(self, index: int) -> int | None:
         """Where the value of this index was taken, in units of the text; None for a metric of whole texts."""
         how = self.measured
-        by_position = isinstance(how, EachText) and how.every is not None
-        return how.least + index * how.every if by_position else None
+        if not isinstance(how, EachText) or how.every is None:
+            return None
+        return how.least + index * how.every
 
     def transform(self, ratio: Any) -> Any:
         """The metric, of a ratio of sums or an array of them."""

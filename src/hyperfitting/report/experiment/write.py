@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.errors import RunError
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.records import MetricRow
 from hyperfitting.report.experiment import tables as pivot
@@ -45,7 +44,7 @@ def write_report(experiment: Experiment) -> Path:
     from hyperfitting.report.experiment.figures import coloured_texts, curve_svgs, curves
     from hyperfitting.report.kit import figures
 
-    _refuse_unmeasured(experiment)
+    experiment.refuse_unmeasured()
     rows, shown, recited = pivot.all_rows(experiment), examples(experiment), passages(experiment)
     probes = experiment.run("hyperfitted").probes()
     with new_folder(experiment.report_folder) as folder:
@@ -58,15 +57,6 @@ def write_report(experiment: Experiment) -> Path:
         page = experiment_page(experiment, shown, recited, curve_svgs(probes))
         write_text(folder / "index.html", page)
     return experiment.report_folder / "index.html"
-
-
-def _refuse_unmeasured(experiment: Experiment) -> None:
-    _ = experiment.recipe  # refuses a folder that holds none
-    for variant, run in experiment.runs().items():
-        if not run.measured:
-            raise RunError(
-                f"{experiment.folder}: the {variant} run is not measured yet: run `hyperfit measure {experiment.folder}`"
-            )
 
 
 def summary_json(rows: Sequence[MetricRow], *, verdict: str = "") -> str:
