@@ -179,7 +179,7 @@ class Continuation:
 
 @dataclass(frozen=True)
 class ContinuationHash:
-    """A continuation as an archive keeps it: `sha256:...` in place of its text and of the JSON lists of its ids."""
+    """A continuation in an archive: `sha256:...` in place of its text and the JSON of its ids."""
 
     variant: str
     run: str
@@ -318,7 +318,7 @@ class ModelTraits:
 
 @dataclass(frozen=True)
 class TrainedWeights:
-    """What is trained of all weights of one place in the layers: in which layers, of which shape, how many parameters."""
+    """All trained weights of one place in the layers: their layers, shape and parameters."""
 
     weights: str
     layers: tuple[int, ...]

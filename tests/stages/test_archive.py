@@ -1,4 +1,4 @@
-"""An experiment as a small folder: no weights, hashes for texts, and the same report and comparison to the bit."""
+"""An experiment as a small folder: no weights, hashes for texts, the same numbers to the bit."""
 
 import json
 import re

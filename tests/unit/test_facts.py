@@ -1,6 +1,7 @@
-"""run.json and data/manifest.json: what they hold, by type, and what is said of a file that is none of ours."""
+"""run.json and data/manifest.json: what they hold, by type, and what a wrong file's error says."""
 
 import json
+import shutil
 
 import pytest
 from pydantic import ValidationError
@@ -157,3 +158,16 @@ def test_a_wrong_name_of_a_stage_is_refused(tmp_path):
 def test_a_run_that_is_not_trained_has_no_facts_of_a_training(tmp_path):
     with pytest.raises(RunError, match="is not trained yet: run `hyperfit train` first"):
         _ = Run(tmp_path).train_facts
+
+
+def test_an_experiment_of_another_version_is_one_line_that_names_the_version(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "old")
+    recipe = json.loads((folder / "recipe.json").read_text())
+    recipe["generate"]["arms"] = recipe["generate"].pop("strategies")
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    with pytest.raises(RunError) as caught:
+        _ = Experiment(folder).recipe
+    version = finished.run("original").facts.train.environment.versions["hyperfitting"]
+    assert str(caught.value).endswith(f"(written by hyperfitting {version})")
+    assert "generate.arms" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -241,7 +241,7 @@ def _facts(wanted: Wanted, blocks: TokenBlocks) -> SetFacts:
 
 
 def ids_sha256(ids_NT: NDArray[np.int32]) -> str:
-    """SHA-256, in hex, of blocks of token ids and their shape: equal for blocks that are equal to the bit."""
+    """SHA-256, in hex, of blocks of token ids and their shape, as little-endian int32."""
     ids = np.ascontiguousarray(ids_NT, dtype="<i4")
     return sha256(f"{ids.shape}".encode() + ids.tobytes()).hexdigest()
 
@@ -261,7 +261,7 @@ def _too_short(wanted: Wanted) -> int:
 
 
 def _passage_facts(wanted: Wanted) -> PassageFacts | None:
-    """Of passages: how much of the source is kept for the set, makes passages, and was taken; None of documents."""
+    """How much of the source passages are kept for, made of and taken from; None for documents."""
     if not isinstance(wanted.pool, PassagePool):
         return None
     pool = wanted.pool

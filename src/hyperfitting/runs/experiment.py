@@ -7,13 +7,21 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from hyperfitting.errors import RunError
-from hyperfitting.facts import ArchiveFacts, DataManifest, read_facts, write_facts
+from hyperfitting.errors import RecipeError, RunError
+from hyperfitting.facts import ArchiveFacts, DataManifest, read_facts, write_facts, written_by
 from hyperfitting.files import StoredFile, write_text
 from hyperfitting.recipe import Recipe, differing_settings, load_recipe, stored_recipe
 from hyperfitting.records import TokenBlocks
 from hyperfitting.runs.blocks import read_blocks, write_blocks
 from hyperfitting.runs.run import Run
+
+
+def _recipe_of(path: Path) -> Recipe:
+    try:
+        return load_recipe(path)
+    except RecipeError as error:
+        runs = (each.read_bytes() for each in sorted(path.parent.glob("*/run.json")))
+        raise RunError(f"{error}{next(filter(None, map(written_by, runs)), '')}") from error
 
 
 class Experiment:
@@ -26,7 +34,7 @@ class Experiment:
         self.manifest_file = folder / "data" / "manifest.json"
         self.archive_file = folder / "archive.json"
         self.report_folder = folder / "report"
-        self._recipe = StoredFile(self.recipe_file, load_recipe)
+        self._recipe = StoredFile(self.recipe_file, _recipe_of)
         self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
         self._runs: dict[str, Run] = {}
 
@@ -35,7 +43,7 @@ class Experiment:
         """The experiment's recipe.
 
         Raises:
-            RunError: if the folder holds no experiment.
+            RunError: the folder holds no experiment, or one of another version, which is named.
         """
         if not self.recipe_file.is_file():
             raise RunError(
