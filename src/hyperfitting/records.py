@@ -179,7 +179,10 @@ class Continuation:
 
 @dataclass(frozen=True)
 class ContinuationHash:
-    """A continuation in an archive: `sha256:...` in place of its text and the JSON of its ids."""
+    """A continuation in an archive: SHA-256, in hex, of its text and of the JSON list of its ids.
+
+    Its context is pinned by the hash of the domain's ids in the manifest.
+    """
 
     variant: str
     run: str
@@ -192,9 +195,8 @@ class ContinuationHash:
     title: str
     tokens: int
     ended: Literal["length", "end_of_text"]
-    context_ids: str
-    ids: str
-    text: str
+    ids_sha256: str
+    text_sha256: str
 
 
 @dataclass(frozen=True)

@@ -151,11 +151,14 @@ def _hash_of(text: Continuation) -> ContinuationHash:
         title=text.title,
         tokens=len(text.ids),
         ended=text.ended,
-        context_ids=_hashed(json.dumps(text.context_ids)),
-        ids=_hashed(json.dumps(text.ids)),
-        text=_hashed(text.text),
+        ids_sha256=_sha256(json.dumps(text.ids)),
+        text_sha256=_sha256(text.text),
     )
 
 
 def _hashed(text: str) -> str:
-    return f"sha256:{sha256(text.encode()).hexdigest()}"
+    return f"sha256:{_sha256(text)}"
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
