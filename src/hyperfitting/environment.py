@@ -24,7 +24,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Environment:
-    """Versions, machine and the command as it was typed, as kept with every run. Names no host or user."""
+    """Versions, machine and the command as it was typed. Names no host or user."""
 
     python: str
     platform: str

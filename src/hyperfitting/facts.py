@@ -1,7 +1,7 @@
-"""What an experiment keeps about itself: run.json, with what was in effect in each run, and data/manifest.json.
+"""The typed facts of an experiment: run.json (what was in effect), data/manifest.json, archive.json.
 
-Both are frozen models, written and read whole. A file that lacks a key, or has another one, is refused with its name and
-the key, so nothing is read from a file that means something else.
+They are frozen models, written and read whole. A file that lacks a key, or has an unknown one, is
+refused with its name and the key, so nothing is read from a file that means something else.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def read_facts(path: Path, kind: type[Kind]) -> Kind:
     """Read what `write_facts` wrote.
 
     Raises:
-        RunError: the file is missing, or is no such file; the message names the file, the key, and the version of
-            this package that wrote it.
+        RunError: the file is missing, or is no such file; the message names the file, the key, and
+            the version of this package that wrote it.
     """
     try:
         held = path.read_bytes()
@@ -117,7 +117,7 @@ class TrainFacts(Facts):
 
 
 class GaveWayCount(Facts):
-    """At how many steps, over all texts of a strategy, a rule would have left no token and was not applied."""
+    """Steps, over all texts of a strategy, at which a rule left no token and was not applied."""
 
     strategy: str
     rule: str
@@ -125,7 +125,7 @@ class GaveWayCount(Facts):
 
 
 class BlockedCount(Facts):
-    """Steps at which a strategy's citation blocker forbade a token, changed the greedy choice, and gave way."""
+    """Steps at which a strategy's blocker forbade a token, changed the greedy choice, gave way."""
 
     strategy: str
     steps: int
@@ -136,8 +136,8 @@ class BlockedCount(Facts):
 class GenerateFacts(Facts):
     """What was in effect when a run continued the contexts: the effective decoding settings.
 
-    `weights` is the digest of the run's weights. `batch_contexts` were decoded side by side. `processes` and `gave_way`
-    are known when the last text is written.
+    `weights` is the digest of the run's weights. `batch_contexts` were decoded side by side.
+    `processes` and `gave_way` are known when the last text is written.
     """
 
     weights: str | None
@@ -157,7 +157,7 @@ class GenerateFacts(Facts):
 
 
 class MauveTaken(Facts):
-    """How one value of MAUVE was computed: texts of the smaller side, clusters, and the value of every seed."""
+    """How one value of MAUVE was computed: texts of the smaller side, clusters, value by seed."""
 
     n: int
     clusters: int
@@ -172,7 +172,10 @@ class MauveFacts(Facts):
 
 
 class MeasureFacts(Facts):
-    """With which weights a run was measured, its own and the original's, and how words, BLEU and MAUVE were taken."""
+    """How a run was measured: its weights' digest and the original's, and how words were cut.
+
+    `bleu` is sacrebleu's signature, `scorer` the third model. None: not measured, or as usual.
+    """
 
     weights: tuple[str | None, str | None]
     words: str | None = None
@@ -184,8 +187,8 @@ class MeasureFacts(Facts):
 class RunFacts(Facts):
     """run.json: what was in effect, stage by stage. None: the stage has not been reached.
 
-    `weights` are None before training, so that texts of former weights are not taken for the new ones'.
-    `near_zero` is None of all runs but the hyperfitted one.
+    `weights` are None before training, so that texts of former weights are not taken for the new
+    ones'. `near_zero` is None of all runs but the hyperfitted one.
     """
 
     weights: Weights | None
@@ -200,9 +203,9 @@ class RunFacts(Facts):
 
 
 class ArchiveFacts(Facts):
-    """What makes a folder an archive: an experiment without weights, and without texts and token ids unless `texts`.
+    """archive.json: an experiment without weights, and without texts and token ids unless `texts`.
 
-    `left_out` are the SHA-256 of the experiment's files that hold texts or ids, so that whoever has them can tell.
+    `left_out` are the SHA-256 of the experiment's files that hold texts or ids and were left out.
     """
 
     hyperfitting: str
@@ -214,17 +217,17 @@ class ArchiveFacts(Facts):
 
 
 class PassedOver(Facts):
-    """Files of a source that are of no format that is read: their number, and the names of the first."""
+    """Files of a source whose format is not read: their number, and the names of the first."""
 
     count: int
     names: tuple[str, ...]
 
 
 class SourceFacts(Facts):
-    """What was read of one source, and what pins its content: files' hashes, or a hub data set's fingerprint.
+    """What was read of one source, and what pins its content: hashes, or a hub fingerprint.
 
-    `rows` counts all rows, `nulls` those without a text, `documents` those that were used. None where it is not of that
-    kind.
+    `rows` counts all rows, `nulls` those without a text, `documents` those that were used. Fields
+    of local files are None for a hub data set, and the other way round.
     """
 
     path: str
@@ -240,7 +243,7 @@ class SourceFacts(Facts):
 
 
 class LeakFacts(Facts):
-    """A held-out text that was left out: the words that it shares with a training text, or the text that it repeats."""
+    """A held-out text that was left out: the words that it shares, or the text that it repeats."""
 
     source: str
     row: int
@@ -249,7 +252,7 @@ class LeakFacts(Facts):
 
 
 class CharacterFacts(Facts):
-    """Characters of a set's texts that encoding and decoding lost or added; `lost_share` in [0, 1]."""
+    """Characters that encoding and decoding a set's texts lost or added; share in [0, 1]."""
 
     texts: int
     texts_changed: int
@@ -277,8 +280,9 @@ class PassageFacts(Facts):
 class SetFacts(Facts):
     """How the training blocks, the validation blocks or the contexts of a domain were drawn.
 
-    `blocks` of `tokens` each, in `groups` that are never split. `ids_sha256` pins the drawn ids: equal for sets that are
-    equal to the bit. `rows`, `nulls` and the files are those of the source. `too_short`, `repeated` and `leaked` were passed over, `near_repeated` were taken.
+    `blocks` of `tokens` each, in `groups` that are never split. `ids_sha256` pins the drawn ids:
+    equal for sets that are equal to the bit. `rows`, `nulls` and the files are those of the source.
+    `too_short`, `repeated` and `leaked` were passed over, `near_repeated` were taken.
     """
 
     name: str
@@ -303,7 +307,7 @@ class SetFacts(Facts):
 
 
 class DataManifest(Facts):
-    """data/manifest.json: the tokenizer's fingerprint, the sources, and every set in the order in which it was drawn."""
+    """data/manifest.json: the tokenizer's fingerprint, the sources, the sets in drawing order."""
 
     codec: str
     seed: int

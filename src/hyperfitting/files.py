@@ -55,7 +55,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """Read what `write_rows` wrote; a last line cut off by a kill is left out.
 
     Raises:
-        RunError: the file is missing, or a line is no such row; the message names the row and its field.
+        RunError: the file is missing, or a line is no such row; the message names row and field.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -76,12 +76,12 @@ def _row(path: Path, number: int, kind: Any, line: str) -> Any:
 
 @cache
 def _row_reader(kind: Any) -> TypeAdapter[Any]:
-    """Reads one row in brackets: a plain dataclass is strict only as a part of a type that says so."""
+    """Reads a row in brackets: a dataclass is strict only inside a type that is configured so."""
     return TypeAdapter(tuple[kind], config=ConfigDict(strict=True, extra="forbid"))
 
 
 class StoredFile(Generic[Content]):
-    """What a file holds, parsed once: it is parsed again only after another file has taken its place.
+    """What a file holds, parsed once, and again only after another file has taken its place.
 
     So a write, by whichever process, is seen by all that read the file.
     """
@@ -102,7 +102,7 @@ class StoredFile(Generic[Content]):
 
 
 def problem_in_words(error: ValidationError, *, outer: int = 0) -> str:
-    """The first problem of stored values: its dotted key, without the `outer` first parts, and what is wrong."""
+    """The first problem of stored values: its dotted key, without `outer` first parts, and why."""
     first = error.errors(include_url=False)[0]
     key = ".".join(map(str, first["loc"][outer:]))
     return f"{key}: {first['msg']}" if key else str(first["msg"])

@@ -193,7 +193,10 @@ class Continuation:
 
 @dataclass(frozen=True)
 class ContinuationHash:
-    """A continuation as an archive keeps it: `sha256:...` in place of its text and of the JSON lists of its ids."""
+    """A continuation in an archive: SHA-256, in hex, of its text and of the JSON list of its ids.
+
+    Its context is pinned by the hash of the domain's ids in the manifest.
+    """
 
     variant: str
     run: str
@@ -206,9 +209,8 @@ class ContinuationHash:
     title: str
     tokens: int
     ended: Literal["length", "end_of_text"]
-    context_ids: str
-    ids: str
-    text: str
+    ids_sha256: str
+    text_sha256: str
 
 
 @dataclass(frozen=True)
@@ -360,7 +362,7 @@ class ModelTraits:
 
 @dataclass(frozen=True)
 class TrainedWeights:
-    """What is trained of all weights of one place in the layers: in which layers, of which shape, how many parameters."""
+    """All trained weights of one place in the layers: their layers, shape and parameters."""
 
     weights: str
     layers: tuple[int, ...]

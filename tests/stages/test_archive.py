@@ -1,8 +1,9 @@
-"""An experiment as a small folder: no weights, hashes for texts, and the same report and comparison to the bit."""
+"""An experiment as a small folder: no weights, hashes for texts, the same numbers to the bit."""
 
 import json
 import re
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,9 @@ def test_hashes_tell_whether_a_text_or_a_file_is_the_archived_one(archived, fini
             (each.domain, each.strategy, each.context, each.group) for each in texts
         ]
         assert [each.tokens for each in hashes] == [len(each.ids) for each in texts]
-        assert all(re.fullmatch("sha256:[0-9a-f]{64}", each.ids) for each in hashes)
-        same = {each.ids for each in hashes}
-        assert len(same) == len({each.ids for each in texts})
+        digests = [sha256(text.text.encode()).hexdigest() for text in texts]
+        assert [each.text_sha256 for each in hashes] == digests
+        assert len({each.ids_sha256 for each in hashes}) == len({each.ids for each in texts})
     hashed = made.manifest.set_named("pieces").ids_sha256
     assert hashed == ids_sha256(finished.blocks("pieces").ids_NT)
 

@@ -1,4 +1,4 @@
-"""run.json and data/manifest.json: what they hold, by type, and what is said of a file that is none of ours."""
+"""run.json and data/manifest.json: what they hold, by type, and what a wrong file's error says."""
 
 import json
 

@@ -241,7 +241,7 @@ def _facts(wanted: SetRequest, blocks: TokenBlocks) -> SetFacts:
 
 
 def ids_sha256(ids_NT: NDArray[np.int32]) -> str:
-    """SHA-256, in hex, of blocks of token ids and their shape: equal for blocks that are equal to the bit."""
+    """SHA-256, in hex, of blocks of token ids and their shape, as little-endian int32."""
     ids = np.ascontiguousarray(ids_NT, dtype="<i4")
     return sha256(f"{ids.shape}".encode() + ids.tobytes()).hexdigest()
 

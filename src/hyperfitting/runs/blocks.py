@@ -15,7 +15,7 @@ from hyperfitting.records import Origin, TokenBlocks
 
 
 def write_blocks(path: Path, blocks: TokenBlocks) -> None:
-    """Write drawn blocks and their origins as a compressed .npz file, the whole of it or nothing."""
+    """Write drawn blocks and their origins as a compressed .npz file, whole or not at all."""
     columns = {
         field.name: [getattr(origin, field.name) for origin in blocks.origins]
         for field in dataclasses.fields(Origin)

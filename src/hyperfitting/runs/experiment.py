@@ -35,7 +35,7 @@ class Experiment:
         """The experiment's recipe.
 
         Raises:
-            RunError: if the folder holds no experiment.
+            RunError: the folder holds no experiment, or one of another version, which is named.
         """
         if not self.recipe_file.is_file():
             raise RunError(
@@ -141,6 +141,19 @@ class Experiment:
     def begun_runs(self) -> list[Run]:
         """The runs whose folders are there, whatever their variants are called."""
         return [self.run(file.parent.name) for file in sorted(self.folder.glob("*/recipe.json"))]
+
+    def refuse_unmeasured(self) -> None:
+        """Refuse an experiment of which a run is not measured yet.
+
+        Raises:
+            RunError: names the run and the command; or the folder holds no experiment.
+        """
+        for variant, run in self.runs().items():
+            if not run.measured:
+                raise RunError(
+                    f"{self.folder}: the {variant} run is not measured yet: "
+                    f"run `hyperfit measure {self.folder}`"
+                )
 
     def drop_stale(self) -> list[str]:
         """Remove what was made with weights that are no longer there, and the report on it; of which runs."""

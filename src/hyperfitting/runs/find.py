@@ -14,7 +14,7 @@ def find_run(folder: Path) -> Run:
     """The run that a user means: a run's own folder, or the hyperfitted or pretrained one of an experiment.
 
     Raises:
-        RunError: if there is none, it is not trained yet, or it is of an archive, which holds no weights.
+        RunError: if there is none, it is not trained yet, or it is of an archive.
     """
     for each in (folder, folder.resolve().parent):
         Experiment(each).refuse_archive()
@@ -42,7 +42,7 @@ def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a folder with a recipe is a run: it has facts, or lies without data in an experiment with data."""
+    """Whether a folder with a recipe is a run: it has facts, or no data and lies in an experiment."""
     around = Experiment(folder.resolve().parent)
     within = around.drawn and around.recipe_file.is_file() and not Experiment(folder).drawn
     return Run(folder).facts_file.is_file() or within

@@ -119,7 +119,7 @@ class Run:
 
     @property
     def made_with(self) -> tuple[str | None, str | None]:
-        """Digests of the weights that decide the run's texts and metrics: its own, and the original's."""
+        """Digests of the weights that decide texts and metrics: the run's, and the original's."""
         own, original = (
             each.weights.digest if each.weights else None for each in (self, self._original)
         )
@@ -179,7 +179,7 @@ class Run:
         return self.facts.train
 
     def update_facts(self, **stages: Any) -> None:
-        """Keep what was in effect in some stages, by the names of `RunFacts`, in place of what was kept of them."""
+        """Replace what run.json holds of some stages, given by the names of `RunFacts`."""
         write_facts(self.facts_file, RunFacts(**{**dict(self.facts), **stages}))
 
     @contextmanager

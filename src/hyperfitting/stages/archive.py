@@ -1,7 +1,7 @@
-"""The small folder of a measured experiment: what `report` and `compare` need, without weights, and fit to be committed.
+"""A measured experiment as a small folder to commit: all that `report` and `compare` need.
 
-Texts and token ids are replaced by their SHA-256, unless they may be published: training texts, true continuations and
-what models wrote after them may belong to others.
+It holds no weights. Texts and token ids are replaced by their SHA-256, unless they may be
+published: training texts, true continuations and what models wrote may belong to others.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ class Archive:
 
 
 def archive_experiment(folder: Path, out: Path, *, texts: bool = False) -> Archive:
-    """Write the archive of the measured experiment in `folder` to `out`, in place of an earlier archive there.
+    """Write the archive of the measured experiment in `folder` to `out`, or replace the one there.
 
-    `out` opens as an `Experiment`: `report` and `compare` read it, with the numbers of the experiment to the bit. With
-    `texts`, texts and token ids are kept, and the report has its examples too.
+    `out` opens as an `Experiment`: `report` and `compare` read it, with the numbers of the
+    experiment to the bit. With `texts`, texts and token ids are kept, and the report has its
+    examples too.
 
     Raises:
-        RunError: a run is not measured, the folder is an archive itself, or something else stands at `out`.
+        RunError: a run is not measured, the folder is an archive itself, or something else stands
+            at `out`.
     """
     experiment = Experiment(folder)
     experiment.refuse_archive()
@@ -54,7 +56,7 @@ def archive_experiment(folder: Path, out: Path, *, texts: bool = False) -> Archi
 
 
 def _refuse_other_folder(out: Path, folder: Path) -> None:
-    """Writing replaces the whole folder: only an earlier archive, and nothing beside it, may stand there."""
+    """Writing replaces the whole folder: only an earlier archive may stand there, and no more."""
     if blocker := next((each for each in (out, *out.parents) if each.is_file()), None):
         raise RunError(f"{blocker} is a file, and a folder is needed there: choose another --out")
     if out.resolve().is_relative_to(folder.resolve()):
@@ -149,11 +151,14 @@ def _hash_of(text: Continuation) -> ContinuationHash:
         title=text.title,
         tokens=len(text.ids),
         ended=text.ended,
-        context_ids=_hashed(json.dumps(text.context_ids)),
-        ids=_hashed(json.dumps(text.ids)),
-        text=_hashed(text.text),
+        ids_sha256=_sha256(json.dumps(text.ids)),
+        text_sha256=_sha256(text.text),
     )
 
 
 def _hashed(text: str) -> str:
-    return f"sha256:{sha256(text.encode()).hexdigest()}"
+    return f"sha256:{_sha256(text)}"
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
