@@ -69,7 +69,7 @@ def test_adding_says_which_earlier_one_it_is():
 
 
 @pytest.mark.slow
-def test_twenty_thousand_documents_take_seconds():
+def test_data_of_twenty_thousand_documents_take_seconds():
     random_, words = random.Random(0), vocabulary()
     texts = [" ".join(random_.choice(words) for _ in range(190)) for _ in range(20_000)]
     texts[10_000:11_000] = [f"{text} again" for text in texts[:1000]]
