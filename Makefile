@@ -15,7 +15,9 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-acceptance: .venv/.dev        # real corpora and minutes of work; ROOM=models takes the tests with that word in their name
+# Real corpora and minutes of work. ROOM=name takes the tests of one room, each within an hour:
+# bench, browser, cli, data, decoding, metrics, models, pipeline, preference, training
+acceptance: .venv/.dev
 	$(BIN)/python -m pytest -m "slow and not gpu" -s $(if $(ROOM),-k $(ROOM))
 
 torture: .venv/.dev           # 50 trainings, each killed once at a random moment; the last line counts the equal ones

@@ -1,5 +1,5 @@
 """The claims about decoding at full count: 1,000 blocked texts against brute force, batches against one at a time,
-three processes against one. Contexts are the corpora's Wikipedia, not part of the project: see test_claims.py.
+three processes against one. Contexts are the corpora's Wikipedia, not part of the project: see tests/support/corpora.py.
 """
 
 from __future__ import annotations

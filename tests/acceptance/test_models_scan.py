@@ -1,4 +1,4 @@
-"""Every type of transformers' causal table, as docs/architectures.md has it: some ten minutes on two cores."""
+"""Every type of transformers' causal table, as docs/reference/architectures.md has it: some ten minutes on two cores."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.support.causal_models import model_types
 from tests.support.scan import EQUAL, NOT_BUILT, PLAIN, REFUSED, counts, markdown, scan_all
 
 pytestmark = pytest.mark.slow
-PAGE = Path(__file__).parents[2] / "docs" / "architectures.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "architectures.md"
 
 
 @pytest.mark.filterwarnings("ignore")  # of transformers, about its own models

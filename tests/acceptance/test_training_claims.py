@@ -1,6 +1,6 @@
 """The claims about the engine, run again: the `auto` stop, bf16-stochastic beside float32 masters, the meter at 1e-6.
 
-The paired contexts are the corpora's Wikipedia and news, not part of the project: see test_claims.py.
+The paired contexts are the corpora's Wikipedia and news, not part of the project: see tests/support/corpora.py.
 """
 
 from __future__ import annotations

@@ -3,15 +3,97 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import Path
+
+import pytest
 
 from hyperfitting.cli import parser
 from hyperfitting.metrics.specs.reference import metrics_markdown
 from hyperfitting.recipe import settings_markdown, shipped_recipes
+from tests.support import not_yet
 from tests.support.source import FILES, ROOT, room
+
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "results").rglob("*.md")),
+]
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of a page's sh blocks that call `hyperfit`, without their comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    whole = (block.replace("\\\n", " ") for block in blocks)
+    lines = [line.strip().split(" > ")[0] for block in whole for line in block.splitlines()]
+    lines = [re.sub(r"^torchrun .* -m hyperfitting ", "hyperfit ", line) for line in lines]
+    return [line for line in lines if line.startswith("hyperfit ")]
+
+
+COMMANDS = sorted({(command, shown(page)) for page in PAGES for command in commands(page)})
+
+
+@pytest.mark.parametrize(("command", "page"), COMMANDS)
+def test_every_command_parses(command, page):
+    arguments = shlex.split(command, comments=True)[1:]
+    try:
+        assert parser().parse_args(arguments).function
+    except SystemExit:
+        pytest.fail(f"{page}: {command}")
+
+
+def test_the_tutorial_shows_commands():
+    shown_in = {page for _, page in COMMANDS if page.startswith("docs/tutorial/")}
+    assert len(shown_in) == len(list((ROOT / "docs" / "tutorial").glob("*.md"))) == 4
+
+
+def links(page: Path) -> list[str]:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    found = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [each for each in found if not each.startswith(("http://", "https://"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that headings of a page can be linked by, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_links_lead_somewhere(page):
+    broken = []
+    for link in links(page):
+        target, _, anchor = link.partition("#")
+        path = (page.parent / target).resolve() if target else page
+        if not path.exists() or (anchor and anchor not in anchors(path)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_is_reached_from_the_index():
+    """By links from page to page, so that nobody has to guess a name."""
+    reached: set[Path] = set()
+    waiting = [ROOT / "docs" / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached:
+            reached.add(page)
+            targets = [(page.parent / link.partition("#")[0]).resolve() for link in links(page)]
+            waiting += [each for each in targets if each.suffix == ".md" and each.exists()]
+    pages = [each for folder in ("docs", "results") for each in (ROOT / folder).rglob("*.md")]
+    assert [shown(page) for page in sorted(pages) if page not in reached] == []
 
 
 def test_every_setting_is_documented():
-    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_markdown()
+    assert (ROOT / "docs" / "reference" / "settings.md").read_text(
+        encoding="utf-8"
+    ) == settings_markdown()
 
 
 def test_every_metric_is_documented():
@@ -31,6 +113,13 @@ def test_every_room_is_in_the_readmes_tree():
     assert [
         name for name in sorted(rooms) if not re.search(rf"^\s+{name}(\.py|/)\s", text, re.M)
     ] == []
+
+
+def test_the_readmes_tree_names_nothing_else():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = text[text.index("src/hyperfitting/\n") : text.index("\ntests/  ")]
+    named = set(re.findall(r"^  (\w+)(?:\.py|/)\s", tree, re.M))
+    assert sorted(named - {room(path) for path in FILES} - not_yet.ROOMS) == []
 
 
 def test_the_documents_name_no_machine():

@@ -60,7 +60,7 @@ def test_judging_and_reporting_need_no_torch():
 
 
 @pytest.mark.slow
-def test_help_is_there_in_half_a_second():
+def test_the_cli_shows_its_help_in_half_a_second():
     seconds = []
     for _ in range(3):
         started = time.perf_counter()

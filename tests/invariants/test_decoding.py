@@ -140,7 +140,8 @@ def test_the_checkpoints_generation_config_does_not_leak(tiny_model, tmp_path, t
 
 
 def test_a_saved_run_in_plain_transformers_gives_our_logits_and_text(finished):
-    for role, run in finished.runs().items():
+    assert set(finished.runs()) == {"original", "hyperfitted"}
+    for name, run in finished.runs().items():
         plain = AutoModelForCausalLM.from_pretrained(run.model_source, dtype=torch.float32).eval()
         ids = torch.as_tensor(finished.blocks("pieces").ids_NT).long()[:5, :8]
         model = load_model(ModelSettings(source=str(run.model_source)), CPU)
@@ -156,5 +157,7 @@ def test_a_saved_run_in_plain_transformers_gives_our_logits_and_text(finished):
         theirs = plain.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)[
             :, 8:
         ].tolist()
-        written = [t.ids for t in run.continuations() if t.model == role and t.strategy == "greedy"]
+        written = [
+            t.ids for t in run.continuations() if t.variant == name and t.strategy == "greedy"
+        ]
         assert [list(each) for each in written[:5]] == theirs  # batches of five: the same shape

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
+import warnings
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,21 +51,35 @@ def _refusal(work) -> str | None:
 
 
 def run_cases(
-    model: Path, folder: Path, *, cases: int, number: int, light: bool = False
+    model: Path,
+    folder: Path,
+    *,
+    cases: int,
+    number: int,
+    light: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Counter[str]:
-    """Half of the cases valid by construction; counts of what became of each kind."""
+    """Half of the cases are valid by construction; counts of the outcomes of each kind.
+
+    `say` gets a line after every 50 cases.
+    """
     found: Counter[str] = Counter()
+
+    def count(outcome_: str) -> None:
+        found[outcome_] += 1
+        if found.total() % 50 == 0:
+            say(f"seed {number}: {found.total()} of {cases} cases")
 
     def try_valid(case):
         said = _fresh(case, folder)
         assert said == "reported", said
-        found["reported"] += 1
+        count("reported")
 
     def try_broken(case, name, chance):
         BREAKAGES[name](case, chance)
         said = _fresh(case, folder)
         assert said != "reported", f"{name}: it was let in"
-        found[f"refused: {name}"] += 1
+        count(f"refused: {name}")
 
     few = settings(
         max_examples=cases // 2,
@@ -99,12 +119,27 @@ def test_a_hundred_experiments(model, tmp_path, monkeypatch):
     assert sum(found.values()) == 100
 
 
+SEEDS, CASES = (1, 2, 3, 4), 500
+
+
+def _cases_of_a_process(model: Path, folder: Path, number: int) -> Counter[str]:
+    """The cases of one seed, in a process of their own."""
+    warnings.simplefilter("error")
+    say = partial(print, flush=True)
+    return run_cases(model, folder / str(number), cases=CASES, number=number, say=say)
+
+
 @pytest.mark.slow
 def test_two_thousand_experiments(model, tmp_path, capsys):
-    found = run_cases(model, tmp_path / "case", cases=2000, number=1)
+    """A quarter of the cases for each seed, side by side on the cores; with -s a line after every 50."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(len(SEEDS), os.cpu_count() or 1), mp_context=spawn) as processes:
+        parts = processes.map(partial(_cases_of_a_process, model, tmp_path), SEEDS)
+        found = sum(parts, Counter[str]())
+    assert found.total() == len(SEEDS) * CASES
     with capsys.disabled():
-        refused = sum(found.values()) - found["reported"]
-        print(f"\nseed 1: {found['reported']} reported, {refused} refused, each as it should be")
+        refused = found.total() - found["reported"]
+        print(f"\n{found['reported']} reported, {refused} refused, each as it should be")
         for name, count in sorted(found.items()):
             print(f"  {count:4d}  {name}")
     assert set(found) == {"reported", *(f"refused: {name}" for name in BREAKAGES)}

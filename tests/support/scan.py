@@ -184,11 +184,11 @@ with large random weights, and goes through `hyperfit check`, two updates of tra
 generation of {new_tokens} tokens after {contexts} contexts in float32, before and after the training.
 
 - *Equal*: both times the texts are those of transformers' `generate`. *Decoding* is the way of reading a text token by
-  token that was found to equal the model's plain forward ([decoding.md](decoding.md)).
+  token that was found to equal the model's plain forward ([decoding.md](../explain/decoding.md)).
 - *Refused*: `check` and `run` refuse the model in the same words, which are given.
 - *Not buildable*: transformers makes no model of a config of this type here.
 
-`python -m tests.support.scan > docs/architectures.md` writes this page, and `make acceptance` compares it with a new
+`python -m tests.support.scan > docs/reference/architectures.md` writes this page, and `make acceptance` compares it with a new
 scan.
 
 transformers {transformers}, torch {torch}: {equal} of {types} types are equal, {refused} are refused, {not_built} are

@@ -159,7 +159,7 @@ def seconds(function, *arguments):
 
 
 @pytest.mark.slow
-def test_self_bleu_is_fifty_times_faster_than_the_loop():
+def test_metrics_self_bleu_is_fifty_times_faster_than_the_loop():
     """300 texts of 256 words; sacrebleu scores 5 of them against the other 299, as each text takes it as long."""
     texts = random_texts(300, 256, seed=0)
     self_bleu(texts[:2])
@@ -176,7 +176,7 @@ def test_self_bleu_is_fifty_times_faster_than_the_loop():
 
 
 @pytest.mark.slow
-def test_the_jackknife_and_the_training_texts_take_seconds():
+def test_metrics_bleu_with_groups_left_out_takes_seconds():
     texts, training = random_texts(300, 256, seed=0), random_texts(2_000, 256, seed=1)
     leaving_out = seconds(self_bleu_without_each, texts, [str(i % 100) for i in range(300)])
     comparing = seconds(dataset_bleu, texts, training)

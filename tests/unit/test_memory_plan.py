@@ -187,7 +187,7 @@ def test_live_bytes_count_a_storage_once_and_until_it_is_gone():
 @pytest.mark.parametrize(
     ("name", "count", "limit"), [("paper-llama-8b", 1, 70 * GIB), ("paper-llama-70b", 8, 75 * GIB)]
 )
-def test_the_largest_models_fit_their_machines(name, count, limit):
+def test_training_of_the_largest_shapes_fits_their_machines(name, count, limit):
     recipe = load_recipe(name)
     memory = memory_of(recipe, "bf16-stochastic", recipe.engine, count=count)
     print(f"\n{name} on {count}: {memory.peak / GIB:.2f} GiB")

@@ -134,7 +134,7 @@ def test_what_is_shared_is_as_long_as_the_text():
 
 
 @pytest.mark.slow
-def test_ten_million_tokens_take_seconds_and_one_gibibyte():
+def test_metrics_of_ten_million_tokens_take_seconds_and_one_gibibyte():
     random = np.random.default_rng(0)
     frequencies = 1 / np.arange(1, 32_001)
     drawn = random.choice(32_000, size=(39_363, 256), p=frequencies / frequencies.sum())

@@ -47,6 +47,7 @@ def test_no_two_share_a_run_of_eight_words():
 
 
 def test_they_are_plain_text():
+    assert len(ALL) >= sum(LEAST.values())
     for _, title, text in ALL:
         assert text == text.strip(), title
         assert "  " not in text, title

@@ -1,4 +1,4 @@
-"""Every setting with its default and what it does: docs/settings.md, and the names known to typos."""
+"""Every setting with its default and what it does: docs/reference/settings.md, and the names known to typos."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def settings_list(kind: type[Settings] = Recipe) -> Iterator[tuple[str, str, str
 
 
 def settings_markdown() -> str:
-    """The page docs/settings.md: every setting, its default and what it does."""
+    """The page docs/reference/settings.md: every setting, its default and what it does."""
     lines = ["# Settings", "", _INDEX, ""]
     return "\n".join(lines) + "\n" + settings_table(Recipe)
 

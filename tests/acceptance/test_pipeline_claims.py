@@ -1,4 +1,4 @@
-"""The claims of docs/claims.md, run again: minutes each, some on real corpora. `make acceptance` prints what it finds.
+"""The claims of results/claims.md, run again: minutes each, some on real corpora. `make acceptance` prints what it finds.
 
 The corpora are not part of the project: HYPERFITTING_DATA names the folder that holds them.
 """
