@@ -22,7 +22,7 @@ SOURCE = ROOT / "src" / "hyperfitting"
 # From the ground up. A room may import rooms below it, never its own layer's others nor anything above.
 LAYERS = [
     {"environment", "errors", "progress", "hub"},
-    {"assets", "files"},
+    {"assets", "files", "web"},
     {"recipe", "records"},
     {"recipes", "weights"},
     {"runs", "metrics"},
@@ -30,7 +30,7 @@ LAYERS = [
     {"models", "data"},
     {"check", "compare", "generate", "judge", "measure", "preference", "training"},
     {"report"},
-    {"pipeline", "preference_cli"},
+    {"pipeline"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -43,10 +43,10 @@ DOORS = {
     "huggingface_hub": {"hub"},
     "lm_eval": {"downstream"},
     "matplotlib": {"report"},
-    "jinja2": {"report", "preference"},
+    "jinja2": {"report", "web"},
     "sqlalchemy": {"preference"},
     "fastapi": {"preference"},
-    "uvicorn": {"preference"},
+    "uvicorn": {"web"},
     "scipy": {"preference"},
     "tqdm": {"cli"},
     "sacrebleu": {"metrics"},

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hyperfitting import __version__, preference_cli
+from hyperfitting import __version__
+from hyperfitting.cli import preference as preference_verbs
 from hyperfitting.cli.console import UTF8_LOCALE, Console, not_text, say, take_any_text
 from hyperfitting.cli.values import device_count, memory_size, whole_number
 from hyperfitting.errors import DiskFull, HyperfittingError, InputError, Interrupted, TrainingFailed, name_the_extra
@@ -122,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
         _kept_out,
         _device,
     )
-    preference_cli.add_verbs(verbs.add_parser("preference", help=preference_cli.HELP), Console)
+    preference_verbs.add_verbs(verbs.add_parser("preference", help=preference_verbs.HELP), Console)
     return top
 
 

@@ -1,1 +1,3 @@
-"""What people look at of a preference study: a page that works from disk, the same in Markdown, every table as CSV."""
+"""What people look at of a preference study: a page that works from disk, the same in Markdown,
+every table as CSV.
+"""

@@ -1,0 +1,1 @@
+"""Judges that are no people: simulated annotators and language models."""
