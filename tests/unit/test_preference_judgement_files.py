@@ -73,7 +73,7 @@ def test_rows_made_elsewhere_need_only_what_cannot_be_guessed(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"answer": "both"}, 'answer = "both": it is one of first, second, equal'),
+        ({"answer": "both"}, "answer = \"both\": one of 'first', 'second' or 'equal' is needed"),
         ({"tokens": 2.5}, "tokens = 2.5: a number from 0 on is needed"),
         ({"tokens": True}, "tokens = true: a number from 0 on is needed"),
         ({"seconds": -1}, "seconds = -1: a number from 0 on is needed"),

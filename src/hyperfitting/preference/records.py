@@ -5,7 +5,9 @@ the store returns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 REFERENCE = "reference"
 """The arm of the true continuations."""
@@ -24,6 +26,8 @@ AGAIN = "-again"
 
 Answer = Literal["first", "second", "equal"]
 """The better text, by its place on the page."""
+
+FromZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 JudgementSource = Literal["human", "model", "simulated"]
 """The kind of judge. One estimate never mixes sources."""
@@ -87,13 +91,13 @@ class Judgement:
     source: JudgementSource
     arm_first: str
     arm_second: str
-    tokens: int
-    ttr_first: float
-    ttr_second: float
+    tokens: Annotated[int, Field(ge=0)]
+    ttr_first: FromZero
+    ttr_second: FromZero
     answer: Answer
     dealt_at: str
     answered_at: str
-    seconds: float
+    seconds: FromZero
     surplus: bool = False
     excluded: str | None = None
     repeats: str | None = None

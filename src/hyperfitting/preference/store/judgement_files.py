@@ -6,12 +6,12 @@ import csv
 import dataclasses
 import io
 import json
-import math
-import types
-import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from hyperfitting.errors import StudyError
 from hyperfitting.files import refuse_to_replace, write_rows, write_text
@@ -20,7 +20,6 @@ from hyperfitting.preference.store.store import open_store
 from hyperfitting.preference.study import Study
 
 _FIELDS = [field.name for field in dataclasses.fields(Judgement)]
-_REQUIRED = [field.name for field in dataclasses.fields(Judgement) if field.default is dataclasses.MISSING]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
@@ -68,12 +67,12 @@ def _is_export_of(path: Path, study: str) -> bool:
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        rows = [values for _, values in (_csv_rows if _format(path) == "csv" else _json_rows)(path, text)]
-    except (UnicodeDecodeError, StudyError):
+        rows = list(_csv_rows(path, text) if _format(path) == "csv" else map(json.loads, _json_lines(text).values()))
+        if not rows:
+            return text.strip() in ("", ",".join(_FIELDS))
+        return all(row["study"] == study and row.keys() <= set(_FIELDS) for row in rows)
+    except (UnicodeDecodeError, ValueError, LookupError, TypeError, AttributeError, StudyError):
         return False
-    if not rows:
-        return text.strip() in ("", ",".join(_FIELDS))
-    return all(row.get("study") == study and row.keys() <= set(_FIELDS) for row in rows)
 
 
 def _format(path: Path) -> Literal["jsonl", "csv"]:
@@ -111,82 +110,67 @@ def read_judgements(path: Path) -> list[Judgement]:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
-    rows = _csv_rows(path, text) if _format(path) == "csv" else _json_rows(path, text)
-    judgements = [_judgement(f"{path}, row {number}", values) for number, values in rows]
+    if _format(path) == "csv":
+        cells = enumerate(_csv_rows(path, text), start=1)
+        judgements = [_judgement(f"{path}, row {number}", _ROW.validate_strings, row) for number, row in cells]
+    else:
+        lines = _json_lines(text).items()
+        judgements = [_judgement(f"{path}, row {number}", _strict_json, line) for number, line in lines]
     if not judgements:
         raise StudyError(f"{path}: no judgement in it")
     _each_once(path, judgements)
     return judgements
 
 
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                values = json.loads(line)
-            except ValueError as error:
-                raise StudyError(f"{path}, row {number}: not JSON: {error}") from error
-            if not isinstance(values, dict):
-                raise StudyError(f"{path}, row {number}: an object is needed, with a judgement's fields")
-            yield number, values
+_ROW = TypeAdapter(Judgement)
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _strict_json(line: str) -> Judgement:
+    return _ROW.validate_json(line, strict=True)
+
+
+def _json_lines(text: str) -> dict[int, str]:
+    """The lines that are not empty, by number."""
+    return {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[dict[str, str]]:
+    """The cells of each row by column, without empty ones and without the apostrophes of an export."""
     try:
         for number, cells in enumerate(csv.DictReader(io.StringIO(text, newline=""), strict=True), start=1):
             if None in cells or None in cells.values():
                 raise StudyError(f"{path}, row {number}: it has not as many cells as the header")
-            yield number, {name: _value(name, cell) for name, cell in cells.items() if cell != ""}
+            yield {name: cell.removeprefix("'") if _is_guarded(cell) else cell for name, cell in cells.items() if cell}
     except csv.Error as error:
         raise StudyError(f"{path}: not CSV: {error}") from error
 
 
-def _value(name: str, cell: str) -> Any:
-    kind = _HINTS.get(name)
-    if kind is bool:
-        return {"true": True, "false": False}.get(cell.lower(), cell)
-    if kind in (int, float):
-        try:
-            return int(cell) if kind is int else float(cell)
-        except ValueError:
-            return cell
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+def _is_guarded(cell: str) -> bool:
+    return cell.startswith("'") and cell[1:].startswith(_FORMULA)
 
 
-def _judgement(where: str, values: dict[str, Any]) -> Judgement:
-    missing = [name for name in _REQUIRED if values.get(name) is None]
-    if missing:
-        raise StudyError(f"{where}: no {missing[0]!r}")
-    kept: dict[str, Any] = {name: values[name] for name in _FIELDS if name in values}
-    for name, value in kept.items():
-        if not _fits(_HINTS[name], value):
-            raise StudyError(
-                f"{where}: {name} = {json.dumps(value, default=str)[:60]}: {_expected_value(_HINTS[name])}"
-            )
-    if kept["answer"] != "equal" and kept["arm_first"] == kept["arm_second"]:
+def _judgement(where: str, parse: Callable[[Any], Judgement], values: object) -> Judgement:
+    try:
+        row = parse(values)
+    except ValidationError as error:
+        raise StudyError(f"{where}: {_in_words(error.errors()[0])}") from error
+    if row.answer != "equal" and row.arm_first == row.arm_second:
         raise StudyError(f"{where}: arm_first and arm_second are the same")
-    fitted: dict[str, Any] = {name: float(v) if _HINTS[name] is float else v for name, v in kept.items()}
-    return Judgement(**fitted)
+    return row
 
 
-_HINTS: dict[str, Any] = typing.get_type_hints(Judgement)
-
-
-def _fits(hint: Any, value: Any) -> bool:
-    if typing.get_origin(hint) is Literal:
-        return value in typing.get_args(hint)
-    if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return any(_fits(inner, value) for inner in typing.get_args(hint))
-    if hint in (int, float):
-        fitting = isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
-        return fitting and math.isfinite(value) and value >= 0
-    return isinstance(value, hint)
-
-
-def _expected_value(hint: Any) -> str:
-    if typing.get_origin(hint) is Literal:
-        return f"it is one of {', '.join(typing.get_args(hint))}"
-    return {str: "a text is needed", bool: "true or false is needed"}.get(hint, "a number from 0 on is needed")
+def _in_words(problem: ErrorDetails) -> str:
+    kind, name, value = problem["type"], ".".join(map(str, problem["loc"][:1])), problem["input"]
+    if kind == "json_invalid":
+        return f"not JSON: {problem['msg']}"
+    if not name:
+        return "an object is needed, with a judgement's fields"
+    if kind == "missing" or value is None:
+        return f"no {name!r}"
+    needed = {"string_type": "a text", "bool_type": "true or false", "bool_parsing": "true or false"}.get(kind)
+    if kind == "literal_error":
+        needed = f"one of {problem['ctx']['expected']}"
+    return f"{name} = {json.dumps(value, default=str)[:60]}: {needed or 'a number from 0 on'} is needed"
 
 
 def _each_once(path: Path, judgements: Iterable[Judgement]) -> None:
