@@ -1,5 +1,6 @@
 """docs/preference.md tells the truth: its tables are the code's, every verb is there, and its commands parse."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -47,3 +48,11 @@ def test_the_protocol_shown_is_a_protocol(tmp_path):
     (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.S)
     (tmp_path / "protocol.toml").write_text(block, encoding="utf-8")
     assert read_protocol(tmp_path / "protocol.toml", {}).items == 60
+
+
+def test_every_function_in_the_document_is_there():
+    names = sorted(set(re.findall(r"`(hyperfitting\.[a-z_.]+)`", TEXT)))
+    assert len(names) >= 9
+    for name in names:
+        module, _, function = name.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), function)), name

@@ -100,6 +100,7 @@ def test_fifty_people_in_five_processes(tmp_path, url):
 _WORKER = """
 import sys
 from pathlib import Path
+from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 folder, url, annotator, run = sys.argv[1:]
 with open_store(Study.find(Path(folder)), url or None) as store:

@@ -72,3 +72,28 @@ def test_a_damaged_database_is_one_line(tmp_path):
     made.database_file.write_bytes(b"no database" * 100)
     with pytest.raises(StudyError, match="cannot be opened: file is not a database"):
         open_store(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("study.json", "{", r"study\.json is damaged: Invalid JSON"),
+        ("study.json", "{}", r"study\.json is damaged: digest: Field required"),
+        ("protocol.json", '{"name": "x"}', "were changed after the study was made"),
+        ("comparisons.jsonl", None, "the study is damaged: .*No such file"),
+    ],
+)
+def test_damaged_files_are_one_line(tmp_path, name, text, words):
+    folder = studies.study(tmp_path).folder
+    (folder / name).unlink() if text is None else (folder / name).write_text(text)
+    with pytest.raises(StudyError, match=words) as caught:
+        Study.find(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_facts_of_a_later_version_are_kept(tmp_path):
+    study = studies.study(tmp_path)
+    study.facts_file.write_text(study.facts_file.read_text().replace("{", '{"moods": 3,', 1))
+    token = study.renew_admin_token()
+    assert '"moods": 3' in study.facts_file.read_text().replace('"moods":3', '"moods": 3')
+    assert Study.find(study.folder).is_admin(token)

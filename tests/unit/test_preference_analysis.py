@@ -30,9 +30,9 @@ from hyperfitting.preference.analysis.data_quality import (
 )
 from hyperfitting.preference.analysis.encode import counted_rows, encode
 from hyperfitting.preference.analysis.llm_agreement import llm_agreements
-from hyperfitting.preference.analysis.protocol_adherence import ExclusionRules, check_protocol, hasty
+from hyperfitting.preference.analysis.protocol_adherence import check_protocol, hasty
 from hyperfitting.preference.analysis.ttr_regression import ttr_odds_ratios
-from hyperfitting.preference.protocol import Protocol
+from hyperfitting.preference.protocol import PlannedAnalysis, Protocol
 from hyperfitting.preference.records import BlindedComparison, Judgement, ShownText
 from tests.support.judged import MODEL, NUCLEUS, REFERENCE, judged, judgement, swapped
 
@@ -113,7 +113,7 @@ def test_annotators_who_answer_in_no_time_are_hasty_and_models_never_are():
     rows = [judgement(comparison=str(n), annotator="quick", seconds=1.0) for n in range(3)]
     rows += [judgement(comparison=str(n), annotator="model", seconds=0.1, source="model") for n in range(3)]
     rows += [judgement(comparison=str(n), annotator="sound", seconds=each) for n, each in enumerate([1.0, 9.0, 9.0])]
-    assert hasty(rows, ExclusionRules()) == {"quick"}
+    assert hasty(rows, PlannedAnalysis()) == {"quick"}
 
 
 def test_variety_slope_equals_a_fit_by_scipy_without_derivatives():
@@ -234,7 +234,7 @@ def test_the_whole_leaves_out_whom_the_plan_leaves_out():
     rows += [check("ann-0", "second", number) for number in range(2)] + [check("ann-1", "second")]
     rows = [replace(row, seconds=1.0) if row.annotator == "ann-2" else row for row in rows]
     rows = [replace(row, excluded="withdrew by mail") if row.annotator == "ann-3" else row for row in rows]
-    found = analyse_judgements(rows, rules=ExclusionRules(), draws=50)
+    found = analyse_judgements(rows, rules=PlannedAnalysis(), draws=50)
     assert (found.inattentive, found.hasty) == (("ann-0",), ("ann-2",))
     assert found.primary_set == "nor hasty"
     assert found.counts.annotators == 9
@@ -324,7 +324,7 @@ def test_odd_rows_are_analysed_or_refused_in_one_line():
     refused: list[str] = []
     for seed in range(30):
         try:
-            found = analyse_judgements(odd_rows(seed), rules=ExclusionRules() if seed % 2 else None, draws=20)
+            found = analyse_judgements(odd_rows(seed), rules=PlannedAnalysis() if seed % 2 else None, draws=20)
         except StudyError as error:
             refused.append(str(error))
             continue

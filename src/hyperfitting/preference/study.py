@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hyperfitting.errors import RunError, StudyError
+from hyperfitting.errors import StudyError
 from hyperfitting.files import file_sha256, new_folder, read_rows, write_rows, write_text
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.records import AGAIN, BlindedComparison
@@ -98,8 +98,8 @@ class Study:
                     f"{folder}: the protocol or the comparisons were changed after the study was made: "
                     f"put {study.protocol_file.name} and comparisons.jsonl back, or create another study"
                 )
-        except (ValueError, OSError, RunError) as error:
-            raise StudyError(f"{folder}: the study is damaged: {str(error).splitlines()[0]}") from error
+        except (ValueError, OSError) as error:
+            raise StudyError(f"{folder}: the study is damaged: {error}") from error
         _ = study.protocol
         return study
 
@@ -139,21 +139,14 @@ class Study:
     @cached_property
     def protocol(self) -> Protocol:
         """The study's protocol. Settings that its file lacks have their defaults."""
-        try:
-            return Protocol.model_validate_json(self.protocol_file.read_bytes())
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise StudyError(
-                f"{self.protocol_file}: {where}: {first['msg']}: open the study with the version that made it"
-            ) from error
+        return read_record(self.protocol_file, Protocol)
 
     @property
     def facts(self) -> StudyFacts:
         """The content of study.json. It is read each time, since another process may renew the
         admin's token.
         """
-        return StudyFacts.model_validate_json(self.facts_file.read_bytes())
+        return read_record(self.facts_file, StudyFacts)
 
     @cached_property
     def digest(self) -> str:
@@ -190,6 +183,24 @@ class Study:
         token = new_token()
         self._write_facts(self.facts.model_copy(update={"admin_hash": token_hash(token)}))
         return token
+
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """A record from a JSON file.
+
+    Raises:
+        StudyError: the file does not hold such a record; the message names the field.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"{part}: " for part in first["loc"])
+        remedy = "put a backup in its place, or use the version that wrote it"
+        raise StudyError(f"{path} is damaged: {where}{first['msg']}: {remedy}") from error
 
 
 _OLD_PROTOCOL = "plan.json"

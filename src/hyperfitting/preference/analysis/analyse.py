@@ -14,9 +14,10 @@ from hyperfitting.preference.analysis.agreement import Coefficient, agreement_co
 from hyperfitting.preference.analysis.davidson import Davidson, fit_davidson
 from hyperfitting.preference.analysis.encode import EncodedJudgements, counted_rows, encode, of_one_source
 from hyperfitting.preference.analysis.llm_agreement import LlmAgreement, llm_agreements
-from hyperfitting.preference.analysis.protocol_adherence import ExclusionRules, hasty, inattentive
+from hyperfitting.preference.analysis.protocol_adherence import hasty, inattentive
 from hyperfitting.preference.analysis.shares import ALL_SLICES, PairShares, pair_shares
 from hyperfitting.preference.analysis.ttr_regression import TtrOddsRatio, ttr_odds_ratios
+from hyperfitting.preference.protocol import PlannedAnalysis
 from hyperfitting.preference.records import BlindedComparison, Judgement, JudgementSource
 
 ANNOTATOR_SETS = ("everyone", "not excluded by hand", "nor inattentive", "nor hasty")
@@ -79,7 +80,7 @@ def analyse_judgements(
     comparisons: Iterable[BlindedComparison] = (),
     *,
     source: JudgementSource | None = None,
-    rules: ExclusionRules | None = None,
+    rules: PlannedAnalysis | None = None,
     level: float = CONFIDENCE,
     draws: int = 2000,
     seed: int = 0,
@@ -104,7 +105,7 @@ def analyse_judgements(
     everything = list(judgements)
     rows = of_one_source(everything, source)
     checks = data_quality.attention_checks(rows, comparisons)
-    unheeding, quick = inattentive(checks, rules or ExclusionRules()), hasty(rows, rules or ExclusionRules())
+    unheeding, quick = inattentive(checks, rules or PlannedAnalysis()), hasty(rows, rules or PlannedAnalysis())
     sets = _sets(rows, unheeding, quick)
     name = ANNOTATOR_SETS[-1] if rules else ANNOTATOR_SETS[1]
     scored = counted_rows(sets[name], excluded=True)

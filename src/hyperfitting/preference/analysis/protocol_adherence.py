@@ -13,21 +13,8 @@ import numpy as np
 
 from hyperfitting.preference.analysis.data_quality import AttentionChecks
 from hyperfitting.preference.analysis.encode import counted_rows
-from hyperfitting.preference.protocol import Protocol
+from hyperfitting.preference.protocol import PlannedAnalysis, Protocol
 from hyperfitting.preference.records import BlindedComparison, Judgement
-
-
-@dataclass(frozen=True)
-class ExclusionRules:
-    """The annotators left out of the primary analysis besides those excluded by hand; defaults as
-    in the protocol.
-
-    More failed attention checks than `attention_failures`, or a median time on a page under
-    `least_seconds`. The second rule does not apply to language models.
-    """
-
-    attention_failures: int = 1
-    least_seconds: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +27,12 @@ class ProtocolCheck:
     kept: bool
 
 
-def inattentive(checks: Iterable[AttentionChecks], rules: ExclusionRules) -> frozenset[str]:
+def inattentive(checks: Iterable[AttentionChecks], rules: PlannedAnalysis) -> frozenset[str]:
     """The annotators with more failed checks than the rules allow."""
     return frozenset(each.annotator for each in checks if each.failures > rules.attention_failures)
 
 
-def hasty(judgements: Iterable[Judgement], rules: ExclusionRules) -> frozenset[str]:
+def hasty(judgements: Iterable[Judgement], rules: PlannedAnalysis) -> frozenset[str]:
     """The annotators, models aside, whose median time on a page is under the least."""
     seconds: dict[str, list[float]] = {}
     for row in judgements:

@@ -1,1 +1,1 @@
-"""Judges that are no people: simulated annotators and language models."""
+"""Judges other than people: simulated annotators and language models."""

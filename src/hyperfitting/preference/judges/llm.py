@@ -1,5 +1,5 @@
-"""A language model as an annotator, behind any endpoint with OpenAI's chat completions (Li et al.
-2026 judge so too).
+"""A language model as an annotator, behind any endpoint with OpenAI's chat completions, as
+in Li et al. 2026.
 
 Each comparison is asked twice, once in each order of the texts. A text preferred both times is the
 answer; a preference that changes with the order is a tie. Model, settings, prompt and replies are

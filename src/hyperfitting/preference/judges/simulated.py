@@ -21,14 +21,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from hyperfitting.errors import StudyError
 from hyperfitting.files import write_text
 from hyperfitting.preference.records import SHUFFLED, Answer, BlindedComparison
 from hyperfitting.preference.settings_input import settings_from
 from hyperfitting.preference.store import Store, open_store
-from hyperfitting.preference.study import Study
+from hyperfitting.preference.study import Study, read_record
 from hyperfitting.progress import Narrator, Silent
 from hyperfitting.recipe import Positive, Settings, Share
 
@@ -89,10 +89,7 @@ def read_simulations(study: Study) -> tuple[SimulationRecord, ...]:
     """
     if not study.simulations_file.is_file():
         return ()
-    try:
-        return _SimulationsFile.model_validate_json(study.simulations_file.read_bytes()).simulations
-    except ValidationError as error:
-        raise StudyError(f"{study.simulations_file} is damaged: put a backup in its place") from error
+    return read_record(study.simulations_file, _SimulationsFile).simulations
 
 
 def _write_simulations(study: Study, records: Sequence[SimulationRecord]) -> None:

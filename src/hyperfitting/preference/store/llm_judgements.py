@@ -13,22 +13,25 @@ from hyperfitting.preference.records import Answer, Reply
 from hyperfitting.preference.store.annotators import Annotators, update_annotator
 from hyperfitting.preference.store.assignment import assignment_id
 from hyperfitting.preference.store.context import StoreContext, get_fact, refuse_mixed_sources
-from hyperfitting.preference.store.database import assignments, comparisons, judgements, models, replies
+from hyperfitting.preference.store.database import annotators, assignments, comparisons, judgements, models, replies
 
 
 @dataclasses.dataclass(frozen=True)
 class LlmJudge:
-    """A language model among the annotators. `settings`: how it is asked, as JSON."""
+    """A language model among the annotators. `settings`: how it is asked, as JSON. `name` is None
+    after a withdrawal.
+    """
 
     annotator: str
+    name: str | None
     settings: str
 
 
 class LlmJudgements:
     """The language models that judge a study."""
 
-    def __init__(self, context: StoreContext, annotators: Annotators):
-        self._context, self._annotators = context, annotators
+    def __init__(self, context: StoreContext, people: Annotators):
+        self._context, self._annotators = context, people
 
     def annotator(self, name: str, settings: str) -> str:
         """The annotator of a model with these settings, made when they are first used.
@@ -48,9 +51,11 @@ class LlmJudgements:
 
     def judges(self) -> list[LlmJudge]:
         """Every model that has judged."""
+        joined = models.join(annotators, annotators.c.id == models.c.annotator)
+        wanted = select(models.c.annotator, annotators.c.label.label("name"), models.c.settings)
         with self._context.database.reading() as connection:
-            rows = connection.execute(select(models).order_by(models.c.annotator)).all()
-        return [LlmJudge(row.annotator, row.settings) for row in rows]
+            rows = connection.execute(wanted.select_from(joined).order_by(models.c.annotator)).all()
+        return [LlmJudge(**row._mapping) for row in rows]
 
     def judged(self, annotator: str) -> set[str]:
         """The ids of the comparisons that a model has answered."""

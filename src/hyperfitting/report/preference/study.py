@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hyperfitting.environment import environment
 from hyperfitting.preference.analysis import Analysis, analyse_judgements
-from hyperfitting.preference.analysis.protocol_adherence import ExclusionRules, ProtocolCheck, check_protocol
+from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck, check_protocol
 from hyperfitting.preference.judges.simulated import read_simulations
 from hyperfitting.preference.records import JudgementSource
 from hyperfitting.preference.store import open_store
@@ -97,18 +96,19 @@ def _of_study(
     protocol, comparisons = study.protocol, study.comparisons()
     with open_store(study, database) as store:
         rows = store.judgements()
-        models = {each.annotator: json.loads(_URL_USER.sub("//", each.settings)) for each in store.llm.judges()}
-    rules = ExclusionRules(protocol.analysis.attention_failures, protocol.analysis.least_seconds)
+        models = store.llm.judges()
     analysis = analyse_judgements(
         rows,
         comparisons,
         source=source,
-        rules=rules,
+        rules=protocol.analysis,
         level=protocol.analysis.level,
         draws=bootstrap.draws,
         seed=bootstrap.seed,
     )
-    named = tuple(replace(each, model=_model_name(each.model, models)) for each in analysis.llm_agreement)
+    # Two prompts make two judges of one model, so its name stands beside the annotator's id.
+    names = {each.annotator: f"{each.name} ({each.annotator})" for each in models if each.name}
+    named = tuple(replace(each, model=names.get(each.model, each.model)) for each in analysis.llm_agreement)
     analysis = replace(analysis, llm_agreement=named)
     mine = [row for row in rows if row.source == analysis.source]
     left_out = frozenset(analysis.inattentive) | frozenset(analysis.hasty)
@@ -127,19 +127,13 @@ def _of_study(
             "created_at": facts.created_at,
             "protocol": protocol.model_dump(mode="json"),
             "simulations": [each.model_dump(mode="json") for each in simulations],
-            "models": models,
+            "models": {each.annotator: json.loads(_URL_USER.sub("//", each.settings)) for each in models},
             **_provenance(analysis, bootstrap),
         },
     )
 
 
 _URL_USER = re.compile(r"//[^/@\s\"]*@")  # a name and password in the address of an endpoint
-
-
-def _model_name(annotator: str, models: Mapping[str, Any]) -> str:
-    """The name of a model with its annotator's id: two prompts make two judges of one model."""
-    name = models.get(annotator, {}).get("model")
-    return f"{name} ({annotator})" if name else annotator
 
 
 def _provenance(analysis: Analysis, bootstrap: _Bootstrap) -> dict[str, Any]:
