@@ -1,10 +1,10 @@
-"""Do the intervals of the preference analysis hold what they promise? Coverage over simulated studies.
+"""Coverage of the intervals of the preference analysis, over simulated studies.
 
     python -m bench.preference_coverage [--studies 1000]
 
-Contexts and annotators are drawn anew for each study, with ties and a side bias; seeds and population are fixed here.
-The truth is what the same estimator gives on a million judgements of the same design. Each line: the share of
-intervals that hold it, with Wilson's interval.
+Contexts and annotators are drawn anew for each study, with ties and a side bias. Seeds and
+population are fixed here. The truth is the same estimate on a million judgements of the same
+design. Each line gives the share of intervals that cover the truth, with Wilson's interval.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from scipy.stats import t as student
 
 from hyperfitting.preference.analysis import davidson
 from hyperfitting.preference.analysis.agreement import AC1, ALPHA_ORDINAL, coefficient, counts_table
-from hyperfitting.preference.analysis.clusters import share_intervals
-from hyperfitting.preference.analysis.coding import Coded
-from hyperfitting.preference.analysis.conduct import side_bias
-from hyperfitting.preference.analysis.population import Design, Population, as_coded, draw
-from hyperfitting.preference.analysis.variety import STEP, does_variety_predict
+from hyperfitting.preference.analysis.clustered_se import share_intervals
+from hyperfitting.preference.analysis.data_quality import side_bias
+from hyperfitting.preference.analysis.encode import EncodedJudgements
+from hyperfitting.preference.analysis.population import Design, Population, as_encoded, draw_answers
+from hyperfitting.preference.analysis.ttr_regression import TTR_STEP, ttr_odds_ratios
 
 SEED, TRUTH_SEED = 20261125, 412_04318
 MILLION = 1_000_002  # divisible by three judgements
 DESIGNS = (Design(300, 30, 3), Design(60, 10, 3))
 USUAL = Population()
 RARE = Population(lean=-3.5)
-ALIKE = Population(context_sd=0.0, annotator_sd=0.0, tie_sd=0.0, side_sd=0.0)
+NO_SPREAD = Population(context_sd=0.0, annotator_sd=0.0, tie_sd=0.0, side_sd=0.0)
 PAIRS = (("a", "b"), ("a", "reference"), ("b", "reference"))
 LEANS = np.array([1.2, 0.6, -0.6])  # of the pairs, as worths 0.6, -0.6 and 0 would have it
-VARIETY_PULL = 0.4  # on the latent preference, for each 0.1 of type-token ratio
+TTR_EFFECT = 0.4  # on the latent preference, for each 0.1 of type-token ratio
 ANSWERS = {
     "preferred": lambda answer: answer == 1,
     "equal": lambda answer: answer == 0,
@@ -45,7 +45,7 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many of `studies` intervals hold the truth. Studies without an interval for it are not among them."""
+    """How many of `studies` intervals cover the truth. Studies without an interval are not counted."""
 
     design: Design
     what: str
@@ -82,8 +82,8 @@ def shares(
     design: Design, population: Population, studies: int, label: str = ""
 ) -> Iterator[Coverage]:
     """The four shares of one pair of arms: not preferred mirrors preferred or equal."""
-    truth = draw(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]
-    answer_SN, context_N, annotator_N, _ = draw(
+    truth = draw_answers(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]
+    answer_SN, context_N, annotator_N, _ = draw_answers(
         population, design, studies, np.random.default_rng(SEED)
     )
     for name, hit in ANSWERS.items():
@@ -97,12 +97,12 @@ def shares(
 def alternatives(
     design: Design, population: Population, studies: int, answer: str, label: str
 ) -> Iterator[Coverage]:
-    """What other intervals of a share would hold: the reasons for the one in use."""
+    """Coverage of other intervals of a share, for comparison with the one in use."""
     hit = ANSWERS[answer]
     truth = float(
-        hit(draw(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]).mean()
+        hit(draw_answers(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]).mean()
     )
-    answer_SN, context_N, annotator_N, _ = draw(
+    answer_SN, context_N, annotator_N, _ = draw_answers(
         population, design, studies, np.random.default_rng(SEED)
     )
     hits_SN = hit(answer_SN).astype(float)
@@ -134,22 +134,24 @@ def t_of(clusters: int) -> float:
     return float(student.ppf(0.975, clusters - 1))
 
 
-def three_arms(design: Design, studies: int, rng: np.random.Generator) -> Iterator[Coded]:
+def three_arms(
+    design: Design, studies: int, rng: np.random.Generator
+) -> Iterator[EncodedJudgements]:
     """Studies of three arms: each context compares one of the three pairs, in turn."""
     pair_N = np.repeat(np.arange(design.contexts) % 3, design.judgements)
-    drawn = draw(USUAL, design, studies, rng, lean_N=LEANS[pair_N])
+    drawn = draw_answers(USUAL, design, studies, rng, lean_N=LEANS[pair_N])
     for answer_N, first_N in zip(drawn[0], drawn[3], strict=True):
-        yield as_coded(answer_N, drawn[1], drawn[2], first_N, pairs=PAIRS, pair_N=pair_N)
+        yield as_encoded(answer_N, drawn[1], drawn[2], first_N, pairs=PAIRS, pair_N=pair_N)
 
 
 def worths(design: Design, studies: int) -> list[Coverage]:
     """Davidson's log-worths of two arms against the reference."""
     big = next(three_arms(truly(design), 1, np.random.default_rng(TRUTH_SEED)))
-    problem = davidson.pose(big)
-    true = davidson.maximise(problem, np.ones(problem.counts_P3.shape, dtype=bool))
+    problem = davidson.design_matrix(big)
+    true = davidson.maximise_likelihood(problem, np.ones(problem.counts_P3.shape, dtype=bool))
     held, studied = np.zeros(2, dtype=int), np.zeros(2, dtype=int)
-    for coded in three_arms(design, studies, np.random.default_rng(SEED)):
-        for index, worth in enumerate(davidson.fit(coded).worths[1:]):
+    for encoded in three_arms(design, studies, np.random.default_rng(SEED)):
+        for index, worth in enumerate(davidson.fit_davidson(encoded).worths[1:]):
             found = worth.log_worth
             if found.bound is None and found.low is not None and found.high is not None:
                 studied[index] += 1
@@ -165,20 +167,25 @@ def worths(design: Design, studies: int) -> list[Coverage]:
 def slopes(design: Design, studies: int) -> Coverage:
     """The odds ratio per 0.1 of type-token ratio."""
 
-    def drawn(design: Design, studies: int, rng: np.random.Generator) -> Iterator[Coded]:
+    def drawn(
+        design: Design, studies: int, rng: np.random.Generator
+    ) -> Iterator[EncodedJudgements]:
         steps_N = np.repeat(rng.normal(size=design.contexts), design.judgements)
-        answers = draw(USUAL, design, studies, rng, lean_N=USUAL.lean + VARIETY_PULL * steps_N)
+        answers = draw_answers(
+            USUAL, design, studies, rng, lean_N=USUAL.lean + TTR_EFFECT * steps_N
+        )
         for answer_N, first_N in zip(answers[0], answers[3], strict=True):
             yield replace(
-                as_coded(answer_N, answers[1], answers[2], first_N), ttr_difference_N=STEP * steps_N
+                as_encoded(answer_N, answers[1], answers[2], first_N),
+                ttr_difference_N=TTR_STEP * steps_N,
             )
 
-    true = does_variety_predict(next(drawn(truly(design), 1, np.random.default_rng(TRUTH_SEED))))[
+    true = ttr_odds_ratios(next(drawn(truly(design), 1, np.random.default_rng(TRUTH_SEED))))[
         0
     ].odds_ratio.value
     found = [
-        does_variety_predict(coded)[0].odds_ratio
-        for coded in drawn(design, studies, np.random.default_rng(SEED))
+        ttr_odds_ratios(encoded)[0].odds_ratio
+        for encoded in drawn(design, studies, np.random.default_rng(SEED))
     ]
     held = sum(each.low <= true <= each.high for each in found if each is not None)
     return Coverage(
@@ -187,9 +194,9 @@ def slopes(design: Design, studies: int) -> Coverage:
 
 
 def agreements(design: Design, studies: int, draws: int = 500) -> Iterator[Coverage]:
-    """Alpha and AC1, whose intervals draw contexts only: how much that leaves out is the question."""
-    big, contexts_N, _, _ = draw(USUAL, truly(design), 1, np.random.default_rng(TRUTH_SEED))
-    answer_SN, context_N, _, _ = draw(USUAL, design, studies, np.random.default_rng(SEED))
+    """Alpha and AC1. Their intervals draw contexts only; the coverage shows the effect."""
+    big, contexts_N, _, _ = draw_answers(USUAL, truly(design), 1, np.random.default_rng(TRUTH_SEED))
+    answer_SN, context_N, _, _ = draw_answers(USUAL, design, studies, np.random.default_rng(SEED))
     for statistic in (ALPHA_ORDINAL, AC1):
         true, held = statistic.of(counts_table(contexts_N, big[0] + 1, 3)), 0
         for answer_N in answer_SN:
@@ -202,20 +209,20 @@ def agreements(design: Design, studies: int, draws: int = 500) -> Iterator[Cover
 
 
 def side_test(design: Design, studies: int) -> Coverage:
-    """How often the side-bias test keeps quiet at 5 % where there is no side bias."""
+    """How often the side test is not significant at 5 % without a side bias."""
     none = replace(USUAL, side_bias=0.0, side_sd=0.0)
-    answer_SN, context_N, annotator_N, first_SN = draw(
+    answer_SN, context_N, annotator_N, first_SN = draw_answers(
         none, design, studies, np.random.default_rng(SEED)
     )
     quiet = sum(
-        side_bias(as_coded(answer_N, context_N, annotator_N, first_N)).p_value > 0.05
+        side_bias(as_encoded(answer_N, context_N, annotator_N, first_N)).p_value > 0.05
         for answer_N, first_N in zip(answer_SN, first_SN, strict=True)
     )
-    return Coverage(design, "side test silent without a bias", 0.5, quiet, studies)
+    return Coverage(design, "side test not significant without a bias", 0.5, quiet, studies)
 
 
 def required(found: Coverage) -> bool:
-    """What was asked for: 300 x 30 meets 94-96 %, 60 x 10 reaches 92 %."""
+    """The requirement: 300 x 30 meets 94 to 96 %, 60 x 10 reaches 92 %."""
     low, high = found.wilson()
     return low <= 0.96 and high >= 0.94 if found.design == DESIGNS[0] else found.share >= 0.92
 
@@ -233,7 +240,7 @@ def main() -> None:
         asked = [*shares(design, USUAL, studies), *worths(design, studies)]
         beyond = [
             *shares(design, RARE, studies, ", rare"),
-            *shares(design, ALIKE, studies, ", all alike"),
+            *shares(design, NO_SPREAD, studies, ", no spread"),
         ]
         beyond += [slopes(design, studies), *agreements(design, studies)]
         others = [*alternatives(design, USUAL, studies, "preferred or equal", "")]

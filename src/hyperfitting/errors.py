@@ -6,7 +6,7 @@ HyperfittingError          1  something went wrong that the input does not expla
 │   ├── DataError             a file, a column, a row, or a split that leaks
 │   ├── ModelError            a folder, a repository, a weight file or a tokenizer
 │   ├── RunError              a folder that holds something else, or nothing yet
-│   ├── StudyError            a preference study's folder, plan, database or file of judgements
+│   ├── StudyError            a preference study's folder, protocol, database or file of judgements
 │   ├── Refused               what an annotator may not do, or not now; `reason` says why in a word
 │   └── MissingExtra          an optional part that is not installed
 ├── TrainingFailed         1  the loss is no longer a number or diverges, or the steps are lost
@@ -50,7 +50,7 @@ class RunError(InputError):
 
 
 class StudyError(InputError):
-    """A preference study's folder, plan, database or file of judgements cannot be used as it is."""
+    """A preference study's folder, protocol, database or file of judgements cannot be used as it is."""
 
 
 class Refused(InputError):

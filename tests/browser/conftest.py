@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
-from tests import studies
-from tests.serving import Thread
+from tests.support import studies
+from tests.support.serving import Thread
 
 
 def _chromium() -> str | None:
@@ -47,7 +48,7 @@ class Place:
     """A study, its admin's token, and the server that shows it."""
 
     def __init__(self, folder: Path, rows=None, **settings):
-        plan = studies.plan(**settings)
+        plan = studies.protocol(**settings)
         self.study, self.token = Study.create(
             folder / "study", plan, rows or studies.comparisons(12, 6)
         )
@@ -55,12 +56,12 @@ class Place:
         self.base = self.server.base
 
     def invite(self, count: int = 1) -> list[str]:
-        with self.study.open_store() as store:
-            return [f"{self.base}/i/{token}" for token in store.invite(count)]
+        with open_store(self.study) as store:
+            return [f"{self.base}/i/{token}" for token in store.invitations.create(count)]
 
     def judgements(self):
-        with self.study.open_store() as store:
-            return list(store.judgements())
+        with open_store(self.study) as store:
+            return store.judgements()
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from hyperfitting.preference.records import Comparison, Shown
-from tests import studies
+from hyperfitting.preference.records import BlindedComparison, ShownText
+from tests.support import studies
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -239,8 +239,8 @@ def test_a_post_from_another_site_changes_nothing(serve, visit):
 
 def test_a_hostile_text_is_shown_and_does_nothing(serve, visit):
     hostile = "<script>alert(1)</script><img src=x onerror=alert(2)></p></section>\u202e<style>*{display:none}</style>"
-    texts_ = [Shown(arm, "run", hostile + arm, 9, 0.5) for arm in ("one", "other")]
-    place = serve(rows=[Comparison("c1", "scored", "d", "x", "x", hostile, *texts_)])
+    texts_ = [ShownText(arm, "run", hostile + arm, 9, 0.5) for arm in ("one", "other")]
+    place = serve(rows=[BlindedComparison("c1", "scored", "d", "x", "x", hostile, *texts_)])
     page = visit()
     begin(page, *place.invite())
     assert sorted(texts(page)) == sorted([hostile, hostile + "one", hostile + "other"])
@@ -336,8 +336,8 @@ def test_the_default_texts_fit_the_paper_sized_comparison(serve, visit):
     """Texts of 256 tokens stand side by side, both readable from their first line without scrolling."""
     rows = studies.comparisons(2, 0)
     long = " ".join(f"word{number % 7}" for number in range(220))
-    shown = [Shown(row.arm, row.run, long, 256, 0.5) for row in (rows[0].one, rows[0].other)]
-    place = serve(rows=[Comparison("c1", "scored", "d", "x", "x", "It began so", *shown)])
+    shown = [ShownText(row.arm, row.run, long, 256, 0.5) for row in (rows[0].one, rows[0].other)]
+    place = serve(rows=[BlindedComparison("c1", "scored", "d", "x", "x", "It began so", *shown)])
     page = visit()
     begin(page, *place.invite())
     a, b = (card.bounding_box() for card in page.locator(".card").all())

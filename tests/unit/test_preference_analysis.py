@@ -16,25 +16,25 @@ from hyperfitting.errors import InputError, StudyError
 from hyperfitting.preference.analysis import (
     Design,
     Population,
-    analyse,
-    calibrated,
-    power,
+    analyse_judgements,
+    calibrated_population,
+    power_of_designs,
     published_preference,
 )
 from hyperfitting.preference.analysis.agreement import AC1, RAW, counts_table
-from hyperfitting.preference.analysis.coding import code, counted
-from hyperfitting.preference.analysis.conduct import (
-    attention,
+from hyperfitting.preference.analysis.data_quality import (
+    attention_checks,
     self_consistency,
     side_bias,
     side_bias_by_annotator,
 )
-from hyperfitting.preference.analysis.judges import models_beside_people
-from hyperfitting.preference.analysis.keeping import Exclusions, hasty, promises
-from hyperfitting.preference.analysis.variety import does_variety_predict
-from hyperfitting.preference.plan import StudyPlan
-from hyperfitting.preference.records import Comparison, Judgement, Shown
-from tests.judged import MODEL, NUCLEUS, REFERENCE, judged, judgement, swapped
+from hyperfitting.preference.analysis.encode import counted_rows, encode
+from hyperfitting.preference.analysis.llm_agreement import llm_agreements
+from hyperfitting.preference.analysis.protocol_adherence import check_protocol, hasty
+from hyperfitting.preference.analysis.ttr_regression import ttr_odds_ratios
+from hyperfitting.preference.protocol import PlannedAnalysis, Protocol
+from hyperfitting.preference.records import BlindedComparison, Judgement, ShownText
+from tests.support.judged import MODEL, NUCLEUS, REFERENCE, judged, judgement, swapped
 
 PAIRS = ((MODEL, REFERENCE), (NUCLEUS, REFERENCE), (MODEL, NUCLEUS))
 
@@ -51,7 +51,7 @@ def again(row: Judgement, answer: str) -> Judgement:
 
 
 def check(annotator: str, answer: str, number: int = 0, **changes: object) -> Judgement:
-    """An attention check whose better text stands first."""
+    """An attention_checks check whose better text stands first."""
     return judgement(
         answer,
         kind="attention",
@@ -85,14 +85,14 @@ def test_self_consistency_is_coded_by_arm():
 
 def test_side_bias_is_the_exact_binomial_over_decided_answers():
     answers = ["first"] * 15 + ["second"] * 5 + ["equal"] * 10
-    coded = code([judgement(answer, comparison=str(n)) for n, answer in enumerate(answers)])
-    found = side_bias(coded)
+    encoded = encode([judgement(answer, comparison=str(n)) for n, answer in enumerate(answers)])
+    found = side_bias(encoded)
     assert (found.first, found.second, found.share_first) == (15, 5, 0.75)
     assert found.p_value == pytest.approx(0.04138947, abs=1e-8)  # 2 * P(X >= 15), X ~ B(20, 1/2)
     assert (found.low, found.high) == pytest.approx(
         (0.5089541, 0.9134285), abs=1e-6
     )  # Clopper and Pearson
-    assert side_bias(code([judgement("equal")])).p_value is None
+    assert side_bias(encode([judgement("equal")])).p_value is None
 
 
 def test_side_bias_by_annotator_is_adjusted_for_their_number():
@@ -102,7 +102,7 @@ def test_side_bias_by_annotator_is_adjusted_for_their_number():
         for n in range(20)
     ]
     rows += [judgement("equal", comparison=str(n), annotator="mild") for n in range(20)]
-    found = {each.annotator: each for each in side_bias_by_annotator(code(rows))}
+    found = {each.annotator: each for each in side_bias_by_annotator(encode(rows))}
     assert found["left"].p_value == pytest.approx(2 / 2**20)
     assert found["left"].p_adjusted == pytest.approx(4 / 2**20)
     assert found["fair"].p_adjusted == 1
@@ -116,7 +116,7 @@ def test_attention_checks_fail_by_the_wrong_text_and_by_equal():
         check("b", "equal"),
         judgement(annotator="c"),
     ]
-    assert [(each.annotator, each.checks, each.failures) for each in attention(rows)] == [
+    assert [(each.annotator, each.checks, each.failures) for each in attention_checks(rows)] == [
         ("a", 2, 1),
         ("b", 1, 1),
         ("c", 0, 0),
@@ -125,12 +125,12 @@ def test_attention_checks_fail_by_the_wrong_text_and_by_equal():
     with pytest.raises(
         StudyError, match=r"attention check check-0 does not say which text is better: .*'shuffled'"
     ):
-        attention([unnamed])
-    text = Shown("scrambled", "run", "text", 10, 0.5)
-    comparison = Comparison(
+        attention_checks([unnamed])
+    text = ShownText("scrambled", "run", "text", 10, 0.5)
+    comparison = BlindedComparison(
         "check-0", "attention", "wiki", "c", "g", "context", replace(text, arm=MODEL), text
     )
-    assert attention([unnamed], [comparison])[0].failures == 0
+    assert attention_checks([unnamed], [comparison])[0].failures == 0
 
 
 def test_annotators_who_answer_in_no_time_are_hasty_and_models_never_are():
@@ -143,16 +143,16 @@ def test_annotators_who_answer_in_no_time_are_hasty_and_models_never_are():
         judgement(comparison=str(n), annotator="sound", seconds=each)
         for n, each in enumerate([1.0, 9.0, 9.0])
     ]
-    assert hasty(rows, Exclusions()) == {"quick"}
+    assert hasty(rows, PlannedAnalysis()) == {"quick"}
 
 
 def test_variety_slope_equals_a_fit_by_scipy_without_derivatives():
     from scipy.optimize import minimize
 
-    coded = code(judged(Design(40, 12, 3), pairs=PAIRS))
-    found = does_variety_predict(coded)
-    assert [each.pairs for each in found] == ["all", *(" / ".join(pair) for pair in coded.pairs)]
-    decided = coded.where(coded.answer_N != 0)
+    encoded = encode(judged(Design(40, 12, 3), pairs=PAIRS))
+    found = ttr_odds_ratios(encoded)
+    assert [each.pairs for each in found] == ["all", *(" / ".join(pair) for pair in encoded.pairs)]
+    decided = encoded.where(encoded.answer_N != 0)
 
     def minus(b: np.ndarray) -> float:
         score = b[:3][decided.pair_N] + b[3] * decided.ttr_difference_N / 0.1
@@ -183,12 +183,12 @@ def test_variety_does_not_mix_what_is_between_arms_with_what_is_within():
             )
         )
         rows[-1] = replace(rows[-1], **arms)
-    assert does_variety_predict(code(rows))[0].odds_ratio.value == pytest.approx(1, abs=0.1)
+    assert ttr_odds_ratios(encode(rows))[0].odds_ratio.value == pytest.approx(1, abs=0.1)
 
 
 def test_where_variety_has_no_slope_the_note_says_why():
     def note(rows: list[Judgement]) -> str:
-        return does_variety_predict(code(rows))[0].note
+        return ttr_odds_ratios(encode(rows))[0].note
 
     rows = [judgement("first" if n % 2 else "second", comparison=str(n)) for n in range(20)]
     assert note(rows) == "the difference in type-token ratio never varies within a pair of arms"
@@ -210,7 +210,7 @@ def test_a_model_beside_people():
     rows = [row for row in judged(Design(40, 12, 3)) if row.annotator != "ann-0"]
     first = {row.comparison: row for row in reversed(rows)}
     model = [replace(row, annotator="judge-1", source="model") for row in first.values()]
-    (found,) = models_beside_people([*rows, *model], draws=200, seed=0)
+    (found,) = llm_agreements([*rows, *model], draws=200, seed=0)
     same = []
     for one in model:
         others = [row for row in rows if row.comparison == one.comparison]
@@ -219,8 +219,8 @@ def test_a_model_beside_people():
     assert found.model == "judge-1"
     assert found.agreement.value == pytest.approx(np.mean(same))
     assert found.agreement.low < found.agreement.value < found.agreement.high
-    coded = code(rows)
-    people = counts_table(coded.comparison_N, coded.answer_N + 1, 3)
+    encoded = encode(rows)
+    people = counts_table(encoded.comparison_N, encoded.answer_N + 1, 3)
     assert found.people.value == pytest.approx(RAW.of(people))
 
 
@@ -229,10 +229,10 @@ def test_with_one_person_a_comparison_ac1_beside_people_is_gwets():
     model = [
         replace(row, annotator="judge", source="model") for row in judged(Design(40, 12, 1), seed=1)
     ]
-    (found,) = models_beside_people([*rows, *model], draws=200, seed=0)
-    coded = code([*rows, *model])
+    (found,) = llm_agreements([*rows, *model], draws=200, seed=0)
+    encoded = encode([*rows, *model])
     assert found.ac1.value == pytest.approx(
-        AC1.of(counts_table(coded.comparison_N, coded.answer_N + 1, 3))
+        AC1.of(counts_table(encoded.comparison_N, encoded.answer_N + 1, 3))
     )
     assert (found.people.value, found.people.note) == (
         None,
@@ -241,21 +241,23 @@ def test_with_one_person_a_comparison_ac1_beside_people_is_gwets():
 
 
 def test_calibration_gives_the_shares_asked_for():
-    population = calibrated(Population(), preferred=0.3, equal=0.25, seed=0)
-    from hyperfitting.preference.analysis.population import draw
+    population = calibrated_population(Population(), preferred=0.3, equal=0.25, seed=0)
+    from hyperfitting.preference.analysis.population import draw_answers
 
-    answers = draw(population, Design(100_000, 5_000, 1), 1, np.random.default_rng(1))[0]
+    answers = draw_answers(population, Design(100_000, 5_000, 1), 1, np.random.default_rng(1))[0]
     assert (answers == 1).mean() == pytest.approx(0.3, abs=0.01)
     assert (answers == 0).mean() == pytest.approx(0.25, abs=0.01)
     with pytest.raises(
         InputError, match=r"--preferred 0.7 and --equal 0.4 leave no share for each answer"
     ):
-        calibrated(Population(), preferred=0.7, equal=0.4, seed=0)
+        calibrated_population(Population(), preferred=0.7, equal=0.4, seed=0)
 
 
 def test_power_shrinks_with_contexts_and_annotators_and_counts_hours():
     designs = [Design(60, 10, 3), Design(60, 30, 3), Design(300, 30, 3), Design(60, 9, 3)]
-    small, more, large, few = power(Population(), designs, studies=200, seconds_each=40, seed=0)
+    small, more, large, few = power_of_designs(
+        Population(), designs, studies=200, seconds_each=40, seed=0
+    )
     assert small.half_width > more.half_width > large.half_width
     assert small.half_width < small.half_width_90
     assert (large.judgements_total, large.judgements_each, large.hours_total) == (900, 30, 10)
@@ -265,10 +267,10 @@ def test_power_shrinks_with_contexts_and_annotators_and_counts_hours():
 
 def test_power_predicts_the_interval_of_a_study():
     design = Design(300, 30, 3)
-    (expected,) = power(Population(), [design], studies=400, seconds_each=40, seed=0)
+    (expected,) = power_of_designs(Population(), [design], studies=400, seconds_each=40, seed=0)
     widths = []
     for seed in range(8):
-        share = analyse(judged(design, seed=seed), draws=10).shares[0].preferred_or_equal
+        share = analyse_judgements(judged(design, seed=seed), draws=10).shares[0].preferred_or_equal
         widths.append((share.high - share.low) / 2)
     assert np.median(widths) == pytest.approx(expected.half_width, rel=0.15)
 
@@ -289,14 +291,14 @@ def test_the_whole_leaves_out_whom_the_plan_leaves_out():
         replace(row, excluded="withdrew by mail") if row.annotator == "ann-3" else row
         for row in rows
     ]
-    found = analyse(rows, rules=Exclusions(), draws=50)
+    found = analyse_judgements(rows, rules=PlannedAnalysis(), draws=50)
     assert (found.inattentive, found.hasty) == (("ann-0",), ("ann-2",))
     assert found.primary_set == "nor hasty"
     assert found.counts.annotators == 9
     numbers = [sets[0].preferred.n for sets in found.sensitivity.values()]
     assert numbers == [180, 165, 150, 135]
     assert found.shares[0] == found.sensitivity["nor hasty"][0]
-    without_plan = analyse(rows, draws=50)
+    without_plan = analyse_judgements(rows, draws=50)
     assert without_plan.primary_set == "not excluded by hand"
     assert without_plan.shares[0] == without_plan.sensitivity["not excluded by hand"][0]
 
@@ -304,14 +306,14 @@ def test_the_whole_leaves_out_whom_the_plan_leaves_out():
 def test_contexts_of_one_book_widen_the_interval_only():
     rows = judged(Design(60, 12, 3))
     rows = [replace(row, group=f"book {int(row.context.split('-')[1]) // 2}") for row in rows]
-    found = analyse(rows, draws=50)
+    found = analyse_judgements(rows, draws=50)
     assert (
         "by book or article" not in found.sensitivity
     )  # neighbours are of two domains: every context has its book
     (whole,) = found.sensitivity["not excluded by hand"]
-    same = analyse([replace(row, group=row.context) for row in rows], draws=50)
+    same = analyse_judgements([replace(row, group=row.context) for row in rows], draws=50)
     assert "by book or article" not in same.sensitivity
-    one = analyse(
+    one = analyse_judgements(
         [
             replace(row, domain="all", group=f"book {int(row.context.split('-')[1]) // 3}")
             for row in rows
@@ -326,7 +328,7 @@ def test_a_study_of_nothing_that_counts_is_refused():
     with pytest.raises(
         StudyError, match="none of 2 human judgements counts: all are checks, surplus or left out"
     ):
-        analyse([check("a", "first"), judgement(surplus=True)])
+        analyse_judgements([check("a", "first"), judgement(surplus=True)])
 
 
 def _changed_only_in_side_bias(one: dict, two: dict) -> list[str]:
@@ -340,7 +342,10 @@ def test_swapping_all_sides_changes_nothing_but_the_side_bias(seed: int):
     rows += [again(row, ("first", "second", "equal")[seed % 3]) for row in rows[:20]] + [
         check("ann-1", "second")
     ]
-    one, two = (asdict(analyse(each, draws=50)) for each in (rows, [swapped(row) for row in rows]))
+    one, two = (
+        asdict(analyse_judgements(each, draws=50))
+        for each in (rows, [swapped(row) for row in rows])
+    )
     assert set(_changed_only_in_side_bias(one, two)) <= {"side_bias", "side_bias_by_annotator"}
     assert one["side_bias"]["first"] == two["side_bias"]["second"]
 
@@ -354,7 +359,7 @@ def test_relabelling_two_arms_mirrors_every_estimate(seed: int):
         replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second])
         for row in rows
     ]
-    one, two = analyse(rows, draws=50), analyse(mirrored, draws=50)
+    one, two = analyse_judgements(rows, draws=50), analyse_judgements(mirrored, draws=50)
     assert one.shares[0].preferred == two.shares[0].not_preferred
     worths = [each.davidson.worths[1].log_worth.value for each in (one, two)]
     assert worths[0] == pytest.approx(-worths[1], abs=1e-6)
@@ -362,8 +367,8 @@ def test_relabelling_two_arms_mirrors_every_estimate(seed: int):
         assert before.value == pytest.approx(after.value, abs=1e-9)
     assert one.side_bias == two.side_bias
     # With the arms, the sign of the difference in TTR turns as well: what predicts preference stays.
-    assert one.variety[0].odds_ratio.value == pytest.approx(
-        two.variety[0].odds_ratio.value, rel=1e-6
+    assert one.ttr_regression[0].odds_ratio.value == pytest.approx(
+        two.ttr_regression[0].odds_ratio.value, rel=1e-6
     )
 
 
@@ -404,7 +409,9 @@ def test_odd_rows_are_analysed_or_refused_in_one_line():
     refused: list[str] = []
     for seed in range(30):
         try:
-            found = analyse(odd_rows(seed), rules=Exclusions() if seed % 2 else None, draws=20)
+            found = analyse_judgements(
+                odd_rows(seed), rules=PlannedAnalysis() if seed % 2 else None, draws=20
+            )
         except StudyError as error:
             refused.append(str(error))
             continue
@@ -428,14 +435,14 @@ def test_odd_rows_are_analysed_or_refused_in_one_line():
     assert not any("\n" in line for line in refused)
 
 
-def planned(rows: list[Judgement]) -> list[Comparison]:
+def planned(rows: list[Judgement]) -> list[BlindedComparison]:
     """The comparisons that rows answer."""
     made = {}
     for row in rows:
         one, other = (
-            Shown(arm, "run", "text", 128, 0.5) for arm in (row.arm_first, row.arm_second)
+            ShownText(arm, "run", "text", 128, 0.5) for arm in (row.arm_first, row.arm_second)
         )
-        made[row.comparison] = Comparison(
+        made[row.comparison] = BlindedComparison(
             row.comparison, row.kind, row.domain, row.context, row.group, "context", one, other
         )
     return list(made.values())
@@ -443,7 +450,7 @@ def planned(rows: list[Judgement]) -> list[Comparison]:
 
 def test_a_plan_that_was_kept_and_every_way_not_to_keep_it():
     rows, digest = judged(Design(30, 10, 3)), "0" * 64
-    comparisons, plan = planned(rows), StudyPlan(name="study")
+    comparisons, plan = planned(rows), Protocol(name="study")
 
     def held(
         changed: list[Judgement],
@@ -451,7 +458,8 @@ def test_a_plan_that_was_kept_and_every_way_not_to_keep_it():
         out: frozenset = frozenset(),
     ) -> dict:
         return {
-            each.what: each for each in promises(plan, digest, created, comparisons, changed, out)
+            each.what: each
+            for each in check_protocol(plan, digest, created, comparisons, changed, out)
         }
 
     assert all(each.kept for each in held(rows).values())
@@ -476,7 +484,7 @@ def test_a_plan_that_was_kept_and_every_way_not_to_keep_it():
     )
     assert not held(by_hand)["exclusions"].kept
     assert held(by_hand, out=frozenset({"ann-1"}))["exclusions"].kept
-    assert counted(by_hand) != counted(rows)
+    assert counted_rows(by_hand) != counted_rows(rows)
 
 
 @pytest.mark.parametrize("design", coverage.DESIGNS, ids=["300x30x3", "60x10x3"])

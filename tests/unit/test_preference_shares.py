@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from hyperfitting.errors import InputError, StudyError
-from hyperfitting.preference.analysis.clusters import share, two_way
-from hyperfitting.preference.analysis.coding import code, counted, of_one_source
-from hyperfitting.preference.analysis.population import Design, Population, draw
+from hyperfitting.preference.analysis.clustered_se import share, two_way
+from hyperfitting.preference.analysis.encode import counted_rows, encode, of_one_source
+from hyperfitting.preference.analysis.population import Design, Population, draw_answers
 from hyperfitting.preference.analysis.shares import pair_shares
-from tests.judged import MODEL, REFERENCE, judged, judgement, swapped
+from tests.support.judged import MODEL, REFERENCE, judged, judgement, swapped
 
 
 def test_answers_are_coded_by_arm_whatever_stood_first():
@@ -33,16 +33,16 @@ def test_answers_are_coded_by_arm_whatever_stood_first():
         ),
         judgement("equal", comparison="d"),
     ]
-    coded = code(rows)
-    assert coded.pairs == ((MODEL, REFERENCE),)
-    assert coded.answer_N.tolist() == [1, -1, -1, 0]
-    assert coded.first_N.tolist() == [1, 1, -1, 1]
-    assert coded.ttr_difference_N.tolist() == pytest.approx([-0.1, -0.1, -0.5, -0.1])
+    encoded = encode(rows)
+    assert encoded.pairs == ((MODEL, REFERENCE),)
+    assert encoded.answer_N.tolist() == [1, -1, -1, 0]
+    assert encoded.first_N.tolist() == [1, 1, -1, 1]
+    assert encoded.ttr_difference_N.tolist() == pytest.approx([-0.1, -0.1, -0.5, -0.1])
 
 
 def test_reference_is_always_the_other_even_where_the_alphabet_says_not():
-    coded = code([judgement("first", arm_first="zebra")])
-    assert coded.pairs == (("zebra", "reference"),)
+    encoded = encode([judgement("first", arm_first="zebra")])
+    assert encoded.pairs == (("zebra", "reference"),)
 
 
 def test_only_scored_rows_within_the_quota_of_those_not_excluded_count():
@@ -53,15 +53,15 @@ def test_only_scored_rows_within_the_quota_of_those_not_excluded_count():
         judgement(comparison="late", surplus=True),
         judgement(comparison="out", excluded="answered in a second"),
     ]
-    assert [row.comparison for row in counted(rows)] == ["scored"]
-    assert [row.comparison for row in counted(rows, excluded=True)] == ["scored", "out"]
+    assert [row.comparison for row in counted_rows(rows)] == ["scored"]
+    assert [row.comparison for row in counted_rows(rows, excluded=True)] == ["scored", "out"]
 
 
 def test_one_annotator_with_two_counted_answers_to_a_comparison_is_refused():
     with pytest.raises(
         StudyError, match="annotator ann-0 has two counted answers to comparison c-0"
     ):
-        counted([judgement(), judgement("equal")])
+        counted_rows([judgement(), judgement("equal")])
 
 
 def test_sources_never_mix():
@@ -81,7 +81,7 @@ def test_sources_never_mix():
 
 def test_an_arm_against_itself_is_refused():
     with pytest.raises(StudyError, match="comparison c-0 sets reference against itself"):
-        code([judgement(arm_first=REFERENCE)])
+        encode([judgement(arm_first=REFERENCE)])
 
 
 def slow_two_way(
@@ -174,7 +174,7 @@ def test_shares_by_pair_domain_and_length():
         replace(row, comparison="long " + row.comparison, tokens=250)
         for row in judged(Design(30, 10, 3), seed=1)
     ]
-    found = {(each.domain, each.tokens): each for each in pair_shares(code(rows))}
+    found = {(each.domain, each.tokens): each for each in pair_shares(encode(rows))}
     domains, lengths = ("all", "fiction", "news", "wiki"), ("all", "97–128", "129–256")
     assert set(found) == {(domain, tokens) for domain in domains for tokens in lengths}
     for each in found.values():
@@ -199,7 +199,7 @@ def test_shares_by_pair_domain_and_length():
 @given(st.integers(0, 1000))
 def test_swapping_all_sides_changes_no_share(seed: int):
     rows = judged(Design(20, 10, 3), seed=seed)
-    assert pair_shares(code(rows)) == pair_shares(code([swapped(row) for row in rows]))
+    assert pair_shares(encode(rows)) == pair_shares(encode([swapped(row) for row in rows]))
 
 
 @given(st.integers(0, 1000))
@@ -210,7 +210,7 @@ def test_relabelling_the_arms_mirrors_the_shares(seed: int):
         replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second])
         for row in rows
     ]
-    for one, two in zip(pair_shares(code(rows)), pair_shares(code(mirrored)), strict=True):
+    for one, two in zip(pair_shares(encode(rows)), pair_shares(encode(mirrored)), strict=True):
         assert one.preferred == two.not_preferred
         assert one.equal == two.equal
         if one.preferred.low is not None and one.preferred.bound is None:
@@ -218,7 +218,7 @@ def test_relabelling_the_arms_mirrors_the_shares(seed: int):
 
 
 def test_a_design_deals_evenly_and_never_twice_to_one_annotator():
-    contexts, annotators = Design(300, 30, 3).deal()
+    contexts, annotators = Design(300, 30, 3).assign()
     assert np.bincount(annotators).tolist() == [30] * 30
     assert np.bincount(contexts).tolist() == [3] * 300
     assert len(set(zip(contexts.tolist(), annotators.tolist(), strict=True))) == 900
@@ -229,7 +229,7 @@ def test_a_design_deals_evenly_and_never_twice_to_one_annotator():
 
 
 def test_side_bias_pulls_towards_the_first_text():
-    answers, _, _, firsts = draw(
+    answers, _, _, firsts = draw_answers(
         Population(lean=0, side_bias=2.0), Design(200, 10, 3), 4, np.random.default_rng(0)
     )
     assert (answers * firsts == 1).mean() > 2 * (answers * firsts == -1).mean()

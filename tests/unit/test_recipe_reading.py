@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyperfitting.errors import RecipeError, StudyError
-from hyperfitting.preference.making import read_plan
+from hyperfitting.preference.design.create import read_protocol
 from hyperfitting.recipe import load_recipe, parse_recipe, read_tree, shipped_recipes
 
 SHIPPED = Path(load_recipe.__code__.co_filename).parent / "shipped"
@@ -46,14 +46,15 @@ def test_a_recipe_in_any_marked_encoding_is_the_same_recipe(tmp_path, case, endi
     assert load_recipe(path) == load_recipe("demo")
 
 
-def test_a_plan_with_a_mark_is_read_too(tmp_path):
-    (tmp_path / "plan.toml").write_bytes(codecs.BOM_UTF8 + b'name = "s"\njudgements = 5\n')
-    assert read_plan(tmp_path / "plan.toml", {}).judgements == 5
-    (tmp_path / "plan.toml").write_bytes('name = "s"'.encode("utf-16-le"))
+def test_a_protocol_with_a_mark_is_read_too(tmp_path):
+    (tmp_path / "protocol.toml").write_bytes(codecs.BOM_UTF8 + b'name = "s"\njudgements = 5\n')
+    assert read_protocol(tmp_path / "protocol.toml", {}).judgements == 5
+    (tmp_path / "protocol.toml").write_bytes('name = "s"'.encode("utf-16-le"))
     with pytest.raises(
-        StudyError, match=r"plan\.toml: not a readable plan: line 1 holds a NUL character: save the"
+        StudyError,
+        match=r"protocol\.toml: not a readable protocol: line 1 holds a NUL character: save the",
     ):
-        read_plan(tmp_path / "plan.toml", {})
+        read_protocol(tmp_path / "protocol.toml", {})
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hyperfitting import __version__, preference_cli
-from hyperfitting.cli import experiments, measuring, planning, recipes
+from hyperfitting import __version__
+from hyperfitting.cli import experiments, measuring, planning, preference, recipes
 from hyperfitting.cli.console import UTF8_LOCALE, Console, not_text, say, take_any_text
 from hyperfitting.cli.options import Parser, Verbs
 from hyperfitting.errors import (
@@ -59,7 +59,7 @@ def parser() -> Parser:
     measuring.add_verbs(verbs)
     experiments.add_reading(verbs)
     recipes.add_verbs(verbs)
-    preference_cli.add_verbs(verbs.group("preference", preference_cli.HELP), Console)
+    preference.add_verbs(verbs.group("preference", preference.HELP), Console)
     return top
 
 

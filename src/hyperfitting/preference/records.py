@@ -1,29 +1,45 @@
-"""The nouns of a preference study: a text shown, a comparison of two, a judgement; and what the store hands out."""
+"""The nouns of a preference study: a shown text, a comparison, a judgement, and the records that
+the store returns.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-Kind = Literal["scored", "attention", "repeat"]
-"""What a comparison is for. Only `scored` ever enters a score."""
+from pydantic import Field
+
+REFERENCE = "reference"
+"""The arm of the true continuations."""
+
+SHUFFLED = "shuffled"
+"""The arm of the worse text in an attention check: the true text with its words in random order."""
+
+ArmPair = tuple[str, str]
+"""Two arms by name."""
+
+ComparisonKind = Literal["scored", "attention", "repeat"]
+"""The purpose of a comparison. Only `scored` ones enter a score."""
 
 AGAIN = "-again"
-"""Ends the id of a repeat: `c17-again` shows the texts of `c17`."""
+"""The end of a repeat's id: `c17-again` shows the texts of `c17`."""
 
 Answer = Literal["first", "second", "equal"]
-"""Which text is better, by the place where it stood on the page."""
+"""The better text, by its place on the page."""
 
-Source = Literal["human", "model", "simulated"]
-"""Who judged. Sources never mix in one estimate."""
+FromZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+JudgementSource = Literal["human", "model", "simulated"]
+"""The kind of judge. One estimate never mixes sources."""
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownText:
     """One of the two texts of a comparison, as annotators read it.
 
-    `arm` names who wrote it (`hyperfitted · greedy`, `original · nucleus`, `reference`, `shuffled`) and never reaches
-    an annotator; `tokens` is its length after cutting, `ttr` the type-token ratio of those tokens.
+    `arm` is the model with its decoding strategy (`hyperfitted, greedy`), `reference` or
+    `shuffled`. It never reaches an annotator. `tokens` is the length after truncation, `ttr` the
+    type-token ratio of these tokens.
     """
 
     arm: str
@@ -34,59 +50,67 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two continuations of one context. Neither stands first: the side belongs to the assignment.
+class BlindedComparison:
+    """Two continuations of one context. The side on the page belongs to the assignment, not to the
+    comparison.
 
-    `context` is the cluster of every interval (set and number, such as `wiki-7`); `group` the book or article that it
-    comes from. Of an attention check, `one` is the better text. A repeat shows the texts of the comparison `repeats`.
+    `context` is the cluster of every interval (domain and number, such as `wiki-7`); `group` is its
+    book or article. In an attention check `one` is the better text. A repeat shows the texts of the
+    comparison `repeats`.
     """
 
     id: str
-    kind: Kind
+    kind: ComparisonKind
     domain: str
     context: str
     group: str
     context_text: str
-    one: Shown
-    other: Shown
+    one: ShownText
+    other: ShownText
     repeats: str | None = None
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One answer, as it is exported: a row holds all that the analysis needs, wherever it was collected.
+    """One answer, as it is exported. The row holds everything that the analysis needs.
 
-    `study` is the digest of the study's plan, `assignment` annotator x comparison. `arm_first` stood on the left (or
-    above). Times are UTC in ISO 8601. `surplus`: the comparison had its quota of answers already. `excluded`: the
-    reason why an admin left the annotator out, none otherwise. A withdrawn annotator has no rows.
+    `study` is the digest of the study, `assignment` is annotator x comparison. `arm_first` stood on
+    the left (or above). Times are UTC in ISO 8601. `surplus`: the comparison had its quota of
+    answers before. `excluded`: the reason why an admin excluded the annotator, else None. A
+    withdrawn annotator has no rows.
     """
 
     study: str
     assignment: str
     comparison: str
-    kind: Kind
+    kind: ComparisonKind
     domain: str
     context: str
     group: str
     annotator: str
-    source: Source
+    source: JudgementSource
     arm_first: str
     arm_second: str
-    tokens: int
-    ttr_first: float
-    ttr_second: float
+    tokens: Annotated[int, Field(ge=0)]
+    ttr_first: FromZero
+    ttr_second: FromZero
     answer: Answer
     dealt_at: str
     answered_at: str
-    seconds: float
+    seconds: FromZero
     surplus: bool = False
     excluded: str | None = None
     repeats: str | None = None
 
+    @property
+    def preferred_arm(self) -> str | None:
+        """The arm that the answer prefers; None for "equal"."""
+        return {"first": self.arm_first, "second": self.arm_second, "equal": None}[self.answer]
+
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said to one order of a comparison: `answer` by place, and its own words."""
+    """A language model's reply to one order of a comparison: the answer by place, and its text."""
 
     one_first: bool
     answer: Answer
@@ -94,24 +118,28 @@ class Reply:
     seconds: float
 
 
-State = Literal["invited", "consented", "tested", "finished", "withdrawn", "excluded", "failed"]
-"""How far an annotator has come: each step follows the one before, the last three are ends of another kind."""
+AnnotatorState = Literal[
+    "invited", "consented", "tested", "finished", "withdrawn", "excluded", "failed"
+]
+"""Progress of an annotator: the first four follow each other, the last three each end the work."""
 
 
 @dataclass(frozen=True)
 class Annotator:
-    """Someone who judges. `done` items are answered, `total` is how many there will be at most as things stand."""
+    """A judge. `done` items are answered; `total` is the most that there can be in all, as things
+    stand.
+    """
 
     id: str
-    state: State
+    state: AnnotatorState
     done: int
     total: int
     completion_code: str | None
 
 
 @dataclass(frozen=True)
-class Item:
-    """One page of work: two continuations in the order of this assignment, and nothing that says who wrote them."""
+class WorkItem:
+    """One page of work: two continuations in the order of this assignment, without their arms."""
 
     assignment: str
     context: str
@@ -123,7 +151,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Invitation:
-    """A personal link as the admin sees it; the token itself is kept nowhere."""
+    """A personal link as the admin sees it. The token itself is not stored."""
 
     id: int
     label: str | None
@@ -135,7 +163,7 @@ class Invitation:
 
 @dataclass(frozen=True)
 class GroupProgress:
-    """Answers so far in one arm or domain: `needed` is comparisons times the quota, `answers` those that count."""
+    """Answers in one arm or domain: `answers` count, `needed` is comparisons times the quota."""
 
     name: str
     comparisons: int
@@ -146,11 +174,13 @@ class GroupProgress:
 
 @dataclass(frozen=True)
 class AnnotatorProgress:
-    """One annotator as the admin sees them. `seconds` is the median time on a page, none before the first answer."""
+    """One annotator as the admin sees them. `seconds` is the median time on a page; None before the
+    first answer.
+    """
 
     id: str
-    source: Source
-    state: State
+    source: JudgementSource
+    state: AnnotatorState
     label: str | None
     answers: int
     attention_shown: int
@@ -163,11 +193,12 @@ class AnnotatorProgress:
 
 
 @dataclass(frozen=True)
-class Overview:
-    """Where the study stands.
+class StudyProgress:
+    """Progress of the whole study.
 
-    `agreement` is the share of pairs of counted answers to the same comparison that agree, in [0, 1], none before
-    the first pair. Only answers that count are in `arms` and `domains`: no checks, repeats, surplus or exclusions.
+    `agreement`: of all pairs of counted answers to one comparison, the share that agree, in [0, 1];
+    None before the first pair. `arms` and `domains` count neither checks nor repeats, surplus
+    answers or excluded annotators.
     """
 
     comparisons: int

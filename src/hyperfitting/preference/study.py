@@ -1,10 +1,11 @@
 """The folder of a preference study: the only module that knows its file names.
 
 STUDY/
-  study.json          digest of plan and comparisons, when and how it was made, the hash of the admin's token
-  plan.json           the plan, every default written out
-  comparisons.jsonl   what is compared, attention checks among it; never changed
+  study.json          digest of protocol and comparisons, time and origin of the study, hash of the admin's token
+  protocol.json       the protocol with every default written out (plan.json in older studies)
+  comparisons.jsonl   the comparisons, attention checks among them; never changed
   study.sqlite        answers and annotators, unless they are kept on a PostgreSQL server
+  simulations.json    what simulated annotators were told to prefer, if there are any
 """
 
 from __future__ import annotations
@@ -12,35 +13,31 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hyperfitting.errors import RunError, StudyError
-from hyperfitting.files import file_sha256, new_folder, read_json, read_rows, write_rows, write_text
-from hyperfitting.preference.invitations import hashed, new_token
-from hyperfitting.preference.plan import StudyPlan
-from hyperfitting.preference.records import AGAIN, Comparison
-
-if TYPE_CHECKING:
-    from hyperfitting.preference.store import Store
+from hyperfitting.errors import StudyError
+from hyperfitting.files import file_sha256, new_folder, read_rows, write_rows, write_text
+from hyperfitting.preference.protocol import Protocol
+from hyperfitting.preference.records import AGAIN, BlindedComparison
+from hyperfitting.web.tokens import new_token, same_secret, token_hash
 
 
 def utc_now() -> datetime:
-    """The time, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
-def refuse_to_overwrite(folder: Path) -> None:
-    """A new study needs a folder that is not there, or is empty.
+def refuse_existing_study(folder: Path) -> None:
+    """Refuse a folder for a new study that exists and is not empty.
 
     Raises:
-        StudyError: something is there.
+        StudyError: the folder holds something.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(
@@ -48,20 +45,48 @@ def refuse_to_overwrite(folder: Path) -> None:
         )
 
 
+class StudyOrigin(BaseModel):
+    """Where the texts of a study come from: names of the runs, pairs of arms, comparisons left out
+    by reason.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    runs: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    left_out: dict[str, int] = {}
+    environment: dict[str, Any] = {}
+
+
+class StudyFacts(StudyOrigin):
+    """The content of study.json."""
+
+    # Facts that a later version adds survive when this one renews the admin's token.
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    digest: str
+    created_at: str
+    admin_hash: str
+
+
 class Study:
-    """One study: a plan and its comparisons, fixed when it was made, and the store of its answers."""
+    """One preference study: a protocol and its comparisons, fixed when it was made. `open_store`
+    gives its answers.
+    """
 
     def __init__(self, folder: Path):
-        self.folder = folder
-        self.facts_file = folder / "study.json"
-        self.plan_file = folder / "plan.json"
-        self.comparisons_file = folder / "comparisons.jsonl"
-        self.database_file = folder / "study.sqlite"
-        self.simulations_file = folder / "simulations.json"
+        self.folder = Path(folder)
+        self.facts_file = self.folder / "study.json"
+        self.protocol_file = self.folder / "protocol.json"
+        self.comparisons_file = self.folder / "comparisons.jsonl"
+        self.database_file = self.folder / "study.sqlite"
+        self.simulations_file = self.folder / "simulations.json"
+        if (old := self.folder / _OLD_PROTOCOL).is_file() and not self.protocol_file.is_file():
+            self.protocol_file = old
 
     @classmethod
     def find(cls, folder: Path) -> Study:
-        """The study in a folder, whose plan and comparisons are what they were when it was made.
+        """The study in a folder, whose protocol and comparisons are unchanged since it was made.
 
         Raises:
             StudyError: there is none, or it is damaged or was changed.
@@ -72,78 +97,81 @@ class Study:
                 f"{folder} holds no study: give the folder that `hyperfit preference create` wrote"
             )
         try:
-            if study.facts()["digest"] != _digest(study.plan, study.comparisons_file):
+            if study.digest != _digest(study.protocol_file, study.comparisons_file):
                 raise StudyError(
-                    f"{folder}: the plan or the comparisons were changed after the study was made: "
-                    "put plan.json and comparisons.jsonl back, or create another study"
+                    f"{folder}: the protocol or the comparisons were changed after the study was made: "
+                    f"put {study.protocol_file.name} and comparisons.jsonl back, or create another study"
                 )
-        except (KeyError, OSError, RunError) as error:
+        except (ValueError, OSError) as error:
             raise StudyError(f"{folder}: the study is damaged: {error}") from error
+        _ = study.protocol
         return study
 
     @classmethod
     def create(
         cls,
         folder: Path,
-        plan: StudyPlan,
-        comparisons: Sequence[Comparison],
-        facts: dict[str, Any] | None = None,
+        protocol: Protocol,
+        comparisons: Sequence[BlindedComparison],
+        origin: StudyOrigin | None = None,
     ) -> tuple[Study, str]:
-        """A new study in a folder that is not there or empty, and the admin's token, which is kept nowhere.
+        """Write a new study, whole or not at all, and return it with the admin's token, which is
+        not stored.
 
         Raises:
-            StudyError: something is there already.
+            StudyError: the folder exists and is not empty.
         """
-        refuse_to_overwrite(folder)
+        refuse_existing_study(folder)
         token = new_token()
         with new_folder(folder) as partial:
             begun = cls(partial)
-            write_text(
-                begun.plan_file,
-                json.dumps(plan.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n",
-            )
+            write_text(begun.protocol_file, protocol.model_dump_json(indent=1) + "\n")
             write_rows(begun.comparisons_file, comparisons)
-            made = {
-                "digest": _digest(plan, begun.comparisons_file),
-                "created_at": utc_now().isoformat(timespec="seconds"),
-                "admin_hash": hashed(token),
-                **(facts or {}),
-            }
-            write_text(begun.facts_file, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+            begun._write_facts(
+                StudyFacts(
+                    digest=_digest(begun.protocol_file, begun.comparisons_file),
+                    created_at=utc_now().isoformat(timespec="seconds"),
+                    admin_hash=token_hash(token),
+                    **(origin or StudyOrigin()).model_dump(),
+                )
+            )
         return cls(folder), token
 
+    def _write_facts(self, facts: StudyFacts) -> None:
+        write_text(self.facts_file, facts.model_dump_json(indent=1) + "\n")
+
     @cached_property
-    def plan(self) -> StudyPlan:
-        """The study's plan."""
-        try:
-            return StudyPlan.model_validate_json(self.plan_file.read_bytes())
-        except ValidationError as error:
-            raise StudyError(
-                f"{self.plan_file}: the plan is damaged: {error.errors()[0]['msg']}"
-            ) from error
+    def protocol(self) -> Protocol:
+        """The study's protocol. Settings that its file lacks have their defaults."""
+        return read_record(self.protocol_file, Protocol)
+
+    @property
+    def facts(self) -> StudyFacts:
+        """The content of study.json. It is read each time, since another process may renew the
+        admin's token.
+        """
+        return read_record(self.facts_file, StudyFacts)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, in hex, of the plan and the comparisons: the version that every judgement names."""
-        return str(self.facts()["digest"])
-
-    def facts(self) -> dict[str, Any]:
-        """What is known of the making of the study."""
-        return read_json(self.facts_file)
+        """SHA-256 in hex of the protocol and the comparisons. Every judgement names it."""
+        return self.facts.digest
 
     @cached_property
-    def _by_id(self) -> dict[str, Comparison]:
-        return {row.id: row for row in read_rows(self.comparisons_file, Comparison)}
+    def _by_id(self) -> dict[str, BlindedComparison]:
+        return {row.id: row for row in read_rows(self.comparisons_file, BlindedComparison)}
 
-    def comparisons(self) -> list[Comparison]:
-        """Scored comparisons and attention checks. Repeats are not among them: any scored one can be repeated."""
+    def comparisons(self) -> list[BlindedComparison]:
+        """Scored comparisons and attention checks. Repeats are not listed: any scored comparison
+        can be repeated.
+        """
         return list(self._by_id.values())
 
-    def comparison(self, id_: str) -> Comparison:
+    def comparison(self, id_: str) -> BlindedComparison:
         """One comparison by its id; `<id>-again` is the repeat of a scored one.
 
         Raises:
-            StudyError: there is none of that id.
+            StudyError: there is none with that id.
         """
         found = self._by_id.get(id_.removesuffix(AGAIN))
         if found is None:
@@ -156,40 +184,46 @@ class Study:
 
     def is_admin(self, token: str) -> bool:
         """Whether this is the admin's token."""
-        return secrets.compare_digest(hashed(token), str(self.facts()["admin_hash"]))
+        return same_secret(token_hash(token), self.facts.admin_hash)
 
     def renew_admin_token(self) -> str:
-        """A new token for the admin; the former one is worth nothing any more."""
+        """Make and return a new admin token. The former one is no longer valid."""
         token = new_token()
-        facts = {**self.facts(), "admin_hash": hashed(token)}
-        write_text(self.facts_file, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        self._write_facts(self.facts.model_copy(update={"admin_hash": token_hash(token)}))
         return token
 
-    def simulations(self) -> list[dict[str, Any]]:
-        """What was simulated, one entry a run of `simulate`."""
-        return (
-            list(read_json(self.simulations_file)["simulations"])
-            if self.simulations_file.is_file()
-            else []
-        )
 
-    def add_simulation(self, facts: dict[str, Any]) -> None:
-        """Keep what was simulated."""
-        kept = {"simulations": [*self.simulations(), facts]}
-        write_text(self.simulations_file, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-
-    def open_store(self, url: str | None = None, clock: Callable[[], datetime] = utc_now) -> Store:
-        """The store of the answers: SQLite in the folder, or the PostgreSQL database of `url`; a context manager.
-
-        Raises:
-            StudyError: it cannot be opened, or holds another study.
-        """
-        from hyperfitting.preference.store import Store
-
-        return Store(self, url or f"sqlite:///{self.database_file}", clock)
+_Record = TypeVar("_Record", bound=BaseModel)
 
 
-def _digest(plan: StudyPlan, comparisons_file: Path) -> str:
-    return hashlib.sha256(
-        f"{plan.canonical_json()}\n{file_sha256(comparisons_file)}".encode()
-    ).hexdigest()
+def read_record(path: Path, kind: type[_Record]) -> _Record:
+    """A record from a JSON file.
+
+    Raises:
+        StudyError: the file does not hold such a record; the message names the field.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"{part}: " for part in first["loc"])
+        remedy = "put a backup in its place, or use the version that wrote it"
+        raise StudyError(f"{path} is damaged: {where}{first['msg']}: {remedy}") from error
+
+
+_OLD_PROTOCOL = "plan.json"
+
+
+def _digest(protocol_file: Path, comparisons_file: Path) -> str:
+    """The digest of a study's two files.
+
+    It covers the bytes of protocol.json, so that a setting added later does not change it. Studies
+    with a plan.json were hashed over its values in canonical JSON; the file holds every default of
+    its time, so its values give the same digest in every later version.
+    """
+    if protocol_file.name == _OLD_PROTOCOL:
+        values = json.loads(protocol_file.read_bytes())
+        protocol = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    else:
+        protocol = file_sha256(protocol_file)
+    return hashlib.sha256(f"{protocol}\n{file_sha256(comparisons_file)}".encode()).hexdigest()

@@ -1,17 +1,21 @@
-"""Judgements in, a defensible percentage out: pure functions of Judgement and Comparison rows, without a database."""
+"""The analysis of judgements: pure functions of rows, without a database."""
 
+from hyperfitting.preference.analysis.analyse import Analysis, analyse_judgements
 from hyperfitting.preference.analysis.population import Design, Population
-from hyperfitting.preference.analysis.power import Power, calibrated, power
+from hyperfitting.preference.analysis.power import (
+    DesignPower,
+    calibrated_population,
+    power_of_designs,
+)
 from hyperfitting.preference.analysis.published import published_preference
-from hyperfitting.preference.analysis.whole import Analysis, analyse
 
 __all__ = [
     "Analysis",
     "Design",
+    "DesignPower",
     "Population",
-    "Power",
-    "analyse",
-    "calibrated",
-    "power",
+    "analyse_judgements",
+    "calibrated_population",
+    "power_of_designs",
     "published_preference",
 ]

@@ -1,8 +1,10 @@
-"""Whether annotators agree, in coefficients that fail in different ways, with intervals over contexts.
+"""Agreement of annotators: several coefficients, since each has known failures, with intervals over
+contexts.
 
-Shapes: U items (comparisons), Q categories in order, C contexts, D draws; counts_UQ: how many judges gave each item
-each answer. Every coefficient is a function of sums over items, so that a bootstrap over contexts is one matrix
-product. Each is 1 where all agree; alpha, AC1 and kappa are 0 at chance, and chance is where they differ.
+Shapes: U items (comparisons), Q categories in order, C contexts, D draws; counts_UQ: the judges
+that gave each item each answer. Every coefficient is a function of sums over items, so that a
+bootstrap over contexts is one matrix product. Each is 1 where all agree. Alpha, AC1 and kappa are 0
+at chance agreement, which each of them defines in its own way.
 """
 
 from __future__ import annotations
@@ -14,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
-from hyperfitting.preference.analysis.coding import Coded
-
-Floats = NDArray[np.float64]
+from hyperfitting.preference.analysis.arrays import FloatArray
+from hyperfitting.preference.analysis.encode import EncodedJudgements
 
 CATEGORIES = 3
 """Worse, equal, better."""
@@ -24,9 +25,11 @@ CATEGORIES = 3
 
 @dataclass(frozen=True)
 class Coefficient:
-    """One coefficient with its interval over contexts (percentile bootstrap), or why there is none.
+    """One coefficient with its interval over contexts (percentile bootstrap); without a value,
+    `note` says why.
 
-    `items` are comparisons with two judgements or more. No interval below `LEAST_CLUSTERS` contexts.
+    `items` are comparisons with two judgements or more. No interval below `LEAST_CLUSTERS`
+    contexts.
     """
 
     name: str
@@ -41,36 +44,42 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class Statistic:
-    """A coefficient in two steps: what each item adds (U, F), and the value of summed additions (..., F) -> (...)."""
+    """A coefficient in two steps: the addends of each item (U, F), and the value of their sums
+    (..., F) -> (...).
+    """
 
     name: str
-    additions: Callable[[Floats], Floats]
-    value: Callable[[Floats], Floats]
+    addends: Callable[[FloatArray], FloatArray]
+    value: Callable[[FloatArray], FloatArray]
 
-    def of(self, counts_UQ: Floats) -> float:
-        """The coefficient of a table of counts; not a number where it is undefined, as without any variation."""
+    def of(self, counts_UQ: FloatArray) -> float:
+        """The coefficient of a table of counts; NaN where it is undefined, for example without any
+        variation.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
-            return float(self.value(self.additions(counts_UQ).sum(axis=0)))
+            return float(self.value(self.addends(counts_UQ).sum(axis=0)))
 
 
 def counts_table(
     item_N: NDArray[np.int64], category_N: NDArray[np.int64], categories: int
-) -> Floats:
-    """How many judges gave each item each category."""
+) -> FloatArray:
+    """The number of judges that gave each item each category."""
     counts_UQ = np.zeros((int(item_N.max(initial=-1)) + 1, categories))
     np.add.at(counts_UQ, (item_N, category_N), 1)
     return counts_UQ
 
 
-def _paired(counts_UQ: Floats) -> tuple[Floats, Floats]:
+def _paired(counts_UQ: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Judges per item, and the share of agreeing pairs of judges, 0 for items with fewer than two."""
     judges_U = counts_UQ.sum(axis=1)
     pairs_U = np.maximum(judges_U * (judges_U - 1), 1)
     return judges_U, (counts_UQ * (counts_UQ - 1)).sum(axis=1) / pairs_U
 
 
-def _coincidences(counts_UQ: Floats) -> Floats:
-    """Ordered pairs of answers within items, each item weighing as many answers as it has; flat (U, Q * Q)."""
+def _coincidences(counts_UQ: FloatArray) -> FloatArray:
+    """Ordered pairs of answers within items, each item weighing as many answers as it has; flat (U,
+    Q * Q).
+    """
     judges_U = counts_UQ.sum(axis=1)
     outer_UQQ = (
         counts_UQ[:, :, None] * counts_UQ[:, None, :]
@@ -80,12 +89,12 @@ def _coincidences(counts_UQ: Floats) -> Floats:
     return np.asarray((outer_UQQ * weight_U[:, None, None]).reshape(len(counts_UQ), -1))
 
 
-def _square(flat: Floats) -> Floats:
+def _square(flat: FloatArray) -> FloatArray:
     side = int(np.sqrt(flat.shape[-1]))
     return flat.reshape(*flat.shape[:-1], side, side)
 
 
-def _alpha(flat: Floats, *, ordinal: bool) -> Floats:
+def _alpha(flat: FloatArray, *, ordinal: bool) -> FloatArray:
     together = _square(flat)
     totals = together.sum(axis=-1)
     number = totals.sum(axis=-1)
@@ -94,73 +103,78 @@ def _alpha(flat: Floats, *, ordinal: bool) -> Floats:
     return np.asarray(1 - (number - 1) * (together * apart).sum(axis=(-1, -2)) / expected)
 
 
-def _ordinal(totals: Floats) -> Floats:
+def _ordinal(totals: FloatArray) -> FloatArray:
     """Squared distances: how many answers lie between two categories, half of both ends left out."""
     below = np.cumsum(totals, axis=-1) - totals / 2
     return np.asarray((below[..., :, None] - below[..., None, :]) ** 2)
 
 
 ALPHA_NOMINAL = Statistic("alpha_nominal", _coincidences, lambda sums: _alpha(sums, ordinal=False))
-"""Krippendorff's alpha, any disagreement counting the same. Source: Krippendorff 2011."""
+"""Krippendorff's alpha with equal weights of all disagreements. Source: Krippendorff 2011."""
 
 ALPHA_ORDINAL = Statistic("alpha_ordinal", _coincidences, lambda sums: _alpha(sums, ordinal=True))
-"""Krippendorff's alpha where worse against better counts for more than either against equal. Same source."""
+"""Krippendorff's alpha in which worse against better weighs more than either against equal. Same
+source.
+"""
 
 
-def _raw_additions(counts_UQ: Floats) -> Floats:
+def _raw_addends(counts_UQ: FloatArray) -> FloatArray:
     judges_U, agree_U = _paired(counts_UQ)
     return np.stack([agree_U, judges_U > 1], axis=1)
 
 
-RAW = Statistic("raw_agreement", _raw_additions, lambda sums: sums[..., 0] / sums[..., 1])
-"""The share of pairs of judges of one item who agree, mean over items. Range [0, 1]; chance is not taken out."""
+RAW = Statistic("raw_agreement", _raw_addends, lambda sums: sums[..., 0] / sums[..., 1])
+"""The share of agreeing pairs of judges of one item, mean over items. Range [0, 1]; not corrected
+for chance.
+"""
 
 
-def _ac1_additions(counts_UQ: Floats) -> Floats:
+def _ac1_addends(counts_UQ: FloatArray) -> FloatArray:
     judges_U, agree_U = _paired(counts_UQ)
     shares_UQ = counts_UQ / np.maximum(judges_U, 1)[:, None]
     return np.column_stack([agree_U, judges_U > 1, judges_U > 0, shares_UQ])
 
 
-def _ac1(sums: Floats) -> Floats:
+def _ac1_value(sums: FloatArray) -> FloatArray:
     share = sums[..., 3:] / sums[..., 2:3]
     chance = (share * (1 - share)).sum(axis=-1) / (share.shape[-1] - 1)
     return np.asarray((sums[..., 0] / sums[..., 1] - chance) / (1 - chance))
 
 
-AC1 = Statistic("ac1", _ac1_additions, _ac1)
-"""Gwet's AC1, which does not collapse where one answer prevails. Source: Gwet 2008, "Computing inter-rater reliability
-and its variance in the presence of high agreement"."""
+AC1 = Statistic("ac1", _ac1_addends, _ac1_value)
+"""Gwet's AC1, which stays high where one answer prevails. Source: Gwet 2008, "Computing inter-rater
+reliability and its variance in the presence of high agreement".
+"""
 
 
-def _fleiss_additions(counts_UQ: Floats) -> Floats:
+def _fleiss_addends(counts_UQ: FloatArray) -> FloatArray:
     judges_U, agree_U = _paired(counts_UQ)
     return np.column_stack([agree_U, judges_U > 0, counts_UQ])
 
 
-def _fleiss(sums: Floats) -> Floats:
+def _fleiss(sums: FloatArray) -> FloatArray:
     share = sums[..., 2:] / sums[..., 2:].sum(axis=-1, keepdims=True)
     chance = (share**2).sum(axis=-1)
     return np.asarray((sums[..., 0] / sums[..., 1] - chance) / (1 - chance))
 
 
-FLEISS = Statistic("fleiss_kappa", _fleiss_additions, _fleiss)
+FLEISS = Statistic("fleiss_kappa", _fleiss_addends, _fleiss)
 """Fleiss' kappa, for items with the same number of judges each. Source: Fleiss 1971."""
 
 STATISTICS = (RAW, ALPHA_NOMINAL, ALPHA_ORDINAL, AC1, FLEISS)
 
 
-def agreement(
-    coded: Coded, *, draws: int, seed: int, level: float = CONFIDENCE
+def agreement_coefficients(
+    encoded: EncodedJudgements, *, draws: int, seed: int, level: float = CONFIDENCE
 ) -> list[Coefficient]:
-    """All coefficients of the judgements given, answers coded by arm (worse < equal < better).
+    """All coefficients, with answers by arm (worse < equal < better).
 
-    Fleiss' kappa is left out, with the reason, unless each item has exactly the same number of judges.
+    Fleiss' kappa has no value unless every item has the same number of judges.
     """
-    items, item_N = np.unique(coded.comparison_N, return_inverse=True)
-    counts_UQ = counts_table(item_N, coded.answer_N + 1, CATEGORIES)
+    items, item_N = np.unique(encoded.comparison_N, return_inverse=True)
+    counts_UQ = counts_table(item_N, encoded.answer_N + 1, CATEGORIES)
     context_U = np.zeros(len(items), dtype=np.int64)
-    context_U[item_N] = coded.context_N
+    context_U[item_N] = encoded.context_N
     return [
         coefficient(each, counts_UQ, context_U, draws=draws, seed=seed, level=level)
         for each in STATISTICS
@@ -169,7 +183,7 @@ def agreement(
 
 def coefficient(
     statistic: Statistic,
-    counts_UQ: Floats,
+    counts_UQ: FloatArray,
     context_U: NDArray[np.int64],
     *,
     draws: int,
@@ -185,14 +199,14 @@ def coefficient(
         return Coefficient(
             statistic.name, None, None, None, *counts, note or "every answer is the same"
         )
-    additions_UF = statistic.additions(counts_UQ)
+    addends_UF = statistic.addends(counts_UQ)
     low, high = bootstrap(
-        statistic.value, additions_UF, context_U, draws=draws, seed=seed, level=level
+        statistic.value, addends_UF, context_U, draws=draws, seed=seed, level=level
     )
     return Coefficient(statistic.name, value, low, high, *counts)
 
 
-def _undefined(statistic: Statistic, judges_U: Floats) -> str:
+def _undefined(statistic: Statistic, judges_U: FloatArray) -> str:
     if not (judges_U > 1).any():
         return "no comparison has two judgements"
     if statistic is FLEISS and len(set(judges_U.tolist())) > 1:
@@ -201,20 +215,22 @@ def _undefined(statistic: Statistic, judges_U: Floats) -> str:
 
 
 def bootstrap(
-    value: Callable[[Floats], Floats],
-    additions_UF: Floats,
+    value: Callable[[FloatArray], FloatArray],
+    addends_UF: FloatArray,
     context_U: NDArray[np.int64],
     *,
     draws: int,
     seed: int,
     level: float,
 ) -> tuple[float, float] | tuple[None, None]:
-    """Percentile bounds of a function of summed additions, drawing whole contexts; none below 10 of them."""
+    """Percentile bounds of a function of summed addends, drawing whole contexts; None below 10
+    contexts.
+    """
     names, position_U = np.unique(context_U, return_inverse=True)
     if len(names) < LEAST_CLUSTERS:
         return None, None
-    sums_CF = np.zeros((len(names), additions_UF.shape[1]))
-    np.add.at(sums_CF, position_U, additions_UF)
+    sums_CF = np.zeros((len(names), addends_UF.shape[1]))
+    np.add.at(sums_CF, position_U, addends_UF)
     even_C = np.full(len(names), 1 / len(names))
     weights_DC = np.random.default_rng(seed).multinomial(len(names), even_C, size=draws)
     with np.errstate(divide="ignore", invalid="ignore"):

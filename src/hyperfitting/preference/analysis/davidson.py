@@ -1,10 +1,13 @@
-"""Bradley-Terry with ties (Davidson 1970) over all arms, by maximum likelihood, with the two-way clustered sandwich.
+"""Bradley-Terry with ties (Davidson 1970) over all arms, by maximum likelihood, with the two-way
+clustered sandwich.
 
-An arm has a worth exp(w). Of `one` against `other`, one is preferred in proportion to its worth, the other to its own,
-and they are equal in proportion to v * sqrt(product of both). The log-likelihood is concave in (w, log v).
+An arm has a worth exp(w). Of `one` against `other`, one is preferred in proportion to its worth,
+the other to its own, and they are equal in proportion to v * sqrt(product of both). The
+log-likelihood is concave in (w, log v).
 
-Shapes: K arms, P pairs of arms, 3 outcomes (one preferred, equal, other preferred), B = K parameters: the log-worths of
-all arms but the baseline, then log v; D observed outcomes beside an alternative; N judgements.
+Shapes: K arms, P pairs of arms, 3 outcomes (one preferred, equal, other preferred), B = K
+parameters: the log-worths of all arms but the baseline, then log v; D observed outcomes beside an
+alternative; N judgements.
 """
 
 from __future__ import annotations
@@ -20,21 +23,24 @@ from scipy.special import logsumexp
 
 from hyperfitting.errors import StudyError
 from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
-from hyperfitting.preference.analysis.clusters import Interval, quantile, two_way
-from hyperfitting.preference.analysis.coding import REFERENCE, Coded, Pair
-
-Floats = NDArray[np.float64]
+from hyperfitting.preference.analysis.arrays import FloatArray
+from hyperfitting.preference.analysis.clustered_se import Interval, quantile, two_way
+from hyperfitting.preference.analysis.encode import EncodedJudgements
+from hyperfitting.preference.records import REFERENCE, ArmPair
 
 _FURTHEST = 30.0
-"""Log-worths beyond which a probability is 0 to the last bit that matters: the ends of a search for a bound."""
+"""Log-worths beyond which a probability is 0 to the last bit that matters: the ends of a search for
+a bound.
+"""
 
 
 @dataclass(frozen=True)
 class Worth:
-    """An arm's log-worth relative to the baseline: 0 is as good, ln 2 is preferred twice as often as not, ties aside.
+    """An arm's log-worth relative to the baseline: 0 is equal, ln 2 is preferred twice as often as
+    not, ties aside.
 
-    `log_worth` holds no value but a bound where the arm always or never won (or is linked to the baseline only through
-    such arms), and neither where nothing is known.
+    Where the arm always or never won, or is linked to the baseline only through such arms,
+    `log_worth` has a bound and no value; where the data determine nothing, it has neither.
     """
 
     arm: str
@@ -43,7 +49,9 @@ class Worth:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the model expects of a pair, beside what was seen: large gaps say that one scale does not hold the arms."""
+    """Observed and expected shares of one pair. Large gaps mean that one scale does not fit the
+    arms.
+    """
 
     one: str
     other: str
@@ -56,7 +64,9 @@ class Expected:
 
 @dataclass(frozen=True)
 class Davidson:
-    """The fit. `tie` is v: 0 without ties, 2 where equal worths tie half the time; none where only ties were seen."""
+    """The fit. `tie` is v: 0 without ties, 2 where equal worths tie half the time; None where only
+    ties were seen.
+    """
 
     baseline: str
     worths: tuple[Worth, ...]
@@ -66,76 +76,71 @@ class Davidson:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Counts of outcomes by pair, and what each outcome says of the parameters: log-probability + constant = X b."""
+class DavidsonData:
+    """Counts of outcomes by pair, and the features X of each outcome: log-probability + constant =
+    X b.
+    """
 
     arms: tuple[str, ...]
-    pairs: tuple[Pair, ...]
-    counts_P3: Floats
-    features_P3B: Floats
+    pairs: tuple[ArmPair, ...]
+    counts_P3: FloatArray
+    features_P3B: FloatArray
 
 
-def fit(coded: Coded, *, level: float = CONFIDENCE) -> Davidson:
-    """Fit all arms; the baseline is `reference` where there is one, else the first by name.
+def fit_davidson(encoded: EncodedJudgements, *, level: float = CONFIDENCE) -> Davidson:
+    """Fit all arms. The baseline is `reference` where there is one, else the first by name.
 
-    Bounds of arms at the edge are one-sided, by profile likelihood: the values under which the log-likelihood stays
-    within -ln(1 - level) of its supremum (ln 20 at 95 %), each judgement weighted as if every one of the fewer clusters
-    (contexts or annotators of that arm) spoke once. For two arms without ties that is the exact binomial bound.
+    Bounds of arms at the edge are one-sided, by profile likelihood: the values under which the
+    log-likelihood stays within -ln(1 - level) of its supremum (ln 20 at 95 %), each judgement
+    weighted as if every one of the fewer clusters (contexts or annotators of that arm) spoke once.
+    For two arms without ties that is the exact binomial bound.
 
     Raises:
         StudyError: there is one arm, or groups of arms were never compared with each other.
     """
-    problem = pose(coded)
-    _refuse_disconnected(problem)
-    allowed_P3, edge_DB = limit(problem)
-    best_B = maximise(problem, allowed_P3)
-    log_likelihood = likelihood(problem, allowed_P3, best_B)
-    known = _known(problem, allowed_P3)
-    intervals = _intervals(problem, allowed_P3, best_B, coded, level)
+    data = design_matrix(encoded)
+    _refuse_disconnected(data)
+    allowed_P3, edge_DB = limiting_outcomes(data)
+    best_B = maximise_likelihood(data, allowed_P3)
+    log_likelihood = log_likelihood_of(data, allowed_P3, best_B)
+    known = _known(data, allowed_P3)
+    intervals = _intervals(data, allowed_P3, best_B, encoded, level)
     for index in np.flatnonzero(~known[:-1]).tolist():
-        intervals[index] = _bound(problem, coded, edge_DB, index, log_likelihood, level)
-    log_worths = [_nothing_varies(coded, problem.arms[0]), *intervals]
-    worths = tuple(Worth(*each) for each in zip(problem.arms, log_worths, strict=True))
+        intervals[index] = _bound(data, encoded, edge_DB, index, log_likelihood, level)
+    log_worths = [_nothing_varies(encoded, data.arms[0]), *intervals]
+    worths = tuple(Worth(*each) for each in zip(data.arms, log_worths, strict=True))
     tie = (
-        float(np.exp(best_B[-1]))
-        if known[-1]
-        else 0.0
-        if not problem.counts_P3[:, 1].any()
-        else None
+        float(np.exp(best_B[-1])) if known[-1] else 0.0 if not data.counts_P3[:, 1].any() else None
     )
     return Davidson(
-        problem.arms[0],
-        worths,
-        tie,
-        log_likelihood,
-        tuple(_expectations(problem, allowed_P3, best_B)),
+        data.arms[0], worths, tie, log_likelihood, tuple(_expectations(data, allowed_P3, best_B))
     )
 
 
-def pose(coded: Coded) -> Problem:
-    """The outcomes counted by pair, and their features.
+def design_matrix(encoded: EncodedJudgements) -> DavidsonData:
+    """The counts of outcomes by pair, and their features.
 
     Raises:
         StudyError: there is one arm or none.
     """
     arms = tuple(
         sorted(
-            {arm for pair in coded.pairs for arm in pair}, key=lambda arm: (arm != REFERENCE, arm)
+            {arm for pair in encoded.pairs for arm in pair}, key=lambda arm: (arm != REFERENCE, arm)
         )
     )
     if len(arms) < 2:
         raise StudyError("a scale of worths needs comparisons of two arms or more")
-    counts_P3 = np.zeros((len(coded.pairs), 3))
-    np.add.at(counts_P3, (coded.pair_N, 1 - coded.answer_N), 1)
-    features_P3B = np.zeros((len(coded.pairs), 3, len(arms)))
-    for index, pair in enumerate(coded.pairs):
+    counts_P3 = np.zeros((len(encoded.pairs), 3))
+    np.add.at(counts_P3, (encoded.pair_N, 1 - encoded.answer_N), 1)
+    features_P3B = np.zeros((len(encoded.pairs), 3, len(arms)))
+    for index, pair in enumerate(encoded.pairs):
         one, other = (_unit(arms.index(arm), len(arms)) for arm in pair)
         features_P3B[index] = [one, (one + other) / 2, other]
         features_P3B[index, 1, -1] = 1
-    return Problem(arms, coded.pairs, counts_P3, features_P3B)
+    return DavidsonData(arms, encoded.pairs, counts_P3, features_P3B)
 
 
-def _unit(arm: int, parameters: int) -> Floats:
+def _unit(arm: int, parameters: int) -> FloatArray:
     """The parameter of an arm; the baseline, arm 0, has none."""
     unit_B = np.zeros(parameters)
     if arm:
@@ -143,9 +148,9 @@ def _unit(arm: int, parameters: int) -> Floats:
     return unit_B
 
 
-def _refuse_disconnected(problem: Problem) -> None:
-    group = {arm: {arm} for arm in problem.arms}
-    for pair, count in zip(problem.pairs, problem.counts_P3.sum(axis=1), strict=True):
+def _refuse_disconnected(data: DavidsonData) -> None:
+    group = {arm: {arm} for arm in data.arms}
+    for pair, count in zip(data.pairs, data.counts_P3.sum(axis=1), strict=True):
         if count:
             joined = group[pair[0]] | group[pair[1]]
             group.update(dict.fromkeys(joined, joined))
@@ -157,33 +162,37 @@ def _refuse_disconnected(problem: Problem) -> None:
         )
 
 
-def limit(problem: Problem) -> tuple[NDArray[np.bool_], Floats]:
-    """Which outcomes keep a probability as the likelihood nears its supremum, and the differences D that decide it.
+def limiting_outcomes(data: DavidsonData) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Which outcomes keep a positive probability in the limit of the likelihood's supremum, and the
+    differences D.
 
-    A direction in which no observed outcome loses against its alternatives costs nothing; where some win for good, the
-    maximum lies at infinity. One linear programme finds all alternatives that vanish there. Source: Albert and
-    Anderson 1984, "On the Existence of Maximum Likelihood Estimates"; Konis 2007.
+    In a direction without a loss for any observed outcome against its alternatives, the likelihood
+    does not fall; where some outcomes win, the maximum is at infinity. One linear program finds all
+    alternatives that vanish there. Source: Albert and Anderson 1984, "On the Existence of Maximum
+    Likelihood Estimates"; Konis 2007.
     """
     observed = [
         (pair, seen, alternative)
-        for pair, seen in np.argwhere(problem.counts_P3 > 0).tolist()
+        for pair, seen in np.argwhere(data.counts_P3 > 0).tolist()
         for alternative in range(3)
         if alternative != seen
     ]
-    X = problem.features_P3B
+    X = data.features_P3B
     edge_DB = np.array(
         [X[pair, seen] - X[pair, alternative] for pair, seen, alternative in observed]
     )
     slack = _slack(edge_DB)
-    allowed_P3 = np.ones(problem.counts_P3.shape, dtype=bool)
+    allowed_P3 = np.ones(data.counts_P3.shape, dtype=bool)
     for (pair, _, alternative), gains in zip(observed, slack > 0.5, strict=True):
         if gains:
             allowed_P3[pair, alternative] = False
     return allowed_P3, edge_DB
 
 
-def _slack(edge_DB: Floats) -> Floats:
-    """1 for every difference that some direction without loss makes positive, else 0: the largest sum of slacks."""
+def _slack(edge_DB: FloatArray) -> FloatArray:
+    """1 for every difference that is positive in some direction without loss, else 0: the largest
+    sum of slacks.
+    """
     rows, parameters = edge_DB.shape
     found = linprog(
         np.concatenate([np.zeros(parameters), -np.ones(rows)]),
@@ -194,71 +203,79 @@ def _slack(edge_DB: Floats) -> Floats:
     return np.asarray(found.x[parameters:])
 
 
-def maximise(
-    problem: Problem, allowed_P3: NDArray[np.bool_], start_B: Floats | None = None
-) -> Floats:
-    """The maximum-likelihood parameters among the outcomes allowed, by a trust-region Newton method."""
+def maximise_likelihood(
+    data: DavidsonData, allowed_P3: NDArray[np.bool_], start_B: FloatArray | None = None
+) -> FloatArray:
+    """The maximum-likelihood parameters among the outcomes allowed, by a trust-region Newton
+    method.
+    """
 
-    def minus(b: Floats) -> float:
-        return -likelihood(problem, allowed_P3, b)
+    def minus(b: FloatArray) -> float:
+        return -log_likelihood_of(data, allowed_P3, b)
 
     found = minimize(
         minus,
-        np.zeros(problem.features_P3B.shape[2]) if start_B is None else start_B,
-        jac=lambda b: -_gradient(problem, allowed_P3, b),
-        hess=lambda b: information(problem, allowed_P3, b),
+        np.zeros(data.features_P3B.shape[2]) if start_B is None else start_B,
+        jac=lambda b: -_gradient(data, allowed_P3, b),
+        hess=lambda b: information_matrix(data, allowed_P3, b),
         method="trust-exact",
-        options={"gtol": 1e-8 * max(1.0, float(problem.counts_P3.sum())), "maxiter": 500},
+        options={"gtol": 1e-8 * max(1.0, float(data.counts_P3.sum())), "maxiter": 500},
     )
     return np.asarray(found.x)
 
 
-def likelihood(problem: Problem, allowed_P3: NDArray[np.bool_], b: Floats) -> float:
+def log_likelihood_of(data: DavidsonData, allowed_P3: NDArray[np.bool_], b: FloatArray) -> float:
     """The log-likelihood of the judgements."""
-    score_P3, seen_P3 = problem.features_P3B @ b, problem.counts_P3 > 0
+    score_P3, seen_P3 = data.features_P3B @ b, data.counts_P3 > 0
     free_P3 = np.where(allowed_P3, score_P3, -np.inf)
     log_P3 = score_P3 - logsumexp(free_P3, axis=1, keepdims=True)
-    return float((problem.counts_P3[seen_P3] * log_P3[seen_P3]).sum())
+    return float((data.counts_P3[seen_P3] * log_P3[seen_P3]).sum())
 
 
-def probabilities(problem: Problem, allowed_P3: NDArray[np.bool_], b: Floats) -> Floats:
+def probabilities(data: DavidsonData, allowed_P3: NDArray[np.bool_], b: FloatArray) -> FloatArray:
     """Each outcome's probability in each pair."""
-    free_P3 = np.where(allowed_P3, problem.features_P3B @ b, -np.inf)
+    free_P3 = np.where(allowed_P3, data.features_P3B @ b, -np.inf)
     return np.asarray(np.exp(free_P3 - logsumexp(free_P3, axis=1, keepdims=True)))
 
 
-def _scores(problem: Problem, allowed_P3: NDArray[np.bool_], b: Floats) -> Floats:
-    """What one judgement of each outcome adds to the gradient."""
-    chance_P3 = probabilities(problem, allowed_P3, b)
-    mean_PB = np.einsum("po,pob->pb", chance_P3, problem.features_P3B)
-    return np.asarray(problem.features_P3B - mean_PB[:, None])
+def _scores(data: DavidsonData, allowed_P3: NDArray[np.bool_], b: FloatArray) -> FloatArray:
+    """The gradient of one judgement of each outcome."""
+    chance_P3 = probabilities(data, allowed_P3, b)
+    mean_PB = np.einsum("po,pob->pb", chance_P3, data.features_P3B)
+    return np.asarray(data.features_P3B - mean_PB[:, None])
 
 
-def _gradient(problem: Problem, allowed_P3: NDArray[np.bool_], b: Floats) -> Floats:
-    return np.asarray(np.einsum("po,pob->b", problem.counts_P3, _scores(problem, allowed_P3, b)))
+def _gradient(data: DavidsonData, allowed_P3: NDArray[np.bool_], b: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("po,pob->b", data.counts_P3, _scores(data, allowed_P3, b)))
 
 
-def information(problem: Problem, allowed_P3: NDArray[np.bool_], b: Floats) -> Floats:
+def information_matrix(
+    data: DavidsonData, allowed_P3: NDArray[np.bool_], b: FloatArray
+) -> FloatArray:
     """Minus the second derivatives of the log-likelihood."""
-    centred_P3B = _scores(problem, allowed_P3, b)
-    weight_P3 = probabilities(problem, allowed_P3, b) * problem.counts_P3.sum(axis=1, keepdims=True)
+    centred_P3B = _scores(data, allowed_P3, b)
+    weight_P3 = probabilities(data, allowed_P3, b) * data.counts_P3.sum(axis=1, keepdims=True)
     return np.asarray(np.einsum("po,poa,pob->ab", weight_P3, centred_P3B, centred_P3B))
 
 
-def influences(problem: Problem, allowed_P3: NDArray[np.bool_], b: Floats, coded: Coded) -> Floats:
-    """(B, N): how far each judgement pulls each parameter: the bread of the sandwich times its filling."""
-    bread_BB = np.linalg.pinv(information(problem, allowed_P3, b), hermitian=True)
+def influences(
+    data: DavidsonData, allowed_P3: NDArray[np.bool_], b: FloatArray, encoded: EncodedJudgements
+) -> FloatArray:
+    """Influence of each judgement on each parameter (B, N): the bread of the sandwich times its
+    filling.
+    """
+    bread_BB = np.linalg.pinv(information_matrix(data, allowed_P3, b), hermitian=True)
     return np.asarray(
-        bread_BB @ _scores(problem, allowed_P3, b)[coded.pair_N, 1 - coded.answer_N].T
+        bread_BB @ _scores(data, allowed_P3, b)[encoded.pair_N, 1 - encoded.answer_N].T
     )
 
 
-def _known(problem: Problem, allowed_P3: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which parameters the outcomes that keep a probability determine."""
+def _known(data: DavidsonData, allowed_P3: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which parameters are determined by the outcomes that keep a positive probability."""
     rows = [
-        problem.features_P3B[pair, allowed] - problem.features_P3B[pair, allowed][0]
+        data.features_P3B[pair, allowed] - data.features_P3B[pair, allowed][0]
         for pair, allowed in enumerate(allowed_P3)
-        if problem.counts_P3[pair].any()
+        if data.counts_P3[pair].any()
     ]
     differences = np.concatenate(rows)
     unknown = np.eye(differences.shape[1]) - np.linalg.pinv(differences) @ differences
@@ -266,60 +283,73 @@ def _known(problem: Problem, allowed_P3: NDArray[np.bool_]) -> NDArray[np.bool_]
 
 
 def _intervals(
-    problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats, coded: Coded, level: float
+    data: DavidsonData,
+    allowed_P3: NDArray[np.bool_],
+    best_B: FloatArray,
+    encoded: EncodedJudgements,
+    level: float,
 ) -> list[Interval]:
-    """Each arm's log-worth with the two-way sandwich over all judgements, and t by the clusters that judged the arm."""
-    pull_BN = influences(problem, allowed_P3, best_B, coded)
+    """Each arm's log-worth with the two-way sandwich over all judgements, and t by the clusters
+    that judged the arm.
+    """
+    pull_BN = influences(data, allowed_P3, best_B, encoded)
     made = []
-    for index, arm in enumerate(problem.arms[1:]):
-        value, counts = float(best_B[index]), _counts(coded, _involves(coded, arm))
+    for index, arm in enumerate(data.arms[1:]):
+        value, counts = float(best_B[index]), _counts(encoded, _involves(encoded, arm))
         if min(counts[1:]) < LEAST_CLUSTERS:
             made.append(Interval(value, None, None, None, *counts))
             continue
         error = float(
-            np.sqrt(two_way(pull_BN[[index]], coded.context_N, coded.annotator_N).total()[0])
+            np.sqrt(two_way(pull_BN[[index]], encoded.context_N, encoded.annotator_N).total()[0])
         )
         reach = quantile(level, min(counts[1:])) * error
         made.append(Interval(value, error, value - reach, value + reach, *counts))
     return made
 
 
-def _involves(coded: Coded, arm: str) -> NDArray[np.bool_]:
-    return np.isin(coded.pair_N, [index for index, pair in enumerate(coded.pairs) if arm in pair])
+def _involves(encoded: EncodedJudgements, arm: str) -> NDArray[np.bool_]:
+    return np.isin(
+        encoded.pair_N, [index for index, pair in enumerate(encoded.pairs) if arm in pair]
+    )
 
 
-def _counts(coded: Coded, chosen_N: NDArray[np.bool_]) -> tuple[int, int, int]:
+def _counts(encoded: EncodedJudgements, chosen_N: NDArray[np.bool_]) -> tuple[int, int, int]:
     """Judgements, contexts and annotators of those chosen."""
     contexts, annotators = (
-        np.unique(ids[chosen_N]) for ids in (coded.context_N, coded.annotator_N)
+        np.unique(ids[chosen_N]) for ids in (encoded.context_N, encoded.annotator_N)
     )
     return int(chosen_N.sum()), len(contexts), len(annotators)
 
 
-def _nothing_varies(coded: Coded, arm: str) -> Interval:
-    return Interval(0.0, 0.0, 0.0, 0.0, *_counts(coded, _involves(coded, arm)))
+def _nothing_varies(encoded: EncodedJudgements, arm: str) -> Interval:
+    return Interval(0.0, 0.0, 0.0, 0.0, *_counts(encoded, _involves(encoded, arm)))
 
 
 def _bound(
-    problem: Problem, coded: Coded, edge_DB: Floats, index: int, supremum: float, level: float
+    data: DavidsonData,
+    encoded: EncodedJudgements,
+    edge_DB: FloatArray,
+    index: int,
+    supremum: float,
+    level: float,
 ) -> Interval:
-    """A one-sided bound by profile likelihood for a parameter without a maximum; nothing where both sides are open."""
-    counts = _counts(coded, _involves(coded, problem.arms[1 + index]))
-    up, down = _open(edge_DB, index, 1), _open(edge_DB, index, -1)
+    """A one-sided bound by profile likelihood for a parameter without a maximum; none where both
+    sides are open.
+    """
+    counts = _counts(encoded, _involves(encoded, data.arms[1 + index]))
+    up, down = _is_unbounded(edge_DB, index, 1), _is_unbounded(edge_DB, index, -1)
     if (up and down) or min(counts[1:]) < LEAST_CLUSTERS:
         return Interval(None, None, None, None, *counts)
     drop = -np.log(1 - level) * counts[0] / min(counts[1:])
     at = float(
-        brentq(
-            lambda value: supremum - _profile(problem, index, value) - drop, -_FURTHEST, _FURTHEST
-        )
+        brentq(lambda value: supremum - _profile(data, index, value) - drop, -_FURTHEST, _FURTHEST)
     )
     side: Literal["upper", "lower"] = "lower" if up else "upper"
     return Interval(None, None, at if up else None, None if up else at, *counts, side)
 
 
-def _open(edge_DB: Floats, index: int, sign: int) -> bool:
-    """Whether the parameter can go on for ever to this side without loss."""
+def _is_unbounded(edge_DB: FloatArray, index: int, sign: int) -> bool:
+    """Whether the parameter can grow to this side without limit and without loss."""
     aim = np.zeros(edge_DB.shape[1])
     aim[index] = -sign
     bounds = [(-1, 1) if each == index else (None, None) for each in range(len(aim))]
@@ -327,20 +357,20 @@ def _open(edge_DB: Floats, index: int, sign: int) -> bool:
     return bool(sign * found.x[index] > 0.5)
 
 
-def _profile(problem: Problem, index: int, value: float) -> float:
+def _profile(data: DavidsonData, index: int, value: float) -> float:
     """The largest log-likelihood with one parameter held."""
-    everything = np.ones(problem.counts_P3.shape, dtype=bool)
-    others = [each for each in range(problem.features_P3B.shape[2]) if each != index]
+    everything = np.ones(data.counts_P3.shape, dtype=bool)
+    others = [each for each in range(data.features_P3B.shape[2]) if each != index]
 
-    def whole(rest: Floats) -> Floats:
+    def whole(rest: FloatArray) -> FloatArray:
         b = np.full(len(others) + 1, value)
         b[others] = rest
         return b
 
     found = minimize(
-        lambda rest: -likelihood(problem, everything, whole(rest)),
+        lambda rest: -log_likelihood_of(data, everything, whole(rest)),
         np.zeros(len(others)),
-        jac=lambda rest: -_gradient(problem, everything, whole(rest))[others],
+        jac=lambda rest: -_gradient(data, everything, whole(rest))[others],
         bounds=[(-2 * _FURTHEST, 2 * _FURTHEST)] * len(others),
         method="L-BFGS-B",
     )
@@ -348,14 +378,14 @@ def _profile(problem: Problem, index: int, value: float) -> float:
 
 
 def _expectations(
-    problem: Problem, allowed_P3: NDArray[np.bool_], best_B: Floats
+    data: DavidsonData, allowed_P3: NDArray[np.bool_], best_B: FloatArray
 ) -> Sequence[Expected]:
-    chance_P3 = probabilities(problem, allowed_P3, best_B)
-    share_P3 = problem.counts_P3 / np.maximum(problem.counts_P3.sum(axis=1, keepdims=True), 1)
+    chance_P3 = probabilities(data, allowed_P3, best_B)
+    share_P3 = data.counts_P3 / np.maximum(data.counts_P3.sum(axis=1, keepdims=True), 1)
     return [
         Expected(*pair, int(seen.sum()), share[0], chance[0], share[1], chance[1])
         for pair, seen, share, chance in zip(
-            problem.pairs, problem.counts_P3, share_P3.tolist(), chance_P3.tolist(), strict=True
+            data.pairs, data.counts_P3, share_P3.tolist(), chance_P3.tolist(), strict=True
         )
         if seen.any()
     ]

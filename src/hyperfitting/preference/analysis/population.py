@@ -1,8 +1,9 @@
-"""Judges, contexts and answers drawn from a model, as arrays: for power calculations and for checking the intervals.
+"""Answers drawn from a model, as arrays: for power calculations and to check the coverage of
+intervals.
 
-Behind each answer stands a latent preference: the pair's lean + the context's own + the annotator's own + a pull
-towards the text that stands first + logistic noise. The answer is "equal" where it is nearer to 0 than the annotator's
-tie width.
+Each answer comes from a latent preference: the pair's lean + offsets of the context and of the
+annotator + the annotator's bias towards the first text + logistic noise. The answer is "equal"
+where the preference is nearer to 0 than the annotator's tie width.
 
 Shapes: S studies side by side, N judgements, C contexts, A annotators.
 """
@@ -15,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfitting.errors import InputError
-from hyperfitting.preference.analysis.coding import Coded, Pair
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from hyperfitting.preference.analysis.arrays import FloatArray, IntArray
+from hyperfitting.preference.analysis.encode import EncodedJudgements
+from hyperfitting.preference.records import ArmPair
 
 
 @dataclass(frozen=True)
 class Population:
-    """What judges and contexts are drawn from; in units of the latent preference, whose noise has a deviation of 1.8.
+    """The distribution of annotators and contexts, in units of the latent preference, whose noise
+    has a deviation of 1.8.
 
-    `context_sd` and `annotator_sd`: how far contexts and annotators differ in their lean. `tie_width` is the median
-    annotator's, and log-normal among them with `tie_sd`. `side_bias`: the mean pull of the first text, `side_sd` its
-    spread among annotators.
+    `context_sd` and `annotator_sd`: how far contexts and annotators differ in their lean.
+    `tie_width` is the median annotator's, and log-normal among them with `tie_sd`. `side_bias`: the
+    mean bias towards the first text, `side_sd` its spread among annotators.
     """
 
     lean: float = -0.6
@@ -41,7 +42,8 @@ class Population:
 
 @dataclass(frozen=True)
 class Design:
-    """Who judges what: every context `judgements` times, by different annotators, who all get the same within one.
+    """A design: every context is judged `judgements` times by different annotators; all get equal
+    shares, within one.
 
     Raises:
         InputError: there are fewer annotators than judgements of a comparison.
@@ -52,7 +54,7 @@ class Design:
     judgements: int
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be dealt."""
+        """Refuse a design that cannot be assigned."""
         if min(self.contexts, self.annotators, self.judgements) < 1:
             raise InputError("a design needs at least one context, one annotator and one judgement")
         if self.annotators < self.judgements:
@@ -65,8 +67,8 @@ class Design:
         """Judgements in all."""
         return self.contexts * self.judgements
 
-    def deal(self) -> tuple[Ints, Ints]:
-        """(context_N, annotator_N): in each block of contexts, another way of grouping annotators."""
+    def assign(self) -> tuple[IntArray, IntArray]:
+        """(context_N, annotator_N): each block of contexts groups the annotators in another way."""
         context_N = np.repeat(np.arange(self.contexts), self.judgements)
         turn_N = np.tile(np.arange(self.judgements), self.contexts)
         steps = np.array(
@@ -82,19 +84,20 @@ class Design:
         )
 
 
-def draw(
+def draw_answers(
     population: Population,
     design: Design,
     studies: int,
     rng: np.random.Generator,
     *,
-    lean_N: Floats | None = None,
-) -> tuple[NDArray[np.int8], Ints, Ints, NDArray[np.int8]]:
-    """Answers by arm (S, N), context_N, annotator_N, and where `one` stood (S, N; 1 first, -1 second).
+    lean_N: FloatArray | None = None,
+) -> tuple[NDArray[np.int8], IntArray, IntArray, NDArray[np.int8]]:
+    """Answers by arm (S, N), context_N, annotator_N, and where `one` stood (S, N; 1 first, -1
+    second).
 
     `lean_N` gives each judgement's own lean where the pairs of arms differ.
     """
-    context_N, annotator_N = design.deal()
+    context_N, annotator_N = design.assign()
     annotators = (studies, design.annotators)
     first_SN = (2 * rng.integers(2, size=(studies, design.size)) - 1).astype(np.int8)
     pull_SA = population.side_bias + population.side_sd * rng.standard_normal(annotators)
@@ -111,20 +114,20 @@ def draw(
     return answer_SN.astype(np.int8), context_N, annotator_N, first_SN
 
 
-def as_coded(
+def as_encoded(
     answer_N: NDArray[np.int8],
-    context_N: Ints,
-    annotator_N: Ints,
+    context_N: IntArray,
+    annotator_N: IntArray,
     first_N: NDArray[np.int8],
     *,
-    pairs: tuple[Pair, ...] = (("one", "other"),),
-    pair_N: Ints | None = None,
-) -> Coded:
-    """One drawn study as the analysis sees it; each context is one comparison."""
+    pairs: tuple[ArmPair, ...] = (("one", "other"),),
+    pair_N: IntArray | None = None,
+) -> EncodedJudgements:
+    """One drawn study as the analysis takes it. Each context is one comparison."""
     nothing_N = np.zeros(len(answer_N), dtype=np.int64)
     contexts = tuple(f"{number:07d}" for number in range(int(context_N.max()) + 1))
     annotators = tuple(f"{number:07d}" for number in range(int(annotator_N.max()) + 1))
-    return Coded(
+    return EncodedJudgements(
         pairs,
         contexts,
         annotators,

@@ -1,10 +1,12 @@
-"""Before anyone is paid: how many contexts and annotators buy which interval, by drawing whole studies.
+"""Width of the intervals by number of contexts and annotators, from simulated studies.
 
-The spread of contexts and annotators is a guess until a pilot is judged; doubling it tells what a wrong guess costs.
+The spread of contexts and annotators is a guess until a pilot study is judged. Double it to see the
+effect of a wrong guess.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -12,18 +14,20 @@ import numpy as np
 
 from hyperfitting.errors import InputError
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
-from hyperfitting.preference.analysis.clusters import share_intervals
-from hyperfitting.preference.analysis.population import Design, Population, draw
+from hyperfitting.preference.analysis.clustered_se import share_intervals
+from hyperfitting.preference.analysis.population import Design, Population, draw_answers
 
 _QUANTILE_DRAWS = 200_000
 
 
 @dataclass(frozen=True)
-class Power:
-    """What a design buys. Half-widths are of the 95 % interval of one pair's "preferred or equal", in shares.
+class DesignPower:
+    """Precision and cost of a design. Half-widths: of the 95 % interval of one pair's "preferred or
+    equal", as shares.
 
-    `half_width` is the median over drawn studies, `half_width_90` what nine in ten stay under; none below 10 contexts
-    or annotators. `decides_half`: how often the interval leaves 50 % out. Hours are of judging alone.
+    `half_width` is the median over simulated studies, `half_width_90` the 90th percentile; None
+    below 10 contexts or annotators. `decides_half`: the share of intervals without 50 %. Hours are
+    of judging alone.
     """
 
     contexts: int
@@ -38,10 +42,13 @@ class Power:
     hours_each: float
 
 
-def calibrated(population: Population, *, preferred: float, equal: float, seed: int) -> Population:
-    """The population whose long-run shares are these: its lean and tie width set, its spreads kept.
+def calibrated_population(
+    population: Population, *, preferred: float, equal: float, seed: int
+) -> Population:
+    """The population with these long-run shares: lean and tie width are set, the spreads are kept.
 
-    From the quantiles of 200,000 latent preferences without lean, with ties as wide for all annotators.
+    From the quantiles of 200,000 latent preferences without lean, with ties as wide for all
+    annotators.
 
     Raises:
         InputError: the shares are not between 0 and 1, or leave nothing for "not preferred".
@@ -65,19 +72,65 @@ def calibrated(population: Population, *, preferred: float, equal: float, seed: 
     )
 
 
-def power(
+def power_of_designs(
     population: Population,
     designs: Iterable[Design],
     *,
     studies: int,
     seconds_each: float,
     seed: int,
-) -> list[Power]:
-    """Draw `studies` studies of each design and look at their intervals."""
+) -> list[DesignPower]:
+    """Simulate `studies` studies of each design and measure their intervals.
+
+    Args:
+        population: the annotators and contexts.
+        designs: the designs.
+        studies: simulated studies for each design.
+        seconds_each: time of one judgement.
+        seed: seed of the simulation.
+    """
     return [
         _power(population, design, studies, seconds_each, np.random.default_rng(seed))
         for design in designs
     ]
+
+
+def power_of_grid(
+    *,
+    contexts: Iterable[int],
+    annotators: Iterable[int],
+    judgements: Iterable[int],
+    preferred: float = 0.3,
+    equal: float = 0.15,
+    context_sd: float = 1.0,
+    annotator_sd: float = 0.5,
+    studies: int = 400,
+    seconds_each: float = 40.0,
+    seed: int = 0,
+) -> list[DesignPower]:
+    """The power of every combination of contexts, annotators and judgements of each comparison.
+
+    Args:
+        contexts: numbers of contexts, each judged for one pair of arms.
+        annotators: numbers of annotators.
+        judgements: judgements of each comparison.
+        preferred: expected share preferred.
+        equal: expected share equal.
+        context_sd: standard deviation of contexts, in log-odds.
+        annotator_sd: standard deviation of annotators, in log-odds.
+        studies: simulated studies for each design.
+        seconds_each: time of one judgement.
+        seed: seed of the simulation.
+
+    Raises:
+        InputError: the shares leave nothing for one answer, or a design has too few annotators.
+    """
+    guess = Population(context_sd=context_sd, annotator_sd=annotator_sd)
+    population = calibrated_population(guess, preferred=preferred, equal=equal, seed=seed)
+    designs = [Design(*each) for each in itertools.product(contexts, annotators, judgements)]
+    return power_of_designs(
+        population, designs, studies=studies, seconds_each=seconds_each, seed=seed
+    )
 
 
 def _power(
@@ -86,10 +139,10 @@ def _power(
     studies: int,
     seconds_each: float,
     rng: np.random.Generator,
-) -> Power:
+) -> DesignPower:
     hours = design.size * seconds_each / 3600
     median, most, decided = _widths(population, design, studies, rng)
-    return Power(
+    return DesignPower(
         design.contexts,
         design.annotators,
         design.judgements,
@@ -108,15 +161,15 @@ def _widths(
 ) -> tuple[float, float, float] | tuple[None, None, None]:
     if min(design.contexts, design.annotators) < LEAST_CLUSTERS:
         return None, None, None
-    answer_SN, context_N, annotator_N, _ = draw(population, design, studies, rng)
+    answer_SN, context_N, annotator_N, _ = draw_answers(population, design, studies, rng)
     hits_SN = (answer_SN >= 0).astype(np.float64)
     _, low_S, high_S, _ = share_intervals(hits_SN, context_N, annotator_N)
     median, most = np.quantile((high_S - low_S) / 2, [0.5, 0.9])
     return float(median), float(most), float(((low_S > 0.5) | (high_S < 0.5)).mean())
 
 
-def power_table(rows: Iterable[Power]) -> str:
-    """A line a design, in words for the terminal and for Markdown."""
+def power_table(rows: Iterable[DesignPower]) -> str:
+    """One line for each design, as a Markdown table."""
     first = ("contexts", "annotators", "judgements", "in all", "each")
     head = (*first, "half-width", "9 in 10 under", "decides 50 %", "hours", "hours each")
     lines = [list(head), ["-" * len(name) for name in head]]

@@ -1,4 +1,4 @@
-"""The paper's own human preference, as data, to stand beside ours."""
+"""The human preference published by Carlsson et al. 2025, as data for comparison."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from hyperfitting.assets import asset_path
 
-SOURCE = (
-    "A: Carlsson, Liu, Ward, Kurfali and Nivre, The Hyperfitting Phenomenon, ICLR 2025, arXiv 2412.04318, Table 1. "
-    "Texts of 256 tokens set against the true continuation, three judgements each, share preferred or equal; values as "
-    "quoted in reviews and notes on the paper, which gives no interval; cells that they do not quote are left out."
+PUBLISHED_SOURCE = (
+    "Carlsson, Liu, Ward, Kurfali and Nivre, The Hyperfitting Phenomenon, ICLR 2025, arXiv 2412.04318, Table 1. "
+    "Texts of 256 tokens compared with the true continuation, three judgements each, share preferred or equal. Values "
+    "as quoted in reviews and notes on the paper, which gives no intervals; cells that they do not quote are left out."
 )
 
 
 @dataclass(frozen=True)
-class Published:
-    """One cell of the paper's table: the share of judgements, in percent, that found the model better or equal."""
+class PublishedPreference:
+    """One cell of the paper's table: the percentage of judgements that found the model better or
+    equal.
+    """
 
     model: str
     weights: str
@@ -26,11 +28,11 @@ class Published:
     source: str
 
 
-def published_preference() -> list[Published]:
-    """Every value known to us, in the order of the paper's models."""
+def published_preference() -> list[PublishedPreference]:
+    """Every known value, in the order of the paper's models."""
     with asset_path("published/preference.csv").open(encoding="utf-8", newline="") as file:
         return [
-            Published(
+            PublishedPreference(
                 row["model"],
                 row["weights"],
                 row["decoding"],

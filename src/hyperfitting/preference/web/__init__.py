@@ -1,1 +1,3 @@
-"""The study in a browser: annotators judge, admins watch. Server-rendered; every page works without JavaScript."""
+"""The study in a browser: annotators judge, admins watch. Server-rendered; every page works without
+JavaScript.
+"""

@@ -1,8 +1,9 @@
-"""The web app of one study: its pages, and how everything that goes wrong looks to whoever asked."""
+"""The web app of one study: its pages, and the pages for errors."""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -13,55 +14,64 @@ from starlette.responses import Response
 from hyperfitting.errors import InputError
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
-from hyperfitting.preference.web import admin, annotators
-from hyperfitting.preference.web.address import Address
-from hyperfitting.preference.web.cookies import Cookies, Role
-from hyperfitting.preference.web.desk import Desk, Turned, desk_of
-from hyperfitting.preference.web.guard import HEADERS, BoundedBody, QuietLog, SafeHeaders
-from hyperfitting.preference.web.pages import Pages
+from hyperfitting.preference.web.admin import admin_router
+from hyperfitting.preference.web.annotators import annotator_router
+from hyperfitting.preference.web.dependencies import (
+    COOKIE_RULES,
+    AppContext,
+    BrowserRole,
+    PageError,
+    app_of,
+)
+from hyperfitting.web.address import Address
+from hyperfitting.web.cookies import Cookies
+from hyperfitting.web.middleware import SECURITY_HEADERS, BodyLimit, RequestLog, SecurityHeaders
+from hyperfitting.web.templates import PageTemplates
 
-_LOG = logging.getLogger("hyperfitting.preference.web")
+_LOG = logging.getLogger("hyperfitting.web")
 
 
 def make_app(
     study: Study, store: Store, *, address: Address | None = None, open_link: bool = False
 ) -> FastAPI:
-    """The app that serves `study` from an open `store` at `address`; `open_link` lets anybody join, up to the cap."""
+    """The app that serves `study` from an open `store` at `address`; `open_link` lets anybody join,
+    up to the cap.
+    """
     address = address or Address()
     app = FastAPI(
         title="hyperfitting preference study", docs_url=None, redoc_url=None, openapi_url=None
     )
-    app.state.desk = Desk(
+    app.state.context = AppContext(
         study=study,
         store=store,
         address=address,
-        cookies=Cookies(address, study.digest),
-        pages=Pages(address.prefix),
+        cookies=Cookies(address, f"study-{study.digest[:8]}", COOKIE_RULES),
+        pages=PageTemplates(Path(__file__).parent, address.prefix),
         open_link=open_link,
     )
-    app.include_router(annotators.router)
-    app.include_router(admin.router)
-    app.add_exception_handler(Turned, _turned)
+    app.include_router(annotator_router)
+    app.include_router(admin_router)
+    app.add_exception_handler(PageError, _page_error)
     app.add_exception_handler(InputError, _refused)
-    app.add_exception_handler(RequestValidationError, _not_understood)
-    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(RequestValidationError, _invalid_form)
+    app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _failed)
-    app.add_middleware(BoundedBody)
-    app.add_middleware(SafeHeaders)
-    app.add_middleware(QuietLog)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestLog)
     return app
 
 
 def _message(request: Request, status: int, title: str, text: str) -> Response:
-    desk = desk_of(request)
-    role: Role = "admin" if request.url.path.startswith("/admin") else "annotator"
-    known = desk.cookies.read(request, role) is not None or role == "admin"
-    back = {"admin": "/admin", "annotator": "/"}[role] if known else None
-    return desk.pages.show("message", status, title=title, text=text, back=back)
+    app = app_of(request)
+    role: BrowserRole = "admin" if request.url.path.startswith("/admin") else "annotator"
+    known = app.cookies.read(request, role) is not None or role == "admin"
+    back = ("/admin" if role == "admin" else "/") if known else None
+    return app.pages.show("message", status, title=title, text=text, back=back)
 
 
-def _turned(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Turned)
+def _page_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PageError)
     response = _message(request, error.status, error.title, error.text)
     if error.status in (429, 503):
         response.headers["Retry-After"] = "10"
@@ -79,7 +89,7 @@ def _refused(request: Request, error: Exception) -> Response:
     )
 
 
-def _not_understood(request: Request, error: Exception) -> Response:
+def _invalid_form(request: Request, error: Exception) -> Response:
     return _message(
         request,
         422,
@@ -88,7 +98,7 @@ def _not_understood(request: Request, error: Exception) -> Response:
     )
 
 
-def _plain(request: Request, error: Exception) -> Response:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return _message(request, 404, "No such page", "The study has no page at this address.")
@@ -104,6 +114,6 @@ def _failed(request: Request, error: Exception) -> Response:
     text = "Nothing that was confirmed is lost. Go back to the study and try again; if it happens twice, tell us."
     response = _message(request, 500, "Something went wrong on our side", text)
     response.headers.update(
-        HEADERS | {"Cache-Control": "no-store"}
+        SECURITY_HEADERS | {"Cache-Control": "no-store"}
     )  # this page is made outside of the middleware
     return response

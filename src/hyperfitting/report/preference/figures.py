@@ -1,4 +1,4 @@
-"""The pictures of a preference study: shares as bars, and intervals as lines with a point."""
+"""The figures of a preference report: shares as bars, intervals as lines with a point."""
 
 from __future__ import annotations
 
@@ -9,29 +9,38 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
 from hyperfitting.preference.analysis import Analysis
-from hyperfitting.preference.analysis.clusters import Interval
+from hyperfitting.preference.analysis.clustered_se import Interval
 from hyperfitting.preference.analysis.shares import PairShares
-from hyperfitting.report.kit.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
-from hyperfitting.report.preference.tables import SCORES, number, pair_name, score_of, where
+from hyperfitting.report.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
+from hyperfitting.report.preference.sheets import CellKind, number_text
+from hyperfitting.report.preference.tables import (
+    PRIMARY_SHARES,
+    pair_name,
+    primary_share,
+    slice_name,
+)
 
 _WIDTH = 3.8  # inches, at which words keep their size on a phone
 _SMALL = 8.5
 
 
-def pictures(analysis: Analysis, primary: str) -> dict[str, tuple[Figure, str]]:
-    """Every picture by the name of its file, with the words that stand for it; intervals are of the primary share."""
-    what = SCORES[primary]
+def preference_figures(analysis: Analysis, primary: str) -> dict[str, tuple[Figure, str]]:
+    """Every figure by the name of its file, with its description; intervals are of the primary
+    share.
+    """
+    what = PRIMARY_SHARES[primary]
     whole = [row for row in analysis.shares if (row.domain, row.tokens) == ("all", "all")]
     sliced = [row for row in analysis.shares if "all" in (row.domain, row.tokens)]
     made = {
         "shares": (
-            shares(whole, primary),
+            shares_bars(whole, primary),
             "Shares preferred, equal and not preferred, by pair of arms",
         )
     }
     if len(sliced) > len(whole):
         rows = [
-            (pair_name(row.one, row.other), where(row), score_of(row, primary)) for row in sliced
+            (pair_name(row.one, row.other), slice_name(row), primary_share(row, primary))
+            for row in sliced
         ]
         made["slices"] = (shares_forest(rows), f"Share {what}, by domain and length")
     worths = [
@@ -44,24 +53,24 @@ def pictures(analysis: Analysis, primary: str) -> dict[str, tuple[Figure, str]]:
         "Log-worths of all arms on one scale",
     )
     tried = [
-        (pair_name(row.one, row.other), name, score_of(row, primary))
+        (pair_name(row.one, row.other), name, primary_share(row, primary))
         for pair in dict.fromkeys((row.one, row.other) for row in whole)
         for name, kept in analysis.sensitivity.items()
         for row in kept
         if (row.one, row.other) == pair
     ]
-    made["sensitivity"] = (shares_forest(tried), f"Share {what}, by who is left out")
+    made["sensitivity"] = (shares_forest(tried), f"Share {what}, by set of annotators")
     return made
 
 
-def shares(rows: Sequence[PairShares], primary: str) -> Figure:
+def shares_bars(rows: Sequence[PairShares], primary: str) -> Figure:
     """One bar a pair, preferred from the left; the line is the interval of the primary share."""
     figure = Figure(figsize=(_WIDTH, 0.85 + 0.72 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
-        _bar(axes, place, row, score_of(row, primary))
+        _bar(axes, place, row, primary_share(row, primary))
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.45, -0.75), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
-    _legend(axes, SCORES[primary])
+    _legend(axes, PRIMARY_SHARES[primary])
     _dress(axes)
     return figure
 
@@ -152,7 +161,8 @@ def _forest(rows: Sequence[tuple[str, str, Interval]], *, share: bool = True) ->
     axes.set_yticks(places, [label for _, label, _ in rows])
     axes.set_ylim(line + 0.7, -0.7)
     for place, pair in heads:
-        # At the left edge of the picture, where a long name has room; the layout need not make any for it.
+        # At the left edge of the picture, where a long name has room; the layout need not make any
+        # for it.
         axes.text(
             0.02, place, pair, transform=blended_transform_factory(figure.transFigure, axes.transData), color=INK,
             fontsize=9, va="center", parse_math=False, in_layout=False,
@@ -161,8 +171,8 @@ def _forest(rows: Sequence[tuple[str, str, Interval]], *, share: bool = True) ->
 
 
 def _line(axes: Any, place: float, interval: Interval, share: bool) -> None:
-    kind: Any = "share" if share else "number"
-    words = "no estimate" if interval.value is None else number(interval.value, kind)
+    kind: CellKind = "share" if share else "number"
+    words = "no estimate" if interval.value is None else number_text(interval.value, kind)
     if interval.low is not None and interval.high is not None:
         axes.plot(
             [interval.low, interval.high], [place] * 2, color=AFTER, lw=2, solid_capstyle="butt"
@@ -171,7 +181,7 @@ def _line(axes: Any, place: float, interval: Interval, share: bool) -> None:
         end, way = (interval.high or 0, -1) if interval.bound == "upper" else (interval.low or 0, 1)
         arrow = {"arrowstyle": "->", "color": AFTER, "lw": 1.6}
         axes.annotate("", (end + 0.4 * way, place), (end, place), arrowprops=arrow)
-        words = f"{'below' if way < 0 else 'above'} {number(end, kind)}"
+        words = f"{'below' if way < 0 else 'above'} {number_text(end, kind)}"
     if interval.value is not None:
         axes.plot([interval.value], [place], marker="o", ms=4.2, color=AFTER, clip_on=False)
     axes.annotate(

@@ -1,110 +1,150 @@
-"""From a study's folder, or from a file of judgements, to its report."""
+"""The report of a study, or of a file of judgements."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hyperfitting.environment import environment
-from hyperfitting.preference.analysis import Analysis, analyse
-from hyperfitting.preference.analysis.keeping import Exclusions, promises
-from hyperfitting.preference.exchange import read_judgements
-from hyperfitting.preference.records import Judgement, Source
+from hyperfitting.preference.analysis import Analysis, analyse_judgements
+from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck, check_protocol
+from hyperfitting.preference.judges.simulated import read_simulations
+from hyperfitting.preference.records import JudgementSource
+from hyperfitting.preference.store import open_store
+from hyperfitting.preference.store.judgement_files import read_judgements
 from hyperfitting.preference.study import Study
 from hyperfitting.report.preference.write import (
     BANNERS,
-    Context,
-    headlines,
-    refuse_to_overwrite,
+    PreferenceContext,
+    preference_headlines,
+    refuse_unless_report,
     write_preference_report,
 )
 
 
-def report_on(
+@dataclass(frozen=True)
+class PreferenceReport:
+    """A written report. `banner` is None for judgements of people; `protocol_checks` is empty for a
+    file of rows.
+    """
+
+    page: Path
+    analysis: Analysis
+    banner: str | None
+    headlines: tuple[str, ...]
+    protocol_checks: tuple[ProtocolCheck, ...]
+
+
+@dataclass(frozen=True)
+class _Bootstrap:
+    draws: int
+    seed: int
+
+
+def report_preference(
     what: Path,
     *,
-    source: Source | None,
-    out: Path | None,
-    database: str | None,
-    draws: int,
-    seed: int,
-) -> tuple[Path, list[str]]:
-    """Analyse and report; returns the page and the lines for the terminal.
+    source: JudgementSource | None = None,
+    out: Path | None = None,
+    database: str | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> PreferenceReport:
+    """Analyse a study or a file of judgements, and write the report.
 
-    A study brings its plan: whom it leaves out, which share is primary, which level. A file has none.
+    The protocol of a study says which annotators are left out, which share is primary, and the
+    level of the intervals. A file of judgements has no protocol.
+
+    Args:
+        what: a study's folder, or judgements in a .jsonl or .csv file.
+        source: whose judgements; None: the only source that there is.
+        out: the report's folder; None: in the study's folder, or beside the file.
+        database: a PostgreSQL database; None: SQLite in the study's folder.
+        draws: bootstrap draws of the agreement coefficients.
+        seed: seed of the bootstrap.
 
     Raises:
-        StudyError: there is no such study or file, a row is not usable, sources would mix, or `out` is taken.
+        StudyError: there is no such study or file, a row cannot be used, sources would mix, or
+            `out` is taken.
     """
     if out is not None:
-        refuse_to_overwrite(out)
-    settings: dict[str, Any] = {"draws": draws, "seed": seed}
+        refuse_unless_report(out)
+    bootstrap = _Bootstrap(draws, seed)
     if what.is_file() or what.suffix.lower() in (".jsonl", ".csv"):
-        analysis = analyse(read_judgements(what), source=source, **settings)
-        context = Context(what.name, provenance={"file": what.name} | _facts(analysis, settings))
+        analysis = analyse_judgements(read_judgements(what), source=source, draws=draws, seed=seed)
+        context = PreferenceContext(
+            what.name, provenance={"file": what.name, **_provenance(analysis, bootstrap)}
+        )
         beside = what.with_name(f"{what.stem}-report-{analysis.source}")
     else:
-        analysis, context = _of_study(Study.find(what), source, database, settings)
+        analysis, context = _of_study(Study.find(what), source, database, bootstrap)
         beside = what / f"report-{analysis.source}"
-    page = write_preference_report(analysis, context, out or beside)
-    return page, _lines(analysis, context)
+    banner = BANNERS.get(analysis.source)
+    return PreferenceReport(
+        page=write_preference_report(analysis, context, out or beside),
+        analysis=analysis,
+        banner=" ".join(banner) if banner else None,
+        headlines=tuple(preference_headlines(analysis, context)),
+        protocol_checks=tuple(context.checks),
+    )
 
 
 def _of_study(
-    study: Study, source: Source | None, database: str | None, settings: dict[str, Any]
-) -> tuple[Analysis, Context]:
-    plan, comparisons = study.plan, study.comparisons()
-    with study.open_store(database) as store:
-        rows = list(store.judgements())
-        models = {
-            name: json.loads(_URL_USER.sub("//", text))
-            for name, text in store.model_settings().items()
-        }
-    rules = Exclusions(plan.analysis.attention_failures, plan.analysis.least_seconds)
-    analysis = analyse(
-        rows, comparisons, source=source, rules=rules, level=plan.analysis.level, **settings
+    study: Study, source: JudgementSource | None, database: str | None, bootstrap: _Bootstrap
+) -> tuple[Analysis, PreferenceContext]:
+    protocol, comparisons = study.protocol, study.comparisons()
+    with open_store(study, database) as store:
+        rows = store.judgements()
+        models = store.llm.judges()
+    analysis = analyse_judgements(
+        rows,
+        comparisons,
+        source=source,
+        rules=protocol.analysis,
+        level=protocol.analysis.level,
+        draws=bootstrap.draws,
+        seed=bootstrap.seed,
     )
-    analysis = replace(
-        analysis, models=tuple(replace(e, model=_named(e.model, models)) for e in analysis.models)
+    # Two prompts make two judges of one model, so its name stands beside the annotator's id.
+    names = {each.annotator: f"{each.name} ({each.annotator})" for each in models if each.name}
+    named = tuple(
+        replace(each, model=names.get(each.model, each.model)) for each in analysis.llm_agreement
     )
-    mine: Sequence[Judgement] = [row for row in rows if row.source == analysis.source]
+    analysis = replace(analysis, llm_agreement=named)
+    mine = [row for row in rows if row.source == analysis.source]
     left_out = frozenset(analysis.inattentive) | frozenset(analysis.hasty)
-    facts = study.facts()
-    told = study.simulations() if analysis.source == "simulated" else []
-    return analysis, Context(
-        title=plan.name,
-        primary=plan.analysis.primary,
-        level=plan.analysis.level,
-        promises=promises(plan, study.digest, facts["created_at"], comparisons, mine, left_out),
-        # Several simulations in one study may have been told different things: then there is no one truth to show.
-        truth=told[0]["truth"]
-        if told and all(each["truth"] == told[0]["truth"] for each in told)
-        else (),
+    simulations = read_simulations(study) if analysis.source == "simulated" else ()
+    facts = study.facts
+    return analysis, PreferenceContext(
+        title=protocol.name,
+        primary=protocol.analysis.primary,
+        level=protocol.analysis.level,
+        checks=check_protocol(
+            protocol, study.digest, facts.created_at, comparisons, mine, left_out
+        ),
+        # Several simulations may have had different preferences: then there are no true shares to
+        # show.
+        truth=simulations[0].truth if len({each.truth for each in simulations}) == 1 else (),
         provenance={
             "digest": study.digest,
-            "created_at": facts["created_at"],
-            "plan": plan.model_dump(mode="json"),
-            "simulations": told,
-            "models": models,
-        }
-        | _facts(analysis, settings),
+            "created_at": facts.created_at,
+            "protocol": protocol.model_dump(mode="json"),
+            "simulations": [each.model_dump(mode="json") for each in simulations],
+            "models": {
+                each.annotator: json.loads(_URL_USER.sub("//", each.settings)) for each in models
+            },
+            **_provenance(analysis, bootstrap),
+        },
     )
 
 
 _URL_USER = re.compile(r"//[^/@\s\"]*@")  # a name and password in the address of an endpoint
 
 
-def _named(annotator: str, models: dict[str, Any]) -> str:
-    """A model by its name as well as by its number: two prompts make two judges of one model."""
-    name = models.get(annotator, {}).get("model")
-    return f"{name} ({annotator})" if name else annotator
-
-
-def _facts(analysis: Analysis, settings: dict[str, Any]) -> dict[str, Any]:
+def _provenance(analysis: Analysis, bootstrap: _Bootstrap) -> dict[str, Any]:
     made = environment()
     made["command"] = [
         "URL" if "://" in word else word for word in made["command"]
@@ -112,17 +152,6 @@ def _facts(analysis: Analysis, settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": analysis.source,
         "studies": list(analysis.studies),
-        "bootstrap": settings,
+        "bootstrap": {"draws": bootstrap.draws, "seed": bootstrap.seed},
         "environment": made,
     }
-
-
-def _lines(analysis: Analysis, context: Context) -> list[str]:
-    """The headline, for the terminal; a banner where the judges were no people."""
-    banner = BANNERS.get(analysis.source)
-    kept = [("kept" if each.kept else "NOT KEPT", each) for each in context.promises]
-    return [
-        *([f"note     {' '.join(banner)}"] if banner else []),
-        *(f"result   {line}" for line in headlines(analysis, context)),
-        *(f"plan     {word}: {each.what}: {each.found}" for word, each in kept),
-    ]

@@ -1,4 +1,6 @@
-"""The report of a preference study: one page that works from disk, the same in Markdown, every table as CSV."""
+"""The report of a preference study: one page that works from disk, the same in Markdown, every
+table as CSV.
+"""
 
 from __future__ import annotations
 
@@ -13,81 +15,81 @@ from typing import Any
 from hyperfitting.errors import StudyError
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.preference.analysis import Analysis
-from hyperfitting.preference.analysis.clusters import Interval
-from hyperfitting.preference.analysis.keeping import Promise
-from hyperfitting.preference.analysis.published import SOURCE
+from hyperfitting.preference.analysis.analyse import JudgementCounts
+from hyperfitting.preference.analysis.clustered_se import Interval
+from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck
+from hyperfitting.preference.analysis.published import PUBLISHED_SOURCE
 from hyperfitting.preference.analysis.shares import PairShares
-from hyperfitting.preference.analysis.whole import Counts
-from hyperfitting.report.kit.page import style, templates
-from hyperfitting.report.preference.tables import (
+from hyperfitting.preference.judges.simulated import TrueShares
+from hyperfitting.report.page import style, templates
+from hyperfitting.report.preference.sheets import (
     Sheet,
     bounds,
-    number,
-    score_of,
+    number_text,
     sheet_csv,
     sheet_markdown,
-    sheets,
     shown,
 )
+from hyperfitting.report.preference.tables import preference_sheets, primary_share
 
-_MARK = "sensitivity.csv"  # stands in every report of ours
+_MARK = "sensitivity.csv"  # in every report of a preference study
 
 BANNERS = {
     "simulated": (
         "Simulated judgements.",
-        "No person read these texts. The figures rehearse a study and check its analysis; they are no evidence.",
+        "No person read these texts. The numbers rehearse a study and check its analysis. They are not evidence.",
     ),
     "model": (
-        "A model judged.",
-        "These are a language model's answers, not readers': what they are worth stands under agreement with people.",
+        "Judgements of a language model.",
+        "No person gave these answers. How far they agree with people is shown below.",
     ),
 }
-"""What stands over a page whose judges were no people, for as long as the page is there."""
+"""The banner of a report whose judges were not people."""
 
 
 @dataclass(frozen=True)
-class Context:
-    """What a report says besides the analysis: its title, how the plan was kept, what a simulation was told.
+class PreferenceContext:
+    """What a report shows besides the analysis.
 
-    `primary` is the share of the headline, `level` that of the intervals, `provenance` whatever the figures rest on.
+    `primary`: the share of the headline; `level`: that of the intervals; `checks`: adherence to the
+    protocol; `truth`: the true shares of a simulation; `provenance`: protocol, settings and
+    environment.
     """
 
     title: str
     primary: str = "preferred-or-equal"
     level: float = 0.95
-    promises: Sequence[Promise] = ()
-    truth: Sequence[dict[str, Any]] = ()
+    checks: Sequence[ProtocolCheck] = ()
+    truth: Sequence[TrueShares] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def write_preference_report(analysis: Analysis, context: Context, folder: Path) -> Path:
+def write_preference_report(analysis: Analysis, context: PreferenceContext, folder: Path) -> Path:
     """Write the report's folder anew, whole or not at all, and return the page's path.
 
     Raises:
         StudyError: the folder holds something else than such a report.
     """
-    refuse_to_overwrite(folder)
-    from hyperfitting.report.kit import figures
-    from hyperfitting.report.preference.figures import pictures
+    refuse_unless_report(folder)
+    from hyperfitting.report import figures
+    from hyperfitting.report.preference.figures import preference_figures
 
-    made, drawn = (
-        sheets(analysis, context.promises, context.truth),
-        pictures(analysis, context.primary),
-    )
+    made = preference_sheets(analysis, context.checks, context.truth)
+    drawn = preference_figures(analysis, context.primary)
     svgs = {name: (figures.svg(figure, name), words) for name, (figure, words) in drawn.items()}
     with new_folder(folder) as partial:
         for name, (figure, _) in drawn.items():
             figures.save_png(figure, partial / f"{name}.png")
         for sheet in made:
             write_text(partial / f"{sheet.name}.csv", sheet_csv(sheet))
-        write_text(partial / "summary.json", summary(analysis, context))
+        write_text(partial / "summary.json", preference_summary(analysis, context))
         write_text(partial / "report.md", _markdown(analysis, context, made, list(drawn)))
         write_text(partial / "index.html", _page(analysis, context, made, svgs))
     return folder / "index.html"
 
 
-def refuse_to_overwrite(folder: Path) -> None:
-    """A report takes the place of an older one, and of nothing else.
+def refuse_unless_report(folder: Path) -> None:
+    """Refuse a folder that holds something else than an older report.
 
     Raises:
         StudyError: the folder holds something else than such a report.
@@ -98,7 +100,7 @@ def refuse_to_overwrite(folder: Path) -> None:
         raise StudyError(f"{folder} holds something else than a report: choose another --out")
 
 
-def headlines(analysis: Analysis, context: Context) -> list[str]:
+def preference_headlines(analysis: Analysis, context: PreferenceContext) -> list[str]:
     """One sentence for each pair of arms, those against the reference first; three at most."""
     whole = [row for row in analysis.shares if (row.domain, row.tokens) == ("all", "all")]
     return [
@@ -107,8 +109,8 @@ def headlines(analysis: Analysis, context: Context) -> list[str]:
     ]
 
 
-def _headline(row: PairShares, context: Context) -> str:
-    score = score_of(row, context.primary)
+def _headline(row: PairShares, context: PreferenceContext) -> str:
+    score = primary_share(row, context.primary)
     what = "preferred to" if context.primary == "preferred" else "preferred to, or found equal to,"
     other = "the true text" if row.other == "reference" else row.other
     parts = (
@@ -116,31 +118,32 @@ def _headline(row: PairShares, context: Context) -> str:
         ("equal", row.equal),
         ("not preferred", row.not_preferred),
     )
-    rest = ", ".join(f"{name} {number(share.value, 'share')}" for name, share in parts)
-    return f"{row.one} was {what} {other} in {_in_words(score, context.level)} of {score.n} judgements ({rest})."
+    rest = ", ".join(f"{name} {number_text(share.value, 'share')}" for name, share in parts)
+    value = _value_with_interval(score, context.level)
+    return f"{row.one} was {what} {other} in {value} of {score.n} judgements ({rest})."
 
 
-def _in_words(score: Interval, level: float) -> str:
-    value = number(score.value, "share")
-    few = f"no interval from {_many(score.contexts, 'context')} and {_many(score.annotators, 'annotator')}"
+def _value_with_interval(score: Interval, level: float) -> str:
+    value = number_text(score.value, "share")
+    few = f"no interval from {_count_of(score.contexts, 'context')} and {_count_of(score.annotators, 'annotator')}"
     if score.low is None or score.high is None:
         return f"{value} ({few})"
     if score.bound is not None:
         return f"{value} ({shown(score, 'share')[1]})"
-    return f"{value} ({percent(level)} interval {bounds(score.low, score.high, 'share')})"
+    return f"{value} ({level_text(level)} interval {bounds(score.low, score.high, 'share')})"
 
 
-def _many(count: int, what: str) -> str:
+def _count_of(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def percent(level: float) -> str:
-    """A level in words, such as 95 %."""
+def level_text(level: float) -> str:
+    """A level as text, such as 95 %."""
     return f"{100 * level:g}\N{NO-BREAK SPACE}%"
 
 
-def summary(analysis: Analysis, context: Context) -> str:
-    """Everything as JSON, nothing rounded; a banner stands in it where the judges were no people."""
+def preference_summary(analysis: Analysis, context: PreferenceContext) -> str:
+    """The whole report as JSON, not rounded."""
     banner = BANNERS.get(analysis.source)
     whole = {
         "title": context.title,
@@ -148,18 +151,18 @@ def summary(analysis: Analysis, context: Context) -> str:
         "banner": " ".join(banner) if banner else None,
         "primary": context.primary,
         "level": context.level,
-        "headlines": headlines(analysis, context),
-        "plan": [dataclasses.asdict(each) for each in context.promises],
-        "truth": list(context.truth),
+        "headlines": preference_headlines(analysis, context),
+        "protocol": [dataclasses.asdict(each) for each in context.checks],
+        "truth": [each.model_dump(mode="json") for each in context.truth],
         "analysis": dataclasses.asdict(analysis),
         "provenance": context.provenance,
     }
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def notes(analysis: Analysis, context: Context) -> dict[str, str]:
-    """What stands under the tables: how each figure was made and where it fails."""
-    counts, level = analysis.counts, percent(context.level)
+def table_notes(analysis: Analysis, context: PreferenceContext) -> dict[str, str]:
+    """The notes under the tables: how each number is computed, and its limits."""
+    counts, level = analysis.counts, level_text(context.level)
     return {
         "counts": (
             f"Of {counts.rows:,} {analysis.source} judgements {counts.counted:,} count: "
@@ -174,53 +177,57 @@ def notes(analysis: Analysis, context: Context) -> dict[str, str]:
     }
 
 
-def _span(counts: Counts) -> str:
+def _span(counts: JudgementCounts) -> str:
     least, most = counts.judgements_each_least, counts.judgements_each_most
     return str(least) if least == most else f"{least} to {most}"
 
 
 _INTERVALS = """\
-Answers are coded by arm, not by side. Small figures are {level} intervals, two-way clustered: variance by context + \
-by annotator - by their intersection, never below the larger of the first two, each with its factor G / (G - 1), and \
-t with the smaller count of clusters minus one, on the log-odds. Below 10 contexts or 10 annotators there is none. \
-Of many slices looked at, one in twenty misses by chance."""
+Answers are coded by arm, not by side. Small numbers are {level} intervals, clustered two ways: \
+variance by context + by annotator - by their intersection, never below the larger of the first \
+two, each with its factor G / (G - 1), and t with the smaller number of clusters minus one, on \
+the log-odds. Below 10 contexts or 10 annotators there is no interval. Of many slices, one in \
+twenty intervals misses the true value by chance."""
 
 _AGREEMENT = """\
-Worse < equal < better, coded by arm. Small figures are {level} bootstrap intervals over contexts, for these \
-annotators: others would add to them. Alpha falls where one answer prevails, however much people agree; AC1 does \
-not, and can flatter."""
+Worse < equal < better, coded by arm. Small numbers are {level} bootstrap intervals over \
+contexts, for these annotators; other annotators would add variance. Alpha falls where one \
+answer prevails, even if annotators agree. AC1 does not, and can be too high."""
 
 _NOTES = {
     "bounds": """\
-The interval is the matching two-way sandwich. An arm that always or never won has no number but a one-sided bound, \
-by profile likelihood, with as many judgements as it has contexts or annotators, whichever are fewer.""",
-    "models": """\
-On comparisons that both judged; intervals over contexts. A model agrees with people as they do with each other \
-where the first two columns are alike.""",
-    "conduct": """\
-Sides are drawn by lot within each annotator, so a pull of the side costs precision but favours no arm. Repeats show \
-the same two texts with sides swapped; neither they nor attention checks enter a score.""",
+The interval is the matching two-way sandwich. An arm that always or never won has a one-sided \
+bound instead of a value, by profile likelihood, with as many judgements as it has contexts or \
+annotators, whichever are fewer.""",
+    "llm-agreement": """\
+On comparisons that both judged; intervals over contexts. Where the first two columns are equal, \
+the model agrees with people as they agree with each other.""",
+    "data-quality": """\
+Sides are random within each annotator, so a side bias costs precision but favours no arm. \
+Repeats show the same two texts with the sides swapped. Neither repeats nor attention checks \
+enter a score.""",
     "sensitivity": """\
-Each set lies within the one before; "by book or article" is the primary one with that as its cluster. The planned \
-rules name the inattentive (more failed checks than the plan allows) and the hasty (median time on a page below its \
-least).""",
-    "variety": """\
-Logistic regression of decided answers, an intercept for each pair of arms: above 1, the more varied of two texts is \
-preferred more often than its arms alone explain. It says nothing of causes.""",
-    "beside": SOURCE,
+Each set lies within the one before; "by book or article" is the primary set with books or \
+articles as clusters. The protocol's rules define the inattentive (more failed checks than it \
+allows) and the hasty (median time on a page below its minimum).""",
+    "ttr-regression": """\
+Logistic regression of decided answers, with an intercept for each pair of arms. Above 1: the \
+more varied of two texts is preferred more often than their arms alone explain. This is not a \
+causal effect.""",
+    "published": PUBLISHED_SOURCE,
 }
 
 
 def _markdown(
-    analysis: Analysis, context: Context, made: Sequence[Sheet], pictures: Sequence[str]
+    analysis: Analysis, context: PreferenceContext, made: Sequence[Sheet], pictures: Sequence[str]
 ) -> str:
     banner = BANNERS.get(analysis.source)
     parts = [f"# {context.title}"]
     if banner:
         parts.append(f"> **{banner[0]}** {banner[1]}")
-    parts += headlines(analysis, context)
-    said = notes(analysis, context)
-    parts.append(said["counts"])
+    parts += preference_headlines(analysis, context)
+    notes_ = table_notes(analysis, context)
+    parts.append(notes_["counts"])
     under = {"shares": "intervals", "worths": "bounds", "agreement-pairs": ""}
     for sheet in made:
         parts += [f"## {sheet.title}"]
@@ -228,7 +235,7 @@ def _markdown(
         parts += [
             sheet_markdown(sheet.readable()),
             sheet.note,
-            said.get(under.get(sheet.name, sheet.name), ""),
+            notes_.get(under.get(sheet.name, sheet.name), ""),
         ]
     parts += [
         "## Provenance",
@@ -238,7 +245,10 @@ def _markdown(
 
 
 def _page(
-    analysis: Analysis, context: Context, made: Sequence[Sheet], svgs: dict[str, tuple[str, str]]
+    analysis: Analysis,
+    context: PreferenceContext,
+    made: Sequence[Sheet],
+    svgs: dict[str, tuple[str, str]],
 ) -> str:
     return (
         templates()
@@ -246,10 +256,10 @@ def _page(
         .render(
             title=context.title,
             banner=BANNERS.get(analysis.source),
-            headlines=headlines(analysis, context),
+            headlines=preference_headlines(analysis, context),
             sheets=defaultdict(lambda: None, {sheet.name: sheet.readable() for sheet in made}),
             pictures=svgs,
-            notes=notes(analysis, context),
+            notes=table_notes(analysis, context),
             shown=shown,
             provenance=context.provenance,
             style=style("preference/page.css"),

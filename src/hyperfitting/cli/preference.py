@@ -1,0 +1,330 @@
+"""`hyperfit preference ...`: the verbs of the preference study. Each parses, calls one function of
+the library, and prints.
+
+The functions are imported when they are called, so that `hyperfit --help` loads none of the
+libraries behind them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperfitting.cli.preference_options import (
+    PROTOCOL_OPTIONS,
+    analyse_options,
+    create_options,
+    export_options,
+    invite_options,
+    judge_options,
+    power_options,
+    serve_options,
+    settings_options,
+    simulate_options,
+    study_options,
+)
+from hyperfitting.errors import HyperfittingError, StudyError
+
+if TYPE_CHECKING:
+    from hyperfitting.preference.design.create import StudyPreview
+    from hyperfitting.preference.web.serve import ServedLinks
+    from hyperfitting.progress import Narrator
+
+HELP = "the preference study: create, invite, serve, simulate, judge, export, analyse"
+
+
+def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) -> None:
+    """Add the verbs to the parser of `hyperfit preference`; `console` makes the narrator of the
+    long ones.
+    """
+    verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", parser_class=type(made))
+    made.set_defaults(function=lambda options: _help(made))
+
+    def verb(
+        name: str,
+        help_: str,
+        function: Callable[[argparse.Namespace], None],
+        *needs: Callable[[Any], None],
+    ) -> None:
+        one = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        one.set_defaults(function=function, console=console)
+        for need in needs:
+            need(one)
+
+    verb(
+        "create",
+        "a study of the texts of runs: blinded comparisons and the protocol of the analysis",
+        _create,
+        create_options,
+    )
+    verb(
+        "invite",
+        "personal links; or list them, revoke one, or renew the admin's token",
+        _invite,
+        study_options,
+        invite_options,
+    )
+    verb(
+        "serve",
+        "serve the study to browsers of annotators and of the admin",
+        _serve,
+        study_options,
+        serve_options,
+    )
+    verb(
+        "simulate",
+        "simulated annotators with known preferences, to rehearse a study",
+        _simulate,
+        study_options,
+        simulate_options,
+    )
+    verb(
+        "judge",
+        "a language model as judge, behind an OpenAI-compatible endpoint",
+        _judge,
+        study_options,
+        judge_options,
+    )
+    verb("export", "every judgement as JSON lines or CSV", _export, study_options, export_options)
+    verb(
+        "settings",
+        "every setting with its default, and the fields of a judgement",
+        _settings,
+        settings_options,
+    )
+    verb(
+        "analyse",
+        "report of shares, worths and agreement with their intervals",
+        _analyse,
+        analyse_options,
+    )
+    verb(
+        "power",
+        "width of the intervals by number of contexts and annotators, and hours",
+        _power,
+        power_options,
+    )
+
+
+def _help(made: argparse.ArgumentParser) -> None:
+    """Print the help where no verb is given; exit code 2, as for `hyperfit` alone."""
+    made.print_help()
+    raise SystemExit(2)
+
+
+def _create(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.design.create import create_study, preview_study, read_protocol
+
+    chosen = {
+        setting: getattr(options, f"protocol_{setting}")
+        for setting, _, _ in PROTOCOL_OPTIONS.values()
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
+    protocol = read_protocol(
+        options.protocol, given, options.set, default_name=_study_name(options.out)
+    )
+    if options.dry_run:
+        _print_preview(preview_study(options.runs, protocol))
+        return
+    if options.out is None:
+        raise StudyError("--out STUDY is needed: the folder of the new study")
+    made = create_study(options.runs, options.out, protocol)
+    _print_preview(made.preview)
+    print(f"protocol {made.study.digest[:8]}, fixed from now on: {made.study.protocol_file}")
+    print(f"study    {made.study.folder}")
+    remedy = "`hyperfit preference invite STUDY --admin` makes another"
+    print(f"admin    {made.admin_token}   (not stored: write it down; {remedy})")
+    _next("invite", made.study.folder, "--count", 5)
+    _next("serve", made.study.folder)
+
+
+def _study_name(folder: Path | None) -> str:
+    """The default name of a study: that of its folder."""
+    words = "study" if folder is None else folder.name.lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", words).strip("-_")[:60] or "study"
+
+
+def _print_preview(preview: StudyPreview) -> None:
+    from hyperfitting.preference.design.pairing import left_out_in_words
+
+    protocol, analysis = preview.protocol, preview.protocol.analysis
+    for pair in preview.pairs:
+        counts = ", ".join(f"{count} {domain}" for domain, count in pair.by_domain.items())
+        print(f"pair     {pair.one} against {pair.other}: {counts}")
+    print(
+        f"texts    {preview.contexts} contexts; both of a pair truncated to the same number of tokens: "
+        f"{preview.tokens_least} to {preview.tokens_most}, median {preview.tokens_median}"
+    )
+    if preview.left_out:
+        print(f"left out {left_out_in_words(preview.left_out)}")
+    print(
+        f"work     {preview.comparisons} comparisons x {protocol.judgements} = "
+        f"{preview.comparisons * protocol.judgements} judgements, with {protocol.attention_rate:.0%} attention checks "
+        f"({preview.checks} made) and {protocol.repeat_rate:.0%} repeats on top"
+    )
+    print(
+        f"analysis {analysis.primary}, {analysis.level:.0%} intervals; annotators with more than "
+        f"{analysis.attention_failures} failed checks or less than {analysis.least_seconds:g} s a page are left out; "
+        "it ends when every comparison has its judgements"
+    )
+
+
+def _next(*words: object) -> None:
+    print(f"next     hyperfit preference {shlex.join(map(str, words))}")
+
+
+def _invite(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.store.links import invite, list_invitations, revoke_invitation
+    from hyperfitting.preference.study import Study
+
+    study, database = Study.find(options.folder), options.database
+    if options.admin:
+        print(f"admin    {study.renew_admin_token()}")
+    elif options.list:
+        for each in list_invitations(study, database=database):
+            state = (
+                "revoked"
+                if each.revoked
+                else f"used by {each.annotator}"
+                if each.annotator
+                else "not used"
+            )
+            print(
+                f"{each.id:6d}  {state:16s}  expires {each.expires_at or 'never':32s}  {each.label or ''}"
+            )
+    elif options.revoke:
+        revoke_invitation(study, options.revoke, database=database)
+        print(f"revoked  {options.revoke}")
+    else:
+        made = {"base_url": options.url, "expires_at": options.expires, "label": options.label}
+        print("\n".join(invite(study, options.count, database=database, **made)))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.store.judgement_files import export_judgements
+    from hyperfitting.preference.study import Study
+
+    exported = export_judgements(Study.find(options.folder), options.out, database=options.database)
+    print(f"rows     {exported.rows} judgements: {exported.file}")
+    _next("analyse", options.folder)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.study import Study
+    from hyperfitting.preference.web.serve import serve_study
+    from hyperfitting.web.address import Address
+
+    address = Address(options.host, options.port, options.public_url)
+    study = Study.find(options.folder)
+    serve_study(
+        study, address, database=options.database, open_link=options.open_link, ready=_print_links
+    )
+
+
+def _print_links(links: ServedLinks) -> None:
+    print(f"annotators  {links.annotators}", flush=True)
+    print(f"admin       {links.admin}", flush=True)
+    print("Ctrl-C stops the server; every confirmed answer is kept", flush=True)
+
+
+def _simulate(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.judges.simulated import read_simulation_settings, simulate
+    from hyperfitting.preference.study import Study
+
+    made = simulate(
+        Study.find(options.folder),
+        options.annotators,
+        read_simulation_settings(options.strength, options.set),
+        seed=options.seed,
+        database=options.database,
+        narrator=options.console(),
+    )
+    for each in made.truth:
+        won, equal, lost = each.shares
+        shares = f"preferred {won:.1%}, equal {equal:.1%}, not preferred {lost:.1%}"
+        print(f"truth    {each.one} against {each.other}: {shares}")
+    print(f"rows     {made.judgements} simulated judgements by {made.annotators} annotators")
+    _next("analyse", options.folder)
+
+
+def _judge(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.judges.llm import (
+        judge_with_llm,
+        key_from_environment,
+        read_llm_settings,
+    )
+    from hyperfitting.preference.study import Study
+
+    judged = judge_with_llm(
+        Study.find(options.folder),
+        read_llm_settings(options.url, options.model, options.prompt, options.set),
+        key=key_from_environment(options.key_from),
+        parallel=min(options.parallel, 64),
+        database=options.database,
+        narrator=options.console(),
+    )
+    print(
+        f"rows     {judged.now} comparisons judged now, {judged.before} before, by {judged.model}"
+    )
+    print(
+        f"flips    {judged.flips} of {judged.now + judged.before}: another answer in the other order, counted as ties"
+    )
+    if judged.unanswered:
+        raise HyperfittingError(
+            f"{judged.unanswered} comparisons got a reply that is neither A, B nor EQUAL: the same command asks again; "
+            "a model that thinks first needs --set max_tokens=4000"
+        )
+    _next("analyse", options.folder)
+
+
+def _analyse(options: argparse.Namespace) -> None:
+    from hyperfitting.report.preference.study import report_preference
+
+    made = report_preference(
+        options.what,
+        source=options.source,
+        out=options.out,
+        database=options.database,
+        draws=options.draws,
+        seed=options.seed,
+    )
+    if made.banner is not None:
+        print(f"note     {made.banner}")
+    for line in made.headlines:
+        print(f"result   {line}")
+    for check in made.protocol_checks:
+        print(f"protocol {'kept' if check.kept else 'NOT KEPT'}: {check.what}: {check.found}")
+    print(f"report   {made.page}")
+
+
+def _power(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.analysis.power import power_of_grid, power_table
+
+    rows = power_of_grid(
+        contexts=options.contexts,
+        annotators=options.annotators,
+        judgements=options.judgements,
+        preferred=options.preferred,
+        equal=options.equal,
+        context_sd=options.context_sd,
+        annotator_sd=options.annotator_sd,
+        studies=options.studies,
+        seconds_each=options.seconds,
+        seed=options.seed,
+    )
+    print(power_table(rows))
+    print(
+        f"for one pair of arms; preferred {options.preferred:.0%}, equal {options.equal:.0%}; contexts "
+        f"and annotators differ by {options.context_sd:g} and {options.annotator_sd:g} in log-odds, "
+        "a guess until a pilot study is judged"
+    )
+
+
+def _settings(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.settings_tables import preference_table
+
+    print(preference_table(options.of), end="")

@@ -1,0 +1,1 @@
+"""From runs to a study: arms, pairs, presentation, the folder."""

@@ -1,0 +1,109 @@
+"""The texts of runs by context and arm. No other module of this room reads runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyperfitting.errors import StudyError
+from hyperfitting.preference.records import REFERENCE
+from hyperfitting.records import Continuation
+from hyperfitting.runs import Run
+
+
+@dataclass(frozen=True)
+class ContextTexts:
+    """One context and its continuations by arm. `name` is its domain and number, such as `wiki-7`."""
+
+    name: str
+    domain: str
+    group: str
+    text: str
+    written: dict[str, Continuation]
+
+
+def arm_label(variant: str, strategy: str | None) -> str:
+    """The name of an arm: a model with a decoding strategy, such as `hyperfitted, greedy`."""
+    return f"{variant}, {strategy}" if strategy else variant
+
+
+def read_contexts(folders: Sequence[Path]) -> list[ContextTexts]:
+    """The contexts of all runs, in the order of the files, with the texts of every arm.
+
+    Where two runs have the same model and strategy, the name of the run stands in the place of the
+    model's. The true text is the arm `reference`.
+
+    Raises:
+        StudyError: no run, no continuations, or two different texts of one arm.
+    """
+    rows = [row for run in _runs(folders) for row in run.continuations()]
+    by_context: dict[tuple[str, str, int, str], list[Continuation]] = defaultdict(list)
+    for row in rows:
+        by_context[row.domain, row.source, row.row, "".join(row.context_pieces)].append(row)
+    labels = _labels(rows)
+    numbers: dict[str, int] = defaultdict(int)
+    contexts = []
+    for (domain, _, _, text), written in by_context.items():
+        arms = _by_arm(written, labels)
+        contexts.append(
+            ContextTexts(f"{domain}-{numbers[domain]}", domain, written[0].group, text, arms)
+        )
+        numbers[domain] += 1
+    return contexts
+
+
+def _runs(folders: Sequence[Path]) -> list[Run]:
+    found: dict[Path, Run] = {}
+    for folder in folders:
+        inside = [Run(each) for each in (folder, *sorted(folder.glob("*"))) if Run(each).generated]
+        if not inside:
+            raise StudyError(
+                f"{folder}: no continuations there: give an experiment or a run that `generate` is done with"
+            )
+        found |= {run.folder.resolve(): run for run in inside}
+    return list(found.values())
+
+
+def _labels(rows: Sequence[Continuation]) -> dict[tuple[str, str, str | None], str]:
+    """The label of each run, model and strategy."""
+    runs_of = defaultdict(set)
+    for row in rows:
+        runs_of[row.variant, row.strategy].add(row.run)
+    return {
+        (row.run, row.variant, row.strategy): REFERENCE
+        if row.variant == REFERENCE
+        else arm_label(
+            row.variant if len(runs_of[row.variant, row.strategy]) == 1 else row.run, row.strategy
+        )
+        for row in rows
+    }
+
+
+def _by_arm(
+    written: Sequence[Continuation], labels: dict[tuple[str, str, str | None], str]
+) -> dict[str, Continuation]:
+    arms: dict[str, Continuation] = {}
+    for row in written:
+        label = labels[row.run, row.variant, row.strategy]
+        if label in arms and arms[label].ids != row.ids and label != REFERENCE:
+            raise StudyError(
+                f"{row.domain}, context {row.context}: two different texts of the arm {label!r}: leave out one of the runs"
+            )
+        # The true text is the same for every run with the same tokens; the longest holds the
+        # others.
+        if label not in arms or len(row.ids) > len(arms[label].ids):
+            arms[label] = row
+    return arms
+
+
+def arm_names(contexts: Sequence[ContextTexts]) -> list[str]:
+    """Every arm, the reference last."""
+    names = {name for context in contexts for name in context.written}
+    return [*sorted(names - {REFERENCE}), *sorted(names & {REFERENCE})]
+
+
+def domain_names(contexts: Sequence[ContextTexts]) -> list[str]:
+    """Every domain."""
+    return sorted({context.domain for context in contexts})

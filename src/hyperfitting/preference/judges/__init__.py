@@ -1,0 +1,1 @@
+"""Judges other than people: simulated annotators and language models."""

@@ -1,0 +1,144 @@
+"""Language models as judges: what they were asked, what they replied, and the answers that follow
+from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from sqlalchemy import func, insert, select
+
+from hyperfitting.preference.records import Answer, Reply
+from hyperfitting.preference.store.annotators import Annotators, update_annotator
+from hyperfitting.preference.store.assignment import assignment_id
+from hyperfitting.preference.store.context import StoreContext, get_fact, refuse_mixed_sources
+from hyperfitting.preference.store.database import (
+    annotators,
+    assignments,
+    comparisons,
+    judgements,
+    models,
+    replies,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LlmJudge:
+    """A language model among the annotators. `settings`: how it is asked, as JSON. `name` is None
+    after a withdrawal.
+    """
+
+    annotator: str
+    name: str | None
+    settings: str
+
+
+class LlmJudgements:
+    """The language models that judge a study."""
+
+    def __init__(self, context: StoreContext, people: Annotators):
+        self._context, self._annotators = context, people
+
+    def annotator(self, name: str, settings: str) -> str:
+        """The annotator of a model with these settings, made when they are first used.
+
+        Raises:
+            StudyError: the study holds simulated judgements.
+        """
+        with self._context.database.writing() as connection:
+            found = connection.scalar(
+                select(models.c.annotator).where(models.c.settings == settings)
+            )
+            if found is not None:
+                return str(found)
+            refuse_mixed_sources(connection, "model", get_fact(connection, "nature"))
+            row = self._annotators.enrol_in(connection, "model", label=name)
+            update_annotator(connection, row.id, state="tested")
+            connection.execute(insert(models).values(annotator=row.id, settings=settings))
+            return row.id
+
+    def judges(self) -> list[LlmJudge]:
+        """Every model that has judged."""
+        joined = models.join(annotators, annotators.c.id == models.c.annotator)
+        wanted = select(models.c.annotator, annotators.c.label.label("name"), models.c.settings)
+        with self._context.database.reading() as connection:
+            rows = connection.execute(wanted.select_from(joined).order_by(models.c.annotator)).all()
+        return [LlmJudge(**row._mapping) for row in rows]
+
+    def judged(self, annotator: str) -> set[str]:
+        """The ids of the comparisons that a model has answered."""
+        theirs = select(assignments.c.comparison).where(assignments.c.annotator == annotator)
+        with self._context.database.reading() as connection:
+            return set(connection.scalars(theirs.where(assignments.c.state == "answered")).all())
+
+    def submit(self, annotator: str, comparison: str, said: Sequence[Reply]) -> None:
+        """Keep a model's replies to both orders of a comparison, and its answer; nothing if it has
+        answered before.
+        """
+        first, second = said
+        id_ = assignment_id(self._context.protocol, annotator, comparison)
+        now = self._context.now()
+        theirs = assignments.c.annotator == annotator
+        with self._context.database.writing() as connection:
+            if (
+                connection.scalar(select(assignments.c.id).where(assignments.c.id == id_))
+                is not None
+            ):
+                return
+            item = {
+                "id": id_,
+                "annotator": annotator,
+                "comparison": comparison,
+                "kind": connection.scalar(
+                    select(comparisons.c.kind).where(comparisons.c.id == comparison)
+                ),
+                "ordinal": connection.scalar(
+                    select(func.count()).select_from(assignments).where(theirs)
+                ),
+                "one_first": first.one_first,
+                "dealt_at": now,
+                "held_until": now,
+                "state": "answered",
+                "round": 0,
+            }
+            answer = {
+                "assignment": id_,
+                "round": 0,
+                "attempt": "both orders",
+                "answer": answer_of_both_orders(first, second),
+                "seconds": first.seconds + second.seconds,
+                "answered_at": now,
+            }
+            connection.execute(insert(assignments).values(item))
+            connection.execute(insert(judgements).values(answer))
+            connection.execute(
+                insert(replies),
+                [{"assignment": id_, **dataclasses.asdict(reply)} for reply in said],
+            )
+
+    def replies(self, annotator: str) -> list[tuple[Reply, Reply]]:
+        """A model's replies to both orders of each comparison: with `one` first, then with `other`
+        first.
+        """
+        theirs = replies.join(assignments, assignments.c.id == replies.c.assignment)
+        wanted = (
+            select(replies.c.one_first, replies.c.answer, replies.c.text, replies.c.seconds)
+            .select_from(theirs)
+            .where(assignments.c.annotator == annotator)
+            .order_by(assignments.c.ordinal, replies.c.one_first.desc())
+        )
+        with self._context.database.reading() as connection:
+            each = [Reply(**row._mapping) for row in connection.execute(wanted)]
+        return list(zip(each[::2], each[1::2], strict=True))
+
+
+def answer_of_both_orders(first: Reply, second: Reply) -> Answer:
+    """The answer to the first order, from both: the text that was preferred twice, else a tie."""
+    return "equal" if is_flipped(first, second) else first.answer
+
+
+def is_flipped(first: Reply, second: Reply) -> bool:
+    """Whether the order decided: the two replies do not name the same text."""
+    other_way: dict[Answer, Answer] = {"first": "second", "second": "first", "equal": "equal"}
+    return first.answer != other_way[second.answer]

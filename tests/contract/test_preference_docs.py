@@ -1,0 +1,63 @@
+"""docs/preference.md tells the truth: its tables are the code's, every verb is there, and its commands parse."""
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hyperfitting.cli import main, parser
+from hyperfitting.preference.settings_tables import TABLES, preference_table
+
+TEXT = (Path(__file__).parents[2] / "docs" / "preference.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in BLOCKS
+    for line in block.splitlines()
+    if line.startswith("hyperfit ")
+]
+
+
+def verbs(of):
+    """The verbs of a parser, by name."""
+    return next(
+        action.choices
+        for action in of._actions
+        if hasattr(action, "choices") and isinstance(action.choices, dict)
+    )
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_setting_and_field_is_documented(name, capsys):
+    assert preference_table(name) in TEXT
+    assert main(["preference", "settings", name]) == 0
+    assert capsys.readouterr().out == preference_table(name)
+
+
+def test_every_verb_is_documented():
+    names = list(verbs(verbs(parser())["preference"]))
+    assert {"create", "invite", "simulate", "judge", "export", "settings"} <= set(names)
+    assert [name for name in names if f"hyperfit preference {name}" not in TEXT] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_parses(command):
+    assert parser().parse_args(shlex.split(command)[1:]).function
+
+
+def test_the_protocol_shown_is_a_protocol(tmp_path):
+    from hyperfitting.preference.design.create import read_protocol
+
+    (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.S)
+    (tmp_path / "protocol.toml").write_text(block, encoding="utf-8")
+    assert read_protocol(tmp_path / "protocol.toml", {}).items == 60
+
+
+def test_every_function_in_the_document_is_there():
+    names = sorted(set(re.findall(r"`(hyperfitting\.[a-z_.]+)`", TEXT)))
+    assert len(names) >= 9
+    for name in names:
+        module, _, function = name.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), function)), name

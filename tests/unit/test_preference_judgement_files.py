@@ -1,0 +1,133 @@
+"""Judgements in files: what is written is read back, a spreadsheet runs nothing, and a wrong row is named."""
+
+import csv
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperfitting.errors import StudyError
+from hyperfitting.preference.records import Judgement
+from hyperfitting.preference.store.judgement_files import read_judgements, write_judgements
+
+ROW = Judgement(
+    study="ab" * 32,
+    assignment="0123",
+    comparison="c1",
+    kind="scored",
+    domain="fiction",
+    context="fiction-1",
+    group="book 1",
+    annotator="a0001",
+    source="human",
+    arm_first="hyperfitted, greedy",
+    arm_second="reference",
+    tokens=223,
+    ttr_first=0.53,
+    ttr_second=0.75,
+    answer="first",
+    dealt_at="2026-03-01T12:00:00.000000+00:00",
+    answered_at="2026-03-01T12:00:09.000000+00:00",
+    seconds=8.25,
+)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_what_is_written_is_read_back(tmp_path, ending):
+    rows = [
+        ROW,
+        dataclasses.replace(
+            ROW,
+            assignment="2",
+            surplus=True,
+            excluded='too, "fast"\nby far',
+            kind="repeat",
+            repeats="c1",
+        ),
+        dataclasses.replace(
+            ROW, assignment="3", arm_first="=1+1", group="'quoted'", domain="-x", context="@y"
+        ),
+    ]
+    write_judgements(tmp_path / f"j.{ending}", rows)
+    assert read_judgements(tmp_path / f"j.{ending}") == rows
+
+
+@given(text=st.text(min_size=1, alphabet=st.characters(codec="utf-8", exclude_characters="\x00")))
+def test_any_text_survives_csv_and_no_cell_begins_a_formula(tmp_path_factory, text):
+    file = tmp_path_factory.mktemp("csv") / "j.csv"
+    row = dataclasses.replace(ROW, group=text, arm_first=f"={text}")
+    write_judgements(file, [row])
+    assert read_judgements(file) == [row]
+    with file.open(newline="", encoding="utf-8") as lines:
+        (_, cells) = csv.reader(lines)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+def test_rows_made_elsewhere_need_only_what_cannot_be_guessed(tmp_path):
+    file = tmp_path / "theirs.csv"
+    names = [f.name for f in dataclasses.fields(Judgement) if f.default is dataclasses.MISSING]
+    values = [str(getattr(ROW, name)) for name in names]
+    with file.open("w", encoding="utf-8-sig", newline="") as opened:
+        csv.writer(opened).writerows([[*names, "mood"], [*values, "fine"]])
+    assert read_judgements(file) == [ROW]
+    file = tmp_path / "theirs.jsonl"
+    file.write_text(
+        json.dumps({name: getattr(ROW, name) for name in names} | {"seconds": 8, "mood": 1})
+        + "\n\n"
+    )
+    assert read_judgements(file) == [dataclasses.replace(ROW, seconds=8.0)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"answer": "both"}, "answer = \"both\": one of 'first', 'second' or 'equal' is needed"),
+        ({"tokens": 2.5}, "tokens = 2.5: a number from 0 on is needed"),
+        ({"tokens": True}, "tokens = true: a number from 0 on is needed"),
+        ({"seconds": -1}, "seconds = -1: a number from 0 on is needed"),
+        ({"seconds": "nan"}, 'seconds = "nan": a number'),
+        ({"annotator": 7}, "annotator = 7: a text is needed"),
+        ({"annotator": None}, "no 'annotator'"),
+        ({"surplus": "maybe"}, 'surplus = "maybe": true or false is needed'),
+        ({"arm_second": "hyperfitted, greedy"}, "arm_first and arm_second are the same"),
+    ],
+)
+def test_a_wrong_row_is_named(tmp_path, change, words):
+    file = tmp_path / "j.jsonl"
+    good, bad = dataclasses.asdict(ROW), dataclasses.asdict(ROW) | {"assignment": "2"} | change
+    file.write_text(json.dumps(good) + "\n" + json.dumps(bad) + "\n")
+    with pytest.raises(StudyError) as caught:
+        read_judgements(file)
+    assert str(caught.value).startswith(f"{file}, row 2: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("j.txt", b"", "kept in .jsonl or .csv files"),
+        ("gone.csv", None, "cannot be read: No such file"),
+        ("j.jsonl", b"\xff\xfe", "cannot be read: not UTF-8"),
+        ("j.jsonl", b"", "no judgement in it"),
+        ("j.jsonl", b"{", "row 1: not JSON"),
+        ("j.jsonl", b"[1]\n", "row 1: an object is needed"),
+        ("j.csv", b"study,assignment\nx\n", "row 1: it has not as many cells as the header"),
+        ("j.csv", b'study\n"x\n', "not CSV"),
+        ("j.csv", b"study,assignment\nx,y\n", "row 1: no 'comparison'"),
+    ],
+)
+def test_a_file_that_is_none(tmp_path, name, data, words):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(StudyError, match=words) as caught:
+        read_judgements(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_assignment_has_one_judgement(tmp_path):
+    write_judgements(tmp_path / "j.jsonl", [ROW, ROW])
+    with pytest.raises(StudyError, match="the assignment 0123 has one already"):
+        read_judgements(tmp_path / "j.jsonl")
