@@ -10,7 +10,7 @@ from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure
 from hyperfitting.measure.experiment import measure_experiment as measure_models_and_texts
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import SILENT, Narrator
-from hyperfitting.recipe import ORIGINAL
+from hyperfitting.recipe import ORIGINAL, MeasureSettings
 from hyperfitting.records import REFERENCE, Continuation
 from hyperfitting.runs import Experiment, Run
 from hyperfitting.stages.train import drop_stale
@@ -39,7 +39,7 @@ def measure_experiment(
     blocks = [experiment.blocks(name) for name in names]
     true = [text for text in runs[ORIGINAL].continuations() if text.variant == REFERENCE]
     with narrator.bar("measuring", len(blocks) + len(todo) * (len(blocks) + 1)) as bar:
-        for measured in measure_models_and_texts(
+        found = measure_models_and_texts(
             (_run_to_measure(run, true, recipe.seed, place) for run in todo),
             original,
             blocks,
@@ -48,8 +48,9 @@ def measure_experiment(
             true_texts=true,
             context_tokens=recipe.data.context_tokens,
             advance=bar.advance,
-        ):
-            _keep_metrics(experiment, measured)
+        )
+        for run, measured in zip(todo, found, strict=True):
+            _keep_metrics(run, recipe.measure, measured)
     return list(runs.values())
 
 
@@ -78,10 +79,9 @@ def _baselines(
     )
 
 
-def _keep_metrics(experiment: Experiment, measured: MeasuredRun) -> None:
+def _keep_metrics(run: Run, settings: MeasureSettings, measured: MeasuredRun) -> None:
     """Write what was measured of one run, and how. The rows come last."""
-    run, texts = experiment.run(measured.variant), measured.texts
-    settings, mauve = experiment.recipe.measure, None
+    texts, mauve = measured.texts, None
     if settings.mauve:
         values = {
             f"{each.domain}: {each.arm.title}": MauveTaken(

@@ -11,7 +11,7 @@ from matplotlib.transforms import blended_transform_factory
 from hyperfitting.preference.analysis import Analysis
 from hyperfitting.preference.analysis.clustered_se import Interval
 from hyperfitting.preference.analysis.shares import PairShares
-from hyperfitting.report.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
+from hyperfitting.report.kit.figures import AFTER, BEFORE, CARD, GRID, INK, TRUE
 from hyperfitting.report.preference.sheets import CellKind, number_text
 from hyperfitting.report.preference.tables import (
     PRIMARY_SHARES,

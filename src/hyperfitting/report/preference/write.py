@@ -21,7 +21,7 @@ from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck
 from hyperfitting.preference.analysis.published import PUBLISHED_SOURCE
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.preference.judges.simulated import TrueShares
-from hyperfitting.report.page import style, templates
+from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.preference.sheets import (
     Sheet,
     bounds,
@@ -71,7 +71,7 @@ def write_preference_report(analysis: Analysis, context: PreferenceContext, fold
         StudyError: the folder holds something else than such a report.
     """
     refuse_unless_report(folder)
-    from hyperfitting.report import figures
+    from hyperfitting.report.kit import figures
     from hyperfitting.report.preference.figures import preference_figures
 
     made = preference_sheets(analysis, context.checks, context.truth)
