@@ -72,7 +72,7 @@ class GenerateSettings(Settings):
     """How contexts are continued."""
 
     new_tokens: Count = Field(
-        224, description="Tokens continued after each context; the reference text has as many."
+        224, description="Tokens generated after each context; the reference text has as many."
     )
     mode: Literal["fast", "reference"] = Field(
         "fast",
@@ -117,7 +117,7 @@ class MeasureSettings(PathSettings):
     )
     scorer: str | None = Field(
         None,
-        description="A model that is neither strategy, under which perplexity is taken too: as `model.source`; none: off.",
+        description="A third model, named as in `model.source`: the perplexity of every text under it is measured too; none: off.",
     )
     mauve: str | None = Field(
         None,

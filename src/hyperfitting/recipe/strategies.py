@@ -16,23 +16,23 @@ from hyperfitting.recipe.base import (
 
 
 class DrySettings(Settings):
-    """ "Don't repeat yourself": what would go on repeating the end of the text costs more the longer the repetition."""
+    """DRY: penalises tokens that would extend a repetition of the end of the text, exponentially in its length."""
 
     multiplier: Positive = Field(
         0.8, description="Subtracted from the logit at the allowed length."
     )
-    base: Positive = Field(1.75, description="Times this for each further token of the repetition.")
-    allowed_tokens: Count = Field(2, description="Shortest repetition that is made dearer.")
+    base: Positive = Field(1.75, description="Factor of the penalty for each further token of the repetition.")
+    allowed_tokens: Count = Field(2, description="Shortest repetition that is penalised.")
 
 
 class BlockerSettings(Settings):
-    """The citation blocker: what would go on citing a training block is forbidden (A, section 5)."""
+    """The citation blocker forbids tokens that would extend a citation of a training block (Carlsson et al. 2025, sec. 5)."""
 
     mode: Literal["token", "word"] = Field(
         "token",
-        description="`token` forbids at once, `word` only tokens that begin a word: one under way may end.",
+        description="`token` forbids at once, `word` only tokens that begin a word: a word already started may be completed.",
     )
-    tokens: Count = Field(5, description="Tokens of the citation that is not gone on with.")
+    tokens: Count = Field(5, description="Tokens of a citation that may not be extended.")
     context: bool = Field(
         False,
         description="Whether a citation may begin in the context; else all of it is generated.",
@@ -56,7 +56,7 @@ class Strategy(Settings):
         description="Tokens that `repetition_penalty` takes for seen: generated ones, or the context's too.",
     )
     no_repeat_ngram: Count | None = Field(
-        None, description="No n-gram of so many tokens comes twice, context included; none: off."
+        None, description="No n-gram of this many tokens occurs twice, context included; none: off."
     )
     dry: DrySettings | None = Field(
         None, description="Penalty on repeating the end of the text; none: off."
@@ -68,7 +68,7 @@ class Strategy(Settings):
     )
     min_p: Share | None = Field(
         None,
-        description="Keep tokens at least so many times as probable as the most probable one; none: all.",
+        description="Keep tokens whose probability is at least this share of the largest one; none: all.",
     )
 
     def in_words(self) -> str:
@@ -89,4 +89,4 @@ def _in_words(value: Any) -> str:
 
 GREEDY = Strategy(name="greedy", method="greedy")
 PAPER_NUCLEUS = Strategy(name="nucleus", method="sample", temperature=0.7, top_k=50, top_p=0.9)
-"""The sampling baseline of A, section 4: p 0.9, temperature 0.7, top-k 50."""
+"""The sampling baseline of Carlsson et al. 2025, sec. 4: p 0.9, temperature 0.7, top-k 50."""

@@ -50,13 +50,13 @@ class TrainSettings(Settings):
     lora: LoraSettings = LoraSettings()
     epochs: CountOrZero | None = Field(
         None,
-        description="At most so many passes over the training blocks; 0 leaves the model as it is.",
+        description="Most passes over the training blocks; 0 leaves the model as it is.",
     )
     updates: CountOrZero | None = Field(
-        None, description="At most so many optimiser steps, instead of epochs."
+        None, description="Most optimiser steps, instead of epochs."
     )
     minutes: Positive | None = Field(
-        None, description="Stop after so much training time, probes left out; none: off."
+        None, description="Stop after this many minutes of training, probes not counted; none: off."
     )
     stop: Literal["end", "train-loss", "best-validation", "auto"] = Field(
         "end",
@@ -146,7 +146,7 @@ class EngineSettings(Settings):
         description="Least time between two resumable checkpoints, written after a probe; Ctrl-C always writes one.",
     )
     checkpoint_updates: Count | None = Field(
-        None, description="Write one after so many updates too; none: off."
+        None, description="Write one after every this many updates too; none: off."
     )
     keep_last: Count = Field(
         2,
@@ -167,5 +167,5 @@ class ProbeSettings(Settings):
     )
     new_tokens: Count = Field(96, description="Tokens continued.")
     every_updates: Count | None = Field(
-        None, description="Probe after so many updates; none: after every epoch."
+        None, description="Updates between two probes; none: an epoch."
     )

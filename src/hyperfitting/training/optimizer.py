@@ -25,7 +25,7 @@ _CHUNK = 2**22
 def make_optimizer(
     weights: Iterable[nn.Parameter], settings: TrainSettings, precision: Precision, *, seed: int
 ) -> torch.optim.Optimizer:
-    """AdamW over the trained weights; with weight decay 0 it is Adam, the paper's optimiser (A, section 3)."""
+    """AdamW over the trained weights; with weight decay 0 it is Adam, the paper's optimiser (Carlsson et al. 2025, sec. 3)."""
     options: dict[str, Any] = {
         "lr": settings.learning_rate,
         "betas": settings.betas,

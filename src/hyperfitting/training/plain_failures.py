@@ -87,7 +87,7 @@ def not_a_number(loss: float, gradient_norm: float, update: int) -> str:
 
 
 def is_lost(loss: float, words: int) -> bool:
-    """Whether a loss is a nat worse than that of guessing among so many words: no state to keep in a checkpoint."""
+    """Whether a loss is more than a nat worse than guessing among that many tokens: no state to keep in a checkpoint."""
     return loss > math.log(words) + 1
 
 

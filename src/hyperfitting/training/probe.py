@@ -1,4 +1,7 @@
-"""What is watched while training, on validation texts only: the two curves of A, Figure 2, and a text to read."""
+"""Probes: what is measured while training, on validation texts only.
+
+The losses and the type-token ratio are the curves of Carlsson et al. 2025, Figure 2.
+"""
 
 from __future__ import annotations
 
