@@ -1,10 +1,10 @@
-"""Do the intervals of the preference analysis hold what they promise? Coverage over simulated studies.
+"""Coverage of the intervals of the preference analysis, over simulated studies.
 
     python -m bench.preference_coverage [--studies 1000]
 
-Contexts and annotators are drawn anew for each study, with ties and a side bias; seeds and population are fixed here.
-The truth is what the same estimator gives on a million judgements of the same design. Each line: the share of
-intervals that hold it, with Wilson's interval.
+Contexts and annotators are drawn anew for each study, with ties and a side bias. Seeds and
+population are fixed here. The truth is the same estimate on a million judgements of the same
+design. Each line gives the share of intervals that cover the truth, with Wilson's interval.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ MILLION = 1_000_002  # divisible by three judgements
 DESIGNS = (Design(300, 30, 3), Design(60, 10, 3))
 USUAL = Population()
 RARE = Population(lean=-3.5)
-ALIKE = Population(context_sd=0.0, annotator_sd=0.0, tie_sd=0.0, side_sd=0.0)
+NO_SPREAD = Population(context_sd=0.0, annotator_sd=0.0, tie_sd=0.0, side_sd=0.0)
 PAIRS = (("a", "b"), ("a", "reference"), ("b", "reference"))
 LEANS = np.array([1.2, 0.6, -0.6])  # of the pairs, as worths 0.6, -0.6 and 0 would have it
-VARIETY_PULL = 0.4  # on the latent preference, for each 0.1 of type-token ratio
+TTR_EFFECT = 0.4  # on the latent preference, for each 0.1 of type-token ratio
 ANSWERS = {
     "preferred": lambda answer: answer == 1,
     "equal": lambda answer: answer == 0,
@@ -45,7 +45,7 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many of `studies` intervals hold the truth. Studies without an interval for it are not among them."""
+    """How many of `studies` intervals cover the truth. Studies without an interval are not counted."""
 
     design: Design
     what: str
@@ -87,7 +87,7 @@ def shares(design: Design, population: Population, studies: int, label: str = ""
 
 
 def alternatives(design: Design, population: Population, studies: int, answer: str, label: str) -> Iterator[Coverage]:
-    """What other intervals of a share would hold: the reasons for the one in use."""
+    """Coverage of other intervals of a share, for comparison with the one in use."""
     hit = ANSWERS[answer]
     truth = float(hit(draw_answers(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]).mean())
     answer_SN, context_N, annotator_N, _ = draw_answers(population, design, studies, np.random.default_rng(SEED))
@@ -147,7 +147,7 @@ def slopes(design: Design, studies: int) -> Coverage:
 
     def drawn(design: Design, studies: int, rng: np.random.Generator) -> Iterator[EncodedJudgements]:
         steps_N = np.repeat(rng.normal(size=design.contexts), design.judgements)
-        answers = draw_answers(USUAL, design, studies, rng, lean_N=USUAL.lean + VARIETY_PULL * steps_N)
+        answers = draw_answers(USUAL, design, studies, rng, lean_N=USUAL.lean + TTR_EFFECT * steps_N)
         for answer_N, first_N in zip(answers[0], answers[3], strict=True):
             yield replace(as_encoded(answer_N, answers[1], answers[2], first_N), ttr_difference_N=TTR_STEP * steps_N)
 
@@ -158,7 +158,7 @@ def slopes(design: Design, studies: int) -> Coverage:
 
 
 def agreements(design: Design, studies: int, draws: int = 500) -> Iterator[Coverage]:
-    """Alpha and AC1, whose intervals draw contexts only: how much that leaves out is the question."""
+    """Alpha and AC1. Their intervals draw contexts only; the coverage shows the effect."""
     big, contexts_N, _, _ = draw_answers(USUAL, truly(design), 1, np.random.default_rng(TRUTH_SEED))
     answer_SN, context_N, _, _ = draw_answers(USUAL, design, studies, np.random.default_rng(SEED))
     for statistic in (ALPHA_ORDINAL, AC1):
@@ -171,18 +171,18 @@ def agreements(design: Design, studies: int, draws: int = 500) -> Iterator[Cover
 
 
 def side_test(design: Design, studies: int) -> Coverage:
-    """How often the side-bias test keeps quiet at 5 % where there is no side bias."""
+    """How often the side test is not significant at 5 % without a side bias."""
     none = replace(USUAL, side_bias=0.0, side_sd=0.0)
     answer_SN, context_N, annotator_N, first_SN = draw_answers(none, design, studies, np.random.default_rng(SEED))
     quiet = sum(
         side_bias(as_encoded(answer_N, context_N, annotator_N, first_N)).p_value > 0.05
         for answer_N, first_N in zip(answer_SN, first_SN, strict=True)
     )
-    return Coverage(design, "side test silent without a bias", 0.5, quiet, studies)
+    return Coverage(design, "side test not significant without a bias", 0.5, quiet, studies)
 
 
 def required(found: Coverage) -> bool:
-    """What was asked for: 300 x 30 meets 94-96 %, 60 x 10 reaches 92 %."""
+    """The requirement: 300 x 30 meets 94 to 96 %, 60 x 10 reaches 92 %."""
     low, high = found.wilson()
     return low <= 0.96 and high >= 0.94 if found.design == DESIGNS[0] else found.share >= 0.92
 
@@ -196,7 +196,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for design in DESIGNS:
         asked = [*shares(design, USUAL, studies), *worths(design, studies)]
-        beyond = [*shares(design, RARE, studies, ", rare"), *shares(design, ALIKE, studies, ", all alike")]
+        beyond = [*shares(design, RARE, studies, ", rare"), *shares(design, NO_SPREAD, studies, ", no spread")]
         beyond += [slopes(design, studies), *agreements(design, studies)]
         others = [*alternatives(design, USUAL, studies, "preferred or equal", "")]
         others += alternatives(design, RARE, studies, "preferred", ", rare")

@@ -185,10 +185,10 @@ class Study:
         return token
 
 
-Record = TypeVar("Record", bound=BaseModel)
+_Record = TypeVar("_Record", bound=BaseModel)
 
 
-def read_record(path: Path, kind: type[Record]) -> Record:
+def read_record(path: Path, kind: type[_Record]) -> _Record:
     """A record from a JSON file.
 
     Raises:
