@@ -15,12 +15,12 @@ from hyperfitting.errors import HyperfittingError, StudyError
 if TYPE_CHECKING:
     from hyperfitting.preference.plan import StudyPlan
     from hyperfitting.preference.store import Store
-    from hyperfitting.progress import Narrator
+    from hyperfitting.progress import Progress
 
 HELP = "the human study: create, invite, serve, simulate, judge, export, analyse"
 
 
-def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) -> None:
+def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Progress]) -> None:
     """Give the parser of `hyperfit preference` its verbs; `console` makes the narrator of the long ones."""
     verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", parser_class=type(made))
     made.set_defaults(function=lambda options: _help(made))

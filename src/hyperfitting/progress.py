@@ -1,4 +1,4 @@
-"""How long work reports itself: stages speak to a `Narrator`, the command line draws it."""
+"""Progress of long work: stages report it to a `Progress`, which the command line draws. And requests to stop."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Bar(Protocol):
         ...
 
 
-class Narrator(Protocol):
-    """Where progress goes."""
+class Progress(Protocol):
+    """Where long work reports how far it is."""
 
-    def say(self, line: str) -> None:
-        """One line that stays."""
+    def log(self, line: str) -> None:
+        """Report one line that stays."""
         ...
 
     def bar(self, label: str, total: int, start: int = 0) -> AbstractContextManager[Bar]:
@@ -29,10 +29,10 @@ class Narrator(Protocol):
         ...
 
 
-class Silent:
-    """The narrator of library use: says nothing."""
+class NoProgress:
+    """Reports nothing: the default of the library."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Nothing."""
 
     @contextmanager
@@ -44,7 +44,7 @@ class Silent:
         """Nothing."""
 
 
-SILENT = Silent()
+NO_PROGRESS = NoProgress()
 
 
 @contextmanager

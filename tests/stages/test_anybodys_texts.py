@@ -10,7 +10,7 @@ from hyperfitting.cli import main
 from hyperfitting.errors import DataError
 from hyperfitting.measure.external_texts import WordTokens
 from hyperfitting.metrics.diversity import type_token_ratio
-from hyperfitting.progress import Silent
+from hyperfitting.progress import NoProgress
 from hyperfitting.stages.measure_texts import measure_file
 from tests.conftest import write_corpus
 from tests.contract.test_cli import refused
@@ -25,13 +25,13 @@ def values(rows):
     return {(row.variant, row.name): row for row in rows}
 
 
-class Said(Silent):
-    """A narrator that keeps what is said."""
+class Said(NoProgress):
+    """Progress that keeps what is said."""
 
     def __init__(self):
         self.lines = []
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
 
@@ -106,7 +106,7 @@ def test_rows_that_cannot_be_used_are_told_and_the_others_kept(tmp_path):
     bad = ["{", "[]", json.dumps({"body": "x"}), json.dumps({"text": " "}), json.dumps({"text": 5})]
     path.write_text("\n".join([good, *bad, json.dumps({"text": "word"}), '{"text": "half']) + "\n")
     said = Said()
-    rows = values(measure_file(path, narrator=said))
+    rows = values(measure_file(path, progress=said))
     assert rows["texts", "ttr"].n == 2
     assert rows["texts", "repeated_2gram_share"].n == 1  # a text of one token has no pair
     assert rows["texts", "repeated_2gram_share"].left_out == 1
@@ -128,7 +128,7 @@ def test_rows_that_cannot_be_used_are_told_and_the_others_kept(tmp_path):
 def test_sets_of_another_size_are_warned_of(tmp_path):
     said = Said()
     one, other = lines(tmp_path / "a.jsonl", ["a b", "c d"]), lines(tmp_path / "b.jsonl", ["a b"])
-    measure_file(one, reference=other, narrator=said)
+    measure_file(one, reference=other, progress=said)
     assert "2 texts and 1 reference texts, of 4 and 2 tokens" in said.lines[0]
 
 
@@ -176,7 +176,7 @@ def test_how_bleu_and_mauve_were_taken_and_what_is_recited_is_told(tmp_path, tin
         "mauve": str(tiny_model),
         "force_mauve": True,
     }
-    measure_file(path, **options, narrator=said)
+    measure_file(path, **options, progress=said)
     told = "\n".join(said.lines)
     assert "MAUVE of texts · texts: {'n': 12, 'clusters': 2, 'by_seed': (" in told
     assert "bleu: nrefs:var|" in told
@@ -198,7 +198,7 @@ FRENCH = "Été comme hiver, la fenêtre reste fermée; le garçon préfère rê
 
 def test_a_chinese_sentence_twelve_times_over_is_a_loop_and_the_unit_is_said(tmp_path):
     path, said = lines(tmp_path / "zh.jsonl", [CHINESE]), Said()
-    rows = values(measure_file(path, narrator=said))
+    rows = values(measure_file(path, progress=said))
     assert rows["texts", "looping_share"].value == 1
     assert rows["texts", "ttr"].value == pytest.approx(len(set(CHINESE)) / len(CHINESE))
     assert rows["texts", "ttr_words"].value < 0.1
@@ -223,9 +223,9 @@ def test_words_go_on_over_marks_and_forms_of_unicode_are_alike(tmp_path):
 def test_english_texts_are_told_nothing_of_units_and_bleus_tokens_are_named(tmp_path):
     pytest.importorskip("sacrebleu")
     said, mixed = Said(), Said()
-    measure_file(lines(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, narrator=said)
+    measure_file(lines(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, progress=said)
     assert [line.split("|")[3] for line in said.lines] == ["tok:13a"]
-    measure_file(lines(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, narrator=mixed)
+    measure_file(lines(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, progress=mixed)
     assert "since 1 of 2 texts are in scripts without spaces" in mixed.lines[0]
     assert mixed.lines[-1].split("|")[3] == "tok:13a+characters"
 

@@ -28,7 +28,7 @@ from hyperfitting.errors import (
     TrainingFailed,
 )
 from hyperfitting.files import alone_in
-from hyperfitting.progress import Silent
+from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import UpdateRow
 from hyperfitting.runs import Experiment
@@ -48,13 +48,13 @@ NO_SPACE = "hyperfit: no space left on the disk: free some, and the same command
 NO_MEMORY = "hyperfit: the device is out of memory: "
 
 
-class Listener(Silent):
+class Listener(NoProgress):
     """Keeps what is said, and presses Ctrl-C, or what else is named, after one update."""
 
     def __init__(self, stop_after=None, by=signal.SIGINT):
         self.lines, self.stop_after, self.by, self.update = [], stop_after, by, 0
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
     def bar(self, label, total, start=0):
@@ -70,7 +70,7 @@ class Listener(Silent):
 def train(experiment, **listening):
     """Train the hyperfitted run; what was said."""
     listener = Listener(**listening)
-    train_run(experiment, "hyperfitted", device="cpu", narrator=listener)
+    train_run(experiment, "hyperfitted", device="cpu", progress=listener)
     return listener.lines
 
 

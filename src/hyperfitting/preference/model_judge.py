@@ -27,7 +27,7 @@ from hyperfitting.errors import HyperfittingError, StudyError
 from hyperfitting.preference.answers import flipped
 from hyperfitting.preference.records import Answer, Comparison, Reply
 from hyperfitting.preference.store import Store
-from hyperfitting.progress import Narrator, Silent
+from hyperfitting.progress import NoProgress, Progress
 from hyperfitting.recipe import Count, CountOrZero, Positive, Settings
 
 PROMPT = """\
@@ -84,7 +84,7 @@ def judge(
     *,
     key: str | None = None,
     parallel: int = 4,
-    narrator: Narrator | None = None,
+    narrator: Progress | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Judged:
     """Ask a model about every comparison and every check that it has not judged yet; what is done is kept at once.
@@ -106,7 +106,7 @@ def judge(
     done = store.judged_by(annotator)
     left = [row for row in store.study.comparisons() if row.id not in done]
     stop = threading.Event()
-    with (narrator or Silent()).bar("comparisons", len(done) + len(left), len(done)) as bar:
+    with (narrator or NoProgress()).bar("comparisons", len(done) + len(left), len(done)) as bar:
 
         def one(row: Comparison) -> bool:
             if stop.is_set():

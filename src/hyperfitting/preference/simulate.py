@@ -21,7 +21,7 @@ from hyperfitting.errors import StudyError
 from hyperfitting.preference.records import Answer, Comparison
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
-from hyperfitting.progress import Narrator, Silent
+from hyperfitting.progress import NoProgress, Progress
 from hyperfitting.recipe import Positive, Settings, Share
 
 Spread = Annotated[float, Field(ge=0, le=100)]
@@ -70,7 +70,7 @@ def simulate(
     seed: int,
     *,
     url: str | None = None,
-    narrator: Narrator | None = None,
+    narrator: Progress | None = None,
 ) -> int:
     """Let `annotators` work side by side until nothing is left for them; returns how many judgements they gave.
 
@@ -88,7 +88,7 @@ def simulate(
         heapq.heapify(agenda)
         before = store.overview()
         count = 0
-        with (narrator or Silent()).bar("judgements", before.needed - before.answers) as bar:
+        with (narrator or NoProgress()).bar("judgements", before.needed - before.answers) as bar:
             while agenda:
                 event = heapq.heappop(agenda)
                 clock.now = event.time

@@ -8,7 +8,7 @@ import torch
 
 from hyperfitting import measure, models
 from hyperfitting.metrics.overlap import TrainingIndex
-from hyperfitting.progress import SILENT, Narrator
+from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL
 from hyperfitting.records import MetricRow
 from hyperfitting.runs import Experiment, Run
@@ -19,15 +19,15 @@ from hyperfitting.writing import load_run
 
 @plain_failures("run the recipe with a smaller measure.batch_blocks, or name another --device")
 def measure_experiment(
-    experiment: Experiment, *, device: str = "auto", narrator: Narrator = SILENT
+    experiment: Experiment, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> list[Run]:
     """Measure the texts and models of all runs. True texts and controls stand with the original's rows."""
     runs, recipe = experiment.runs(), experiment.recipe
-    drop_stale(experiment, narrator)
+    drop_stale(experiment, progress)
     todo = [variant for variant in recipe.variant_names if not runs[variant].measured]
     for variant in recipe.variant_names:
         if variant not in todo:
-            narrator.say(f"{variant}: measured already")
+            progress.log(f"{variant}: measured already")
     if not todo:
         return list(runs.values())
     place = models.resolve_device(device)
@@ -39,7 +39,7 @@ def measure_experiment(
         "validation": experiment.blocks("validation"),
         **sets,
     }
-    with narrator.bar("measuring", len(sets) + len(todo) * (len(sets) + 1)) as bar:
+    with progress.bar("measuring", len(sets) + len(todo) * (len(sets) + 1)) as bar:
         before = {}
         for name, blocks in sets.items():
             before[name] = measure.score(original, blocks, recipe)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hyperfitting import measure, models
 from hyperfitting.measure import external_texts
 from hyperfitting.metrics.overlap import TrainingIndex
-from hyperfitting.progress import SILENT, Narrator
+from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import MeasureSettings, ModelSettings
 from hyperfitting.records import MetricRow
 from hyperfitting.training import plain_failures
@@ -29,7 +29,7 @@ def measure_file(
     force_mauve: bool = False,
     seed: int = 0,
     device: str = "auto",
-    narrator: Narrator = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> list[MetricRow]:
     """Measure anybody's texts: beside `reference` texts and their two controls, and against `training` texts.
 
@@ -41,21 +41,21 @@ def measure_file(
     Raises:
         DataError: a file cannot be read, or holds no text; MAUVE is asked for without reference texts, or of too few.
     """
-    told = narrator.say
+    on_warning = progress.log
     tokens: external_texts.Tokens = external_texts.WordTokens()
     if tokenizer is not None:
         tokens = external_texts.codec_tokens(
             models.load_codec(ModelSettings(source=tokenizer, beginning_of_text="none"))
         )
     read = partial(
-        external_texts.read_written, tokens=tokens, column=column, group=group, told=told
+        external_texts.read_written, tokens=tokens, column=column, group=group, told=on_warning
     )
     texts, index = read(path, "texts"), None
     training_texts: list[str] | None = [] if bleu else None
     if reference is not None:
         true = read(reference, "reference")
         if warning := external_texts.same_size(texts, true):
-            told(warning)
+            on_warning(warning)
         texts = [*texts, *true, *measure.controls(true, seed)]
     if training is not None:
         blocks = read(training, "training")
@@ -63,7 +63,7 @@ def measure_file(
         for line in external_texts.recited_lines(
             [text for text in texts if text.variant == "texts"], blocks, index
         ):
-            told(line)
+            on_warning(line)
         training_texts = [text.text for text in blocks] if bleu else None
     how = measure.Intervals(MeasureSettings().bootstrap_draws, seed)
     place = models.resolve_device(device)
@@ -79,10 +79,10 @@ def measure_file(
         )
         rows += found
         for key, how_taken in taken.items():
-            told(f"MAUVE of {key}: {how_taken}")
+            on_warning(f"MAUVE of {key}: {how_taken}")
     strings = [text.text for text in texts if text.variant in ("texts", "reference")] + (
         training_texts or []
     )
     for name, signature in measure.signatures(strings, bleu=bleu).items():
-        told(f"{name}: {signature}")
+        on_warning(f"{name}: {signature}")
     return rows

@@ -127,9 +127,9 @@ class Checkpoints:
         recipe: Recipe,
         ranks: ProcessGroup,
         *,
-        say: Callable[[str], None] = lambda line: None,
+        log: Callable[[str], None] = lambda line: None,
     ):
-        self._folder, self._recipe, self._ranks, self._say = folder, recipe, ranks, say
+        self._folder, self._recipe, self._ranks, self._log = folder, recipe, ranks, log
         self._saved_at, self._saved_update = time.monotonic(), -1
 
     @cached_property
@@ -143,7 +143,7 @@ class Checkpoints:
             problem = _problem(path)
             if problem is None:
                 return path
-            self._say(f"{path}: {problem}: passed over for the one before")
+            self._log(f"{path}: {problem}: passed over for the one before")
         if found:
             raise RunError(
                 f"{found[0]}: {_problem(found[0])}, and no other is whole: remove {self._folder} to start anew"
