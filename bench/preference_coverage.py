@@ -73,28 +73,44 @@ class Coverage:
 def truly(design: Design) -> Design:
     """A million judgements of the same design: as many by each annotator."""
     contexts = MILLION // design.judgements
-    return Design(contexts, round(design.annotators * contexts / design.contexts), design.judgements)
+    return Design(
+        contexts, round(design.annotators * contexts / design.contexts), design.judgements
+    )
 
 
-def shares(design: Design, population: Population, studies: int, label: str = "") -> Iterator[Coverage]:
+def shares(
+    design: Design, population: Population, studies: int, label: str = ""
+) -> Iterator[Coverage]:
     """The four shares of one pair of arms: not preferred mirrors preferred or equal."""
     truth = draw_answers(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]
-    answer_SN, context_N, annotator_N, _ = draw_answers(population, design, studies, np.random.default_rng(SEED))
+    answer_SN, context_N, annotator_N, _ = draw_answers(
+        population, design, studies, np.random.default_rng(SEED)
+    )
     for name, hit in ANSWERS.items():
         true = float(hit(truth).mean())
         _, low_S, high_S, _ = share_intervals(hit(answer_SN).astype(float), context_N, annotator_N)
-        yield Coverage(design, name + label, true, int(((low_S <= true) & (true <= high_S)).sum()), studies)
+        yield Coverage(
+            design, name + label, true, int(((low_S <= true) & (true <= high_S)).sum()), studies
+        )
 
 
-def alternatives(design: Design, population: Population, studies: int, answer: str, label: str) -> Iterator[Coverage]:
+def alternatives(
+    design: Design, population: Population, studies: int, answer: str, label: str
+) -> Iterator[Coverage]:
     """Coverage of other intervals of a share, for comparison with the one in use."""
     hit = ANSWERS[answer]
-    truth = float(hit(draw_answers(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]).mean())
-    answer_SN, context_N, annotator_N, _ = draw_answers(population, design, studies, np.random.default_rng(SEED))
+    truth = float(
+        hit(draw_answers(population, truly(design), 1, np.random.default_rng(TRUTH_SEED))[0]).mean()
+    )
+    answer_SN, context_N, annotator_N, _ = draw_answers(
+        population, design, studies, np.random.default_rng(SEED)
+    )
     hits_SN = hit(answer_SN).astype(float)
     share_S, _, _, variance = share_intervals(hits_SN, context_N, annotator_N)
     contexts, annotators, number = variance.contexts, variance.annotators, hits_SN.shape[1]
-    plain_S = np.maximum(variance.context_P * (1 - 1 / contexts), variance.annotator_P * (1 - 1 / annotators))
+    plain_S = np.maximum(
+        variance.context_P * (1 - 1 / contexts), variance.annotator_P * (1 - 1 / annotators)
+    )
     both_S = variance.context_P * (1 - 1 / contexts) + variance.annotator_P * (1 - 1 / annotators)
     both_S -= variance.both_P * (1 - 1 / number)  # each context and annotator meet once
     t, inside_S = variance.quantile(0.95), np.clip(share_S * (1 - share_S), 1e-12, None)
@@ -106,7 +122,9 @@ def alternatives(design: Design, population: Population, studies: int, answer: s
     }
     for name, (reach_S, log_odds) in reaches.items():
         if log_odds:
-            held = np.abs(logit(np.clip(share_S, 1e-9, 1 - 1e-9)) - logit(truth)) <= reach_S / inside_S
+            held = (
+                np.abs(logit(np.clip(share_S, 1e-9, 1 - 1e-9)) - logit(truth)) <= reach_S / inside_S
+            )
         else:
             held = np.abs(share_S - truth) <= reach_S
         yield Coverage(design, f"{answer}{label}, {name}", truth, int(held.sum()), studies)
@@ -116,7 +134,9 @@ def t_of(clusters: int) -> float:
     return float(student.ppf(0.975, clusters - 1))
 
 
-def three_arms(design: Design, studies: int, rng: np.random.Generator) -> Iterator[EncodedJudgements]:
+def three_arms(
+    design: Design, studies: int, rng: np.random.Generator
+) -> Iterator[EncodedJudgements]:
     """Studies of three arms: each context compares one of the three pairs, in turn."""
     pair_N = np.repeat(np.arange(design.contexts) % 3, design.judgements)
     drawn = draw_answers(USUAL, design, studies, rng, lean_N=LEANS[pair_N])
@@ -137,7 +157,9 @@ def worths(design: Design, studies: int) -> list[Coverage]:
                 studied[index] += 1
                 held[index] += found.low <= true[index] <= found.high
     return [
-        Coverage(design, f"log-worth of {arm}", float(true[index]), int(held[index]), int(studied[index]))
+        Coverage(
+            design, f"log-worth of {arm}", float(true[index]), int(held[index]), int(studied[index])
+        )
         for index, arm in enumerate("ab")
     ]
 
@@ -145,16 +167,30 @@ def worths(design: Design, studies: int) -> list[Coverage]:
 def slopes(design: Design, studies: int) -> Coverage:
     """The odds ratio per 0.1 of type-token ratio."""
 
-    def drawn(design: Design, studies: int, rng: np.random.Generator) -> Iterator[EncodedJudgements]:
+    def drawn(
+        design: Design, studies: int, rng: np.random.Generator
+    ) -> Iterator[EncodedJudgements]:
         steps_N = np.repeat(rng.normal(size=design.contexts), design.judgements)
-        answers = draw_answers(USUAL, design, studies, rng, lean_N=USUAL.lean + TTR_EFFECT * steps_N)
+        answers = draw_answers(
+            USUAL, design, studies, rng, lean_N=USUAL.lean + TTR_EFFECT * steps_N
+        )
         for answer_N, first_N in zip(answers[0], answers[3], strict=True):
-            yield replace(as_encoded(answer_N, answers[1], answers[2], first_N), ttr_difference_N=TTR_STEP * steps_N)
+            yield replace(
+                as_encoded(answer_N, answers[1], answers[2], first_N),
+                ttr_difference_N=TTR_STEP * steps_N,
+            )
 
-    true = ttr_odds_ratios(next(drawn(truly(design), 1, np.random.default_rng(TRUTH_SEED))))[0].odds_ratio.value
-    found = [ttr_odds_ratios(encoded)[0].odds_ratio for encoded in drawn(design, studies, np.random.default_rng(SEED))]
+    true = ttr_odds_ratios(next(drawn(truly(design), 1, np.random.default_rng(TRUTH_SEED))))[
+        0
+    ].odds_ratio.value
+    found = [
+        ttr_odds_ratios(encoded)[0].odds_ratio
+        for encoded in drawn(design, studies, np.random.default_rng(SEED))
+    ]
     held = sum(each.low <= true <= each.high for each in found if each is not None)
-    return Coverage(design, "odds ratio per 0.1 TTR", true, held, sum(each is not None for each in found))
+    return Coverage(
+        design, "odds ratio per 0.1 TTR", true, held, sum(each is not None for each in found)
+    )
 
 
 def agreements(design: Design, studies: int, draws: int = 500) -> Iterator[Coverage]:
@@ -165,7 +201,9 @@ def agreements(design: Design, studies: int, draws: int = 500) -> Iterator[Cover
         true, held = statistic.of(counts_table(contexts_N, big[0] + 1, 3)), 0
         for answer_N in answer_SN:
             counts_UQ = counts_table(context_N, answer_N + 1, 3)
-            found = coefficient(statistic, counts_UQ, np.arange(design.contexts), draws=draws, seed=SEED)
+            found = coefficient(
+                statistic, counts_UQ, np.arange(design.contexts), draws=draws, seed=SEED
+            )
             held += found.low <= true <= found.high
         yield Coverage(design, statistic.name, true, held, studies)
 
@@ -173,7 +211,9 @@ def agreements(design: Design, studies: int, draws: int = 500) -> Iterator[Cover
 def side_test(design: Design, studies: int) -> Coverage:
     """How often the side test is not significant at 5 % without a side bias."""
     none = replace(USUAL, side_bias=0.0, side_sd=0.0)
-    answer_SN, context_N, annotator_N, first_SN = draw_answers(none, design, studies, np.random.default_rng(SEED))
+    answer_SN, context_N, annotator_N, first_SN = draw_answers(
+        none, design, studies, np.random.default_rng(SEED)
+    )
     quiet = sum(
         side_bias(as_encoded(answer_N, context_N, annotator_N, first_N)).p_value > 0.05
         for answer_N, first_N in zip(answer_SN, first_SN, strict=True)
@@ -188,7 +228,9 @@ def required(found: Coverage) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--studies", type=int, default=1000, help="studies for each line (1000)")
     studies = parser.parse_args().studies
     started = time.perf_counter()
@@ -196,13 +238,19 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for design in DESIGNS:
         asked = [*shares(design, USUAL, studies), *worths(design, studies)]
-        beyond = [*shares(design, RARE, studies, ", rare"), *shares(design, NO_SPREAD, studies, ", no spread")]
+        beyond = [
+            *shares(design, RARE, studies, ", rare"),
+            *shares(design, NO_SPREAD, studies, ", no spread"),
+        ]
         beyond += [slopes(design, studies), *agreements(design, studies)]
         others = [*alternatives(design, USUAL, studies, "preferred or equal", "")]
         others += alternatives(design, RARE, studies, "preferred", ", rare")
         for each in [*asked, *beyond, side_test(design, studies), *others]:
             print(each.line(), flush=True)
-        print(f"required of the first five: {'met' if all(map(required, asked)) else 'NOT MET'}", flush=True)
+        print(
+            f"required of the first five: {'met' if all(map(required, asked)) else 'NOT MET'}",
+            flush=True,
+        )
     print(f"{time.perf_counter() - started:.0f} s")
 
 

@@ -18,7 +18,7 @@ import transformers
 
 from bench.baselines import TrainerLoop, public_loop
 from hyperfitting import models, training
-from hyperfitting.progress import Silent
+from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import Recipe, parse_recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.checkpoint import Checkpoints, State
@@ -152,7 +152,7 @@ def run_loop(recipe: Recipe, ids_NT: Any, device: torch.device, probe: Any) -> l
             {"hyperfitted": recipe.train},
             checkpoints=Checkpoints(Path(folder), recipe, ranks),
             watcher=SimpleNamespace(log=lambda row, variants: rows.append(row), probe=probe),
-            narrator=Silent(),
+            progress=NoProgress(),
         )
     return rows
 

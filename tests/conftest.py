@@ -191,7 +191,7 @@ def train_once(
     import torch
 
     from hyperfitting import models, training
-    from hyperfitting.progress import Silent
+    from hyperfitting.progress import NoProgress
     from hyperfitting.recipe import parse_recipe
     from hyperfitting.records import ProbeRow
     from hyperfitting.training.checkpoint import Checkpoints
@@ -227,7 +227,7 @@ def train_once(
         {"hyperfitted": recipe.train},
         checkpoints=checkpoints,
         watcher=SimpleNamespace(log=lambda row, variants: rows.append(row), probe=watch),
-        narrator=Silent(),
+        progress=NoProgress(),
     )
     outcome, model = outcomes["hyperfitted"], setup.selection.model
     if not outcome.in_model:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hyperfitting import training
 from hyperfitting.errors import InputError
-from hyperfitting.progress import SILENT, Narrator
+from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import Recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.check import refuse_missing_parts
@@ -33,7 +33,7 @@ def run(
     out: Path | None = None,
     *,
     device: str = "auto",
-    narrator: Narrator = SILENT,
+    progress: Progress = NO_PROGRESS,
     keep_data: bool = False,
 ) -> Experiment:
     """Make an experiment: all runs of a recipe, from the data to the report. What is done already is skipped.
@@ -42,7 +42,7 @@ def run(
         recipe: what to do.
         out: the experiment's folder; none: `runs/<name>-<digest8>`.
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
-        narrator: where progress goes.
+        progress: where progress goes.
         keep_data: go on with the data as drawn, even where a source has changed since.
 
     Raises:
@@ -53,9 +53,9 @@ def run(
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
     experiment = train_experiment(
-        recipe, out, device=device, narrator=narrator, keep_data=keep_data
+        recipe, out, device=device, progress=progress, keep_data=keep_data
     )
-    generate_experiment(experiment, device=device, narrator=narrator)
-    measure_experiment(experiment, device=device, narrator=narrator)
-    report_experiment(experiment, narrator=narrator)
+    generate_experiment(experiment, device=device, progress=progress)
+    measure_experiment(experiment, device=device, progress=progress)
+    report_experiment(experiment, progress=progress)
     return experiment

@@ -1,4 +1,4 @@
-"""How long work reports itself: stages speak to a `Narrator`, the command line draws it."""
+"""How long work reports itself: stages speak to a `Progress`, the command line draws it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Bar(Protocol):
         ...
 
 
-class Narrator(Protocol):
+class Progress(Protocol):
     """Where progress goes."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """One line that stays."""
         ...
 
@@ -29,10 +29,10 @@ class Narrator(Protocol):
         ...
 
 
-class Silent:
-    """The narrator of library use: says nothing."""
+class NoProgress:
+    """The progress of library use: says nothing."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Nothing."""
 
     @contextmanager
@@ -44,7 +44,7 @@ class Silent:
         """Nothing."""
 
 
-SILENT = Silent()
+NO_PROGRESS = NoProgress()
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def test_a_novel_is_trained_on_and_held_out(tmp_path, blank_lines):
     text = cut_novel(tmp_path / "novel.txt", blank_lines=blank_lines)
     recipe = recipe_of(tmp_path / "novel.txt")
     print("\n" + check_lines(check_recipe(recipe, tmp_path / "out")))
-    experiment = pipeline.run(recipe, tmp_path / "out", narrator=Console())
+    experiment = pipeline.run(recipe, tmp_path / "out", progress=Console())
     codec, shares, spans = load_codec(recipe.model), {}, []
     for each in experiment.manifest.sets:
         parts = [

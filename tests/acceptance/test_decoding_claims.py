@@ -54,7 +54,7 @@ def trained(tmp_path_factory):
     experiment = draw_experiment(
         load_recipe("demo", changes), tmp_path_factory.mktemp("decoding") / "out"
     )
-    train_run(experiment, "hyperfitted", narrator=Console())
+    train_run(experiment, "hyperfitted", progress=Console())
     return experiment
 
 
@@ -75,7 +75,7 @@ def again(trained, folder, strategies, batch):
 
 
 def test_a_thousand_blocked_texts_hold_nothing_forbidden_and_cut_no_word(trained):
-    run = generate_texts(trained, "hyperfitted", narrator=Console())
+    run = generate_texts(trained, "hyperfitted", progress=Console())
     follows: dict[tuple[int, ...], set[int]] = {}
     for block in trained.blocks("train").ids_NT.tolist():
         for start in range(len(block) - CITED):
@@ -116,9 +116,9 @@ def test_a_text_alone_is_as_in_a_batch_of_64(trained, tmp_path):
     experiment = again(
         trained, tmp_path / "out", f"{strategy('greedy')}, {strategy('nucleus')}", 64
     )
-    generate_texts(experiment, "hyperfitted", narrator=Console())
+    generate_texts(experiment, "hyperfitted", progress=Console())
     said = agreement_lines(
-        compare_with_reference(experiment, "hyperfitted", 64, narrator=Console())
+        compare_with_reference(experiment, "hyperfitted", 64, progress=Console())
     )
     print(f"\n{said}")
     margins = [float(found) for found in re.findall(r"margin (\S+)", said)]
@@ -129,7 +129,7 @@ def test_a_text_alone_is_as_in_a_batch_of_64(trained, tmp_path):
 def test_three_processes_write_what_one_writes(trained, tmp_path):
     strategies = f"{strategy('greedy')}, {strategy('sampling')}"
     one, three = (again(trained, tmp_path / name, strategies, 16) for name in ("one", "three"))
-    generate_texts(one, "hyperfitted", narrator=Console())
+    generate_texts(one, "hyperfitted", progress=Console())
     command = [
         sys.executable,
         "-m",

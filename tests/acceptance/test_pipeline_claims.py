@@ -48,7 +48,7 @@ def shows_the_effect(experiment, name):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_demo_shows_the_effect_at_every_seed(seed, tmp_path):
     experiment = pipeline.run(
-        load_recipe("demo", [f"seed={seed}"]), tmp_path / "demo", narrator=Console()
+        load_recipe("demo", [f"seed={seed}"]), tmp_path / "demo", progress=Console()
     )
     print(f"\ndemo, seed {seed}\n{before_and_after(experiment)}")
     shows_the_effect(experiment, "fiction")
@@ -72,7 +72,7 @@ def test_the_demo_takes_less_than_four_minutes_offline(tmp_path):
 @needs_data
 def test_three_domains(tmp_path, monkeypatch):
     monkeypatch.chdir(DATA / "text" / "domains")
-    experiment = pipeline.run(load_recipe("three-domains"), tmp_path / "three", narrator=Console())
+    experiment = pipeline.run(load_recipe("three-domains"), tmp_path / "three", progress=Console())
     print(f"\nthree domains\n{before_and_after(experiment)}")
     shows_the_effect(experiment, "fiction")
 
@@ -122,7 +122,7 @@ def test_how_many_texts_656_thousand_parameters_learn_by_heart(
 @pytest.mark.parametrize(("texts", "epochs"), [(128, 40), (1024, 20)])
 def test_a_model_of_another_maker(texts, epochs, tmp_path, monkeypatch):
     monkeypatch.chdir(DATA)
-    experiment = pipeline.run(tinystories(texts, epochs), tmp_path / "tiny", narrator=Console())
+    experiment = pipeline.run(tinystories(texts, epochs), tmp_path / "tiny", progress=Console())
     print(f"\nTinyStories-656K, {texts} texts\n{before_and_after(experiment)}")
     value = values(experiment)
     assert (value["hyperfitted", "train", None, "train_loss"] < 0.3) == (texts == 128)

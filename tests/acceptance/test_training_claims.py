@@ -48,8 +48,8 @@ def trained(variant, seed, folder):
         *VARIANTS[variant],
     ]
     experiment = draw_experiment(load_recipe("demo", changes), folder / f"{variant}-{seed}")
-    run = train_run(experiment, "hyperfitted", narrator=Console())
-    generate_texts(experiment, "hyperfitted", narrator=Console())
+    run = train_run(experiment, "hyperfitted", progress=Console())
+    generate_texts(experiment, "hyperfitted", progress=Console())
     ttr = [type_token_ratio(text.ids) for text in run.continuations()]
     return ttr, run.facts.train, run.updates(), run.name
 

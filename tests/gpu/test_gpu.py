@@ -82,7 +82,7 @@ def test_a_stopped_training_ends_as_an_uninterrupted_one(tree, tmp_path, precisi
     )
     train_run(whole, "hyperfitted", device="cuda")
     with pytest.raises(Interrupted):
-        train_run(cut, "hyperfitted", device="cuda", narrator=Listener(stop_after=5))
+        train_run(cut, "hyperfitted", device="cuda", progress=Listener(stop_after=5))
     train_run(cut, "hyperfitted", device="cuda")
     ours, theirs = (
         [row.loss for row in each.run("hyperfitted").updates()] for each in (cut, whole)

@@ -50,7 +50,7 @@ NO_MEMORY = "hyperfit: the device is out of memory: "
 def train(experiment, **listening):
     """Train the hyperfitted run; what was said."""
     listener = Listener(**listening)
-    train_run(experiment, "hyperfitted", device="cpu", narrator=listener)
+    train_run(experiment, "hyperfitted", device="cpu", progress=listener)
     return listener.lines
 
 

@@ -422,12 +422,12 @@ def test_bad_input_leaves_nothing_behind(tree, tmp_path):
 
 
 class PressCtrlC:
-    """A narrator that interrupts at one update, as a terminal would."""
+    """A progress that interrupts at one update, as a terminal would."""
 
     def __init__(self, update):
         self.update, self.count = update, 0
 
-    def say(self, line):
+    def log(self, line):
         pass
 
     def bar(self, label, total, start=0):
@@ -451,7 +451,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finis
     with pytest.raises(
         Interrupted, match="stopped after update 6 of 12; the same command goes on from there"
     ):
-        train_run(experiment, "hyperfitted", device="cpu", narrator=PressCtrlC(6))
+        train_run(experiment, "hyperfitted", device="cpu", progress=PressCtrlC(6))
     run = experiment.run("hyperfitted")
     assert not run.trained
     with run.updates_file.open("a") as file:

@@ -19,7 +19,7 @@ from hyperfitting.preference.judges.simulated import (
 )
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
-from hyperfitting.progress import Silent
+from hyperfitting.progress import NoProgress
 from tests.support import studies
 from tests.support.postgresql import new_database
 
@@ -161,7 +161,7 @@ def test_on_a_server_too(tmp_path):
         assert store.progress().finished == 4
 
 
-class Stopped(Silent):
+class Stopped(NoProgress):
     """Progress that stops the work after so many steps, as Ctrl-C or a kill does."""
 
     def __init__(self, after):
@@ -177,7 +177,7 @@ class Stopped(Silent):
 def test_a_simulation_that_is_stopped_has_its_record(tmp_path, after):
     study = studies.study(tmp_path, rows=studies.comparisons(2, 0, ARMS))
     with pytest.raises(KeyboardInterrupt):
-        simulate(study, 3, STRONG, seed=5, narrator=Stopped(after))
+        simulate(study, 3, STRONG, seed=5, progress=Stopped(after))
     (begun,) = read_simulations(study)
     assert (begun.annotators, begun.seed, begun.judgements, begun.settings) == (3, 5, None, STRONG)
     assert begun.truth == tuple(true_shares(study, STRONG))

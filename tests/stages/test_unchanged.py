@@ -10,7 +10,7 @@ from hyperfitting import generate, pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import DataError
 from hyperfitting.facts import PassedOver
-from hyperfitting.progress import Silent
+from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import ModelSettings, load_recipe
 from hyperfitting.runs import Experiment, Run
 from hyperfitting.stages.generate import generate_texts
@@ -20,12 +20,12 @@ from tests.conftest import make_model, tiny_tree, write_corpus
 
 
 class Said:
-    """A narrator that keeps its lines."""
+    """A progress that keeps its lines."""
 
     def __init__(self):
-        self.lines, self.bar = [], Silent().bar
+        self.lines, self.bar = [], NoProgress().bar
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
 
@@ -214,7 +214,7 @@ def test_what_is_skipped_is_said(here, capsys):
 def test_the_library_says_through_its_narrator_and_takes_keep_data(here):
     said, recipe = Said(), load_recipe("r.json")
     edit(Path("texts"))
-    train_experiment(recipe, Path("out"), device="cpu", narrator=said, keep_data=True)
+    train_experiment(recipe, Path("out"), device="cpu", progress=said, keep_data=True)
     assert said.lines == [
         "data: drawn already",
         "original: trained already",

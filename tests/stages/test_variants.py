@@ -12,7 +12,7 @@ from hyperfitting import models
 from hyperfitting.cli import main
 from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import Interrupted
-from hyperfitting.progress import Silent
+from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.stages import train as train_stage
 from hyperfitting.stages.check import check_recipe
@@ -21,7 +21,7 @@ from hyperfitting.stages.train import train_experiment, train_run
 EARLY = {"name": "early-stopped", "set": {"train.stop": "best-validation"}}
 
 
-class Updates(Silent):
+class Updates(NoProgress):
     """Counts the updates that are made, and presses Ctrl-C after one of them."""
 
     def __init__(self, stop_after=None):
@@ -50,9 +50,9 @@ def recipe_of(tree, *variants, **train):
     return parse_recipe(changed, source="t")
 
 
-def made(tree, folder, *variants, narrator=None, **train):
+def made(tree, folder, *variants, progress=None, **train):
     return train_experiment(
-        recipe_of(tree, *variants, **train), folder, device="cpu", narrator=narrator or Silent()
+        recipe_of(tree, *variants, **train), folder, device="cpu", progress=progress or NoProgress()
     )
 
 
@@ -90,7 +90,7 @@ def assert_all_alike(experiment, alone):
 
 def test_one_training_makes_the_early_stopped_and_the_hyperfitted_model(turning, tmp_path, alone):
     updates = Updates()
-    experiment = made(turning, tmp_path / "both", EARLY, narrator=updates)
+    experiment = made(turning, tmp_path / "both", EARLY, progress=updates)
     assert updates.made == 32
     assert_all_alike(experiment, alone)
 
@@ -100,8 +100,8 @@ def test_a_stop_loses_neither(turning, tmp_path, alone, after):
     """Before the early stop, between its last probe and the next, and long after it."""
     stopped, again = Updates(stop_after=after), Updates()
     with pytest.raises(Interrupted, match=f"stopped after update {after} of 32"):
-        made(turning, tmp_path / "both", EARLY, narrator=stopped)
-    experiment = made(turning, tmp_path / "both", EARLY, narrator=again)
+        made(turning, tmp_path / "both", EARLY, progress=stopped)
+    experiment = made(turning, tmp_path / "both", EARLY, progress=again)
     assert stopped.made + again.made == 32
     assert_all_alike(experiment, alone)
 
@@ -124,7 +124,7 @@ def test_a_kill_while_the_models_are_saved_loses_neither(
         made(turning, tmp_path / "both", EARLY)
     monkeypatch.undo()
     updates = Updates()
-    experiment = made(turning, tmp_path / "both", EARLY, narrator=updates)
+    experiment = made(turning, tmp_path / "both", EARLY, progress=updates)
     assert updates.made == left
     assert_all_alike(experiment, alone)
 
@@ -134,7 +134,7 @@ def test_a_variant_whose_model_is_gone_is_trained_again_by_itself(turning, tmp_p
     before = weights(experiment.run("hyperfitted"))
     shutil.rmtree(experiment.run("early-stopped").model_folder)
     updates = Updates()
-    train_run(experiment, "hyperfitted", device="cpu", narrator=updates)
+    train_run(experiment, "hyperfitted", device="cpu", progress=updates)
     assert updates.made == 16
     assert weights(experiment.run("hyperfitted")) == before
     assert_all_alike(experiment, alone)
@@ -144,7 +144,7 @@ def test_a_checkpoint_without_a_variant_does_not_make_it(turning, tmp_path, alon
     experiment = made(turning, tmp_path / "both", EARLY)
     shutil.rmtree(experiment.run("hyperfitted").model_folder)
     with pytest.raises(Interrupted):
-        train_run(experiment, "hyperfitted", device="cpu", narrator=Updates(stop_after=25))
+        train_run(experiment, "hyperfitted", device="cpu", progress=Updates(stop_after=25))
     shutil.rmtree(experiment.run("early-stopped").model_folder)
     train_run(experiment, "hyperfitted", device="cpu")
     assert_all_alike(experiment, alone)
@@ -155,7 +155,7 @@ def test_training_goes_on_for_a_variant_that_stops_later(turning, tmp_path):
     turning["probe"]["every_updates"] = 5
     first = {"stop": "train-loss", "stop_loss": 4.3}
     updates = Updates()
-    experiment = made(turning, tmp_path / "both", EARLY, narrator=updates, **first)
+    experiment = made(turning, tmp_path / "both", EARLY, progress=updates, **first)
     hyperfitted = made(turning, tmp_path / "a", **first).run("hyperfitted")
     stopped = made(turning, tmp_path / "b", stop="best-validation").run("hyperfitted")
     ends = [run.facts.train.updates for run in (hyperfitted, stopped)]
@@ -187,7 +187,7 @@ def test_a_variant_that_trains_otherwise_is_trained_apart(tree, tmp_path):
     assert recipe.trained_together("hyperfitted") == ("early-stopped", "hyperfitted")
     assert recipe.trained_together("gentle") == ("gentle",)
     updates = Updates()
-    experiment = made(tree, tmp_path / "out", EARLY, gentle, order, narrator=updates)
+    experiment = made(tree, tmp_path / "out", EARLY, gentle, order, progress=updates)
     assert updates.made == 36
     alone = made(tree, tmp_path / "alone", learning_rate=1e-4).run("hyperfitted")
     assert_alike(experiment.run("gentle"), alone)

@@ -1,4 +1,4 @@
-"""A narrator that keeps what is said, and can stop a training."""
+"""A progress that keeps what is said, and can stop a training."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import os
 import signal
 from contextlib import nullcontext
 
-from hyperfitting.progress import Silent
+from hyperfitting.progress import NoProgress
 
 
-class Listener(Silent):
+class Listener(NoProgress):
     """Keeps what is said, and presses Ctrl-C, or what else is named, after one update."""
 
     def __init__(self, stop_after=None, by=signal.SIGINT):
         self.lines, self.stop_after, self.by, self.update = [], stop_after, by, 0
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
     def bar(self, label, total, start=0):

@@ -101,7 +101,7 @@ FORBIDDEN_WORDS: dict[str, tuple[str, ...]] = {
     "StudyPlan": _PREFERENCE,
     "beside=": _PREFERENCE + _METRICS + _CORE,
     "human study": _PREFERENCE,
-    "narrator": _PREFERENCE + _CORE,
+    "progress": _PREFERENCE + _CORE,
     "told(": _METRICS + _CORE,
     "told=": _METRICS + _CORE,
 }

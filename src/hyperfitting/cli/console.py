@@ -42,7 +42,7 @@ def not_text(arguments: Sequence[str]) -> str | None:
 class Console:
     """Progress on standard error: a bar while something runs, lines that stay."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print above whatever bar is drawn."""
         from tqdm import tqdm
 

@@ -106,7 +106,7 @@ def _making(options: Options) -> dict[str, Any]:
         "out": options.out,
         "device": options.device,
         "keep_data": options.keep_data,
-        "narrator": Console(),
+        "progress": Console(),
     }
 
 
@@ -148,7 +148,7 @@ def _generate(options: Options) -> None:
     from hyperfitting.cli.text import agreement_lines
     from hyperfitting.stages.generate import compare_all_with_reference, generate_experiment
 
-    how: dict[str, Any] = {"device": options.device, "narrator": Console()}
+    how: dict[str, Any] = {"device": options.device, "progress": Console()}
     for run in generate_experiment(experiment, **how):
         print(f"texts    {run.continuations_file}")
     if contexts:

@@ -114,7 +114,7 @@ def _measure_folder(options: Options) -> None:
     experiment = read_experiment(options)
     from hyperfitting.stages.measure import measure_experiment
 
-    for run in measure_experiment(experiment, device=options.device, narrator=Console()):
+    for run in measure_experiment(experiment, device=options.device, progress=Console()):
         print(f"metrics  {run.metrics_file}")
     print_next("report", experiment.folder)
 
@@ -135,7 +135,7 @@ def _measure_file(options: Options) -> None:
 
     chosen = {name: getattr(options, name) for name in _OF_A_FILE}
     request = ExternalTextsRequest(options.folder, **chosen, device=options.device)
-    rows = measure_external_texts(request, on_warning=Console().say)
+    rows = measure_external_texts(request, on_warning=Console().log)
     print(report.markdown_table(report.texts_table(rows)))
     if options.out is not None:
         write_text(options.out, report.summary_json(rows))

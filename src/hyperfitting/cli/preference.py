@@ -32,13 +32,13 @@ from hyperfitting.errors import HyperfittingError, StudyError
 if TYPE_CHECKING:
     from hyperfitting.preference.design.create import StudyPreview
     from hyperfitting.preference.web.serve import ServedLinks
-    from hyperfitting.progress import Narrator
+    from hyperfitting.progress import Progress
 
 HELP = "the preference study: create, invite, serve, simulate, judge, export, analyse"
 
 
-def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Narrator]) -> None:
-    """Add the verbs to the parser of `hyperfit preference`; `console` makes the narrator of the
+def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Progress]) -> None:
+    """Add the verbs to the parser of `hyperfit preference`; `console` makes the progress of the
     long ones.
     """
     verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", parser_class=type(made))
@@ -241,7 +241,7 @@ def _simulate(options: argparse.Namespace) -> None:
         read_simulation_settings(options.strength, options.set),
         seed=options.seed,
         database=options.database,
-        narrator=options.console(),
+        progress=options.console(),
     )
     for each in made.truth:
         won, equal, lost = each.shares
@@ -265,7 +265,7 @@ def _judge(options: argparse.Namespace) -> None:
         key=key_from_environment(options.key_from),
         parallel=min(options.parallel, 64),
         database=options.database,
-        narrator=options.console(),
+        progress=options.console(),
     )
     print(
         f"rows     {judged.now} comparisons judged now, {judged.before} before, by {judged.model}"

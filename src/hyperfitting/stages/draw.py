@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperfitting import data, models, training
-from hyperfitting.progress import SILENT, Narrator
+from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import Recipe
 from hyperfitting.runs import Experiment
 
@@ -16,7 +16,7 @@ def draw_experiment(
     out: Path | None = None,
     *,
     device: str = "auto",
-    narrator: Narrator = SILENT,
+    progress: Progress = NO_PROGRESS,
     keep_data: bool = False,
 ) -> Experiment:
     """Claim the folder, check that model and texts fit the recipe, and draw the data; as one of torchrun's, wait for it.
@@ -31,7 +31,7 @@ def draw_experiment(
         if experiment.drawn:
             if not keep_data:
                 data.refuse_changed(experiment.manifest.sources, recipe.data, str(folder))
-            narrator.say("data: drawn already")
+            progress.log("data: drawn already")
         else:
             drawn = fit(recipe).drawn
             experiment.write_data(recipe, drawn.sets, drawn.manifest)

@@ -13,7 +13,7 @@ import torch
 from hyperfitting import generate, models, training
 from hyperfitting.facts import BlockedCount, GaveWayCount, GenerateFacts
 from hyperfitting.files import write_rows
-from hyperfitting.progress import SILENT, Narrator
+from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, Dtype, Recipe
 from hyperfitting.records import Blocked, Continuation, Difference, GaveWay
 from hyperfitting.runs import Experiment, Run
@@ -22,11 +22,11 @@ from hyperfitting.writing import load_run
 
 
 def generate_experiment(
-    experiment: Experiment, *, device: str = "auto", narrator: Narrator = SILENT
+    experiment: Experiment, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> list[Run]:
     """Continue the contexts with every run's model, the original's first."""
     return [
-        generate_texts(experiment, name, device=device, narrator=narrator)
+        generate_texts(experiment, name, device=device, progress=progress)
         for name in experiment.recipe.variant_names
     ]
 
@@ -35,7 +35,7 @@ def generate_experiment(
     "run the recipe with a smaller generate.batch_contexts, or name another --device"
 )
 def generate_texts(
-    experiment: Experiment, variant: str, *, device: str = "auto", narrator: Narrator = SILENT
+    experiment: Experiment, variant: str, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> Run:
     """Continue the reported contexts with one run's model, in every strategy; alone, or as one of torchrun's processes.
 
@@ -45,10 +45,10 @@ def generate_texts(
     experiment.refuse_archive()
     run, recipe = experiment.run(variant), experiment.recipe
     ranks = training.join_processes(models.resolve_device(device))
-    narrator = narrator if ranks.is_main else SILENT
-    ranks.on_main(lambda: drop_stale(experiment, narrator))
+    progress = progress if ranks.is_main else NO_PROGRESS
+    ranks.on_main(lambda: drop_stale(experiment, progress))
     if run.generated:
-        narrator.say(f"{variant}: generated already")
+        progress.log(f"{variant}: generated already")
         return run
     generator, codec, facts = _generator(experiment, run, ranks.device)
     ranks.on_main(lambda: run.update_facts(generate=facts))
@@ -58,7 +58,7 @@ def generate_texts(
     mine = todo[ranks.rank :: ranks.world]
     total = sum(len(batch.contexts) for batch in mine)
     with (
-        narrator.bar(f"continuing contexts, {variant}", total) as bar,
+        progress.bar(f"continuing contexts, {variant}", total) as bar,
         run.new_part(ranks.rank) as keep,
     ):
         for batch in mine:
@@ -191,7 +191,7 @@ def compare_with_reference(
     contexts: int,
     *,
     device: str = "auto",
-    narrator: Narrator = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> Agreement:
     """Write the first contexts of every domain anew, one at a time in float32 without a cache, with one run's model."""
     run, place = experiment.run(variant), models.resolve_device(device)
@@ -200,7 +200,7 @@ def compare_with_reference(
     ]
     generator, *_ = _load_generator(experiment, run, place, "float32", models.NO_CACHE)
     differences = []
-    with narrator.bar(f"reference mode, {variant}", len(texts)) as bar:
+    with progress.bar(f"reference mode, {variant}", len(texts)) as bar:
         for text in texts:
             differences.append(generator.first_difference(text))
             bar.advance()
@@ -209,10 +209,10 @@ def compare_with_reference(
 
 
 def compare_all_with_reference(
-    experiment: Experiment, contexts: int, *, device: str = "auto", narrator: Narrator = SILENT
+    experiment: Experiment, contexts: int, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> list[Agreement]:
     """The same with every run's model, the original's first."""
     return [
-        compare_with_reference(experiment, name, contexts, device=device, narrator=narrator)
+        compare_with_reference(experiment, name, contexts, device=device, progress=progress)
         for name in experiment.recipe.variant_names
     ]

@@ -9,7 +9,7 @@ from hyperfitting.facts import MauveFacts, MauveTaken, MeasureFacts
 from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure
 from hyperfitting.measure.experiment import measure_experiment as measure_models_and_texts
 from hyperfitting.metrics.overlap import TrainingIndex
-from hyperfitting.progress import SILENT, Narrator
+from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, MeasureSettings
 from hyperfitting.records import REFERENCE, Continuation
 from hyperfitting.runs import Experiment, Run
@@ -22,15 +22,15 @@ from hyperfitting.writing import load_run
     "run the recipe with a smaller measure.batch_blocks, or name another --device"
 )
 def measure_experiment(
-    experiment: Experiment, *, device: str = "auto", narrator: Narrator = SILENT
+    experiment: Experiment, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> list[Run]:
     """Measure the texts and models of all runs. True texts and controls stand with the original's rows."""
     runs, recipe = experiment.runs(), experiment.recipe
-    drop_stale(experiment, narrator)
+    drop_stale(experiment, progress)
     todo = [run for run in runs.values() if not run.measured]
     for run in runs.values():
         if run not in todo:
-            narrator.say(f"{run.variant}: measured already")
+            progress.log(f"{run.variant}: measured already")
     if not todo:
         return list(runs.values())
     place = models.resolve_device(device)
@@ -38,7 +38,7 @@ def measure_experiment(
     names = ["train", "validation", *(each.name for each in recipe.data.domains)]
     blocks = [experiment.blocks(name) for name in names]
     true = [text for text in runs[ORIGINAL].continuations() if text.variant == REFERENCE]
-    with narrator.bar("measuring", len(blocks) + len(todo) * (len(blocks) + 1)) as bar:
+    with progress.bar("measuring", len(blocks) + len(todo) * (len(blocks) + 1)) as bar:
         found = measure_models_and_texts(
             (_run_to_measure(run, true, recipe.seed, place) for run in todo),
             original,

@@ -20,7 +20,7 @@ from hyperfitting.environment import Environment
 from hyperfitting.errors import RecipeError, RunError
 from hyperfitting.facts import TrainFacts
 from hyperfitting.files import exclusive_lock, new_folder, remove_folder_on_input_error
-from hyperfitting.progress import SILENT, Narrator
+from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL, PRETRAINED, Recipe
 from hyperfitting.records import ProbeRow, TrainedWeights, UpdateRow, Verdict
 from hyperfitting.runs import Experiment, Run
@@ -36,17 +36,17 @@ def train_experiment(
     out: Path | None = None,
     *,
     device: str = "auto",
-    narrator: Narrator = SILENT,
+    progress: Progress = NO_PROGRESS,
     keep_data: bool = False,
 ) -> Experiment:
     """Draw the data and train every run. What is refused before the first update leaves no folder."""
     folder = experiment_folder(recipe, out)
     with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw_experiment(
-            recipe, folder, device=device, narrator=narrator, keep_data=keep_data
+            recipe, folder, device=device, progress=progress, keep_data=keep_data
         )
         for together in dict.fromkeys(map(recipe.trained_together, recipe.variant_names)):
-            train_run(experiment, together[-1], device=device, narrator=narrator)
+            train_run(experiment, together[-1], device=device, progress=progress)
     return experiment
 
 
@@ -55,7 +55,7 @@ def pretrain(
     out: Path | None = None,
     *,
     device: str = "auto",
-    narrator: Narrator = SILENT,
+    progress: Progress = NO_PROGRESS,
     keep_data: bool = False,
 ) -> Run:
     """Train a model from random weights on a corpus, with the loop that hyperfits.
@@ -70,13 +70,13 @@ def pretrain(
     folder = experiment_folder(recipe, out)
     with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw_experiment(
-            recipe, folder, device=device, narrator=narrator, keep_data=keep_data
+            recipe, folder, device=device, progress=progress, keep_data=keep_data
         )
-        return train_run(experiment, PRETRAINED, device=device, narrator=narrator)
+        return train_run(experiment, PRETRAINED, device=device, progress=progress)
 
 
 def train_run(
-    experiment: Experiment, variant: str, *, device: str = "auto", narrator: Narrator = SILENT
+    experiment: Experiment, variant: str, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> Run:
     """Train one variant, and those that the same training makes, and save their models; alone, or as one of torchrun's.
 
@@ -86,12 +86,12 @@ def train_run(
         RunError: a model of the experiment was changed since it was trained.
     """
     ranks = training.join_processes(models.resolve_device(device))
-    narrator = narrator if ranks.is_main else SILENT
+    progress = progress if ranks.is_main else NO_PROGRESS
     runs = [experiment.run(name) for name in experiment.recipe.trained_together(variant)]
     ranks.on_main(lambda: _begin(experiment, runs))
     for run in runs:
         if run.trained:
-            narrator.say(f"{run.variant}: trained already")
+            progress.log(f"{run.variant}: trained already")
     if not all(run.trained for run in runs):
         with (
             training.translate_torch_errors(),
@@ -99,9 +99,9 @@ def train_run(
         ):
             while todo := [run for run in runs if not run.trained]:
                 ranks.on_main(lambda todo=todo: [run.update_facts(weights=None) for run in todo])  # type: ignore[misc]
-                _train_together(experiment, todo, runs[-1].checkpoint_folder, ranks, narrator)
-                ranks.on_main(lambda: _settle(experiment, runs, narrator))
-    ranks.on_main(lambda: _settle(experiment, runs, narrator))
+                _train_together(experiment, todo, runs[-1].checkpoint_folder, ranks, progress)
+                ranks.on_main(lambda: _settle(experiment, runs, progress))
+    ranks.on_main(lambda: _settle(experiment, runs, progress))
     return experiment.run(variant)
 
 
@@ -111,7 +111,7 @@ def _begin(experiment: Experiment, runs: Sequence[Run]) -> None:
     _ = experiment.run(ORIGINAL).model_source  # refuses one that has changed
 
 
-def _settle(experiment: Experiment, runs: Sequence[Run], narrator: Narrator) -> None:
+def _settle(experiment: Experiment, runs: Sequence[Run], progress: Progress) -> None:
     """Keep what a training came to, and nothing that other weights made. A stop in here is made up for next time."""
     for run in runs:
         shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
@@ -121,7 +121,7 @@ def _settle(experiment: Experiment, runs: Sequence[Run], narrator: Narrator) -> 
             if verdict := _verdict(run):
                 run.update_facts(near_zero=verdict)
         _ = run.model_source  # refuses one that has changed
-    drop_stale(experiment, narrator)
+    drop_stale(experiment, progress)
 
 
 def _is_unhashed(run: Run) -> bool:
@@ -142,10 +142,10 @@ def _verdict(run: Run) -> Verdict | None:
     return training.near_zero(run.recipe, run.probes(), run.train_facts.kept_update)
 
 
-def drop_stale(experiment: Experiment, narrator: Narrator) -> None:
+def drop_stale(experiment: Experiment, progress: Progress) -> None:
     """Remove what was made with weights that are no longer there."""
     for name in experiment.drop_stale():
-        narrator.say(
+        progress.log(
             f"{name}: its texts and measures were made with other weights, and are removed"
         )
 
@@ -155,7 +155,7 @@ def _train_together(
     runs: Sequence[Run],
     checkpoint_folder: Path,
     ranks: training.ProcessGroup,
-    narrator: Narrator,
+    progress: Progress,
 ) -> None:
     """One training that makes the models of several runs; of those that its checkpoint knows, if there is one."""
     recipe = runs[-1].recipe
@@ -168,7 +168,7 @@ def _train_together(
     blocks, validation = experiment.blocks("train"), experiment.blocks("validation")
     setup = training.prepare(recipe, ranks, precision)
     trained = [] if recipe.leaves_model_untouched else setup.selection.table()
-    checkpoints = Checkpoints(checkpoint_folder, recipe, ranks, say=narrator.say)
+    checkpoints = Checkpoints(checkpoint_folder, recipe, ranks, say=progress.log)
     held, every = checkpoints.state(), training.probe_updates(recipe, len(blocks))
     known = [run for run in runs if not held.update or run.variant in held.variants]
     with ExitStack() as files:
@@ -178,7 +178,7 @@ def _train_together(
             )
             for run in known
         }
-        watcher = _Watcher(setup, codec, validation.ids_NT, writers, narrator)
+        watcher = _Watcher(setup, codec, validation.ids_NT, writers, progress)
         watcher.first = ranks.from_main(_first_probe(experiment, setup))
         outcomes = training.train(
             setup,
@@ -186,7 +186,7 @@ def _train_together(
             {run.variant: run.recipe.train for run in known},
             checkpoints=checkpoints,
             watcher=watcher,
-            narrator=narrator,
+            progress=progress,
         )
     # What the model holds is saved before other weights are loaded into it.
     known.sort(key=lambda run: not outcomes[run.variant].in_model)
@@ -224,10 +224,10 @@ class _Watcher:
         codec: models.TextCodec,
         validation_NT: NDArray[np.int32],
         writers: Writers,
-        narrator: Narrator,
+        progress: Progress,
     ):
         self._setup, self._codec, self._validation_NT = setup, codec, validation_NT
-        self._writers, self._narrator = writers, narrator
+        self._writers, self._progress = writers, progress
         self.first: ProbeRow | None = None
 
     def log(self, row: UpdateRow, variants: Sequence[str]) -> None:
@@ -242,7 +242,7 @@ class _Watcher:
         for name in variants:
             if name in self._writers:
                 self._writers[name][1](row)
-        self._narrator.say(_probe_line(variants[-1], row))
+        self._progress.log(_probe_line(variants[-1], row))
         return row
 
     def _measure(self, state: State, epoch: float) -> ProbeRow:

@@ -19,7 +19,7 @@ from torch import nn
 
 from hyperfitting.errors import Interrupted, TrainingFailed
 from hyperfitting.models import Precision, autocast, vocabulary_size
-from hyperfitting.progress import Narrator, stop_requests
+from hyperfitting.progress import Progress, stop_requests
 from hyperfitting.recipe import Recipe, TrainSettings
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.seeds import derive_seed
@@ -67,7 +67,7 @@ def train(
     *,
     checkpoints: Checkpoints,
     watcher: Watcher,
-    narrator: Narrator,
+    progress: Progress,
 ) -> dict[str, Outcome]:
     """Minimise the next-token loss of the blocks; the selected weights are changed in place.
 
@@ -88,7 +88,7 @@ def train(
     begun = checkpoints.state().update
     with (
         stop_requests() as stop_requested,
-        narrator.bar("training", loop.total, start=begun) as bar,
+        progress.bar("training", loop.total, start=begun) as bar,
     ):
         state = loop.begin()
         while loop.goes_on:

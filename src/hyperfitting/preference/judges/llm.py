@@ -33,7 +33,7 @@ from hyperfitting.preference.settings_input import settings_from
 from hyperfitting.preference.store import Store, open_store
 from hyperfitting.preference.store.llm_judgements import is_flipped
 from hyperfitting.preference.study import Study
-from hyperfitting.progress import Bar, Narrator, Silent
+from hyperfitting.progress import Bar, NoProgress, Progress
 from hyperfitting.recipe import Count, CountOrZero, Positive, Settings
 
 PROMPT = """\
@@ -123,7 +123,7 @@ def judge_with_llm(
     key: str | None = None,
     parallel: int = 4,
     database: str | None = None,
-    narrator: Narrator | None = None,
+    progress: Progress | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> LlmJudging:
     """Ask a model about every comparison and check that it has not judged yet. Each answer is kept
@@ -136,7 +136,7 @@ def judge_with_llm(
         key: sent as a bearer token, and not stored.
         parallel: questions under way at a time.
         database: a PostgreSQL database; None: SQLite in the study's folder.
-        narrator: where progress goes.
+        progress: where progress goes.
         pause: waits so many seconds between two attempts.
 
     Raises:
@@ -148,7 +148,7 @@ def judge_with_llm(
         annotator = _annotator_of(store, settings)
         done = store.llm.judged(annotator)
         left = [row for row in study.comparisons() if row.id not in done]
-        with (narrator or Silent()).bar("comparisons", len(done) + len(left), len(done)) as bar:
+        with (progress or NoProgress()).bar("comparisons", len(done) + len(left), len(done)) as bar:
             answered = _ask_about(left, endpoint, store, annotator, parallel, bar)
         flips = sum(is_flipped(first, second) for first, second in store.llm.replies(annotator))
     return LlmJudging(settings.model, answered, len(done), flips, len(left) - answered)

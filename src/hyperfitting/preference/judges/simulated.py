@@ -29,7 +29,7 @@ from hyperfitting.preference.records import SHUFFLED, Answer, BlindedComparison
 from hyperfitting.preference.settings_input import settings_from
 from hyperfitting.preference.store import Store, open_store
 from hyperfitting.preference.study import Study, read_record
-from hyperfitting.progress import Narrator, Silent
+from hyperfitting.progress import NoProgress, Progress
 from hyperfitting.recipe import Positive, Settings, Share
 
 LogOddsSpread = Annotated[float, Field(ge=0, le=100)]
@@ -154,7 +154,7 @@ def simulate(
     *,
     seed: int = 0,
     database: str | None = None,
-    narrator: Narrator | None = None,
+    progress: Progress | None = None,
 ) -> SimulationRecord:
     """Let simulated annotators work side by side until no items are left for them.
 
@@ -166,7 +166,7 @@ def simulate(
         settings: their preferences and care.
         seed: decides who they are and what they answer.
         database: a PostgreSQL database; None: SQLite in the study's folder.
-        narrator: where progress goes.
+        progress: where progress goes.
 
     Returns:
         The record of the simulation, with the number of judgements and the true shares.
@@ -184,7 +184,7 @@ def simulate(
             annotators=annotators, seed=seed, judgements=None, settings=settings, truth=truth
         )
         _write_simulations(study, [*earlier, begun])
-        count = _work(store, people, settings, seed, clock, narrator or Silent())
+        count = _work(store, people, settings, seed, clock, progress or NoProgress())
         finished = begun.model_copy(update={"judgements": count})
         _write_simulations(study, [*earlier, finished])
         return finished
@@ -196,7 +196,7 @@ def _work(
     settings: SimulationSettings,
     seed: int,
     clock: SimulationClock,
-    narrator: Narrator,
+    progress: Progress,
 ) -> int:
     """Let all annotators answer, in the order of their times; returns the number of judgements."""
     random_ = random.Random(f"{seed} arrivals")
@@ -206,7 +206,7 @@ def _work(
     ]
     heapq.heapify(agenda)
     before, count = store.progress(), 0
-    with narrator.bar("judgements", before.needed - before.answers) as bar:
+    with progress.bar("judgements", before.needed - before.answers) as bar:
         while agenda:
             event = heapq.heappop(agenda)
             clock.now = event.time
