@@ -32,10 +32,10 @@ class Facts(BaseModel):
     )
 
 
-Kind = TypeVar("Kind", bound=Facts)
+_Facts = TypeVar("_Facts", bound=Facts)
 
 
-def read_facts(path: Path, kind: type[Kind]) -> Kind:
+def read_facts(path: Path, kind: type[_Facts]) -> _Facts:
     """Read what `write_facts` wrote.
 
     Raises:

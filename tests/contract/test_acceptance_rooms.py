@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from tests.support import not_yet
 from tests.support.source import ROOT, TESTS, tree
 
 ROOMS = [
@@ -50,8 +49,6 @@ def slow_tests():
 
 @pytest.mark.parametrize("test", list(slow_tests()))
 def test_each_slow_test_is_found_by_one_room(test):
-    if test.partition("::")[0] in not_yet.ROOMLESS:
-        pytest.skip("this test is being moved")
     assert [room for room in ROOMS if room in test] == [
         room for room in ROOMS if re.search(rf"(^|[/_]){room}(_|\b)", test)
     ], "a room's name is part of another word"

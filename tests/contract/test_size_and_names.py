@@ -8,7 +8,6 @@ from collections import defaultdict
 import pytest
 
 import hyperfitting
-from tests.support import not_yet
 from tests.support.source import BENCH, FILES, ROOT, TESTS, public_names, tree
 
 MOST_LINES = {"src": 400, "bench": 400, "tests": 600}
@@ -26,7 +25,7 @@ def test_no_file_is_long():
         if len(path.read_text(encoding="utf-8").splitlines())
         > MOST_LINES[path.relative_to(ROOT).parts[0]]
     }
-    assert sorted(long - not_yet.LONG_FILES) == []
+    assert sorted(long) == []
 
 
 def test_no_function_is_long():
@@ -37,7 +36,7 @@ def test_no_function_is_long():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno >= MOST_LINES_OF_A_FUNCTION
     }
-    assert sorted(long - not_yet.LONG_FUNCTIONS) == []
+    assert sorted(long) == []
 
 
 def test_no_two_modules_define_the_same_public_name():
@@ -46,7 +45,7 @@ def test_no_two_modules_define_the_same_public_name():
         for name in public_names(path):
             places[name].append(shown(path))
     shared = {name: paths for name, paths in places.items() if len(paths) > 1}
-    assert {name: shared[name] for name in shared if name not in not_yet.SHARED_NAMES} == {}
+    assert shared == {}
 
 
 def test_names_are_found_in_definitions_and_assignments(tmp_path):
@@ -86,4 +85,4 @@ def test_test_modules_import_no_test_modules():
         and (node.module or "").startswith("tests.")
         and ".test_" in (node.module or "")
     }
-    assert sorted(found - not_yet.IMPORTS_OF_TESTS) == []
+    assert sorted(found) == []

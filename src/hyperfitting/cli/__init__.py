@@ -54,12 +54,12 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"hyperfit {__version__}")
     verbs = Verbs(top)
     experiments.add_making(verbs)
-    planning.add_verbs(verbs)
+    planning.add_planning(verbs)
     experiments.add_stages(verbs)
-    measuring.add_verbs(verbs)
+    measuring.add_measuring(verbs)
     experiments.add_reading(verbs)
-    recipes.add_verbs(verbs)
-    preference.add_verbs(verbs.group("preference", preference.HELP), Console)
+    recipes.add_recipes(verbs)
+    preference.add_preference(verbs.group("preference", preference.HELP), Console)
     return top
 
 

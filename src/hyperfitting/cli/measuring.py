@@ -23,7 +23,7 @@ _OF_A_FILE = (
 """Options that are arguments of measuring a file."""
 
 
-def add_verbs(verbs: Verbs) -> None:
+def add_measuring(verbs: Verbs) -> None:
     """`measure` and `compare`."""
     _add_measure_options(
         verbs.add(

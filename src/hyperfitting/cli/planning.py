@@ -10,7 +10,7 @@ from hyperfitting.cli.values import device_count, memory_size
 from hyperfitting.errors import InputError
 
 
-def add_verbs(verbs: Verbs) -> None:
+def add_planning(verbs: Verbs) -> None:
     """`check` and `plan`."""
     verbs.add(
         "check",

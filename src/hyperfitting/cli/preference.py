@@ -37,77 +37,18 @@ if TYPE_CHECKING:
 HELP = "the preference study: create, invite, serve, simulate, judge, export, analyse"
 
 
-def add_verbs(made: argparse.ArgumentParser, console: Callable[[], Progress]) -> None:
+def add_preference(made: argparse.ArgumentParser, console: Callable[[], Progress]) -> None:
     """Add the verbs to the parser of `hyperfit preference`; `console` makes the progress of the
     long ones.
     """
     verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", parser_class=type(made))
     made.set_defaults(function=lambda options: _help(made))
 
-    def verb(
-        name: str,
-        help_: str,
-        function: Callable[[argparse.Namespace], None],
-        *needs: Callable[[Any], None],
-    ) -> None:
+    for name, help_, function, needs in _VERBS:
         one = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         one.set_defaults(function=function, console=console)
         for need in needs:
             need(one)
-
-    verb(
-        "create",
-        "a study of the texts of runs: blinded comparisons and the protocol of the analysis",
-        _create,
-        create_options,
-    )
-    verb(
-        "invite",
-        "personal links; or list them, revoke one, or renew the admin's token",
-        _invite,
-        study_options,
-        invite_options,
-    )
-    verb(
-        "serve",
-        "serve the study to browsers of annotators and of the admin",
-        _serve,
-        study_options,
-        serve_options,
-    )
-    verb(
-        "simulate",
-        "simulated annotators with known preferences, to rehearse a study",
-        _simulate,
-        study_options,
-        simulate_options,
-    )
-    verb(
-        "judge",
-        "a language model as judge, behind an OpenAI-compatible endpoint",
-        _judge,
-        study_options,
-        judge_options,
-    )
-    verb("export", "every judgement as JSON lines or CSV", _export, study_options, export_options)
-    verb(
-        "settings",
-        "every setting with its default, and the fields of a judgement",
-        _settings,
-        settings_options,
-    )
-    verb(
-        "analyse",
-        "report of shares, worths and agreement with their intervals",
-        _analyse,
-        analyse_options,
-    )
-    verb(
-        "power",
-        "width of the intervals by number of contexts and annotators, and hours",
-        _power,
-        power_options,
-    )
 
 
 def _help(made: argparse.ArgumentParser) -> None:
@@ -328,3 +269,64 @@ def _settings(options: argparse.Namespace) -> None:
     from hyperfitting.preference.settings_tables import preference_table
 
     print(preference_table(options.of), end="")
+
+
+_VERBS: tuple[
+    tuple[str, str, Callable[[argparse.Namespace], None], tuple[Callable[[Any], None], ...]], ...
+] = (
+    (
+        "create",
+        "a study of the texts of runs: blinded comparisons and the protocol of the analysis",
+        _create,
+        (create_options,),
+    ),
+    (
+        "invite",
+        "personal links; or list them, revoke one, or renew the admin's token",
+        _invite,
+        (study_options, invite_options),
+    ),
+    (
+        "serve",
+        "serve the study to browsers of annotators and of the admin",
+        _serve,
+        (study_options, serve_options),
+    ),
+    (
+        "simulate",
+        "simulated annotators with known preferences, to rehearse a study",
+        _simulate,
+        (study_options, simulate_options),
+    ),
+    (
+        "judge",
+        "a language model as judge, behind an OpenAI-compatible endpoint",
+        _judge,
+        (study_options, judge_options),
+    ),
+    (
+        "export",
+        "every judgement as JSON lines or CSV",
+        _export,
+        (study_options, export_options),
+    ),
+    (
+        "settings",
+        "every setting with its default, and the fields of a judgement",
+        _settings,
+        (settings_options,),
+    ),
+    (
+        "analyse",
+        "report of shares, worths and agreement with their intervals",
+        _analyse,
+        (analyse_options,),
+    ),
+    (
+        "power",
+        "width of the intervals by number of contexts and annotators, and hours",
+        _power,
+        (power_options,),
+    ),
+)
+"""Name, help, handler and options of each verb, in the order of the help."""

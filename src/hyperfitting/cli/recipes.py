@@ -8,7 +8,7 @@ from hyperfitting.cli.options import Options, Verbs, print_next
 from hyperfitting.errors import RecipeError
 
 
-def add_verbs(verbs: Verbs) -> None:
+def add_recipes(verbs: Verbs) -> None:
     """`recipes`."""
     help_ = "list, show or copy the shipped recipes; document the settings"
     recipes = verbs.add("recipes", help_, _recipes)

@@ -35,7 +35,7 @@ class MeasuredRun:
     rows: list[MetricRow]
 
 
-def measure_experiment(
+def measure_runs(
     runs: Iterable[RunToMeasure],
     original: nn.Module,
     blocks: Sequence[TokenBlocks],

@@ -9,9 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-REFERENCE = "reference"
-"""The arm of the true continuations."""
-
 SHUFFLED = "shuffled"
 """The arm of the worse text in an attention check: the true text with its words in random order."""
 

@@ -24,7 +24,7 @@ from hyperfitting.recipe.tree import (
 )
 from hyperfitting.recipe.variants import HYPERFITTED
 
-Kind = TypeVar("Kind", bound=Settings)
+_Settings = TypeVar("_Settings", bound=Settings)
 
 _SHIPPED = Path(__file__).parent / "shipped"
 
@@ -179,7 +179,7 @@ def load_stored_recipe(path: Path) -> Recipe:
     return load_recipe(path)
 
 
-def parse_settings(kind: type[Kind], tree: dict[str, Any], source: str) -> Kind:
+def parse_settings(kind: type[_Settings], tree: dict[str, Any], source: str) -> _Settings:
     """The same for any settings: a recipe, or the plan of a study.
 
     Raises:

@@ -17,7 +17,7 @@ HEADLINE_TOKENS = 96
 _WAITING = ("best-validation", "auto")
 """Values of `train.stop` that wait for `train.patience_probes`."""
 
-Row = tuple[bool, str]
+_Note = tuple[bool, str]
 """Whether something holds, and what to say of it."""
 
 
@@ -45,19 +45,19 @@ def recipe_notes(recipe: Recipe, groups: Mapping[str, int] | None = None) -> lis
     return [words for table in tables for holds, words in table if holds]
 
 
-def _model(recipe: Recipe) -> Iterator[Row]:
+def _model(recipe: Recipe) -> Iterator[_Note]:
     model = recipe.model
     named = model.revision is not None and model.place("source") is not None
     yield named, f"model.revision: {model.source} is a folder here, which has none"
 
 
-def _data(recipe: Recipe) -> Iterator[Row]:
+def _data(recipe: Recipe) -> Iterator[_Note]:
     data = recipe.data
     alone = data.shares is not None and data.train.group is None and data.blocks != "passages"
     yield alone, "data.shares: it shares out groups, and data.train.group is not set"
 
 
-def _training(recipe: Recipe) -> Iterator[Row]:
+def _training(recipe: Recipe) -> Iterator[_Note]:
     train, blocks = recipe.train, recipe.data.train_blocks
     untouched, updates = recipe.leaves_model_untouched, _updates(recipe)
     adapted = "lora" in train.parameters
@@ -83,7 +83,7 @@ def _training(recipe: Recipe) -> Iterator[Row]:
     yield ends, "train.final_learning_rate_share: nothing decays with train.decay_share = 0"
 
 
-def _stopping(recipe: Recipe) -> Iterator[Row]:
+def _stopping(recipe: Recipe) -> Iterator[_Note]:
     train, probes = recipe.train, _probe_count(recipe)
     stop, patience = (
         f'train.stop = "{train.stop}"',
@@ -104,7 +104,7 @@ def _stopping(recipe: Recipe) -> Iterator[Row]:
     )
 
 
-def _engine(recipe: Recipe) -> Iterator[Row]:
+def _engine(recipe: Recipe) -> Iterator[_Note]:
     micro, batch = recipe.engine.micro_batch_blocks, recipe.train.batch_blocks
     yield (
         micro is not None and micro > batch,
@@ -112,7 +112,7 @@ def _engine(recipe: Recipe) -> Iterator[Row]:
     )
 
 
-def _probes(recipe: Recipe) -> Iterator[Row]:
+def _probes(recipe: Recipe) -> Iterator[_Note]:
     probe, blocks, updates = recipe.probe, recipe.data.validation_blocks, _updates(recipe)
     yield (
         probe.contexts > blocks,
@@ -125,13 +125,13 @@ def _probes(recipe: Recipe) -> Iterator[Row]:
     )
 
 
-def _pretraining(recipe: Recipe) -> Iterator[Row]:
+def _pretraining(recipe: Recipe) -> Iterator[_Note]:
     for name in ("generate", "measure", "report"):
         yield _is_changed(getattr(recipe, name)), f"{name}: a pretraining ends with its model"
     yield bool(recipe.variants), "variants: a pretraining has one run"
 
 
-def _generating(recipe: Recipe) -> Iterator[Row]:
+def _generating(recipe: Recipe) -> Iterator[_Note]:
     settings, tokens = recipe.generate, recipe.generate.new_tokens
     yield (
         not recipe.data.domains,
@@ -149,11 +149,11 @@ def _generating(recipe: Recipe) -> Iterator[Row]:
                 f"generate.{name}: reference mode decodes one context at a time in float32",
             )
     for number, strategy in enumerate(settings.strategies):
-        for holds, words in _arm(strategy, tokens, recipe.data.context_tokens):
+        for holds, words in _strategy(strategy, tokens, recipe.data.context_tokens):
             yield holds, f"generate.strategies.{number}.{words}"
 
 
-def _arm(strategy: Strategy, tokens: int, context: int) -> Iterator[Row]:
+def _strategy(strategy: Strategy, tokens: int, context: int) -> Iterator[_Note]:
     for name, neutral in (("temperature", 1.0), ("top_k", None), ("top_p", 1.0), ("min_p", 0.0)):
         value = getattr(strategy, name)
         if strategy.method == "greedy":
@@ -181,7 +181,7 @@ def _arm(strategy: Strategy, tokens: int, context: int) -> Iterator[Row]:
         )
 
 
-def _measuring(recipe: Recipe, groups: Mapping[str, int]) -> Iterator[Row]:
+def _measuring(recipe: Recipe, groups: Mapping[str, int]) -> Iterator[_Note]:
     measure = recipe.measure
     yield (
         measure.force_mauve and measure.mauve is None,

@@ -6,8 +6,7 @@ import torch
 
 from hyperfitting import measure, models
 from hyperfitting.facts import MauveFacts, MauveTaken, MeasureFacts
-from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure
-from hyperfitting.measure.experiment import measure_experiment as measure_models_and_texts
+from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure, measure_runs
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, MeasureSettings
@@ -39,7 +38,7 @@ def measure_experiment(
     blocks = [experiment.blocks(name) for name in names]
     true = [text for text in runs[ORIGINAL].continuations() if text.variant == REFERENCE]
     with progress.bar("measuring", len(blocks) + len(todo) * (len(blocks) + 1)) as bar:
-        found = measure_models_and_texts(
+        found = measure_runs(
             (_run_to_measure(run, true, recipe.seed, place) for run in todo),
             original,
             blocks,

@@ -47,7 +47,7 @@ from hyperfitting.training.rounding_meter import StepMeter
 
 
 @dataclass(frozen=True)
-class Ending:
+class TrainingEnd:
     """After which update one variant's training ended, in how many seconds of updates, and why."""
 
     update: int
@@ -64,7 +64,7 @@ class State:
 
     update: int = 0
     seconds: float = 0.0
-    variants: dict[str, Ending | None] = field(default_factory=dict)
+    variants: dict[str, TrainingEnd | None] = field(default_factory=dict)
     updates: list[UpdateRow] = field(default_factory=list)
     probes: list[ProbeRow] = field(default_factory=list)
 
@@ -162,7 +162,7 @@ class Checkpoints:
         return State(
             held["update"],
             held["seconds"],
-            {name: each and Ending(**each) for name, each in held["variants"].items()},
+            {name: each and TrainingEnd(**each) for name, each in held["variants"].items()},
             [UpdateRow(**row) for row in held["updates"]],
             [ProbeRow(**row) for row in held["probes"]],
         )

@@ -23,7 +23,7 @@ from hyperfitting.progress import Progress, stop_requests
 from hyperfitting.recipe import Recipe, TrainSettings
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.seeds import derive_seed
-from hyperfitting.training.checkpoint import Checkpoints, Ending, State
+from hyperfitting.training.checkpoint import Checkpoints, State, TrainingEnd
 from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.loss import LossOf, choose_loss
 from hyperfitting.training.model_setup import TrainingSetup
@@ -240,7 +240,7 @@ class _Loop:
         state = self._state
         reasons = {name: why(name) for name in state.unfinished if name in self._stops}
         ended = {
-            name: Ending(state.update, state.seconds, reason)
+            name: TrainingEnd(state.update, state.seconds, reason)
             for name, reason in reasons.items()
             if reason
         }
@@ -281,7 +281,7 @@ class _Loop:
         """How a variant's training ended."""
         ending = self._state.variants[name]
         if ending is None:
-            ending = Ending(self._state.update, self._state.seconds, "no updates asked for")
+            ending = TrainingEnd(self._state.update, self._state.seconds, "no updates asked for")
         kept = ending.update
         if self._stops[name].stop == "best-validation" and self.total:
             ranked = sorted(self._probes(name), key=lambda row: row.validation_loss)

@@ -110,17 +110,11 @@ def analyse_judgements(
     everything = list(judgements)
     rows = of_one_source(everything, source)
     checks = data_quality.attention_checks(rows, comparisons)
-    unheeding, quick = (
-        inattentive(checks, rules or PlannedAnalysis()),
-        hasty(rows, rules or PlannedAnalysis()),
-    )
+    planned = rules or PlannedAnalysis()
+    unheeding, quick = inattentive(checks, planned), hasty(rows, planned)
     sets = _sets(rows, unheeding, quick)
     name = ANNOTATOR_SETS[-1] if rules else ANNOTATOR_SETS[1]
-    scored = counted_rows(sets[name], excluded=True)
-    if not scored:
-        raise StudyError(
-            f"none of {len(rows)} {rows[0].source} judgements counts: all are checks, surplus or left out"
-        )
+    scored = _scored(rows, sets[name])
     encoded = encode(scored)
     return Analysis(
         source=rows[0].source,
@@ -141,6 +135,17 @@ def analyse_judgements(
         ttr_regression=tuple(ttr_odds_ratios(encoded, level=level)),
         llm_agreement=_llm_agreement(everything, rows[0].source, draws, seed, level),
     )
+
+
+def _scored(rows: Sequence[Judgement], kept: Sequence[Judgement]) -> list[Judgement]:
+    """The rows that enter a score."""
+    scored = counted_rows(kept, excluded=True)
+    if not scored:
+        raise StudyError(
+            f"none of {len(rows)} {rows[0].source} judgements counts: "
+            "all are checks, surplus or left out"
+        )
+    return scored
 
 
 def _sets(

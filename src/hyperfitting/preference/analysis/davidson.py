@@ -26,7 +26,8 @@ from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
 from hyperfitting.preference.analysis.arrays import FloatArray
 from hyperfitting.preference.analysis.clustered_se import Interval, quantile, two_way
 from hyperfitting.preference.analysis.encode import EncodedJudgements
-from hyperfitting.preference.records import REFERENCE, ArmPair
+from hyperfitting.preference.records import ArmPair
+from hyperfitting.records import REFERENCE
 
 _FURTHEST = 30.0
 """Log-worths beyond which a probability is 0 to the last bit that matters: the ends of a search for

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfitting.errors import StudyError
-from hyperfitting.preference.records import REFERENCE, ArmPair, Judgement, JudgementSource
+from hyperfitting.preference.records import ArmPair, Judgement, JudgementSource
+from hyperfitting.records import REFERENCE
 
 _Name = TypeVar("_Name", bound=Hashable)
 

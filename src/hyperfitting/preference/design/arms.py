@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperfitting.errors import StudyError
-from hyperfitting.preference.records import REFERENCE
-from hyperfitting.records import Continuation
+from hyperfitting.records import REFERENCE, Continuation
 from hyperfitting.runs import Run
 
 

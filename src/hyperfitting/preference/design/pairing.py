@@ -21,13 +21,13 @@ from hyperfitting.preference.design.presentation import (
 )
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.records import (
-    REFERENCE,
     SHUFFLED,
     ArmPair,
     BlindedComparison,
     ComparisonKind,
     ShownText,
 )
+from hyperfitting.records import REFERENCE
 
 _FEWEST_WORDS = 5  # of a check: fewer may make sense in any order
 

@@ -11,7 +11,7 @@ from typing import Any
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.records import MetricRow
 from hyperfitting.report.experiment import tables as pivot
-from hyperfitting.report.experiment.examples import Example, Passage, examples, passages
+from hyperfitting.report.experiment.examples import Example, RecitedPassage, examples, passages
 from hyperfitting.report.kit.numbers import interval, number
 from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.kit.tables import csv_text
@@ -102,7 +102,7 @@ def _of_texts(row: dict[str, Any]) -> bool:
     return row.get("domain") == "texts" and row["variant"] in ("texts", "reference")
 
 
-def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passage]) -> str:
+def _markdown(experiment: Experiment, shown: list[Example], recited: list[RecitedPassage]) -> str:
     parts = [
         f"# {experiment.recipe.run_name}",
         pivot.headline(experiment),
@@ -157,7 +157,7 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
 
 
 def experiment_page(
-    experiment: Experiment, shown: list[Example], recited: list[Passage], curves: list[str]
+    experiment: Experiment, shown: list[Example], recited: list[RecitedPassage], curves: list[str]
 ) -> str:
     """The report's page in HTML; `curves` are SVG."""
     from hyperfitting.report.kit.figures import heat_step

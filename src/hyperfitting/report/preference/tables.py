@@ -12,7 +12,7 @@ from hyperfitting.preference.analysis.data_quality import SideBias
 from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.preference.judges.simulated import TrueShares
-from hyperfitting.preference.records import REFERENCE
+from hyperfitting.records import REFERENCE
 from hyperfitting.report.preference.sheets import Sheet, SheetColumn
 
 COEFFICIENT_TITLES = {
