@@ -96,7 +96,9 @@ def test_every_setting_is_documented():
 
 
 def test_every_metric_is_documented():
-    assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == metrics_markdown()
+    assert (ROOT / "docs" / "reference" / "metrics.md").read_text(
+        encoding="utf-8"
+    ) == metrics_markdown()
 
 
 def test_every_verb_and_recipe_is_in_the_readme():

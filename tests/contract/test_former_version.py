@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from hyperfitting.cli import main
-from tests.contract.test_cli import refused
+from tests.support.cli import refused
 
 
 def as_version_0_1(file):

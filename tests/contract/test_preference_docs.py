@@ -1,4 +1,4 @@
-"""docs/preference.md tells the truth: its tables are the code's, every verb is there, and its commands parse."""
+"""docs/howto/preference.md tells the truth: its tables are the code's, every verb is there, and its commands parse."""
 
 import importlib
 import re
@@ -10,7 +10,7 @@ import pytest
 from hyperfitting.cli import main, parser
 from hyperfitting.preference.settings_tables import TABLES, preference_table
 
-TEXT = (Path(__file__).parents[2] / "docs" / "preference.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "howto" / "preference.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
 COMMANDS = [
     line.split("  #")[0].strip()

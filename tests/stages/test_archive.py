@@ -20,7 +20,7 @@ from hyperfitting.runs import Experiment, find_experiments
 from hyperfitting.stages.archive import archive_experiment
 from hyperfitting.stages.generate import generate_texts
 from tests.conftest import tiny_tree
-from tests.contract.test_cli import refused
+from tests.support.cli import refused
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Words, units and BLEU's tokens in every script; the worked examples of docs/measures.md are computed again."""
+"""Words, units and BLEU's tokens in every script; the worked examples of docs/explain/measuring.md are computed again."""
 
 import re
 import sys
@@ -23,7 +23,7 @@ from hyperfitting.metrics.words import (
     words,
 )
 
-MEASURES = Path(__file__).parents[2] / "docs" / "measures.md"
+MEASURES = Path(__file__).parents[2] / "docs" / "explain" / "measuring.md"
 EXAMPLES = re.findall(
     r"^\| (Hindi|Chinese|Arabic|Thai|French, decomposed): (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$",
     MEASURES.read_text(encoding="utf-8"),

@@ -97,7 +97,7 @@ def measure_external_texts(
 
 
 def _measure(request: ExternalTextsRequest, on_warning: Callable[[str], None]) -> MeasuredTexts:
-    read = _Reader(request, on_warning)
+    read = _TextFiles(request, on_warning)
     texts, baselines = read(request.path, EXTERNAL), TextBaselines()
     if request.reference is not None:
         true = read(request.reference, REFERENCE)
@@ -162,7 +162,7 @@ def _tokens_of(tokenizer: str | None) -> Tokens:
     return tokens
 
 
-class _Reader:
+class _TextFiles:
     """Reads the files of a request, all with the same numbers for the same tokens."""
 
     def __init__(self, request: ExternalTextsRequest, on_warning: Callable[[str], None]) -> None:

@@ -16,7 +16,7 @@
         text_metrics.jsonl           what was measured of each text, and of sets of them as a whole
         pooled_metrics.jsonl
         metrics.jsonl
-      archive.json                  only in an archive: an experiment without weights (docs/archive.md)
+      archive.json                  only in an archive: an experiment without weights (docs/howto/archive.md)
       report/
         index.html  report.md  table.csv  summary.json  *.png
 

@@ -1,4 +1,4 @@
-"""The table of metrics as the page docs/metrics.md."""
+"""The table of metrics as the page docs/reference/metrics.md."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SECTIONS = (
 
 
 def metrics_markdown() -> str:
-    """The page docs/metrics.md: every metric, what it is, and where it misleads."""
+    """The page docs/reference/metrics.md: every metric, what it is, and where it misleads."""
     lines = ["# Metrics", "", _INTRODUCTION]
     for kind, title, explanation in _SECTIONS:
         lines += ["", f"## {title}", "", explanation, "", *_table(kind)]
@@ -48,7 +48,7 @@ def metrics_markdown() -> str:
 
 _INTRODUCTION = (
     "Every metric that is measured, in the order of a report's rows. This page is generated from the table of metrics; "
-    "[measures.md](measures.md) explains intervals, words, ranks and tests, with worked examples. `reference` as a "
+    "[measuring](../explain/measuring.md) explains intervals, words, ranks and tests, with worked examples. `reference` as a "
     "target means: as near as can be to the true texts' value."
 )
 

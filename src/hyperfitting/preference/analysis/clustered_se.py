@@ -84,7 +84,7 @@ def two_way(influence_PN: FloatArray, context_N: IntArray, annotator_N: IntArray
 
     Each of the three sums over clusters is multiplied by G / (G - 1), with its own number of
     clusters G: the small-sample factor CR1, with which the coverage is right
-    (docs/preference-analysis.md). Source: Cameron, Gelbach and Miller 2011, "Robust Inference With
+    (docs/explain/preference-analysis.md). Source: Cameron, Gelbach and Miller 2011, "Robust Inference With
     Multiway Clustering".
     """
     both_N = context_N * (int(annotator_N.max(initial=0)) + 1) + annotator_N
