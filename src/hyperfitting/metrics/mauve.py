@@ -19,7 +19,7 @@ RESTARTS = 5
 ROUNDS = 500
 MIXTURES = 1_001
 
-Floats = NDArray[np.floating]
+_Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def principal_components(points_MD: NDArray[np.float64]) -> NDArray[np.float32]:
     return reduced_MD.astype(np.float32)
 
 
-def cluster(points_MD: Floats, clusters: int, *, seed: int) -> NDArray[np.int64]:
+def cluster(points_MD: _Floats, clusters: int, *, seed: int) -> NDArray[np.int64]:
     """The cluster of each point by k-means: Lloyd's rounds from k-means++ centres, the tightest of 5 starts.
 
     A cluster that loses its last point keeps its centre.
@@ -173,7 +173,7 @@ def cluster(points_MD: Floats, clusters: int, *, seed: int) -> NDArray[np.int64]
 
 
 def _lloyd(
-    points_MD: Floats, clusters: int, random: np.random.Generator
+    points_MD: _Floats, clusters: int, random: np.random.Generator
 ) -> tuple[NDArray[np.int64], float]:
     """Labels, and the summed squared distance to the centres less a constant of the points."""
     centres_KD = _spread_centres(points_MD, clusters, random)
@@ -186,7 +186,7 @@ def _lloyd(
     return labels_M, spread
 
 
-def _spread_centres(points_MD: Floats, clusters: int, random: np.random.Generator) -> Floats:
+def _spread_centres(points_MD: _Floats, clusters: int, random: np.random.Generator) -> _Floats:
     """k-means++: each next centre is a point, drawn by its squared distance to the nearest centre so far."""
     squares_M = (points_MD**2).sum(axis=1)
     chosen = [int(random.integers(len(points_MD)))]
@@ -202,13 +202,13 @@ def _spread_centres(points_MD: Floats, clusters: int, random: np.random.Generato
     return points_MD[chosen]
 
 
-def _nearest(points_MD: Floats, centres_KD: Floats) -> tuple[NDArray[np.int64], float]:
+def _nearest(points_MD: _Floats, centres_KD: _Floats) -> tuple[NDArray[np.int64], float]:
     gaps_MK = (centres_KD**2).sum(axis=1) - 2 * (points_MD @ centres_KD.T)
     labels_M = gaps_MK.argmin(axis=1)
     return labels_M, float(gaps_MK[np.arange(len(labels_M)), labels_M].sum(dtype=np.float64))
 
 
-def _means(points_MD: Floats, labels_M: NDArray[np.int64], centres_KD: Floats) -> Floats:
+def _means(points_MD: _Floats, labels_M: NDArray[np.int64], centres_KD: _Floats) -> _Floats:
     sorted_M = np.argsort(labels_M, kind="stable")
     held, starts, counts = np.unique(labels_M[sorted_M], return_index=True, return_counts=True)
     moved_KD = centres_KD.copy()

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
 
-Floats = NDArray[np.float64]
+_Floats = NDArray[np.float64]
 
 
-def cluster_weights(clusters: int, *, draws: int, seed: int) -> Floats:
+def cluster_weights(clusters: int, *, draws: int, seed: int) -> _Floats:
     """How often each cluster stands in each bootstrap sample, (D, K): one set of draws for all columns of a table."""
     random = np.random.default_rng(seed)
     return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws).astype(
@@ -25,11 +25,11 @@ def cluster_weights(clusters: int, *, draws: int, seed: int) -> Floats:
 
 
 def drawn_ratios(
-    sums_CK: Floats,
-    counts_CK: Floats,
-    weights_DK: Floats,
+    sums_CK: _Floats,
+    counts_CK: _Floats,
+    weights_DK: _Floats,
     transform: Callable[[Any], Any] = lambda value: value,
-) -> tuple[Floats, Floats]:
+) -> tuple[_Floats, _Floats]:
     """The ratio of sums of each column (C,), and what each bootstrap sample makes of it (C, D)."""
     value_C = transform(sums_CK.sum(1) / counts_CK.sum(1))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -37,7 +37,7 @@ def drawn_ratios(
     return value_C, np.where(np.isfinite(drawn_CD), drawn_CD, value_C[:, None])
 
 
-def drawn_pseudo_values(value_C: Floats, without_CK: Floats, weights_DK: Floats) -> Floats:
+def drawn_pseudo_values(value_C: _Floats, without_CK: _Floats, weights_DK: _Floats) -> _Floats:
     """Bootstrap samples (C, D) of measures of whole sets, through the pseudo-values of their jackknife.
 
     A bootstrap that draws texts twice would ruin them. Pseudo-value k is K times the measure minus K - 1 times the
@@ -45,13 +45,13 @@ def drawn_pseudo_values(value_C: Floats, without_CK: Floats, weights_DK: Floats)
     """
     clusters = without_CK.shape[1]
     pseudo_CK = clusters * value_C[:, None] - (clusters - 1) * without_CK
-    drawn_CD: Floats = pseudo_CK @ weights_DK.T / clusters
+    drawn_CD: _Floats = pseudo_CK @ weights_DK.T / clusters
     drawn_CD += value_C[:, None] - pseudo_CK.mean(1, keepdims=True)
     return drawn_CD
 
 
 def not_told_apart_from_nearest(
-    distance_C: Floats, drawn_CD: Floats, *, clusters: int
+    distance_C: _Floats, drawn_CD: _Floats, *, clusters: int
 ) -> list[bool]:
     """For each column whether its distance to the target is the least, or cannot be told apart from the least.
 
@@ -72,15 +72,17 @@ def not_told_apart_from_nearest(
     return [bool(each) for each in (distance_C - distance_C[nearest] <= bound_C)]
 
 
-def _pair_errors(deviation_CD: Floats) -> Floats:
+def _pair_errors(deviation_CD: _Floats) -> _Floats:
     """Standard deviation of the difference of each pair of columns, over the draws."""
     covariance_CC = np.atleast_2d(np.cov(deviation_CD))
     variance_C = np.diag(covariance_CC)
-    errors_CC: Floats = np.sqrt(np.maximum(variance_C[:, None] + variance_C - 2 * covariance_CC, 0))
+    errors_CC: _Floats = np.sqrt(
+        np.maximum(variance_C[:, None] + variance_C - 2 * covariance_CC, 0)
+    )
     return errors_CC
 
 
-def _largest_deviation(deviation_CD: Floats, error_CC: Floats) -> float:
+def _largest_deviation(deviation_CD: _Floats, error_CC: _Floats) -> float:
     """The 95 % quantile over the draws; pairs that never differ, such as a model and itself, say nothing."""
     alike_CC = error_CC <= 1e-9 * max(1e-300, float(error_CC.max()))
     inverse_CC = np.where(alike_CC, 0.0, 1 / np.where(alike_CC, 1.0, error_CC))
@@ -88,7 +90,7 @@ def _largest_deviation(deviation_CD: Floats, error_CC: Floats) -> float:
     return float(np.quantile(largest_D, CONFIDENCE))
 
 
-def by_cluster(values: Sequence[float], groups: Sequence[str], clusters: Sequence[str]) -> Floats:
+def by_cluster(values: Sequence[float], groups: Sequence[str], clusters: Sequence[str]) -> _Floats:
     """Values summed over the texts of each cluster, in the order given; 0 for a cluster without a text."""
     position = {name: index for index, name in enumerate(clusters)}
     sums_K = np.zeros(len(clusters))

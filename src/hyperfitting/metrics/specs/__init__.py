@@ -44,7 +44,7 @@ __all__ = [
     "metrics_of_tables",
 ]
 
-Kind = TypeVar("Kind", EachText, PooledTexts, AgainstTrueTexts, TrueTexts)
+_Kind = TypeVar("_Kind", EachText, PooledTexts, AgainstTrueTexts, TrueTexts)
 
 METRICS: tuple[MetricSpec, ...] = (*OF_MODELS, *OF_TEXTS)
 """Every metric, in the order of a table's rows."""
@@ -62,7 +62,7 @@ def metric(name: str) -> MetricSpec:
     return found
 
 
-def metrics_measured_as(kind: type[Kind]) -> list[tuple[MetricSpec, Kind]]:
+def metrics_measured_as(kind: type[_Kind]) -> list[tuple[MetricSpec, _Kind]]:
     """The metrics that are measured in one way, and how, in the order in which they are measured."""
     found = [(spec, spec.measured) for spec in METRICS if isinstance(spec.measured, kind)]
     return sorted(found, key=lambda pair: measuring_order(pair[0]))

@@ -25,7 +25,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Passage:
+class RecitedPassage:
     """One recited passage, and the training text that it stands in."""
 
     tokens: int
@@ -70,7 +70,7 @@ def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:
     return title, text.pieces, repeated_run_lengths(text.ids, context=text.context_ids)
 
 
-def passages(experiment: Experiment) -> list[Passage]:
+def recited_passages(experiment: Experiment) -> list[RecitedPassage]:
     """The longest runs of the hyperfitted model's texts that stand in a training block, longest first."""
     blocks = experiment.blocks("train")
     index = TrainingIndex(blocks.ids_NT.tolist())
@@ -79,7 +79,7 @@ def passages(experiment: Experiment) -> list[Passage]:
     runs = [(text, each.longest) for text, each in zip(texts, shared, strict=True)]
     runs.sort(key=lambda pair: -pair[1].length)
     return [
-        Passage(
+        RecitedPassage(
             run.length,
             "".join(text.pieces[run.start : run.start + run.length]).strip(),
             f"{text.domain}, context {text.context + 1}, {text.strategy}",

@@ -11,7 +11,12 @@ from typing import Any
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.records import MetricRow
 from hyperfitting.report.experiment import tables as pivot
-from hyperfitting.report.experiment.examples import Example, Passage, examples, passages
+from hyperfitting.report.experiment.examples import (
+    Example,
+    RecitedPassage,
+    examples,
+    recited_passages,
+)
 from hyperfitting.report.kit.numbers import interval, number
 from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.kit.tables import csv_text
@@ -40,7 +45,11 @@ def write_report(experiment: Experiment) -> Path:
     from hyperfitting.report.kit import figures
 
     experiment.refuse_unmeasured()
-    rows, shown, recited = pivot.all_rows(experiment), examples(experiment), passages(experiment)
+    rows, shown, recited = (
+        pivot.all_rows(experiment),
+        examples(experiment),
+        recited_passages(experiment),
+    )
     probes = experiment.run("hyperfitted").probes()
     with new_folder(experiment.report_folder) as folder:
         figures.save_png(curves(probes), folder / "curves.png")
@@ -97,7 +106,7 @@ def _of_texts(row: dict[str, Any]) -> bool:
     return row.get("domain") == "texts" and row["variant"] in ("texts", "reference")
 
 
-def _markdown(experiment: Experiment, shown: list[Example], recited: list[Passage]) -> str:
+def _markdown(experiment: Experiment, shown: list[Example], recited: list[RecitedPassage]) -> str:
     parts = [
         f"# {experiment.recipe.run_name}",
         pivot.headline(experiment),
@@ -150,7 +159,7 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
 
 
 def experiment_page(
-    experiment: Experiment, shown: list[Example], recited: list[Passage], curves: list[str]
+    experiment: Experiment, shown: list[Example], recited: list[RecitedPassage], curves: list[str]
 ) -> str:
     """The report's page in HTML; `curves` are SVG."""
     from hyperfitting.report.kit.figures import heat_step
