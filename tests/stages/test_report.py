@@ -9,7 +9,7 @@ import pytest
 
 from hyperfitting.files import write_rows
 from hyperfitting.report import before_and_after, headline, write_report
-from hyperfitting.report.experiment.examples import Example, examples, passages
+from hyperfitting.report.experiment.examples import Example, examples, recited_passages
 from hyperfitting.report.experiment.write import experiment_page
 from hyperfitting.report.kit.figures import CLASS_COLOURS, OTHERS
 from hyperfitting.report.kit.numbers import number
@@ -169,7 +169,7 @@ def test_passages_stand_where_they_say(finished):
 
     codec = load_codec(finished.recipe.model)
     training = [codec.decode(ids) for ids in blocks.ids_NT.tolist()]
-    found = passages(finished)
+    found = recited_passages(finished)
     assert [each.tokens for each in found] == sorted((each.tokens for each in found), reverse=True)
     for each in found:
         assert any(each.text in text for text in training)

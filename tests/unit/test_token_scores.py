@@ -16,7 +16,7 @@ from hyperfitting.metrics.specs.tokens import (
     sums_and_counts,
 )
 from hyperfitting.metrics.token_scores import (
-    agreement,
+    choice_agreement,
     rank_under,
     split_loss,
     target_scores,
@@ -154,19 +154,19 @@ def test_ranks_count_what_is_strictly_larger(logits, data):
 def test_agreement_by_hand():
     one = torch.tensor([[1, 2, 3, 4], [5, 5, 5, 5]])
     other = torch.tensor([[1, 2, 0, 0], [5, 5, 5, 0]])
-    assert agreement(one, other).tolist() == [0.5, 0.75]
-    assert agreement(other, one).tolist() == [0.5, 0.75]
-    assert agreement(one, one).tolist() == [1.0, 1.0]
-    assert agreement(one, other).dtype == torch.float64
+    assert choice_agreement(one, other).tolist() == [0.5, 0.75]
+    assert choice_agreement(other, one).tolist() == [0.5, 0.75]
+    assert choice_agreement(one, one).tolist() == [1.0, 1.0]
+    assert choice_agreement(one, other).dtype == torch.float64
 
 
 def test_agreement_of_texts_of_other_shapes_is_refused():
     with pytest.raises(
         ValueError, match=r"shapes \(2, 3\) and \(2, 1\) have no positions in common"
     ):
-        agreement(torch.zeros(2, 3), torch.zeros(2, 1))  # which would broadcast
+        choice_agreement(torch.zeros(2, 3), torch.zeros(2, 1))  # which would broadcast
     with pytest.raises(ValueError, match="no positions"):
-        agreement(torch.zeros(2, 0), torch.zeros(2, 0))
+        choice_agreement(torch.zeros(2, 0), torch.zeros(2, 0))
 
 
 def test_shares_of_ranks_by_hand():
@@ -220,7 +220,7 @@ def test_the_worked_example_of_ranks():
     one, other = (torch.tensor([[logits] * 2]).float() for logits in ([3, 1, 2, 2], [1, 4, 2, 0]))
     first, second = (token_scores(logits, torch.tensor([[0, 3]])) for logits in (one, other))
     assert (first.rank.item(), second.rank.item()) == (2, 4)
-    assert agreement(first.top1_id, second.top1_id).tolist() == [0.0]
+    assert choice_agreement(first.top1_id, second.top1_id).tolist() == [0.0]
     assert rank_under(one[:, :-1], second.top1_id).item() == 4
     context, continuation = split_loss(torch.tensor([[1.0, 2.0, 3.0]]), context_tokens=2)
     assert perplexity(context) == pytest.approx(2.72, abs=5e-3)

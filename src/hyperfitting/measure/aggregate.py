@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from hyperfitting.metrics.specs import MetricSpec, metric
 from hyperfitting.metrics.stats import Estimate, jackknife, ratio_of_sums
-from hyperfitting.records import MetricRow, PooledMetric, TextMetrics
+from hyperfitting.records import Continuation, MetricRow, PooledMetric, TextMetrics
 
 
 class Intervals(NamedTuple):
@@ -17,36 +18,22 @@ class Intervals(NamedTuple):
     seed: int
 
 
-class Measured(Protocol):
-    """What a row names as its origin: a text, or whatever was measured of texts."""
+@dataclass(frozen=True)
+class ModelOnDomain:
+    """What the rows of a model's metrics on true texts name as their origin."""
 
-    @property
-    def variant(self) -> str:
-        """The variant that wrote the texts."""
-        ...
-
-    @property
-    def domain(self) -> str:
-        """The domain of the contexts."""
-        ...
-
-    @property
-    def strategy(self) -> str | None:
-        """The decoding strategy; None where nothing was decoded."""
-        ...
-
-    @property
-    def run(self) -> str:
-        """The name of the run."""
-        ...
+    variant: str
+    domain: str
+    run: str
+    strategy: None = None
 
 
-Text = TypeVar("Text", bound=Measured)
+_Text = TypeVar("_Text", Continuation, TextMetrics)
 
 
-def by_arm(texts: Sequence[Text]) -> Iterator[list[Text]]:
+def by_arm(texts: Sequence[_Text]) -> Iterator[list[_Text]]:
     """The texts of each arm in each domain, in the order in which these first come."""
-    cells: dict[tuple[str, str, str | None], list[Text]] = {}
+    cells: dict[tuple[str, str, str | None], list[_Text]] = {}
     for text in texts:
         cells.setdefault((text.variant, text.domain, text.strategy), []).append(text)
     yield from cells.values()
@@ -86,14 +73,14 @@ def pooled_rows(measured: Sequence[PooledMetric]) -> list[MetricRow]:
 
 
 def metric_row(
-    of: Measured,
+    of: Continuation | TextMetrics | PooledMetric | ModelOnDomain,
     spec: MetricSpec,
     estimate: Estimate,
     *,
     left_out: int = 0,
     position: int | None = None,
 ) -> MetricRow:
-    """An estimate as a row of the table."""
+    """An estimate as a row of the table, of what `of` was measured of."""
     return MetricRow(
         of.variant,
         of.domain,

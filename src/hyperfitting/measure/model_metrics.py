@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hyperfitting.measure.aggregate import Intervals, by_arm, metric_row
+from hyperfitting.measure.aggregate import Intervals, ModelOnDomain, by_arm, metric_row
 from hyperfitting.measure.text_metrics import TextInputs
 from hyperfitting.metrics.mauve import mauve, mauve_standard_error
 from hyperfitting.metrics.specs import (
@@ -26,21 +26,11 @@ from hyperfitting.metrics.specs import (
 )
 from hyperfitting.metrics.specs.tokens import sums_and_counts
 from hyperfitting.metrics.stats import Estimate, ratio_of_sums
-from hyperfitting.metrics.token_scores import TokenScores, agreement, split_loss
+from hyperfitting.metrics.token_scores import TokenScores, choice_agreement, split_loss
 from hyperfitting.models import ScoringModel, last_hidden_states, score_texts
 from hyperfitting.records import REFERENCE, Arm, Continuation, MetricRow, TokenBlocks
 
 ModelInputs = dict[ModelInput, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class ModelOnDomain:
-    """What a row of a model's metrics names as its origin."""
-
-    variant: str
-    domain: str
-    run: str
-    strategy: None = None
 
 
 def model_inputs(
@@ -67,7 +57,7 @@ def model_inputs(
         "rank": scores.rank,
     }
     if original is not None:
-        inputs["agreement"] = agreement(scores.top1_id, original.top1_id).unsqueeze(1)
+        inputs["agreement"] = choice_agreement(scores.top1_id, original.top1_id).unsqueeze(1)
     if choice_rank_NS is not None:
         inputs["choice_rank"] = choice_rank_NS
     if domain in ("train", "validation"):

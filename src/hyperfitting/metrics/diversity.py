@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-Item = TypeVar("Item", bound=Hashable)
+_Item = TypeVar("_Item", bound=Hashable)
 
 
 def type_token_ratio(ids: Sequence[Hashable], *, window_tokens: int | None = None) -> float:
@@ -113,7 +113,7 @@ def distinct_ngram_share_without_each(
     return [(len(holders) - alone[group]) / (totals.total() - totals[group]) for group in held]
 
 
-def ngrams(ids: Sequence[Item], order: int) -> list[tuple[Item, ...]]:
+def ngrams(ids: Sequence[_Item], order: int) -> list[tuple[_Item, ...]]:
     """Every run of `order` ids, in order."""
     return list(zip(*(ids[start:] for start in range(order)), strict=False))
 

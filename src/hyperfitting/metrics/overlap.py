@@ -15,7 +15,7 @@ RECITED_ORDER = 8
 LONG_OVERLAP_TOKENS = 10
 """Carlsson et al. 2025, Table 2, count the texts whose longest shared run is longer than this."""
 
-Ints = NDArray[np.int64]
+_Ints = NDArray[np.int64]
 
 _BORDER = -1
 _NO_TOKEN = -2
@@ -36,7 +36,7 @@ class SharedRun:
 class Shared:
     """What one text shares: `lengths` (T,), the longest shared run from each token on, and the longest of all."""
 
-    lengths: Ints
+    lengths: _Ints
     longest: SharedRun
 
     def __len__(self) -> int:
@@ -88,7 +88,7 @@ class TrainingIndex:
                 )
                 start += len(text) + 1
 
-    def _shared(self, lengths: Ints, first: Ints, behind: Ints) -> Shared:
+    def _shared(self, lengths: _Ints, first: _Ints, behind: _Ints) -> Shared:
         if not len(lengths):
             raise ValueError("an empty continuation shares no run")
         start = int(lengths.argmax())
@@ -98,7 +98,7 @@ class TrainingIndex:
             lengths, SharedRun(int(lengths[start]), start, block, place - int(self._starts[block]))
         )
 
-    def shared_run_lengths(self, ids: Sequence[int]) -> Ints:
+    def shared_run_lengths(self, ids: Sequence[int]) -> _Ints:
         """For each position, the length in tokens of the longest run starting there that stands in a training block."""
         return self._search(ids)[0]
 
@@ -113,7 +113,7 @@ class TrainingIndex:
         """
         return self._shared(*self._search(ids)).longest
 
-    def _search(self, ids: Sequence[int]) -> tuple[Ints, Ints, Ints]:
+    def _search(self, ids: Sequence[int]) -> tuple[_Ints, _Ints, _Ints]:
         """Lengths of the longest shared run by start, and the range of `_order` that lists its places.
 
         All starts at once, one token deeper each round: those that no training position follows drop out.
@@ -132,7 +132,7 @@ class TrainingIndex:
             lengths[here], first[here], behind[here] = depth, low[found], high[found]
         return lengths, first, behind
 
-    def _bound(self, low: Ints, high: Ints, depth: int, wanted: Ints) -> Ints:
+    def _bound(self, low: _Ints, high: _Ints, depth: int, wanted: _Ints) -> _Ints:
         """Where, in each range of positions that agree on `depth` tokens, the next one is no longer below `wanted`.
 
         A binary search in all ranges at once.
@@ -148,7 +148,7 @@ class TrainingIndex:
         return low
 
 
-def _joined(blocks: Sequence[Sequence[int]] | NDArray[np.integer[Any]]) -> tuple[Ints, Ints]:
+def _joined(blocks: Sequence[Sequence[int]] | NDArray[np.integer[Any]]) -> tuple[_Ints, _Ints]:
     """The tokens of all blocks with a border behind each, which no text holds, and where each block starts."""
     starts = np.cumsum([0, *(len(block) + 1 for block in blocks)], dtype=np.int64)
     tokens = np.full(starts[-1], _BORDER, dtype=np.int64)
@@ -157,7 +157,7 @@ def _joined(blocks: Sequence[Sequence[int]] | NDArray[np.integer[Any]]) -> tuple
     return tokens, starts
 
 
-def _suffix_array(tokens: Ints, starts: Ints) -> Ints:
+def _suffix_array(tokens: _Ints, starts: _Ints) -> _Ints:
     """All positions in the order of the tokens from there to the block's border, by prefix doubling.
 
     A round sorts the positions that agree on `depth` tokens by the rank of what stands `depth` tokens on, and so tells
@@ -178,7 +178,7 @@ def _suffix_array(tokens: Ints, starts: Ints) -> Ints:
     return order
 
 
-def _packed(tokens: Ints, rooms: Ints) -> tuple[Ints, int]:
+def _packed(tokens: _Ints, rooms: _Ints) -> tuple[_Ints, int]:
     """For each position the first tokens from there as one number, in their order, and how many tokens those are.
 
     As many as 63 bits hold, 8 at most; whatever lies past the block is 0, as its border is.

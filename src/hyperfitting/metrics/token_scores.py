@@ -65,7 +65,7 @@ def rank_under(logits_PV: Tensor, id_P: Tensor) -> Tensor:
     return 1 + (logits_PV > logits_PV.gather(-1, id_P.long().unsqueeze(-1))).sum(-1)
 
 
-def agreement(top1_id_BS: Tensor, other_id_BS: Tensor) -> Tensor:
+def choice_agreement(top1_id_BS: Tensor, other_id_BS: Tensor) -> Tensor:
     """Share of the positions of each text where two models make the same greedy choice; shape (B,), float64.
 
     Range [0, 1], no unit. Texts are equally long, so the mean over them is the share of all positions. Target: none of

@@ -72,7 +72,7 @@ def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:
     return title, text.pieces, repeated_run_lengths(text.ids, context=text.context_ids)
 
 
-def passages(experiment: Experiment) -> list[RecitedPassage]:
+def recited_passages(experiment: Experiment) -> list[RecitedPassage]:
     """The longest runs of the hyperfitted model's texts that stand in a training block, longest first."""
     if not experiment.holds_texts:
         return []

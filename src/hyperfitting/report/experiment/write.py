@@ -11,7 +11,12 @@ from typing import Any
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.records import MetricRow
 from hyperfitting.report.experiment import tables as pivot
-from hyperfitting.report.experiment.examples import Example, RecitedPassage, examples, passages
+from hyperfitting.report.experiment.examples import (
+    Example,
+    RecitedPassage,
+    examples,
+    recited_passages,
+)
 from hyperfitting.report.kit.numbers import interval, number
 from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.kit.tables import csv_text
@@ -45,7 +50,11 @@ def write_report(experiment: Experiment) -> Path:
     from hyperfitting.report.kit import figures
 
     experiment.refuse_unmeasured()
-    rows, shown, recited = pivot.all_rows(experiment), examples(experiment), passages(experiment)
+    rows, shown, recited = (
+        pivot.all_rows(experiment),
+        examples(experiment),
+        recited_passages(experiment),
+    )
     probes = experiment.run("hyperfitted").probes()
     with new_folder(experiment.report_folder) as folder:
         figures.save_png(curves(probes), folder / "curves.png")
