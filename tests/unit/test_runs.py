@@ -4,7 +4,7 @@ import pytest
 
 from hyperfitting.errors import ModelError, RunError, TrainingFailed
 from hyperfitting.files import (
-    differences,
+    changed_files,
     file_hashes,
     file_sha256,
     new_folder,
@@ -164,8 +164,8 @@ def test_damaged_blocks_are_one_line(finished, tmp_path):
 def test_differences_name_files_by_what_became_of_them():
     before = dict.fromkeys("abcdefg", "1")
     now = {"a": "1", "b": "2", "z": "1"}
-    assert differences(before, now) == "changed: b; gone: c, d, e and 2 more; new: z"
-    assert differences(before, dict(before)) == ""
+    assert changed_files(before, now) == "changed: b; gone: c, d, e and 2 more; new: z"
+    assert changed_files(before, dict(before)) == ""
 
 
 def test_hashes_go_by_the_path_inside_the_folder_and_follow_changes(tmp_path):
