@@ -183,7 +183,7 @@ def test_a_failed_save_keeps_the_checkpoints_and_leaves_no_model(tree, tmp_path,
         )
         with pytest.raises(
             ModelError,
-            match=f"the saved {NORM} is not the model's: nothing was kept, the checkpoints",
+            match=f"the saved {NORM} is not the model's: nothing was saved, and the checkpoints",
         ):
             train_run(experiment, "hyperfitted", device="cpu")
     run = experiment.run("hyperfitted")

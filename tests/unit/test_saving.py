@@ -98,7 +98,7 @@ def test_a_folder_that_is_not_the_model_is_refused(loaded, tmp_path, monkeypatch
     monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", spoiling(change))
     message = refused(loaded, tmp_path / "saved")
     assert words in message
-    assert message.endswith(": nothing was kept, the checkpoints are")
+    assert message.endswith(": nothing was saved, and the checkpoints are kept")
 
 
 def test_an_adapter_that_was_loaded_into_the_model_is_noticed(loaded, tmp_path):
@@ -122,7 +122,7 @@ def test_a_tie_that_is_in_the_memory_only_is_refused(tmp_path, tiny_tokenizer):
     message = refused(loaded, tmp_path / "saved")
     assert (
         message
-        == "the saved lm_head.weight is not the model's: nothing was kept, the checkpoints are"
+        == "the saved lm_head.weight is not the model's: nothing was saved, and the checkpoints are kept"
     )
 
 
@@ -176,7 +176,7 @@ def test_many_files_are_compared_as_one(tmp_path, tiny_tokenizer, kind, monkeypa
 
     for change in (lose_one, name_another, lose_the_index):
         monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", spoiling(change))
-        with pytest.raises(ModelError, match=r"the saved \S+ is not the model's: nothing was kept"):
+        with pytest.raises(ModelError, match=r"the saved \S+ is not the model's: nothing was saved"):
             save(loaded, tmp_path / change.__name__, max_shard_size="50KB")
 
 

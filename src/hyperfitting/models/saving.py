@@ -76,7 +76,7 @@ def _save_weights(model: Any, settings: Any, folder: Path, max_shard_size: str) 
 
 
 def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
-    raise ModelError(f"{what}: nothing was kept, the checkpoints are") from cause
+    raise ModelError(f"{what}: nothing was saved, and the checkpoints are kept") from cause
 
 
 def _generation_config(config: Any, codec: TextCodec) -> Any:
