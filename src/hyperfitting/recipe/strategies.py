@@ -21,7 +21,9 @@ class DrySettings(Settings):
     multiplier: Positive = Field(
         0.8, description="Subtracted from the logit at the allowed length."
     )
-    base: Positive = Field(1.75, description="Factor of the penalty for each further token of the repetition.")
+    base: Positive = Field(
+        1.75, description="Factor of the penalty for each further token of the repetition."
+    )
     allowed_tokens: Count = Field(2, description="Shortest repetition that is penalised.")
 
 
