@@ -93,6 +93,14 @@ def test_a_variant_is_the_recipe_with_some_settings_of_its_own(tree):
     assert parse_recipe(json.loads(recipe.canonical_json()), source="again") == recipe
 
 
+def test_the_recipes_of_the_runs_can_be_read_however_long_the_name(tree):
+    recipe = with_variants(tree | {"name": "a" * 60}, EARLY)
+    for name in ("original", "early-stopped"):
+        run = recipe.of(name)
+        assert parse_recipe(json.loads(run.canonical_json()), source="run.json") == run
+        assert run.name.endswith(f"a-{name}")
+
+
 def test_a_recipe_without_variants_keeps_its_digest(tree):
     plain, empty = parse_recipe(tree, source="t"), with_variants(tree)
     assert plain.digest == empty.digest != with_variants(tree, EARLY).digest

@@ -24,10 +24,10 @@ def _recipes(options: Options) -> None:
 
 
 def _list(options: Options) -> None:
-    from hyperfitting.recipe import load_recipe, shipped_recipes
+    from hyperfitting.recipe import shipped_descriptions
 
-    for name in shipped_recipes():
-        print(f"{name:18s} {load_recipe(name).description}")
+    for name, description in shipped_descriptions().items():
+        print(f"{name:18s} {description}")
     print_next("recipes", "copy", "demo", "mine.toml")
 
 

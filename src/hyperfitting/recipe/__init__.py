@@ -21,6 +21,7 @@ from hyperfitting.recipe.load import (
     parse_recipe,
     parse_settings,
     recipe_path,
+    shipped_descriptions,
     shipped_recipes,
 )
 from hyperfitting.recipe.notes import recipe_notes
@@ -94,6 +95,7 @@ __all__ = [
     "settings_list",
     "settings_markdown",
     "settings_table",
+    "shipped_descriptions",
     "shipped_recipes",
     "stored_recipe",
 ]

@@ -24,9 +24,11 @@ def _like(pattern: str, words: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+NAME_CHARACTERS = 60
+"""Most characters of a name."""
 Name = Annotated[
     str,
-    Field(max_length=60),
+    Field(max_length=NAME_CHARACTERS),
     _like(
         "[a-z0-9][a-z0-9_-]*", "small letters, digits, - and _, beginning with a letter or digit"
     ),

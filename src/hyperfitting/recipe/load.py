@@ -34,6 +34,11 @@ def shipped_recipes() -> list[str]:
     return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
 
 
+def shipped_descriptions() -> dict[str, str]:
+    """What each shipped recipe is, in one line, by its name."""
+    return {name: load_recipe(name).description for name in shipped_recipes()}
+
+
 def recipe_path(name_or_path: str | Path) -> Path:
     """The file behind a recipe's name or path: a file named so, else the shipped recipe of that name.
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hyperfitting.recipe.base import (
+    NAME_CHARACTERS,
     Count,
     CountOrZero,
     Dtype,
@@ -264,12 +265,13 @@ class Recipe(Settings):
         if name in (HYPERFITTED, PRETRAINED):
             return self
         variant = next(each for each in self.variants if each.name == name)
-        changes = {
-            "name": f"{self.name}-{name}",
-            "variants": (),
-            "train": variant.train(self.train),
-        }
+        train = variant.train(self.train)
+        changes = {"name": self._named(name), "variants": (), "train": train}
         return self.model_copy(update=changes)
+
+    def _named(self, variant: str) -> str:
+        """The name of a variant's own recipe, cut to the length that a name may have."""
+        return f"{self.name[: NAME_CHARACTERS - 1 - len(variant)]}-{variant}"
 
     def trained_together(self, name: str) -> tuple[str, ...]:
         """The variants that one training makes, `name` among them: they differ in nothing but when they stop."""
@@ -289,7 +291,7 @@ class Recipe(Settings):
         """
         return self.model_copy(
             update={
-                "name": f"{self.name}-original",
+                "name": self._named(ORIGINAL),
                 "variants": (),
                 "train": TrainSettings(
                     learning_rate=self.train.learning_rate,

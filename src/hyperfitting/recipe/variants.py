@@ -41,7 +41,7 @@ class Variant(Settings):
     """A model that is trained beside the hyperfitted one, on the same data, with other settings of `[train]`."""
 
     name: Annotated[Name, AfterValidator(_free)] = Field(
-        description="The variant's name: its folder, and its column in every table."
+        max_length=30, description="The variant's name: its folder, and its column in every table."
     )
     set: dict[str, Any] = Field(
         min_length=1,
