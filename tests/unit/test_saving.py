@@ -176,7 +176,9 @@ def test_many_files_are_compared_as_one(tmp_path, tiny_tokenizer, kind, monkeypa
 
     for change in (lose_one, name_another, lose_the_index):
         monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", spoiling(change))
-        with pytest.raises(ModelError, match=r"the saved \S+ is not the model's: nothing was saved"):
+        with pytest.raises(
+            ModelError, match=r"the saved \S+ is not the model's: nothing was saved"
+        ):
             save(loaded, tmp_path / change.__name__, max_shard_size="50KB")
 
 
