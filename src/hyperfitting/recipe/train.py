@@ -17,11 +17,15 @@ from hyperfitting.recipe.base import (
 )
 
 
+Float32 = Annotated[float, Field(gt=0, le=3e38)]
+"""A positive number that is taken into float32 arithmetic, which ends at 3.4e38."""
+
+
 class LoraSettings(Settings):
     """Low-rank adapters, where `train.parameters` asks for them."""
 
     rank: Count = Field(16, description="Rank of each adapter.")
-    alpha: Positive = Field(32.0, description="An adapter's output is scaled by alpha / rank.")
+    alpha: Float32 = Field(32.0, description="An adapter's output is scaled by alpha / rank.")
     targets: tuple[str, ...] | None = Field(
         None,
         description="Last parts of the names of the adapted modules; none: every linear module of the layers.",
@@ -31,7 +35,7 @@ class LoraSettings(Settings):
 class TrainSettings(Settings):
     """The loop. Hyperfitting leaves schedule, decay and clipping off."""
 
-    learning_rate: Positive = Field(
+    learning_rate: Float32 = Field(
         description="Adam's learning rate, constant unless warm-up or decay are set."
     )
     batch_blocks: Count = Field(8, description="Blocks in one update, over all devices.")
@@ -87,8 +91,8 @@ class TrainSettings(Settings):
     betas: tuple[Decay, Decay] = Field(
         (0.9, 0.999), description="Adam's decay rates of the two moments."
     )
-    epsilon: Positive = Field(1e-8, description="Adam's epsilon.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(
+    epsilon: Float32 = Field(1e-8, description="Adam's epsilon.")
+    weight_decay: Annotated[float, Field(ge=0, le=3e38)] = Field(
         0.0, description="Decoupled weight decay (AdamW); 0 is plain Adam."
     )
     dropout: bool = Field(
