@@ -156,5 +156,5 @@ def test_a_saved_run_in_plain_transformers_gives_our_logits_and_text(finished):
         theirs = plain.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)[
             :, 8:
         ].tolist()
-        written = [t.ids for t in run.continuations() if t.model == role and t.strategy == "greedy"]
+        written = [t.ids for t in run.continuations() if t.variant == role and t.strategy == "greedy"]
         assert [list(each) for each in written[:5]] == theirs  # batches of five: the same shape
