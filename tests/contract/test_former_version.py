@@ -25,6 +25,10 @@ def former(finished, tmp_path):
     folder = shutil.copytree(finished.folder, tmp_path / "former")
     for file in (folder / "recipe.json", *folder.glob("*/recipe.json")):
         as_version_0_1(file)
+    for file in folder.glob("*/run.json"):
+        facts = json.loads(file.read_text())
+        facts["train"] |= {"python": "3.11", "batch": [8, 64]}
+        file.write_text(json.dumps(facts))
     return folder
 
 
@@ -56,7 +60,7 @@ def test_writing_refuses_its_runs(former, capsys):
 
 def test_a_preference_study_refuses_it(former, tmp_path, capsys):
     said = refused(capsys, "preference", "create", str(former), "--out", str(tmp_path / "study"))
-    assert "was written by hyperfitting 0.1" in said
+    assert "was written by hyperfitting 0.1, whose settings and files have other names" in said
     assert not (tmp_path / "study").exists()
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import pytest
@@ -169,12 +170,22 @@ def test_bf16_autocast_learns_as_fp32_does(tree, ids, tmp_path):
 
 
 def test_bf16_stochastic_learns_as_fp32_does(tree, ids, tmp_path):
-    """Losses within 2e-2 of float32, weights and Adam's states in bfloat16."""
-    train = {"epochs": 10}
-    exact = loop(tree, ids, tmp_path / "a", train=train)
-    stochastic = loop(tree, ids, tmp_path / "b", train=train | {"precision": "bf16-stochastic"})
-    assert {weight.dtype for weight in stochastic.end.values()} == {torch.bfloat16}
-    assert 0 < distance(stochastic, exact)[0] < 2e-2
+    """Losses within 2e-2 of float32 in the mean of five draws of the noise; weights and Adam's states in bfloat16.
+
+    One draw may be up to 2.5e-2 away, or as near as 5e-3.
+    """
+    train = {"epochs": 10, "order_seed": 0}
+    exact = loop(tree, ids, tmp_path / "exact", train=train)
+    distances = []
+    for seed in range(5):
+        noisy = tree | {"seed": seed}
+        changes = train | {"precision": "bf16-stochastic"}
+        stochastic = loop(noisy, ids, tmp_path / str(seed), train=changes)
+        assert {weight.dtype for weight in stochastic.end.values()} == {torch.bfloat16}
+        distances.append(distance(stochastic, exact)[0])
+    assert len(set(distances)) == 5
+    assert fmean(distances) < 2e-2
+    assert max(distances) < 2.5e-2
 
 
 # An experiment's folder, trained on one process and on many.

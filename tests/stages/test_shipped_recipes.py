@@ -28,7 +28,7 @@ def test_every_shipped_recipe_is_checked_and_planned_in_words(
     monkeypatch.chdir(folder := tmp_path_factory.mktemp("here"))
     fewer = two_layers(name, tmp_path_factory.mktemp("architecture")) if verb == "plan" else []
     code = main(
-        [verb, name, *fewer, *(["--device", "80GiB"] if verb == "plan" else ["--device", "cpu"])]
+        [verb, name, *fewer, *(["--memory", "80GiB"] if verb == "plan" else ["--device", "cpu"])]
     )
     captured = capsys.readouterr()
     if code == 2:

@@ -16,7 +16,6 @@ from hyperfitting.recipe.base import (
     Trained,
 )
 
-
 Float32 = Annotated[float, Field(gt=0, le=3e38)]
 """A positive number that is taken into float32 arithmetic, which ends at 3.4e38."""
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from hyperfitting.errors import RunError
 from hyperfitting.facts import RunFacts, TrainFacts, read_facts, write_facts
 from hyperfitting.files import Row, StoredFile, appending, read_rows, write_rows
-from hyperfitting.recipe import Recipe, load_recipe
+from hyperfitting.recipe import Recipe, load_stored_recipe
 from hyperfitting.records import (
     Blocked,
     Continuation,
@@ -61,7 +61,7 @@ class Run:
         self.text_metrics_file = folder / "text_metrics.jsonl"
         self.pooled_metrics_file = folder / "pooled_metrics.jsonl"
         self.metrics_file = folder / "metrics.jsonl"
-        self._recipe = StoredFile(self.recipe_file, load_recipe)
+        self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._facts = StoredFile(self.facts_file, _facts_or_none)
 
     @property
@@ -163,8 +163,10 @@ class Run:
         """What was in effect, by stage.
 
         Raises:
-            RunError: run.json cannot be read.
+            RunError: run.json cannot be read, or hyperfitting 0.1 wrote the run.
         """
+        if self.recipe_file.is_file():
+            _ = self.recipe  # names the version, where run.json has other keys
         return self._facts.read()
 
     @property
