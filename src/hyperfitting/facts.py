@@ -203,9 +203,10 @@ class RunFacts(Facts):
 
 
 class ArchiveFacts(Facts):
-    """archive.json: an experiment without weights, and without texts and token ids unless `texts`.
+    """archive.json: an experiment without weights, or a preference study without its database.
 
-    `left_out` are the SHA-256 of the experiment's files that hold texts or ids and were left out.
+    It is without texts and token ids unless `texts`. `left_out` are the SHA-256 of the files that
+    hold texts or ids and were left out, or replaced by one with hashes.
     """
 
     hyperfitting: str

@@ -255,6 +255,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def text_sha256(text: str) -> str:
+    """SHA-256 of a text in UTF-8, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def file_hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
     """SHA-256, in hex, of files by their path inside `folder`; each is read once in a process, unless it changes."""
     return {

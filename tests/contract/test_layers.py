@@ -49,7 +49,7 @@ ORDER = {
     "store.context store.progress < analysis.llm_agreement analysis.power "
     "analysis.protocol_adherence design.create store.invitations store.judgements < "
     "analysis.analyse store.annotators < analysis store.items store.llm_judgements < "
-    "store.store < store store.judgement_files store.links < judges.llm judges.simulated "
+    "store.store < store store.judgement_files store.links < judges.llm judges.simulated store.archive "
     "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
     "recipe": "base former_names tree < data strategies train < variants < settings < differences "
     "notes paths reference < problems < load < __init__",

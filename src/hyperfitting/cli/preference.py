@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hyperfitting.cli.preference_options import (
     PROTOCOL_OPTIONS,
     analyse_options,
+    archive_options,
     create_options,
     export_options,
     invite_options,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from hyperfitting.preference.web.serve import ServedLinks
     from hyperfitting.progress import Progress
 
-HELP = "the preference study: create, invite, serve, simulate, judge, export, analyse"
+HELP = "the preference study: create, invite, serve, simulate, judge, export, archive, analyse"
 
 
 def add_preference(made: argparse.ArgumentParser, console: Callable[[], Progress]) -> None:
@@ -152,6 +153,16 @@ def _export(options: argparse.Namespace) -> None:
     exported = export_judgements(Study.find(options.folder), options.out, database=options.database)
     print(f"rows     {exported.rows} judgements: {exported.file}")
     _next("analyse", options.folder)
+
+
+def _archive(options: argparse.Namespace) -> None:
+    from hyperfitting.preference.store.archive import archive_study
+    from hyperfitting.preference.study import Study
+
+    study, database = Study.find(options.folder), options.database
+    made = archive_study(study, options.out, texts=options.texts, database=database)
+    print(f"archive  {made.folder}")
+    _next("analyse", made.folder)
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -309,6 +320,12 @@ _VERBS: tuple[
         "every judgement as JSON lines or CSV",
         _export,
         (study_options, export_options),
+    ),
+    (
+        "archive",
+        "a small folder of the study to commit: no database, hashes for texts",
+        _archive,
+        (study_options, archive_options),
     ),
     (
         "settings",

@@ -180,7 +180,7 @@ def analyse_options(made: argparse.ArgumentParser) -> None:
         "what",
         type=Path,
         metavar="STUDY|FILE",
-        help="a study's folder, or judgements in .jsonl or .csv",
+        help="a study's folder, its archive, or judgements in .jsonl or .csv",
     )
     made.add_argument(
         "--source",
@@ -334,6 +334,16 @@ def export_options(made: argparse.ArgumentParser) -> None:
     """Options of `export`."""
     made.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="a .jsonl or .csv file"
+    )
+
+
+def archive_options(made: argparse.ArgumentParser) -> None:
+    """Options of `archive`."""
+    made.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="a new folder for the archive"
+    )
+    made.add_argument(
+        "--texts", action="store_true", help="keep the texts, where they may be published"
     )
 
 

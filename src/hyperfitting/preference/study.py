@@ -6,6 +6,11 @@ STUDY/
   comparisons.jsonl   the comparisons, attention checks among them; never changed
   study.sqlite        answers and annotators, unless they are kept on a PostgreSQL server
   simulations.json    what simulated annotators were told to prefer, if there are any
+
+An archive has no database and no admin, and in its place:
+  archive.json        whether it holds texts; if not, the SHA-256 of the comparisons with their texts
+  judgements.jsonl    every judgement, as it is exported
+  llm_judges.jsonl    the language models among the annotators, and how they were asked
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hyperfitting.errors import StudyError
+from hyperfitting.facts import ArchiveFacts
 from hyperfitting.files import file_sha256, new_folder, read_rows, write_rows, write_text
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.records import AGAIN, BlindedComparison
@@ -41,7 +47,7 @@ def refuse_existing_study(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(
-            f"{folder} is there already: choose another --out; a study is never overwritten"
+            f"{folder} is there already: choose another --out; a study or archive is never overwritten"
         )
 
 
@@ -81,6 +87,9 @@ class Study:
         self.comparisons_file = self.folder / "comparisons.jsonl"
         self.database_file = self.folder / "study.sqlite"
         self.simulations_file = self.folder / "simulations.json"
+        self.archive_file = self.folder / "archive.json"
+        self.judgements_file = self.folder / "judgements.jsonl"
+        self.llm_judges_file = self.folder / "llm_judges.jsonl"
         if (old := self.folder / _OLD_PROTOCOL).is_file() and not self.protocol_file.is_file():
             self.protocol_file = old
 
@@ -97,7 +106,7 @@ class Study:
                 f"{folder} holds no study: give the folder that `hyperfit preference create` wrote"
             )
         try:
-            if study.digest != _digest(study.protocol_file, study.comparisons_file):
+            if study.digest != _digest(study.protocol_file, study._comparisons_sha256()):
                 raise StudyError(
                     f"{folder}: the protocol or the comparisons were changed after the study was made: "
                     f"put {study.protocol_file.name} and comparisons.jsonl back, or create another study"
@@ -129,7 +138,7 @@ class Study:
             write_rows(begun.comparisons_file, comparisons)
             begun._write_facts(
                 StudyFacts(
-                    digest=_digest(begun.protocol_file, begun.comparisons_file),
+                    digest=_digest(begun.protocol_file, begun._comparisons_sha256()),
                     created_at=utc_now().isoformat(timespec="seconds"),
                     admin_hash=token_hash(token),
                     **(origin or StudyOrigin()).model_dump(),
@@ -156,6 +165,27 @@ class Study:
     def digest(self) -> str:
         """SHA-256 in hex of the protocol and the comparisons. Every judgement names it."""
         return self.facts.digest
+
+    @property
+    def archive(self) -> ArchiveFacts | None:
+        """What an archive leaves out; None of a study with its database."""
+        return read_record(self.archive_file, ArchiveFacts) if self.archive_file.is_file() else None
+
+    def refuse_archive(self) -> None:
+        """Refuse an archive where the study itself is needed.
+
+        Raises:
+            StudyError: it is one.
+        """
+        if self.archive is not None:
+            raise StudyError(
+                f"{self.folder}: an archive takes no judgements: give the study that it was made of"
+            )
+
+    def _comparisons_sha256(self) -> str:
+        """SHA-256 of the comparisons with their texts."""
+        left_out = {} if self.archive is None else self.archive.left_out
+        return left_out.get(self.comparisons_file.name) or file_sha256(self.comparisons_file)
 
     @cached_property
     def _by_id(self) -> dict[str, BlindedComparison]:
@@ -187,7 +217,12 @@ class Study:
         return same_secret(token_hash(token), self.facts.admin_hash)
 
     def renew_admin_token(self) -> str:
-        """Make and return a new admin token. The former one is no longer valid."""
+        """Make and return a new admin token. The former one is no longer valid.
+
+        Raises:
+            StudyError: this is an archive.
+        """
+        self.refuse_archive()
         token = new_token()
         self._write_facts(self.facts.model_copy(update={"admin_hash": token_hash(token)}))
         return token
@@ -214,8 +249,8 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
 _OLD_PROTOCOL = "plan.json"
 
 
-def _digest(protocol_file: Path, comparisons_file: Path) -> str:
-    """The digest of a study's two files.
+def _digest(protocol_file: Path, comparisons_sha256: str) -> str:
+    """The digest of a study's protocol and comparisons.
 
     It covers the bytes of protocol.json, so that a setting added later does not change it. Studies
     with a plan.json were hashed over its values in canonical JSON; the file holds every default of
@@ -226,4 +261,4 @@ def _digest(protocol_file: Path, comparisons_file: Path) -> str:
         protocol = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     else:
         protocol = file_sha256(protocol_file)
-    return hashlib.sha256(f"{protocol}\n{file_sha256(comparisons_file)}".encode()).hexdigest()
+    return hashlib.sha256(f"{protocol}\n{comparisons_sha256}".encode()).hexdigest()

@@ -10,13 +10,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
 from hyperfitting import __version__
 from hyperfitting.errors import RunError
 from hyperfitting.facts import ArchiveFacts, DataManifest, write_facts
-from hyperfitting.files import file_hashes, new_folder, write_rows, write_text
+from hyperfitting.files import file_hashes, new_folder, text_sha256, write_rows, write_text
 from hyperfitting.records import Continuation, ContinuationHash
 from hyperfitting.runs import Experiment, Run
 
@@ -151,14 +150,10 @@ def _hash_of(text: Continuation) -> ContinuationHash:
         title=text.title,
         tokens=len(text.ids),
         ended=text.ended,
-        ids_sha256=_sha256(json.dumps(text.ids)),
-        text_sha256=_sha256(text.text),
+        ids_sha256=text_sha256(json.dumps(text.ids)),
+        text_sha256=text_sha256(text.text),
     )
 
 
 def _hashed(text: str) -> str:
-    return f"sha256:{_sha256(text)}"
-
-
-def _sha256(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
+    return f"sha256:{text_sha256(text)}"

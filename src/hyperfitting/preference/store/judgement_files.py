@@ -1,4 +1,4 @@
-"""Judgements in files (JSON lines or CSV), for other programs and from other sources."""
+"""Judgements in files (JSON lines or CSV): for other programs, from other sources, in archives."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +15,14 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from hyperfitting.errors import StudyError
-from hyperfitting.files import refuse_to_replace, write_rows, write_text
+from hyperfitting.files import read_rows, refuse_to_replace, write_rows, write_text
 from hyperfitting.preference.records import Judgement
+from hyperfitting.preference.store.llm_judgements import LlmJudge
 from hyperfitting.preference.store.store import open_store
 from hyperfitting.preference.study import Study
 
 _FIELDS = [field.name for field in dataclasses.fields(Judgement)]
+_URL_USER = re.compile(r"//[^/@\s\"]*@")  # a name and password in the address of an endpoint
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
@@ -29,6 +32,33 @@ class ExportedJudgements:
 
     file: Path
     rows: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectedJudgements:
+    """Every judgement of a study, and the language models among its annotators."""
+
+    rows: list[Judgement]
+    llm_judges: list[LlmJudge]
+
+
+def collected_judgements(study: Study, *, database: str | None = None) -> CollectedJudgements:
+    """The judgements of a study from its database, or of an archive from its files.
+
+    Settings of language models are without the name and password of the endpoint's address.
+
+    Raises:
+        StudyError: the database cannot be opened, or a file of the archive is damaged.
+    """
+    if database is None and study.archive is not None:
+        judges = read_rows(study.llm_judges_file, LlmJudge)
+        return CollectedJudgements(read_judgements(study.judgements_file), judges)
+    with open_store(study, database) as store:
+        rows, judges = store.judgements(), store.llm.judges()
+    public = [
+        dataclasses.replace(each, settings=_URL_USER.sub("//", each.settings)) for each in judges
+    ]
+    return CollectedJudgements(rows, public)
 
 
 def export_judgements(
@@ -44,8 +74,7 @@ def export_judgements(
     refuse_to_replace(
         out, ours=lambda path: _is_export_of(path, study.digest), what="export of this study"
     )
-    with open_store(study, database) as store:
-        rows = store.judgements()
+    rows = collected_judgements(study, database=database).rows
     write_judgements(out, rows)
     return ExportedJudgements(out, len(rows))
 

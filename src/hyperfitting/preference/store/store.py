@@ -110,8 +110,9 @@ def open_store(
         clock: gives the time of every record.
 
     Raises:
-        StudyError: the database cannot be opened, or holds another study.
+        StudyError: the database cannot be opened, or holds another study; or this is an archive.
     """
+    study.refuse_archive()
     database = Database(url or f"sqlite:///{study.database_file}")
     try:
         database.prepare()

@@ -39,9 +39,10 @@ def serve_study(
         ready: called once with the links, when the address is bound.
 
     Raises:
-        InputError: the protocol has no open link, or the address is taken or not an address of this
-            machine.
+        InputError: this is an archive, the protocol has no open link, or the address is taken or
+            not an address of this machine.
     """
+    study.refuse_archive()
     if open_link and not study.protocol.open_link:
         raise StudyError(
             f"{study.folder}: its protocol has no open link: create one with --set open_link=true"

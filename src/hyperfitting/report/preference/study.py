@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from hyperfitting.preference.analysis import Analysis, analyse_judgements
 from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck, check_protocol
 from hyperfitting.preference.judges.simulated import read_simulations
 from hyperfitting.preference.records import JudgementSource
-from hyperfitting.preference.store import open_store
-from hyperfitting.preference.store.judgement_files import read_judgements
+from hyperfitting.preference.store.judgement_files import collected_judgements, read_judgements
 from hyperfitting.preference.study import Study
 from hyperfitting.report.preference.write import (
     BANNERS,
@@ -53,13 +51,13 @@ def report_preference(
     draws: int = 2000,
     seed: int = 0,
 ) -> PreferenceReport:
-    """Analyse a study or a file of judgements, and write the report.
+    """Analyse a study, its archive or a file of judgements, and write the report.
 
     The protocol of a study says which annotators are left out, which share is primary, and the
     level of the intervals. A file of judgements has no protocol.
 
     Args:
-        what: a study's folder, or judgements in a .jsonl or .csv file.
+        what: a study's folder, its archive, or judgements in a .jsonl or .csv file.
         source: whose judgements; None: the only source that there is.
         out: the report's folder; None: in the study's folder, or beside the file.
         database: a PostgreSQL database; None: SQLite in the study's folder.
@@ -96,9 +94,8 @@ def _of_study(
     study: Study, source: JudgementSource | None, database: str | None, bootstrap: _Bootstrap
 ) -> tuple[Analysis, PreferenceContext]:
     protocol, comparisons = study.protocol, study.comparisons()
-    with open_store(study, database) as store:
-        rows = store.judgements()
-        models = store.llm.judges()
+    collected = collected_judgements(study, database=database)
+    rows, models = collected.rows, collected.llm_judges
     analysis = analyse_judgements(
         rows,
         comparisons,
@@ -133,15 +130,10 @@ def _of_study(
             "created_at": facts.created_at,
             "protocol": protocol.model_dump(mode="json"),
             "simulations": [each.model_dump(mode="json") for each in simulations],
-            "models": {
-                each.annotator: json.loads(_URL_USER.sub("//", each.settings)) for each in models
-            },
+            "models": {each.annotator: json.loads(each.settings) for each in models},
             **_provenance(analysis, bootstrap),
         },
     )
-
-
-_URL_USER = re.compile(r"//[^/@\s\"]*@")  # a name and password in the address of an endpoint
 
 
 def _provenance(analysis: Analysis, bootstrap: _Bootstrap) -> dict[str, Any]:
