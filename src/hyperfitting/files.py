@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import typing
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -286,19 +285,3 @@ def changed_files(before: dict[str, str], now: dict[str, str]) -> str:
 def _first(names: list[str], most: int = 3) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(sorted(names)[:most]) + more
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        RunError: if it is missing or damaged.
-    """
-    try:
-        return typing.cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
-    except json.JSONDecodeError as error:
-        raise RunError(f"{path} is damaged: line {error.lineno} is not JSON") from error
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: it is not UTF-8") from error
