@@ -279,9 +279,12 @@ def changed_files(before: dict[str, str], now: dict[str, str]) -> str:
         "gone": [name for name in before if name not in now],
         "new": [name for name in now if name not in before],
     }
-    return "; ".join(f"{kind}: {_first(names)}" for kind, names in kinds.items() if names)
+    return "; ".join(
+        f"{kind}: {first_few(sorted(names), 3)}" for kind, names in kinds.items() if names
+    )
 
 
-def _first(names: list[str], most: int = 3) -> str:
+def first_few(names: list[str], most: int) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(sorted(names)[:most]) + more
+    return ", ".join(names[:most]) + more
