@@ -53,7 +53,8 @@ class TextCodec:
             )
         self.tokenizer = tokenizer
         self.switched_off = _switch_off(getattr(tokenizer, "backend_tokenizer", None))
-        self.start_ids = (int(tokenizer.bos_token_id),) if beginning_of_text == "add" else ()
+        start_ids = [int(tokenizer.bos_token_id)] if beginning_of_text == "add" else []
+        self.start_ids = tuple(start_ids)
         self.end_ids = tuple(sorted(set(end_ids)))
         self._ids: dict[str, int] = tokenizer.get_vocab()
         self.rows = max(self._ids.values(), default=-1) + 1 if rows is None else rows

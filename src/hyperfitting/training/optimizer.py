@@ -82,7 +82,8 @@ class StochasticAdamW(torch.optim.Optimizer):
 
 def chunks(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
     """A weight with its gradient and states, in flat parts that are updated in turn."""
-    yield from zip(*(local_part(each).view(-1).split(_CHUNK) for each in tensors), strict=True)
+    flat = (local_part(each).view(-1) for each in tensors)
+    yield from zip(*(each.split(_CHUNK) for each in flat), strict=True)  # type: ignore[no-untyped-call]
 
 
 def local_part(tensor: Any) -> Tensor:
