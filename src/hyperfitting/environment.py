@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 _PACKAGES = (
     "hyperfitting",
@@ -49,9 +48,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def environment() -> dict[str, Any]:
-    """The same as plain values, for the files of a preference study."""
-    found = asdict(Environment.of_this_process())
-    return {**found, "command": list(found["command"])}

@@ -56,7 +56,7 @@ def read_facts(path: Path, kind: type[_Facts]) -> _Facts:
         ) from error
 
 
-def write_facts(path: Path, facts: Facts) -> None:
+def write_facts(path: Path, facts: BaseModel) -> None:
     """Write the whole file or nothing: every key, those that are not set as null."""
     write_text(path, facts.model_dump_json(indent=1) + "\n")
 

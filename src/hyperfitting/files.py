@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import typing
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -285,25 +284,12 @@ def changed_files(before: dict[str, str], now: dict[str, str]) -> str:
         "gone": [name for name in before if name not in now],
         "new": [name for name in now if name not in before],
     }
-    return "; ".join(f"{kind}: {_first(names)}" for kind, names in kinds.items() if names)
+    return "; ".join(
+        f"{kind}: {first_few(sorted(names), 3)}" for kind, names in kinds.items() if names
+    )
 
 
-def _first(names: list[str], most: int = 3) -> str:
+def first_few(names: list[str], most: int) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(sorted(names)[:most]) + more
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        RunError: if it is missing or damaged.
-    """
-    try:
-        return typing.cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is missing: the stage that writes it has not finished") from error
-    except json.JSONDecodeError as error:
-        raise RunError(f"{path} is damaged: line {error.lineno} is not JSON") from error
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: it is not UTF-8") from error
+    return ", ".join(names[:most]) + more

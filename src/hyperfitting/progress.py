@@ -14,7 +14,6 @@ class Bar(Protocol):
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """`steps` more are done; `note` stands beside the bar."""
-        ...
 
 
 class Progress(Protocol):
@@ -22,11 +21,9 @@ class Progress(Protocol):
 
     def log(self, line: str) -> None:
         """One line that stays."""
-        ...
 
     def bar(self, label: str, total: int, start: int = 0) -> AbstractContextManager[Bar]:
         """A bar of `total` steps, `start` of them done before."""
-        ...
 
 
 class NoProgress:

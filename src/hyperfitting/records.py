@@ -27,24 +27,19 @@ class Codec(Protocol):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the vocabulary and its rules: ids are comparable only between equal fingerprints."""
-        ...
 
     @property
     def end_ids(self) -> tuple[int, ...]:
         """Ids that end a text."""
-        ...
 
     def encode(self, text: str, *, at_most: int | None = None) -> list[int]:
         """Ids of `text`, beginning-of-text first where the policy says so; at least the first `at_most` are exact."""
-        ...
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, special tokens left out."""
-        ...
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """One string a token; joined, they are the decoded text."""
-        ...
 
 
 @dataclass(frozen=True)

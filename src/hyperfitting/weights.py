@@ -79,11 +79,6 @@ class Weights:
         return place
 
 
-def saved_weights(folder: Path) -> Weights:
-    """Those of a model that a run has saved."""
-    return Weights(hash_model(folder))
-
-
 def named_weights(settings: ModelSettings, run: Path) -> Weights | None:
     """Those of a model that needs no copy: an ordinary local folder of plain weights. None: it has to be saved."""
     place = ordinary_folder(settings)

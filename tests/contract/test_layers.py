@@ -33,7 +33,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Inside a room, from the ground up: a module may import those of the groups before its own. A folder's name stands for
 # all its modules that are not named themselves.
 ORDER = {
-    "cli": "console preference_options text values < options preference < experiments measuring "
+    "cli": "console text values < options preference_options < preference < experiments measuring "
     "planning recipes < __init__",
     "compare": "load < differences nearest < __init__",
     "measure": "aggregate pooled_metrics text_metrics < model_metrics < texts < experiment "
@@ -54,9 +54,9 @@ ORDER = {
     "recipe": "base former_names tree < data strategies train < variants < settings < differences "
     "notes paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
-    "kit.tables kit.variants preference preference.sheets < comparison.cells "
-    "experiment.figures experiment.tables preference.tables < comparison.figures "
-    "experiment.write preference.figures < comparison.write preference.write < __init__ "
+    "kit.tables kit.variants preference < comparison.cells preference.sheets "
+    "experiment.figures experiment.tables < comparison.figures experiment.write "
+    "preference.tables < comparison.write preference.figures < __init__ preference.write < "
     "preference.study",
     "runs": "blocks run < experiment < find < __init__",
     "stages": "__init__ archive compare draw listing model_card plan report < check train < "

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hyperfitting.cli import main, parser
-from hyperfitting.preference.settings_tables import TABLES, preference_table
+from hyperfitting.cli.preference_options import TABLE_NAMES
+from hyperfitting.preference.settings_tables import preference_table
 
 TEXT = (Path(__file__).parents[2] / "docs" / "howto" / "preference.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
@@ -29,7 +30,7 @@ def verbs(of):
     )
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", TABLE_NAMES)
 def test_every_setting_and_field_is_documented(name, capsys):
     assert preference_table(name) in TEXT
     assert main(["preference", "settings", name]) == 0

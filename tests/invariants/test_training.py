@@ -1,10 +1,10 @@
 import torch
 from torch.nn.functional import cross_entropy
 
-from hyperfitting.metrics.token_scores import token_scores
 from hyperfitting.models import load_model, score_texts
 from hyperfitting.recipe import ModelSettings
 from tests.conftest import make_model, train_once
+from tests.support.scores import token_scores
 
 CPU = torch.device("cpu")
 

@@ -2,12 +2,13 @@
 
 import pytest
 
+from hyperfitting.cli.preference_options import TABLE_NAMES
 from hyperfitting.errors import StudyError
 from hyperfitting.preference.analysis.power import power_of_grid
 from hyperfitting.preference.design.create import create_study, preview_study
 from hyperfitting.preference.judges.simulated import SimulationSettings, simulate
 from hyperfitting.preference.protocol import Protocol
-from hyperfitting.preference.settings_tables import TABLES, preference_table
+from hyperfitting.preference.settings_tables import preference_table
 from hyperfitting.preference.store.judgement_files import export_judgements, read_judgements
 from hyperfitting.preference.store.links import invite, list_invitations, revoke_invitation
 from hyperfitting.preference.study import Study
@@ -43,7 +44,7 @@ def test_every_verb_is_a_call_that_prints_nothing(tmp_path, capsys):
     assert report.protocol_checks[0].what == "version"
     (power,) = power_of_grid(contexts=[60], annotators=[12], judgements=[3], studies=50)
     assert 0 < power.half_width < power.half_width_90 < 0.5
-    assert all(preference_table(name).startswith("| ") for name in TABLES)
+    assert all(preference_table(name).startswith("| ") for name in TABLE_NAMES)
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "")
 

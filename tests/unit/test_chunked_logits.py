@@ -7,10 +7,11 @@ import torch
 import transformers
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hyperfitting.metrics.token_scores import TokenScores, rank_under, token_scores
+from hyperfitting.metrics.token_scores import TokenScores, rank_under
 from hyperfitting.models import chunked_logits as heads
 from hyperfitting.models import keep_head_exact, rank_choices, score_texts
 from hyperfitting.models.adapt.head import head_accepts_chunks
+from tests.support.scores import token_scores
 
 WORDS = 64
 COMMON = {

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from hyperfitting.metrics.multiple_comparisons import (
-    by_cluster,
-    cluster_weights,
     drawn_pseudo_values,
     drawn_ratios,
     not_told_apart_from_nearest,
 )
+from hyperfitting.metrics.stats import by_cluster, cluster_weights
 
 
 def test_values_are_summed_by_cluster_in_the_order_given():

@@ -38,20 +38,18 @@ def slow_runs(ids, blocks):
     return runs
 
 
-@given(texts(least=0))
-def test_lengths_equal_the_slow_search(case):
-    ids, blocks = case
-    assert TrainingIndex(blocks).shared_run_lengths(ids).tolist() == [
-        run.length for run in slow_runs(ids, blocks)
-    ]
+def shared(index, ids):
+    """What one text shares."""
+    return next(index.search([ids]))
 
 
 @given(texts(least=1))
-def test_longest_shared_run_and_its_place_equal_the_slow_search(case):
+def test_lengths_the_longest_run_and_its_place_equal_the_slow_search(case):
     ids, blocks = case
-    assert TrainingIndex(blocks).longest_shared_run(ids) == max(
-        slow_runs(ids, blocks), key=lambda run: run.length
-    )
+    runs = slow_runs(ids, blocks)
+    found = shared(TrainingIndex(blocks), ids)
+    assert found.lengths.tolist() == [run.length for run in runs]
+    assert found.longest == max(runs, key=lambda run: run.length)
 
 
 @given(texts(least=1), st.integers(1, 9))
@@ -59,7 +57,7 @@ def test_recited_ngrams_equals_the_slow_count(case, order):
     ids, blocks = case
     held = {tuple(block[i : i + order]) for block in blocks for i in range(len(block) - order + 1)}
     grams = [tuple(ids[i : i + order]) for i in range(len(ids) - order + 1)]
-    assert next(TrainingIndex(blocks).search([ids])).recited_ngrams(order=order) == (
+    assert shared(TrainingIndex(blocks), ids).recited_ngrams(order=order) == (
         sum(gram in held for gram in grams),
         len(grams),
     )
@@ -70,22 +68,23 @@ def test_many_texts_at_once_are_as_one_by_one(case, others):
     ids, blocks = case
     index = TrainingIndex(blocks)
     for text, found in zip([*others, ids], index.search([*others, ids]), strict=True):
-        assert found.lengths.tolist() == index.shared_run_lengths(text).tolist()
-        assert found.longest == index.longest_shared_run(text)
+        alone = shared(index, text)
+        assert found.lengths.tolist() == alone.lengths.tolist()
+        assert found.longest == alone.longest
 
 
 def test_no_run_crosses_a_block_border():
-    assert TrainingIndex([[1, 2], [3, 4]]).longest_shared_run([1, 2, 3, 4]).length == 2
+    assert shared(TrainingIndex([[1, 2], [3, 4]]), [1, 2, 3, 4]).longest.length == 2
 
 
 def test_the_first_of_equal_places_is_named():
-    run = TrainingIndex([[9, 9], [1, 2, 3], [1, 2, 3]]).longest_shared_run([0, 1, 2, 3])
+    run = shared(TrainingIndex([[9, 9], [1, 2, 3], [1, 2, 3]]), [0, 1, 2, 3]).longest
     assert (run.length, run.start, run.block, run.block_start) == (3, 1, 1, 0)
 
 
 def test_an_empty_continuation_is_refused():
     with pytest.raises(ValueError, match="shares no run"):
-        TrainingIndex([[1]]).longest_shared_run([])
+        shared(TrainingIndex([[1]]), [])
     with pytest.raises(ValueError, match="shares no run"):
         list(TrainingIndex([[1]]).search([[1], []]))
 
@@ -96,41 +95,40 @@ def test_no_blocks_are_refused():
 
 
 def test_lengths_are_given_for_every_position():
-    lengths = TrainingIndex([[1, 2, 3, 4]]).shared_run_lengths([2, 3, 9, 1])
+    lengths = shared(TrainingIndex([[1, 2, 3, 4]]), [2, 3, 9, 1]).lengths
     assert np.array_equal(lengths, [2, 1, 0, 1])
 
 
 def test_empty_blocks_share_nothing():
     index = TrainingIndex([[], []])
-    assert index.shared_run_lengths([0, 1]).tolist() == [0, 0]
-    assert index.longest_shared_run([0]) == SharedRun(0, 0, 0, 0)
-    assert TrainingIndex([[], [], [5]]).longest_shared_run([5]) == SharedRun(1, 0, 2, 0)
+    assert shared(index, [0, 1]).lengths.tolist() == [0, 0]
+    assert shared(index, [0]).longest == SharedRun(0, 0, 0, 0)
+    assert shared(TrainingIndex([[], [], [5]]), [5]).longest == SharedRun(1, 0, 2, 0)
 
 
 def test_an_array_of_blocks_is_as_good_as_lists():
     blocks = np.array([[1, 2, 3], [3, 4, 5]], dtype=np.int32)
-    assert TrainingIndex(blocks).longest_shared_run([3, 4, 9]) == SharedRun(2, 0, 1, 0)
+    assert shared(TrainingIndex(blocks), [3, 4, 9]).longest == SharedRun(2, 0, 1, 0)
 
 
 def test_one_token_a_hundred_thousand_times_over():
     index = TrainingIndex(np.full((400, 256), 7))
-    assert index.shared_run_lengths([7] * 300).tolist() == [
+    assert shared(index, [7] * 300).lengths.tolist() == [
         min(256, 300 - start) for start in range(300)
     ]
-    assert index.longest_shared_run([1, *[7] * 300]) == SharedRun(256, 1, 0, 0)
+    assert shared(index, [1, *[7] * 300]).longest == SharedRun(256, 1, 0, 0)
 
 
 def test_a_training_set_that_holds_each_block_twice_names_the_first():
     blocks = np.random.default_rng(0).integers(0, 1000, (200, 256))
     index = TrainingIndex(np.concatenate([blocks, blocks]))
-    assert index.longest_shared_run([1000, *blocks[150, 20:200].tolist()]) == SharedRun(
+    assert shared(index, [1000, *blocks[150, 20:200].tolist()]).longest == SharedRun(
         180, 1, 150, 20
     )
 
 
 def test_what_is_shared_is_as_long_as_the_text():
-    (shared,) = TrainingIndex([[1, 2, 3]]).search([[2, 3, 9]])
-    assert len(shared) == 3
+    assert len(shared(TrainingIndex([[1, 2, 3]]), [2, 3, 9])) == 3
 
 
 @pytest.mark.slow
@@ -144,14 +142,14 @@ def test_metrics_of_ten_million_tokens_take_seconds_and_one_gibibyte():
     started = time.perf_counter()
     index = TrainingIndex(blocks)
     built = time.perf_counter() - started
-    runs = [shared.longest for shared in index.search(texts)]
+    runs = [each.longest for each in index.search(texts)]
     seconds = time.perf_counter() - started
     print(f"{blocks.size:,} tokens: {seconds:.2f} s, of which the index {built:.2f} s")
     assert runs[0] == SharedRun(256, 0, 30_000, 0)
     assert seconds < 10
 
     tracemalloc.start()
-    TrainingIndex(blocks).longest_shared_run(texts[1])
+    shared(TrainingIndex(blocks), texts[1])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     print(f"at most {peak / 2**30:.2f} GiB")

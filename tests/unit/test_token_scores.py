@@ -20,8 +20,8 @@ from hyperfitting.metrics.token_scores import (
     rank_under,
     split_loss,
     target_scores,
-    token_scores,
 )
+from tests.support.scores import token_scores
 
 
 def perplexity(loss_NS):

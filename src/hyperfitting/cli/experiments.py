@@ -47,7 +47,7 @@ def add_stages(verbs: Verbs) -> None:
     )
     generate.add_argument(
         "--compare-reference",
-        type=whole_number,
+        type=whole_number(),
         nargs="?",
         const=10,
         metavar="N",
@@ -76,7 +76,7 @@ def add_reading(verbs: Verbs) -> None:
     write.add_argument("prompt", help="the text to continue")
     write.add_argument(
         "--tokens",
-        type=whole_number,
+        type=whole_number(),
         default=200,
         metavar="N",
         help="at most so many new tokens (200)",
@@ -87,7 +87,7 @@ def add_reading(verbs: Verbs) -> None:
         action="store_true",
         help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy",
     )
-    write.add_argument("--seed", type=whole_number, default=0, help="seed of the sampling (0)")
+    write.add_argument("--seed", type=whole_number(), default=0, help="seed of the sampling (0)")
     runs_help = "list the experiments in a folder and in those inside it, oldest first"
     runs = verbs.add("runs", runs_help, _runs)
     runs.add_argument(

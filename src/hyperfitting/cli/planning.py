@@ -6,7 +6,7 @@ import argparse
 
 from hyperfitting.cli import options as shared
 from hyperfitting.cli.options import Options, Verbs, print_next, read_recipe
-from hyperfitting.cli.values import device_count, memory_size
+from hyperfitting.cli.values import memory_size, whole_number
 from hyperfitting.errors import InputError
 
 
@@ -40,7 +40,7 @@ def add_planning(verbs: Verbs) -> None:
     )
     plan.add_argument(
         "--count",
-        type=device_count,
+        type=whole_number(1, 1024),
         default=1,
         metavar="N",
         help="devices that share the training (1)",

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyperfitting.cli.options import print_next
 from hyperfitting.cli.preference_options import (
     PROTOCOL_OPTIONS,
     analyse_options,
@@ -80,8 +80,8 @@ def _create(options: argparse.Namespace) -> None:
     print(f"study    {made.study.folder}")
     remedy = "`hyperfit preference invite STUDY --admin` makes another"
     print(f"admin    {made.admin_token}   (not stored: write it down; {remedy})")
-    _next("invite", made.study.folder, "--count", 5)
-    _next("serve", made.study.folder)
+    print_next("preference", "invite", made.study.folder, "--count", 5)
+    print_next("preference", "serve", made.study.folder)
 
 
 def _study_name(folder: Path | None) -> str:
@@ -113,10 +113,6 @@ def _print_preview(preview: StudyPreview) -> None:
         f"{analysis.attention_failures} failed checks or less than {analysis.least_seconds:g} s a page are left out; "
         "it ends when every comparison has its judgements"
     )
-
-
-def _next(*words: object) -> None:
-    print(f"next     hyperfit preference {shlex.join(map(str, words))}")
 
 
 def _invite(options: argparse.Namespace) -> None:
@@ -152,7 +148,7 @@ def _export(options: argparse.Namespace) -> None:
 
     exported = export_judgements(Study.find(options.folder), options.out, database=options.database)
     print(f"rows     {exported.rows} judgements: {exported.file}")
-    _next("analyse", options.folder)
+    print_next("preference", "analyse", options.folder)
 
 
 def _archive(options: argparse.Namespace) -> None:
@@ -162,7 +158,7 @@ def _archive(options: argparse.Namespace) -> None:
     study, database = Study.find(options.folder), options.database
     made = archive_study(study, options.out, texts=options.texts, database=database)
     print(f"archive  {made.folder}")
-    _next("analyse", made.folder)
+    print_next("preference", "analyse", made.folder)
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -200,7 +196,7 @@ def _simulate(options: argparse.Namespace) -> None:
         shares = f"preferred {won:.1%}, equal {equal:.1%}, not preferred {lost:.1%}"
         print(f"truth    {each.one} against {each.other}: {shares}")
     print(f"rows     {made.judgements} simulated judgements by {made.annotators} annotators")
-    _next("analyse", options.folder)
+    print_next("preference", "analyse", options.folder)
 
 
 def _judge(options: argparse.Namespace) -> None:
@@ -230,7 +226,7 @@ def _judge(options: argparse.Namespace) -> None:
             f"{judged.unanswered} comparisons got a reply that is neither A, B nor EQUAL: the same command asks again; "
             "a model that thinks first needs --set max_tokens=4000"
         )
-    _next("analyse", options.folder)
+    print_next("preference", "analyse", options.folder)
 
 
 def _analyse(options: argparse.Namespace) -> None:

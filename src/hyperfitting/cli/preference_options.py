@@ -8,6 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hyperfitting.cli.values import whole_number
+
+_count = whole_number(1, 10_000)
+
 
 def study_options(made: argparse.ArgumentParser) -> None:
     """A study's folder and database."""
@@ -109,7 +113,11 @@ def serve_options(made: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)"
     )
     made.add_argument(
-        "--port", type=_port, default=8000, metavar="N", help="port to listen on (%(default)s)"
+        "--port",
+        type=whole_number(1, 65_535, "a port: a whole number"),
+        default=8000,
+        metavar="N",
+        help="port to listen on (%(default)s)",
     )
     made.add_argument(
         "--public-url", metavar="URL", help="address in browsers, such as https://study.example.org"
@@ -271,18 +279,6 @@ def _positive(text: str) -> float:
     if not (value := _from_0(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
     return value
-
-
-def _count(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= 10_000):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= 65_535):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a whole number from 1 to 65535")
-    return int(text)
 
 
 def _expiry(text: str) -> datetime:

@@ -150,11 +150,10 @@ def _cluster_lines(each: SetFacts) -> Iterator[str]:
 
 
 def _plural(count: int, noun: str) -> str:
-    return (
-        f"{count:,} {noun}"
-        if count == 1
-        else f"{count:,} {noun}{'es' if noun.endswith('ch') else 's'}"
-    )
+    return f"{count:,} {noun if count == 1 else _PLURALS.get(noun, noun + 's')}"
+
+
+_PLURALS = {"strategy": "strategies", "stretch": "stretches"}
 
 
 def _trained_lines(trained: Sequence[TrainedWeights], left_out: Sequence[str]) -> Iterator[str]:

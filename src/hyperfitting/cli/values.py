@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 
 
 def memory_size(text: str) -> int:
@@ -19,25 +20,15 @@ def memory_size(text: str) -> int:
     return int(float(found[1]) * kilo ** (" MGT".index(found[2][0]) + 1))
 
 
-def device_count(text: str) -> int:
-    """A count of devices, from 1 to 1024.
+def whole_number(
+    least: int = 0, most: int = 10**9, what: str = "a whole number"
+) -> Callable[[str], int]:
+    """The type of an option that takes a whole number from `least` to `most`; its errors call that `what`."""
 
-    Raises:
-        ArgumentTypeError: it is none.
-    """
-    value = int(text) if text.isdecimal() else 0
-    if not 1 <= value <= 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1024")
-    return value
+    def parse(text: str) -> int:
+        value = int(text) if text.isdecimal() else least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {least} to {most}")
+        return value
 
-
-def whole_number(text: str) -> int:
-    """A whole number from 0 on.
-
-    Raises:
-        ArgumentTypeError: it is none.
-    """
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value <= 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 1000000000")
-    return value
+    return parse

@@ -59,7 +59,7 @@ def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
     experiments = [_measured(Experiment(folder)) for folder in folders]
     kinds: dict[str, list[Experiment]] = {}
     for each in sorted(experiments, key=lambda each: each.recipe.seed):
-        kinds.setdefault(_without_seed(each.recipe).digest, []).append(each)
+        kinds.setdefault(each.recipe.model_copy(update={"seed": 0}).digest, []).append(each)
     for same in kinds.values():
         _refuse_equal_seeds(same)
     _refuse_other_contexts(list(kinds.values()))
@@ -78,10 +78,6 @@ def _measured(experiment: Experiment) -> Experiment:
                 f"`hyperfit measure {experiment.folder}`"
             )
     return experiment
-
-
-def _without_seed(recipe: Recipe) -> Recipe:
-    return recipe.model_copy(update={"seed": 0})
 
 
 def _refuse_equal_seeds(same: Sequence[Experiment]) -> None:

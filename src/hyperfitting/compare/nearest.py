@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from hyperfitting.compare.load import DomainMetrics
 from hyperfitting.metrics.multiple_comparisons import (
-    by_cluster,
-    cluster_weights,
     drawn_pseudo_values,
     drawn_ratios,
     not_told_apart_from_nearest,
 )
 from hyperfitting.metrics.specs import MetricSpec, compared_metrics
+from hyperfitting.metrics.stats import by_cluster, cluster_weights
 from hyperfitting.records import Arm, MetricRow
 
 Mark = Literal["nearest", "among", ""]
@@ -67,7 +66,8 @@ def _marks(held: DomainMetrics, name: str, draws: int) -> dict[Arm, Mark]:
     if (reference, name) not in held.rows or name in held.unlike or not arms:
         return {}
     clusters = sorted({text.group for text in held.texts[reference]})
-    weights_DK = cluster_weights(len(clusters), draws=draws, seed=held.seed)
+    # One set of draws for all columns of a table.
+    weights_DK = cluster_weights(len(clusters), draws=draws, seed=held.seed).astype(np.float64)
     value_A, drawn_AD = _drawn(held, [*arms, reference], name, clusters, weights_DK)
     distance_A, drawn_distance_AD = (
         np.abs(value_A[:-1] - value_A[-1]),

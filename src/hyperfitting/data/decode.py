@@ -146,13 +146,8 @@ def _not_decoded(data: bytes, error: UnicodeDecodeError, path: Path) -> str:
 def _iconv(path: Path, encoding: str) -> str:
     """A command that converts a file to UTF-8."""
     quoted, packing = shlex.quote(str(path)), path.suffix.lower()
-    made = shlex.quote(
-        f"{(path.with_suffix('') if packing in PACKED else path).stem}-utf8{_plain_suffix(path)}"
-    )
+    plain = path.with_suffix("") if packing in PACKED else path
+    made = shlex.quote(f"{plain.stem}-utf8{plain.suffix}")
     if packing in PACKED:
         return f"{_UNPACKERS[packing]} -dc {quoted} | iconv -f {encoding} -t UTF-8 > {made}"
     return f"iconv -f {encoding} -t UTF-8 {quoted} > {made}"
-
-
-def _plain_suffix(path: Path) -> str:
-    return path.with_suffix("").suffix if path.suffix.lower() in PACKED else path.suffix

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from statistics import median
 
-from hyperfitting.data.lost_characters import row_named
 from hyperfitting.data.requests import SetRequest
-from hyperfitting.data.stretches import PassagePool
-from hyperfitting.records import Codec, Document
+from hyperfitting.data.stretches import PassagePool, estimated_tokens
+from hyperfitting.records import Codec
 
 _MEASURED, _BEGINNING = 1_000, 20_000
 """Lengths are measured on this many documents and this many characters of each, and extrapolated to longer ones."""
@@ -19,7 +18,10 @@ def too_few(wanted: SetRequest, found: int, blocks: str, codec: Codec) -> str:
     if isinstance(wanted.pool, PassagePool):
         return _too_few_passages(wanted, found, wanted.pool)
     packed = blocks == "packed" and wanted.name in _COUNTS
-    lengths = [_tokens(each, codec) for each in wanted.texts.documents[:_MEASURED]]
+    lengths = [
+        round(estimated_tokens(each, codec, _BEGINNING))
+        for each in wanted.texts.documents[:_MEASURED]
+    ]
     left = (
         f"{len(wanted.seen)} left for it{_passed_over(wanted)}; the median length of the source's documents is "
         f"{median(lengths):,.0f} tokens: {_remedy(wanted, found, lengths, packed=packed)}"
@@ -29,12 +31,6 @@ def too_few(wanted: SetRequest, found: int, blocks: str, codec: Codec) -> str:
     else:
         needs = f"{wanted.count} documents of at least {wanted.tokens} tokens, and there are {found} among"
     return f"{wanted.source}: the set {wanted.name!r} needs {needs} the {left}"
-
-
-def _tokens(document: Document, codec: Codec) -> int:
-    beginning = document.text[:_BEGINNING]
-    with row_named(document):
-        return round(len(codec.encode(beginning)) * len(document.text) / max(1, len(beginning)))
 
 
 def _remedy(wanted: SetRequest, found: int, lengths: list[int], *, packed: bool) -> str:

@@ -37,45 +37,36 @@ class NearRepeats:
 
     def find(self, document: Document) -> Document | None:
         """An added document that this one nearly repeats, or None."""
-        return self._find(*_sketch(document.text))
+        return self._find(document.text, _signature(document.text))
 
     def add(self, document: Document) -> Document | None:
         """Add a document; returns what `find` gave before."""
-        runs, signature = _sketch(document.text)
-        found = self._find(runs, signature)
+        signature = _signature(document.text)
+        found = self._find(document.text, signature)
         for band in _keys(signature):
             self._bands[band].append(len(self._documents))
         self._documents.append(document)
         self._signatures.append(signature)
         return found
 
-    def _find(self, runs: NDArray[np.uint64], signature: NDArray[np.uint32]) -> Document | None:
+    def _find(self, text: str, signature: NDArray[np.uint32]) -> Document | None:
         for each in sorted(
             {each for band in _keys(signature) for each in self._bands.get(band, ())}
         ):
             alike = np.count_nonzero(self._signatures[each] == signature) >= _ALIKE
-            if alike and common_share(runs, _runs(self._documents[each].text)) > NEAR:
+            if alike and near_share(text, self._documents[each].text) > NEAR:
                 return self._documents[each]
         return None
 
 
 def near_share(text: str, other: str) -> float:
     """The Jaccard index of the 5-character runs of two texts, in [0, 1]."""
-    return common_share(_runs(text), _runs(other))
-
-
-def common_share(runs: NDArray[np.uint64], others: NDArray[np.uint64]) -> float:
-    """The Jaccard index of two arrays of unique runs."""
+    runs, others = _runs(text), _runs(other)
     common = len(np.intersect1d(runs, others, assume_unique=True))
     return common / max(1, len(runs) + len(others) - common)
 
 
-@lru_cache(maxsize=2)  # a text is looked up in several indices
-def _sketch(text: str) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
-    runs = _runs(text)
-    return runs, _signature(runs)
-
-
+@lru_cache(maxsize=2)  # a text is compared with several others
 def _runs(text: str) -> NDArray[np.uint64]:
     """The 5-character runs of a text as 64-bit hashes, sorted and unique; a shorter text is one run."""
     codes = np.frombuffer(text[:_CHARACTERS].encode("utf-32-le"), dtype=np.uint32).astype(
@@ -89,9 +80,10 @@ def _runs(text: str) -> NDArray[np.uint64]:
     return np.unique(runs ^ (runs >> np.uint64(32)))
 
 
-def _signature(runs: NDArray[np.uint64]) -> NDArray[np.uint32]:
+@lru_cache(maxsize=2)  # a text is looked up in several indices
+def _signature(text: str) -> NDArray[np.uint32]:
     """64 min-hashes; two texts agree in each with a probability equal to their Jaccard index."""
-    low = runs.astype(np.uint32)
+    low = _runs(text).astype(np.uint32)
     parts = [low[start : start + 2048, None] * _FACTORS for start in range(0, len(low), 2048)]
     least: NDArray[np.uint32] = np.min([part.min(axis=0) for part in parts], axis=0)
     return least

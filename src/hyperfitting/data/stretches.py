@@ -56,7 +56,7 @@ def passage_pools(
     Raises:
         DataError: there are fewer groups, chapters or documents than parts.
     """
-    sizes = [_tokens(each, codec, 16 * max(lengths)) for each in documents]
+    sizes = [estimated_tokens(each, codec, 16 * max(lengths)) for each in documents]
     shares = _shares(data, sum(sizes), lengths, counts)
     if data.train.group is not None:
         parts = [
@@ -82,8 +82,8 @@ def passage_pools(
     return _pools(parts, lengths, codec, seed)
 
 
-def _tokens(document: Document, codec: Codec, beginning: int) -> float:
-    """The estimated number of tokens of a document, extrapolated from its beginning."""
+def estimated_tokens(document: Document, codec: Codec, beginning: int) -> float:
+    """The number of tokens of a document, extrapolated from its `beginning`, a number of characters."""
     text = document.text[:beginning]
     with row_named(document):
         return len(document.text) * len(codec.encode(text)) / max(1, len(text))

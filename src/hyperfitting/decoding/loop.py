@@ -5,7 +5,6 @@ Shapes: B texts, T context tokens, S new tokens, V vocabulary.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from hyperfitting.decoding import rules
 from hyperfitting.recipe import Strategy
+from hyperfitting.seeds import derive_seed
 
 
 class NextToken(Protocol):
@@ -22,11 +22,9 @@ class NextToken(Protocol):
 
     def start(self, context_BT: Tensor) -> Tensor:
         """Read contexts of equal length; the logits of the token after each, shape (B, V), float32."""
-        ...
 
     def extend(self, ids_B: Tensor) -> Tensor:
         """Append one token to each text; the logits of the token after it, shape (B, V), float32."""
-        ...
 
 
 Rule = Callable[[Tensor, Tensor], Tensor]
@@ -232,10 +230,5 @@ def uniform_noise(keys: Sequence[str], steps: int) -> Tensor:
 
     A key names seed, strategy, domain and context, so a text does not depend on its neighbours or on the batch size.
     """
-    rows = []
-    for key in keys:
-        seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
-        rows.append(
-            torch.rand(steps, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        )
-    return torch.stack(rows)
+    noise = [torch.Generator().manual_seed(derive_seed(key)) for key in keys]
+    return torch.stack([torch.rand(steps, generator=each, dtype=torch.float64) for each in noise])

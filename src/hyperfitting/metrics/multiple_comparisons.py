@@ -5,7 +5,7 @@ Shapes: C columns (a model in a strategy), K clusters, D draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,6 @@ from numpy.typing import NDArray
 from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
 
 _Floats = NDArray[np.float64]
-
-
-def cluster_weights(clusters: int, *, draws: int, seed: int) -> _Floats:
-    """How often each cluster stands in each bootstrap sample, (D, K): one set of draws for all columns of a table."""
-    random = np.random.default_rng(seed)
-    return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws).astype(
-        np.float64
-    )
 
 
 def drawn_ratios(
@@ -88,11 +80,3 @@ def _largest_deviation(deviation_CD: _Floats, error_CC: _Floats) -> float:
     inverse_CC = np.where(alike_CC, 0.0, 1 / np.where(alike_CC, 1.0, error_CC))
     largest_D = [(np.abs(draw_C[:, None] - draw_C) * inverse_CC).max() for draw_C in deviation_CD.T]
     return float(np.quantile(largest_D, CONFIDENCE))
-
-
-def by_cluster(values: Sequence[float], groups: Sequence[str], clusters: Sequence[str]) -> _Floats:
-    """Values summed over the texts of each cluster, in the order given; 0 for a cluster without a text."""
-    position = {name: index for index, name in enumerate(clusters)}
-    sums_K = np.zeros(len(clusters))
-    np.add.at(sums_K, [position[group] for group in groups], values)
-    return sums_K

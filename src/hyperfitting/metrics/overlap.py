@@ -24,7 +24,11 @@ _TEXTS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class SharedRun:
-    """The longest run that one text shares with the training blocks."""
+    """The longest token run of one text that stands in a training block, and where (the first of equals).
+
+    Unit of `length`: tokens, 0 if nothing is shared. Target: the reference text's value; more means recitation. Source:
+    Carlsson et al. 2025, Table 2 (mean 5.8 for hyperfitted models against 4.0).
+    """
 
     length: int
     start: int
@@ -97,21 +101,6 @@ class TrainingIndex:
         return Shared(
             lengths, SharedRun(int(lengths[start]), start, block, place - int(self._starts[block]))
         )
-
-    def shared_run_lengths(self, ids: Sequence[int]) -> _Ints:
-        """For each position, the length in tokens of the longest run starting there that stands in a training block."""
-        return self._search(ids)[0]
-
-    def longest_shared_run(self, ids: Sequence[int]) -> SharedRun:
-        """The longest token run of `ids` that stands in a training block, and where (the first of equals; 0 if none).
-
-        Unit: tokens. Target: the reference text's value; more means recitation. Source: Carlsson et al. 2025,
-        Table 2 (mean 5.8 for hyperfitted models against 4.0).
-
-        Raises:
-            ValueError: if `ids` is empty.
-        """
-        return self._shared(*self._search(ids)).longest
 
     def _search(self, ids: Sequence[int]) -> tuple[_Ints, _Ints, _Ints]:
         """Lengths of the longest shared run by start, and the range of `_order` that lists its places.

@@ -51,13 +51,11 @@ def ratio_of_sums(
     names = sorted(set(groups))
     if not names or sum(denominators) == 0:
         raise ValueError("nothing to average")
-    sums = np.stack([_cluster_sums(numerators, groups), _cluster_sums(denominators, groups)])
+    sums = np.stack([by_cluster(each, groups, names) for each in (numerators, denominators)])
     value = float(transform(np.array(sums[0].sum() / sums[1].sum())))
     if len(names) < LEAST_CLUSTERS:
         return Estimate(value, None, None, len(groups), len(names))
-    weights = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=draws
-    )
+    weights = cluster_weights(len(names), draws=draws, seed=seed)
     drawn = sums @ weights.T
     usable = drawn[1] > 0
     low, high = np.quantile(
@@ -120,7 +118,7 @@ def sign_flip_p(
         or not np.isfinite(differences).all()
     ):
         raise ValueError("a sign-flip test needs finite differences, and a group for each")
-    sums_K = _cluster_sums(differences, groups)
+    sums_K = by_cluster(differences, groups, sorted(set(groups)))
     exact = len(sums_K) <= EXACT_CLUSTERS
     signs_DK = _every_sign(len(sums_K)) if exact else _random_signs(draws, len(sums_K), seed)
     rounding = 1e-12 * float(np.abs(sums_K).sum())  # an equal sum in another order counts as equal
@@ -147,10 +145,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def _cluster_sums(values: Sequence[float], groups: Sequence[str]) -> NDArray[np.float64]:
-    """Values summed over each group, in order of the groups' names."""
-    position = {name: index for index, name in enumerate(sorted(set(groups)))}
-    sums_K = np.zeros(len(position))
+def cluster_weights(clusters: int, *, draws: int, seed: int) -> NDArray[np.int64]:
+    """How often each cluster stands in each bootstrap sample, (D, K)."""
+    even_K = np.full(clusters, 1 / clusters)
+    return np.random.default_rng(seed).multinomial(clusters, even_K, size=draws)
+
+
+def by_cluster(
+    values: Sequence[float], groups: Sequence[str], clusters: Sequence[str]
+) -> NDArray[np.float64]:
+    """Values summed over the texts of each cluster, in the order given; 0 for a cluster without a text."""
+    position = {name: index for index, name in enumerate(clusters)}
+    sums_K = np.zeros(len(clusters))
     np.add.at(sums_K, [position[group] for group in groups], values)
     return sums_K
 

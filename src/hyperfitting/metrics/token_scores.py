@@ -32,11 +32,6 @@ class TokenScores:
     top1_id: Tensor
 
 
-def token_scores(logits_BTV: Tensor, ids_BT: Tensor) -> TokenScores:
-    """Score every token of the texts but the first, under the logits of the token before it; shapes (B, T - 1)."""
-    return target_scores(logits_BTV[:, :-1], ids_BT[:, 1:])
-
-
 def target_scores(logits_PV: Tensor, target_P: Tensor) -> TokenScores:
     """Score the true token of each position under the logits of that position; every field has the shape (P).
 

@@ -34,7 +34,6 @@ from hyperfitting.models.devices import (
     memory_bytes,
     resolve_device,
     resolve_precision,
-    thread_count,
     weights_dtype,
 )
 from hyperfitting.models.loading import (
@@ -98,7 +97,6 @@ __all__ = [
     "select_trained",
     "set_attention",
     "stepper",
-    "thread_count",
     "traits_of",
     "vocabulary_size",
     "weights_dtype",

@@ -26,7 +26,8 @@ class TextCodec:
     """A tokenizer with one policy for beginning-of-text, the same for every text of an experiment.
 
     Truncation, padding and random merges are switched off, so that a text is encoded whole and always to the same ids.
-    `rows` is the number of token embeddings of the model; None: as many as the tokenizer has ids.
+    `rows` is the number of token embeddings of the model; None: as many as the tokenizer has ids. `start_ids` is the
+    beginning-of-text id that every text gets, none under the policy `none`; `end_ids` end a text.
 
     Raises:
         ModelError: no id ends a text, the policy needs a beginning-of-text id that does not exist, or an id has no
@@ -52,33 +53,24 @@ class TextCodec:
             )
         self.tokenizer = tokenizer
         self.switched_off = _switch_off(getattr(tokenizer, "backend_tokenizer", None))
-        self._start = [int(tokenizer.bos_token_id)] if beginning_of_text == "add" else []
-        self._end_ids = tuple(sorted(set(end_ids)))
+        start_ids = [int(tokenizer.bos_token_id)] if beginning_of_text == "add" else []
+        self.start_ids = tuple(start_ids)
+        self.end_ids = tuple(sorted(set(end_ids)))
         self._ids: dict[str, int] = tokenizer.get_vocab()
         self.rows = max(self._ids.values(), default=-1) + 1 if rows is None else rows
         self._rowless = _rowless(tokenizer, self._ids, self.rows)
-        self._special = _special(tokenizer, self._end_ids)
+        self._special = _special(tokenizer, self.end_ids)
         self._unknown = _unknown(tokenizer)
-        if beginning_of_text == "add" and self._start[0] >= self.rows:
+        if beginning_of_text == "add" and self.start_ids[0] >= self.rows:
             raise ModelError(
-                f"the tokenizer's bos_token_id = {self._start[0]}, and the model's ids end at {self.rows - 1}"
+                f"the tokenizer's bos_token_id = {self.start_ids[0]}, and the model's ids end at {self.rows - 1}"
             )
-
-    @property
-    def end_ids(self) -> tuple[int, ...]:
-        """Ids that end a text, from the tokenizer and from the model's configs."""
-        return self._end_ids
-
-    @property
-    def start_ids(self) -> tuple[int, ...]:
-        """The beginning-of-text id that every text gets; none under the policy `none`."""
-        return tuple(self._start)
 
     def ends_in_words(self) -> str:
         """The ids that end a text, each with the tokenizer's string for it if it has one."""
         names = {each: token for token, each in self._ids.items()}
         return ", ".join(
-            f"{each} {names[each]!r}" if each in names else str(each) for each in self._end_ids
+            f"{each} {names[each]!r}" if each in names else str(each) for each in self.end_ids
         )
 
     @cached_property
@@ -88,13 +80,13 @@ class TextCodec:
         It covers vocabulary, merges, added tokens, normaliser, pre-tokeniser and decoder. It leaves out the
         post-processor, truncation and padding, which `encode` does not use.
         """
-        return hashlib.sha256(f"{self._start}{self._rules()}".encode()).hexdigest()
+        return hashlib.sha256(f"{list(self.start_ids)}{self._rules()}".encode()).hexdigest()
 
     def _rules(self) -> str:
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:
             ids = [
-                *self._start,
+                *self.start_ids,
                 *self._tokenize(_SAMPLE),
             ]  # the sample holds special tokens: how they are read is a rule too
             return json.dumps([*_slow_rules(self.tokenizer), ids, self.decode(ids)])
@@ -116,8 +108,8 @@ class TextCodec:
         if at_most is not None and len(text) > 16 * at_most:
             ids = self._encode(text[: 16 * at_most])
             if len(ids) >= 2 * at_most:
-                return [*self._start, *ids]
-        return [*self._start, *self._encode(text)]
+                return [*self.start_ids, *ids]
+        return [*self.start_ids, *self._encode(text)]
 
     def _encode(self, text: str) -> list[int]:
         ids = self._tokenize(text)

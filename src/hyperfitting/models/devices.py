@@ -85,11 +85,6 @@ def device_of(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def thread_count() -> int:
-    """The number of CPU threads that torch uses."""
-    return torch.get_num_threads()
-
-
 def autocast(precision: Precision, device: torch.device) -> Any:
     """The context manager in which a forward pass of this precision runs; weights are not converted."""
     return (

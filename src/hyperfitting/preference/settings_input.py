@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from hyperfitting.errors import RecipeError, StudyError
-from hyperfitting.recipe import Settings, apply_override, parse_settings
+from hyperfitting.recipe import Settings, apply_overrides, parse_settings
 
 _Settings = TypeVar("_Settings", bound=Settings)
 
@@ -20,8 +20,7 @@ def settings_from(
         StudyError: the setting or the value that is wrong.
     """
     try:
-        for override in overrides:
-            apply_override(tree, override)
+        apply_overrides(tree, overrides)
         return parse_settings(kind, tree, source=source)
     except RecipeError as error:
         raise StudyError(str(error)) from error

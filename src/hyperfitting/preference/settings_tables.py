@@ -35,7 +35,6 @@ _FIELDS = {
     "repeats": "comparison that a repeat shows again",
 }
 
-TABLES = ("protocol", "simulation", "llm", "fields")
 _SETTINGS: dict[str, type[Settings]] = {
     "protocol": Protocol,
     "simulation": SimulationSettings,
@@ -44,7 +43,7 @@ _SETTINGS: dict[str, type[Settings]] = {
 
 
 def preference_table(name: Literal["protocol", "simulation", "llm", "fields"]) -> str:
-    """One of `TABLES` in Markdown: settings of a protocol, of simulated annotators or of a language
+    """A table in Markdown: the settings of a protocol, of simulated annotators or of a language
     model as judge; or the fields of an exported judgement.
     """
     return settings_table(_SETTINGS[name]) if name in _SETTINGS else _fields_table()

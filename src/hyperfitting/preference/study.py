@@ -27,8 +27,15 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hyperfitting.errors import StudyError
-from hyperfitting.facts import ArchiveFacts
-from hyperfitting.files import file_sha256, new_folder, read_rows, write_rows, write_text
+from hyperfitting.facts import ArchiveFacts, write_facts
+from hyperfitting.files import (
+    file_sha256,
+    new_folder,
+    problem_in_words,
+    read_rows,
+    write_rows,
+    write_text,
+)
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.records import AGAIN, BlindedComparison
 from hyperfitting.web.tokens import new_token, same_secret, token_hash
@@ -136,18 +143,16 @@ class Study:
             begun = cls(partial)
             write_text(begun.protocol_file, protocol.model_dump_json(indent=1) + "\n")
             write_rows(begun.comparisons_file, comparisons)
-            begun._write_facts(
+            write_facts(
+                begun.facts_file,
                 StudyFacts(
                     digest=_digest(begun.protocol_file, begun._comparisons_sha256()),
                     created_at=utc_now().isoformat(timespec="seconds"),
                     admin_hash=token_hash(token),
                     **(origin or StudyOrigin()).model_dump(),
-                )
+                ),
             )
         return cls(folder), token
-
-    def _write_facts(self, facts: StudyFacts) -> None:
-        write_text(self.facts_file, facts.model_dump_json(indent=1) + "\n")
 
     @cached_property
     def protocol(self) -> Protocol:
@@ -224,7 +229,8 @@ class Study:
         """
         self.refuse_archive()
         token = new_token()
-        self._write_facts(self.facts.model_copy(update={"admin_hash": token_hash(token)}))
+        renewed = self.facts.model_copy(update={"admin_hash": token_hash(token)})
+        write_facts(self.facts_file, renewed)
         return token
 
 
@@ -240,10 +246,8 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{part}: " for part in first["loc"])
         remedy = "put a backup in its place, or use the version that wrote it"
-        raise StudyError(f"{path} is damaged: {where}{first['msg']}: {remedy}") from error
+        raise StudyError(f"{path} is damaged: {problem_in_words(error)}: {remedy}") from error
 
 
 _OLD_PROTOCOL = "plan.json"

@@ -44,7 +44,7 @@ from hyperfitting.recipe.strategies import (
     Strategy,
 )
 from hyperfitting.recipe.train import EngineSettings, LoraSettings, ProbeSettings, TrainSettings
-from hyperfitting.recipe.tree import apply_override, apply_overrides, read_tree
+from hyperfitting.recipe.tree import apply_overrides, read_tree
 from hyperfitting.recipe.variants import HYPERFITTED, ORIGINAL, PRETRAINED, Variant
 
 __all__ = [
@@ -80,7 +80,6 @@ __all__ = [
     "TrainSettings",
     "Trained",
     "Variant",
-    "apply_override",
     "apply_overrides",
     "copy_recipe",
     "differing_settings",

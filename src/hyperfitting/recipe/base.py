@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -54,6 +54,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
     )
+
+
+def refuse_equal_names(names: Sequence[str], what: str) -> None:
+    """Refuse two parts of a recipe, `what`, with the same name.
+
+    Raises:
+        ValueError: there are two.
+    """
+    if len(set(names)) < len(names):
+        raise ValueError(f"two {what} have the same name")
 
 
 class PathSettings(Settings):

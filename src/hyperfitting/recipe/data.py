@@ -14,6 +14,7 @@ from hyperfitting.recipe.base import (
     PathSettings,
     Settings,
     Share,
+    refuse_equal_names,
 )
 
 
@@ -125,8 +126,7 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _sets_are_distinct(self) -> Self:
         names = [each.name for each in self.domains]
-        if len(set(names)) < len(names):
-            raise ValueError("two sets of data.domains have the same name")
+        refuse_equal_names(names, "sets of data.domains")
         if sum(each.source is None for each in self.domains) > 1:
             raise ValueError(
                 "only one set of data.domains can be drawn from data.train: give the others a source"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hyperfitting.files import first_few
 from hyperfitting.recipe.settings import Recipe
 
-_MOST = 5
 _DECIDE_NOTHING: Any = {
     "name": True,
     "engine": True,
@@ -32,8 +32,7 @@ def differing_settings(one: Recipe, other: Recipe, *, sections: tuple[str, ...] 
     ]
     if not found and not sections and one.name != other.name:
         found = [f"name {_shown(one.name)} -> {_shown(other.name)}"]
-    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
-    return ", ".join(found[:_MOST]) + more
+    return first_few(found, most=5)
 
 
 def _leaves(one: Any, other: Any, key: str) -> list[tuple[str, Any, Any]]:

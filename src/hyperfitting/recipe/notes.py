@@ -196,17 +196,12 @@ def _measuring(recipe: Recipe, groups: Mapping[str, int]) -> Iterator[_Note]:
 
 
 def _updates(recipe: Recipe) -> int:
-    train = recipe.train
-    each = math.ceil(recipe.data.train_blocks / train.batch_blocks)
-    return train.updates if train.updates is not None else (train.epochs or 0) * each
+    return recipe.train.total_updates(recipe.data.train_blocks)
 
 
 def _probe_count(recipe: Recipe) -> int:
     """Probes of a training that nothing stops, the one before it left out."""
-    every = recipe.probe.every_updates or math.ceil(
-        recipe.data.train_blocks / recipe.train.batch_blocks
-    )
-    return math.ceil(_updates(recipe) / every)
+    return math.ceil(_updates(recipe) / recipe.probe_updates(recipe.data.train_blocks))
 
 
 def _differs(settings: Settings, name: str) -> bool:

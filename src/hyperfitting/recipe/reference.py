@@ -10,11 +10,6 @@ from hyperfitting.recipe.base import Settings
 from hyperfitting.recipe.settings import Recipe
 
 
-def settings_list(kind: type[Settings] = Recipe) -> Iterator[tuple[str, str, str]]:
-    """Every setting as (dotted key, default, description); `[]` stands for an index."""
-    return _walk(kind, "")
-
-
 def settings_markdown() -> str:
     """The page docs/reference/settings.md: every setting, its default and what it does."""
     lines = ["# Settings", "", _INDEX, ""]
@@ -38,8 +33,11 @@ def settings_table(kind: type[Settings]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _walk(section: type[Settings], prefix: str) -> Iterator[tuple[str, str, str]]:
-    for name, field in section.model_fields.items():
+def settings_list(
+    kind: type[Settings] = Recipe, prefix: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """Every setting as (dotted key, default, description); `[]` stands for an index. Keys begin with `prefix`."""
+    for name, field in kind.model_fields.items():
         inner, is_list = _inner_section(field.annotation)
         if inner is None or field.description:
             default = (
@@ -49,7 +47,7 @@ def _walk(section: type[Settings], prefix: str) -> Iterator[tuple[str, str, str]
             )
             yield prefix + name, "none" if default == "null" else default, field.description or ""
         if inner is not None:
-            yield from _walk(inner, f"{prefix}{name}{'[]' if is_list else ''}.")
+            yield from settings_list(inner, f"{prefix}{name}{'[]' if is_list else ''}.")
 
 
 def _inner_section(annotation: Any) -> tuple[type[Settings] | None, bool]:

@@ -21,6 +21,7 @@ from hyperfitting.recipe.base import (
     Name,
     PathSettings,
     Settings,
+    refuse_equal_names,
 )
 from hyperfitting.recipe.data import DataSettings
 from hyperfitting.recipe.strategies import (
@@ -99,9 +100,7 @@ class GenerateSettings(Settings):
 
     @model_validator(mode="after")
     def _strategies_are_distinct(self) -> Self:
-        names = [strategy.name for strategy in self.strategies]
-        if len(set(names)) < len(names):
-            raise ValueError("two strategies have the same name")
+        refuse_equal_names([strategy.name for strategy in self.strategies], "strategies")
         return self
 
 
@@ -175,9 +174,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _variants_have_distinct_names(self) -> Self:
-        names = [variant.name for variant in self.variants]
-        if len(set(names)) < len(names):
-            raise ValueError("two variants have the same name")
+        refuse_equal_names([variant.name for variant in self.variants], "variants")
         return self
 
     @model_validator(mode="after")
@@ -244,6 +241,10 @@ class Recipe(Settings):
     def run_name(self) -> str:
         """`<name>-<first 8 hex digits of the digest>`."""
         return f"{self.name}-{self.digest[:8]}"
+
+    def probe_updates(self, blocks: int) -> int:
+        """Updates from one probe to the next, in a training on so many blocks."""
+        return self.probe.every_updates or self.train.epoch_updates(blocks)
 
     def canonical_json(self) -> str:
         """The resolved recipe, every default written out, keys sorted, without white space."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -123,6 +124,16 @@ class TrainSettings(Settings):
                 'weight and round to nothing: use "bf16-stochastic" or "bf16-autocast", or set train.force_plain_bf16'
             )
         return self
+
+    def epoch_updates(self, blocks: int) -> int:
+        """Updates of an epoch of so many blocks."""
+        return math.ceil(blocks / self.batch_blocks)
+
+    def total_updates(self, blocks: int) -> int:
+        """Updates of the whole training on so many blocks, if nothing stops it sooner."""
+        if self.updates is not None:
+            return self.updates
+        return (self.epochs or 0) * self.epoch_updates(blocks)
 
 
 class EngineSettings(Settings):

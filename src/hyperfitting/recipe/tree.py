@@ -123,29 +123,22 @@ def _quoted(text: str, line: int, column: int = 1) -> str:
 def apply_overrides(tree: dict[str, Any], overrides: Overrides) -> None:
     """Apply overrides as typed, or values by dotted key, in their order.
 
+    As typed: `a.b=value` (TOML syntax; a bare word is a string). `strategies.0` or `strategies[0]` is a list's first.
+
     Raises:
-        RecipeError: as `apply_override`.
+        RecipeError: one is written in another way, or there is nothing of that name to set.
     """
     if isinstance(overrides, Mapping):
         for key, value in overrides.items():
             _set(tree, key, str(value) if isinstance(value, PurePath) else value, said=key)
         return
     for override in overrides:
-        apply_override(tree, override)
-
-
-def apply_override(tree: dict[str, Any], override: str) -> None:
-    """Set `a.b=value` (TOML syntax; a bare word is a string) in the tree; `strategies.0` or `strategies[0]` is a list's first.
-
-    Raises:
-        RecipeError: it is written in another way, or there is nothing of that name to set.
-    """
-    key, equals, value = override.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(
-            f"--set {override}: write it as section.key=value, for example train.epochs=10"
-        )
-    _set(tree, key, _toml_value(value), said=f"--set {override}")
+        key, equals, value = override.partition("=")
+        if not equals or not key.strip():
+            raise RecipeError(
+                f"--set {override}: write it as section.key=value, for example train.epochs=10"
+            )
+        _set(tree, key, _toml_value(value), said=f"--set {override}")
 
 
 def overridden_keys(overrides: Overrides) -> list[list[str]]:

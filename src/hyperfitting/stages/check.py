@@ -88,7 +88,7 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
         manifest=fitted.drawn.manifest,
         trained=fitted.selection.table(),
         left_out=fitted.selection.left_out,
-        updates=training.total_updates(recipe.train, recipe.data.train_blocks),
+        updates=recipe.train.total_updates(recipe.data.train_blocks),
         precision=precision,
         memory=_memory_or_why_not(recipe, precision, place),
         notes=recipe_notes(recipe, groups),

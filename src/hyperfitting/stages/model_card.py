@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import ProbeRow
+from hyperfitting.report.kit.tables import markdown_grid
 from hyperfitting.training import Outcome
 
 
@@ -77,17 +78,10 @@ def _table(recipe: Recipe, first: ProbeRow, last: ProbeRow) -> str:
         (f"Type-token ratio, {recipe.probe.new_tokens} greedy tokens", first.ttr, last.ttr),
     ]
     if recipe.leaves_model_untouched:
-        lines = [
-            "| | |",
-            "|---|---|",
-            *(f"| {name} | {_number(value)} |" for name, value, _ in rows if value is not None),
-        ]
-    else:
-        lines = ["| | before | after |", "|---|---|---|"]
-        lines += [
-            f"| {name} | {_number(before)} | {_number(after)} |" for name, before, after in rows
-        ]
-    return "\n".join(lines)
+        shown = [[name, _number(value)] for name, value, _ in rows if value is not None]
+        return markdown_grid(["", ""], shown)
+    changes = [[name, _number(before), _number(after)] for name, before, after in rows]
+    return markdown_grid(["", "before", "after"], changes)
 
 
 def _advice(recipe: Recipe) -> str:

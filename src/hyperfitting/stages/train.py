@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -28,7 +29,7 @@ from hyperfitting.stages.draw import draw_experiment, experiment_folder
 from hyperfitting.stages.model_card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
-from hyperfitting.weights import named_weights, ordinary_folder, saved_weights
+from hyperfitting.weights import Weights, hash_model, named_weights, ordinary_folder
 
 
 def train_experiment(
@@ -117,7 +118,7 @@ def _settle(experiment: Experiment, runs: Sequence[Run], progress: Progress) -> 
         shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
         if _is_unhashed(run):
             named = named_weights(run.recipe.model, run.folder) if _is_named(run) else None
-            run.update_facts(weights=named or saved_weights(run.model_folder))
+            run.update_facts(weights=named or Weights(hash_model(run.model_folder)))
             if verdict := _verdict(run):
                 run.update_facts(near_zero=verdict)
         _ = run.model_source  # refuses one that has changed
@@ -169,7 +170,7 @@ def _train_together(
     setup = training.prepare(recipe, ranks, precision)
     trained = [] if recipe.leaves_model_untouched else setup.selection.table()
     checkpoints = Checkpoints(checkpoint_folder, recipe, ranks, say=progress.log)
-    held, every = checkpoints.state(), training.probe_updates(recipe, len(blocks))
+    held, every = checkpoints.state(), recipe.probe_updates(len(blocks))
     known = [run for run in runs if not held.update or run.variant in held.variants]
     with ExitStack() as files:
         writers = {
@@ -302,7 +303,7 @@ def _facts(
     return TrainFacts(
         environment=Environment.of_this_process(),
         device=models.describe_device(setup.ranks.device),
-        threads=models.thread_count(),
+        threads=torch.get_num_threads(),
         processes=setup.ranks.world,
         precision=precision,
         weights_dtype=str(models.weights_dtype(precision)).removeprefix("torch."),

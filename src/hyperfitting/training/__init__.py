@@ -1,7 +1,7 @@
 """Training: one loop, what it watches, when it stops, and how it goes on after a stop."""
 
 from hyperfitting.training.distributed import ProcessGroup, join_processes, process_count
-from hyperfitting.training.loop import Outcome, probe_updates, total_updates, train
+from hyperfitting.training.loop import Outcome, train
 from hyperfitting.training.memory_plan import dry_run, memory_of, plan
 from hyperfitting.training.model_setup import (
     Adaptation,
@@ -26,9 +26,7 @@ __all__ = [
     "near_zero",
     "plan",
     "prepare",
-    "probe_updates",
     "process_count",
-    "total_updates",
     "train",
     "translate_torch_errors",
 ]

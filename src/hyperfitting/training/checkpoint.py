@@ -114,10 +114,6 @@ class Rows:
     probes: list[ProbeRow]
 
 
-def before_hashes() -> None:
-    """Called when a checkpoint's tensors are written and its hashes are not: a test holds the write open here."""
-
-
 class Checkpoints:
     """The checkpoints of one run's training."""
 
@@ -227,12 +223,12 @@ class Checkpoints:
         if self._ranks.device.type == "cuda":
             own["rng_device"] = torch.cuda.get_rng_state(self._ranks.device)
         tensors = {"model": weights, "optimizer": states}
-        per_epoch = -(-self._recipe.data.train_blocks // self._recipe.train.batch_blocks)
-        epoch, step = divmod(state.update, per_epoch)
+        blocks, train = self._recipe.data.train_blocks, self._recipe.train
+        epoch, step = divmod(state.update, train.epoch_updates(blocks))
         sampler = {
             "seed": self._recipe.order_seed,
             "epoch": epoch,
-            "next_row": step * self._recipe.train.batch_blocks,
+            "next_row": step * train.batch_blocks,
         }
         held = {**asdict(state), "sampler": sampler, "processes": self._ranks.world}
         name = f"update-{state.update:08d}"
@@ -290,7 +286,6 @@ class Checkpoints:
 
         def finish() -> None:
             write_text(partial / "state.json", json.dumps(held))
-            before_hashes()
             hashes = {str(each.relative_to(partial)): file_sha256(each) for each in _files(partial)}
             write_text(partial / "hashes.json", json.dumps(hashes, indent=1))
             shutil.rmtree(self._folder / name, ignore_errors=True)

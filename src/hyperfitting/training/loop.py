@@ -20,7 +20,7 @@ from torch import nn
 from hyperfitting.errors import Interrupted, TrainingFailed
 from hyperfitting.models import Precision, autocast, vocabulary_size
 from hyperfitting.progress import Progress, stop_requests
-from hyperfitting.recipe import Recipe, TrainSettings
+from hyperfitting.recipe import TrainSettings
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.seeds import derive_seed
 from hyperfitting.training.checkpoint import Checkpoints, State, TrainingEnd
@@ -53,11 +53,9 @@ class Watcher(Protocol):
 
     def log(self, row: UpdateRow, variants: Sequence[str]) -> None:
         """Keep an update's row."""
-        ...
 
     def probe(self, state: State, epoch: float, variants: Sequence[str]) -> ProbeRow:
         """Measure the model as it is after `epoch` epochs, and keep the row."""
-        ...
 
 
 def train(
@@ -131,10 +129,10 @@ class _Loop:
         )
         self._loss_of = choose_loss(self._model, setup.precision, ranks.device)
         self._vocabulary = vocabulary_size(self._model)
-        self._epoch_updates = math.ceil(len(ids_NT) / recipe.train.batch_blocks)
-        self._probe_updates = probe_updates(recipe, len(ids_NT))
+        self._epoch_updates = recipe.train.epoch_updates(len(ids_NT))
+        self._probe_updates = recipe.probe_updates(len(ids_NT))
         self._state = State()
-        self.total = total_updates(recipe.train, len(ids_NT))
+        self.total = recipe.train.total_updates(len(ids_NT))
 
     @property
     def goes_on(self) -> bool:
@@ -327,20 +325,6 @@ def clip_gradients(weights: list[nn.Parameter], largest: float | None) -> float:
     if largest is not None:
         nn.utils.clip_grads_with_norm_(weights, largest, norm)
     return float(norm)
-
-
-def total_updates(settings: TrainSettings, blocks: int) -> int:
-    """Updates of the whole training, if nothing stops it sooner."""
-    return (
-        settings.updates
-        if settings.updates is not None
-        else (settings.epochs or 0) * math.ceil(blocks / settings.batch_blocks)
-    )
-
-
-def probe_updates(recipe: Recipe, blocks: int) -> int:
-    """Updates from one probe to the next."""
-    return recipe.probe.every_updates or math.ceil(blocks / recipe.train.batch_blocks)
 
 
 @lru_cache(maxsize=2)

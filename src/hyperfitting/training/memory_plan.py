@@ -34,7 +34,7 @@ from hyperfitting.training.distributed import ProcessGroup, deal_out
 from hyperfitting.training.loop import accumulate_gradients
 from hyperfitting.training.loss import choose_loss, plain_next_token_loss
 from hyperfitting.training.model_setup import equip, training_settings
-from hyperfitting.training.optimizer import StochasticAdamW, chunks, make_optimizer
+from hyperfitting.training.optimizer import StochasticAdamW, chunks, local_part, make_optimizer
 
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16-autocast", "bf16-stochastic")
 USABLE_SHARE = 0.95
@@ -226,7 +226,7 @@ def _watch_head(model: nn.Module, live: LiveBytes, seen: list[tuple[int, int]]) 
 
 
 def _bytes(tensor: Tensor) -> int:
-    local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    local = local_part(tensor)
     return local.numel() * local.element_size()
 
 

@@ -82,8 +82,13 @@ class StochasticAdamW(torch.optim.Optimizer):
 
 def chunks(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
     """A weight with its gradient and states, in flat parts that are updated in turn."""
-    local = (each.to_local() if hasattr(each, "to_local") else each for each in tensors)
-    yield from zip(*(each.view(-1).split(_CHUNK) for each in local), strict=True)
+    flat = (local_part(each).view(-1) for each in tensors)
+    yield from zip(*(each.split(_CHUNK) for each in flat), strict=True)  # type: ignore[no-untyped-call]
+
+
+def local_part(tensor: Any) -> Tensor:
+    """This process's part of a tensor that is dealt out; the whole of any other."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor  # type: ignore[no-any-return]
 
 
 def _update(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hyperfitting.decoding.rules import float64
 from hyperfitting.recipe import TrainSettings
 from hyperfitting.training.distributed import ProcessGroup
+from hyperfitting.training.optimizer import local_part
 
 SAMPLE = 100_000
 WINDOW_UPDATES = 100
@@ -141,7 +142,7 @@ class StepMeter:
 
     def _read(self, tensors: Sequence[Any]) -> Tensor:
         parts = [
-            _local(tensor).view(-1)[places].float()
+            local_part(tensor).view(-1)[places].float()
             if tensor is not None
             else torch.zeros(len(places), device=places.device)
             for tensor, places in zip(tensors, self._places, strict=True)
@@ -162,7 +163,7 @@ def _draw(
     weights: Sequence[nn.Parameter], generator: torch.Generator
 ) -> list[tuple[nn.Parameter, Tensor]]:
     """Weights with the places in them that are sampled, in proportion to size, of about `_TENSORS` tensors at most."""
-    sizes = torch.tensor([_local(weight).numel() for weight in weights], dtype=torch.double)
+    sizes = torch.tensor([local_part(weight).numel() for weight in weights], dtype=torch.double)
     parts = sizes / sizes.sum()
     if len(weights) > _TENSORS:
         points = (torch.arange(_TENSORS, dtype=torch.double) + 0.5) / _TENSORS
@@ -172,12 +173,10 @@ def _draw(
     return [
         (
             weight,
-            torch.randint(_local(weight).numel(), (take,), generator=generator).to(weight.device),
+            torch.randint(local_part(weight).numel(), (take,), generator=generator).to(
+                weight.device
+            ),
         )
         for weight, take in zip(weights, takes, strict=True)
         if take
     ]
-
-
-def _local(tensor: Any) -> Tensor:
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor  # type: ignore[no-any-return]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from hyperfitting.errors import ModelError, kind_of
+from hyperfitting.errors import ModelError, is_out_of_memory, kind_of
 from hyperfitting.models.adapt.parts import output_head, text_config, vocabulary_size
 from hyperfitting.models.devices import device_of
 from hyperfitting.models.stepping import CannotStep, plain_logits
@@ -91,9 +91,7 @@ def plain_forward(
 
 def refuse_full_memory(error: Exception) -> None:
     """Raise the error again if the device is out of memory, since the model is then not the cause."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(
-        error
-    ):
+    if is_out_of_memory(error):
         raise error
 
 

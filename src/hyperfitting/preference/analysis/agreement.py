@@ -10,12 +10,12 @@ at chance agreement, which each of them defines in its own way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
+from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS, cluster_weights
 from hyperfitting.preference.analysis.arrays import FloatArray
 from hyperfitting.preference.analysis.encode import EncodedJudgements
 
@@ -193,17 +193,39 @@ def coefficient(
     """One coefficient of a table of counts, with a percentile bootstrap that draws whole contexts."""
     judges_U = counts_UQ.sum(axis=1)
     counts = (int((judges_U > 1).sum()), int(judges_U.sum()), len(np.unique(context_U)))
-    note = _undefined(statistic, judges_U)
-    value = statistic.of(counts_UQ) if not note else np.nan
-    if np.isnan(value):
-        return Coefficient(
-            statistic.name, None, None, None, *counts, note or "every answer is the same"
-        )
-    addends_UF = statistic.addends(counts_UQ)
-    low, high = bootstrap(
-        statistic.value, addends_UF, context_U, draws=draws, seed=seed, level=level
+    if note := _undefined(statistic, judges_U):
+        return Coefficient(statistic.name, None, None, None, *counts, note)
+    bare = Coefficient(statistic.name, None, None, None, *counts, "every answer is the same")
+    return bootstrapped(
+        bare,
+        statistic.value,
+        statistic.addends(counts_UQ),
+        context_U,
+        draws=draws,
+        seed=seed,
+        level=level,
     )
-    return Coefficient(statistic.name, value, low, high, *counts)
+
+
+def bootstrapped(
+    bare: Coefficient,
+    value: Callable[[FloatArray], FloatArray],
+    addends_UF: FloatArray,
+    context_U: NDArray[np.int64],
+    *,
+    draws: int,
+    seed: int,
+    level: float,
+) -> Coefficient:
+    """A coefficient with the value of the summed addends and its interval; `bare`, which says why there is none, where
+    that is undefined.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = float(value(addends_UF.sum(axis=0)))
+    if np.isnan(found):
+        return bare
+    low, high = bootstrap(value, addends_UF, context_U, draws=draws, seed=seed, level=level)
+    return replace(bare, value=found, low=low, high=high, note="")
 
 
 def _undefined(statistic: Statistic, judges_U: FloatArray) -> str:
@@ -231,8 +253,7 @@ def bootstrap(
         return None, None
     sums_CF = np.zeros((len(names), addends_UF.shape[1]))
     np.add.at(sums_CF, position_U, addends_UF)
-    even_C = np.full(len(names), 1 / len(names))
-    weights_DC = np.random.default_rng(seed).multinomial(len(names), even_C, size=draws)
+    weights_DC = cluster_weights(len(names), draws=draws, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn_D = value(weights_DC @ sums_CF)
     low, high = np.nanquantile(drawn_D, [(1 - level) / 2, (1 + level) / 2])

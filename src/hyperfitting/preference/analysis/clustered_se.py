@@ -67,14 +67,10 @@ class Variance:
         """Whether both counts allow an interval."""
         return self.clusters >= LEAST_CLUSTERS
 
-    def quantile(self, level: float) -> float:
-        """The half-width of an interval in standard errors: t with clusters - 1 degrees of freedom."""
-        return quantile(level, self.clusters)
-
 
 def quantile(level: float, clusters: int) -> float:
-    """The quantile of t with `clusters` - 1 degrees of freedom for a two-sided interval of this
-    level.
+    """The half-width of a two-sided interval of this level in standard errors: t with `clusters` - 1
+    degrees of freedom.
     """
     return float(student.ppf((1 + level) / 2, clusters - 1))
 
@@ -118,7 +114,11 @@ def share_intervals(
     inside_P = (share_P > 0) & (share_P < 1)
     middle_P = np.where(inside_P, share_P, 0.5)
     with np.errstate(invalid="ignore"):
-        reach_P = variance.quantile(level) * np.sqrt(variance.total()) / (middle_P * (1 - middle_P))
+        reach_P = (
+            quantile(level, variance.clusters)
+            * np.sqrt(variance.total())
+            / (middle_P * (1 - middle_P))
+        )
     edge = 1 - (1 - level) ** (1 / variance.clusters)
     low_P = np.where(inside_P, expit(logit(middle_P) - reach_P), np.where(share_P > 0, 1 - edge, 0))
     high_P = np.where(inside_P, expit(logit(middle_P) + reach_P), np.where(share_P > 0, 1, edge))

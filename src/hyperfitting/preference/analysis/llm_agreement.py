@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hyperfitting.metrics.stats import CONFIDENCE
-from hyperfitting.preference.analysis.agreement import CATEGORIES, Coefficient, bootstrap
+from hyperfitting.preference.analysis.agreement import CATEGORIES, Coefficient, bootstrapped
 from hyperfitting.preference.analysis.arrays import FloatArray
 from hyperfitting.preference.analysis.encode import answer_of, counted_rows
 from hyperfitting.preference.records import Judgement
@@ -78,14 +78,9 @@ def _agreement_of(
     counts = (len(rows), len(rows) + int(number_U.sum()), len(np.unique(context_U)))
 
     def coefficient(label: str, value: Callable[[FloatArray], FloatArray]) -> Coefficient:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            middle = float(value(addends_UF.sum(axis=0)))
-        if np.isnan(middle):
-            return Coefficient(
-                label, None, None, None, *counts, "no comparison has two people's answers"
-            )
-        low, high = bootstrap(value, addends_UF, context_U, draws=draws, seed=seed, level=level)
-        return Coefficient(label, middle, low, high, *counts)
+        note = "no comparison has two people's answers"
+        bare = Coefficient(label, None, None, None, *counts, note)
+        return bootstrapped(bare, value, addends_UF, context_U, draws=draws, seed=seed, level=level)
 
     return LlmAgreement(
         name,

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from hyperfitting.metrics.stats import CONFIDENCE
 from hyperfitting.preference.analysis.arrays import FloatArray
-from hyperfitting.preference.analysis.clustered_se import Interval, two_way
+from hyperfitting.preference.analysis.clustered_se import Interval, quantile, two_way
 from hyperfitting.preference.analysis.encode import EncodedJudgements
 
 TTR_STEP = 0.1
@@ -70,7 +70,8 @@ def _slope(name: str, decided: EncodedJudgements, level: float) -> TtrOddsRatio:
         return TtrOddsRatio(name, Interval(value, None, None, None, *counts))
     error = float(np.sqrt(variance.total()[0]))
     low, high = (
-        float(np.exp(best_B[-1] + sign * variance.quantile(level) * error)) for sign in (-1, 1)
+        float(np.exp(best_B[-1] + sign * quantile(level, variance.clusters) * error))
+        for sign in (-1, 1)
     )
     return TtrOddsRatio(name, Interval(value, value * error, low, high, *counts))
 

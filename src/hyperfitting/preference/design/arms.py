@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperfitting.errors import StudyError
-from hyperfitting.records import REFERENCE, Continuation
+from hyperfitting.records import REFERENCE, Arm, Continuation
 from hyperfitting.runs import Run
 
 
@@ -21,11 +21,6 @@ class ContextTexts:
     group: str
     text: str
     written: dict[str, Continuation]
-
-
-def arm_label(variant: str, strategy: str | None) -> str:
-    """The name of an arm: a model with a decoding strategy, such as `hyperfitted, greedy`."""
-    return f"{variant}, {strategy}" if strategy else variant
 
 
 def read_contexts(folders: Sequence[Path]) -> list[ContextTexts]:
@@ -73,9 +68,9 @@ def _labels(rows: Sequence[Continuation]) -> dict[tuple[str, str, str | None], s
     return {
         (row.run, row.variant, row.strategy): REFERENCE
         if row.variant == REFERENCE
-        else arm_label(
+        else Arm(
             row.variant if len(runs_of[row.variant, row.strategy]) == 1 else row.run, row.strategy
-        )
+        ).title
         for row in rows
     }
 

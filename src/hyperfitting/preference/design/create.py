@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hyperfitting.environment import environment
+from hyperfitting.environment import Environment
 from hyperfitting.errors import RecipeError, StudyError
 from hyperfitting.preference.design.arms import read_contexts
 from hyperfitting.preference.design.pairing import PairedTexts, pair_texts
@@ -91,7 +90,7 @@ def _origin(paired: PairedTexts) -> StudyOrigin:
         ),
         pairs=tuple(paired.pairs),
         left_out=dict(sorted(paired.left_out.items())),
-        environment=json.loads(json.dumps(environment())),
+        environment=asdict(Environment.of_this_process()),
     )
 
 

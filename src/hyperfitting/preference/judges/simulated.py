@@ -24,7 +24,7 @@ from typing import Annotated
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from hyperfitting.errors import StudyError
-from hyperfitting.files import write_text
+from hyperfitting.facts import write_facts
 from hyperfitting.preference.records import SHUFFLED, Answer, BlindedComparison
 from hyperfitting.preference.settings_input import settings_from
 from hyperfitting.preference.store import Store, open_store
@@ -101,10 +101,7 @@ def read_simulations(study: Study) -> tuple[SimulationRecord, ...]:
 
 
 def _write_simulations(study: Study, records: Sequence[SimulationRecord]) -> None:
-    write_text(
-        study.simulations_file,
-        _SimulationsFile(simulations=tuple(records)).model_dump_json(indent=1) + "\n",
-    )
+    write_facts(study.simulations_file, _SimulationsFile(simulations=tuple(records)))
 
 
 def read_simulation_settings(
@@ -316,10 +313,9 @@ def _log_odds(
     own = random.Random(f"{seed} lean {comparison.repeats or comparison.id}").gauss(
         0, settings.context_spread
     )
-    strengths = (
+    one, other = (
         settings.strengths.get(shown.arm, 0.0) for shown in (comparison.one, comparison.other)
     )
-    one, other = strengths
     return one - other + own + person.offset
 
 

@@ -133,10 +133,10 @@ def comparison_markdown(comparison: Comparison, pictures: Sequence[str] = ()) ->
         tables = comparison.tables_of(domain)
         specs = tables[0].metrics
         rows = [
-            (arm.title, [_markdown_cell(tables, arm, spec.name) for spec in specs])
+            [arm.title, *(_markdown_cell(tables, arm, spec.name) for spec in specs)]
             for arm in tables[0].arms
         ]
-        grid = markdown_grid([spec.label for spec in specs], rows)
+        grid = markdown_grid(["", *(spec.label for spec in specs)], rows)
         parts += [f"## {domain}", f"{size_in_words(tables)}.", grid]
     parts += [f"![{name.replace('-', ' ')}]({name}.png)" for name in pictures]
     return "\n\n".join(parts) + "\n"

@@ -75,9 +75,9 @@ def tables(experiment: Experiment) -> list[Table]:
 def markdown_table(table: Table) -> str:
     """A table in Markdown, intervals in brackets."""
     return markdown_grid(
-        [arm.title for arm in table.arms],
+        ["", *(arm.title for arm in table.arms)],
         [
-            (spec.label, ["" if cell is None else with_interval(cell) for cell in cells])
+            [spec.label, *("" if cell is None else with_interval(cell) for cell in cells)]
             for spec, cells in table.rows
         ],
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as CSV under their keys; an empty field where there is no value."""
+    """Rows as CSV under the keys of the first; an empty field where there is no value."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -17,8 +17,8 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     return buffer.getvalue()
 
 
-def markdown_grid(head: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
-    """A Markdown table under headings, each row with a name in front."""
-    lines = [f"| | {' | '.join(head)} |", "|---|" + "---|" * len(head)]
-    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
-    return "\n".join(lines)
+def markdown_grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table under headings, of which the first may be empty."""
+    titles = [f" {title} " if title else " " for title in head]
+    lines = [f"|{'|'.join(titles)}|", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])

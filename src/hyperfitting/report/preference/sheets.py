@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from hyperfitting.preference.analysis.agreement import Coefficient
 from hyperfitting.preference.analysis.clustered_se import Interval
+from hyperfitting.report.kit.tables import csv_text, markdown_grid
 
 CellKind = Literal["text", "count", "share", "number"]
 """How the values of a column are shown."""
@@ -103,18 +102,20 @@ def sheet_csv(sheet: Sheet) -> str:
         for index in range(len(sheet.columns))
         if any(isinstance(row[index], Interval | Coefficient) for row in sheet.rows)
     }
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    heads: list[str] = []
-    for index, column in enumerate(sheet.columns):
-        ends = ("", "_low", "_high", "_bound") if index in wide else ("",)
-        heads += [column.name + end for end in ends]
-    writer.writerow(heads)
-    for row in sheet.rows:
-        writer.writerow(
-            [field for index, cell in enumerate(row) for field in _fields(cell, index in wide)]
-        )
-    return buffer.getvalue()
+    ends = ("", "_low", "_high", "_bound")
+    names = [
+        [column.name + end for end in (ends if index in wide else ends[:1])]
+        for index, column in enumerate(sheet.columns)
+    ]
+    rows = [
+        {
+            name: field
+            for own, cell in zip(names, row, strict=True)
+            for name, field in zip(own, _fields(cell, len(own) > 1), strict=True)
+        }
+        for row in sheet.rows
+    ]
+    return csv_text(rows)
 
 
 def _fields(cell: Any, wide: bool) -> list[Any]:
@@ -133,12 +134,18 @@ def _fields(cell: Any, wide: bool) -> list[Any]:
 
 def sheet_markdown(sheet: Sheet) -> str:
     """A sheet in Markdown, bounds in brackets."""
-    head = "| " + " | ".join(column.title or " " for column in sheet.columns) + " |"
-    lines = [head, "|" + "---|" * len(sheet.columns)]
-    for row in sheet.rows:
-        cells = (shown(cell, column.kind) for cell, column in zip(row, sheet.columns, strict=True))
-        words = [
-            (main + (f" ({small})" if small else "")).replace("|", r"\|") for main, small in cells
-        ]
-        lines.append("| " + " | ".join(words) + " |")
-    return "\n".join(lines)
+    return markdown_grid(
+        [column.title for column in sheet.columns],
+        [
+            [
+                _markdown_cell(cell, column.kind)
+                for cell, column in zip(row, sheet.columns, strict=True)
+            ]
+            for row in sheet.rows
+        ],
+    )
+
+
+def _markdown_cell(cell: Any, kind: CellKind) -> str:
+    main, small = shown(cell, kind)
+    return (main + (f" ({small})" if small else "")).replace("|", r"\|")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.environment import environment
+from hyperfitting.environment import Environment
 from hyperfitting.preference.analysis import Analysis, analyse_judgements
 from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck, check_protocol
 from hyperfitting.preference.judges.simulated import read_simulations
@@ -137,10 +137,9 @@ def _of_study(
 
 
 def _provenance(analysis: Analysis, bootstrap: _Bootstrap) -> dict[str, Any]:
-    made = environment()
-    made["command"] = [
-        "URL" if "://" in word else word for word in made["command"]
-    ]  # it may hold a password
+    made = asdict(Environment.of_this_process())
+    # An address may hold a password.
+    made["command"] = ["URL" if "://" in word else word for word in made["command"]]
     return {
         "source": analysis.source,
         "studies": list(analysis.studies),
