@@ -74,7 +74,8 @@ class TrainFacts(Facts):
         processes: that shared the training.
         precision: of `train.precision`, with `auto` resolved.
         weights_dtype: dtype of the trained weights.
-        seed: of documents, order and samples.
+        seed: of whatever no other seed decides.
+        order_seed: of the order of the training blocks.
         batch_blocks: blocks of an update, over all devices.
         block_tokens: tokens of a block.
         engine: as the recipe asks for it.
@@ -99,6 +100,7 @@ class TrainFacts(Facts):
     precision: str
     weights_dtype: str
     seed: int
+    order_seed: int
     batch_blocks: int
     block_tokens: int
     engine: EngineSettings
@@ -165,7 +167,7 @@ class MauveTaken(Facts):
 
 
 class MauveFacts(Facts):
-    """The model whose features MAUVE used, and each value by `variant · domain · strategy`."""
+    """The model whose features MAUVE used, and each value by `domain: variant, strategy`."""
 
     features: str
     values: dict[str, MauveTaken]

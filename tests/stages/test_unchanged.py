@@ -396,11 +396,11 @@ def test_other_weights_do_not_stand_beside_the_texts_of_the_old_ones(here, capsy
         files("out/original"),
     )
     run = retrain("train", other=True)
-    line = "hyperfitted: its texts and measures were made with other weights, and are removed"
+    line = "hyperfitted: its texts and metrics were made with other weights, and are removed"
     assert capsys.readouterr().err.splitlines().count(line) == 1
     assert not run.generated
     assert not run.measured
-    assert not list(run.folder.glob("*measures.jsonl"))
+    assert not list(run.folder.glob("*metrics.jsonl"))
     assert not Path("out/report").exists()
     assert "is not measured yet" in refused(capsys, "report", "out")
     assert main(["run", *COMMAND]) == 0

@@ -32,7 +32,8 @@ def test_every_run_stores_all_that_its_numbers_rest_on(finished, variant):
     )
     assert train.environment.python.startswith("3.")
     assert (train.device, train.threads, train.processes) == ("cpu", 1, 1)
-    assert (train.seed, generate.seed, finished.manifest.seed) == (recipe.seed,) * 3
+    seeds = (train.seed, train.order_seed, generate.seed, finished.manifest.seed)
+    assert seeds == (recipe.seed,) * 4
     assert (train.precision, train.weights_dtype) == ("fp32", "float32")
     assert (generate.dtype, generate.mode) == ("float32", "fast")
     assert train.beginning_of_text == recipe.model.beginning_of_text == "add"

@@ -33,7 +33,7 @@ def with_variants(tree, *variants):
         ),
         (
             [{"name": "a", "set": {"data.block_tokens": 16}}],
-            "variants can set only train.*, not data.block_tokens: data, decoding and measures are the same",
+            "variants can set only train.*, not data.block_tokens: data, decoding and metrics are the same",
         ),
         ([{"name": "a", "set": {"stop": "end"}}], "variants can set only train.*, not stop"),
         ([{"name": "a", "set": {}}], "variants.0.set = {}: at least 1"),

@@ -85,7 +85,7 @@ def add_reading(verbs: Verbs) -> None:
     write.add_argument(
         "--nucleus",
         action="store_true",
-        help="sample as the paper's baseline does (p 0.9, T 0.7, k 50); default: greedy",
+        help="sample as the baseline of Carlsson et al. 2025 (p 0.9, T 0.7, k 50); default: greedy",
     )
     write.add_argument("--seed", type=whole_number(), default=0, help="seed of the sampling (0)")
     runs_help = "list the experiments in a folder and in those inside it, oldest first"
@@ -165,7 +165,8 @@ def _report(options: Options) -> None:
     experiment = read_experiment(options)
     print(f"report   {report_experiment(experiment)}")
     _print_verdict(experiment)
-    print_next("write", options.folder, _PROMPT)
+    if experiment.archive is None:
+        print_next("write", options.folder, _PROMPT)
 
 
 def _archive(options: Options) -> None:

@@ -96,7 +96,7 @@ def draw_data(recipe: Recipe, codec: Codec) -> DatasetSplits:
         facts.append(_facts(wanted, blocks))
     sources = tuple(each.facts for each in requests.texts)
     manifest = DataManifest(
-        codec=codec.fingerprint, seed=recipe.seed, sources=sources, sets=tuple(facts)
+        codec=codec.fingerprint, seed=recipe.data_seed, sources=sources, sets=tuple(facts)
     )
     return DatasetSplits(sets, manifest)
 

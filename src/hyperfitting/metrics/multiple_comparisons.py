@@ -30,7 +30,7 @@ def drawn_ratios(
 
 
 def drawn_pseudo_values(value_C: _Floats, without_CK: _Floats, weights_DK: _Floats) -> _Floats:
-    """Bootstrap samples (C, D) of measures of whole sets, through the pseudo-values of their jackknife.
+    """Bootstrap samples (C, D) of metrics of pooled texts, through the pseudo-values of their jackknife.
 
     A bootstrap that draws texts twice would ruin them. Pseudo-value k is K times the measure minus K - 1 times the
     measure without cluster k: what the cluster adds. Their mean is drawn, and moved to stand at the measure itself.

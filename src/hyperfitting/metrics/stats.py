@@ -67,7 +67,7 @@ def ratio_of_sums(
 def jackknife(value: float, without_each: Sequence[float], *, n: int) -> Estimate:
     """A measure of a whole set, with a normal interval from its values with each cluster left out in turn.
 
-    For measures that a bootstrap would ruin: drawing a text twice repeats its n-grams. The interval speaks of the
+    For metrics that a bootstrap would ruin: drawing a text twice repeats its n-grams. The interval speaks of the
     spread between clusters; it is not a test, and sets are comparable at equal number and length of texts only.
     """
     clusters = len(without_each)

@@ -1,4 +1,4 @@
-"""What a word is, in every script; the measures of words, BLEU and the units of texts without a tokenizer ask here.
+"""What a word is, in every script; the metrics of words, BLEU and the units of texts without a tokenizer ask here.
 
 Unicode texts are brought to NFC. A word goes on over combining marks (Mn, Mc, Me) and over the joiners ZWJ and ZWNJ;
 other format characters (Cf: soft hyphens, marks of direction) are passed over. Where a script sets no spaces, a unit

@@ -1,3 +1,3 @@
-"""The human preference study: pairs of texts, blinded judgements, and a percentage with an honest
+"""The preference study: pairs of texts, blinded judgements, and a percentage with an honest
 interval.
 """

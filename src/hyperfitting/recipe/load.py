@@ -185,7 +185,7 @@ def load_stored_recipe(path: Path) -> Recipe:
 
 
 def parse_settings(kind: type[_Settings], tree: dict[str, Any], source: str) -> _Settings:
-    """The same for any settings: a recipe, or the plan of a study.
+    """The same for any settings: a recipe, or the protocol of a preference study.
 
     Raises:
         RecipeError: everything that is wrong, in one line.

@@ -61,7 +61,7 @@ class Variant(Settings):
         for key in changes:
             if not key.startswith(_SECTION):
                 raise ValueError(
-                    f"variants can set only train.*, not {key}: data, decoding and measures are the same for all variants"
+                    f"variants can set only train.*, not {key}: data, decoding and metrics are the same for all variants"
                 )
         return changes
 

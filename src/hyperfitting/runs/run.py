@@ -142,15 +142,15 @@ class Run:
         return both[0] is None or (made is not None and made.weights == both)
 
     def drop_stale(self) -> bool:
-        """Remove texts and measures that were made with other weights than the run's; whether there were any."""
+        """Remove texts and metrics that were made with other weights than the run's; whether there were any."""
         texts = [self.continuations_file, self.blocked_file]
-        measures = [self.metrics_file, self.pooled_metrics_file, self.text_metrics_file]
+        metrics = [self.metrics_file, self.pooled_metrics_file, self.text_metrics_file]
         begun = self.parts_folder.is_dir() or self.continuations_file.is_file()
         if begun and not self._texts_are_current:
             shutil.rmtree(self.parts_folder, ignore_errors=True)
-            stale, former = [*measures, *texts], {"generate": None, "blocked": (), "measure": None}
+            stale, former = [*metrics, *texts], {"generate": None, "blocked": (), "measure": None}
         elif self.metrics_file.is_file() and not self._metrics_are_current:
-            stale, former = measures, {"measure": None}
+            stale, former = metrics, {"measure": None}
         else:
             return False
         for path in stale:

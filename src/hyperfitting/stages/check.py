@@ -96,7 +96,7 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
 
 
 def refuse_missing_parts(recipe: Recipe) -> None:
-    """Refuse what measures and report need beside the model and is not there: before the training, not after it.
+    """Refuse what metrics and report need beside the model and is not there: before the training, not after it.
 
     Raises:
         ModuleNotFoundError: an extra is not installed.

@@ -147,7 +147,7 @@ def drop_stale(experiment: Experiment, progress: Progress) -> None:
     """Remove what was made with weights that are no longer there."""
     for name in experiment.drop_stale():
         progress.log(
-            f"{name}: its texts and measures were made with other weights, and are removed"
+            f"{name}: its texts and metrics were made with other weights, and are removed"
         )
 
 
@@ -308,6 +308,7 @@ def _facts(
         precision=precision,
         weights_dtype=str(models.weights_dtype(precision)).removeprefix("torch."),
         seed=recipe.seed,
+        order_seed=recipe.order_seed,
         batch_blocks=recipe.train.batch_blocks,
         block_tokens=recipe.data.block_tokens,
         engine=recipe.engine,
