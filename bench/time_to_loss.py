@@ -101,7 +101,7 @@ def ours(rate: float, ids_NT: object, *, compile_: bool = False) -> int:
             parse_recipe(tree, source="bench"),
             ids_NT,
             torch.device("cpu"),
-            lambda state, epoch: row,
+            lambda state, epoch, variants: row,
         )
     )
 
