@@ -35,7 +35,9 @@ def report_memory(device: torch.device, vocabulary: int = VOCABULARY) -> float:
                 recipe,
                 ids_NT,
                 device,
-                lambda state, epoch, variants: ProbeRow(state.update, epoch, None, *[0.5] * 7, "", ""),
+                lambda state, epoch, variants: ProbeRow(
+                    state.update, epoch, None, *[0.5] * 7, "", ""
+                ),
             )
             ours = live.peak - held
         gc.collect()
