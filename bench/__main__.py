@@ -1,10 +1,11 @@
 """`python -m bench [WHAT ...]`: ours against named baselines, in turn in one process; medians.
 
-training      tokens/s of an update, against the public loop and transformers' Trainer, and as a share of the best product
-time-to-loss  seconds from the start of a process to a training loss below 0.1, against the public loop
+training      tokens/s of an update, against the public loop and transformers' Trainer, and as a
+              share of the best product
+time-to-loss  seconds from a process's start to a training loss below 0.1, against the public loop
 memory        step peak at a vocabulary of 128,256, against the public loop
 decoding      tokens/s of greedy decoding, against transformers' generate
-metrics       the citation blocker, its index, overlap and Self-BLEU, against their bounds and sacrebleu
+metrics       citation blocker, index, overlap and Self-BLEU, against their bounds and sacrebleu
 
 The public loop is that of the public code of Carlsson et al. 2025 (`baselines.py`).
 """

@@ -1,4 +1,6 @@
-"""Baselines, written for these benchmarks: the loop of the public code of Carlsson et al. 2025, and transformers' Trainer."""
+"""Baselines, written for these benchmarks: the loop of the public code of Carlsson et al. 2025, and
+transformers' Trainer.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from torch import nn
 def public_loop(
     model: nn.Module, ids_NT: NDArray[np.int32], learning_rate: float, seed: int = 0
 ) -> Iterator[float]:
-    """The public loop: float32, the model's own loss, AdamW with its defaults, batch 8, shuffled epochs; yields losses."""
+    """The public loop: float32, the model's own loss, AdamW with its defaults, batch 8, shuffled
+    epochs; yields losses.
+    """
     device = next(model.parameters()).device
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
     model.train()
@@ -33,8 +37,9 @@ def public_loop(
 
 
 class TrainerLoop:
-    """transformers' Trainer with its defaults, a few updates at a time; `seconds` holds those of each update but the first of
-    a call."""
+    """transformers' Trainer with its defaults, a few updates at a time; `seconds` holds those of
+    each update but the first of a call.
+    """
 
     def __init__(self, model: nn.Module, ids_NT: NDArray[np.int32], device: torch.device):
         self.seconds: list[float] = []

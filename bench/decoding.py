@@ -1,6 +1,7 @@
 """Greedy decoding, 32-token contexts, 224 new tokens, against transformers' `generate`.
 
-`generate` is called as in the public code of Carlsson et al. 2025 (float32, batch 8), and in our dtype and batch size.
+`generate` is called as in the public code of Carlsson et al. 2025 (float32, batch 8), and in our
+dtype and batch size.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ TokenTexts = list[list[int]]
 
 
 def report_decoding(device: torch.device, rounds: int, count: int) -> None:
-    """Print tokens a second of greedy continuations, ours in both dtypes and `generate`'s, all in turn."""
+    """Print tokens a second of greedy continuations, ours in both dtypes and `generate`'s, all in
+    turn.
+    """
     keep_freed_memory()
     contexts = torch.randint(1, 4096, (count, 32), generator=torch.Generator().manual_seed(0))
     public = load_model(ModelSettings(source=SHIPPED), device)
@@ -53,10 +56,12 @@ def report_decoding(device: torch.device, rounds: int, count: int) -> None:
     turns = [{name: clock(work)[0] for name, work in ways.items()} for _ in range(rounds)]
     for name in get_args(Dtype):
         print(
-            f"decoding, {name}, all {count} contexts at once: {compared(turns, name, 'public', count)}"
+            f"decoding, {name}, all {count} contexts at once: "
+            f"{compared(turns, name, 'public', count)}"
         )
         print(
-            f"  against generate at our own batch size: {compared(turns, name, f'generate, {name}', count)}"
+            "  against generate at our own batch size: "
+            f"{compared(turns, name, f'generate, {name}', count)}"
         )
 
 

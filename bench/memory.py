@@ -1,4 +1,6 @@
-"""Memory of an update above weights, gradients and optimiser states, at the vocabulary of Llama 3."""
+"""Memory of an update above weights, gradients and optimiser states, at the vocabulary of Llama
+3.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ VOCABULARY = 128_256
 
 
 def report_memory(device: torch.device, vocabulary: int = VOCABULARY) -> float:
-    """The peak of live bytes in the second update, ours divided by the public loop's, with equal weights and tokens."""
+    """The peak of live bytes in the second update, ours divided by the public loop's, with equal
+    weights and tokens.
+    """
     with tempfile.TemporaryDirectory() as folder:
         transformers.LlamaConfig(
             **{**SHAPES["17M Llama"], "vocab_size": vocabulary}
@@ -46,8 +50,9 @@ def report_memory(device: torch.device, vocabulary: int = VOCABULARY) -> float:
             next(plain), next(plain)
             theirs = live.peak - held
     print(
-        f"memory at a vocabulary of {vocabulary:,}, above weights, gradients and states: {ours / 2**30:.2f} GiB, "
-        f"the public loop {theirs / 2**30:.2f} GiB: {ours / theirs:.2f} of it",
+        f"memory at a vocabulary of {vocabulary:,}, above weights, gradients and states: "
+        f"{ours / 2**30:.2f} GiB, the public loop {theirs / 2**30:.2f} GiB: {ours / theirs:.2f} of "
+        "it",
         flush=True,
     )
     return ours / theirs

@@ -47,8 +47,8 @@ def zipf(
 def report_blocker(device: torch.device, rounds: int) -> None:
     """Greedy decoding with the blocker over 2,000 x 256 training tokens, against without, in turn.
 
-    The model is the demo's, hyperfitted here; its 64 blocks are among the 2,000. It recites them from their own beginnings,
-    so there is much to block; from random contexts there is little.
+    The model is the demo's, hyperfitted here; its 64 blocks are among the 2,000. It recites them
+    from their own beginnings, so there is much to block; from random contexts there is little.
     """
     with tempfile.TemporaryDirectory() as folder:
         experiment = draw_experiment(load_recipe("demo"), Path(folder) / "demo", device=str(device))
@@ -80,10 +80,11 @@ def compare_blocked(
     label: str,
     rounds: int,
 ) -> None:
-    """Print what the blocker adds to the time of 48 contexts x 224 new tokens, and at how many steps it forbade a token.
+    """Print what the blocker adds to the time of 48 contexts x 224 new tokens, and at how many
+    steps it forbade a token.
 
-    The share of time spent inside it is less noisy than the ratio of pairs, which other work on the machine changes by
-    more than the measured effect.
+    The share of time spent inside it is less noisy than the ratio of pairs, which other work on the
+    machine changes by more than the measured effect.
     """
     boundaries = codec.word_boundaries if mode == "word" else None
 
@@ -113,8 +114,8 @@ def compare_blocked(
         for each in (shares, ratios)
     )
     print(
-        f"blocker, {mode} mode, {label} contexts: {inside} time inside it, {outside} in {rounds} pairs; forbade at "
-        f"{steps / (48 * 224):.1%} of steps",
+        f"blocker, {mode} mode, {label} contexts: {inside} time inside it, {outside} in {rounds} "
+        f"pairs; forbade at {steps / (48 * 224):.1%} of steps",
         flush=True,
     )
 
@@ -144,7 +145,9 @@ def report_indexes() -> None:
 
 
 def report_self_bleu() -> None:
-    """Print the time of Self-BLEU of 300 texts of 256 words, against sacrebleu text by text (five of them, times 60)."""
+    """Print the time of Self-BLEU of 300 texts of 256 words, against sacrebleu text by text (five
+    of them, times 60).
+    """
     import sacrebleu
 
     random = np.random.default_rng(2)

@@ -45,7 +45,9 @@ ANSWERS = {
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many of `studies` intervals cover the truth. Studies without an interval are not counted."""
+    """How many of `studies` intervals cover the truth. Studies without an interval are not
+    counted.
+    """
 
     design: Design
     what: str

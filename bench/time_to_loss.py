@@ -1,7 +1,8 @@
-"""End to end: whole processes, ours and the public loop's, from their start to the first epoch with a mean loss below 0.1.
+"""End to end: whole processes, ours and the public loop's, from their start to the first epoch with
+a mean loss below 0.1.
 
-The shipped model on 256 blocks of fiction (HYPERFITTING_DATA names the corpora's folder), at the learning rate that
-needs the fewest updates in one shared sweep. Compiled layers begin with an empty cache every time.
+The shipped model on 256 blocks of fiction (HYPERFITTING_DATA names the corpora's folder), at the
+learning rate that needs the fewest updates in one shared sweep. Compiled layers begin with an empty cache every time.
 `python -m bench.time_to_loss ours|compiled|public RATE BLOCKS.npy` runs one process.
 """
 
@@ -25,7 +26,9 @@ CONTENDERS = ("ours", "compiled", "public")
 
 
 def report_time_to_loss(device: torch.device, rounds: int) -> dict[str, float]:
-    """Print the sweep, then ours, ours compiled and the public loop in turn; the median speed-up of each over the last."""
+    """Print the sweep, then ours, ours compiled and the public loop in turn; the median speed-up of
+    each over the last.
+    """
     corpus = DATA / "text" / "domains" / "fiction.jsonl.gz"
     if not corpus.is_file():
         print(
@@ -49,8 +52,9 @@ def report_time_to_loss(device: torch.device, rounds: int) -> dict[str, float]:
         medians[contender] = statistics.median(ratios)
         seconds = statistics.median(turn[contender][0] for turn in turns)
         print(
-            f"time to loss, start-up included: {contender}: {seconds:.0f} s, {statistics.median(ratios):.2f}x the public loop "
-            f"(from {ratios[0]:.2f} to {ratios[-1]:.2f}, {rounds} rounds), {turns[0][contender][1]} updates",
+            f"time to loss, start-up included: {contender}: {seconds:.0f} s, "
+            f"{statistics.median(ratios):.2f}x the public loop (from {ratios[0]:.2f} to "
+            f"{ratios[-1]:.2f}, {rounds} rounds), {turns[0][contender][1]} updates",
             flush=True,
         )
     return medians
@@ -71,7 +75,9 @@ def draw_blocks(corpus: Path, folder: Path) -> Path:
 
 
 def finish(contender: str, rate: float, blocks: Path) -> tuple[float, int]:
-    """The seconds of a whole process that starts with an empty compile cache, and the number of its updates."""
+    """The seconds of a whole process that starts with an empty compile cache, and the number of its
+    updates.
+    """
     command = [sys.executable, "-m", "bench.time_to_loss", contender, str(rate), str(blocks)]
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, "TMPDIR": empty, "TORCHINDUCTOR_CACHE_DIR": empty}

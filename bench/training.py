@@ -1,4 +1,6 @@
-"""Tokens per second of the real loop. The baselines run inside its probes, so that all share the machine's load evenly."""
+"""Tokens per second of the real loop. The baselines run inside its probes, so that all share the
+machine's load evenly.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,8 @@ def compare_training(
     )
     how = "compiled" if compile_ else "not compiled"
     print(
-        f"training, {name}, {how}: {rate:,.0f} tokens/s, {rate * flops / best:.0%} of {best / 1e9:.0f} GFLOP/s"
+        f"training, {name}, {how}: {rate:,.0f} tokens/s, {rate * flops / best:.0%} of "
+        f"{best / 1e9:.0f} GFLOP/s"
     )
     medians = []
     for label, seconds in theirs.items():
@@ -107,7 +110,8 @@ def compare_training(
         other = BLOCKS * TOKENS / statistics.median(seconds[1:])
         spread = f"from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} turns"
         print(
-            f"  against {label}: {other:,.0f} tokens/s; {statistics.median(ratios):.2f}x ({spread})",
+            f"  against {label}: {other:,.0f} tokens/s; {statistics.median(ratios):.2f}x "
+            f"({spread})",
             flush=True,
         )
     return rate * flops / best, medians[0]
@@ -172,7 +176,9 @@ def best_product(device: torch.device) -> float:
 
 
 def flops_per_token(model: Any, tokens: int) -> float:
-    """6 x (non-embedding parameters + head) + attention (12 x layers x hidden x half the tokens: causal)."""
+    """6 x (non-embedding parameters + head) + attention (12 x layers x hidden x half the tokens:
+    causal).
+    """
     config = model.config
     embedding = config.vocab_size * config.hidden_size
     tied = config.tie_word_embeddings
@@ -184,7 +190,9 @@ def flops_per_token(model: Any, tokens: int) -> float:
 
 
 def large(device: torch.device, precision: str, blocks: int, rounds: int) -> None:
-    """Print tokens/s, utilisation, roofline and peak memory of the 1.1B shape on a GPU, and the public loop's tokens/s."""
+    """Print tokens/s, utilisation, roofline and peak memory of the 1.1B shape on a GPU, and the
+    public loop's tokens/s.
+    """
     train = {"precision": precision, "batch_blocks": blocks, "learning_rate": 1e-6}
     tree = recipe_tree(
         "asset:architectures/tinyllama-1.1b",
@@ -221,8 +229,9 @@ def large(device: torch.device, precision: str, blocks: int, rounds: int) -> Non
     list(islice(plain, 5))
     plain_rate = 5 * 8 * TOKENS / (time.perf_counter() - started)
     print(
-        f"1.1B Llama, {precision}, {blocks * TOKENS} tokens an update: {blocks * TOKENS / seconds:,.0f} tokens/s, "
-        f"{arithmetic / seconds:.0%} of peak, {(arithmetic + optimiser) / seconds:.0%} of the roofline, "
-        f"{peak / 2**30:.1f} GiB; the public loop, 2,048 tokens: {plain_rate:,.0f} tokens/s",
+        f"1.1B Llama, {precision}, {blocks * TOKENS} tokens an update: "
+        f"{blocks * TOKENS / seconds:,.0f} tokens/s, {arithmetic / seconds:.0%} of peak, "
+        f"{(arithmetic + optimiser) / seconds:.0%} of the roofline, {peak / 2**30:.1f} GiB; the "
+        f"public loop, 2,048 tokens: {plain_rate:,.0f} tokens/s",
         flush=True,
     )

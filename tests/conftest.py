@@ -1,4 +1,6 @@
-"""Tiny models, tokenizers and corpora made on the fly: no network, no shared data, seconds in all."""
+"""Tiny models, tokenizers and corpora made on the fly: no network, no shared data, seconds in
+all.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ os.environ.setdefault(
 )  # code of models made here
 
 _TEXT = (
-    "the of and to in a river house morning she he they walked looked found old new green small great window road "
-    "letter ship garden winter quietly never again because while under over captain teacher bread stone light rain"
+    "the of and to in a river house morning she he they walked looked found old new green small "
+    "great window road letter ship garden winter quietly never again because while under over "
+    "captain teacher bread stone light rain"
 )
 WORDS = _TEXT.split()
 
@@ -35,7 +38,9 @@ def sentence(random_: random.Random, words: int) -> str:
 def write_corpus(
     path: Path, *, documents: int, words: int, groups: int | None = None, seed: int = 0
 ) -> Path:
-    """A .jsonl file of random documents, each its own, with `group` dealt in turn where asked for."""
+    """A .jsonl file of random documents, each its own, with `group` dealt in turn where asked
+    for.
+    """
     random_ = random.Random(seed)
     with path.open("w", encoding="utf-8") as file:
         for number in range(documents):
@@ -47,7 +52,9 @@ def write_corpus(
 
 
 def make_tokenizer() -> Any:
-    """A byte-level BPE tokenizer trained on the test words, with one token for the beginning and the end of a text."""
+    """A byte-level BPE tokenizer trained on the test words, with one token for the beginning and
+    the end of a text.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -101,7 +108,9 @@ def tiny_config(kind: str, vocabulary: int) -> Any:
 def make_model(
     folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32", **changes: Any
 ) -> Path:
-    """A random model of one shape with the tiny tokenizer, saved as an ordinary folder; `changes` to its config."""
+    """A random model of one shape with the tiny tokenizer, saved as an ordinary folder; `changes`
+    to its config.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -1,6 +1,7 @@
 """Hyperfit a language model on a few texts, see its greedy decoding stop looping, and measure why.
 
-Public names are loaded on first use, so that importing this package loads neither torch nor pydantic.
+Public names are loaded on first use, so that importing this package loads neither torch nor
+pydantic.
 """
 
 from __future__ import annotations

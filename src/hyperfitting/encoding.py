@@ -14,7 +14,9 @@ _MARKS = (  # UTF-32's little-endian mark begins with that of UTF-16
 
 
 def encoding_of(data: bytes) -> str:
-    """The name of Python's codec for a file's bytes, by their byte-order mark; without one it is `utf-8`."""
+    """The name of Python's codec for a file's bytes, by their byte-order mark; without one it is
+    `utf-8`.
+    """
     return next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
 
 

@@ -22,7 +22,9 @@ from typing import Literal
 
 
 class HyperfittingError(Exception):
-    """Anything that this project raises on purpose. `str(error)` is one line, fit to print as it is."""
+    """Anything that this project raises on purpose. `str(error)` is one line, fit to print as it
+    is.
+    """
 
     exit_code = 1
 
@@ -50,7 +52,9 @@ class RunError(InputError):
 
 
 class StudyError(InputError):
-    """A preference study's folder, protocol, database or file of judgements cannot be used as it is."""
+    """A preference study's folder, protocol, database or file of judgements cannot be used as it
+    is.
+    """
 
 
 class Refused(InputError):
@@ -123,7 +127,9 @@ _EXTRAS = {
 
 
 def name_the_extra(error: ModuleNotFoundError) -> MissingExtra | ModuleNotFoundError:
-    """The error to raise for a failed import: how to install what is missing, if an extra of ours holds it."""
+    """The error to raise for a failed import: how to install what is missing, if an extra of ours
+    holds it.
+    """
     package = (error.name or "").split(".")[0]
     return MissingExtra(package, _EXTRAS[package]) if package in _EXTRAS else error
 
@@ -138,7 +144,9 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def kind_of(error: BaseException) -> str:
-    """What to say of a library's error, whose own words are for programmers: its class, and how to see the rest."""
+    """What to say of a library's error, whose own words are for programmers: its class, and how to
+    see the rest.
+    """
     return f"{type(error).__name__}; HYPERFIT_DEBUG=1 shows all of it"
 
 
@@ -151,8 +159,9 @@ class OutOfMemory(HyperfittingError):
 
     def __init__(self, remedy: str = "") -> None:
         remedy = remedy or (
-            "`hyperfit plan` says what fits; go on with --set engine.micro_batch_blocks=1 "
-            "or --set engine.activation_checkpointing=true, which change no result; what a checkpoint holds is kept"
+            "`hyperfit plan` says what fits; go on with --set engine.micro_batch_blocks=1 or "
+            "--set engine.activation_checkpointing=true, which change no result; what a "
+            "checkpoint holds is kept"
         )
         super().__init__(f"the device is out of memory: {remedy}")
 
@@ -166,7 +175,9 @@ _FULL_MEMORY_WORDS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a memory is full: Python's own, or one of torch's, which is not imported for it."""
+    """Whether an error says that a memory is full: Python's own, or one of torch's, which is not
+    imported for it.
+    """
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -190,7 +201,8 @@ class DiskFull(HyperfittingError):
 
     def __init__(self) -> None:
         super().__init__(
-            "no space left on the disk: free some, and the same command goes on from the last checkpoint"
+            "no space left on the disk: free some, and the same command goes on from the last "
+            "checkpoint"
         )
 
 

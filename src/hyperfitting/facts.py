@@ -1,4 +1,5 @@
-"""The typed facts of an experiment: run.json (what was in effect), data/manifest.json, archive.json.
+"""The typed facts of an experiment: run.json (what was in effect), data/manifest.json,
+archive.json.
 
 They are frozen models, written and read whole. A file that lacks a key, or has an unknown one, is
 refused with its name and the key, so nothing is read from a file that means something else.

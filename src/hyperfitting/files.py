@@ -1,4 +1,6 @@
-"""Files and folders that appear whole or not at all, rows that survive a kill, and one writer to a folder."""
+"""Files and folders that appear whole or not at all, rows that survive a kill, and one writer to a
+folder.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def write_rows(path: Path, rows: Iterable[Any]) -> None:
 
 @contextmanager
 def appending(path: Path) -> Iterator[Callable[[Any], None]]:
-    """A function that adds a dataclass row to a file and hands it to the system at once: a kill loses no row."""
+    """A function that adds a dataclass row to a file and hands it to the system at once: a kill
+    loses no row.
+    """
     make_folder(path.parent)
     with path.open("a", encoding="utf-8") as file:
 
@@ -112,8 +116,8 @@ def refuse_to_replace(
 ) -> None:
     """Refuse, before any work, a file to write in whose place something stands that would be lost.
 
-    Only a file that `ours` knows as an earlier one of the same kind, `what`, may stand there, and neither one of the
-    files to `read` nor a place in a folder of them, whatever links lead there.
+    Only a file that `ours` knows as an earlier one of the same kind, `what`, may stand there, and
+    neither one of the files to `read` nor a place in a folder of them, whatever links lead there.
 
     Raises:
         InputError: names the path and the remedy.
@@ -181,10 +185,11 @@ def new_folder(path: Path) -> Iterator[Path]:
 def remove_folder_on_input_error(
     folder: Path, *, unless: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
-    """If what the user gave is refused inside, a folder that was not there before is not there afterwards.
+    """If what the user gave is refused inside, a folder that was not there before is not there
+    afterwards.
 
-    `unless` says that it holds work by then that is not to be lost. A RunError takes nothing back: it speaks of a
-    folder that another process may have begun at the same moment.
+    `unless` says that it holds work by then that is not to be lost. A RunError takes nothing back:
+    it speaks of a folder that another process may have begun at the same moment.
     """
     new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     try:
@@ -199,7 +204,8 @@ def remove_folder_on_input_error(
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder against a second process that would write to it: the system lets go when this one ends, however.
+    """Hold a folder against a second process that would write to it: the system lets go when this
+    one ends, however.
 
     Raises:
         RunError: another process holds it.
@@ -228,7 +234,8 @@ def _file_locks() -> Any:
         import fcntl
     except ModuleNotFoundError as error:
         raise InputError(
-            "training needs file locks, which this system lacks: use Linux or macOS (WSL on Windows)"
+            "training needs file locks, which this system lacks: use Linux or macOS (WSL on "
+            "Windows)"
         ) from error
     return fcntl
 
@@ -260,7 +267,9 @@ def text_sha256(text: str) -> str:
 
 
 def file_hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
-    """SHA-256, in hex, of files by their path inside `folder`; each is read once in a process, unless it changes."""
+    """SHA-256, in hex, of files by their path inside `folder`; each is read once in a process,
+    unless it changes.
+    """
     return {
         path.relative_to(folder).as_posix(): _sha256_once(path.resolve(), *_state(path))
         for path in files
@@ -278,7 +287,9 @@ def _sha256_once(path: Path, *state: int) -> str:
 
 
 def changed_files(before: dict[str, str], now: dict[str, str]) -> str:
-    """Which files have changed, are gone or are new, in words; nothing where the hashes are equal."""
+    """Which files have changed, are gone or are new, in words; nothing where the hashes are
+    equal.
+    """
     kinds = {
         "changed": [name for name in before if name in now and now[name] != before[name]],
         "gone": [name for name in before if name not in now],

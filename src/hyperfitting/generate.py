@@ -46,7 +46,9 @@ class Batch:
 
 
 def batches(recipe: Recipe) -> list[Batch]:
-    """All batches of a run, in the order in which its continuations stand. The same whoever works on them."""
+    """All batches of a run, in the order in which its continuations stand. The same whoever works
+    on them.
+    """
     size = 1 if recipe.generate.mode == "reference" else recipe.generate.batch_contexts
     return [
         Batch(each.name, strategy, range(start, min(start + size, each.count)))
@@ -67,9 +69,9 @@ class Written(NamedTuple):
 class TextGenerator:
     """Continues batches of contexts with one model.
 
-    All contexts of a set are equally long, so batches need no padding. Nothing of the checkpoint's generation config is
-    used: the strategy's settings are all there is. The same (seed, strategy, set, context) draws the same random numbers under
-    any model.
+    All contexts of a set are equally long, so batches need no padding. Nothing of the checkpoint's
+    generation config is used: the strategy's settings are all there is. The same (seed, strategy,
+    set, context) draws the same random numbers under any model.
     """
 
     def __init__(
@@ -146,7 +148,9 @@ class TextGenerator:
     def make_sampler(
         self, batch: Batch, blocker: CitationBlocker | None, record: list[GivingWay]
     ) -> Sampler:
-        """How the batch's strategy chooses, with each context's own random numbers if it samples."""
+        """How the batch's strategy chooses, with each context's own random numbers if it
+        samples.
+        """
         keys = [
             _sampling_key(self._recipe.sampling_seed, batch.strategy, batch.domain, ids)
             for ids in self.contexts(batch).tolist()
@@ -175,7 +179,9 @@ class TextGenerator:
         )
 
     def first_difference(self, text: Continuation) -> Difference | None:
-        """Write one text anew, alone: where it first differs from what was written; None where it does not."""
+        """Write one text anew, alone: where it first differs from what was written; None where it
+        does not.
+        """
         named = {each.name: each for each in self._recipe.generate.strategies}
         batch = Batch(
             text.domain, named[text.strategy or ""], range(text.context, text.context + 1)
@@ -192,7 +198,9 @@ class TextGenerator:
     def _margin(
         self, batch: Batch, begun: Sequence[int], chosen: int | None, other: int | None
     ) -> float:
-        """By how much `chosen` won, as `Difference` says; None stands for the most probable end-of-text."""
+        """By how much `chosen` won, as `Difference` says; None stands for the most probable
+        end-of-text.
+        """
         text_1T = torch.cat([self.contexts(batch), torch.tensor([begun], dtype=torch.long)], dim=1)
         start = self._recipe.data.context_tokens
         rules = strategy_rules(
@@ -239,7 +247,9 @@ _PASSAGES = 5
 def references(
     codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: str
 ) -> list[Continuation]:
-    """The true continuation of every context of one set, as model `reference` without a strategy."""
+    """The true continuation of every context of one set, as model `reference` without a
+    strategy.
+    """
     start = recipe.data.context_tokens
     rows = contexts.ids_NT[:, start : start + recipe.generate.new_tokens].tolist()
     return [
@@ -259,7 +269,9 @@ def references(
 
 
 def _sampling_key(seed: int, strategy: Strategy, name: str, context_ids: list[int]) -> str:
-    """What a sample depends on: not on neighbours, the batch, nor the path that the data were read from."""
+    """What a sample depends on: not on neighbours, the batch, nor the path that the data were read
+    from.
+    """
     return f"{seed}\n{strategy.model_dump_json(exclude_defaults=True)}\n{name}\n{context_ids}"
 
 
@@ -275,7 +287,9 @@ def _continuation(
     run: str,
     strategy: str | None,
 ) -> Continuation:
-    """The continuation of one of the blocks' contexts; `is_whole`: end-of-text did not cut it off."""
+    """The continuation of one of the blocks' contexts; `is_whole`: end-of-text did not cut it
+    off.
+    """
     origin = blocks.origins[context]
     context_ids = blocks.ids_NT[context, :context_tokens].tolist()
     pieces = codec.pieces([*context_ids, *ids])
@@ -306,7 +320,9 @@ def stream(
     new_tokens: int,
     key: str,
 ) -> Iterator[str]:
-    """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a sampling strategy."""
+    """Continue one context, yielding its text as it grows; end-of-text stops it. `key` seeds a
+    sampling strategy.
+    """
     uniform_BS = uniform_noise([key], new_tokens) if strategy.method == "sample" else None
     choose = make_sampler(strategy, uniform_BS, context_tokens=len(context))
     ending = Ending(codec.end_ids, stop=True)

@@ -8,10 +8,11 @@ from functools import lru_cache
 
 @lru_cache(maxsize=1)
 def go_offline_if_unreachable() -> None:
-    """Switch huggingface_hub to offline mode if the hub does not answer, so that downloaded files are used at once.
+    """Switch huggingface_hub to offline mode if the hub does not answer, so that downloaded files
+    are used at once.
 
-    Without this, each library retries for half a minute and prints every retry. Call it only for names that can be on
-    the hub only. The answer is kept for the whole process.
+    Without this, each library retries for half a minute and prints every retry. Call it only for
+    names that can be on the hub only. The answer is kept for the whole process.
     """
     from huggingface_hub import constants, get_session
 

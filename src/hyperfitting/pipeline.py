@@ -2,12 +2,12 @@
 
     recipe -> draw -> train -> generate -> measure -> report
 
-Every stage is a function of `stages/`, which reads and writes files of an `Experiment` folder and skips what is there:
-each can be run again, alone, or after a stop.
+Every stage is a function of `stages/`, which reads and writes files of an `Experiment` folder and
+skips what is there: each can be run again, alone, or after a stop.
 
     stages/draw.py      the texts of the recipe -> data/, token blocks of every set
-    stages/train.py     data/ -> original/ and hyperfitted/, a Run for each variant: its model, a row for every update
-    stages/generate.py  the contexts in data/, every model, every decoding strategy -> continuations.jsonl of each run
+    stages/train.py     data/ -> original/, hyperfitted/, ...: a Run for each variant
+    stages/generate.py  contexts, models, decoding strategies -> continuations.jsonl of each run
     stages/measure.py   continuations and models -> metrics.jsonl of each run
     stages/report.py    all of these -> report/index.html and its tables
 """
@@ -36,7 +36,8 @@ def run(
     progress: Progress = NO_PROGRESS,
     keep_data: bool = False,
 ) -> Experiment:
-    """Make an experiment: all runs of a recipe, from the data to the report. What is done already is skipped.
+    """Make an experiment: all runs of a recipe, from the data to the report. What is done already
+    is skipped.
 
     Args:
         recipe: what to do.

@@ -46,7 +46,8 @@ NO_PROGRESS = NoProgress()
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a request that is asked for between two steps; a second one interrupts at once.
+    """Turn the first Ctrl-C into a request that is asked for between two steps; a second one
+    interrupts at once.
 
     So is SIGTERM, which clusters send some time before they kill; it never interrupts.
     """

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from hyperfitting.recipe import EngineSettings
 
 Target = Literal["lower", "higher", "reference"]
 
@@ -26,14 +23,18 @@ class Codec(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the vocabulary and its rules: ids are comparable only between equal fingerprints."""
+        """SHA-256 of the vocabulary and its rules: ids are comparable only between equal
+        fingerprints.
+        """
 
     @property
     def end_ids(self) -> tuple[int, ...]:
         """Ids that end a text."""
 
     def encode(self, text: str, *, at_most: int | None = None) -> list[int]:
-        """Ids of `text`, beginning-of-text first where the policy says so; at least the first `at_most` are exact."""
+        """Ids of `text`, beginning-of-text first where the policy says so; at least the first
+        `at_most` are exact.
+        """
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, special tokens left out."""
@@ -44,7 +45,9 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class WordBoundaries:
-    """For every token whether its text begins, and ends, inside a word (no white space there); bool, shape (V,)."""
+    """For every token whether its text begins, and ends, inside a word (no white space there);
+    bool, shape (V,).
+    """
 
     begins_V: NDArray[np.bool_]
     ends_V: NDArray[np.bool_]
@@ -73,7 +76,9 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class TokenBlocks:
-    """Equally long token blocks of one set: ids (N, T) int32, an origin each, and the codec that made them."""
+    """Equally long token blocks of one set: ids (N, T) int32, an origin each, and the codec that
+    made them.
+    """
 
     name: str
     codec: str
@@ -92,11 +97,13 @@ class TokenBlocks:
 
 @dataclass(frozen=True)
 class UpdateRow:
-    """One optimiser step. `loss` in nats per token and the global `gradient_norm` are taken before the step.
+    """One optimiser step. `loss` in nats per token and the global `gradient_norm` are taken before
+    the step.
 
-    Every 100th update says what became of the steps since the last such row, on a fixed sample of weights:
-    `step_share` is the displacement along the intended steps over the intended steps (1: nothing was lost to rounding),
-    `moved_share` the share of weights that moved at all among those that should have.
+    Every 100th update says what became of the steps since the last such row, on a fixed sample of
+    weights: `step_share` is the displacement along the intended steps over the intended steps (1:
+    nothing was lost to rounding), `moved_share` the share of weights that moved at all among those
+    that should have.
     """
 
     update: int
@@ -114,8 +121,8 @@ class ProbeRow:
     """What validation texts show at one moment of training.
 
     Losses and entropy in nats per token; probabilities in [0, 1]; `train_loss` is the mean over the
-    updates of the epoch so far (none before the first); TTR of `probe.new_tokens` greedy tokens (target: the
-    reference's).
+    updates of the epoch so far (none before the first); TTR of `probe.new_tokens` greedy tokens
+    (target: the reference's).
     """
 
     update: int
@@ -136,8 +143,9 @@ class ProbeRow:
 class Verdict:
     """Whether a training came near zero loss, as hyperfitting asks.
 
-    `train_loss` is the mean over the last epoch of the weights that were kept, in nats per token (none: no update was
-    made), `limit` what it had to fall below, `advice` which settings to raise where it did not.
+    `train_loss` is the mean over the last epoch of the weights that were kept, in nats per token
+    (none: no update was made), `limit` what it had to fall below, `advice` which settings to raise
+    where it did not.
     """
 
     train_loss: float | None
@@ -146,23 +154,27 @@ class Verdict:
     advice: str
 
     def __str__(self) -> str:
-        """What was reached and what to raise, in two sentences; nothing where the training came near zero."""
+        """What was reached and what to raise, in two sentences; nothing where the training came
+        near zero.
+        """
         if self.near_zero:
             return ""
         reached = (
             "No update was made"
             if self.train_loss is None
-            else f"The mean training loss of the last epoch is {self.train_loss:.3g} nats per token, not below "
-            f"{self.limit:g}"
+            else f"The mean training loss of the last epoch is {self.train_loss:.3g} nats per "
+            f"token, not below {self.limit:g}"
         )
         return f"{reached}: this model has not been hyperfitted. {self.advice}."
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers need no tokenizer.
+    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers
+    need no tokenizer.
 
-    `text` is the pieces joined, whatever it is given as: written beside them for whoever reads the file without us.
+    `text` is the pieces joined, whatever it is given as: written beside them for whoever reads the
+    file without us.
     """
 
     variant: str
@@ -212,9 +224,10 @@ class ContinuationHash:
 class Blocked:
     """One step at which the citation blocker forbade something.
 
-    `citation` is the text of the last tokens, `forbidden` the strings of what would go on with it, `passages` where it
-    stands in the training texts (at most five). `changed_greedy`: the most probable token was among the forbidden.
-    `gave_way`: nothing else was left, and the rule was not applied.
+    `citation` is the text of the last tokens, `forbidden` the strings of what would go on with it,
+    `passages` where it stands in the training texts (at most five). `changed_greedy`: the most
+    probable token was among the forbidden. `gave_way`: nothing else was left, and the rule was not
+    applied.
     """
 
     domain: str
@@ -231,7 +244,8 @@ class Blocked:
 
 @dataclass(frozen=True)
 class GaveWay:
-    """One step of one text at which a rule of its strategy would have left no token to choose, and was not applied.
+    """One step of one text at which a rule of its strategy would have left no token to choose, and
+    was not applied.
 
     `rule` is the setting's name, or `end_of_text` where the model had nothing else to say.
     """
@@ -245,10 +259,11 @@ class GaveWay:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a text first differs from the one that reference mode writes, and the margin that decided it there.
+    """Where a text first differs from the one that reference mode writes, and the margin that
+    decided it there.
 
-    Of a greedy strategy the margin is in logits; of a sampling strategy it is how far, in probability, the number drawn was from
-    those that choose the other token.
+    Of a greedy strategy the margin is in logits; of a sampling strategy it is how far, in
+    probability, the number drawn was from those that choose the other token.
     """
 
     domain: str
@@ -260,7 +275,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Arm:
-    """Who wrote texts: a variant of the model with a decoding strategy, or the true texts, or a control.
+    """Who wrote texts: a variant of the model with a decoding strategy, or the true texts, or a
+    control.
 
     `label` tells the recipes of a comparison apart; it is empty for a single recipe.
     """
@@ -283,11 +299,13 @@ class Arm:
 
 @dataclass(frozen=True)
 class TextMetrics:
-    """What was measured of one text: by metric a sum, and what it is divided by (1: the text as a whole).
+    """What was measured of one text: by metric a sum, and what it is divided by (1: the text as a
+    whole).
 
-    A metric that is taken at several positions of a text has several such pairs, every other metric has one. Over many
-    texts a metric is the sum of the sums over the sum of the counts: where texts are equally long and none is left
-    out, that is the mean over texts. The sum of a perplexity is the loss in nats.
+    A metric that is taken at several positions of a text has several such pairs, every other metric
+    has one. Over many texts a metric is the sum of the sums over the sum of the counts: where texts
+    are equally long and none is left out, that is the mean over texts. The sum of a perplexity is
+    the loss in nats.
     """
 
     variant: str
@@ -301,7 +319,9 @@ class TextMetrics:
 
 @dataclass(frozen=True)
 class PooledMetric:
-    """A metric of all texts of an arm in a domain together, and its value without each cluster in turn."""
+    """A metric of all texts of an arm in a domain together, and its value without each cluster in
+    turn.
+    """
 
     variant: str
     domain: str
@@ -316,9 +336,11 @@ class PooledMetric:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One number of the table. `low` and `high` bound its 95 % interval; both are None below 10 clusters.
+    """One number of the table. `low` and `high` bound its 95 % interval; both are None below 10
+    clusters.
 
-    `position` is where in the texts the number was taken, in tokens or words; None for a metric of whole texts.
+    `position` is where in the texts the number was taken, in tokens or words; None for a metric of
+    whole texts.
     """
 
     variant: str
@@ -341,8 +363,8 @@ class MetricRow:
 class ModelTraits:
     """What was found out about a model when it was loaded: `check` prints it, run.json keeps it.
 
-    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token by token, and
-    `decoding_one_token` that for contexts of a single token.
+    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token
+    by token, and `decoding_one_token` that for contexts of a single token.
     """
 
     architecture: str
@@ -363,29 +385,3 @@ class TrainedWeights:
     layers: tuple[int, ...]
     shape: tuple[int, ...]
     parameters: int
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes on each device during an update.
-
-    `activations`: what the layers keep for the backward pass. `logits`: what the head and the loss need on top of them
-    at their height. Gradients come while activations go, so `peak` is less than the sum.
-    """
-
-    weights: int
-    gradients: int
-    states: int
-    activations: int
-    logits: int
-    peak: int
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One choice of settings, what it needs, and whether a device holds it."""
-
-    precision: str
-    engine: EngineSettings
-    memory: Memory
-    fits: bool

@@ -6,7 +6,8 @@ import hashlib
 
 
 def derive_seed(*parts: str | int) -> int:
-    """A seed in [0, 2^63) that depends on all parts and their order, the same on every machine and Python.
+    """A seed in [0, 2^63) that depends on all parts and their order, the same on every machine and
+    Python.
 
     The first 63 bits of the SHA-256 of the parts, one a line.
     """

@@ -1,4 +1,6 @@
-"""Which files are a run's model: saved with the run, or named where they stand; hashed once, compared before use."""
+"""Which files are a run's model: saved with the run, or named where they stand; hashed once,
+compared before use.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,11 @@ _DECIDING = (
 
 @dataclass(frozen=True)
 class Weights:
-    """What run.json keeps of a run's model: the SHA-256 of every file that decides what it computes, by name.
+    """What run.json keeps of a run's model: the SHA-256 of every file that decides what it
+    computes, by name.
 
-    An original that is not copied has a `source`, as the recipe names it, and where that stands `from_run`, the run's
-    folder: experiment and model may be moved together.
+    An original that is not copied has a `source`, as the recipe names it, and where that stands
+    `from_run`, the run's folder: experiment and model may be moved together.
     """
 
     sha256: dict[str, str]
@@ -53,10 +56,12 @@ class Weights:
         return hashlib.sha256(json.dumps(self.sha256, sort_keys=True).encode()).hexdigest()
 
     def folder(self, run: Path, named: Path | None = None) -> Path:
-        """Where the files of the run in this folder stand; `named` is the place that its recipe names.
+        """Where the files of the run in this folder stand; `named` is the place that its recipe
+        names.
 
         Raises:
-            RunError: they are gone, or are not what they were; the message names the files and the remedy.
+            RunError: they are gone, or are not what they were; the message names the files and the
+                remedy.
         """
         if self.source is None:
             remedy = f"put its own back, or remove {run / 'model'} and train again"
@@ -67,7 +72,8 @@ class Weights:
         if not places:
             where = f" (tried {tried[0]})" if tried else ""
             raise RunError(
-                f"{self.source}, the model of {run}, is gone{where}: put it back, or choose another --out"
+                f"{self.source}, the model of {run}, is gone{where}: put it back, or choose "
+                "another --out"
             )
         same = (place for place in places if hash_model(place) == self.sha256)
         remedy = f"{run} was made with it as it was: put its files back, or choose another --out"
@@ -80,7 +86,9 @@ class Weights:
 
 
 def named_weights(settings: ModelSettings, run: Path) -> Weights | None:
-    """Those of a model that needs no copy: an ordinary local folder of plain weights. None: it has to be saved."""
+    """Those of a model that needs no copy: an ordinary local folder of plain weights. None: it has
+    to be saved.
+    """
     place = ordinary_folder(settings)
     if place is None:
         return None
@@ -90,7 +98,9 @@ def named_weights(settings: ModelSettings, run: Path) -> Weights | None:
 
 
 def ordinary_folder(settings: ModelSettings) -> Path | None:
-    """The local folder whose plain safetensors are the model: no adapter, no quantisation, no code, not begun anew."""
+    """The local folder whose plain safetensors are the model: no adapter, no quantisation, no code,
+    not begun anew.
+    """
     place = settings.place("source") if settings.initialise == "pretrained" else None
     if place is None or settings.trust_remote_code or (place / "adapter_config.json").exists():
         return None

@@ -59,7 +59,8 @@ class PromptWriter:
         context = codec.encode(prompt)
         if not context:
             raise InputError(
-                "the prompt is empty, and this model's texts begin with no special token: give it a word"
+                "the prompt is empty, and this model's texts begin with no special token: give it "
+                "a word"
             )
         models.check_length(
             _model_settings(self._run),
@@ -83,7 +84,8 @@ class PromptWriter:
 def load_run(
     run: Run, device: torch.device, *, dtype: Dtype | None = None, tokens: int | None = None
 ) -> tuple[Any, models.TextCodec]:
-    """A run's model, in the recipe's dtype or another, its head exact, for texts of so many tokens; and its codec.
+    """A run's model, in the recipe's dtype or another, its head exact, for texts of so many tokens;
+    and its codec.
 
     Raises:
         RunError: the run is not trained, or its model has changed.
@@ -116,7 +118,9 @@ def load_run_codec(run: Run) -> models.TextCodec:
 
 
 def _model_settings(run: Run) -> ModelSettings:
-    """The run's own model as it was saved or named, under the recipe's dtype and beginning-of-text policy."""
+    """The run's own model as it was saved or named, under the recipe's dtype and beginning-of-text
+    policy.
+    """
     update = {
         "source": str(run.model_source.resolve()),
         "revision": None,

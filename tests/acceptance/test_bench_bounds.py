@@ -1,4 +1,6 @@
-"""The bounds on speed and memory that results/benchmarks.md claims, measured again; beside other work they fail."""
+"""The bounds on speed and memory that results/benchmarks.md claims, measured again; beside other
+work they fail.
+"""
 
 from __future__ import annotations
 

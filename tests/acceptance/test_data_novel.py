@@ -1,4 +1,6 @@
-"""One real novel as a .txt, with and without blank lines, through `check` and `run` with the shipped model."""
+"""One real novel as a .txt, with and without blank lines, through `check` and `run` with the
+shipped model.
+"""
 
 from __future__ import annotations
 
@@ -85,5 +87,6 @@ def test_a_novel_is_trained_on_and_held_out(tmp_path, blank_lines):
         f"unused {1 - sum(shares.values()):.1%}",
     )
     print(
-        f"block 0:\n{first}\n\nthe book from character {start}:\n{text[start : start + len(first) + 80]}"
+        f"block 0:\n{first}\n\nthe book from character "
+        f"{start}:\n{text[start : start + len(first) + 80]}"
     )

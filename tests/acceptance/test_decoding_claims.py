@@ -1,5 +1,6 @@
-"""The claims about decoding at full count: 1,000 blocked texts against brute force, batches against one at a time,
-three processes against one. Contexts are the corpora's Wikipedia, not part of the project: see tests/support/corpora.py.
+"""The claims about decoding at full count: 1,000 blocked texts against brute force, batches against
+one at a time, three processes against one. Contexts are the corpora's Wikipedia, not part of the
+project: see tests/support/corpora.py.
 """
 
 from __future__ import annotations
@@ -105,8 +106,9 @@ def test_a_thousand_blocked_texts_hold_nothing_forbidden_and_cut_no_word(trained
                 piece[:1].isspace() for piece in row.forbidden if piece
             )
     print(
-        f"\n{len(texts)} blocked texts: {chances} steps with something forbidden, {changed} changed the greedy choice, "
-        f"{len({key[:2] for key in yielded})} texts where the rule gave way"
+        f"\n{len(texts)} blocked texts: {chances} steps with something forbidden, {changed} "
+        f"changed the greedy choice, {len({key[:2] for key in yielded})} texts where the rule gave "
+        "way"
     )
     assert len(texts) == 1000
     assert chances > 100

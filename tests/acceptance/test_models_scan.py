@@ -1,4 +1,6 @@
-"""Every type of transformers' causal table, as docs/reference/architectures.md has it: some ten minutes on two cores."""
+"""Every type of transformers' causal table, as docs/reference/architectures.md has it: some ten
+minutes on two cores.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""The claims of results/claims.md, run again: minutes each, some on real corpora. `make acceptance` prints what it finds.
+"""The claims of results/claims.md, run again: minutes each, some on real corpora. `make acceptance`
+prints what it finds.
 
 The corpora are not part of the project: HYPERFITTING_DATA names the folder that holds them.
 """
@@ -113,7 +114,8 @@ def test_how_many_texts_656_thousand_parameters_learn_by_heart(
     last = experiment.run("hyperfitted").probes()[-1]
     print(
         f"\n{texts} texts, {epochs} epochs: train loss {last.train_loss:.3f}, validation loss "
-        f"{last.validation_loss:.2f}, greedy TTR {last.ttr:.2f} (true texts {last.reference_ttr:.2f})"
+        f"{last.validation_loss:.2f}, greedy TTR {last.ttr:.2f} (true texts "
+        f"{last.reference_ttr:.2f})"
     )
     assert (last.train_loss < 0.1) == learned
 

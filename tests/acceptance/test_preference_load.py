@@ -1,4 +1,6 @@
-"""Fifty annotators, five thousand judgements, ten kills, on both databases. Prints what the clients saw."""
+"""Fifty annotators, five thousand judgements, ten kills, on both databases. Prints what the clients
+saw.
+"""
 
 import pytest
 
@@ -10,7 +12,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_fifty_annotators_at_once(tmp_path, kind):
-    """Latency is that of every request that was answered; what a kill cut off is sent again, and told apart."""
+    """Latency is that of every request that was answered; what a kill cut off is sent again, and
+    told apart.
+    """
     database = new_database() if kind == "postgresql" else None
     study, server, tokens = load.served_study(tmp_path, contexts=417, database=database, invited=50)
     try:

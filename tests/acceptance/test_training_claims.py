@@ -1,6 +1,8 @@
-"""The claims about the engine, run again: the `auto` stop, bf16-stochastic beside float32 masters, the meter at 1e-6.
+"""The claims about the engine, run again: the `auto` stop, bf16-stochastic beside float32 masters,
+the meter at 1e-6.
 
-The paired contexts are the corpora's Wikipedia and news, not part of the project: see tests/support/corpora.py.
+The paired contexts are the corpora's Wikipedia and news, not part of the project: see
+tests/support/corpora.py.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from tests.support.corpora import DATA, needs_data
 pytestmark = pytest.mark.slow
 SEEDS = range(3)
 CONTEXTS = 400
-# The rate falls to zero over the last ten epochs: at a constant one the TTR wanders by more than 0.02 between epochs.
+# The rate falls to zero over the last ten epochs: at a constant one the TTR wanders by more than
+# 0.02 between epochs.
 FIXED = ["train.epochs=20", "train.decay_share=0.5"]
 VARIANTS = {
     "fixed": [*FIXED, "train.precision=bf16-autocast"],
@@ -32,7 +35,9 @@ VARIANTS = {
 
 
 def trained(variant, seed, folder):
-    """One variant of the demo, its greedy texts of 96 tokens after Wikipedia and news contexts, and its facts."""
+    """One variant of the demo, its greedy texts of 96 tokens after Wikipedia and news contexts, and
+    its facts.
+    """
     texts = DATA / "text" / "domains"
     files = {"wikipedia": texts / "wikipedia.jsonl.gz", "news": texts / "bbc_news.jsonl.gz"}
     sets = [
@@ -63,7 +68,9 @@ def runs(tmp_path_factory):
 
 
 def paired(runs, one, other, seed):
-    """Mean difference of TTR over the same contexts with its 95 % interval; every article is its own cluster."""
+    """Mean difference of TTR over the same contexts with its 95 % interval; every article is its
+    own cluster.
+    """
     differences = [a - b for a, b in zip(runs[one, seed][0], runs[other, seed][0], strict=True)]
     half = 1.96 * stdev(differences) / math.sqrt(len(differences))
     return fmean(differences), fmean(differences) - half, fmean(differences) + half
@@ -78,9 +85,10 @@ def test_auto_costs_no_more_than_two_hundredths_of_ttr(runs):
         mean, low, high = paired(runs, "auto", "fixed", seed)
         within.append(low >= -0.02 and high <= 0.02)
         print(
-            f"seed {seed}: {auto[1]['updates']} of {fixed[1]['updates']} updates ({auto[1]['ended']}); "
-            f"TTR {fmean(auto[0]):.3f} and {fmean(fixed[0]):.3f}, difference {mean:+.3f} ({low:+.3f} to {high:+.3f}) "
-            f"{'within' if within[-1] else 'NOT within'} 0.02; runs {auto[3]}, {fixed[3]}"
+            f"seed {seed}: {auto[1]['updates']} of {fixed[1]['updates']} updates "
+            f"({auto[1]['ended']}); TTR {fmean(auto[0]):.3f} and {fmean(fixed[0]):.3f}, difference "
+            f"{mean:+.3f} ({low:+.3f} to {high:+.3f}) {'within' if within[-1] else 'NOT within'} "
+            f"0.02; runs {auto[3]}, {fixed[3]}"
         )
     assert all(within)
 
@@ -101,9 +109,9 @@ def test_stochastic_rounding_trains_as_float32_masters_do(runs):
         losses = [fmean(row.loss for row in each[2][-8:]) for each in (ours, masters)]
         shares = [row.step_share for row in ours[2] if row.step_share is not None]
         print(
-            f"seed {seed}: last epoch's loss {losses[0]:.3f} and {losses[1]:.3f}; TTR {fmean(ours[0]):.3f} and "
-            f"{fmean(masters[0]):.3f}, difference {mean:+.3f} ({low:+.3f} to {high:+.3f}); step share {shares}; "
-            f"runs {ours[3]}, {masters[3]}"
+            f"seed {seed}: last epoch's loss {losses[0]:.3f} and {losses[1]:.3f}; TTR "
+            f"{fmean(ours[0]):.3f} and {fmean(masters[0]):.3f}, difference {mean:+.3f} ({low:+.3f} "
+            f"to {high:+.3f}); step share {shares}; runs {ours[3]}, {masters[3]}"
         )
         assert losses[0] < 0.3
         assert all(abs(share - 1) < 0.05 for share in shares)
@@ -132,6 +140,7 @@ def test_the_meter_at_the_papers_learning_rate(precision, tmp_path):
         train_run(experiment, "hyperfitted")
     row = run.updates()[-1]
     print(
-        f"\n{precision} at {row.learning_rate:g}: step share {row.step_share}, moved share {row.moved_share}"
+        f"\n{precision} at {row.learning_rate:g}: step share {row.step_share}, moved share "
+        f"{row.moved_share}"
     )
     assert (row.step_share < 0.1) if precision == "bf16" else abs(row.step_share - 1) < 0.05

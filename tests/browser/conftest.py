@@ -30,7 +30,8 @@ def chromium():
     path = _chromium()
     if path is None:
         pytest.skip(
-            "no Chromium here: install Debian's package chromium, or name one in HYPERFITTING_CHROMIUM"
+            "no Chromium here: install Debian's package chromium, or name one in "
+            "HYPERFITTING_CHROMIUM"
         )
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="needs playwright: pip install 'hyperfitting[dev]'"

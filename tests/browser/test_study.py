@@ -1,4 +1,6 @@
-"""A study in a real browser: by mouse, by keyboard, on a phone, without scripts; every page through axe."""
+"""A study in a real browser: by mouse, by keyboard, on a phone, without scripts; every page through
+axe.
+"""
 
 import json
 
@@ -13,7 +15,9 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 
 @pytest.fixture
 def visit(chromium):
-    """A function that opens a page in a fresh browser profile; at the end no page may have complained."""
+    """A function that opens a page in a fresh browser profile; at the end no page may have
+    complained.
+    """
     contexts, complaints = [], []
 
     def open_page(**options):
@@ -223,7 +227,10 @@ def test_a_post_from_another_site_changes_nothing(serve, visit):
     begin(page, *place.invite())
     form = page.locator("#answers").evaluate("form => Object.fromEntries(new FormData(form))")
     fields = "".join(f'<input name="{name}" value="{value}">' for name, value in form.items())
-    html = f'<form method="post" action="{place.base}/judge">{fields}<button name="answer" value="first">Win</button>'
+    html = (
+        f'<form method="post" action="{place.base}/judge">{fields}<button name="answer" '
+        'value="first">Win</button>'
+    )
     page.route(
         "http://evil.example/*", lambda route: route.fulfill(body=html, content_type="text/html")
     )
@@ -238,7 +245,10 @@ def test_a_post_from_another_site_changes_nothing(serve, visit):
 
 
 def test_a_hostile_text_is_shown_and_does_nothing(serve, visit):
-    hostile = "<script>alert(1)</script><img src=x onerror=alert(2)></p></section>\u202e<style>*{display:none}</style>"
+    hostile = (
+        "<script>alert(1)</script><img src=x "
+        "onerror=alert(2)></p></section>\u202e<style>*{display:none}</style>"
+    )
     texts_ = [ShownText(arm, "run", hostile + arm, 9, 0.5) for arm in ("one", "other")]
     place = serve(rows=[BlindedComparison("c1", "scored", "d", "x", "x", hostile, *texts_)])
     page = visit()
@@ -333,7 +343,9 @@ def _in_reach(page, size):
 
 
 def test_the_default_texts_fit_the_paper_sized_comparison(serve, visit):
-    """Texts of 256 tokens stand side by side, both readable from their first line without scrolling."""
+    """Texts of 256 tokens stand side by side, both readable from their first line without
+    scrolling.
+    """
     rows = studies.comparisons(2, 0)
     long = " ".join(f"word{number % 7}" for number in range(220))
     shown = [ShownText(row.arm, row.run, long, 256, 0.5) for row in (rows[0].one, rows[0].other)]

@@ -1,4 +1,6 @@
-"""`check` keeps its word: it notes what will have no effect, and refuses what `run` would refuse for a missing part."""
+"""`check` keeps its word: it notes what will have no effect, and refuses what `run` would refuse
+for a missing part.
+"""
 
 import json
 import subprocess
@@ -25,7 +27,8 @@ def test_notes_stand_in_lines_of_their_own(recipe, capsys):
     found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")]
     assert found == [
         "note      probe.contexts = 5: there are 4 validation blocks to continue",
-        "note      generate.new_tokens = 24: the main measure, ttr_last96, needs 96, and is left out",
+        "note      generate.new_tokens = 24: the main measure, ttr_last96, needs 96, and is left "
+        "out",
         "note      set validation: 4 groups, and intervals need 10: its numbers have none",
     ]
 
@@ -43,12 +46,16 @@ MISSING = {
 def test_a_missing_part_is_refused_by_both(recipe, tmp_path, verb, package):
     sections, extra = MISSING[package]
     arguments = [verb, recipe(**sections), "--out", str(tmp_path / "out"), "--device", "cpu"]
-    code = f"import sys\nsys.modules[{package!r}] = None\nfrom hyperfitting.cli import main\nsys.exit(main({arguments}))"
+    code = (
+        f"import sys\nsys.modules[{package!r}] = None\nfrom hyperfitting.cli import "
+        f"main\nsys.exit(main({arguments}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        f"hyperfit: this needs {package}, which is not installed: pip install 'hyperfitting[{extra}]'\n"
+        f"hyperfit: this needs {package}, which is not installed: pip install "
+        f"'hyperfitting[{extra}]'\n"
     )
     assert not (tmp_path / "out").exists()
 
@@ -78,6 +85,9 @@ def test_a_pretraining_needs_no_report(recipe, tmp_path):
         "--device",
         "cpu",
     ]
-    code = f"import sys\nsys.modules['jinja2'] = None\nfrom hyperfitting.cli import main\nsys.exit(main({arguments}))"
+    code = (
+        "import sys\nsys.modules['jinja2'] = None\nfrom hyperfitting.cli import "
+        f"main\nsys.exit(main({arguments}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

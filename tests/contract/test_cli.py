@@ -1,4 +1,6 @@
-"""The command line as a user meets it: what it prints, and one line with exit code 2 for every wrong input."""
+"""The command line as a user meets it: what it prints, and one line with exit code 2 for every
+wrong input.
+"""
 
 import json
 import os
@@ -336,7 +338,10 @@ def test_a_plan_for_no_devices_or_too_many_is_refused(capsys, count):
 @pytest.mark.parametrize("option", ["--count=2", "--memory=80GiB"])
 def test_a_dry_run_is_of_this_machine(capsys, option):
     assert main(["plan", "demo", "--dry-run", option]) == 2
-    said = "hyperfit: plan --dry-run trains on this machine, on one device: leave out --memory and --count\n"
+    said = (
+        "hyperfit: plan --dry-run trains on this machine, on one device: leave out --memory and "
+        "--count\n"
+    )
     assert capsys.readouterr().err == said
 
 
@@ -345,7 +350,10 @@ def test_processes_that_torchrun_did_not_start_are_refused(monkeypatch, tmp_path
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     assert main(["train", "demo", "--out", str(tmp_path / "out")]) == 2
-    said = "hyperfit: WORLD_SIZE is set, and RANK and LOCAL_RANK not: start the processes with torchrun\n"
+    said = (
+        "hyperfit: WORLD_SIZE is set, and RANK and LOCAL_RANK not: start the processes with "
+        "torchrun\n"
+    )
     assert capsys.readouterr().err == said
     assert not (tmp_path / "out").exists()
 
@@ -355,21 +363,24 @@ def test_processes_that_torchrun_did_not_start_are_refused(monkeypatch, tmp_path
     [
         (
             "model.source",
-            "no such folder here, and the hub cannot be reached: check the name, or download the model",
+            "no such folder here, and the hub cannot be reached: check the name, or download the "
+            "model",
         ),
         (
             "data.train.path",
-            "no such file or folder here, and the hub cannot be reached: check the name, or download",
+            "no such file or folder here, and the hub cannot be reached: check the name, or "
+            "download",
         ),
     ],
 )
 def test_a_hub_that_cannot_be_reached_is_one_line_at_once(tmp_path, setting, words):
-    """Without HF_HUB_OFFLINE, as on a train: the libraries that ask would try for half a minute, and tell of it."""
+    """Without HF_HUB_OFFLINE, as on a train: the libraries that ask would try for half a minute,
+    and tell of it.
+    """
     code = (
-        "import sys, time\n"
-        "time.sleep = lambda seconds: sys.exit('it waits')\n"
-        "from hyperfitting.cli import main\n"
-        f"sys.exit(main(['run', 'demo', '--out', {str(tmp_path / 'out')!r}, '--set', '{setting}=nobody/nothing']))"
+        "import sys, time\ntime.sleep = lambda seconds: sys.exit('it waits')\nfrom "
+        "hyperfitting.cli import main\nsys.exit(main(['run', 'demo', '--out', "
+        f"{str(tmp_path / 'out')!r}, '--set', '{setting}=nobody/nothing']))"
     )
     environment = {key: value for key, value in os.environ.items() if "OFFLINE" not in key}
     environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home")}

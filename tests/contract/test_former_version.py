@@ -1,4 +1,6 @@
-"""An experiment that hyperfitting 0.1 wrote is refused by every verb, in one line that says what to do."""
+"""An experiment that hyperfitting 0.1 wrote is refused by every verb, in one line that says what to
+do.
+"""
 
 import json
 import shutil
@@ -34,8 +36,8 @@ def former(finished, tmp_path):
 
 def said_of(folder):
     return (
-        f"{folder} was written by hyperfitting 0.1, whose settings and files have other names: run its recipe again with "
-        "this version, or read it with hyperfitting 0.1\n"
+        f"{folder} was written by hyperfitting 0.1, whose settings and files have other names: run "
+        "its recipe again with this version, or read it with hyperfitting 0.1\n"
     )
 
 

@@ -31,7 +31,9 @@ READ = [
 
 
 def pattern(word: str) -> re.Pattern[str]:
-    """A word by itself; an underscore is no part of a word, so that `_word` and `word_of` are found too."""
+    """A word by itself; an underscore is no part of a word, so that `_word` and `word_of` are found
+    too.
+    """
     before = r"(?<![A-Za-z0-9])" if word[0].isalnum() else ""
     after = r"(?![A-Za-z0-9])" if word[-1].isalnum() else ""
     return re.compile(before + re.escape(word) + after)

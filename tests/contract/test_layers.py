@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.source import FILES, MODULES, SOURCE, imported, imported_modules, room
 
-# From the ground up. A room may import rooms below it, never another of its own layer nor anything above.
+# From the ground up. A room may import rooms below it, never another of its own layer nor anything
+# above.
 LAYERS = [
     {"encoding", "environment", "errors", "hub", "progress", "seeds"},
     {"assets", "files"},
@@ -30,8 +31,8 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
-# Inside a room, from the ground up: a module may import those of the groups before its own. A folder's name stands for
-# all its modules that are not named themselves.
+# Inside a room, from the ground up: a module may import those of the groups before its own. A
+# folder's name stands for all its modules that are not named themselves.
 ORDER = {
     "cli": "console text values < options preference_options < preference < experiments measuring "
     "planning recipes < __init__",
@@ -48,9 +49,10 @@ ORDER = {
     "analysis.shares analysis.ttr_regression design.pairing store.assignment "
     "store.context store.progress < analysis.llm_agreement analysis.power "
     "analysis.protocol_adherence design.create store.invitations store.judgements < "
-    "analysis.analyse store.annotators < analysis store.items store.llm_judgements < "
-    "store.store < store store.judgement_files store.links < judges.llm judges.simulated store.archive "
-    "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
+    "analysis.analyse store.annotators < analysis store.items store.llm_judgements "
+    "< store.store < store store.judgement_files store.links < judges.llm "
+    "judges.simulated store.archive web.dependencies < settings_tables web.admin "
+    "web.annotators < web.app < web.serve",
     "recipe": "base former_names tree < data strategies train < variants < settings < differences "
     "notes paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
@@ -61,15 +63,15 @@ ORDER = {
     "runs": "blocks run < experiment < find < __init__",
     "stages": "__init__ archive compare draw listing model_card plan report < check train < "
     "generate measure",
-    "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < checkpoint "
-    "< probe stopping < loop < memory_plan < __init__",
+    "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
+    "checkpoint < probe stopping < loop < memory_plan < __init__",
     "web": "__init__ address middleware rate_limit templates tokens < cookies server",
-    "data": "contamination decode folders lost_characters repeats splits < passages rows < formats stretches < sources "
-    "< requests < refusals < draw < __init__",
+    "data": "contamination decode folders lost_characters repeats splits < passages rows < "
+    "formats stretches < sources < requests < refusals < draw < __init__",
     "decoding": "citations rules < loop < __init__",
-    "models": "adapt.parts attention autocast_norms codec devices kv_cache plain_errors < stepping trainable "
-    "< adapt.compare adapt.head < adapt.decoding adapt.patches chunked_logits < adapt scoring < loading < saving "
-    "< __init__",
+    "models": "adapt.parts attention autocast_norms codec devices kv_cache plain_errors < "
+    "stepping trainable < adapt.compare adapt.head < adapt.decoding adapt.patches "
+    "chunked_logits < adapt scoring < loading < saving < __init__",
 }
 
 DOORS = {
@@ -122,7 +124,9 @@ def test_imports_between_rooms_go_strictly_down(path):
 
 
 def group_of(name: str, groups: list[set[str]]) -> tuple[int, str]:
-    """The number of a module's group, and the entry that stands for it: its own name or that of a folder."""
+    """The number of a module's group, and the entry that stands for it: its own name or that of a
+    folder.
+    """
     inside = ".".join(name.split(".")[2:]) or "__init__"
     while True:
         for level, group in enumerate(groups):

@@ -53,8 +53,9 @@ def test_the_package_and_its_help_load_nothing_heavy(statement):
 
 def test_judging_and_reporting_need_no_torch():
     loaded = loaded_by(
-        "import hyperfitting.report, hyperfitting.runs, hyperfitting.metrics.overlap, hyperfitting.metrics.stats, "
-        "hyperfitting.metrics.bleu, hyperfitting.metrics.mauve, hyperfitting.compare, hyperfitting.stages.archive"
+        "import hyperfitting.report, hyperfitting.runs, hyperfitting.metrics.overlap, "
+        "hyperfitting.metrics.stats, hyperfitting.metrics.bleu, hyperfitting.metrics.mauve, "
+        "hyperfitting.compare, hyperfitting.stages.archive"
     )
     assert {"torch", "transformers", "datasets", "sacrebleu"} & loaded == set()
 

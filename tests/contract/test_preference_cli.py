@@ -1,4 +1,6 @@
-"""`hyperfit preference ...` as a user meets it: what it prints, and one line with exit code 2 for every wrong input."""
+"""`hyperfit preference ...` as a user meets it: what it prints, and one line with exit code 2 for
+every wrong input.
+"""
 
 import csv
 import json
@@ -146,8 +148,8 @@ def test_an_export_takes_the_place_of_nothing_but_an_export_of_the_same_study(
             capsys.readouterr()
             said = refused(capsys, "preference", "export", made, "--out", str(out))
             assert (
-                said
-                == f"hyperfit: {out} is there already and is no export of this study: choose another --out\n"
+                said == f"hyperfit: {out} is there already and is no export of this study: choose "
+                "another --out\n"
             )
             assert out.read_bytes().decode() == mine
     held = tmp_path / "My study" / "comparisons.jsonl"
@@ -252,13 +254,10 @@ def test_a_study_needs_no_torch(experiment, tmp_path):
         ["settings"],
     ]
     code = (
-        "import sys\n"
-        "class Missing:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name in ('torch', 'transformers', 'datasets'): raise ModuleNotFoundError(name, name=name)\n"
-        "sys.meta_path.insert(0, Missing())\n"
-        "from hyperfitting.cli import main\n"
-        f"sys.exit(any(main(['preference', *words]) for words in {commands!r}))"
+        "import sys\nclass Missing:\n    def find_spec(self, name, *_):\n        if name in "
+        "('torch', 'transformers', 'datasets'): raise ModuleNotFoundError(name, "
+        "name=name)\nsys.meta_path.insert(0, Missing())\nfrom hyperfitting.cli import "
+        f"main\nsys.exit(any(main(['preference', *words]) for words in {commands!r}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -272,5 +271,6 @@ def test_a_missing_extra_names_itself(experiment, made):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "hyperfit: this needs sqlalchemy, which is not installed: pip install 'hyperfitting[preference]'\n"
+        "hyperfit: this needs sqlalchemy, which is not installed: pip install "
+        "'hyperfitting[preference]'\n"
     )

@@ -1,4 +1,6 @@
-"""docs/howto/preference.md tells the truth: its tables are the code's, every verb is there, and its commands parse."""
+"""docs/howto/preference.md tells the truth: its tables are the code's, every verb is there, and its
+commands parse.
+"""
 
 import importlib
 import re

@@ -1,4 +1,6 @@
-"""The layers inside the preference room: imports go strictly down, and no modules import each other in a circle."""
+"""The layers inside the preference room: imports go strictly down, and no modules import each other
+in a circle.
+"""
 
 import ast
 from pathlib import Path
@@ -9,7 +11,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "hyperfitting"
 ROOM = SOURCE / "preference"
 PREFIX = "hyperfitting.preference."
 
-# From the ground up. A module or package imports only from the layers below, or from its own package.
+# From the ground up. A module or package imports only from the layers below, or from its own
+# package.
 LAYERS = [
     {"records", "protocol"},
     {"settings_input", "study"},
@@ -27,7 +30,9 @@ def module(path):
 
 
 def imported(path):
-    """Every module that a file imports, at its top or inside a function, with the names taken from it."""
+    """Every module that a file imports, at its top or inside a function, with the names taken from
+    it.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)

@@ -1,4 +1,6 @@
-"""What must not happen: names of arms in a browser, tokens in logs, posts from elsewhere, markup from texts, floods."""
+"""What must not happen: names of arms in a browser, tokens in logs, posts from elsewhere, markup
+from texts, floods.
+"""
 
 import dataclasses
 import logging
@@ -68,7 +70,9 @@ def whole_of(response):
 
 
 def test_nothing_that_an_annotator_gets_tells_what_is_compared(make):
-    """Every response of a whole study with checks and repeats, errors among them, headers and cookies included."""
+    """Every response of a whole study with checks and repeats, errors among them, headers and
+    cookies included.
+    """
     place = make(attention_rate=0.2, repeat_rate=0.2, name="secret-study", items=20)
     place.app.state.context = dataclasses.replace(
         place.context, requests=RateLimit(burst=10_000, per_second=1)

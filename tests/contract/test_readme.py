@@ -1,4 +1,6 @@
-"""The README's promises, kept: its library session runs, and its figures are those of the claims."""
+"""The README's promises, kept: its library session runs, and its figures are those of the
+claims.
+"""
 
 import re
 from pathlib import Path

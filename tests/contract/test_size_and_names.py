@@ -1,4 +1,6 @@
-"""Files and functions fit on a few screens; a public name has one meaning; whatever is public has a docstring."""
+"""Files and functions fit on a few screens; a public name has one meaning; whatever is public has a
+docstring.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ def test_no_two_modules_define_the_same_public_name():
 
 def test_names_are_found_in_definitions_and_assignments(tmp_path):
     (tmp_path / "a.py").write_text(
-        "from b import C\nD = 1\nE: int = 2\n_F = 3\ndef g(): h = 1\nclass I: j = 1\nasync def k(): pass\n"
+        "from b import C\nD = 1\nE: int = 2\n_F = 3\ndef g(): h = 1\nclass I: j = 1\nasync def "
+        "k(): pass\n"
     )
     assert public_names(tmp_path / "a.py") == {"D", "E", "g", "I", "k"}
 

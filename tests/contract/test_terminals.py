@@ -1,4 +1,6 @@
-"""The command in real terminals: other encodings, bytes that are no text, dashes, errors before torch is loaded."""
+"""The command in real terminals: other encodings, bytes that are no text, dashes, errors before
+torch is loaded.
+"""
 
 import json
 import os
@@ -92,9 +94,9 @@ def test_what_the_terminal_cannot_show_is_replaced(finished, environment):
 
 def test_a_generated_character_that_the_terminal_lacks_is_replaced(tmp_path):
     code = (
-        "import sys\nfrom hyperfitting import runs, writing\n"
-        "runs.find_run = lambda folder: None\nwriting.write = lambda *_, **__: iter(['a ', '“', ' b'])\n"
-        "from hyperfitting.cli import main\nsys.exit(main())"
+        "import sys\nfrom hyperfitting import runs, writing\nruns.find_run = lambda folder: "
+        "None\nwriting.write = lambda *_, **__: iter(['a ', '“', ' b'])\nfrom hyperfitting.cli "
+        "import main\nsys.exit(main())"
     )
     environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
     command = [sys.executable, "-c", code, "write", "run", "once"]
@@ -137,8 +139,8 @@ def test_a_name_with_a_line_break_stays_in_one_line(tmp_path, capsys):
     assert main(["report", f"{tmp_path}/a\nb\x1b[31m"]) == 2
     err = capsys.readouterr().err
     assert (
-        err
-        == f"hyperfit: {tmp_path}/a\\nb\\x1b[31m holds no experiment: give the folder that `hyperfit run` wrote\n"
+        err == f"hyperfit: {tmp_path}/a\\nb\\x1b[31m holds no experiment: give the folder that "
+        "`hyperfit run` wrote\n"
     )
 
 
@@ -215,7 +217,10 @@ def test_runs_are_listed_with_what_they_came_to_and_from_folders_inside(finished
 
 
 def test_folders_are_listed_without_locks_too():
-    code = "import sys\nsys.modules['fcntl'] = None\nfrom hyperfitting.cli import main\nsys.exit(main(['runs', 'gone']))"
+    code = (
+        "import sys\nsys.modules['fcntl'] = None\nfrom hyperfitting.cli import "
+        "main\nsys.exit(main(['runs', 'gone']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("no experiments in gone")
 

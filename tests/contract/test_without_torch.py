@@ -1,4 +1,6 @@
-"""What needs no model works in an environment without torch: measuring files, comparing, reporting."""
+"""What needs no model works in an environment without torch: measuring files, comparing,
+reporting.
+"""
 
 import json
 import shutil

@@ -1,4 +1,6 @@
-"""What an accelerator must not change. `make gpu-test`; skipped, with the reason, where there is none."""
+"""What an accelerator must not change. `make gpu-test`; skipped, with the reason, where there is
+none.
+"""
 
 import gc
 
@@ -47,7 +49,9 @@ def test_fp32_greedy_texts_agree_with_the_cpu(tree, tmp_path, finished):
 def test_the_plan_is_within_a_tenth_of_what_the_allocator_counts(
     tree, tmp_path, precision, checkpointing
 ):
-    """68 million weights, 8 x 256 tokens: beside them the rounding of allocations and the workspaces are small."""
+    """68 million weights, 8 x 256 tokens: beside them the rounding of allocations and the
+    workspaces are small.
+    """
     shape = {
         "vocab_size": 16384,
         "hidden_size": 768,
@@ -68,7 +72,8 @@ def test_the_plan_is_within_a_tenth_of_what_the_allocator_counts(
     peak, _ = training.dry_run(recipe, precision, torch.device("cuda"))
     planned = training.memory_of(recipe, precision, recipe.engine, device="cuda").peak
     print(
-        f"\n{precision}, checkpointing {checkpointing}: planned {planned / 2**20:.0f} MiB, allocated {peak / 2**20:.0f}"
+        f"\n{precision}, checkpointing {checkpointing}: planned {planned / 2**20:.0f} MiB, "
+        f"allocated {peak / 2**20:.0f}"
     )
     assert peak == pytest.approx(planned, rel=0.1)
 

@@ -1,4 +1,6 @@
-"""What must hold whatever the model: against plain transformers, against no cache, against other batches."""
+"""What must hold whatever the model: against plain transformers, against no cache, against other
+batches.
+"""
 
 import pytest
 import torch

@@ -1,6 +1,8 @@
-"""What changes speed, memory or the number of processes changes nothing but rounding. Each test states its bound.
+"""What changes speed, memory or the number of processes changes nothing but rounding. Each test
+states its bound.
 
-A bound on losses is relative; on weights it is the distance of the two ends over that from the start to the end.
+A bound on losses is relative; on weights it is the distance of the two ends over that from the
+start to the end.
 """
 
 import json
@@ -55,7 +57,9 @@ def loop(tree, ids, folder, *, train=None, **engine):
 
 
 def distance(one, other):
-    """Largest relative difference of two trajectories' losses, and the distance of their weights over that trained."""
+    """Largest relative difference of two trajectories' losses, and the distance of their weights
+    over that trained.
+    """
     assert len(one.losses) == len(other.losses) > 0
     assert one.end.keys() == other.end.keys() == other.start.keys()
     losses = max(abs(a - b) / b for a, b in zip(one.losses, other.losses, strict=True))
@@ -92,7 +96,9 @@ def gpt2(tree, tmp_path, tiny_tokenizer):
 @pytest.mark.parametrize("micro", [1, 3, 4])  # 3 parts of 8: 3, 3 and 2
 @pytest.mark.parametrize("blocks", [16, 11])  # 11: the last update of an epoch has 3 blocks
 def test_batch_8_equals_its_parts_accumulated(tree, ids, tmp_path, micro, blocks):
-    """Float32: losses within 1e-5, weights within 1e-4; so it is wherever only the order of sums differs."""
+    """Float32: losses within 1e-5, weights within 1e-4; so it is wherever only the order of sums
+    differs.
+    """
     eight = {"batch_blocks": 8}
     whole = loop(tree, ids[:blocks], tmp_path / "a", train=eight)
     parts = loop(tree, ids[:blocks], tmp_path / "b", train=eight, micro_batch_blocks=micro)
@@ -144,7 +150,9 @@ def test_activation_checkpointing_draws_the_same_dropout(gpt2, ids, tmp_path):
 
 @pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="no C++ compiler here")
 def test_compiled_equals_eager(tree, ids, tmp_path, tiny_tokenizer):
-    """Float32: losses within 1e-5, weights within 1e-4. One layer and no vector kernels: a cold compilation is slow."""
+    """Float32: losses within 1e-5, weights within 1e-4. One layer and no vector kernels: a cold
+    compilation is slow.
+    """
     import torch._inductor.config as inductor
 
     folder = make_model(tmp_path / "model", tiny_tokenizer, num_hidden_layers=1)
@@ -170,7 +178,8 @@ def test_bf16_autocast_learns_as_fp32_does(tree, ids, tmp_path):
 
 
 def test_bf16_stochastic_learns_as_fp32_does(tree, ids, tmp_path):
-    """Losses within 2e-2 of float32 in the mean of five draws of the noise; weights and Adam's states in bfloat16.
+    """Losses within 2e-2 of float32 in the mean of five draws of the noise; weights and Adam's
+    states in bfloat16.
 
     One draw may be up to 2.5e-2 away, or as near as 5e-3.
     """
@@ -234,10 +243,11 @@ def test_eager_and_sdpa_attention_agree(tree, gpt2, tmp_path, kind):
     assert_near(sdpa, eager, losses=1e-5, weights=1e-4)
 
 
-# What torchrun gives its processes, in processes forked from one that has imported everything: seconds instead of
-# minutes. torchrun's own launcher forks beside threads of its own, and such a process can hang; the command itself is
-# tested below. A job is [processes, the update after which the last process is sent Ctrl-C or null, recipe, folder and
-# its copies]; with "generate" in the update's place a trained folder's contexts are continued.
+# What torchrun gives its processes, in processes forked from one that has imported everything:
+# seconds instead of minutes. torchrun's own launcher forks beside threads of its own, and such a
+# process can hang; the command itself is tested below. A job is [processes, the update after which
+# the last process is sent Ctrl-C or null, recipe, folder and its copies]; with "generate" in the
+# update's place a trained folder's contexts are continued.
 LAUNCH = """
 import errno, json, os, shutil, signal, socket, sys, traceback
 from pathlib import Path
@@ -265,7 +275,8 @@ def work(stop_after, recipe, out):
         plain(self, model, optimizer, meter, state, probed=probed)
         if stop_after == "full memory " + os.environ["RANK"]:
             raise MemoryError
-        if state.update == stop_after and int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1:
+        is_last = int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1
+        if state.update == stop_after and is_last:
             signal.raise_signal(signal.SIGINT)
 
     Checkpoints.maybe_save = and_stop
@@ -315,8 +326,8 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 def launch(jobs):
     """Run jobs one after the other; each one's exit codes, and what they said on standard error."""
     done = subprocess.run(
-        [sys.executable, "-c", LAUNCH], input=json.dumps(jobs), capture_output=True, text=True, timeout=300,
-        env=ENVIRONMENT, check=False,
+        [sys.executable, "-c", LAUNCH], input=json.dumps(jobs), capture_output=True, text=True,
+        timeout=300, env=ENVIRONMENT, check=False,
     )  # fmt: skip
     codes = [
         json.loads(line.removeprefix("codes "))
@@ -342,7 +353,9 @@ STOPPED_AFTER, UPDATES = 5, 8
 
 
 class Many(NamedTuple):
-    """Recipes by case, the folder of everything, the exit codes of each launched folder, and what was said."""
+    """Recipes by case, the folder of everything, the exit codes of each launched folder, and what
+    was said.
+    """
 
     recipes: dict[str, Path]
     folder: Path
@@ -402,7 +415,9 @@ def compare(many, name, processes):
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_train_as_one(many, name):
-    """Float32: losses within 1e-5, weights within 1e-4. In bfloat16 other roundings: 1e-2 and 0.2."""
+    """Float32: losses within 1e-5, weights within 1e-4. In bfloat16 other roundings: 1e-2 and
+    0.2.
+    """
     compare(many, name, 2)
 
 
@@ -438,9 +453,11 @@ def test_a_run_stopped_on_two_processes_goes_on_on_any_number(many, processes):
 
 
 def test_a_run_killed_on_two_processes_goes_on_on_one(tree, tmp_path):
-    """The command as users give it, ended by torchrun once two checkpoints are there; bounds for 120 updates.
+    """The command as users give it, ended by torchrun once two checkpoints are there; bounds for
+    120 updates.
 
-    torchrun passes SIGTERM on and waits: to a process of ours, which does not catch it, that is as sudden as SIGKILL.
+    torchrun passes SIGTERM on and waits: to a process of ours, which does not catch it, that is as
+    sudden as SIGKILL.
     """
     tree |= {"probe": {"contexts": 1, "new_tokens": 2}, "train": tree["train"] | {"epochs": 30}}
     recipe = write_recipe(tree, tmp_path / "recipe.json")
@@ -501,7 +518,9 @@ SHAPES = [
 def test_the_saved_model_of_a_trained_run_is_the_one_that_was_trained(
     tree, tmp_path, tiny_tokenizer, kind, precision
 ):
-    """The validation loss that the last probe saw is that of the saved folder, within 1e-5 (bfloat16 merges: 5e-3)."""
+    """The validation loss that the last probe saw is that of the saved folder, within 1e-5
+    (bfloat16 merges: 5e-3).
+    """
     tree |= {"model": {"source": str(make_model(tmp_path / kind, tiny_tokenizer, kind))}}
     tree["train"] |= {
         "parameters": "late-lora:1",
@@ -519,8 +538,9 @@ def test_the_saved_model_of_a_trained_run_is_the_one_that_was_trained(
     )
 
 
-# Golden: what this loop gave when it was written (torch 2.13, AMD EPYC; with AVX2 or no vectors it differs by 1e-6).
-# Renew on purpose only: `pytest tests/invariants/test_equivalences.py -k golden -vv` prints the losses it finds.
+# Golden: what this loop gave when it was written (torch 2.13, AMD EPYC; with AVX2 or no vectors it
+# differs by 1e-6). Renew on purpose only: `pytest tests/invariants/test_equivalences.py -k golden
+# -vv` prints the losses it finds.
 GOLDEN = [
     *(4.221800, 4.170011, 4.144036, 4.088234, 4.011884, 3.929493),
     *(3.886040, 3.816575, 3.777771, 3.711255, 3.647027, 3.614699),

@@ -1,4 +1,6 @@
-"""Many at once on one study, in threads and in processes, on both databases: nothing lost, doubled or over quota."""
+"""Many at once on one study, in threads and in processes, on both databases: nothing lost, doubled
+or over quota.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def url(request):
 
 
 def clumsy_work(store: Store, annotator: str, seed: int) -> list[str]:
-    """Work until nothing is left, asking and sending many things twice; returns the attempts that were acknowledged."""
+    """Work until nothing is left, asking and sending many things twice; returns the attempts that
+    were acknowledged.
+    """
     random_, acknowledged = random.Random(seed), []
     while (item := store.items.next(annotator)) is not None:
         if random_.random() < 0.2:
@@ -41,7 +45,9 @@ def clumsy_work(store: Store, annotator: str, seed: int) -> list[str]:
 
 
 def check(rows: list[Judgement], acknowledged: list[str], study: Study) -> None:
-    """Every acknowledged answer is there once, every quota is met exactly, and sides balance within one."""
+    """Every acknowledged answer is there once, every quota is met exactly, and sides balance within
+    one.
+    """
     assert sorted(row.assignment for row in rows) == sorted(acknowledged)
     assert len(set(acknowledged)) == len(acknowledged)
     assert len({(row.annotator, row.comparison) for row in rows}) == len(rows)
@@ -119,7 +125,9 @@ with open_store(Study.find(Path(folder)), url or None) as store:
 
 
 def test_what_was_acknowledged_before_a_kill_is_there_afterwards(tmp_path, url):
-    """Killed twice, without warning and at once after an answer; the third worker comes to the end."""
+    """Killed twice, without warning and at once after an answer; the third worker comes to the
+    end.
+    """
     study = studies.study(tmp_path, rows=studies.comparisons(6, 0))
     with open_store(study, url) as store:
         annotator = studies.ready(store)

@@ -1,4 +1,6 @@
-"""Any request that the schema allows, and many that it does not: never an error of ours (schemathesis)."""
+"""Any request that the schema allows, and many that it does not: never an error of ours
+(schemathesis).
+"""
 
 import pytest
 

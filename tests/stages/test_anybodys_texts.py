@@ -268,7 +268,8 @@ def test_only_an_earlier_table_is_written_over(tmp_path, capsys, finished):
         said = refused(capsys, "measure", str(texts), "--out", str(letter))
         assert (
             said
-            == f"hyperfit: {letter} is there already and is no table of texts' metrics: choose another --out\n"
+            == f"hyperfit: {letter} is there already and is no table of texts' metrics: choose "
+            "another --out\n"
         )
         assert letter.read_text() == content
     before = report.read_bytes()

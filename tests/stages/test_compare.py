@@ -238,8 +238,8 @@ def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, ca
     (tmp_path / "old" / "original" / "text_metrics.jsonl").unlink()
     assert main(["compare", str(tmp_path / "old"), "--out", str(tmp_path / "out")]) == 2
     assert (
-        "was measured by an earlier version, and has no text_metrics.jsonl: remove its metrics.jsonl"
-        in capsys.readouterr().err
+        "was measured by an earlier version, and has no text_metrics.jsonl: remove its "
+        "metrics.jsonl" in capsys.readouterr().err
     )
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
@@ -302,7 +302,9 @@ def test_sets_of_another_length_are_neither_marked_nor_subtracted(finished, tmp_
 
 
 def test_nothing_is_nearest_to_two_targets(finished, tmp_path):
-    """As if the second experiment had other training texts, which the same true texts share more with."""
+    """As if the second experiment had other training texts, which the same true texts share more
+    with.
+    """
     shutil.copytree(finished.folder, tmp_path / "other")
     recipe = json.loads((tmp_path / "other" / "recipe.json").read_text())
     recipe["train"]["learning_rate"] *= 2

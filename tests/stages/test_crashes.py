@@ -1,4 +1,6 @@
-"""What stops a training leaves the last good state and says one line; the same command goes on to the same bits."""
+"""What stops a training leaves the last good state and says one line; the same command goes on to
+the same bits.
+"""
 
 import dataclasses
 import errno
@@ -43,7 +45,10 @@ from tests.conftest import make_model, tiny_tree
 from tests.support.listening import Listener
 
 ROOT = Path(__file__).parents[2]
-NO_SPACE = "hyperfit: no space left on the disk: free some, and the same command goes on from the last checkpoint"
+NO_SPACE = (
+    "hyperfit: no space left on the disk: free some, and the same command goes on from the last "
+    "checkpoint"
+)
 NO_MEMORY = "hyperfit: the device is out of memory: "
 
 
@@ -423,7 +428,9 @@ def test_a_weight_that_no_gradient_reached_hinders_no_resumption(tree, tmp_path)
 
 
 def test_the_best_weights_are_those_of_the_best_probe_that_are_there(tree, tmp_path):
-    """A resumption elsewhere may differ in a last bit, so that what is kept is no longer the best."""
+    """A resumption elsewhere may differ in a last bit, so that what is kept is no longer the
+    best.
+    """
     kept = Checkpoints(tmp_path, parse_recipe(tree, source="t"), ProcessGroup(torch.device("cpu")))
     updates, model = [4, 8, 12], Halves()
     with pytest.raises(RunError, match="kept-00000004: damaged checkpoint"):
@@ -443,7 +450,8 @@ def test_the_best_weights_are_those_of_the_best_probe_that_are_there(tree, tmp_p
         ([9.0] * 19, ""),
         (
             [9.0] * 20,
-            "the loss diverges: 9.00 at update 20, where guessing gives 4.61: lower train.learning_rate",
+            "the loss diverges: 9.00 at update 20, where guessing gives 4.61: lower "
+            "train.learning_rate",
         ),
         ([9.0] * 20 + [2.0] * 20, ""),
         (

@@ -1,4 +1,6 @@
-"""A fuzz of texts, files and recipes through `check` and `run`: reported on, or refused in one line without a trace."""
+"""A fuzz of texts, files and recipes through `check` and `run`: reported on, or refused in one line
+without a trace.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,9 @@ from hyperfitting import pipeline, training
 from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import load_recipe
-from hyperfitting.records import Memory
 from hyperfitting.report.kit import figures
 from hyperfitting.stages.check import check_recipe
+from hyperfitting.training import Memory
 from tests.conftest import make_model
 from tests.support.recipe_faults import BREAKAGES, valid
 
@@ -110,7 +112,9 @@ def model(tmp_path_factory, tiny_tokenizer):
 
 
 def test_a_hundred_experiments(model, tmp_path, monkeypatch):
-    """2,000 under `make acceptance`: in all precisions, with the pictures and the plan of memory."""
+    """2,000 under `make acceptance`: in all precisions, with the pictures and the plan of
+    memory.
+    """
     monkeypatch.setattr(training, "memory_of", lambda *_, **__: Memory(1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(figures, "save_png", lambda figure, path: path.write_bytes(b""))
     monkeypatch.setattr(figures, "svg", lambda figure, name: "<svg></svg>")
@@ -131,7 +135,9 @@ def _cases_of_a_process(model: Path, folder: Path, number: int) -> Counter[str]:
 
 @pytest.mark.slow
 def test_two_thousand_experiments(model, tmp_path, capsys):
-    """A quarter of the cases for each seed, side by side on the cores; with -s a line after every 50."""
+    """A quarter of the cases for each seed, side by side on the cores; with -s a line after every
+    50.
+    """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(len(SEEDS), os.cpu_count() or 1), mp_context=spawn) as processes:
         parts = processes.map(partial(_cases_of_a_process, model, tmp_path), SEEDS)

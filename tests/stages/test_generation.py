@@ -1,4 +1,6 @@
-"""Generation as a stage: the same texts whatever the batch or the interruption; and what the blocker did."""
+"""Generation as a stage: the same texts whatever the batch or the interruption; and what the
+blocker did.
+"""
 
 import json
 import shutil
@@ -57,7 +59,9 @@ def written(trained):
 
 @pytest.fixture
 def fresh(trained, tmp_path):
-    """The same trained experiment in a folder of the test's own, nothing written by its hyperfitted run."""
+    """The same trained experiment in a folder of the test's own, nothing written by its hyperfitted
+    run.
+    """
     shutil.copytree(trained.folder, tmp_path / "out")
     experiment = Experiment(tmp_path / "out")
     for path in (

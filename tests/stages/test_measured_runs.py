@@ -1,4 +1,6 @@
-"""What is measured of the runs: every metric has its rows, and texts too short for one are counted."""
+"""What is measured of the runs: every metric has its rows, and texts too short for one are
+counted.
+"""
 
 import json
 import math

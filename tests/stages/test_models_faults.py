@@ -1,4 +1,6 @@
-"""Model folders with one thing changed, through `check` and `run`: let in and reported on, or refused in one line."""
+"""Model folders with one thing changed, through `check` and `run`: let in and reported on, or
+refused in one line.
+"""
 
 from __future__ import annotations
 

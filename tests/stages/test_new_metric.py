@@ -1,4 +1,6 @@
-"""A new metric is one function and one row of the table: rows, tables, comparisons and the page show it."""
+"""A new metric is one function and one row of the table: rows, tables, comparisons and the page
+show it.
+"""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,6 @@
-"""A training that did not come near zero loss is not called hyperfitted without a word, wherever it is shown."""
+"""A training that did not come near zero loss is not called hyperfitted without a word, wherever it
+is shown.
+"""
 
 import html
 import json
@@ -16,7 +18,9 @@ WORDS = (
 
 @pytest.fixture
 def command(tree, tmp_path):
-    """A function that writes the recipe with other settings of training and gives the command line of a verb."""
+    """A function that writes the recipe with other settings of training and gives the command line
+    of a verb.
+    """
     tree["generate"]["strategies"] = [{"name": "greedy", "method": "greedy"}]
 
     def line(verb, **train):

@@ -1,4 +1,6 @@
-"""One long text as a .txt, through `check` and `run`: what is trained on, what is held out, what is in no block."""
+"""One long text as a .txt, through `check` and `run`: what is trained on, what is held out, what is
+in no block.
+"""
 
 import json
 import re
@@ -34,7 +36,8 @@ def test_a_novel_goes_through_check_and_run(tmp_path, tiny_model, blank_lines):
     experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
     assert (tmp_path / "out" / "report" / "index.html").is_file()
 
-    # The blocks stand in the book word for word, and nothing held out stands where training may take from.
+    # The blocks stand in the book word for word, and nothing held out stands where training may
+    # take from.
     codec, places = load_codec(recipe.model), {}
     for name in ("train", "validation", "pieces"):
         parts = [codec.decode(ids) for ids in experiment.blocks(name).ids_NT.tolist()]
@@ -49,8 +52,8 @@ def test_a_novel_goes_through_check_and_run(tmp_path, tiny_model, blank_lines):
         told = facts[name]
         assert told.taken_characters == sum(end - start for start, end in found)
         assert (
-            f"{len(found)} of {told.passages} passages: {told.taken_characters / len(text):.1%} of the"
-            in said
+            f"{len(found)} of {told.passages} passages: {told.taken_characters / len(text):.1%} of "
+            "the" in said
         )
     assert sum(each.kept_characters for each in facts.values()) == pytest.approx(len(text), abs=3)
     assert said.count("fewer than 10 groups: its values get no intervals") == 1

@@ -1,4 +1,6 @@
-"""Each stage in a folder of its own: which files it leaves, what they hold, what it skips, how it goes on."""
+"""Each stage in a folder of its own: which files it leaves, what they hold, what it skips, how it
+goes on.
+"""
 
 import json
 import os
@@ -25,7 +27,9 @@ from hyperfitting.training.loop import Outcome
 from hyperfitting.writing import write
 from tests.support.folders import edit_json
 
-"""Of the texts that loop, hold a word, or a token that is not the original's first choice: a tiny model's may not."""
+"""Of the texts that loop, hold a word, or a token that is not the original's first choice: a tiny
+model's may not.
+"""
 
 
 def files(folder):
@@ -185,8 +189,8 @@ def test_a_run_whose_folder_got_another_tokenizer_is_refused(verb, finished, tmp
     assert main([verb, *target]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert (
-        f"{run.model_folder} has changed since its hashes were taken (changed: tokenizer.json): put its own"
-        in line
+        f"{run.model_folder} has changed since its hashes were taken (changed: tokenizer.json): "
+        "put its own" in line
     )
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 

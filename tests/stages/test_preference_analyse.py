@@ -1,4 +1,6 @@
-"""`hyperfit preference analyse` and `power`: the files left behind, what they say, and every way to be refused."""
+"""`hyperfit preference analyse` and `power`: the files left behind, what they say, and every way to
+be refused.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,9 @@ from tests.support.judged import MODEL, NUCLEUS, REFERENCE, judged
 from tests.support.studies import comparisons, protocol
 
 FILES = {
-    "agreement-pairs.csv agreement.csv annotators.csv data-quality.csv fit.csv index.html published.csv report.md "
-    "sensitivity.csv sensitivity.png shares.csv shares.png slices.csv slices.png summary.json ttr-regression.csv "
-    "worths.csv worths.png"
+    "agreement-pairs.csv agreement.csv annotators.csv data-quality.csv fit.csv index.html "
+    "published.csv report.md sensitivity.csv sensitivity.png shares.csv shares.png slices.csv "
+    "slices.png summary.json ttr-regression.csv worths.csv worths.png"
 }
 PAIRS = ((MODEL, REFERENCE), (NUCLEUS, REFERENCE))
 
@@ -127,8 +129,8 @@ def test_sources_are_chosen_and_a_model_stands_beside_people(
     assert analyse(tmp_path / "rows.jsonl") == 2
     error = capsys.readouterr().err
     assert (
-        error
-        == "hyperfit: human and model judgements never mix in one estimate: choose one with --source\n"
+        error == "hyperfit: human and model judgements never mix in one estimate: choose one with "
+        "--source\n"
     )
     assert not list(tmp_path.glob("*report*"))
     assert analyse(tmp_path / "rows.jsonl", "--source", "human") == 0

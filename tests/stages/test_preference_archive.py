@@ -1,4 +1,6 @@
-"""A preference study as a small folder: no database, no secrets, hashes for texts, the same page to the bit."""
+"""A preference study as a small folder: no database, no secrets, hashes for texts, the same page to
+the bit.
+"""
 
 import json
 from dataclasses import replace

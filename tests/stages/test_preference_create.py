@@ -162,7 +162,8 @@ def test_texts_that_cannot_be_compared_are_left_out_and_counted(experiment, tmp_
     assert preview.left_out == made.left_out
     assert (preview.comparisons, preview.contexts, preview.checks) == (20, 11, 0)
     assert left_out_in_words(preview.left_out) == (
-        "1 no text of original, greedy; 2 shorter than 16 tokens when truncated; 1 the same text twice"
+        "1 no text of original, greedy; 2 shorter than 16 tokens when truncated; 1 the same text "
+        "twice"
     )
 
 
@@ -262,7 +263,8 @@ def protocol_file(folder: Path, text: str) -> Path:
 def test_a_protocol_comes_from_a_file_from_options_and_from_overrides(tmp_path):
     file = protocol_file(
         tmp_path,
-        'name = "mine"\njudgements = 5\nseed = 4\npairs = [["a", "b"]]\n[analysis]\nprimary = "preferred"\n',
+        'name = "mine"\njudgements = 5\nseed = 4\npairs = [["a", "b"]]\n[analysis]\nprimary = '
+        '"preferred"\n',
     )
     protocol = read_protocol(
         file,
@@ -317,7 +319,9 @@ def test_a_protocol_that_is_not_there(tmp_path):
 
 
 def test_a_check_comes_after_the_other_comparisons_of_its_context(contexts, tmp_path):
-    """Where every context is in the study, a check would otherwise tell which text is the true one."""
+    """Where every context is in the study, a check would otherwise tell which text is the true
+    one.
+    """
     protocol = studies.protocol(attention_rate=0.1)
     study, _ = Study.create(tmp_path / "s", protocol, pair_texts(contexts, protocol).comparisons)
     with open_store(study) as store:

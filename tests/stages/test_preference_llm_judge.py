@@ -1,4 +1,6 @@
-"""A model as judge, against a small server that speaks chat completions: both orders, what is kept, every failure."""
+"""A model as judge, against a small server that speaks chat completions: both orders, what is kept,
+every failure.
+"""
 
 import json
 import re
@@ -19,7 +21,9 @@ from tests.support import studies
 
 
 class Server(ThreadingHTTPServer):
-    """Answers what `reply(first, second)` returns, text or (status, headers, body); remembers what it was asked."""
+    """Answers what `reply(first, second)` returns, text or (status, headers, body); remembers what
+    it was asked.
+    """
 
     daemon_threads = True
 

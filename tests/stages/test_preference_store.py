@@ -1,4 +1,6 @@
-"""The store of a study on SQLite and on a PostgreSQL server: links, annotators, who leaves, the whole."""
+"""The store of a study on SQLite and on a PostgreSQL server: links, annotators, who leaves, the
+whole.
+"""
 
 import random
 from collections import Counter
@@ -326,7 +328,9 @@ def random_walk(folder, seed):
 
 
 def check_the_books(store):
-    """What is counted as it goes along is what counting anew would give, and each judgement is there once."""
+    """What is counted as it goes along is what counting anew would give, and each judgement is
+    there once.
+    """
     before = {row.id: row.load for row in table_rows(store, database.comparisons)}
     with store._context.database.writing() as connection:
         recount_loads(connection)

@@ -1,4 +1,6 @@
-"""Annotators at once on a real server that is killed under them. The full counts are in the acceptance tests."""
+"""Annotators at once on a real server that is killed under them. The full counts are in the
+acceptance tests.
+"""
 
 from sqlalchemy import event
 

@@ -1,4 +1,6 @@
-"""The pages as annotators and admins use them: the way through, what is kept, what an admin can do."""
+"""The pages as annotators and admins use them: the way through, what is kept, what an admin can
+do.
+"""
 
 import json
 import re

@@ -1,4 +1,6 @@
-"""What is saved writes elsewhere what it writes here, and takes no trained weights with it if it is not the model."""
+"""What is saved writes elsewhere what it writes here, and takes no trained weights with it if it is
+not the model.
+"""
 
 import json
 import os

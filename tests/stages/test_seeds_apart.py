@@ -51,5 +51,6 @@ def test_another_seed_of_the_samples_changes_the_samples_alone(changed, finished
 
 def test_another_seed_of_the_draw_changes_the_draw(changed, finished):
     other = changed("data", "seed")
+    assert other.manifest.seed == other.recipe.data.seed != finished.manifest.seed
     assert all(one != two for one, two in zip(drawn(other), drawn(finished), strict=True))
     assert other.run("original").weights == finished.run("original").weights

@@ -1,4 +1,6 @@
-"""`check` and `plan` of every shipped recipe end in words: a table, or one line that says what is missing."""
+"""`check` and `plan` of every shipped recipe end in words: a table, or one line that says what is
+missing.
+"""
 
 import json
 
@@ -10,7 +12,9 @@ from hyperfitting.recipe import load_recipe, shipped_recipes
 
 
 def two_layers(name, folder):
-    """The change to a recipe by which its plan is that of two layers, where its architecture ships."""
+    """The change to a recipe by which its plan is that of two layers, where its architecture
+    ships.
+    """
     architecture = load_recipe(name).model.architecture
     if architecture is None:
         return []

@@ -1,4 +1,6 @@
-"""What a result rests on is compared before it is used again: sources, weights, and the original where it stands."""
+"""What a result rests on is compared before it is used again: sources, weights, and the original
+where it stands.
+"""
 
 import json
 import shutil
@@ -34,7 +36,9 @@ COMMAND = ["r.json", "--out", "out", "--device", "cpu"]
 
 @pytest.fixture(scope="module")
 def master(tmp_path_factory, tiny_tokenizer):
-    """A folder with a recipe, its model, its texts and all that `run` makes of them, by relative paths."""
+    """A folder with a recipe, its model, its texts and all that `run` makes of them, by relative
+    paths.
+    """
     folder = tmp_path_factory.mktemp("made")
     make_model(folder / "base", tiny_tokenizer)
     for name in ("x", "y"):
@@ -60,7 +64,9 @@ def here(master, tmp_path, monkeypatch):
 
 @pytest.fixture
 def anew(here):
-    """The same without what was made: a function that writes the recipe with other settings and trains it."""
+    """The same without what was made: a function that writes the recipe with other settings and
+    trains it.
+    """
 
     def train(change, verb="train"):
         tree = json.loads(Path("r.json").read_text())
@@ -125,8 +131,8 @@ def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(
     before = files("out")
     for verb in ("run", "train", "check"):
         assert refused(capsys, verb, *COMMAND) == (
-            f"hyperfit: texts {words.format(here=here)} since the data of out were drawn: choose another --out, or go "
-            "on with the data as drawn (--keep-data)"
+            f"hyperfit: texts {words.format(here=here)} since the data of out were drawn: choose "
+            "another --out, or go on with the data as drawn (--keep-data)"
         )
     assert files("out") == before
 
@@ -370,7 +376,9 @@ def test_an_experiment_goes_on_from_any_working_folder(anew, here, monkeypatch, 
 
 
 def retrain(verb, *, other):
-    """Delete the hyperfitted weights, and train again; `other`: at another learning rate, which only a hand can set."""
+    """Delete the hyperfitted weights, and train again; `other`: at another learning rate, which
+    only a hand can set.
+    """
     run = Run(Path("out/hyperfitted"))
     shutil.rmtree(run.model_folder)
     if other:
@@ -453,7 +461,10 @@ def test_facts_of_another_version_are_refused_in_one_line_that_names_the_version
     del facts["weights"]
     run.facts_file.write_text(json.dumps(facts))
     version = facts["train"]["environment"]["versions"]["hyperfitting"]
-    words = f"run.json is damaged, or of another version (written by hyperfitting {version}): weights: Field required"
+    words = (
+        f"run.json is damaged, or of another version (written by hyperfitting {version}): weights: "
+        "Field required"
+    )
     for command in (["run", *COMMAND], [*WRITE, "out", "the"], ["report", "out"]):
         assert words in refused(capsys, *command)
 

@@ -1,4 +1,6 @@
-"""Variants come out as a training of their own would make them, to the bit, and share what they have in common."""
+"""Variants come out as a training of their own would make them, to the bit, and share what they
+have in common.
+"""
 
 import dataclasses
 import os
@@ -39,7 +41,9 @@ class Updates(NoProgress):
 
 @pytest.fixture
 def turning(tree):
-    """Validation loss has not fallen for two probes after update 16, and falls again after update 18, of 32 updates."""
+    """Validation loss has not fallen for two probes after update 16, and falls again after update
+    18, of 32 updates.
+    """
     tree["train"] |= {"epochs": 8, "learning_rate": 1e-2, "patience_probes": 2}
     tree["probe"] |= {"every_updates": 2}
     return tree
@@ -151,7 +155,9 @@ def test_a_checkpoint_without_a_variant_does_not_make_it(turning, tmp_path, alon
 
 
 def test_training_goes_on_for_a_variant_that_stops_later(turning, tmp_path):
-    """The hyperfitted model stops at an epoch's end, where only it is probed; the other goes on to its own end."""
+    """The hyperfitted model stops at an epoch's end, where only it is probed; the other goes on to
+    its own end.
+    """
     turning["probe"]["every_updates"] = 5
     first = {"stop": "train-loss", "stop_loss": 4.3}
     updates = Updates()

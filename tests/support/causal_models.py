@@ -1,8 +1,10 @@
-"""A tiny model with large random weights of every type in transformers' table of causal language models.
+"""A tiny model with large random weights of every type in transformers' table of causal language
+models.
 
-The weights are redrawn so that queries, scores and logits are far from uniform: with the usual initialisation (0.02)
-attention is flat and a wrong position, mask or cache hardly moves a logit, so that a test of decoding could not fail.
-`python -m tests.support.causal_models [type ...] [table.json]` prints what transformers itself makes of each.
+The weights are redrawn so that queries, scores and logits are far from uniform: with the usual
+initialisation (0.02) attention is flat and a wrong position, mask or cache hardly moves a logit, so
+that a test of decoding could not fail. `python -m tests.support.causal_models [type ...]
+[table.json]` prints what transformers itself makes of each.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ __all__ = ["NOT_BUILDABLE", "build", "config", "model_types", "redraw", "save", 
 VOCABULARY = 4096  # as the tokenizer of asset:reference-lm, with its one special token as 0
 SEED = 9  # one with which no greedy text is a single token over and over
 SMALL_STD = 0.1  # of what is added to biases and norms, so that leaving one out shows
-# Left as they are, because what is stable depends on their initial values: decays, time steps, mixing coefficients.
+# Left as they are, because what is stable depends on their initial values: decays, time steps,
+# mixing coefficients.
 _DYNAMICS = re.compile(
     r"A_log|dt_bias|(mixer|mamba)\.dt_|time_decay|time_first|lambda_|recurrent_param|alpha_|\.D$"
 )
@@ -38,7 +41,9 @@ def model_types() -> list[str]:
 
 
 def variants() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Further rows: name -> (model type, settings that differ from the ones `build` uses for that type)."""
+    """Further rows: name -> (model type, settings that differ from the ones `build` uses for that
+    type).
+    """
     return VARIANTS
 
 
@@ -53,7 +58,9 @@ def config(name: str) -> Any:
 
 
 def build(name: str) -> Any:
-    """The model of a type or a variant: evaluation mode, float32, CPU, the same weights at every call."""
+    """The model of a type or a variant: evaluation mode, float32, CPU, the same weights at every
+    call.
+    """
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng(devices=[]):
@@ -64,9 +71,11 @@ def build(name: str) -> Any:
 
 
 def save(name: str, folder: Path) -> Any:
-    """Builds the model into `folder` with the config of the type that was asked for, and returns it.
+    """Builds the model into `folder` with the config of the type that was asked for, and returns
+    it.
 
-    A type that wraps a text model is built as that text model, whose own config AutoModelForCausalLM may not know.
+    A type that wraps a text model is built as that text model, whose own config
+    AutoModelForCausalLM may not know.
     """
     model, asked = build(name), config(name)
     model.save_pretrained(folder)
@@ -76,7 +85,9 @@ def save(name: str, folder: Path) -> Any:
 
 
 def _small(config_class: Any, overrides: dict[str, Any]) -> Any:
-    """A config with small sizes wherever the class has a number by default, its inner configs likewise."""
+    """A config with small sizes wherever the class has a number by default, its inner configs
+    likewise.
+    """
     inner = getattr(config_class, "sub_configs", None) or {}
     default = config_class(**{name: overrides[name] for name in inner if name in overrides})
     names = {field.name for field in dataclasses.fields(config_class) if field.init}
@@ -106,7 +117,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _layers(known: dict[str, Any]) -> dict[str, Any]:
-    """Lists of layer kinds that hold every kind of the default config once, and their common length."""
+    """Lists of layer kinds that hold every kind of the default config once, and their common
+    length.
+    """
     kinds = {k: list(dict.fromkeys(known[k])) for k in _LISTS if known.get(k)}
     count = max([2, *map(len, kinds.values())])
     lists = {k: v + v[-1:] * (count - len(v)) for k, v in kinds.items()}
@@ -117,10 +130,12 @@ def _layers(known: dict[str, Any]) -> dict[str, Any]:
 
 @torch.no_grad()
 def redraw(model: Any) -> None:
-    """Draws every weight again: matrices with std 2/sqrt(fan in), embeddings with std 1, the rest near its start.
+    """Draws every weight again: matrices with std 2/sqrt(fan in), embeddings with std 1, the rest
+    near its start.
 
-    Half of a norm's weights change their sign. Without that a model with tied embeddings repeats its last token for
-    ever: the token's own embedding, still in the residual stream, is the best match for itself.
+    Half of a norm's weights change their sign. Without that a model with tied embeddings repeats
+    its last token for ever: the token's own embedding, still in the residual stream, is the best
+    match for itself.
     """
     generator = torch.Generator().manual_seed(SEED)
     seen: set[int] = set()
@@ -153,14 +168,18 @@ def _draw(module: Any, weight: Any, generator: torch.Generator) -> None:
 
 
 def _flip(weight: Any, generator: torch.Generator) -> None:
-    """Changes the sign of half of a norm's factors, `weight` or, where that starts from zero, `1 + weight`."""
+    """Changes the sign of half of a norm's factors, `weight` or, where that starts from zero, `1 +
+    weight`.
+    """
     offset = 0.0 if weight.any() else 1.0
     signs = torch.randint(0, 2, weight.shape, generator=generator) * 2 - 1
     weight.copy_((weight + offset) * signs - offset)
 
 
 def _fan_in(module: Any, weight: Any) -> int:
-    """Inputs to one output: Linear (out, in), experts (E, out, in), GPT-2's Conv1D (in, out), Conv1d (out, in, k)."""
+    """Inputs to one output: Linear (out, in), experts (E, out, in), GPT-2's Conv1D (in, out),
+    Conv1d (out, in, k).
+    """
     if type(module).__name__ == "Conv1D":
         return int(weight.shape[0])
     convolution = isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)

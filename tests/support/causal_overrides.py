@@ -1,4 +1,6 @@
-"""Sizes of the tiny causal models: one for every name that architectures use, and what single types need besides."""
+"""Sizes of the tiny causal models: one for every name that architectures use, and what single types
+need besides.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,8 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("time_step_rank", "mamba_dt_rank"), 4),
     **dict.fromkeys(("chunk_size", "mamba_chunk_size", "block_size"), 16),
     "index_head_dim": 16,
-    "index_n_heads": 16,  # with few heads many scores are exactly 0, and which of them win is chance
+    # With few heads many scores are exactly 0, and which of them win is chance.
+    "index_n_heads": 16,
     **dict.fromkeys(("linear_head_dim", "linear_key_head_dim", "linear_value_head_dim"), 8),
     **dict.fromkeys(("linear_num_heads", "linear_num_key_heads", "linear_num_value_heads"), 4),
     **dict.fromkeys(("image_size", "patch_size"), 16),
@@ -99,7 +102,8 @@ _INDEXER |= {"indexer_budget": 16, "indexer_compress_ratio": 4}
 _GEMMA4_DRAFT = {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0}
 _SHARED_BLOCK = {"layers_block_type": ["linear_attention", "hybrid"] * 2, "num_hidden_layers": 4}
 
-# What a type needs besides SIZES: sizes that depend on each other, and layers that its default config leaves out.
+# What a type needs besides SIZES: sizes that depend on each other, and layers that its default
+# config leaves out.
 OVERRIDES: dict[str, dict[str, Any]] = {
     "bamba": _MAMBA | {"attn_layer_indices": [1]},
     "blt": {"encoder_hash_byte_group_vocab": 64, "encoder_hash_byte_group_size": [3, 4]},
@@ -298,7 +302,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "xlnet, attn_type=uni": ("xlnet", {"attn_type": "uni"}),
 }
 
-_DECODER_ONLY = "AutoModelForCausalLM hands {} to the class of its decoder, which knows only the decoder's own config"
+_DECODER_ONLY = (
+    "AutoModelForCausalLM hands {} to the class of its decoder, which knows only the decoder's "
+    "own config"
+)
 _ALL_SHARED = (
     "its config demands that every layer reuses another's keys, which {}.kv_sharing_modes refuses"
 )

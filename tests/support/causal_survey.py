@@ -1,7 +1,8 @@
 """What transformers itself makes of each tiny causal model.
 
-A row says whether the logits are finite and causal, whether the saved model loads, and whether transformers' own greedy
-`generate` writes what the plain loop writes: the argmax of a forward pass over the whole text for every token.
+A row says whether the logits are finite and causal, whether the saved model loads, and whether
+transformers' own greedy `generate` writes what the plain loop writes: the argmax of a forward pass
+over the whole text for every token.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ CONTEXTS, CONTEXT_TOKENS, NEW_TOKENS = 4, 8, 32
 
 @dataclass
 class Row:
-    """One model: parameters, different tokens in the plain greedy texts (of 128), answers, and the first error."""
+    """One model: parameters, different tokens in the plain greedy texts (of 128), answers, and the
+    first error.
+    """
 
     name: str
     built: str = ""  # the class, empty if none could be built
@@ -47,7 +50,8 @@ class Row:
     logit_difference: float = (
         0.0  # largest, of a context alone, as a share of the logits' spread; until the texts part
     )
-    loaded: str = ""  # "equal" if save, then AutoModelForCausalLM.from_pretrained gives the same logits and weights
+    # "equal" if AutoModelForCausalLM.from_pretrained of what was saved gives the same.
+    loaded: str = ""
     seconds: float = 0.0
     error: str = ""
 
@@ -60,7 +64,9 @@ def contexts() -> torch.Tensor:
 
 @torch.no_grad()
 def plain_text(model: Any, ids: torch.Tensor, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, NEW_TOKENS) greedy tokens by forward passes over the whole text, and their logits (B, NEW_TOKENS, V)."""
+    """(B, NEW_TOKENS) greedy tokens by forward passes over the whole text, and their logits (B,
+    NEW_TOKENS, V).
+    """
     logits: list[torch.Tensor] = []
     for _ in range(NEW_TOKENS):
         logits.append(model(ids, **options).logits[:, -1])
@@ -175,7 +181,10 @@ def _compare(plain: torch.Tensor, generated: torch.Tensor) -> str:
     wrong = generated != plain
     if not wrong.any():
         return "equal"
-    return f"differs from token {int(wrong.any(0).int().argmax())} on ({int(wrong.any(1).sum())} of {len(plain)} texts)"
+    return (
+        f"differs from token {int(wrong.any(0).int().argmax())} on ({int(wrong.any(1).sum())} of "
+        f"{len(plain)} texts)"
+    )
 
 
 def _one_line(error: Exception) -> str:
@@ -187,7 +196,8 @@ def summary(rows: list[Row]) -> str:
     built = [row for row in rows if row.built]
     equal = [row for row in built if row.generate == "equal"]
     lines = [
-        f"{len(rows)} rows, {len(built)} built, {sum(row.causal for row in built)} causal, {len(equal)} equal"
+        f"{len(rows)} rows, {len(built)} built, {sum(row.causal for row in built)} causal, "
+        f"{len(equal)} equal"
     ]
     lines += [
         f"{row.name}: built, but listed as not buildable"
@@ -201,7 +211,9 @@ def summary(rows: list[Row]) -> str:
 
 
 def main(names: list[str]) -> None:
-    """Prints a line for every model and writes all of them as JSON where the last name ends in .json."""
+    """Prints a line for every model and writes all of them as JSON where the last name ends in
+    .json.
+    """
     target = names.pop() if names and names[-1].endswith(".json") else None
     rows = []
     for name in names or [*model_types(), *variants()]:

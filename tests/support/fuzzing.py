@@ -1,4 +1,6 @@
-"""Requests that schemathesis makes from the app's own schema, sent by somebody who is let in, or who is not."""
+"""Requests that schemathesis makes from the app's own schema, sent by somebody who is let in, or
+who is not.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ ENDLESS = RateLimit(burst=1e12, per_second=1e9)
 
 
 class Target:
-    """An app without limits on how often one may ask; the annotator is replaced when a request has ended their part."""
+    """An app without limits on how often one may ask; the annotator is replaced when a request has
+    ended their part.
+    """
 
     def __init__(self, folder: Path, database: str | None = None):
         study, self.admin = Study.create(
@@ -53,7 +57,9 @@ class Target:
         Visitor(self.app).begin(self.annotator)
 
     def send(self, case: Any, *, signed: bool, own: bool) -> None:
-        """One request; `signed`: with cookies, form token and Origin; `own`: about an item that is theirs."""
+        """One request; `signed`: with cookies, form token and Origin; `own`: about an item that is
+        theirs.
+        """
         headers, cookies = {}, {}
         if signed:
             tokens: dict[Any, str] = {
@@ -82,7 +88,9 @@ class Target:
 
 
 def fuzz(target: Target, examples: int) -> set[str]:
-    """Send so many requests of each kind to each page; returns the pages. Raises on the first error of ours."""
+    """Send so many requests of each kind to each page; returns the pages. Raises on the first error
+    of ours.
+    """
     operations = [found.ok() for found in target.schema.get_all_operations()]
     for operation in operations:
         valid, invalid = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)

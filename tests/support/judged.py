@@ -13,7 +13,9 @@ MODEL, NUCLEUS, REFERENCE = "hyperfitted, greedy", "original, nucleus", "referen
 
 
 def judgement(answer: str = "first", **changes: object) -> Judgement:
-    """One row: the model's text first, the reference second; `comparison`, `context` and the rest as given."""
+    """One row: the model's text first, the reference second; `comparison`, `context` and the rest
+    as given.
+    """
     row = Judgement(
         study="0" * 64,
         assignment="a",
@@ -45,7 +47,9 @@ def judged(
     population: Population | None = None,
     **changes: object,
 ) -> list[Judgement]:
-    """A study drawn from a population: every context is compared once for each pair, domains in turn."""
+    """A study drawn from a population: every context is compared once for each pair, domains in
+    turn.
+    """
     rng, rows = np.random.default_rng(seed), []
     for number, (one, other) in enumerate(pairs):
         answers, contexts, annotators, firsts = draw_answers(

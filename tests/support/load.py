@@ -1,6 +1,8 @@
-"""Many annotators at once over HTTP, and a server that is killed under them; what they were told is kept for a check.
+"""Many annotators at once over HTTP, and a server that is killed under them; what they were told is
+kept for a check.
 
-A bare HTTP client on asyncio streams: fifty of them must not take the time that the server needs on the same machine.
+A bare HTTP client on asyncio streams: fifty of them must not take the time that the server needs on
+the same machine.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ ANSWERS = ("first", "second", "equal")
 
 @dataclass
 class Report:
-    """What the clients saw. Seconds; `served` holds attempts that were answered, by kind of request."""
+    """What the clients saw. Seconds; `served` holds attempts that were answered, by kind of
+    request.
+    """
 
     served: dict[str, list[float]] = field(default_factory=lambda: {"show": [], "judge": []})
     acknowledged: dict[str, str] = field(
@@ -49,8 +53,8 @@ class Report:
             f"{name} {_figures(values)}" for name, values in (*self.served.items(), ("all", both))
         ]
         return (
-            f"{len(self.acknowledged)} judgements in {self.seconds:.0f} s, {self.taken_back} taken back, "
-            f"{self.kills} kills, {self.broken} attempts cut off, longest wait across a kill "
+            f"{len(self.acknowledged)} judgements in {self.seconds:.0f} s, {self.taken_back} taken "
+            f"back, {self.kills} kills, {self.broken} attempts cut off, longest wait across a kill "
             f"{self.longest_wait:.1f} s; milliseconds: " + "; ".join(parts)
         )
 
@@ -63,7 +67,10 @@ class Report:
 def _figures(values: list[float]) -> str:
     ordered = sorted(values)
     p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
-    return f"median {1000 * statistics.median(ordered):.1f}, p99 {1000 * p99:.1f}, most {1000 * ordered[-1]:.1f}"
+    return (
+        f"median {1000 * statistics.median(ordered):.1f}, p99 {1000 * p99:.1f}, most "
+        f"{1000 * ordered[-1]:.1f}"
+    )
 
 
 class Client:
@@ -184,7 +191,9 @@ def run(
     kills: int,
     expected: int,
 ) -> Report:
-    """All annotators at once until the study is done; the server is killed `kills` times, evenly over the answers."""
+    """All annotators at once until the study is done; the server is killed `kills` times, evenly
+    over the answers.
+    """
     report = Report()
 
     async def torment() -> None:
@@ -224,7 +233,9 @@ def served_study(
 
 
 def check_answers(study: Study, database: str | None, report: Report) -> None:
-    """None lost, none twice, quotas exact, sides balanced: the store against what the clients were told."""
+    """None lost, none twice, quotas exact, sides balanced: the store against what the clients were
+    told.
+    """
     with open_store(study, database) as store:
         rows = store.judgements()
         overview = store.progress()

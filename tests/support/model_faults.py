@@ -1,7 +1,8 @@
 """Folders of models with one thing changed: what ought to be let in, and what ought to be refused.
 
-Each change takes a folder and a random number generator, and edits the folder in place. `HARMLESS` leaves a model that
-can be trained and reported on; after one of `FAULTS` there is none, or not the one that the folder seems to hold.
+Each change takes a folder and a random number generator, and edits the folder in place. `HARMLESS`
+leaves a model that can be trained and reported on; after one of `FAULTS` there is none, or not the
+one that the folder seems to hold.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def shard(folder: Path) -> None:
     model.save_pretrained(folder, max_shard_size="30KB")
 
 
-# --- what changes nothing of the model --------------------------------------------------------------------------------
+# --- what changes nothing of the model
+# --------------------------------------------------------------------------------
 
 
 @harmless
@@ -189,7 +191,9 @@ def more_rows_than_tokens(folder: Path, chance: random.Random) -> None:
 
 @harmless
 def two_shards_are_swapped(folder: Path, chance: random.Random) -> None:
-    """All shards are read, and their tensors have names: which file holds which is of no account."""
+    """All shards are read, and their tensors have names: which file holds which is of no
+    account.
+    """
     shard(folder)
     one, other = chance.sample(weight_files(folder), 2)
     one.rename(folder / "third")
@@ -197,7 +201,8 @@ def two_shards_are_swapped(folder: Path, chance: random.Random) -> None:
     (folder / "third").rename(other)
 
 
-# --- what leaves no model, or another one -----------------------------------------------------------------------------
+# --- what leaves no model, or another one
+# -----------------------------------------------------------------------------
 
 
 @fault

@@ -13,7 +13,9 @@ HEADING = r"CHAPTER \d+"
 def novel(
     *, chapters: int = 12, paragraphs: int = 20, blank_lines: bool = True, seed: int = 0
 ) -> str:
-    """A text of chapters with headings; each paragraph is 2 to 5 sentences, none of which stands twice."""
+    """A text of chapters with headings; each paragraph is 2 to 5 sentences, none of which stands
+    twice.
+    """
     random_ = random.Random(seed)
     parts = []
     for number in range(1, chapters + 1):

@@ -1,4 +1,6 @@
-"""Models that come with their own code: a folder with config.json, safetensors, a tokenizer and one Python file."""
+"""Models that come with their own code: a folder with config.json, safetensors, a tokenizer and one
+Python file.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,8 @@ FORWARDS = {
         "        return logits + torch.rand_like(logits)"
     ),
     # asks for more than tokens
-    "demanding": "def forward(self, input_ids, pixel_values):\n        return self._read(input_ids)",
+    "demanding": "def forward(self, input_ids, pixel_values):\n        return "
+    "self._read(input_ids)",
     # says nothing of every token
     "last": "def forward(self, input_ids):\n        return self._read(input_ids)[:, -1]",
 }

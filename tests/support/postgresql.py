@@ -28,7 +28,9 @@ _NUMBERS = itertools.count(1)
 
 
 def new_database() -> str:
-    """The URL of a fresh, empty database; skips the test, with the reason, where no server can be had."""
+    """The URL of a fresh, empty database; skips the test, with the reason, where no server can be
+    had.
+    """
     import psycopg
 
     server = _server()

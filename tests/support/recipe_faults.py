@@ -1,7 +1,8 @@
-"""Texts, files and recipes for the fuzz: half of them valid by construction, the others with one thing that is wrong.
+"""Texts, files and recipes for the fuzz: half of them valid by construction, the others with one
+thing that is wrong.
 
-`valid` draws an experiment that must end in a report. `BREAKAGES` take such an experiment and spoil it, so that `check`
-and `run` must refuse it in the same line and leave no folder.
+`valid` draws an experiment that must end in a report. `BREAKAGES` take such an experiment and spoil
+it, so that `check` and `run` must refuse it in the same line and leave no folder.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Case:
         return folder / "r.json"
 
 
-# --- texts and files --------------------------------------------------------------------------------------------------
+# --- texts and files
+# ------------------------------------------------------------------------------------------
 
 extra_words = st.sampled_from(
     [
@@ -70,7 +72,9 @@ extra_words = st.sampled_from(
 
 @st.composite
 def documents(draw: st.DrawFn) -> list[str]:
-    """Texts that are all different, each long enough for a block, with a few words of other scripts in them."""
+    """Texts that are all different, each long enough for a block, with a few words of other scripts
+    in them.
+    """
     chance = random.Random(
         draw(st.integers(0, 2**32))
     )  # its choices are varied, whatever hypothesis prefers
@@ -127,7 +131,9 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16"]
 
 @st.composite
 def text_files(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A file's name and bytes: any format, compression, encoding with a mark, and case of its ending."""
+    """A file's name and bytes: any format, compression, encoding with a mark, and case of its
+    ending.
+    """
     chance = draw(st.randoms(use_true_random=False))
     ending, packer = draw(st.sampled_from(sorted(FORMATS))), draw(st.sampled_from(sorted(PACKERS)))
     content = FORMATS[ending](draw(documents()), chance).encode(draw(st.sampled_from(ENCODINGS)))
@@ -137,7 +143,8 @@ def text_files(draw: st.DrawFn) -> tuple[str, bytes]:
     ](content)
 
 
-# --- recipes ----------------------------------------------------------------------------------------------------------
+# --- recipes
+# ------------------------------------------------------------------------------------------
 
 strategies = st.fixed_dictionaries(
     {"method": st.sampled_from(["greedy", "sample"])},
@@ -176,7 +183,9 @@ training = st.fixed_dictionaries(
 
 @st.composite
 def valid(draw: st.DrawFn, model: Path, *, light: bool = False) -> Case:
-    """An experiment that ends in a report whatever was drawn; `light` ones compute in float32, with a cache."""
+    """An experiment that ends in a report whatever was drawn; `light` ones compute in float32, with
+    a cache.
+    """
     name, content = draw(text_files())
     chosen = [
         strategy | {"name": f"strategy-{i}"}
@@ -214,7 +223,8 @@ def valid(draw: st.DrawFn, model: Path, *, light: bool = False) -> Case:
     return Case(tree, name, content)
 
 
-# --- what is wrong ----------------------------------------------------------------------------------------------------
+# --- what is wrong
+# ------------------------------------------------------------------------------------------
 
 Breakage = Callable[[Case, Any], None]
 BREAKAGES: dict[str, Breakage] = {}

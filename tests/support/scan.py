@@ -1,9 +1,10 @@
-"""Every type of transformers' causal table through the product: `python -m tests.support.scan [TYPE ...]`.
+"""Every type of transformers' causal table through the product: `python -m tests.support.scan [TYPE
+...]`.
 
-Each tiny model (see `causal_models`) is saved with the shipped tokenizer and goes through `check`, two updates of
-training and greedy generation. A model that is let in must write what transformers' `generate` writes, before training
-and after it was saved and loaded; one that is refused must be refused by `check` and by `run` in the same words, and
-leave no folder.
+Each tiny model (see `causal_models`) is saved with the shipped tokenizer and goes through `check`,
+two updates of training and greedy generation. A model that is let in must write what transformers'
+`generate` writes, before training and after it was saved and loaded; one that is refused must be
+refused by `check` and by `run` in the same words, and leave no folder.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ CONTEXTS, NEW_TOKENS = 4, 32
 
 @dataclass(frozen=True)
 class Outcome:
-    """One row of the table: how it ended, the model's class, its way of decoding, and the reason or a remark."""
+    """One row of the table: how it ended, the model's class, its way of decoding, and the reason or
+    a remark.
+    """
 
     name: str
     outcome: str
@@ -222,7 +225,8 @@ def _table(title: str, rows: list[Outcome]) -> str:
     for row in rows:
         kind = f"`{row.architecture}`" if row.architecture else ""
         lines.append(
-            f"| {row.name} | {kind} | {row.outcome} | {row.decoding} | {row.remark.replace('|', '/')} |"
+            f"| {row.name} | {kind} | {row.outcome} | {row.decoding} | "
+            f"{row.remark.replace('|', '/')} |"
         )
     return "\n".join(lines) + "\n"
 

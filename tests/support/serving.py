@@ -1,4 +1,6 @@
-"""A real server: `hyperfit preference serve` in a process of its own, which tests may kill and start again."""
+"""A real server: `hyperfit preference serve` in a process of its own, which tests may kill and
+start again.
+"""
 
 from __future__ import annotations
 

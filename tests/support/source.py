@@ -35,7 +35,9 @@ def tree(path: Path) -> ast.Module:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Dotted names that a file imports anywhere, also inside functions, but not under `if TYPE_CHECKING:`."""
+    """Dotted names that a file imports anywhere, also inside functions, but not under `if
+    TYPE_CHECKING:`.
+    """
     typing_only = {
         id(inner)
         for node in ast.walk(tree(path))
@@ -61,7 +63,9 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def public_names(path: Path) -> set[str]:
-    """The functions, classes and constants without a leading underscore that a module defines at its top level."""
+    """The functions, classes and constants without a leading underscore that a module defines at
+    its top level.
+    """
     found: set[str] = set()
     for node in tree(path).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

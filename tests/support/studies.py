@@ -37,7 +37,9 @@ class Clock:
 def comparisons(
     contexts: int = 4, checks: int = 4, arms: tuple[str, ...] = ARMS
 ) -> list[BlindedComparison]:
-    """Each arm against the reference on `contexts` contexts a domain, and attention checks; texts of random words."""
+    """Each arm against the reference on `contexts` contexts a domain, and attention checks; texts
+    of random words.
+    """
     random_, made = random.Random(5), []
     for domain in DOMAINS:
         for number in range(contexts):
@@ -128,7 +130,9 @@ def continuation(text: str, **fields: Any) -> Continuation:
 
 
 def experiment(folder: Path, contexts: int = 6, *, words: int = 40, seed: int = 0) -> Path:
-    """An experiment's folder with two runs, two arms and two sets of contexts, made without torch."""
+    """An experiment's folder with two runs, two arms and two sets of contexts, made without
+    torch.
+    """
     random_ = random.Random(seed)
     for model in ("original", "hyperfitted"):
         rows = []

@@ -23,7 +23,9 @@ def byte_level() -> Any:
 
 
 def metaspace() -> Any:
-    """Llama-2-like: ▁ for spaces, one put before the text and dropped when decoding, <s> added by its own template."""
+    """Llama-2-like: ▁ for spaces, one put before the text and dropped when decoding, <s> added by
+    its own template.
+    """
     return _metaspace("<s> $A")
 
 
@@ -53,7 +55,9 @@ def _metaspace(template: str) -> Any:
 
 
 def word_piece() -> Any:
-    """BERT-like: lower case, ## for what goes on, [CLS] and [SEP] around every text, spaces tidied when decoding."""
+    """BERT-like: lower case, ## for what goes on, [CLS] and [SEP] around every text, spaces tidied
+    when decoding.
+    """
     from tokenizers import (
         Tokenizer,
         decoders,
@@ -93,7 +97,9 @@ KINDS = {each.__name__: each for each in (byte_level, metaspace, metaspace_both_
 
 
 def unigram():
-    """As sentencepiece makes them: the special tokens are pieces of the vocabulary, and can be the likeliest ones."""
+    """As sentencepiece makes them: the special tokens are pieces of the vocabulary, and can be the
+    likeliest ones.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

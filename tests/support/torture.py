@@ -1,12 +1,14 @@
-"""Trainings that are killed once, at a random moment, must end as the uninterrupted one: `make torture`.
+"""Trainings that are killed once, at a random moment, must end as the uninterrupted one: `make
+torture`.
 
-Every training is `hyperfit train` in a process of its own, killed with SIGKILL. The processes are forked from one that
-has imported and computed nothing: importing torch takes longer than such a training.
+Every training is `hyperfit train` in a process of its own, killed with SIGKILL. The processes are
+forked from one that has imported and computed nothing: importing torch takes longer than such a
+training.
 
     TORTURE/                       a temporary folder
       model/  pieces.jsonl         tiny, made on the fly
       recipe.json
-      drawn/                       the experiment with its data, which every run begins from a copy of
+      drawn/                       the experiment with its data, copied for every run
       uninterrupted/  run-000/ ... experiments
       run-000.log                  what its processes said
       run-000.writes               a byte for every checkpoint write that they began
@@ -48,11 +50,15 @@ _HELD_EVERY = 4
 """Each fourth run is killed inside a checkpoint write that is held open for it."""
 _DEADLINE_SECONDS = 120.0
 _FIRST_WRITES = 2
-"""Writes before the first update: the best weights so far of the original, and of the hyperfitted run."""
+"""Writes before the first update: the best weights so far of the original, and of the hyperfitted
+run.
+"""
 
 
 class Kill(NamedTuple):
-    """Where a kill landed: after which update's row, inside which write ("" if none), and the newest checkpoint."""
+    """Where a kill landed: after which update's row, inside which write ("" if none), and the
+    newest checkpoint.
+    """
 
     update: int
     inside: str
@@ -79,7 +85,9 @@ class Trial:
 
     @contextmanager
     def training(self, held: int | None = None) -> Iterator[ForkProcess]:
-        """A process that trains; with `held`, its write of that number stays open until the process is killed."""
+        """A process that trains; with `held`, its write of that number stays open until the process
+        is killed.
+        """
         process = get_context("fork").Process(target=self._train, args=(held,))
         process.start()
         try:
@@ -123,7 +131,9 @@ class Trial:
         return self.writes.stat().st_size
 
     def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Of updates and of probes, as they are in the files; a last line that a kill cut off left out."""
+        """Of updates and of probes, as they are in the files; a last line that a kill cut off left
+        out.
+        """
         return _rows(self.run.updates_file), _rows(self.run.probes_file)
 
     def killed(self) -> Kill:
@@ -139,12 +149,15 @@ class Trial:
 
 
 def torture(folder: Path, *, runs: int, seed: int, updates: int) -> tuple[int, int]:
-    """How many of the `runs` ended equal to the uninterrupted one, and how many were killed inside a write."""
+    """How many of the `runs` ended equal to the uninterrupted one, and how many were killed inside
+    a write.
+    """
     _alone(lambda: _make(folder, updates))
     uninterrupted = Trial(folder, "uninterrupted")
     seconds = _time(uninterrupted)
     print(
-        f"uninterrupted: {updates} updates in {seconds:.2f} s, {uninterrupted.written()} checkpoint writes"
+        f"uninterrupted: {updates} updates in {seconds:.2f} s, {uninterrupted.written()} "
+        "checkpoint writes"
     )
     equal = inside = 0
     for number in range(runs):
@@ -163,8 +176,8 @@ def torture(folder: Path, *, runs: int, seed: int, updates: int) -> tuple[int, i
             else "between writes"
         )
         print(
-            f"{trial.name}: killed after update {kill.update}, {where}; went on from update {kill.newest}: "
-            f"{problem or 'equal'}",
+            f"{trial.name}: killed after update {kill.update}, {where}; went on from update "
+            f"{kill.newest}: {problem or 'equal'}",
             flush=True,
         )
         equal += not problem
@@ -174,7 +187,9 @@ def torture(folder: Path, *, runs: int, seed: int, updates: int) -> tuple[int, i
 
 
 def _make(folder: Path, updates: int) -> None:
-    """Model, texts and recipe, and the data drawn; dropout is on, so that the random state matters."""
+    """Model, texts and recipe, and the data drawn; dropout is on, so that the random state
+    matters.
+    """
     model = make_model(folder / "model", make_tokenizer(), "gpt2")
     tree = tiny_tree(model, write_corpus(folder / "pieces.jsonl", documents=60, words=60))
     tree["train"] |= {"epochs": None, "updates": updates, "dropout": True, "decay_share": 0.5}
@@ -185,7 +200,9 @@ def _make(folder: Path, updates: int) -> None:
 
 
 def _alone(work: Callable[[], None]) -> None:
-    """In a process of its own, so that this one starts no threads, which a fork would not survive."""
+    """In a process of its own, so that this one starts no threads, which a fork would not
+    survive.
+    """
     process = get_context("fork").Process(target=work)
     process.start()
     process.join(_DEADLINE_SECONDS)
@@ -207,7 +224,9 @@ def _time(trial: Trial) -> float:
 
 
 def _kill_after(trial: Trial, seconds: float) -> Kill:
-    """Kill so long after the first update's row; sooner, and from the start, if the training was faster than that."""
+    """Kill so long after the first update's row; sooner, and from the start, if the training was
+    faster than that.
+    """
     while True:
         trial.begin()
         with trial.training() as process:
@@ -234,7 +253,9 @@ def _kill_inside(trial: Trial, held: int) -> Kill:
 
 
 def _finish(trial: Trial, uninterrupted: Trial, kill: Kill) -> str:
-    """Train to the end; what differs from the uninterrupted run, or shows that it did not go on from its checkpoint."""
+    """Train to the end; what differs from the uninterrupted run, or shows that it did not go on
+    from its checkpoint.
+    """
     before = trial.rows()[0][: kill.newest]
     trial.train()
     weights = "model.safetensors"

@@ -1,4 +1,6 @@
-"""Somebody with a browser, without the browser: follows redirects, keeps cookies, sends the forms that pages hold."""
+"""Somebody with a browser, without the browser: follows redirects, keeps cookies, sends the forms
+that pages hold.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ BASE = "http://127.0.0.1:8000"
 
 
 class Visitor:
-    """Posts come with the form token of the last page and a true Origin, unless a test says otherwise."""
+    """Posts come with the form token of the last page and a true Origin, unless a test says
+    otherwise.
+    """
 
     def __init__(self, app: Any, base: str = BASE, **options: Any):
         self.client = TestClient(app, base_url=base, **options)

@@ -1,4 +1,6 @@
-"""What is found out about a model when it is loaded: is it causal, and which way of reading it equals the model."""
+"""What is found out about a model when it is loaded: is it causal, and which way of reading it
+equals the model.
+"""
 
 import json
 import shutil
@@ -87,7 +89,9 @@ def assert_texts_are_the_models(model):
     "size", [0.02, 0.5]
 )  # at 0.02 every score is near zero, and a missing mask hardly shows
 def test_a_falcon_writes_its_own_texts(save, form, size):
-    """It reads `config._attn_implementation` by name: under a kernel of another name it forgets its mask."""
+    """It reads `config._attn_implementation` by name: under a kernel of another name it forgets its
+    mask.
+    """
     settings = save(
         t.FalconForCausalLM(t.FalconConfig(**FALCON, initializer_range=size, **FALCONS[form]))
     )
@@ -225,7 +229,8 @@ def test_a_model_with_its_own_code_is_read_whole_at_each_step(tmp_path, tiny_tok
         ),
         (
             "last",
-            "OwnModel does not continue texts: given tokens alone, it gives no logits for the tokens of a text",
+            "OwnModel does not continue texts: given tokens alone, it gives no logits for the "
+            "tokens of a text",
         ),
     ],
 )

@@ -71,7 +71,9 @@ def test_products_equal_the_models_own_attention_and_its_gradients(kind):
 )  # of many processes, all but the main one begin without weights
 @pytest.mark.parametrize("config", [Gemma2Config, GptOssConfig])
 def test_a_model_whose_attention_does_more_keeps_its_own(config, place):
-    """Gemma 2 caps its scores, gpt-oss lets a sink take a share: at random weights neither shows in the logits."""
+    """Gemma 2 caps its scores, gpt-oss lets a sink take a share: at random weights neither shows in
+    the logits.
+    """
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
     experts = {"num_local_experts": 2, "num_experts_per_tok": 1} if config is GptOssConfig else {}
     sizes = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}

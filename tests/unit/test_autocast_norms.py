@@ -1,4 +1,6 @@
-"""RMS norms and rotations that round once: equal to the models' own but for rounding, and theirs without autocast."""
+"""RMS norms and rotations that round once: equal to the models' own but for rounding, and theirs
+without autocast.
+"""
 
 import pytest
 import torch

@@ -36,7 +36,8 @@ def test_ours_the_public_loop_and_trainer_take_turns(small, monkeypatch, tmp_pat
     assert re.match(
         rf"training, small, not compiled: {number} tokens/s, {of_best:.0%} of \d+", ours
     )
-    # One round follows the turn that warms up; the figures that are returned are those that are printed.
+    # One round follows the turn that warms up; the figures that are returned are those that are
+    # printed.
     against = rf"  against %s: {number} tokens/s; %s \(from [\d.]+ to [\d.]+, 1 turns\)"
     assert re.fullmatch(against % ("the public loop", f"{times:.2f}x"), public)
     assert re.fullmatch(against % ("Trainer", r"[\d.]+x"), trainer)
@@ -49,7 +50,9 @@ def test_a_turn_is_the_median_of_its_updates(monkeypatch):
 
 @pytest.mark.parametrize(("tied", "body"), [(True, 60), (False, 20)])
 def test_flops_of_a_token_by_hand(tied, body):
-    """6 for each weight of body and head, and 12 x layers x hidden units x half the tokens for attention."""
+    """6 for each weight of body and head, and 12 x layers x hidden units x half the tokens for
+    attention.
+    """
     model = SimpleNamespace(
         config=SimpleNamespace(
             vocab_size=10, hidden_size=4, num_hidden_layers=2, tie_word_embeddings=tied

@@ -16,7 +16,8 @@ from hyperfitting.metrics.bleu import (
 )
 from hyperfitting.metrics.stats import jackknife
 
-# Few words, so that n-grams of every order are shared and repeated; the tokenizer splits, joins and drops some.
+# Few words, so that n-grams of every order are shared and repeated; the tokenizer splits, joins and
+# drops some.
 WORDS = st.sampled_from(
     ["a", "b", "c", "a.", "b,", "1.5", "(c)", "-\n", "&amp;", "\n", "é", "<skipped>"]
 )
@@ -33,7 +34,9 @@ def slow_self_bleu(texts):
 
 
 def random_texts(number, words, seed):
-    """Words with the frequencies of a language, so that a few are in every text and most are rare."""
+    """Words with the frequencies of a language, so that a few are in every text and most are
+    rare.
+    """
     draws = np.random.default_rng(seed).zipf(1.3, size=(number, words)) % 5_000
     return [" ".join(f"w{word}" for word in row) for row in draws]
 
@@ -160,7 +163,9 @@ def seconds(function, *arguments):
 
 @pytest.mark.slow
 def test_metrics_self_bleu_is_fifty_times_faster_than_the_loop():
-    """300 texts of 256 words; sacrebleu scores 5 of them against the other 299, as each text takes it as long."""
+    """300 texts of 256 words; sacrebleu scores 5 of them against the other 299, as each text takes
+    it as long.
+    """
     texts = random_texts(300, 256, seed=0)
     self_bleu(texts[:2])
     loop = (
@@ -170,7 +175,8 @@ def test_metrics_self_bleu_is_fifty_times_faster_than_the_loop():
     )
     ours = min(seconds(self_bleu, random_texts(300, 256, seed=seed)) for seed in range(1, 4))
     print(
-        f"\nself-BLEU: sacrebleu's loop {loop:.1f} s, ours {ours:.2f} s, {loop / ours:.0f} times faster"
+        f"\nself-BLEU: sacrebleu's loop {loop:.1f} s, ours {ours:.2f} s, {loop / ours:.0f} times "
+        "faster"
     )
     assert loop / ours > 50
 
@@ -181,7 +187,8 @@ def test_metrics_bleu_with_groups_left_out_takes_seconds():
     leaving_out = seconds(self_bleu_without_each, texts, [str(i % 100) for i in range(300)])
     comparing = seconds(dataset_bleu, texts, training)
     print(
-        f"\n100 groups left out in turn {leaving_out:.1f} s; 300 texts against 2,000 {comparing:.1f} s"
+        f"\n100 groups left out in turn {leaving_out:.1f} s; 300 texts against 2,000 "
+        f"{comparing:.1f} s"
     )
     assert leaving_out < 30
     assert comparing < 60

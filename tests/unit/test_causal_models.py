@@ -1,4 +1,6 @@
-"""The tiny causal models of tests/support: every type of transformers' table has one, or a reason why not."""
+"""The tiny causal models of tests/support: every type of transformers' table has one, or a reason
+why not.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def test_a_model_is_the_same_at_every_call_and_far_from_uniform(name):
 
 
 def test_every_weight_counts():
-    """Norms and biases are off their initial values, so that a decoder that forgets one writes something else."""
+    """Norms and biases are off their initial values, so that a decoder that forgets one writes
+    something else.
+    """
     weights = dict(build("gpt2").named_parameters())
     assert len(weights) > 10
     assert [name for name, weight in weights.items() if not weight.std() > 0.05] == []

@@ -48,7 +48,9 @@ CONFIGS = {
 
 
 def make(kind):
-    """A model whose logits are as large as a trained one's, so that a cap is reached; a head's bias is not zero."""
+    """A model whose logits are as large as a trained one's, so that a cap is reached; a head's bias
+    is not zero.
+    """
     torch.manual_seed(0)
     config = CONFIGS[kind]()
     image = config.model_type == "imagegpt"

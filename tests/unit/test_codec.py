@@ -1,4 +1,6 @@
-"""What turns text into ids: its fingerprint, the ids that end a text, and ids that the model has no row for."""
+"""What turns text into ids: its fingerprint, the ids that end a text, and ids that the model has no
+row for.
+"""
 
 import json
 import shutil
@@ -196,7 +198,10 @@ def test_a_damaged_generation_config(folder, text):
 @pytest.mark.parametrize("value", ["x", [0, "x"], 1.5, True, {"a": 1}, [[0]]])
 def test_an_end_that_is_no_id(folder, value):
     edit_json(folder / "generation_config.json", eos_token_id=value)
-    expected = f"generation_config.json: eos_token_id = {json.dumps(value)} is neither a token id nor a list of them"
+    expected = (
+        f"generation_config.json: eos_token_id = {json.dumps(value)} is neither a token id nor a "
+        "list of them"
+    )
     assert problem(folder) == expected
 
 
@@ -271,7 +276,9 @@ def test_a_tokenizer_that_cannot_read_it_as_text_refuses_it(text):
 
 
 def test_python_tokenizers_read_it_as_text_or_refuse_it(tmp_path):
-    """One character a token: the letters of </s> that it knows; one word a token: the word is the special token."""
+    """One character a token: the letters of </s> that it knows; one word a token: the word is the
+    special token.
+    """
     namespace = {}
     exec(OWN_TOKENIZER, namespace)  # the code that a model folder holds
     characters = codec_of(namespace["OwnTokenizer"](), "none")
@@ -394,7 +401,9 @@ def test_a_token_that_its_class_alone_adds_is_in_no_ones_way(tmp_path):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_qwen_as_it_is_published(tmp_path, policy):
-    """Its chats end with one token, its texts with another, and only generation_config.json names both."""
+    """Its chats end with one token, its texts with another, and only generation_config.json names
+    both.
+    """
     tokenizer = make_tokenizer()
     tokenizer.add_special_tokens({"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"})
     config = Qwen2Config(

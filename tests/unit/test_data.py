@@ -256,7 +256,8 @@ def test_packed_blocks_run_on_and_cite_where_they_begin(tree, tmp_path):
         domains=[],
     )
     train, validation = draw_data(recipe, WordCodec()).sets
-    # Each document is 16 tokens with its beginning, so a block of 32 begins with every second document.
+    # Each document is 16 tokens with its beginning, so a block of 32 begins with every second
+    # document.
     assert (train.ids_NT[:, [0, 16]] == 0).all()
     assert (
         len(
@@ -266,6 +267,7 @@ def test_packed_blocks_run_on_and_cite_where_they_begin(tree, tmp_path):
     )
     with pytest.raises(
         DataError,
-        match="'train' needs 300 blocks of 32 tokens, and the documents make 6, end to end, of the 12 left",
+        match="'train' needs 300 blocks of 32 tokens, and the documents make 6, end to end, of "
+        "the 12 left",
     ):
         draw_data(recipe_of(tree, train_blocks=300), WordCodec())

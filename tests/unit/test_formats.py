@@ -1,4 +1,6 @@
-"""Bytes and formats: whatever people keep texts in comes back as it is, or is refused in one line."""
+"""Bytes and formats: whatever people keep texts in comes back as it is, or is refused in one
+line.
+"""
 
 import codecs
 import gzip
@@ -324,8 +326,8 @@ def test_a_missing_extra_is_one_line(tmp_path):
         )
         assert (done.returncode, done.stdout) == (2, "")
         assert (
-            done.stderr
-            == f"hyperfit: this needs {module}, which is not installed: pip install 'hyperfitting[{extra}]'\n"
+            done.stderr == f"hyperfit: this needs {module}, which is not installed: pip install "
+            f"'hyperfitting[{extra}]'\n"
         )
 
 

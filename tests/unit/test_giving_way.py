@@ -1,4 +1,6 @@
-"""A rule that leaves no token gives way for that text at that step; what is chosen is always possible."""
+"""A rule that leaves no token gives way for that text at that step; what is chosen is always
+possible.
+"""
 
 import math
 

@@ -7,7 +7,9 @@ GREEDY = Strategy(name="greedy", method="greedy")
 
 
 class Counting:
-    """A model of ten tokens that always prefers the next number, then 0, and remembers how often it was asked."""
+    """A model of ten tokens that always prefers the next number, then 0, and remembers how often it
+    was asked.
+    """
 
     def __init__(self):
         self.asked = 0
@@ -139,8 +141,8 @@ def test_an_arm_says_in_words_what_it_does():
         repetition_penalty=1.2,
     )
     assert strategy.in_words() == (
-        "sample, blocker (mode word, tokens 5, context False), repetition_penalty 1.2, penalised generated, "
-        "dry (multiplier 0.8, base 1.75, allowed_tokens 2), temperature 0.7"
+        "sample, blocker (mode word, tokens 5, context False), repetition_penalty 1.2, penalised "
+        "generated, dry (multiplier 0.8, base 1.75, allowed_tokens 2), temperature 0.7"
     )
     assert GREEDY.in_words() == "greedy"
 

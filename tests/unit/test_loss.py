@@ -92,7 +92,8 @@ def test_bfloat16_rounds_products_and_gradients_only(monkeypatch, tokens):
     loss.backward()
     exact, of_hidden, of_weight = plain_in_float64(model, ids_BT, torch.ones(B))
     assert near(loss.detach(), exact, 2e-3)
-    # Logits and slopes carry 2^-9 each; sums over chunks are in float32, so small chunks are no worse.
+    # Logits and slopes carry 2^-9 each; sums over chunks are in float32, so small chunks are no
+    # worse.
     assert near(model.hidden_BTH.grad, of_hidden, 1e-2)
     assert near(model.weight_VH.grad, of_weight, 1e-2)
     assert model.weight_VH.grad.dtype == torch.bfloat16
@@ -182,7 +183,8 @@ HEADS = {
         lambda: transformers.GraniteConfig(**COMMON, **SHAPE, logits_scaling=8.0),
         "plain_next_token_loss",
     ),
-    # At random weights a cap is not reached and a bias is zero: the losses are equal, and yet the heads do more.
+    # At random weights a cap is not reached and a bias is zero: the losses are equal, and yet the
+    # heads do more.
     "cap": (
         lambda: transformers.Gemma2Config(**COMMON, **SHAPE, head_dim=8),
         "plain_next_token_loss",

@@ -8,7 +8,9 @@ from hyperfitting.data.lost_characters import Losses, reach
 
 
 class Letters:
-    """A codec of single characters without capitals, digits and %: those are lost; two letters make one token."""
+    """A codec of single characters without capitals, digits and %: those are lost; two letters make
+    one token.
+    """
 
     fingerprint, end_ids = "letters", (0,)
 

@@ -21,7 +21,9 @@ TOLERANCE = 1e-4
 
 
 def integrated_area(p, q, scaling):
-    """The area as an integral over the mixtures in float64, with the curve's slope worked out by hand; no zeros."""
+    """The area as an integral over the mixtures in float64, with the curve's slope worked out by
+    hand; no zeros.
+    """
     p, q = np.array(p), np.array(q)
     weights = (np.arange(50_000)[:, None] + 0.5) / 50_000
     mixtures = weights * p + (1 - weights) * q
@@ -163,7 +165,9 @@ def test_more_clusters_than_different_points_do_no_harm():
 
 
 def test_the_standard_error_is_the_spread_of_new_samples():
-    """Two overlapping clouds: the error from halves of one sample against the spread of MAUVE over 24 samples."""
+    """Two overlapping clouds: the error from halves of one sample against the spread of MAUVE over
+    24 samples.
+    """
     random = np.random.default_rng(5)
 
     def sample():

@@ -1,4 +1,6 @@
-"""The plan against real trainings: three shapes that nothing in it was fitted to, counted tensor by tensor."""
+"""The plan against real trainings: three shapes that nothing in it was fitted to, counted tensor by
+tensor.
+"""
 
 import json
 import weakref

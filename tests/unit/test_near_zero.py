@@ -42,8 +42,8 @@ def test_a_high_stop_loss_is_taken_at_its_word(tree):
 
 def test_the_line_says_what_was_reached_and_what_to_raise(tree):
     assert str(verdict(tree, 6.2, 6.1873, learning_rate=1e-6, epochs=6)) == (
-        "The mean training loss of the last epoch is 6.19 nats per token, not below 0.3: this model has not been "
-        "hyperfitted. Raise train.learning_rate (1e-06) or train.epochs (6)."
+        "The mean training loss of the last epoch is 6.19 nats per token, not below 0.3: this "
+        "model has not been hyperfitted. Raise train.learning_rate (1e-06) or train.epochs (6)."
     )
     assert str(verdict(tree, 0.1)) == ""
 

@@ -1,4 +1,6 @@
-"""What `check` says of settings that cannot take effect: nothing where all do, one line for each that does not."""
+"""What `check` says of settings that cannot take effect: nothing where all do, one line for each
+that does not.
+"""
 
 import pytest
 
@@ -60,7 +62,8 @@ NOTES = [
     (["train.force_plain_bf16=true"], "train.force_plain_bf16: only for train.precision = bf16"),
     (
         ["train.warmup_updates=10"],
-        "train.warmup_updates = 10: the training has 10 updates, so its learning rate is never reached",
+        "train.warmup_updates = 10: the training has 10 updates, so its learning rate is never "
+        "reached",
     ),
     (
         ["train.final_learning_rate_share=0.1"],
@@ -68,7 +71,8 @@ NOTES = [
     ),
     (
         ["train.stop_loss=0.1"],
-        'train.stop_loss: train.stop = "end" stops at no loss; it only says below what a loss counts as near zero',
+        'train.stop_loss: train.stop = "end" stops at no loss; it only says below what a loss '
+        "counts as near zero",
     ),
     (
         ["train.patience_probes=2"],
@@ -76,7 +80,8 @@ NOTES = [
     ),
     (
         ["train.stop=best-validation", "train.patience_probes=5"],
-        'train.patience_probes = 5: the training has 5 probes, so train.stop = "best-validation" is end',
+        'train.patience_probes = 5: the training has 5 probes, so train.stop = "best-validation" '
+        "is end",
     ),
     (["engine.micro_batch_blocks=9"], "engine.micro_batch_blocks = 9: an update has 8 blocks"),
     (
@@ -90,7 +95,8 @@ NOTES = [
     *(
         (
             [GREEDY % setting],
-            f"generate.strategies.0.{setting.split()[0]}: a greedy strategy takes the most probable token whatever it is",
+            f"generate.strategies.0.{setting.split()[0]}: a greedy strategy takes the most "
+            "probable token whatever it is",
         )
         for setting in ("temperature = 0.7", "top_k = 5", "top_p = 0.9", "min_p = 0.1")
     ),

@@ -86,7 +86,9 @@ def test_the_mean_over_the_noise_is_the_float32_trajectory_with_weight_decay():
 
 
 def test_the_second_moment_decays_at_beta2_0_999():
-    """It is multiplied by 0.999 where the gradient is zero, which rounding to nearest undoes each time."""
+    """It is multiplied by 0.999 where the gradient is zero, which rounding to nearest undoes each
+    time.
+    """
     steps = [1.0] + [0.0] * 300
     nearest, ours = bf16_weights(torch.ones(MANY)), bf16_weights(torch.ones(MANY))
     of_nearest = run(nearest, steps, "bf16").state[nearest]["exp_avg_sq"]

@@ -10,7 +10,9 @@ from hyperfitting.metrics.overlap import SharedRun, TrainingIndex
 
 
 def texts(*, least):
-    """Texts that share much: few ids, near each other or far apart, so that more or fewer fit into one sorting key."""
+    """Texts that share much: few ids, near each other or far apart, so that more or fewer fit into
+    one sorting key.
+    """
     few = st.sampled_from([[0], [0, 1], [0, 1, 2, 3], [7, 50_000, 130_000], [0, 10**6, 10**12]])
     return few.flatmap(
         lambda ids: st.tuples(
@@ -21,7 +23,9 @@ def texts(*, least):
 
 
 def slow_runs(ids, blocks):
-    """From each start the longest run in a block and the first place of it, by trying every place."""
+    """From each start the longest run in a block and the first place of it, by trying every
+    place.
+    """
     runs = []
     for start in range(len(ids)):
         best = SharedRun(0, start, 0, 0)

@@ -68,8 +68,14 @@ def test_the_fingerprint_of_a_tokenizer_of_its_own_code_knows_its_letters(source
 
 
 def test_a_tokenizer_that_cannot_be_made_to_begin_texts_is_refused(source, tmp_path):
-    ends = "\n    def build_inputs_with_special_tokens(self, ids, more=None):\n        return [*ids, 3]\n"
+    ends = (
+        "\n    def build_inputs_with_special_tokens(self, ids, more=None):\n        return [*ids, "
+        "3]\n"
+    )
     use_own_tokenizer(source, OWN_TOKENIZER + ends)
     message = refused(load_both(source, trust_remote_code=True), tmp_path / "saved")
-    said = 'the saved tokenizer (OwnTokenizer) gives other ids than this one with model.beginning_of_text = "add"'
+    said = (
+        "the saved tokenizer (OwnTokenizer) gives other ids than this one with "
+        'model.beginning_of_text = "add"'
+    )
     assert said in message

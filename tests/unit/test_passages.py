@@ -1,4 +1,6 @@
-"""Long texts cut into passages: nothing overlaps, nothing is lost sight of, and whole stretches are held out."""
+"""Long texts cut into passages: nothing overlaps, nothing is lost sight of, and whole stretches are
+held out.
+"""
 
 import json
 import re
@@ -38,7 +40,9 @@ def recipe_of(tree, path, **data):
 
 
 def places(blocks, codec, text):
-    """Where in the text each block of a set stands, checked to be word for word what its ids decode to."""
+    """Where in the text each block of a set stands, checked to be word for word what its ids decode
+    to.
+    """
     found = []
     for ids in blocks.ids_NT.tolist():
         assert ids[0] == 0
@@ -340,8 +344,8 @@ def test_one_document_that_packed_blocks_use_up_is_to_be_cut_into_passages(tree,
     path = write_novel(tmp_path / "folder" / "novel.txt").parent
     message = refusal(recipe_of(tree, path, blocks="packed"), codec)
     assert (
-        "the set 'validation' needs 4 blocks of 32 tokens, and the documents make 0, end to end, of the 0"
-        in message
+        "the set 'validation' needs 4 blocks of 32 tokens, and the documents make 0, end to end, "
+        "of the 0" in message
     )
     assert 'data.blocks = "passages"' in message
 

@@ -1,4 +1,6 @@
-"""Where a relative path counts from: the recipe's folder, or the working folder for --set and shipped recipes."""
+"""Where a relative path counts from: the recipe's folder, or the working folder for --set and
+shipped recipes.
+"""
 
 import json
 import os
@@ -18,7 +20,9 @@ from tests.support.codecs import WordCodec
 
 @pytest.fixture
 def project(tmp_path, tree, monkeypatch):
-    """A recipe in a folder of its own, with its texts beside it; the working folder is another one."""
+    """A recipe in a folder of its own, with its texts beside it; the working folder is another
+    one.
+    """
     folder, here = tmp_path / "project", tmp_path / "here"
     folder.mkdir()
     here.mkdir()
@@ -123,8 +127,8 @@ def test_what_is_missing_is_told_with_the_path_that_was_tried(project):
     with pytest.raises(DataError) as caught:
         draw_data(load_recipe(project / "r.json"), WordCodec())
     assert str(caught.value) == (
-        f"texts.jsonl: no such file or folder (tried {project / 'texts.jsonl'}); relative paths count from the "
-        "recipe's folder, and from the working folder only with --set"
+        f"texts.jsonl: no such file or folder (tried {project / 'texts.jsonl'}); relative paths "
+        "count from the recipe's folder, and from the working folder only with --set"
     )
 
 
@@ -138,7 +142,10 @@ def test_what_no_hub_would_take_for_a_name_is_a_path(name, tmp_path):
 
 
 def test_a_typo_without_the_library_datasets_is_told_as_one(project):
-    code = "import sys; sys.modules['datasets'] = None\nfrom hyperfitting.cli import main; sys.exit(main())"
+    code = (
+        "import sys; sys.modules['datasets'] = None\nfrom hyperfitting.cli import main; "
+        "sys.exit(main())"
+    )
     arguments = [
         "check",
         str(project / "r.json"),
@@ -155,9 +162,9 @@ def test_a_typo_without_the_library_datasets_is_told_as_one(project):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"hyperfit: mynovel: no such file or folder (tried {Path.cwd() / 'mynovel'}), and the library datasets, which "
-        "would look for a hub data set of that name, is not installed: check the path, or pip install "
-        "'hyperfitting[hub]'\n"
+        f"hyperfit: mynovel: no such file or folder (tried {Path.cwd() / 'mynovel'}), and the "
+        "library datasets, which would look for a hub data set of that name, is not installed: "
+        "check the path, or pip install 'hyperfitting[hub]'\n"
     )
 
 

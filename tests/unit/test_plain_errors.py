@@ -1,4 +1,6 @@
-"""What is said of a model folder that transformers cannot read: the file, the key and the remedy, in our own words."""
+"""What is said of a model folder that transformers cannot read: the file, the key and the remedy,
+in our own words.
+"""
 
 import json
 import shutil
@@ -122,7 +124,8 @@ CASES = [
     (
         lambda folder: (folder / "model.safetensors").rename(folder / "weights.safetensors"),
         "model",
-        "it has neither a model.safetensors nor a model.safetensors.index.json that names its weight files",
+        "it has neither a model.safetensors nor a model.safetensors.index.json that names its "
+        "weight files",
     ),
 ]
 

@@ -31,8 +31,8 @@ def table(units: list[list[int]], categories: int) -> np.ndarray:
     )
 
 
-# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C: four observers, twelve units, values 1-5,
-# some missing; he works out alpha nominal 0.743 and ordinal 0.815.
+# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C: four observers, twelve
+# units, values 1-5, some missing; he works out alpha nominal 0.743 and ordinal 0.815.
 KRIPPENDORFF = table(
     [
         [int(digit) for digit in unit]
@@ -54,8 +54,8 @@ KRIPPENDORFF = table(
     5,
 )
 
-# Fleiss 1971, "Measuring nominal scale agreement among many raters", Table 1: 30 patients, 6 psychiatrists each,
-# 5 diagnoses; kappa 0.430.
+# Fleiss 1971, "Measuring nominal scale agreement among many raters", Table 1: 30 patients, 6
+# psychiatrists each, 5 diagnoses; kappa 0.430.
 FLEISS_1971 = np.array(
     [
         [int(digit) for digit in row]
@@ -95,8 +95,9 @@ FLEISS_1971 = np.array(
     dtype=float,
 )
 
-# Gwet 2014, "Handbook of Inter-Rater Reliability", 4th edition (data set cont3x3abstractors of his R package irrCAC):
-# two abstractors, 100 pregnancies; AC1 0.8493305, agreement 0.89, Krippendorff's alpha 0.7972585.
+# Gwet 2014, "Handbook of Inter-Rater Reliability", 4th edition (data set cont3x3abstractors of his
+# R package irrCAC): two abstractors, 100 pregnancies; AC1 0.8493305, agreement 0.89, Krippendorff's
+# alpha 0.7972585.
 GWET = table([[1, 1]] * 13 + [[2, 2]] * 20 + [[2, 3]] * 7 + [[3, 2]] * 4 + [[3, 3]] * 56, 3)
 
 
@@ -109,7 +110,8 @@ def test_gwets_examples():
     assert AC1.of(GWET) == pytest.approx(0.8493305, abs=5e-8)
     assert RAW.of(GWET) == pytest.approx(0.89, abs=1e-12)
     assert ALPHA_NOMINAL.of(GWET) == pytest.approx(0.7972585, abs=5e-8)
-    # Krippendorff's data again, with missing answers (cac.raw4raters in irrCAC): AC1 0.77544, agreement 0.81818.
+    # Krippendorff's data again, with missing answers (cac.raw4raters in irrCAC): AC1 0.77544,
+    # agreement 0.81818.
     assert AC1.of(KRIPPENDORFF) == pytest.approx(0.77544, abs=5e-6)
     assert RAW.of(KRIPPENDORFF) == pytest.approx(0.81818, abs=5e-6)
 
@@ -194,7 +196,8 @@ def test_the_interval_over_contexts_covers_the_jackknifes():
 
 
 def test_contexts_are_drawn_whole():
-    # Forty comparisons of ten contexts that are copies of each other know as much as ten comparisons.
+    # Forty comparisons of ten contexts that are copies of each other know as much as ten
+    # comparisons.
     ten = np.random.default_rng(2).multinomial(3, [0.5, 0.2, 0.3], size=10).astype(float)
     one = coefficient(RAW, ten, np.arange(10), draws=500, seed=0)
     four = coefficient(

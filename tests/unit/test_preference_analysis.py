@@ -1,4 +1,6 @@
-"""How the judging went, what predicts it, who was left out and whether the plan was kept; and the whole of it."""
+"""How the judging went, what predicts it, who was left out and whether the plan was kept; and the
+whole of it.
+"""
 
 from __future__ import annotations
 
@@ -366,14 +368,17 @@ def test_relabelling_two_arms_mirrors_every_estimate(seed: int):
     for before, after in zip(one.agreement["all"], two.agreement["all"], strict=True):
         assert before.value == pytest.approx(after.value, abs=1e-9)
     assert one.side_bias == two.side_bias
-    # With the arms, the sign of the difference in TTR turns as well: what predicts preference stays.
+    # With the arms, the sign of the difference in TTR turns as well: what predicts preference
+    # stays.
     assert one.ttr_regression[0].odds_ratio.value == pytest.approx(
         two.ttr_regression[0].odds_ratio.value, rel=1e-6
     )
 
 
 def odd_rows(seed: int) -> list[Judgement]:
-    """A few rows of few arms, contexts and annotators, with taste that may be all for one arm, or none."""
+    """A few rows of few arms, contexts and annotators, with taste that may be all for one arm, or
+    none.
+    """
     r = random.Random(seed)
     arms, rows, seen = r.sample(["a", "b", "c", REFERENCE], r.randint(2, 4)), [], set()
     weights = r.choice([(1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 1, 1), (5, 1, 1), (1, 0, 1)])

@@ -20,7 +20,9 @@ ARMS = ("a", "b", "c", "reference")
 
 
 def duels(*counts: tuple[str, str, int, int, int]) -> list[Judgement]:
-    """(one, other, wins of one, ties, wins of other), over 12 contexts and 10 annotators in turn."""
+    """(one, other, wins of one, ties, wins of other), over 12 contexts and 10 annotators in
+    turn.
+    """
     rows = []
     for one, other, wins, ties, losses in counts:
         answers = ["first"] * wins + ["equal"] * ties + ["second"] * losses
@@ -188,7 +190,8 @@ def test_swapping_sides_changes_nothing_and_relabelling_mirrors():
 
 
 def test_an_arm_that_never_wins_gets_the_exact_binomial_bound():
-    # 120 losses by 12 contexts and 10 annotators count as 10: odds below those at which 0 of 10 has 5 %.
+    # 120 losses by 12 contexts and 10 annotators count as 10: odds below those at which 0 of 10 has
+    # 5 %.
     found = (
         davidson.fit_davidson(encode(duels(("model", "reference", 0, 0, 120)))).worths[1].log_worth
     )

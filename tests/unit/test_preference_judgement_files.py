@@ -1,4 +1,6 @@
-"""Judgements in files: what is written is read back, a spreadsheet runs nothing, and a wrong row is named."""
+"""Judgements in files: what is written is read back, a spreadsheet runs nothing, and a wrong row is
+named.
+"""
 
 import csv
 import dataclasses

@@ -1,4 +1,6 @@
-"""Coding by arm, and the two-way clustered intervals, against values worked out by hand and slow formulas."""
+"""Coding by arm, and the two-way clustered intervals, against values worked out by hand and slow
+formulas.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,8 @@ def test_two_way_variance_equals_the_formula_by_loops():
 
 
 def test_the_total_is_never_below_the_larger_one_way_value():
-    # Within each context annotators disagree by plan, so the sum of the three falls below the value by annotator.
+    # Within each context annotators disagree by plan, so the sum of the three falls below the value
+    # by annotator.
     contexts, annotators = np.repeat(np.arange(12), 12), np.tile(np.arange(12), 12)
     values = ((contexts + annotators) % 2).astype(float)
     found = two_way(((values - values.mean()) / 144)[None], contexts, annotators)

@@ -1,4 +1,6 @@
-"""One reader: whatever people keep texts in comes back as it is, or is refused in one line that says what to do."""
+"""One reader: whatever people keep texts in comes back as it is, or is refused in one line that
+says what to do.
+"""
 
 import os
 import socket

@@ -24,8 +24,8 @@ def test_an_unknown_key_names_the_nearest(tree):
 def test_an_unknown_key_inside_a_list_names_the_nearest(tree):
     tree["generate"]["strategies"][1]["top_pp"] = 0.9
     assert (
-        problem(tree)
-        == "mine.toml: generate.strategies.1.top_pp is not a setting; did you mean generate.strategies.1.top_p?"
+        problem(tree) == "mine.toml: generate.strategies.1.top_pp is not a setting; did you mean "
+        "generate.strategies.1.top_p?"
     )
 
 

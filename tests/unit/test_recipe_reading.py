@@ -1,4 +1,6 @@
-"""Recipes as files and command lines hold them: encodings, marks, broken syntax, and every problem told at once."""
+"""Recipes as files and command lines hold them: encodings, marks, broken syntax, and every problem
+told at once.
+"""
 
 import codecs
 import json
@@ -191,8 +193,8 @@ def test_all_unknown_names_are_told_at_once_and_before_what_is_missing():
     assert problems(
         {"modle": {"source": "x"}, "nmae": "a", "train": {"epohcs": 1, "learning_rate": 1.0}}
     ) == (
-        "train.epohcs is not a setting; did you mean train.epochs?; modle is not a setting; did you mean model?; "
-        "nmae is not a setting; did you mean name?; data is not set"
+        "train.epohcs is not a setting; did you mean train.epochs?; modle is not a setting; did "
+        "you mean model?; nmae is not a setting; did you mean name?; data is not set"
     )
 
 
@@ -209,8 +211,9 @@ def test_many_problems_are_counted(tree):
     tree["model"]["dtype"] = "float16"
     tree["train"] |= {"betas": [0.9], "epochs": "many"}
     assert problems(tree) == (
-        'name = "My run": small letters, digits, - and _, beginning with a letter or digit; '
-        'seed = -1: it must be at least 0; model.dtype = "float16": one of "float32", "bfloat16"; and 2 more'
+        'name = "My run": small letters, digits, - and _, beginning with a letter or digit; seed '
+        '= -1: it must be at least 0; model.dtype = "float16": one of "float32", "bfloat16"; and '
+        "2 more"
     )
     assert (
         problems({f"qzx{number}": 1 for number in range(40)} | tree).count("is not a setting") == 12

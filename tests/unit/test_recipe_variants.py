@@ -17,7 +17,8 @@ def with_variants(tree, *variants):
     [
         (
             [{"name": "a", "set": {"train.learning_rat": 1e-4}}],
-            "variants.0.set: train.learning_rat is not a setting; did you mean train.learning_rate?",
+            "variants.0.set: train.learning_rat is not a setting; did you mean "
+            "train.learning_rate?",
         ),
         (
             [EARLY, {"name": "a", "set": {"train.stp": "end"}}],
@@ -25,7 +26,8 @@ def with_variants(tree, *variants):
         ),
         (
             [{"name": "a", "set": {"train.stop": "late"}}],
-            'variants.0.set: train.stop = "late": one of "end", "train-loss", "best-validation", "auto"',
+            'variants.0.set: train.stop = "late": one of "end", "train-loss", "best-validation", '
+            '"auto"',
         ),
         (
             [{"name": "a", "set": {"train.updates": 3}}],
@@ -33,7 +35,8 @@ def with_variants(tree, *variants):
         ),
         (
             [{"name": "a", "set": {"data.block_tokens": 16}}],
-            "variants can set only train.*, not data.block_tokens: data, decoding and metrics are the same",
+            "variants can set only train.*, not data.block_tokens: data, decoding and metrics are "
+            "the same",
         ),
         ([{"name": "a", "set": {"stop": "end"}}], "variants can set only train.*, not stop"),
         ([{"name": "a", "set": {}}], "variants.0.set = {}: at least 1"),
@@ -49,7 +52,8 @@ def with_variants(tree, *variants):
         ([EARLY, EARLY], "two variants have the same name"),
         (
             [EARLY, EARLY | {"name": "same"}],
-            "variants.1.set: same and early-stopped train with the same settings, so they are the same run twice",
+            "variants.1.set: same and early-stopped train with the same settings, so they are the "
+            "same run twice",
         ),
         (
             [{"name": "same", "set": {"train.epochs": 3}}],
@@ -130,7 +134,8 @@ def test_variants_that_differ_are_named(tree):
         ({"generate": {"arms": []}}, "generate.arms is now generate.strategies"),
         (
             {"controls": ["early-stopped"]},
-            'controls is now variants: write [[variants]] name = "early-stopped" and set = { "train.stop" = "best-validation" }',
+            'controls is now variants: write [[variants]] name = "early-stopped" and set = '
+            '{ "train.stop" = "best-validation" }',
         ),
     ],
 )

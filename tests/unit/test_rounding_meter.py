@@ -1,4 +1,6 @@
-"""Did the steps reach the weights? `share` is of the intended displacement, `moved` of the weights."""
+"""Did the steps reach the weights? `share` is of the intended displacement, `moved` of the
+weights.
+"""
 
 import copy
 import signal
@@ -66,7 +68,8 @@ def test_stochastic_rounding_at_the_papers_rate_keeps_the_mean_of_the_steps(
 ):
     """The share's standard error is about (unit in the last place / (step x weights))^0.5.
 
-    2^-13 / (12 updates x 1e-6 x 30,000 weights) gives 0.02; the layer norms' larger units add half as much. Bound: 0.1.
+    2^-13 / (12 updates x 1e-6 x 30,000 weights) gives 0.02; the layer norms' larger units add half
+    as much. Bound: 0.1.
     """
     stochastic = {"precision": "bf16-stochastic", "learning_rate": 1e-6}
     share, moved = last_reading(run(tree, finished, tmp_path, **stochastic))

@@ -145,7 +145,10 @@ def test_a_folder_that_is_not_ours_is_refused(tree, finished, tmp_path):
     recipe = parse_recipe(tree, source="t")
     other = parse_recipe(tree | {"seed": 5}, source="t")
     assert Experiment.open_or_new(finished.folder, recipe).recipe == recipe
-    words = rf"holds the run {recipe.run_name}, not {other.run_name} \(seed 0 -> 5\): choose another --out, or remove it"
+    words = (
+        rf"holds the run {recipe.run_name}, not {other.run_name} \(seed 0 -> 5\): "
+        "choose another --out, or remove it"
+    )
     with pytest.raises(RunError, match=words):
         Experiment.open_or_new(finished.folder, other)
     (tmp_path / "file").write_text("")

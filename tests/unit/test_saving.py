@@ -1,4 +1,6 @@
-"""What was written is compared with the model in memory, tensor by tensor, before it may take a former one's place."""
+"""What was written is compared with the model in memory, tensor by tensor, before it may take a
+former one's place.
+"""
 
 import json
 import stat
@@ -122,7 +124,8 @@ def test_a_tie_that_is_in_the_memory_only_is_refused(tmp_path, tiny_tokenizer):
     message = refused(loaded, tmp_path / "saved")
     assert (
         message
-        == "the saved lm_head.weight is not the model's: nothing was saved, and the checkpoints are kept"
+        == "the saved lm_head.weight is not the model's: nothing was saved, and the checkpoints "
+        "are kept"
     )
 
 

@@ -1,4 +1,6 @@
-"""What is told of each set: repeats, near repeats, leaks, characters that the tokenizer loses, special tokens."""
+"""What is told of each set: repeats, near repeats, leaks, characters that the tokenizer loses,
+special tokens.
+"""
 
 import json
 import random
@@ -28,7 +30,9 @@ def codec(tiny_tokenizer):
 
 @pytest.fixture(scope="module")
 def english():
-    """A tokenizer of lower-case words and marks that drops what it does not know, as TinyStories-656K does."""
+    """A tokenizer of lower-case words and marks that drops what it does not know, as
+    TinyStories-656K does.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
     letters = "abcdefghijklmnopqrstuvwxyz .,"
@@ -163,7 +167,9 @@ def test_a_set_that_loses_too_much_is_refused_unless_it_may(tree, tmp_path, engl
 def test_a_script_that_the_tokenizer_does_not_know_is_named_as_the_reason(
     tree, tmp_path, english, blocks
 ):
-    """Its unknown characters have ids or none, but no text; either way the texts are not called too short."""
+    """Its unknown characters have ids or none, but no text; either way the texts are not called too
+    short.
+    """
     path = write(tmp_path / "t.jsonl", [CHINESE[i:] for i in range(60)])
     message = refusal(recipe_of(tree, path, blocks=blocks), english)
     assert "loses 100.00% of " in message
@@ -243,6 +249,6 @@ def test_check_warns_where_most_documents_are_too_short(tree, tmp_path):
     path = write(tmp_path / "t.jsonl", [*texts(60), *(["too short"] * 300)])
     said = check_lines(check_recipe(recipe_of(tree, path), tmp_path / "out"))
     assert (
-        "more than half are too short for a block: choose other data.blocks, or lower data.block_tokens"
-        in said
+        "more than half are too short for a block: choose other data.blocks, or lower "
+        "data.block_tokens" in said
     )

@@ -48,7 +48,8 @@ def test_the_interval_covers_the_mean_of_clusters_as_often_as_it_says():
             groups += [str(group)] * 5
         estimate = ratio_of_sums(values, [1.0] * len(values), groups, draws=400, seed=trial)
         covered += estimate.low <= 0 <= estimate.high
-    # 95 % of 200 is 190; four binomial standard errors below. Texts taken as independent would cover about 0.6.
+    # 95 % of 200 is 190; four binomial standard errors below. Texts taken as independent would
+    # cover about 0.6.
     assert covered >= 178
 
 
@@ -78,7 +79,9 @@ def test_the_jackknife_gives_no_interval_below_ten_groups():
 
 
 def paired_texts(random, clusters):
-    """Two values of each text: a large effect of the text, a difference that differs by cluster, 0.3 in the mean."""
+    """Two values of each text: a large effect of the text, a difference that differs by cluster,
+    0.3 in the mean.
+    """
     groups = [str(cluster) for cluster in range(clusters) for _ in range(random.integers(2, 9))]
     of_cluster = dict(
         zip(map(str, range(clusters)), random.normal(0.3, 0.5, clusters), strict=True)
@@ -216,7 +219,9 @@ def test_a_sign_flip_test_of_nothing_or_of_no_numbers_is_refused(differences, gr
 
 
 def test_holm_by_hand():
-    """Sorted .005 .01 .03 .04 times 4 3 2 1: .02 .03 .06 .04, and the last may not fall below the one before."""
+    """Sorted .005 .01 .03 .04 times 4 3 2 1: .02 .03 .06 .04, and the last may not fall below the
+    one before.
+    """
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.4, 0.6]) == pytest.approx([0.8, 0.8])
     assert holm([0.9, 0.8, 0.7]) == [1.0, 1.0, 1.0]

@@ -217,8 +217,8 @@ def test_an_unknown_target_is_named_with_those_there_are(load):
 def test_tied_weights_cannot_part(load, kind, embeddings):
     said = problem(load(kind), parameters="last:1", embeddings=embeddings, head=not embeddings)
     assert (
-        said
-        == "embeddings and head of this model are one weight (tied): set train.embeddings or train.head"
+        said == "embeddings and head of this model are one weight (tied): set train.embeddings or "
+        "train.head"
     )
 
 
@@ -363,8 +363,8 @@ def test_an_adapter_that_would_do_nothing_is_refused_where_it_is_asked_for():
         build("mamba2"), parameters="lora", lora=LoraSettings(targets=("in_proj", "out_proj"))
     )
     assert said == (
-        "train.lora.targets: an adapter on 'out_proj' would do nothing, since the model's code reads its weight "
-        "without calling it: leave it out"
+        "train.lora.targets: an adapter on 'out_proj' would do nothing, since the model's code "
+        "reads its weight without calling it: leave it out"
     )
 
 

@@ -1,4 +1,6 @@
-"""Words, units and BLEU's tokens in every script; the worked examples of docs/explain/measuring.md are computed again."""
+"""Words, units and BLEU's tokens in every script; the worked examples of docs/explain/measuring.md
+are computed again.
+"""
 
 import re
 import sys
@@ -30,7 +32,8 @@ EXAMPLES = re.findall(
     re.M,
 )
 MIXED = st.text(
-    "aéA1 _'’.-\n\u00ad\u0301\u0323\u200b\u200c\u200d\u200fहिन्ีแม่น้ำ我東がか\u3099。ﾊﾞ한\u1112\u1161𠀀\U00011103"
+    "aéA1 "
+    "_'’.-\n\u00ad\u0301\u0323\u200b\u200c\u200d\u200fहिन्ีแม่น้ำ我東がか\u3099。ﾊﾞ한\u1112\u1161𠀀\U00011103"
 )
 TEXTS = st.text() | MIXED
 

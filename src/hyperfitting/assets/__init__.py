@@ -1,4 +1,6 @@
-"""Files that ship with the package, by name and usable offline: a model, tales, the papers' model configurations."""
+"""Files that ship with the package, by name and usable offline: a model, tales, the papers' model
+configurations.
+"""
 
 import os
 import re
@@ -11,7 +13,8 @@ PREFIX = "asset:"
 
 
 def asset_path(name: str) -> Path:
-    """The file or folder behind `asset:NAME`, for example `asset:reference-lm` or `asset:tales/fiction.jsonl`.
+    """The file or folder behind `asset:NAME`, for example `asset:reference-lm` or
+    `asset:tales/fiction.jsonl`.
 
     Raises:
         InputError: nothing of that name ships; the message lists all names.
@@ -34,11 +37,13 @@ def asset_names() -> list[str]:
 
 
 def local_path(name: str, folder: Path | None = None) -> Path | None:
-    """The absolute path of a `path` or `source` setting on this machine; None if it can only be a hub name.
+    """The absolute path of a `path` or `source` setting on this machine; None if it can only be a
+    hub name.
 
-    A relative path is relative to `folder` (None: the working folder), and `~` is the home folder. A setting is a hub
-    name if it has the form `name` or `owner/name` and no such file or folder exists. Everything else is a path, so a
-    mistyped path is reported as missing without a request to the network.
+    A relative path is relative to `folder` (None: the working folder), and `~` is the home folder.
+    A setting is a hub name if it has the form `name` or `owner/name` and no such file or folder
+    exists. Everything else is a path, so a mistyped path is reported as missing without a request
+    to the network.
     """
     if name.startswith(PREFIX):
         return asset_path(name)

@@ -1,4 +1,5 @@
-"""`hyperfit`: the command line. Every verb is one call of a function that takes values and returns data.
+"""`hyperfit`: the command line. Every verb is one call of a function that takes values and returns
+data.
 
 options.py      the parser, its verbs and the options that several share
 experiments.py  run, train, generate, report, write, ...: what makes and reads experiments

@@ -16,14 +16,18 @@ UTF8_LOCALE = "give UTF-8, in a locale that has it (such as LC_ALL=C.UTF-8)"
 
 
 def take_any_text() -> None:
-    """Have standard output and error show ? for a character that their encoding lacks, where they would fail."""
+    """Have standard output and error show ? for a character that their encoding lacks, where they
+    would fail.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def say(message: str, *, start: str = "", file: TextIO | None = None) -> None:
-    """An error in one line, whatever the names in it hold; with its traceback where HYPERFIT_DEBUG asks for it."""
+    """An error in one line, whatever the names in it hold; with its traceback where HYPERFIT_DEBUG
+    asks for it.
+    """
     if os.environ.get("HYPERFIT_DEBUG", "0") not in ("", "0") and sys.exc_info()[1] is not None:
         traceback.print_exc()
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: ascii(found[0])[1:-1], message)
@@ -31,11 +35,16 @@ def say(message: str, *, start: str = "", file: TextIO | None = None) -> None:
 
 
 def not_text(arguments: Sequence[str]) -> str | None:
-    """What to say of the first argument whose bytes are no text in the locale's encoding; None where all are."""
+    """What to say of the first argument whose bytes are no text in the locale's encoding; None
+    where all are.
+    """
     for argument in arguments:
         if any("\ud800" <= character <= "\udfff" for character in argument):
             shown = argument.encode("utf-8", "backslashreplace").decode().replace("\\udc", "\\x")
-            return f"the argument '{shown}' is not text in {sys.getfilesystemencoding()}: {UTF8_LOCALE}"
+            return (
+                f"the argument '{shown}' is not text in {sys.getfilesystemencoding()}: "
+                f"{UTF8_LOCALE}"
+            )
     return None
 
 
@@ -50,7 +59,9 @@ class Console:
 
     @contextmanager
     def bar(self, label: str, total: int, start: int = 0) -> Iterator[_ConsoleBar]:
-        """A bar with the time left, and the loss where there is one. Gone when done; not drawn into a file."""
+        """A bar with the time left, and the loss where there is one. Gone when done; not drawn into
+        a file.
+        """
         from tqdm import tqdm
 
         with tqdm(

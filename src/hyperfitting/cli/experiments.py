@@ -51,7 +51,8 @@ def add_stages(verbs: Verbs) -> None:
         nargs="?",
         const=10,
         metavar="N",
-        help="write N contexts of every set anew, one at a time in float32, and say how far they agree (10)",
+        help="write N contexts of every set anew, one at a time in float32, and say how far they "
+        "agree (10)",
     )
     verbs.add("report", "only write the report of what was measured", _report, shared.experiment)
     archive_help = "a small folder of a measured experiment to commit: no weights, hashes for texts"

@@ -47,7 +47,9 @@ class Verbs:
         function: Callable[[Options], None],
         *options: Callable[[Parser], None],
     ) -> Parser:
-        """A verb that calls `function`; each of `options` adds options to its parser, which is returned."""
+        """A verb that calls `function`; each of `options` adds options to its parser, which is
+        returned.
+        """
         made: Parser = self._parsers.add_parser(
             name, help=help_, description=help_[0].upper() + help_[1:] + "."
         )
@@ -116,7 +118,9 @@ def experiment(made: Parser) -> None:
 
 
 def read_recipe(options: Options) -> Recipe:
-    """The recipe, and that --out can take it: refused before torch is loaded, which takes seconds."""
+    """The recipe, and that --out can take it: refused before torch is loaded, which takes
+    seconds.
+    """
     from hyperfitting.recipe import load_recipe
     from hyperfitting.runs import Experiment
 
@@ -127,7 +131,9 @@ def read_recipe(options: Options) -> Recipe:
 
 
 def read_experiment(options: Options) -> Experiment:
-    """The experiment of a folder, its recipe read: that there is none is reported before torch is loaded."""
+    """The experiment of a folder, its recipe read: that there is none is reported before torch is
+    loaded.
+    """
     from hyperfitting.runs import Experiment
 
     experiment = Experiment(options.folder)

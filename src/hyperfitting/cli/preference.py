@@ -98,20 +98,21 @@ def _print_preview(preview: StudyPreview) -> None:
         counts = ", ".join(f"{count} {domain}" for domain, count in pair.by_domain.items())
         print(f"pair     {pair.one} against {pair.other}: {counts}")
     print(
-        f"texts    {preview.contexts} contexts; both of a pair truncated to the same number of tokens: "
-        f"{preview.tokens_least} to {preview.tokens_most}, median {preview.tokens_median}"
+        f"texts    {preview.contexts} contexts; both of a pair truncated to the same number of "
+        f"tokens: {preview.tokens_least} to {preview.tokens_most}, median {preview.tokens_median}"
     )
     if preview.left_out:
         print(f"left out {left_out_in_words(preview.left_out)}")
     print(
         f"work     {preview.comparisons} comparisons x {protocol.judgements} = "
-        f"{preview.comparisons * protocol.judgements} judgements, with {protocol.attention_rate:.0%} attention checks "
-        f"({preview.checks} made) and {protocol.repeat_rate:.0%} repeats on top"
+        f"{preview.comparisons * protocol.judgements} judgements, with "
+        f"{protocol.attention_rate:.0%} attention checks ({preview.checks} made) and "
+        f"{protocol.repeat_rate:.0%} repeats on top"
     )
     print(
         f"analysis {analysis.primary}, {analysis.level:.0%} intervals; annotators with more than "
-        f"{analysis.attention_failures} failed checks or less than {analysis.least_seconds:g} s a page are left out; "
-        "it ends when every comparison has its judgements"
+        f"{analysis.attention_failures} failed checks or less than {analysis.least_seconds:g} s a "
+        "page are left out; it ends when every comparison has its judgements"
     )
 
 
@@ -132,7 +133,8 @@ def _invite(options: argparse.Namespace) -> None:
                 else "not used"
             )
             print(
-                f"{each.id:6d}  {state:16s}  expires {each.expires_at or 'never':32s}  {each.label or ''}"
+                f"{each.id:6d}  {state:16s}  expires {each.expires_at or 'never':32s}  "
+                f"{each.label or ''}"
             )
     elif options.revoke:
         revoke_invitation(study, options.revoke, database=database)
@@ -219,12 +221,13 @@ def _judge(options: argparse.Namespace) -> None:
         f"rows     {judged.now} comparisons judged now, {judged.before} before, by {judged.model}"
     )
     print(
-        f"flips    {judged.flips} of {judged.now + judged.before}: another answer in the other order, counted as ties"
+        f"flips    {judged.flips} of {judged.now + judged.before}: another answer in the other "
+        "order, counted as ties"
     )
     if judged.unanswered:
         raise HyperfittingError(
-            f"{judged.unanswered} comparisons got a reply that is neither A, B nor EQUAL: the same command asks again; "
-            "a model that thinks first needs --set max_tokens=4000"
+            f"{judged.unanswered} comparisons got a reply that is neither A, B nor EQUAL: the same "
+            "command asks again; a model that thinks first needs --set max_tokens=4000"
         )
     print_next("preference", "analyse", options.folder)
 
@@ -266,9 +269,9 @@ def _power(options: argparse.Namespace) -> None:
     )
     print(power_table(rows))
     print(
-        f"for one pair of arms; preferred {options.preferred:.0%}, equal {options.equal:.0%}; contexts "
-        f"and annotators differ by {options.context_sd:g} and {options.annotator_sd:g} in log-odds, "
-        "a guess until a pilot study is judged"
+        f"for one pair of arms; preferred {options.preferred:.0%}, equal {options.equal:.0%}; "
+        f"contexts and annotators differ by {options.context_sd:g} and {options.annotator_sd:g} in "
+        "log-odds, a guess until a pilot study is judged"
     )
 
 

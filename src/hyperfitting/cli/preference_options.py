@@ -351,6 +351,6 @@ def settings_options(made: argparse.ArgumentParser) -> None:
         type=table_name,
         default="protocol",
         metavar="|".join(TABLE_NAMES),
-        help="a protocol's settings (default), those of simulated annotators or of a language model as "
-        "judge; or the fields of exported rows",
+        help="a protocol's settings (default), those of simulated annotators or of a language "
+        "model as judge; or the fields of exported rows",
     )

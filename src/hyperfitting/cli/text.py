@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 from hyperfitting.facts import PassageFacts, SetFacts, SourceFacts
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.recipe import Recipe
-from hyperfitting.records import Memory, TrainedWeights
+from hyperfitting.records import TrainedWeights
 from hyperfitting.stages.listing import DamagedExperiment, ExperimentSummary
 
 if TYPE_CHECKING:
     from hyperfitting.stages.check import RecipeCheck
     from hyperfitting.stages.generate import Agreement
     from hyperfitting.stages.plan import DryRun, MemoryPlan
+    from hyperfitting.training import Memory
 
 
 def check_lines(check: RecipeCheck) -> str:
-    """One line for the recipe, the model, each set, the training, the decoding, what has no effect, and the folder."""
+    """One line for the recipe, the model, each set, the training, the decoding, what has no effect,
+    and the folder.
+    """
     recipe, settings = check.recipe, check.recipe.train
     pretrains = recipe.model.initialise == "random"
     made = ["pretrained"] if pretrains else [*recipe.variant_names, "report"]
@@ -26,15 +29,17 @@ def check_lines(check: RecipeCheck) -> str:
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
         f"model     {recipe.model.source}: {check.parameters:,} parameters as {recipe.model.dtype}",
         *(f"          {line}" for line in _model_lines(check)),
-        f"text      beginning-of-text: {recipe.model.beginning_of_text}; end-of-text ids: {check.ends}",
+        f"text      beginning-of-text: {recipe.model.beginning_of_text}; end-of-text ids: "
+        f"{check.ends}",
         *(
             f"          {each}, which the tokenizer asks for, is switched off"
             for each in check.switched_off
         ),
         *(_source_line(each) for each in check.manifest.sources),
         *(line for each in check.manifest.sets for line in _set_lines(each)),
-        f"train     {check.updates:,} updates of {settings.batch_blocks} x {recipe.data.block_tokens} tokens, "
-        f"learning rate {settings.learning_rate:g}, {check.precision} on {check.device}",
+        f"train     {check.updates:,} updates of {settings.batch_blocks} x "
+        f"{recipe.data.block_tokens} tokens, learning rate {settings.learning_rate:g}, "
+        f"{check.precision} on {check.device}",
         *_trained_lines(check.trained, check.left_out),
         *_variant_lines(recipe),
         f"memory    {_memory_line(check.memory, check.device_bytes)}",
@@ -46,7 +51,9 @@ def check_lines(check: RecipeCheck) -> str:
 
 
 def _model_lines(check: RecipeCheck) -> list[str]:
-    """What loading the model finds out; where its weights are too large for this device, that they are."""
+    """What loading the model finds out; where its weights are too large for this device, that they
+    are.
+    """
     found = check.inspection
     if found is None:
         needed, room = in_gib(check.weight_bytes), in_gib(check.device_bytes)
@@ -85,7 +92,10 @@ def _afterwards(recipe: Recipe) -> Iterator[str]:
     if recipe.model.initialise == "pretrained":
         settings = recipe.generate
         count = _plural(len(settings.strategies), "strategy")
-        yield f"generate  {settings.new_tokens} tokens after each context, {settings.mode} mode, {count}:"
+        yield (
+            f"generate  {settings.new_tokens} tokens after each context, {settings.mode} mode, "
+            f"{count}:"
+        )
         yield from (
             f"          {strategy.name}: {strategy.in_words()}" for strategy in settings.strategies
         )
@@ -106,16 +116,19 @@ def _set_lines(each: SetFacts) -> Iterator[str]:
     """What a set is made of, and what became of the texts that it was offered."""
     leaks = f", {_plural(len(each.leaks_left_out), 'leak')} left out" if each.leaks_left_out else ""
     yield (
-        f"set       {each.name}: {each.blocks} x {each.tokens} tokens from {_plural(each.groups, 'group')} "
-        f"of {each.source}{leaks}"
+        f"set       {each.name}: {each.blocks} x {each.tokens} tokens from "
+        f"{_plural(each.groups, 'group')} of {each.source}{leaks}"
     )
     short = f"{each.too_short:,} too short, " if each.unit == "document" else ""
     yield (
-        f"          of {_plural(each.documents_seen, each.unit)}: {short}{each.repeated:,} repeated, "
-        f"{each.near_repeated:,} near-repeated, {each.leaked:,} leaked"
+        f"          of {_plural(each.documents_seen, each.unit)}: {short}{each.repeated:,} "
+        f"repeated, {each.near_repeated:,} near-repeated, {each.leaked:,} leaked"
     )
     if short and 2 * each.too_short > each.documents_seen:
-        yield "          more than half are too short for a block: choose other data.blocks, or lower data.block_tokens"
+        yield (
+            "          more than half are too short for a block: choose other data.blocks, or "
+            "lower data.block_tokens"
+        )
     lost = each.characters
     if lost.lost:
         most = ", ".join(
@@ -129,14 +142,19 @@ def _set_lines(each: SetFacts) -> Iterator[str]:
 
 
 def _passages_lines(each: PassageFacts, blocks: int, short: int) -> Iterator[str]:
-    """How much of a source a set's passages are, how much is kept for it, and why some of that is in no passage."""
+    """How much of a source a set's passages are, how much is kept for it, and why some of that is
+    in no passage.
+    """
     taken, kept, cut = (
         count / each.source_characters
         for count in (each.taken_characters, each.kept_characters, each.passage_characters)
     )
     where = f"{_plural(each.stretches, 'stretch')} of {_plural(each.documents, 'document')}"
     yield f"          {blocks:,} of {_plural(each.passages, 'passage')}: {taken:.1%} of the text"
-    yield f"          {kept:.1%} of the text is kept for it, in {where}; {kept - cut:.1%} lies between passages"
+    yield (
+        f"          {kept:.1%} of the text is kept for it, in {where}; {kept - cut:.1%} lies "
+        "between passages"
+    )
     if short:
         yield f"          {_plural(short, 'stretch')} too short for a passage"
 
@@ -157,7 +175,9 @@ _PLURALS = {"strategy": "strategies", "stretch": "stretches"}
 
 
 def _trained_lines(trained: Sequence[TrainedWeights], left_out: Sequence[str]) -> Iterator[str]:
-    """Exactly what is trained, a line for all weights of one place in the layers; and which have no adapter."""
+    """Exactly what is trained, a line for all weights of one place in the layers; and which have no
+    adapter.
+    """
     yield f"trained   {sum(row.parameters for row in trained):,} parameters:"
     width = max((len(row.weights) for row in trained), default=0)
     for row in trained:
@@ -165,7 +185,10 @@ def _trained_lines(trained: Sequence[TrainedWeights], left_out: Sequence[str]) -
         shape = " x ".join(map(str, row.shape))
         yield f"          {row.weights:{width}s}  {row.parameters:>13,}  ({layers}{shape})"
     if left_out:
-        yield f"          without adapters, as they are no plain linear modules: {', '.join(left_out)}"
+        yield (
+            "          without adapters, as they are no plain linear modules: "
+            f"{', '.join(left_out)}"
+        )
 
 
 def plan_table(plan: MemoryPlan) -> str:
@@ -184,7 +207,10 @@ def plan_table(plan: MemoryPlan) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    what = f"{recipe.train.batch_blocks} x {recipe.data.block_tokens} tokens an update, {recipe.train.parameters}"
+    what = (
+        f"{recipe.train.batch_blocks} x {recipe.data.block_tokens} tokens an update, "
+        f"{recipe.train.parameters}"
+    )
     head = f"{recipe.run_name}: {what}, on {_plural(count, 'device')}; bytes on each"
     return "\n".join([head, *lines])
 
@@ -193,8 +219,8 @@ def dry_run_line(dry: DryRun) -> str:
     """What a dry run measured, beside the plan."""
     peak, planned = dry.peak_bytes, dry.planned.peak
     return (
-        f"{dry.recipe.run_name}: {dry.precision} on {dry.device}: {dry.tokens_per_second:,.0f} tokens/s; "
-        f"peak {in_gib(peak)}, planned {in_gib(planned)} ({peak / planned - 1:+.1%})"
+        f"{dry.recipe.run_name}: {dry.precision} on {dry.device}: {dry.tokens_per_second:,.0f} "
+        f"tokens/s; peak {in_gib(peak)}, planned {in_gib(planned)} ({peak / planned - 1:+.1%})"
     )
 
 
@@ -204,14 +230,17 @@ def agreement_lines(agreement: Agreement) -> str:
     same = texts - len(differences)
     head = f"{agreement.variant}: {same} of {texts} texts are those of reference mode"
     lines = [
-        f"  {each.domain}, context {each.context}, {each.strategy}: another token {each.step + 1}, margin {each.margin:.2g}"
+        f"  {each.domain}, context {each.context}, {each.strategy}: another token {each.step + 1}, "
+        f"margin {each.margin:.2g}"
         for each in differences
     ]
     return "\n".join([head, *lines])
 
 
 def listing_line(found: ExperimentSummary | DamagedExperiment) -> str:
-    """How far an experiment has come, its name and date, what its training came to, its model; or what is damaged."""
+    """How far an experiment has come, its name and date, what its training came to, its model; or
+    what is damaged.
+    """
     if isinstance(found, DamagedExperiment):
         return f"{'damaged':10s} {found.problem}"
     came_to, training = "", found.training
@@ -219,7 +248,10 @@ def listing_line(found: ExperimentSummary | DamagedExperiment) -> str:
         loss = "   -" if training.train_loss is None else f"{training.train_loss:.2f}"
         came_to = f"loss {loss}  TTR {training.ttr_before:.2f} -> {training.ttr:.2f}"
     made = found.made.strftime("%Y-%m-%d %H:%M")
-    return f"{found.state:10s} {found.run_name:32s} {made}  {came_to:31s}  {found.model}  {found.folder}"
+    return (
+        f"{found.state:10s} {found.run_name:32s} {made}  {came_to:31s}  {found.model}  "
+        f"{found.folder}"
+    )
 
 
 def _memory_line(memory: Memory | str, room: int) -> str:

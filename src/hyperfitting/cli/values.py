@@ -23,7 +23,9 @@ def memory_size(text: str) -> int:
 def whole_number(
     least: int = 0, most: int = 10**9, what: str = "a whole number"
 ) -> Callable[[str], int]:
-    """The type of an option that takes a whole number from `least` to `most`; its errors call that `what`."""
+    """The type of an option that takes a whole number from `least` to `most`; its errors call that
+    `what`.
+    """
 
     def parse(text: str) -> int:
         value = int(text) if text.isdecimal() else least - 1

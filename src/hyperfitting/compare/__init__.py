@@ -1,7 +1,8 @@
-"""Experiments side by side: arms x metrics, which arm is nearest to the true texts, and paired differences.
+"""Experiments side by side: arms x metrics, which arm is nearest to the true texts, and paired
+differences.
 
-Needs no torch. Seeds are shown one by one and never pooled: intervals reflect variation between texts, and variation
-between trainings is shown by each seed.
+Needs no torch. Seeds are shown one by one and never pooled: intervals reflect variation between
+texts, and variation between trainings is shown by each seed.
 
 load.py         what was measured of every arm, domain by domain and seed by seed
 nearest.py      tables with marks
@@ -32,7 +33,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a comparison found: metrics and a table for every domain at every seed, in this order; differences."""
+    """All that a comparison found: metrics and a table for every domain at every seed, in this
+    order; differences.
+    """
 
     experiments: dict[str, list[Experiment]]
     metrics: list[DomainMetrics]
@@ -60,7 +63,8 @@ def compare(folders: Sequence[Path], *, baseline: str | None = None) -> Comparis
 
     Args:
         folders: seeds of one recipe, or recipes that continued the same contexts.
-        baseline: title of the arm that the others are compared with; None: the first hyperfitted one.
+        baseline: title of the arm that the others are compared with; None: the first hyperfitted
+            one.
 
     Raises:
         RunError: a folder is not measured, or does not compare with the first.

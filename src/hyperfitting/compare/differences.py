@@ -1,4 +1,6 @@
-"""Each arm minus a baseline, context by context: interval, sign-flip test, Holm's correction within the table."""
+"""Each arm minus a baseline, context by context: interval, sign-flip test, Holm's correction within
+the table.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from hyperfitting.records import Arm, PooledMetric, TextMetrics
 class PairedDifference:
     """An arm's metric minus the baseline's, over the contexts that both continued.
 
-    The difference of a perplexity is that of the texts' mean losses, in nats per token. `p` is of a sign-flip test
-    over clusters, `p_holm` corrected for all tests of the same domain and seed; both are None for pooled metrics,
-    whose interval is jackknifed.
+    The difference of a perplexity is that of the texts' mean losses, in nats per token. `p` is of a
+    sign-flip test over clusters, `p_holm` corrected for all tests of the same domain and seed; both
+    are None for pooled metrics, whose interval is jackknifed.
     """
 
     domain: str
@@ -59,7 +61,9 @@ def find_baseline(arms: Sequence[Arm], title: str | None) -> Arm:
 
 
 FLIPS_PER_TEST = 40
-"""Random sign flips for each test of a table: the least p is then a fortieth after the correction, below 0.05."""
+"""Random sign flips for each test of a table: the least p is then a fortieth after the correction,
+below 0.05.
+"""
 
 
 def paired_differences(held: DomainMetrics, baseline: Arm, *, draws: int) -> list[PairedDifference]:
@@ -83,7 +87,9 @@ def paired_differences(held: DomainMetrics, baseline: Arm, *, draws: int) -> lis
 def _difference(
     held: DomainMetrics, arm: Arm, baseline: Arm, spec: MetricSpec, *, draws: int, flips: int
 ) -> PairedDifference | None:
-    """None where nothing pairs: pooled metrics of unequal sets, or a metric that no context has in both arms."""
+    """None where nothing pairs: pooled metrics of unequal sets, or a metric that no context has in
+    both arms.
+    """
     name, p = spec.name, None
     if (arm, name) in held.pooled:
         if held.size(arm) != held.size(baseline):
@@ -115,7 +121,9 @@ def _difference(
 
 @dataclass(frozen=True)
 class _Pairing:
-    """The values of two arms at the contexts where both have one, and the cluster of each context."""
+    """The values of two arms at the contexts where both have one, and the cluster of each
+    context.
+    """
 
     one: list[float]
     other: list[float]

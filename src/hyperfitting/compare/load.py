@@ -1,4 +1,6 @@
-"""Which experiments stand side by side: seeds of one recipe, or recipes that continued the same contexts."""
+"""Which experiments stand side by side: seeds of one recipe, or recipes that continued the same
+contexts.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ _TOKENS = "perplexity_under_original"
 class DomainMetrics:
     """One domain at one seed: what was measured of the texts of every arm, models first.
 
-    `unlike` names the metrics by which the experiments give the same true texts different values, as with other
-    training texts: no arm can be nearest to two targets.
+    `unlike` names the metrics by which the experiments give the same true texts different values,
+    as with other training texts: no arm can be nearest to two targets.
     """
 
     domain: str
@@ -51,10 +53,12 @@ class DomainMetrics:
 
 
 def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
-    """The measured experiments in the folders: by what tells their recipes apart, in order of their seeds.
+    """The measured experiments in the folders: by what tells their recipes apart, in order of their
+    seeds.
 
     Raises:
-        RunError: one is not measured, was measured by an earlier version, or does not compare with the first.
+        RunError: one is not measured, was measured by an earlier version, or does not compare with
+            the first.
     """
     experiments = [_measured(Experiment(folder)) for folder in folders]
     kinds: dict[str, list[Experiment]] = {}
@@ -73,8 +77,8 @@ def _measured(experiment: Experiment) -> Experiment:
     for variant, run in experiment.runs().items():
         if not run.text_metrics_file.is_file():
             raise RunError(
-                f"{experiment.folder}: the {variant} run was measured by an earlier version, and has no "
-                f"{run.text_metrics_file.name}: remove its {run.metrics_file.name} and run "
+                f"{experiment.folder}: the {variant} run was measured by an earlier version, and "
+                f"has no {run.text_metrics_file.name}: remove its {run.metrics_file.name} and run "
                 f"`hyperfit measure {experiment.folder}`"
             )
     return experiment
@@ -93,7 +97,8 @@ def _refuse_other_contexts(kinds: Sequence[Sequence[Experiment]]) -> None:
         if [each.recipe.seed for each in first] != [each.recipe.seed for each in other]:
             raise RunError(
                 f"{first[0].folder} and {other[0].folder} are different recipes "
-                f"({differing_settings(first[0].recipe, other[0].recipe)}): give the same seeds of each"
+                f"({differing_settings(first[0].recipe, other[0].recipe)}): give the same seeds of "
+                "each"
             )
         for one, two in zip(first, other, strict=True):
             _refuse_unless_paired(one, two)
@@ -144,7 +149,9 @@ def domain_metrics(experiments: dict[str, list[Experiment]]) -> Iterator[DomainM
 
 
 def _at_one_seed(experiments: dict[str, Experiment]) -> dict[str, DomainMetrics]:
-    """What was measured in the experiments of one seed, by domain. True texts and controls stand once."""
+    """What was measured in the experiments of one seed, by domain. True texts and controls stand
+    once.
+    """
     recipe = next(iter(experiments.values())).recipe
     found = {each.name: DomainMetrics(each.name, recipe.seed) for each in recipe.data.domains}
     for number, (label, experiment) in enumerate(experiments.items()):

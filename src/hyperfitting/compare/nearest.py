@@ -1,4 +1,6 @@
-"""Arms x metrics: each value with its interval, and the arms nearest to the true texts as far as the data tell."""
+"""Arms x metrics: each value with its interval, and the arms nearest to the true texts as far as
+the data tell.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,15 @@ from hyperfitting.metrics.stats import by_cluster, cluster_weights
 from hyperfitting.records import Arm, MetricRow
 
 Mark = Literal["nearest", "among", ""]
-"""`nearest`: alone nearest to the true texts. `among`: one of several that cannot be told apart from the nearest."""
+"""`nearest`: alone nearest to the true texts. `among`: one of several that cannot be told apart
+from the nearest.
+"""
 
 
 @dataclass(frozen=True)
 class MarkedTable:
-    """One domain at one seed: for every arm and metric its row, and whether the arm is nearest to the true texts.
+    """One domain at one seed: for every arm and metric its row, and whether the arm is nearest to
+    the true texts.
 
     Cells and marks are kept by arm and name of the metric.
     """
@@ -39,10 +44,11 @@ class MarkedTable:
 
 
 def marked_table(held: DomainMetrics, *, draws: int) -> MarkedTable:
-    """The table of a domain at a seed. Only what a model wrote is marked, by its distance to the true texts' value.
+    """The table of a domain at a seed. Only what a model wrote is marked, by its distance to the
+    true texts' value.
 
-    A pooled metric is marked where the arm has as many texts and tokens as the true texts. Distances are
-    |value - value of the true texts|, of perplexities |difference of their logarithms|.
+    A pooled metric is marked where the arm has as many texts and tokens as the true texts.
+    Distances are |value - value of the true texts|, of perplexities |difference of their logarithms|.
     """
     arms = held.arms
     specs = tuple(
@@ -85,7 +91,9 @@ def _drawn(
     clusters: list[str],
     weights_DK: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The metric of each arm (A,), perplexity as its logarithm, and its bootstrap samples (A, D)."""
+    """The metric of each arm (A,), perplexity as its logarithm, and its bootstrap samples (A,
+    D).
+    """
     if (arms[0], name) in held.pooled:
         found = [held.pooled[arm, name] for arm in arms]
         value_A = np.array([each.value for each in found])

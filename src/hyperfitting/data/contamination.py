@@ -1,4 +1,6 @@
-"""Find held-out texts that share a run of words with the training texts; case and punctuation are ignored."""
+"""Find held-out texts that share a run of words with the training texts; case and punctuation are
+ignored.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,23 @@ _LEAST = 5
 """A training text of fewer words is ignored, because it occurs in many texts."""
 _PLAIN_WORD = re.compile(r"\w+")
 _WITHOUT_SPACES = (
-    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f"  # Thai ... Khmer
-    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U0001b000-\U0001b16f"  # kana, Han
-    "\U00020000-\U000323af"
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff\ua9e0-\ua9ff\uaa60-\uaa7f"  # Thai to Khmer
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana, Han
+    "\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
-"""Letters of scripts without spaces between words: each letter, with its marks, counts as a word."""
+"""Letters of scripts without spaces between words: each letter, with its marks, counts as a
+word.
+"""
 
 
 class LeakIndex:
-    """All runs of `order` words of some texts as 64-bit hashes, so that millions of words fit in memory.
+    """All runs of `order` words of some texts as 64-bit hashes, so that millions of words fit in
+    memory.
 
-    Words are compared after NFKC and case folding, without format characters. In scripts written without spaces a
-    character counts as a word; in a text without letters and digits, any other character does. Against 10 million runs,
-    a text of 1,000 words is reported as a leak by a hash collision once in 2 x 10^9 times.
+    Words are compared after NFKC and case folding, without format characters. In scripts written
+    without spaces a character counts as a word; in a text without letters and digits, any other
+    character does. Against 10 million runs, a text of 1,000 words is reported as a leak by a hash
+    collision once in 2 x 10^9 times.
     """
 
     def __init__(self, order: int):
@@ -54,8 +60,8 @@ class LeakIndex:
     def shared_run(self, text: str) -> str | None:
         """The first run of words of `text` that also occurs in an added text, or None.
 
-        If either text has fewer words than a run, all its words must occur in the other one, except the last, which the
-        end of a block may have cut.
+        If either text has fewer words than a run, all its words must occur in the other one, except
+        the last, which the end of a block may have cut.
         """
         words = words_of(text)
         hashes, order = _hashes(words), min(self._order, _whole_words(len(words)))
@@ -83,7 +89,9 @@ class LeakIndex:
 
 
 def words_of(text: str) -> list[str]:
-    """The words that are compared: case-folded, and one for each character in scripts without spaces."""
+    """The words that are compared: case-folded, and one for each character in scripts without
+    spaces.
+    """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     special, dropped, word = _patterns()
     if not special.search(folded):
@@ -93,7 +101,9 @@ def words_of(text: str) -> list[str]:
 
 
 def _whole_words(count: int) -> int:
-    """The number of a text's words that are certainly complete; all of them if there are very few."""
+    """The number of a text's words that are certainly complete; all of them if there are very
+    few.
+    """
     return count - 1 if count > _LEAST else count
 
 
@@ -116,9 +126,11 @@ def _runs(hashes: NDArray[np.uint64], order: int) -> NDArray[np.uint64]:
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """Patterns for special characters, for format characters, and for a word with its marks, such as vowel signs.
+    """Patterns for special characters, for format characters, and for a word with its marks, such
+    as vowel signs.
 
-    The first is for speed: a text without special characters is split by a plain pattern, ten times as fast.
+    The first is for speed: a text without special characters is split by a plain pattern, ten times
+    as fast.
     """
     marks, formats = _class_of("M"), _class_of("Cf")
     letters = f"[^\\W{_WITHOUT_SPACES}]"
@@ -129,7 +141,9 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
 
 
 def _class_of(category: str) -> str:
-    """The characters of a Unicode category as ranges of a regular expression; `re` is slow with single characters."""
+    """The characters of a Unicode category as ranges of a regular expression; `re` is slow with
+    single characters.
+    """
     numbers = (*range(0x80, 0x20000), *range(0xE0000, 0xE0200))
     found = [each for each in numbers if unicodedata.category(chr(each)).startswith(category)]
     starts = [each for each, before in zip(found, [-1, *found], strict=False) if each != before + 1]

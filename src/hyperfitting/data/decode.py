@@ -1,4 +1,6 @@
-"""Bytes of a text file, packed or not, -> its text. What cannot be decoded is refused with its line and a remedy."""
+"""Bytes of a text file, packed or not, -> its text. What cannot be decoded is refused with its line
+and a remedy.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def read_bytes(path: Path, name: str) -> bytes:
             return bytes(file.read())
     except damaged as error:
         raise DataError(
-            f"{name}: cannot be read: damaged, truncated, or not a {packing} file: create or download it again"
+            f"{name}: cannot be read: damaged, truncated, or not a {packing} file: create or "
+            "download it again"
         ) from error
     except OSError as error:
         raise DataError(
@@ -42,7 +45,9 @@ def read_bytes(path: Path, name: str) -> bytes:
 
 
 def _opener(packing: str) -> tuple[Callable[..., Any], tuple[type[Exception], ...]]:
-    """The function that opens a file of this packing, and the errors that it raises for a damaged one."""
+    """The function that opens a file of this packing, and the errors that it raises for a damaged
+    one.
+    """
     if packing == ".gz":
         return gzip.open, (EOFError, gzip.BadGzipFile, zlib.error)
     if packing == ".xz":
@@ -95,7 +100,9 @@ NUL = "it holds a NUL character, which is not text: remove it"
 
 
 def _nul(data: bytes, path: Path) -> str:
-    """The line and the problem of bytes with NULs and without a mark: a NUL, or UTF-16 or UTF-32."""
+    """The line and the problem of bytes with NULs and without a mark: a NUL, or UTF-16 or
+    UTF-32.
+    """
     wide = _wide(data)
     if wide is None:
         return f"{line_of_end(data[: data.index(0)], 'latin-1')}: {NUL}"

@@ -1,4 +1,6 @@
-"""Draw the sets of a recipe by seed: training, validation and contexts, split by document or group, without leaks."""
+"""Draw the sets of a recipe by seed: training, validation and contexts, split by document or group,
+without leaks.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,18 @@ from hyperfitting.records import Codec, Document, Origin, TokenBlocks
 
 @dataclass(frozen=True)
 class DatasetSplits:
-    """The sets `train`, `validation` and one for each domain, and the manifest: how they were drawn."""
+    """The sets `train`, `validation` and one for each domain, and the manifest: how they were
+    drawn.
+    """
 
     sets: list[TokenBlocks]
     manifest: DataManifest
 
 
 class _Taken(NamedTuple):
-    """A block taken from a document: its ids, the text that they encode, and the text that they decode to."""
+    """A block taken from a document: its ids, the text that they encode, and the text that they
+    decode to.
+    """
 
     document: Document
     ids: list[int]
@@ -40,7 +46,9 @@ class _Taken(NamedTuple):
 
 
 class _Known:
-    """The texts that train or validate. A held-out text must not share a run of words with them or nearly repeat one."""
+    """The texts that train or validate. A held-out text must not share a run of words with them or
+    nearly repeat one.
+    """
 
     def __init__(self, order: int):
         self._runs = LeakIndex(order)
@@ -52,7 +60,9 @@ class _Known:
         self._near.append(near)
 
     def leak(self, document: Document, text: str) -> tuple[str, str] | None:
-        """The shared words or the nearly repeated document, and the reason for a message; None if there is no leak."""
+        """The shared words or the nearly repeated document, and the reason for a message; None if
+        there is no leak.
+        """
         if (run := self._runs.shared_run(text)) is not None:
             return run, f"it shares {run!r} with a text that trains or validates"
         found = next(filter(None, (each.find(document) for each in self._near)), None)
@@ -65,13 +75,15 @@ class _Known:
 def draw_data(recipe: Recipe, codec: Codec) -> DatasetSplits:
     """Draw every set of a recipe.
 
-    Each set takes the first documents, in an order drawn by the seed, that are long enough and that it does not already
-    hold. A held-out text leaks if it shares a run of words with a text that trains or validates, or nearly repeats one.
-    Leaking texts of the training source, and leaking passages, are skipped and listed in the manifest; a leak in a
-    source that the user named for validation or contexts is an error. Near repeats inside a set are counted and kept.
+    Each set takes the first documents, in an order drawn by the seed, that are long enough and that
+    it does not already hold. A held-out text leaks if it shares a run of words with a text that
+    trains or validates, or nearly repeats one. Leaking texts of the training source, and leaking
+    passages, are skipped and listed in the manifest; a leak in a source that the user named for
+    validation or contexts is an error. Near repeats inside a set are counted and kept.
 
     Raises:
-        DataError: a source cannot be read, is too small, or leaks, or the tokenizer loses too many of its characters.
+        DataError: a source cannot be read, is too small, or leaks, or the tokenizer loses too many
+            of its characters.
     """
     requests = SetRequests(recipe, codec)
     known = _Known(recipe.data.leak_words)
@@ -102,7 +114,9 @@ def draw_data(recipe: Recipe, codec: Codec) -> DatasetSplits:
 
 
 def _losses_of_all(wanted: SetRequest, codec: Codec) -> Losses:
-    """The tokenizer's losses on everything that a set was offered: they may be why it is not full."""
+    """The tokenizer's losses on everything that a set was offered: they may be why it is not
+    full.
+    """
     losses = wanted.losses + wanted.short_losses
     return losses if losses.texts else losses_of(wanted.texts.documents, codec)
 
@@ -169,8 +183,8 @@ def _leaks(wanted: SetRequest, document: Document, text: str, known: _Known) -> 
         wanted.pool, PassagePool
     ):  # a user cannot remove a passage from a book
         raise DataError(
-            f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: {reason}: remove it, or choose "
-            "another source"
+            f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: {reason}: "
+            "remove it, or choose another source"
         )
     leak = LeakFacts(source=document.source, row=document.row, title=document.title, words=words)
     wanted.leaks.append(leak)
@@ -180,7 +194,9 @@ def _leaks(wanted: SetRequest, document: Document, text: str, known: _Known) -> 
 def _packed(
     wanted: SetRequest, codec: Codec, known: _Known, near: NearRepeats
 ) -> tuple[TokenBlocks, list[str]]:
-    """Whole documents joined and cut into blocks, each cited by the document in which it begins; and their texts."""
+    """Whole documents joined and cut into blocks, each cited by the document in which it begins;
+    and their texts.
+    """
     ids: list[int] = []
     texts: dict[str, None] = {}
     origins: list[Origin] = []
@@ -247,7 +263,9 @@ def ids_sha256(ids_NT: NDArray[np.int32]) -> str:
 
 
 def _too_short(wanted: SetRequest) -> int:
-    """The number of documents that are shorter than a block; for passages, the number of such stretches."""
+    """The number of documents that are shorter than a block; for passages, the number of such
+    stretches.
+    """
     if not isinstance(wanted.pool, PassagePool):
         return wanted.too_short
     cut = {
@@ -261,7 +279,9 @@ def _too_short(wanted: SetRequest) -> int:
 
 
 def _passage_facts(wanted: SetRequest) -> PassageFacts | None:
-    """For passages: the characters of the source, of the set's stretches, of all passages, and of those taken."""
+    """For passages: the characters of the source, of the set's stretches, of all passages, and of
+    those taken.
+    """
     if not isinstance(wanted.pool, PassagePool):
         return None
     pool = wanted.pool

@@ -11,7 +11,9 @@ from hyperfitting.errors import DataError
 
 
 class Found(NamedTuple):
-    """The files of a source that are read, sorted by path, and the names of those that are skipped."""
+    """The files of a source that are read, sorted by path, and the names of those that are
+    skipped.
+    """
 
     files: list[Path]
     passed_over: list[str]
@@ -20,8 +22,9 @@ class Found(NamedTuple):
 def find_files(path: Path, name: str, is_read: Callable[[Path], bool]) -> Found:
     """The file itself, or all files below a folder; links are followed.
 
-    Hidden files and folders (a name with a leading dot) and further paths to the same file or folder are ignored.
-    Sockets, broken links and files for which `is_read` is false are listed as passed over.
+    Hidden files and folders (a name with a leading dot) and further paths to the same file or
+    folder are ignored. Sockets, broken links and files for which `is_read` is false are listed as
+    passed over.
 
     Raises:
         DataError: a folder cannot be read, or a file's name is not UTF-8.
@@ -58,7 +61,9 @@ def refuse_name(path: Path, name: str) -> None:
 
 
 def _walk(folder: Path, name: str, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """All visible entries below a folder that are not folders; links come last, and no folder is visited twice."""
+    """All visible entries below a folder that are not folders; links come last, and no folder is
+    visited twice.
+    """
     if not _is_new(folder, seen):
         return
     try:

@@ -24,7 +24,9 @@ FORMATS = (*PLAIN, ".jsonl", ".json", ".csv", ".tsv", ".parquet")
 IN_WORDS = f"{', '.join(FORMATS)} file (also {', '.join(PACKED)})"
 
 SourceRow = tuple[int, "str | dict[str, Any] | RowError"]
-"""A row's number, from 1 on, and its content: a whole document, fields, or the error of a row that cannot be used."""
+"""A row's number, from 1 on, and its content: a whole document, fields, or the error of a row that
+cannot be used.
+"""
 
 
 def format_of(path: Path) -> str:
@@ -35,7 +37,8 @@ def format_of(path: Path) -> str:
 def read_source_rows(
     path: Path, name: str, source: TextSource, *, inside: bool
 ) -> Iterator[SourceRow]:
-    """The rows of one file. Messages call it `name`; with `inside` a file without fields is one document.
+    """The rows of one file. Messages call it `name`; with `inside` a file without fields is one
+    document.
 
     Raises:
         DataError: the file cannot be read, or is not of its format.
@@ -54,13 +57,16 @@ def read_source_rows(
 
 
 def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> Iterator[SourceRow]:
-    """The documents of a file without fields, without newlines at their ends; those of white space only are skipped."""
+    """The documents of a file without fields, without newlines at their ends; those of white space
+    only are skipped.
+    """
     kind = ("file" if inside else "paragraph") if source.documents == "auto" else source.documents
     if source.separator is not None:
         parts = text.split(plain_line_ends(source.separator))
         if len(parts) == 1 and not inside:
             raise DataError(
-                f"{name}: the separator {source.separator!r} does not occur in it: check `separator`"
+                f"{name}: the separator {source.separator!r} does not occur in it: check "
+                "`separator`"
             )
     else:
         parts = [text] if kind == "file" else list(_paragraphs(text))
@@ -111,7 +117,9 @@ _ARRAY = f"{_NO_OBJECT}, but a JSON array: give one object a line, or name the f
 
 
 def _whole_json_rows(text: str, name: str, column: str) -> Iterator[SourceRow]:
-    """The rows of an array of objects, of an object with one such array, of a single object, or of an object a line."""
+    """The rows of an array of objects, of an object with one such array, of a single object, or of
+    an object a line.
+    """
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as error:
@@ -146,7 +154,8 @@ def _list_in(tree: Any, name: str, column: str) -> list[Any]:
         else:
             return [tree]
     raise DataError(
-        f"{name}: not JSON with rows: give an array of objects, an object with one such array, or lines"
+        f"{name}: not JSON with rows: give an array of objects, an object with one such array, or "
+        "lines"
     )
 
 
@@ -155,7 +164,9 @@ def _are_objects(values: list[Any]) -> bool:
 
 
 def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[SourceRow]:
-    """The rows under a header. Missing fields at the end of a row are null; a row with too many fields is refused."""
+    """The rows under a header. Missing fields at the end of a row are null; a row with too many
+    fields is refused.
+    """
     csv.field_size_limit(2**31 - 1)
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter or _delimiter(text), strict=True)
@@ -171,8 +182,8 @@ def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[SourceR
             yield number, _table_row(header, fields, name, number)
     except csv.Error as error:
         raise DataError(
-            f"{name}, line {reader.line_num}: not CSV: a quotation mark is not closed, or text follows it: double "
-            "the marks inside a quoted text"
+            f"{name}, line {reader.line_num}: not CSV: a quotation mark is not closed, or text "
+            "follows it: double the marks inside a quoted text"
         ) from error
 
 
@@ -180,7 +191,10 @@ def _table_row(
     header: list[str], fields: list[str], name: str, number: int
 ) -> dict[str, Any] | RowError:
     if len(fields) > len(header):
-        mistake = "more fields than the header names: put texts that hold the delimiter in quotation marks"
+        mistake = (
+            "more fields than the header names: put texts that hold the delimiter in quotation "
+            "marks"
+        )
         return RowError(name, number, mistake)
     held = {
         key: (fields[place] if place < len(fields) else None) for place, key in enumerate(header)
@@ -210,12 +224,15 @@ def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[Source
                 yield number, row
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{name}, after row {number}: not a complete Parquet file, or damaged: download it again"
+            f"{name}, after row {number}: not a complete Parquet file, or damaged: download it "
+            "again"
         ) from error
 
 
 def _wanted(names: list[str], source: TextSource) -> list[str]:
-    """The columns that can hold the requested fields; all columns if there is none, so that a message can name them."""
+    """The columns that can hold the requested fields; all columns if there is none, so that a
+    message can name them.
+    """
     asked = [
         (each, each.split(".")[0]) for each in (source.column, source.group, source.title) if each
     ]

@@ -1,4 +1,6 @@
-"""Count the characters that a tokenizer loses, and find how many characters the first tokens of a text encode."""
+"""Count the characters that a tokenizer loses, and find how many characters the first tokens of a
+text encode.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,9 @@ _SHOWN, _MEASURED, _BEGINNING = 5, 100, 20_000
 class Losses:
     """Counts of the characters that texts lose or gain when they are encoded and decoded.
 
-    Both are compared in normal form NFC, so a tokenizer that composes accents loses nothing. White space counts like
-    any other character; leading spaces, tabs and carriage returns are lost most often.
+    Both are compared in normal form NFC, so a tokenizer that composes accents loses nothing. White
+    space counts like any other character; leading spaces, tabs and carriage returns are lost most
+    often.
     """
 
     texts: int = 0
@@ -76,7 +79,9 @@ class Losses:
         )
 
     def facts(self) -> CharacterFacts:
-        """Counts for the manifest: texts changed, characters lost and added, by kind and the most frequent ones."""
+        """Counts for the manifest: texts changed, characters lost and added, by kind and the most
+        frequent ones.
+        """
         return CharacterFacts(
             texts=self.texts,
             texts_changed=self.changed,
@@ -117,8 +122,9 @@ def refuse_losses(losses: Losses, source: str, name: str, allowed: float) -> Non
     """
     if losses.share > allowed:
         raise DataError(
-            f"{source}: the set {name!r}: the model's tokenizer loses {losses.in_words()}: choose a model that knows "
-            f"them, correct the texts, or raise data.lost_characters = {allowed:g}"
+            f"{source}: the set {name!r}: the model's tokenizer loses {losses.in_words()}: choose "
+            "a model that knows them, correct the texts, or raise data.lost_characters = "
+            f"{allowed:g}"
         )
 
 
@@ -143,8 +149,8 @@ def whole_characters(decoded: str) -> str:
 def reach(codec: Codec, text: str, ids: Sequence[int], encoded: Sequence[int]) -> int:
     """The number of characters of `text` that its first tokens `ids` encode.
 
-    `encoded` are all ids of `text`, or at least more than `ids`. If decoding `ids` does not give a prefix of the text,
-    the result is the longest prefix that has no more tokens.
+    `encoded` are all ids of `text`, or at least more than `ids`. If decoding `ids` does not give a
+    prefix of the text, the result is the longest prefix that has no more tokens.
     """
     if len(ids) >= len(encoded):
         return len(text)

@@ -1,4 +1,6 @@
-"""One long text as many blocks: stretches, which belong to one set, cut into passages that do not overlap."""
+"""One long text as many blocks: stretches, which belong to one set, cut into passages that do not
+overlap.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _BLANK_LINES, _LINES = re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"\n\s*")
 class Stretch:
     """Consecutive characters of one document, from `start` to `end`, that belong to one set.
 
-    `heading` is that of its chapter, if the recipe has a pattern for headings. `group` is the cluster of its passages.
+    `heading` is that of its chapter, if the recipe has a pattern for headings. `group` is the
+    cluster of its passages.
     """
 
     document: Document
@@ -35,7 +38,9 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Passage:
-    """One block of a stretch: its ids, beginning-of-text included, and the characters that they encode."""
+    """One block of a stretch: its ids, beginning-of-text included, and the characters that they
+    encode.
+    """
 
     stretch: Stretch
     number: int
@@ -59,7 +64,9 @@ class Passage:
 
 
 def paragraph_starts(text: str) -> list[int]:
-    """The indices at which paragraphs begin: after blank lines, or at every line in a text with few blank lines."""
+    """The indices at which paragraphs begin: after blank lines, or at every line in a text with few
+    blank lines.
+    """
     blank = [0, *(each.end() for each in _BLANK_LINES.finditer(text))]
     return (
         blank
@@ -69,7 +76,9 @@ def paragraph_starts(text: str) -> list[int]:
 
 
 def chapters(document: Document, heading: re.Pattern[str]) -> list[Stretch]:
-    """The chapters of a document, the text before the first heading included; one chapter if no line is a heading."""
+    """The chapters of a document, the text before the first heading included; one chapter if no
+    line is a heading.
+    """
     starts, names, place = [0], [""], 0
     for line in document.text.splitlines(keepends=True):
         if heading.match(line.strip()):
@@ -86,9 +95,11 @@ def chapters(document: Document, heading: re.Pattern[str]) -> list[Stretch]:
 
 
 def split(document: Document, shares: list[float]) -> list[tuple[int, int]]:
-    """Split a document into consecutive parts by share of its length; the indices of their starts and ends.
+    """Split a document into consecutive parts by share of its length; the indices of their starts
+    and ends.
 
-    A part begins at the next paragraph if there is one within a quarter of the smallest part, else at the next word.
+    A part begins at the next paragraph if there is one within a quarter of the smallest part, else
+    at the next word.
     """
     text, starts, total = document.text, paragraph_starts(document.text), sum(shares)
     near = int(len(text) * min(share for share in shares if share) / total / 4)
@@ -105,8 +116,9 @@ def split(document: Document, shares: list[float]) -> list[tuple[int, int]]:
 def cut(codec: Codec, stretch: Stretch, tokens: int, *, after: int = 0) -> Iterator[Passage]:
     """Cut a stretch into passages of `tokens` each, in order, numbered from `after` + 1 on.
 
-    A passage begins at the next paragraph after the end of the last one if there is one within a quarter of a block,
-    else at the next word. The text between passages, and a rest shorter than a block, belong to no passage.
+    A passage begins at the next paragraph after the end of the last one if there is one within a
+    quarter of a block, else at the next word. The text between passages, and a rest shorter than a
+    block, belong to no passage.
     """
     text, starts = stretch.document.text[: stretch.end], paragraph_starts(stretch.document.text)
     place, number = _skip_space(text, stretch.start), after

@@ -9,12 +9,16 @@ from hyperfitting.data.stretches import PassagePool, estimated_tokens
 from hyperfitting.records import Codec
 
 _MEASURED, _BEGINNING = 1_000, 20_000
-"""Lengths are measured on this many documents and this many characters of each, and extrapolated to longer ones."""
+"""Lengths are measured on this many documents and this many characters of each, and extrapolated to
+longer ones.
+"""
 _COUNTS = {"train": "data.train_blocks", "validation": "data.validation_blocks"}
 
 
 def too_few(wanted: SetRequest, found: int, blocks: str, codec: Codec) -> str:
-    """The message: what the set needs, what there is, how long the documents are, and a remedy. `found` blocks were."""
+    """The message: what the set needs, what there is, how long the documents are, and a remedy.
+    `found` blocks were.
+    """
     if isinstance(wanted.pool, PassagePool):
         return _too_few_passages(wanted, found, wanted.pool)
     packed = blocks == "packed" and wanted.name in _COUNTS
@@ -23,13 +27,20 @@ def too_few(wanted: SetRequest, found: int, blocks: str, codec: Codec) -> str:
         for each in wanted.texts.documents[:_MEASURED]
     ]
     left = (
-        f"{len(wanted.seen)} left for it{_passed_over(wanted)}; the median length of the source's documents is "
-        f"{median(lengths):,.0f} tokens: {_remedy(wanted, found, lengths, packed=packed)}"
+        f"{len(wanted.seen)} left for it{_passed_over(wanted)}; the median length of the source's "
+        f"documents is {median(lengths):,.0f} tokens: "
+        f"{_remedy(wanted, found, lengths, packed=packed)}"
     )
     if packed:
-        needs = f"{wanted.count} blocks of {wanted.tokens} tokens, and the documents make {found}, end to end, of"
+        needs = (
+            f"{wanted.count} blocks of {wanted.tokens} tokens, and the documents make {found}, end "
+            "to end, of"
+        )
     else:
-        needs = f"{wanted.count} documents of at least {wanted.tokens} tokens, and there are {found} among"
+        needs = (
+            f"{wanted.count} documents of at least {wanted.tokens} tokens, and there are {found} "
+            "among"
+        )
     return f"{wanted.source}: the set {wanted.name!r} needs {needs} the {left}"
 
 
@@ -49,7 +60,9 @@ def _remedy(wanted: SetRequest, found: int, lengths: list[int], *, packed: bool)
 
 
 def _can_be_cut(wanted: SetRequest, found: int, lengths: list[int], *, packed: bool) -> bool:
-    """Whether cutting long texts into blocks would fill the set; the paragraphs of a .txt file are cut as one text."""
+    """Whether cutting long texts into blocks would fill the set; the paragraphs of a .txt file are
+    cut as one text.
+    """
     paragraphs = {"txt", "md"} & set(wanted.source.lower().split(".")[1:])
     blocks = (
         sum(lengths) // wanted.tokens
@@ -66,9 +79,10 @@ def _too_few_passages(wanted: SetRequest, found: int, pool: PassagePool) -> str:
     shares = "" if wanted.chosen else "change data.shares, "
     held = sum(each.characters for each in pool.stretches)
     return (
-        f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} passages of {wanted.tokens} tokens, and there "
-        f"are {found} in the {held:,} characters kept for it{_passed_over(wanted)}: lower "
-        f"{_COUNTS.get(wanted.name, 'its count in data.domains')}, {shares}or give it more text"
+        f"{wanted.source}: the set {wanted.name!r} needs {wanted.count} passages of "
+        f"{wanted.tokens} tokens, and there are {found} in the {held:,} characters kept for "
+        f"it{_passed_over(wanted)}: lower {_COUNTS.get(wanted.name, 'its count in data.domains')}, "
+        f"{shares}or give it more text"
     )
 
 

@@ -1,4 +1,6 @@
-"""Find texts that nearly repeat another one: candidates by min-hashes, then exact comparison of 5-character runs."""
+"""Find texts that nearly repeat another one: candidates by min-hashes, then exact comparison of
+5-character runs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from numpy.typing import NDArray
 from hyperfitting.records import Document
 
 NEAR = 0.8
-"""Two texts nearly repeat each other if they share more than this share of their 5-character runs (Jaccard index)."""
+"""Two texts nearly repeat each other if they share more than this share of their 5-character runs
+(Jaccard index).
+"""
 _RUN, _BANDS, _ROWS = 5, 16, 4
 _CHARACTERS = 100_000
 """Only this many characters of a document are compared."""
@@ -20,14 +24,17 @@ _FACTORS = np.random.default_rng(0).integers(
 ) * np.uint32(2) + np.uint32(1)
 _BASE, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 _ALIKE = 32
-"""Common min-hashes, of 64, that a candidate needs: at a share of 0.8, one pair in 10 million has fewer."""
+"""Common min-hashes, of 64, that a candidate needs: at a share of 0.8, one pair in 10 million has
+fewer.
+"""
 
 
 class NearRepeats:
     """An index of documents by their runs of 5 characters.
 
-    Candidates agree in one of 16 bands of 4 min-hashes (Broder 1997) and are then compared run by run, so there are no
-    false matches. At a share of exactly 0.8 one pair in 4,000 is missed, at higher shares fewer.
+    Candidates agree in one of 16 bands of 4 min-hashes (Broder 1997) and are then compared run by
+    run, so there are no false matches. At a share of exactly 0.8 one pair in 4,000 is missed, at
+    higher shares fewer.
     """
 
     def __init__(self) -> None:
@@ -68,7 +75,9 @@ def near_share(text: str, other: str) -> float:
 
 @lru_cache(maxsize=2)  # a text is compared with several others
 def _runs(text: str) -> NDArray[np.uint64]:
-    """The 5-character runs of a text as 64-bit hashes, sorted and unique; a shorter text is one run."""
+    """The 5-character runs of a text as 64-bit hashes, sorted and unique; a shorter text is one
+    run.
+    """
     codes = np.frombuffer(text[:_CHARACTERS].encode("utf-32-le"), dtype=np.uint32).astype(
         np.uint64
     ) + np.uint64(1)

@@ -1,4 +1,6 @@
-"""The sets of a recipe before they are drawn: how many blocks of which source each needs, and what it may take."""
+"""The sets of a recipe before they are drawn: how many blocks of which source each needs, and what
+it may take.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,16 @@ from hyperfitting.recipe import Recipe, TextSource
 from hyperfitting.records import Codec, Document
 
 WATCHED = ("train", "validation")
-"""The sets for training and for validation. All others are contexts, which must share nothing with these."""
+"""The sets for training and for validation. All others are contexts, which must share nothing with
+these.
+"""
 
 
 @dataclass
 class SetRequest:
-    """One set while it is drawn: its size, what it may take in order, and counts of what was taken or skipped."""
+    """One set while it is drawn: its size, what it may take in order, and counts of what was taken
+    or skipped.
+    """
 
     name: str
     count: int
@@ -67,7 +73,9 @@ class SetRequests:
         return list(self._texts.values())
 
     def sets(self) -> Iterator[SetRequest]:
-        """The sets in drawing order: training first, because the others must not share texts with it."""
+        """The sets in drawing order: training first, because the others must not share texts with
+        it.
+        """
         data = self._recipe.data
         train, validation, contexts = self._pools()
         yield SetRequest(

@@ -24,7 +24,9 @@ class RowError(DataError):
 
 
 class Mistakes:
-    """Warns of rows that cannot be used, in at most three lines for each mistake: three rows, or two and a count."""
+    """Warns of rows that cannot be used, in at most three lines for each mistake: three rows, or
+    two and a count.
+    """
 
     def __init__(self, on_warning: Callable[[str], None]):
         self._on_warning = on_warning
@@ -48,7 +50,8 @@ class Mistakes:
 
 
 def look_up(row: dict[str, Any], column: str) -> Any:
-    """The value of a field; a dotted name also looks inside objects and lists: `data.text`, `all.0`.
+    """The value of a field; a dotted name also looks inside objects and lists: `data.text`,
+    `all.0`.
 
     Raises:
         KeyError: the row has no such field.
@@ -88,7 +91,8 @@ def text_of(row: dict[str, Any], column: str, name: str, number: int) -> str | N
 
 
 def label_of(row: dict[str, Any], column: str, name: str, number: int) -> str:
-    """The value of a field that names something, such as a group, as text; numbers and dates are converted.
+    """The value of a field that names something, such as a group, as text; numbers and dates are
+    converted.
 
     Raises:
         RowError: there is no such field, it is null, or it holds a list or an object.
@@ -123,7 +127,10 @@ def _as_text(value: str, column: str, name: str, number: int) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        mistake = f"the field {column!r} holds half of a surrogate pair, which is not a character: correct the row"
+        mistake = (
+            f"the field {column!r} holds half of a surrogate pair, which is not a character: "
+            "correct the row"
+        )
         raise RowError(name, number, mistake) from error
     return plain_line_ends(value)
 

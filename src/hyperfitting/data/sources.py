@@ -1,4 +1,6 @@
-"""Read the documents of a source: local files, with errors that name the row, or a hub data set (door to datasets)."""
+"""Read the documents of a source: local files, with errors that name the row, or a hub data set
+(door to datasets).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ from hyperfitting.records import Document
 
 
 class SourceTexts(NamedTuple):
-    """All documents of one source, and its facts: counts of files, rows and nulls, and the hashes of its content."""
+    """All documents of one source, and its facts: counts of files, rows and nulls, and the hashes
+    of its content.
+    """
 
     documents: list[Document]
     facts: SourceFacts
@@ -41,10 +45,11 @@ def read_texts(
 ) -> SourceTexts:
     """Read every document of a source.
 
-    For `.txt` and `.md` files `source.documents` says what a document is; `auto` means the whole file with
-    `whole_files`, else a paragraph. In other formats each row is a document. Rows whose text is null are counted and
-    skipped. Rows that cannot be used are skipped with a call of `on_warning`, in at most three lines for each mistake;
-    without `on_warning` the first one is an error.
+    For `.txt` and `.md` files `source.documents` says what a document is; `auto` means the whole
+    file with `whole_files`, else a paragraph. In other formats each row is a document. Rows whose
+    text is null are counted and skipped. Rows that cannot be used are skipped with a call of
+    `on_warning`, in at most three lines for each mistake; without `on_warning` the first one is an
+    error.
 
     Raises:
         DataError: one line that names the file, the row and the remedy.
@@ -74,15 +79,22 @@ def read_texts(
 
 
 def _elsewhere(source: TextSource, path: Path) -> str:
-    """A hint, if the path exists relative to the working folder but not relative to the recipe's folder."""
+    """A hint, if the path exists relative to the working folder but not relative to the recipe's
+    folder.
+    """
     here = Path(source.path).absolute()
     if here == path or not os.path.exists(here):
         return ""
-    return "; relative paths count from the recipe's folder, and from the working folder only with --set"
+    return (
+        "; relative paths count from the recipe's folder, and from the working folder only with "
+        "--set"
+    )
 
 
 def _find(source: TextSource, path: Path) -> Found:
-    """The files of a source that have a known format; refuses a source without any, or without any for its settings."""
+    """The files of a source that have a known format; refuses a source without any, or without any
+    for its settings.
+    """
     found = find_files(path, source.path, lambda file: format_of(file) in FORMATS)
     if not found.files:
         raise DataError(
@@ -92,7 +104,8 @@ def _find(source: TextSource, path: Path) -> Found:
         raise DataError(f"{source.path}: not a {IN_WORDS}")
     if source.documents != "auto" and not any(format_of(file) in PLAIN for file in found.files):
         raise DataError(
-            f'{source.path}: documents = "{source.documents}" is for .txt and .md files, and there is none: elsewhere '
+            f'{source.path}: documents = "{source.documents}" is for .txt and .md files, and there '
+            "is none: elsewhere "
             "each row is a document"
         )
     return found
@@ -105,8 +118,9 @@ def _for_instance(names: list[str]) -> str:
 def refuse_changed(sources: Iterable[SourceFacts], data: DataSettings, where: str) -> None:
     """Refuse local sources whose files have changed since the data were drawn.
 
-    `sources` are the facts that `read_texts` returned then; `data` are the settings that locate the sources now. Hub
-    data sets are pinned by their fingerprint and not loaded again. `where` names the experiment in the message.
+    `sources` are the facts that `read_texts` returned then; `data` are the settings that locate the
+    sources now. Hub data sets are pinned by their fingerprint and not loaded again. `where` names
+    the experiment in the message.
 
     Raises:
         DataError: names the first changed source, its files, and how to continue.
@@ -117,8 +131,8 @@ def refuse_changed(sources: Iterable[SourceFacts], data: DataSettings, where: st
         changes = [_changes(place, facts.sha256) for place in places if facts.sha256 is not None]
         if changes and all(changes):
             raise DataError(
-                f"{facts.path} {changes[0]} since the data of {where} were drawn: choose another --out, or continue "
-                "with the data as drawn (--keep-data)"
+                f"{facts.path} {changes[0]} since the data of {where} were drawn: choose another "
+                "--out, or continue with the data as drawn (--keep-data)"
             )
 
 
@@ -251,9 +265,9 @@ def _library(source: TextSource, saved: Path | None) -> Any:
             raise name_the_extra(error) from error
         tried = source.tried("path")
         raise DataError(
-            f"{source.path}: no such file or folder (tried {tried}), and the library datasets, which would look for a "
-            f"hub data set of that name, is not installed: check the path, or pip install 'hyperfitting[hub]'"
-            f"{_elsewhere(source, tried)}"
+            f"{source.path}: no such file or folder (tried {tried}), and the library datasets, "
+            "which would look for a hub data set of that name, is not installed: check the path, "
+            f"or pip install 'hyperfitting[hub]'{_elsewhere(source, tried)}"
         ) from error
     return datasets
 
@@ -262,7 +276,10 @@ def _explain(error: Exception, source: TextSource) -> str:
     kind, text = type(error).__name__, " ".join(str(error).split())
     here, tried = "no such file or folder here", source.tried("path")
     if "Offline" in kind or "Connect" in kind or "LocalEntryNotFound" in text:
-        reason = f"{here}, and the hub cannot be reached: check the name, or download the data first (tried {tried})"
+        reason = (
+            f"{here}, and the hub cannot be reached: check the name, or download the data first "
+            f"(tried {tried})"
+        )
         return reason + _elsewhere(source, tried)
     if "NotFound" in kind:
         return f"{here}, and no such data set on the hub (tried {tried}){_elsewhere(source, tried)}"

@@ -26,8 +26,8 @@ def document_pools(
 ) -> list[Iterator[Document]]:
     """The streams from which training, validation and contexts take their documents.
 
-    Without groups the three share one shuffled stream, so no document is taken twice. With groups each has its own
-    stream, after whole groups were split by share.
+    Without groups the three share one shuffled stream, so no document is taken twice. With groups
+    each has its own stream, after whole groups were split by share.
     """
     if data.train.group is None:
         stream = shuffled(documents, seed)
@@ -70,8 +70,8 @@ def deal(
     shares = np.array(shares, dtype=float) * (np.array(counts) > 0)
     if len(items) < np.count_nonzero(shares):
         raise DataError(
-            f"{data.train.path}: {len(items)} {what} cannot be split into {np.count_nonzero(shares)} parts: "
-            f"{remedy}, or give the other sets their own source"
+            f"{data.train.path}: {len(items)} {what} cannot be split into "
+            f"{np.count_nonzero(shares)} parts: {remedy}, or give the other sets their own source"
         )
     order = np.random.default_rng([seed, 0]).permutation(len(items))
     part_of = dict(zip(order.tolist(), _parts_of(len(items), shares), strict=True))
@@ -79,7 +79,9 @@ def deal(
 
 
 def _parts_of(groups: int, shares: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
-    """The part of each group. Sizes by largest remainder, at least one for every part with a share above 0."""
+    """The part of each group. Sizes by largest remainder, at least one for every part with a share
+    above 0.
+    """
     exact = groups * shares / shares.sum()
     sizes = np.floor(exact).astype(int)
     for part in np.argsort(-(exact - sizes), kind="stable")[: groups - sizes.sum()]:

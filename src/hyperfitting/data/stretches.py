@@ -1,4 +1,6 @@
-"""Assign stretches of long texts to training, validation and contexts, and cut them into passages."""
+"""Assign stretches of long texts to training, validation and contexts, and cut them into
+passages.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _USES = ("training", "validation", "contexts")
 
 @dataclass(frozen=True)
 class PassagePool:
-    """The passages that a set may take: `offered` in drawing order, all of them, and the stretches they are cut from."""
+    """The passages that a set may take: `offered` in drawing order, all of them, and the stretches
+    they are cut from.
+    """
 
     offered: Iterator[Passage]
     passages: list[Passage]
@@ -47,11 +51,13 @@ def passage_pools(
     counts: Parts,
     seed: int,
 ) -> list[PassagePool]:
-    """The pools of training, validation and contexts: stretches of the same documents that do not overlap.
+    """The pools of training, validation and contexts: stretches of the same documents that do not
+    overlap.
 
-    Whole groups or chapters are split by share if the recipe names them. Otherwise a long document is split into three
-    stretches, training first, and shorter ones are assigned whole. If there is less text than requested, validation and
-    contexts get what they need, and training gets the rest.
+    Whole groups or chapters are split by share if the recipe names them. Otherwise a long document
+    is split into three stretches, training first, and shorter ones are assigned whole. If there is
+    less text than requested, validation and contexts get what they need, and training gets the
+    rest.
 
     Raises:
         DataError: there are fewer groups, chapters or documents than parts.
@@ -83,7 +89,9 @@ def passage_pools(
 
 
 def estimated_tokens(document: Document, codec: Codec, beginning: int) -> float:
-    """The number of tokens of a document, extrapolated from its `beginning`, a number of characters."""
+    """The number of tokens of a document, extrapolated from its `beginning`, a number of
+    characters.
+    """
     text = document.text[:beginning]
     with row_named(document):
         return len(document.text) * len(codec.encode(text)) / max(1, len(text))
@@ -105,8 +113,8 @@ def _shares(data: DataSettings, total: float, lengths: Parts, counts: Parts) -> 
 def _cuts(sizes: list[float], shares: list[float], lengths: Parts) -> list[list[float] | None]:
     """The shares by which each document is split; None for one that stays whole.
 
-    A document is split if each part holds two blocks. If there is no such document and too few to assign whole ones,
-    only the longest is split, if it holds all that validation and contexts need.
+    A document is split if each part holds two blocks. If there is no such document and too few to
+    assign whole ones, only the longest is split, if it holds all that validation and contexts need.
     """
     asked = [(share, 2 * length) for share, length in zip(shares, lengths, strict=True) if share]
     cuts = [
@@ -150,7 +158,8 @@ def _chapters(documents: list[Document], data: DataSettings) -> list[Stretch]:
     found = [each for document in documents for each in chapters(document, heading)]
     if not any(each.heading for each in found):
         raise DataError(
-            f"{documents[0].source}: data.chapter_pattern = {data.chapter_pattern!r} matches no line of it"
+            f"{documents[0].source}: data.chapter_pattern = {data.chapter_pattern!r} matches no "
+            "line of it"
         )
     return found
 

@@ -1,4 +1,6 @@
-"""Choosing the next token: rules on logits, the citation blocker, and the one loop that applies them."""
+"""Choosing the next token: rules on logits, the citation blocker, and the one loop that applies
+them.
+"""
 
 from hyperfitting.decoding.citations import BlockerEvent, CitationBlocker, CitationIndex
 from hyperfitting.decoding.loop import (

@@ -1,9 +1,10 @@
-"""The citation blocker (Carlsson et al. 2025, sec. 5): forbid tokens that would continue a citation of a training block.
+"""The citation blocker (Carlsson et al. 2025, sec. 5): forbid tokens that would continue a citation
+of a training block.
 
 It works on the raw logits, before every other rule.
 
-Shapes: B texts, T tokens of each so far, V vocabulary, N training blocks, L their tokens, G tokens of a citation, K
-continuations found.
+Shapes: B texts, T tokens of each so far, V vocabulary, N training blocks, L their tokens, G tokens
+of a citation, K continuations found.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 class CitationIndex:
-    """Every n-gram of `order` tokens inside a training block, with the token that follows it there."""
+    """Every n-gram of `order` tokens inside a training block, with the token that follows it
+    there.
+    """
 
     def __init__(self, blocks_NL: Ids, order: int):
         self.order = order
@@ -50,7 +53,9 @@ class CitationIndex:
         return hashes
 
     def continuations(self, last_BG: Ids) -> tuple[Ids, Ids, Ids]:
-        """What follows each text's last tokens in the training blocks: text (K,), next token (K,), block (K,)."""
+        """What follows each text's last tokens in the training blocks: text (K,), next token (K,),
+        block (K,).
+        """
         keys_B = self._hash(np.asarray(last_BG))[:, 0]
         first_B = np.searchsorted(self._keys, keys_B, side="left")
         count_B = np.searchsorted(self._keys, keys_B, side="right") - first_B
@@ -79,9 +84,11 @@ class BlockerEvent:
 
 
 class CitationBlocker:
-    """Forbids every token that, by the index, follows a text's last tokens in a training block. Keeps a record.
+    """Forbids every token that, by the index, follows a text's last tokens in a training block.
+    Keeps a record.
 
-    It is the same rule under every strategy. Where it would forbid all tokens, it is not applied at that step.
+    It is the same rule under every strategy. Where it would forbid all tokens, it is not applied at
+    that step.
 
     Raises:
         ValueError: word mode without `word_boundaries`.

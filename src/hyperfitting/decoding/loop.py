@@ -21,14 +21,20 @@ class NextToken(Protocol):
     """A model that keeps the state of the texts so far."""
 
     def start(self, context_BT: Tensor) -> Tensor:
-        """Read contexts of equal length; the logits of the token after each, shape (B, V), float32."""
+        """Read contexts of equal length; the logits of the token after each, shape (B, V),
+        float32.
+        """
 
     def extend(self, ids_B: Tensor) -> Tensor:
-        """Append one token to each text; the logits of the token after it, shape (B, V), float32."""
+        """Append one token to each text; the logits of the token after it, shape (B, V),
+        float32.
+        """
 
 
 Rule = Callable[[Tensor, Tensor], Tensor]
-"""(logits_BV, text_BT) -> logits_BV: changes the logits of the next token; the texts so far include the contexts."""
+"""(logits_BV, text_BT) -> logits_BV: changes the logits of the next token; the texts so far include
+the contexts.
+"""
 
 Sampler = Callable[[Tensor, Tensor], Tensor]
 """(logits_BV, text_BT) -> ids_B: chooses the next token of each text."""
@@ -49,7 +55,9 @@ Record = list[GivingWay]
 
 @dataclass(frozen=True)
 class Ending:
-    """The effect of end-of-text: with `stop` it ends a text, otherwise it is chosen only if no other token is left."""
+    """The effect of end-of-text: with `stop` it ends a text, otherwise it is chosen only if no
+    other token is left.
+    """
 
     end_ids: tuple[int, ...]
     stop: bool
@@ -66,8 +74,8 @@ def token_steps(
 ) -> Iterator[Tensor]:
     """Yield the next token of every text, shape (B,), up to `new_tokens` times.
 
-    With `ending.stop` the loop stops once all texts have ended. Until then a text that has ended is still continued;
-    ignore its further tokens.
+    With `ending.stop` the loop stops once all texts have ended. Until then a text that has ended is
+    still continued; ignore its further tokens.
 
     Raises:
         ModelError: the model's logits are NaN or infinite.
@@ -92,7 +100,9 @@ def token_steps(
 def suppress_end(
     logits_BV: Tensor, ending: Ending, step: int, record: Record | None = None
 ) -> Tensor:
-    """The logits with end-of-text at -inf, unless `ending.stop` allows it or no other token is left."""
+    """The logits with end-of-text at -inf, unless `ending.stop` allows it or no other token is
+    left.
+    """
     if ending.stop:
         return logits_BV
     return _unless_nothing_is_left(
@@ -103,7 +113,9 @@ def suppress_end(
 def _unless_nothing_is_left(
     rule: str, before_BV: Tensor, after_BV: Tensor, step: int, record: Record | None
 ) -> Tensor:
-    """The logits after a rule; for a text without a token left, those before it, which is noted in `record`."""
+    """The logits after a rule; for a text without a token left, those before it, which is noted in
+    `record`.
+    """
     usable_B = rules.usable(after_BV)
     if usable_B.all():
         return after_BV
@@ -121,7 +133,9 @@ def continue_texts(
     ending: Ending,
     record: Record | None = None,
 ) -> list[list[int]]:
-    """The new ids of every context; with `ending.stop` they end before the first end-of-text token."""
+    """The new ids of every context; with `ending.stop` they end before the first end-of-text
+    token.
+    """
     steps = list(
         token_steps(model, context_BT, sampler, new_tokens=new_tokens, ending=ending, record=record)
     )
@@ -142,8 +156,9 @@ def strategy_rules(
 ) -> Rule:
     """The strategy's rules as one rule, applied in the order of its settings.
 
-    A rule that leaves a text without a token is not applied to that text at that step, which is noted in `record`. Each
-    rule gets the logits after the rules before it, so two rules that forbid everything only together are covered too.
+    A rule that leaves a text without a token is not applied to that text at that step, which is
+    noted in `record`. Each rule gets the logits after the rules before it, so two rules that forbid
+    everything only together are covered too.
     """
     named = list(_named_rules(strategy, context_tokens, blocker))
 
@@ -163,8 +178,8 @@ def _named_rules(
 ) -> Iterator[tuple[str, Rule]]:
     """The rules that are set, with the names of their settings.
 
-    Greedy decoding skips temperature and truncation: they do not change the argmax, except when rounding makes two
-    logits equal.
+    Greedy decoding skips temperature and truncation: they do not change the argmax, except when
+    rounding makes two logits equal.
     """
     if blocker is not None:
         yield "blocker", blocker
@@ -210,9 +225,11 @@ def make_sampler(
     blocker: Rule | None = None,
     record: Record | None = None,
 ) -> Sampler:
-    """A sampler that applies the strategy's rules and then chooses: the argmax, or by `uniform_BS` if it is given.
+    """A sampler that applies the strategy's rules and then chooses: the argmax, or by `uniform_BS`
+    if it is given.
 
-    A sampling strategy needs `uniform_BS`: numbers in [0, 1), one for each text and step (`uniform_noise`).
+    A sampling strategy needs `uniform_BS`: numbers in [0, 1), one for each text and step
+    (`uniform_noise`).
     """
     apply = strategy_rules(strategy, context_tokens=context_tokens, blocker=blocker, record=record)
 
@@ -228,7 +245,8 @@ def make_sampler(
 def uniform_noise(keys: Sequence[str], steps: int) -> Tensor:
     """Uniform numbers in [0, 1), float64, shape (len(keys), steps). Row b depends only on keys[b].
 
-    A key names seed, strategy, domain and context, so a text does not depend on its neighbours or on the batch size.
+    A key names seed, strategy, domain and context, so a text does not depend on its neighbours or
+    on the batch size.
     """
     noise = [torch.Generator().manual_seed(derive_seed(key)) for key in keys]
     return torch.stack([torch.rand(steps, generator=each, dtype=torch.float64) for each in noise])

@@ -1,9 +1,11 @@
-"""Decoding rules: pure functions on logits. `make_sampler` applies them in the order of a strategy's settings.
+"""Decoding rules: pure functions on logits. `make_sampler` applies them in the order of a
+strategy's settings.
 
-Shapes: B texts, T tokens of each so far (context included), S of them generated, V vocabulary, W windows, N tokens of
-an n-gram. Logits are float32; removed tokens get -inf. Every rule is tested against the processor of the same name in
-transformers, and DRY, which transformers lacks, against a plain loop. A rule may remove every token or overflow; the
-loop then does not apply it to that text at that step (`usable`).
+Shapes: B texts, T tokens of each so far (context included), S of them generated, V vocabulary, W
+windows, N tokens of an n-gram. Logits are float32; removed tokens get -inf. Every rule is tested
+against the processor of the same name in transformers, and DRY, which transformers lacks, against a
+plain loop. A rule may remove every token or overflow; the loop then does not apply it to that text
+at that step (`usable`).
 """
 
 from __future__ import annotations
@@ -29,14 +31,17 @@ def refuse_unusable(logits_BV: Tensor) -> Tensor:
     """
     if not usable(logits_BV).all():
         raise ModelError(
-            "the model's logits are NaN or infinite, so that no token can be chosen: its weights are damaged, or its "
+            "the model's logits are NaN or infinite, so that no token can be chosen: its weights "
+            "are damaged, or its "
             'dtype is too narrow: try model.dtype = "float32"'
         )
     return logits_BV
 
 
 def float64(values: Tensor) -> Tensor:
-    """The values in float64, on their device, or on the CPU if the device lacks float64 (Apple's MPS)."""
+    """The values in float64, on their device, or on the CPU if the device lacks float64 (Apple's
+    MPS).
+    """
     return (values.cpu() if values.device.type == "mps" else values).double()
 
 
@@ -48,7 +53,8 @@ def forbid(logits_BV: Tensor, ids: Sequence[int]) -> Tensor:
 
 
 def repetition_penalty(logits_BV: Tensor, seen_BT: Tensor, penalty: float) -> Tensor:
-    """Divide positive logits of the tokens in `seen_BT` by `penalty` > 0, and multiply negative ones; > 1 discourages.
+    """Divide positive logits of the tokens in `seen_BT` by `penalty` > 0, and multiply negative
+    ones; > 1 discourages.
 
     The caller decides whether `seen_BT` includes the context. Source: Keskar et al. 2019.
     """
@@ -59,7 +65,9 @@ def repetition_penalty(logits_BV: Tensor, seen_BT: Tensor, penalty: float) -> Te
 
 
 def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
-    """Remove every token that would complete an n-gram of `order` tokens that is already in the text or its context."""
+    """Remove every token that would complete an n-gram of `order` tokens that is already in the
+    text or its context.
+    """
     if text_BT.shape[1] < order:
         return logits_BV
     ngram_BWN = text_BT.unfold(1, order, 1)
@@ -73,16 +81,19 @@ def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
 def dry(
     logits_BV: Tensor, text_BT: Tensor, *, multiplier: float, base: float, allowed_tokens: int
 ) -> Tensor:
-    """Subtract multiplier x base^(L - allowed) from each token that would extend a repetition of L >= allowed tokens.
+    """Subtract multiplier x base^(L - allowed) from each token that would extend a repetition of L
+    >= allowed tokens.
 
-    L is the length of the longest suffix of the text (context included) that occurred before, followed by that token.
-    Source: "Don't repeat yourself", p-e-w 2024 (multiplier 0.8, base 1.75, allowed length 2), without sequence breakers.
+    L is the length of the longest suffix of the text (context included) that occurred before,
+    followed by that token. Source: "Don't repeat yourself", p-e-w 2024 (multiplier 0.8, base 1.75,
+    allowed length 2), without sequence breakers.
     """
     followed_BW, last = text_BT[:, :-1], text_BT.shape[1] - 1
     run_BW = torch.zeros_like(followed_BW)
     going_on_BW = torch.ones_like(followed_BW, dtype=torch.bool)
     for length in range(1, last + 1):
-        # The run that ends at w is longer if the token `length - 1` before w equals the one that far before the end.
+        # The run that ends at w is longer if the token `length - 1` before w equals the one that
+        # far before the end.
         going_on_BW[:, : length - 1] = False
         going_on_BW[:, length - 1 :] &= (
             text_BT[:, : last - length + 1] == text_BT[:, [last - length + 1]]
@@ -100,8 +111,9 @@ def dry(
 def temperature(logits_BV: Tensor, value: float) -> Tensor:
     """Divide the logits by `value` > 0. Below 1 sharpens the distribution.
 
-    If the division overflows, the text's largest logit is subtracted first, in float64, which changes no probability.
-    In the limit only the most probable token is left, and sampling is greedy.
+    If the division overflows, the text's largest logit is subtracted first, in float64, which
+    changes no probability. In the limit only the most probable token is left, and sampling is
+    greedy.
     """
     scaled_BV = logits_BV / value
     overflows_B = ~usable(scaled_BV)
@@ -118,7 +130,8 @@ def top_k(logits_BV: Tensor, k: int) -> Tensor:
 
 
 def top_p(logits_BV: Tensor, p: float) -> Tensor:
-    """Nucleus sampling (Holtzman et al. 2020): keep the fewest tokens whose probabilities add up to at least p.
+    """Nucleus sampling (Holtzman et al. 2020): keep the fewest tokens whose probabilities add up to
+    at least p.
 
     At p = 1.0 nothing is removed. The most probable token is never removed.
     """
@@ -134,7 +147,9 @@ def top_p(logits_BV: Tensor, p: float) -> Tensor:
 
 
 def min_p(logits_BV: Tensor, p: float) -> Tensor:
-    """Keep the tokens that are at least `p` in [0, 1] times as probable as the most probable (Nguyen et al. 2024)."""
+    """Keep the tokens that are at least `p` in [0, 1] times as probable as the most probable
+    (Nguyen et al. 2024).
+    """
     probability_BV = logits_BV.softmax(-1)
     return logits_BV.masked_fill(
         probability_BV < p * probability_BV.amax(-1, keepdim=True), -torch.inf
@@ -151,10 +166,11 @@ def greedy(logits_BV: Tensor) -> Tensor:
 
 
 def sample(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
-    """Draw one token for each text by inverting the cumulative distribution at `uniform_B` in [0, 1); shape (B,).
+    """Draw one token for each text by inverting the cumulative distribution at `uniform_B` in [0,
+    1); shape (B,).
 
-    A text's draw depends only on its own logits and its own number. A token of probability zero is never drawn: where
-    rounding would draw it, the last possible token before it is drawn.
+    A text's draw depends only on its own logits and its own number. A token of probability zero is
+    never drawn: where rounding would draw it, the last possible token before it is drawn.
 
     Raises:
         ModelError: a text has no token to choose (`refuse_unusable`).

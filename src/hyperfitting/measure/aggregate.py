@@ -40,7 +40,9 @@ def by_arm(texts: Sequence[_Text]) -> Iterator[list[_Text]]:
 
 
 def text_rows(measured: Sequence[TextMetrics], how: Intervals) -> list[MetricRow]:
-    """A row for each metric of each arm and domain, by cluster bootstrap; texts without a value are counted."""
+    """A row for each metric of each arm and domain, by cluster bootstrap; texts without a value are
+    counted.
+    """
     return [
         _text_row(cell, metric(name), index, how)
         for cell in by_arm(measured)

@@ -1,4 +1,6 @@
-"""The runs of an experiment -> what was measured of their texts and of their models. Needs torch."""
+"""The runs of an experiment -> what was measured of their texts and of their models. Needs
+torch.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from hyperfitting.records import REFERENCE, Continuation, MetricRow, TokenBlocks
 
 @dataclass(frozen=True)
 class RunToMeasure:
-    """A run: which variant it is, the name of its rows, what it wrote, and its model; None is the original itself.
+    """A run: which variant it is, the name of its rows, what it wrote, and its model; None is the
+    original itself.
 
     The texts of the original hold the true texts and the controls too.
     """
@@ -29,7 +32,9 @@ class RunToMeasure:
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """What was measured of a run's texts, and all its rows: those of the texts first, then those of the model."""
+    """What was measured of a run's texts, and all its rows: those of the texts first, then those of
+    the model.
+    """
 
     texts: MeasuredTexts
     rows: list[MetricRow]
@@ -48,8 +53,9 @@ def measure_runs(
 ) -> Iterator[MeasuredRun]:
     """Measure runs one by one, so that each can be written before the model of the next is loaded.
 
-    `blocks` are those of training and validation and the true texts of each domain. `advance` is called after each of
-    them for the original, then for every run, and once more for the run's texts.
+    `blocks` are those of training and validation and the true texts of each domain. `advance` is
+    called after each of them for the original, then for every run, and once more for the run's
+    texts.
     """
     before = []
     for each in blocks:

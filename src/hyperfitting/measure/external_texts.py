@@ -1,4 +1,5 @@
-"""Anybody's texts, from files: as continuations without a model, a run or a context, and measured like those of a run.
+"""Anybody's texts, from files: as continuations without a model, a run or a context, and measured
+like those of a run.
 
 Needs torch only for a tokenizer, a scorer or MAUVE.
 """
@@ -76,11 +77,13 @@ def measure_external_texts(
 ) -> list[MetricRow]:
     """The rows of a file's texts, and of the true texts and their controls.
 
-    `on_warning` is given a line for each mistake in a file, for sets that do not compare, for the longest recited
-    runs, and for how words, BLEU and MAUVE were taken. Rows that cannot be used are passed over.
+    `on_warning` is given a line for each mistake in a file, for sets that do not compare, for the
+    longest recited runs, and for how words, BLEU and MAUVE were taken. Rows that cannot be used are
+    passed over.
 
     Raises:
-        DataError: a file cannot be read or holds no text; MAUVE is asked for without true texts, or of too few.
+        DataError: a file cannot be read or holds no text; MAUVE is asked for without true texts, or
+            of too few.
         ModelError: a model that the request names cannot be loaded.
         OutOfMemory: a model or its texts do not fit the device.
     """
@@ -89,7 +92,8 @@ def measure_external_texts(
     for each in measured.mauve:
         seeds = ", ".join(f"{value:.3f}" for value in each.by_seed)
         on_warning(
-            f"MAUVE of {each.arm.title}: {each.n:,} texts, {each.clusters} clusters; by seed {seeds}"
+            f"MAUVE of {each.arm.title}: {each.n:,} texts, {each.clusters} clusters; by seed "
+            f"{seeds}"
         )
     for name, signature in measured.signatures.items():
         on_warning(f"{name}: {signature}")
@@ -131,7 +135,8 @@ def _with_models(baselines: TextBaselines, request: ExternalTextsRequest) -> Tex
 
 
 class WordTokens:
-    """What stands between white space, each kind its own number: for texts whose tokenizer nobody knows.
+    """What stands between white space, each kind its own number: for texts whose tokenizer nobody
+    knows.
 
     In scripts without spaces each character, with its marks, is a unit.
     """
@@ -148,7 +153,9 @@ class WordTokens:
 
 
 def _tokens_of(tokenizer: str | None) -> Tokens:
-    """How texts are cut: by a model's tokenizer, without a token for the beginning of a text, or at white space."""
+    """How texts are cut: by a model's tokenizer, without a token for the beginning of a text, or at
+    white space.
+    """
     if tokenizer is None:
         return WordTokens()
     from hyperfitting.models import load_codec
@@ -200,7 +207,8 @@ class _TextFiles:
         documents, facts = read_texts(source, on_warning=self._warn)
         if facts.nulls:
             self._warn(
-                f"{path}: {facts.nulls:,} of {facts.rows:,} rows hold a null for a text, and are passed over"
+                f"{path}: {facts.nulls:,} of {facts.rows:,} rows hold a null for a text, and are "
+                "passed over"
             )
         return documents
 
@@ -238,13 +246,16 @@ def _recited_lines(
     *,
     most: int = 5,
 ) -> list[str]:
-    """The longest runs of more than 10 tokens that stand in a training text, and in which; longest first."""
+    """The longest runs of more than 10 tokens that stand in a training text, and in which; longest
+    first.
+    """
     own = [text for text in texts if text.variant == EXTERNAL]
     shared = [each.longest for each in index.search([text.ids for text in own])]
     pairs = sorted(zip(own, shared, strict=True), key=lambda pair: -pair[1].length)
     return [
-        f"{text.source}, row {text.row}: {run.length} tokens stand in {training[run.block].source}, row "
-        f"{training[run.block].row}: {''.join(text.pieces[run.start : run.start + run.length]).strip()!r}"
+        f"{text.source}, row {text.row}: {run.length} tokens stand in "
+        f"{training[run.block].source}, row {training[run.block].row}: "
+        f"{''.join(text.pieces[run.start : run.start + run.length]).strip()!r}"
         for text, run in pairs[:most]
         if run.length > LONG_OVERLAP_TOKENS
     ]
@@ -259,7 +270,8 @@ def _refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
     few = min(counts.values())
     if few < how.least_texts and not force:
         raise DataError(
-            f"MAUVE of {few} texts is mostly chance: give {how.least_texts:,} a file, or --force-mauve"
+            f"MAUVE of {few} texts is mostly chance: give {how.least_texts:,} a file, or "
+            "--force-mauve"
         )
 
 
@@ -272,6 +284,7 @@ def _warn_of_other_size(
     tokens, true_tokens = (sum(len(text.ids) for text in side) for side in (texts, true))
     if (len(texts), tokens) != (len(true), true_tokens):
         on_warning(
-            f"{len(texts)} texts and {len(true)} reference texts, of {tokens} and {true_tokens} tokens: distinct "
-            "n-grams and Self-BLEU depend on the number of texts and their length, and do not compare"
+            f"{len(texts)} texts and {len(true)} reference texts, of {tokens} and {true_tokens} "
+            "tokens: distinct n-grams and Self-BLEU depend on the number of texts and their "
+            "length, and do not compare"
         )

@@ -1,4 +1,5 @@
-"""What a model is on true texts, and what it says of texts that others wrote. The one module here that needs torch.
+"""What a model is on true texts, and what it says of texts that others wrote. The one module here
+that needs torch.
 
 Shapes: N texts, S = T - 1 predicted tokens of a text.
 """
@@ -43,8 +44,8 @@ def model_inputs(
 ) -> ModelInputs:
     """What the metrics of a model read on the blocks or texts of one name.
 
-    `original` are the scores of the untouched model on the same texts, and `choice_rank_NS` the ranks of the greedy
-    choices under it; without them nothing is compared with the original.
+    `original` are the scores of the untouched model on the same texts, and `choice_rank_NS` the
+    ranks of the greedy choices under it; without them nothing is compared with the original.
 
     Raises:
         ValueError: the texts have no continuation after `context_tokens` tokens.
@@ -115,7 +116,9 @@ def _median(values_NS: torch.Tensor, groups: Sequence[str]) -> Estimate:
 def original_inputs(
     original: nn.Module, texts: Sequence[Continuation], *, batch_blocks: int
 ) -> TextInputs:
-    """Loss in nats, and rank, of each token of each text after its context, under the untouched model."""
+    """Loss in nats, and rank, of each token of each text after its context, under the untouched
+    model.
+    """
     rows = [[*text.context_ids, *text.ids] for text in texts]
     found = _scored(original, rows, [len(text.context_ids) for text in texts], batch_blocks)
     return {
@@ -127,10 +130,11 @@ def original_inputs(
 def scorer_inputs(
     scorer: ScoringModel, texts: Sequence[Continuation], *, batch_blocks: int
 ) -> TextInputs:
-    """Loss in nats of each text after its context under a third model, in its tokens, as far as it has positions.
+    """Loss in nats of each text after its context under a third model, in its tokens, as far as it
+    has positions.
 
-    A token that reaches over the border between context and text counts as the text's. Texts without strings have no
-    loss.
+    A token that reaches over the border between context and text counts as the text's. Texts
+    without strings have no loss.
     """
     read = [_read_by(scorer, text) if text.pieces else ([], 0) for text in texts]
     found = _scored(
@@ -153,11 +157,14 @@ def _read_by(scorer: ScoringModel, text: Continuation) -> tuple[list[int], int]:
 def _scored(
     model: nn.Module, rows: Sequence[Sequence[int]], starts: Sequence[int], batch_blocks: int
 ) -> list[tuple[torch.Tensor, torch.Tensor] | None]:
-    """Loss and rank of each row's tokens from its start on (from the second, since nothing predicts the first)."""
+    """Loss and rank of each row's tokens from its start on (from the second, since nothing predicts
+    the first).
+    """
     longest = max(map(len, rows), default=0)
     if longest < 2:
         return [None] * len(rows)
-    # Padded on the right, where a causal model does not look back from; the padding's own scores are not kept.
+    # Padded on the right, where a causal model does not look back from; the padding's own scores
+    # are not kept.
     padded = np.array([[*row, *[0] * (longest - len(row))] for row in rows])
     scores = score_texts(model, padded, batch_blocks=batch_blocks)
     own = [slice(max(start, 1) - 1, len(row) - 1) for row, start in zip(rows, starts, strict=True)]
@@ -169,7 +176,9 @@ def _scored(
 
 @dataclass(frozen=True)
 class MauveDetails:
-    """How MAUVE of one arm in one domain was taken: texts, clusters, and the value of every clustering seed."""
+    """How MAUVE of one arm in one domain was taken: texts, clusters, and the value of every
+    clustering seed.
+    """
 
     arm: Arm
     domain: str
@@ -180,7 +189,9 @@ class MauveDetails:
 
 @dataclass(frozen=True)
 class _Features:
-    """A row for each text of an arm that the model has tokens for, and the clusters of these texts."""
+    """A row for each text of an arm that the model has tokens for, and the clusters of these
+    texts.
+    """
 
     points_NH: NDArray[np.float32]
     groups: list[str]
@@ -189,10 +200,11 @@ class _Features:
 def mauve_rows(
     scorer: ScoringModel, texts: Sequence[Continuation], *, batch_blocks: int, force: bool
 ) -> tuple[list[MetricRow], list[MauveDetails]]:
-    """MAUVE of each arm of a domain against the domain's true texts, of contexts and continuations together.
+    """MAUVE of each arm of a domain against the domain's true texts, of contexts and continuations
+    together.
 
-    The interval is from random halves of the clusters: the spread over the seeds of the clustering says nothing of
-    other texts.
+    The interval is from random halves of the clusters: the spread over the seeds of the clustering
+    says nothing of other texts.
 
     Raises:
         ValueError: a side has fewer texts than the metric needs, unless `force`.

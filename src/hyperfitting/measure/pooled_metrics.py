@@ -1,6 +1,8 @@
-"""What is measured of all texts of an arm together, with each cluster left out in turn. Needs no torch.
+"""What is measured of all texts of an arm together, with each cluster left out in turn. Needs no
+torch.
 
-A bootstrap would draw a text twice, and make it its own reference: intervals of these are jackknifed.
+A bootstrap would draw a text twice, and make it its own reference: intervals of these are
+jackknifed.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from hyperfitting.records import Continuation, PooledMetric
 
 
 def pooled_metrics(texts: Sequence[Continuation], *, bleu: bool) -> list[PooledMetric]:
-    """Every pooled metric of the texts of one arm in one domain; those of BLEU where they are asked for."""
+    """Every pooled metric of the texts of one arm in one domain; those of BLEU where they are asked
+    for.
+    """
     made = [
         _pooled(texts, spec, how)
         for spec, how in metrics_measured_as(PooledTexts)
@@ -26,7 +30,9 @@ def pooled_metrics(texts: Sequence[Continuation], *, bleu: bool) -> list[PooledM
 def _pooled(
     texts: Sequence[Continuation], spec: MetricSpec, how: PooledTexts
 ) -> PooledMetric | None:
-    """Of the texts that are long enough. Without too few texts once a cluster is left out, there is no interval."""
+    """Of the texts that are long enough. Without too few texts once a cluster is left out, there is
+    no interval.
+    """
     kept = [(read, text.group) for text in texts if len(read := _read(text, how)) >= how.least]
     if len(kept) < how.least_texts:
         return None

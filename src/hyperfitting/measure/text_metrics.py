@@ -1,4 +1,6 @@
-"""What is measured of each text by itself: every metric of the table that reads a single text. Needs no torch."""
+"""What is measured of each text by itself: every metric of the table that reads a single text.
+Needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,14 @@ from hyperfitting.metrics.words import words
 from hyperfitting.records import Continuation, TextMetrics
 
 TextInputs = Mapping[TextInput, Sequence[Any]]
-"""What the metrics read beside the texts themselves: one item for each text, None where it has none."""
+"""What the metrics read beside the texts themselves: one item for each text, None where it has
+none.
+"""
 
 
 def measure_each_text(texts: Sequence[Continuation], inputs: TextInputs) -> list[TextMetrics]:
-    """The metrics of each text, in the order of the texts. What a text is too short for is left out of its values.
+    """The metrics of each text, in the order of the texts. What a text is too short for is left out
+    of its values.
 
     Metrics are skipped whose input is neither read from the text nor among the `inputs`.
     """
@@ -48,7 +53,9 @@ def _values(inputs: Mapping[TextInput, Any]) -> dict[str, tuple[tuple[float, flo
 
 
 def _pairs(how: EachText, read: Any) -> tuple[tuple[float, float], ...]:
-    """A metric's sum and count; several where it is taken at several positions, none where it has no value."""
+    """A metric's sum and count; several where it is taken at several positions, none where it has
+    no value.
+    """
     value = how.function(read)
     if value is None:
         return ()
@@ -65,7 +72,9 @@ def overlap_inputs(texts: Sequence[Continuation], index: TrainingIndex) -> TextI
 
 
 def bleu_inputs(texts: Sequence[Continuation], training_texts: Sequence[str]) -> TextInputs:
-    """The BLEU of each text against all training texts together and against the best one; None for an empty text."""
+    """The BLEU of each text against all training texts together and against the best one; None for
+    an empty text.
+    """
     scores = zip(
         *dataset_bleu([text.text for text in texts if text.text], training_texts), strict=True
     )

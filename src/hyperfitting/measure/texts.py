@@ -1,4 +1,6 @@
-"""Texts -> everything that is measured of them: one path for the texts of an experiment and for anybody's texts."""
+"""Texts -> everything that is measured of them: one path for the texts of an experiment and for
+anybody's texts.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
 class TextBaselines:
     """What texts are measured against. Metrics whose baseline is None, or empty, are skipped.
 
-    `index` and `training_texts` are the training texts as token ids and as strings. `original` is the untouched
-    model. `scorer` is the model that `measure.scorer` names, `features` the one that `measure.mauve` names.
+    `index` and `training_texts` are the training texts as token ids and as strings. `original` is
+    the untouched model. `scorer` is the model that `measure.scorer` names, `features` the one that
+    `measure.mauve` names.
     """
 
     index: TrainingIndex | None = None
@@ -47,8 +50,8 @@ class TextBaselines:
 class MetricOptions:
     """Which metrics are taken, and how.
 
-    `bleu`: Self-BLEU, and Dataset-BLEU where there are training texts. `force_mauve`: MAUVE of fewer texts than it
-    needs. `batch_blocks`: texts scored side by side under a model.
+    `bleu`: Self-BLEU, and Dataset-BLEU where there are training texts. `force_mauve`: MAUVE of
+    fewer texts than it needs. `batch_blocks`: texts scored side by side under a model.
     """
 
     intervals: Intervals
@@ -66,7 +69,8 @@ class MetricOptions:
 
 @dataclass(frozen=True)
 class MeasuredTexts:
-    """What was measured of each text and of all texts of an arm, the rows of the table, and how it was measured.
+    """What was measured of each text and of all texts of an arm, the rows of the table, and how it
+    was measured.
 
     `signatures` is what `text_signatures` says of the texts.
     """
@@ -135,7 +139,8 @@ def _mauve(
 
 
 def text_signatures(texts: Sequence[str] = (), *, bleu: bool) -> dict[str, str]:
-    """How texts are cut: `words`, where their units are not words between spaces; `bleu`, as sacrebleu writes it.
+    """How texts are cut: `words`, where their units are not words between spaces; `bleu`, as
+    sacrebleu writes it.
 
     Raises:
         ModuleNotFoundError: BLEU is asked for, and sacrebleu is not installed.
@@ -146,7 +151,9 @@ def text_signatures(texts: Sequence[str] = (), *, bleu: bool) -> dict[str, str]:
 
 
 def control_texts(true_texts: Sequence[Continuation], seed: int) -> list[Continuation]:
-    """The two controls of each domain, shaped like its true texts: the variants `shuffled` and `random`."""
+    """The two controls of each domain, shaped like its true texts: the variants `shuffled` and
+    `random`.
+    """
     made = []
     for own in by_arm(true_texts):
         ids, strings = [text.ids for text in own], _strings(own)

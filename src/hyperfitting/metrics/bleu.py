@@ -1,8 +1,8 @@
 """BLEU of many texts against many, to the value that sacrebleu gives: the one door to sacrebleu.
 
-sacrebleu tokenises, and makes each score from its counts. The counts are ours: its own would count every reference
-anew for every text. Shapes: N texts, T tokens of all texts in a row, E entries (an n-gram and a text that holds it),
-R references, O orders.
+sacrebleu tokenises, and makes each score from its counts. The counts are ours: its own would count
+every reference anew for every text. Shapes: N texts, T tokens of all texts in a row, E entries (an
+n-gram and a text that holds it), R references, O orders.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ Integers = NDArray[np.int64]
 def self_bleu(texts: Sequence[str], *, order: int = 4) -> list[float]:
     """The sentence BLEU of each text, with all the other texts as its references.
 
-    Range [0, 100], BLEU points; near 100 if another text holds it whole. Target: the reference texts' value, at the
-    same number and length of texts: more texts match more. Tokens are sacrebleu's 13a of the text in NFC, and
-    single characters in scripts without spaces. Scores have its sentence defaults (exponential smoothing, effective
-    order): each is `sacrebleu.sentence_bleu(text, others)`. Source: Zhu et al. 2018; Carlsson et al. 2025,
-    Table 2.
+    Range [0, 100], BLEU points; near 100 if another text holds it whole. Target: the reference
+    texts' value, at the same number and length of texts: more texts match more. Tokens are
+    sacrebleu's 13a of the text in NFC, and single characters in scripts without spaces. Scores have
+    its sentence defaults (exponential smoothing, effective order): each is
+    `sacrebleu.sentence_bleu(text, others)`. Source: Zhu et al. 2018; Carlsson et al. 2025, Table 2.
 
-    Known failure: random words score lowest, which looks varied; an empty text scores 0 and looks varied too. A
-    bootstrap draws texts twice, and each is a perfect reference of its copy: use `self_bleu_without_each`.
+    Known failure: random words score lowest, which looks varied; an empty text scores 0 and looks
+    varied too. A bootstrap draws texts twice, and each is a perfect reference of its copy: use
+    `self_bleu_without_each`.
 
     Raises:
         ValueError: if there are fewer than two texts.
@@ -45,14 +46,15 @@ def self_bleu(texts: Sequence[str], *, order: int = 4) -> list[float]:
 def self_bleu_without_each(
     texts: Sequence[str], groups: Sequence[str], *, order: int = 4
 ) -> list[float]:
-    """The mean self-BLEU with each group left out in turn, in order of the groups' names: for `stats.jackknife`.
+    """The mean self-BLEU with each group left out in turn, in order of the groups' names: for
+    `stats.jackknife`.
 
-    The texts of a group go as texts and as references. Equal to `self_bleu` of what is left, but tokenises and counts
-    n-grams once.
+    The texts of a group go as texts and as references. Equal to `self_bleu` of what is left, but
+    tokenises and counts n-grams once.
 
     Raises:
-        ValueError: if texts and groups differ in number, if there is but one group, or if fewer than two texts are
-            left without one.
+        ValueError: if texts and groups differ in number, if there is but one group, or if fewer
+            than two texts are left without one.
         ModuleNotFoundError: if sacrebleu is not installed.
     """
     if len(texts) != len(groups):
@@ -73,14 +75,15 @@ def self_bleu_without_each(
 def dataset_bleu(
     texts: Sequence[str], training_texts: Sequence[str], *, order: int = 4
 ) -> tuple[list[float], list[float]]:
-    """The BLEU of each text with all training texts as its references, and its best BLEU with one of them alone.
+    """The BLEU of each text with all training texts as its references, and its best BLEU with one
+    of them alone.
 
-    Range [0, 100], BLEU points. Target of both: the reference texts' value against the same training texts; more is
-    recitation. Tokens and scores as in `self_bleu`. Source: Carlsson et al. 2025, Table 2 (Dataset-BLEU); the best
-    single text is ours.
+    Range [0, 100], BLEU points. Target of both: the reference texts' value against the same
+    training texts; more is recitation. Tokens and scores as in `self_bleu`. Source: Carlsson et al.
+    2025, Table 2 (Dataset-BLEU); the best single text is ours.
 
-    Known failure: among thousands of references every common n-gram occurs, so that the first is high for any fluent
-    text; the second does not see a text that is pieced together from several.
+    Known failure: among thousands of references every common n-gram occurs, so that the first is
+    high for any fluent text; the second does not see a text that is pieced together from several.
 
     Raises:
         ValueError: if there is no training text.
@@ -93,10 +96,12 @@ def dataset_bleu(
 
 
 def bleu_signature(texts: Iterable[str] = ()) -> str:
-    """How the scores of these texts were made, in sacrebleu's own notation: tokenizer, smoothing, version.
+    """How the scores of these texts were made, in sacrebleu's own notation: tokenizer, smoothing,
+    version.
 
-    The number of references reads `var`: every text has the others. The tokenizer reads `13a+characters` where any of
-    the texts has characters of scripts without spaces, each of which is a token: one rule cuts all texts of a set.
+    The number of references reads `var`: every text has the others. The tokenizer reads
+    `13a+characters` where any of the texts has characters of scripts without spaces, each of which
+    is a token: one rule cuts all texts of a set.
 
     Raises:
         ModuleNotFoundError: if sacrebleu is not installed.
@@ -115,7 +120,9 @@ def bleu_signature(texts: Iterable[str] = ()) -> str:
 
 @dataclass(frozen=True)
 class _Counts:
-    """How often each text holds each of its n-grams, sorted by n-gram, then by count; and the texts' lengths."""
+    """How often each text holds each of its n-grams, sorted by n-gram, then by count; and the
+    texts' lengths.
+    """
 
     ngram_E: Integers
     order_E: Integers
@@ -144,7 +151,9 @@ class _Counts:
 
 
 def _count(texts: Sequence[str], orders: int) -> _Counts:
-    """Count all n-grams. Each is numbered by the shorter one that it begins with and its last token."""
+    """Count all n-grams. Each is numbered by the shorter one that it begins with and its last
+    token.
+    """
     tokens_T, text_T, lengths = _tokens(texts)
     vocabulary = int(tokens_T.max(initial=0)) + 1
     ngram_T, numbered = np.zeros_like(tokens_T), 0
@@ -171,7 +180,9 @@ def _count(texts: Sequence[str], orders: int) -> _Counts:
 
 
 def _tokens(texts: Sequence[str]) -> tuple[Integers, Integers, list[int]]:
-    """All texts' tokens in a row, numbered; the text that each belongs to; the texts' lengths in tokens."""
+    """All texts' tokens in a row, numbered; the text that each belongs to; the texts' lengths in
+    tokens.
+    """
     from sacrebleu import BLEU
 
     tokenizer = BLEU().tokenizer
@@ -191,8 +202,8 @@ def _tokens(texts: Sequence[str]) -> tuple[Integers, Integers, list[int]]:
 def _scores_among(kept: Sequence[int], counts: _Counts) -> list[float]:
     """The score of each of the kept texts, with the other kept texts as references.
 
-    An n-gram's count is clipped to its largest count in any other text. In order of count that is its own count,
-    but for the last holder: there it is the count of the holder before.
+    An n-gram's count is clipped to its largest count in any other text. In order of count that is
+    its own count, but for the last holder: there it is the count of the holder before.
     """
     among = counts.of(np.isin(counts.text_E, kept))
     begins = among.ngram_E[1:] != among.ngram_E[:-1]
@@ -231,7 +242,9 @@ def _best_scores(texts: int, counts: _Counts) -> list[float]:
 
 
 def _matches_with_each(own: _Counts, training: _Counts) -> Integers:
-    """The clipped counts of one text's n-grams in each training text, by order: its postings, gathered and summed."""
+    """The clipped counts of one text's n-grams in each training text, by order: its postings,
+    gathered and summed.
+    """
     first_E = np.searchsorted(training.ngram_E, own.ngram_E, side="left")
     holders_E = np.searchsorted(training.ngram_E, own.ngram_E, side="right") - first_E
     postings = np.repeat(first_E - np.cumsum(holders_E) + holders_E, holders_E) + np.arange(
@@ -242,7 +255,9 @@ def _matches_with_each(own: _Counts, training: _Counts) -> Integers:
 
 
 def _nearest_reference(matches_RO: Integers, length: int, lengths_R: Integers) -> int:
-    """Which reference gives the best score: sacrebleu's formula without its constants, for all of them at once."""
+    """Which reference gives the best score: sacrebleu's formula without its constants, for all of
+    them at once.
+    """
     totals_O = np.arange(length, max(0, length - matches_RO.shape[1]), -1)
     if not len(totals_O):
         return 0
@@ -255,7 +270,9 @@ def _nearest_reference(matches_RO: Integers, length: int, lengths_R: Integers) -
 
 
 def _score(matches: list[int], length: int, lengths: list[int]) -> float:
-    """The score of a text of this length, given its matches by order and its references' lengths, sorted."""
+    """The score of a text of this length, given its matches by order and its references' lengths,
+    sorted.
+    """
     from sacrebleu import BLEU
 
     orders = len(matches)

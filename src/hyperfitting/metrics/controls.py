@@ -1,4 +1,6 @@
-"""The two controls that stand in every table, made from the true texts. Diversity metrics score them as varied."""
+"""The two controls that stand in every table, made from the true texts. Diversity metrics score
+them as varied.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ def shuffled_texts(texts: Sequence[Sequence[int]], *, seed: int) -> list[list[in
 
 
 def random_texts(texts: Sequence[Sequence[int]], *, seed: int) -> list[list[int]]:
-    """Texts of the same lengths, each token drawn alone from the frequencies of all the texts together."""
+    """Texts of the same lengths, each token drawn alone from the frequencies of all the texts
+    together.
+    """
     random = np.random.default_rng([seed, 2])
     pool = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in texts])
     return [random.choice(pool, size=len(ids)).tolist() for ids in texts]

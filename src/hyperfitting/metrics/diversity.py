@@ -1,6 +1,8 @@
-"""How varied a text is. Random tokens are more varied than human texts, so every target is the reference's value.
+"""How varied a text is. Random tokens are more varied than human texts, so every target is the
+reference's value.
 
-All functions take any hashable items: token ids, or the `words` of a text, which depend on no tokenizer.
+All functions take any hashable items: token ids, or the `words` of a text, which depend on no
+tokenizer.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ _Item = TypeVar("_Item", bound=Hashable)
 
 
 def type_token_ratio(ids: Sequence[Hashable], *, window_tokens: int | None = None) -> float:
-    """Distinct tokens / tokens, among the last `window_tokens` of one continuation (none: all of them).
+    """Distinct tokens / tokens, among the last `window_tokens` of one continuation (none: all of
+    them).
 
-    Range (0, 1], no unit. Target: the reference text's value. `ids` must end before end-of-text and padding: both
-    would count as repetition, as they do in the public code. Falls with length, so compare equal lengths only.
-    Source: Carlsson et al. 2025, sec. 4 and Table 1.
+    Range (0, 1], no unit. Target: the reference text's value. `ids` must end before end-of-text and
+    padding: both would count as repetition, as they do in the public code. Falls with length, so
+    compare equal lengths only. Source: Carlsson et al. 2025, sec. 4 and Table 1.
 
     Raises:
         ValueError: if there are no ids, or fewer than the window, or the window holds none.
@@ -30,8 +33,9 @@ def type_token_ratio(ids: Sequence[Hashable], *, window_tokens: int | None = Non
 def moving_average_type_token_ratio(ids: Sequence[Hashable], *, window_tokens: int) -> float:
     """Mean type-token ratio of all windows of `window_tokens` tokens in one continuation (MATTR).
 
-    Range (0, 1], no unit. Target: the reference text's value. Does not fall with length, so texts of unequal length
-    compare; the window must be the same. Source: Covington and McFall 2010; the papers are silent.
+    Range (0, 1], no unit. Target: the reference text's value. Does not fall with length, so texts
+    of unequal length compare; the window must be the same. Source: Covington and McFall 2010; the
+    papers are silent.
 
     Raises:
         ValueError: if there are no ids, or fewer than the window, or the window holds none.
@@ -43,13 +47,16 @@ def moving_average_type_token_ratio(ids: Sequence[Hashable], *, window_tokens: i
 def type_token_ratio_by_position(
     ids: Sequence[Hashable], *, window_tokens: int, every_tokens: int
 ) -> list[tuple[int, float]]:
-    """How varied one continuation is as it grows: (tokens so far, type-token ratio of the last `window_tokens`).
+    """How varied one continuation is as it grows: (tokens so far, type-token ratio of the last
+    `window_tokens`).
 
-    From the first whole window on, one pair every `every_tokens` tokens. Range (0, 1], no unit. Target: the reference
-    text's values. Source: Carlsson et al. 2025, Figure 9 (96 tokens); its step is not given.
+    From the first whole window on, one pair every `every_tokens` tokens. Range (0, 1], no unit.
+    Target: the reference text's values. Source: Carlsson et al. 2025, Figure 9 (96 tokens); its
+    step is not given.
 
     Raises:
-        ValueError: if there are no ids, or fewer than the window, or the window or the step holds none.
+        ValueError: if there are no ids, or fewer than the window, or the window or the step holds
+            none.
     """
     if every_tokens < 1:
         raise ValueError(f"a step of {every_tokens} tokens leads nowhere")
@@ -63,8 +70,9 @@ def type_token_ratio_by_position(
 def repeated_ngram_share(ids: Sequence[Hashable], *, order: int) -> float:
     """1 - distinct n-grams / n-grams of one continuation.
 
-    Range [0, 1), no unit: 0 if no n-gram comes twice. Target: the reference text's value, which is near 0 for order 4.
-    Source: Li et al. 2026, table on repetition (bigrams, trigrams); Welleck et al. 2020 call it seq-rep-n.
+    Range [0, 1), no unit: 0 if no n-gram comes twice. Target: the reference text's value, which is
+    near 0 for order 4. Source: Li et al. 2026, table on repetition (bigrams, trigrams); Welleck et
+    al. 2020 call it seq-rep-n.
 
     Raises:
         ValueError: if there are fewer than `order` ids.
@@ -78,8 +86,8 @@ def repeated_ngram_share(ids: Sequence[Hashable], *, order: int) -> float:
 def distinct_ngram_share(texts: Sequence[Sequence[Hashable]], *, order: int) -> float:
     """Distinct n-grams / n-grams, pooled over a set of texts.
 
-    Range (0, 1], no unit. Target: the value of the reference texts, at the same number and length of texts: it falls
-    with both. Source: Li et al. 2016 (distinct-n); the papers are silent on it.
+    Range (0, 1], no unit. Target: the value of the reference texts, at the same number and length
+    of texts: it falls with both. Source: Li et al. 2016 (distinct-n); the papers are silent on it.
 
     Raises:
         ValueError: if no text holds an n-gram.
@@ -93,9 +101,11 @@ def distinct_ngram_share(texts: Sequence[Sequence[Hashable]], *, order: int) -> 
 def distinct_ngram_share_without_each(
     texts: Sequence[Sequence[Hashable]], groups: Sequence[str], *, order: int
 ) -> list[float]:
-    """`distinct_ngram_share` of the texts with each group left out in turn, in order of the groups' names.
+    """`distinct_ngram_share` of the texts with each group left out in turn, in order of the groups'
+    names.
 
-    Equal to leaving them out one by one, but counts once: what goes with a group are the n-grams that it alone holds.
+    Equal to leaving them out one by one, but counts once: what goes with a group are the n-grams
+    that it alone holds.
 
     Raises:
         ValueError: if there is but one group.

@@ -1,4 +1,5 @@
-"""How near one set of texts is to another as a whole: MAUVE (Pillutla et al. 2021), from features, with numpy alone.
+"""How near one set of texts is to another as a whole: MAUVE (Pillutla et al. 2021), from features,
+with numpy alone.
 
 Shapes: N texts of one set, M of both, D features, K clusters, H of them held, W mixtures.
 """
@@ -24,7 +25,9 @@ _Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Mauve:
-    """MAUVE, its value with each seed of the clustering, the texts of the smaller side, and the clusters."""
+    """MAUVE, its value with each seed of the clustering, the texts of the smaller side, and the
+    clusters.
+    """
 
     value: float
     by_seed: tuple[float, ...]
@@ -42,22 +45,24 @@ def mauve(
     smoothing: float = 0.0,
     least_texts: int = 1,
 ) -> Mauve:
-    """The area under the divergence curve of two sets of texts, one row of features a text; the mean over the seeds.
+    """The area under the divergence curve of two sets of texts, one row of features a text; the
+    mean over the seeds.
 
-    Range [0, 1], no unit. Target: higher, nearer. Rows are brought to length 1 and reduced to the principal axes that
-    hold 90 % of the variance of both sets; k-means on both together (`clusters`, or a tenth of the smaller set, at
-    least 2; k-means++, the best of 5 starts) makes a histogram of each, of which `mauve_of_histograms` is taken.
-    `smoothing` is added to every count: 0 as in the paper and its code, 0.5 for MAUVE* (Pillutla et al. 2023).
-    Source: Pillutla et al. 2021, with the last state of GPT-2 large as features; Li et al. 2026, the table of
-    domains.
+    Range [0, 1], no unit. Target: higher, nearer. Rows are brought to length 1 and reduced to the
+    principal axes that hold 90 % of the variance of both sets; k-means on both together
+    (`clusters`, or a tenth of the smaller set, at least 2; k-means++, the best of 5 starts) makes a
+    histogram of each, of which `mauve_of_histograms` is taken. `smoothing` is added to every count:
+    0 as in the paper and its code, 0.5 for MAUVE* (Pillutla et al. 2023). Source: Pillutla et al.
+    2021, with the last state of GPT-2 large as features; Li et al. 2026, the table of domains.
 
-    Known failure: with a tenth as many clusters as texts, two samples of one and the same source get about 0.96, not
-    1, however many they are; with few texts, below about 1,000 a side, chance decides. The value depends on the features, the number of texts
-    and the clusters: compare equal ones only. The seeds are those of the clustering, and say nothing of other texts.
+    Known failure: with a tenth as many clusters as texts, two samples of one and the same source
+    get about 0.96, not 1, however many they are; with few texts, below about 1,000 a side, chance
+    decides. The value depends on the features, the number of texts and the clusters: compare equal
+    ones only. The seeds are those of the clustering, and say nothing of other texts.
 
     Raises:
-        ValueError: if a side has fewer than `least_texts` texts; if a feature is not finite; if there are no
-            seeds, or fewer than 1 cluster.
+        ValueError: if a side has fewer than `least_texts` texts; if a feature is not finite; if
+            there are no seeds, or fewer than 1 cluster.
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (features_ND, other_ND)]
     n = min(map(len, sides))
@@ -88,15 +93,17 @@ def mauve_standard_error(
     draws: int = 20,
     seed: int = 0,
 ) -> float | None:
-    """The standard deviation of MAUVE over random halves of the clusters, which estimates that of the whole.
+    """The standard deviation of MAUVE over random halves of the clusters, which estimates that of
+    the whole.
 
-    Range >= 0, no unit; none below 10 clusters on a side. A half is drawn without replacement, and the texts of a
-    cluster go together, on both sides: in a bootstrap a text would meet its own copy. Over halves of n clusters the
-    variance of a mean is s^2 / (n / 2) x (1 - 1 / 2) = s^2 / n, as of the whole. It holds the chance of the clustering
-    too (one seed a draw). Source: Politis and Romano 1994; the papers are silent.
+    Range >= 0, no unit; none below 10 clusters on a side. A half is drawn without replacement, and
+    the texts of a cluster go together, on both sides: in a bootstrap a text would meet its own
+    copy. Over halves of n clusters the variance of a mean is s^2 / (n / 2) x (1 - 1 / 2) = s^2 / n,
+    as of the whole. It holds the chance of the clustering too (one seed a draw). Source: Politis
+    and Romano 1994; the papers are silent.
 
-    Known failure: MAUVE depends on the number of texts, and halves are half as many: the spread is theirs. Somewhat
-    too wide, as one clustering varies more than the mean of five.
+    Known failure: MAUVE depends on the number of texts, and halves are half as many: the spread is
+    theirs. Somewhat too wide, as one clustering varies more than the mean of five.
 
     Raises:
         ValueError: as `mauve`, or if features and groups differ in number.
@@ -117,15 +124,18 @@ def mauve_standard_error(
 
 
 def mauve_of_histograms(p_K: ArrayLike, q_K: ArrayLike, *, scaling: float = 5.0) -> float:
-    """The area under (exp(-c KL(q|r)), exp(-c KL(p|r))) over the mixtures r = w p + (1 - w) q, w in [0, 1].
+    """The area under (exp(-c KL(q|r)), exp(-c KL(p|r))) over the mixtures r = w p + (1 - w) q, w in
+    [0, 1].
 
-    Range [0, 1], no unit: 1 if p = q; without a common bin 1 / binomial(2c, c), which is 0.004 for the scaling c = 5
-    of the paper. Target: higher, nearer. Symmetric. `p` and `q` are counts or probabilities of the same bins. 1,001
-    mixtures, closer at both ends, stand for all: the area is exact to 1e-4, where the 25 of the paper's code give
-    0.0041 for histograms without a common bin. Source: Pillutla et al. 2021, section 2.
+    Range [0, 1], no unit: 1 if p = q; without a common bin 1 / binomial(2c, c), which is 0.004 for
+    the scaling c = 5 of the paper. Target: higher, nearer. Symmetric. `p` and `q` are counts or
+    probabilities of the same bins. 1,001 mixtures, closer at both ends, stand for all: the area is
+    exact to 1e-4, where the 25 of the paper's code give 0.0041 for histograms without a common bin.
+    Source: Pillutla et al. 2021, section 2.
 
     Raises:
-        ValueError: if the histograms differ in shape, hold a negative or infinite count, or hold nothing.
+        ValueError: if the histograms differ in shape, hold a negative or infinite count, or hold
+            nothing.
     """
     p, q = _probabilities(p_K), _probabilities(q_K)
     if p.shape != q.shape:
@@ -138,7 +148,8 @@ def mauve_of_histograms(p_K: ArrayLike, q_K: ArrayLike, *, scaling: float = 5.0)
 
 
 def principal_components(points_MD: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Rows brought to length 1 and centred, along the fewest principal axes that hold 90 % of their variance.
+    """Rows brought to length 1 and centred, along the fewest principal axes that hold 90 % of their
+    variance.
 
     Raises:
         ValueError: if a value is not finite.
@@ -156,7 +167,8 @@ def principal_components(points_MD: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def cluster(points_MD: _Floats, clusters: int, *, seed: int) -> NDArray[np.int64]:
-    """The cluster of each point by k-means: Lloyd's rounds from k-means++ centres, the tightest of 5 starts.
+    """The cluster of each point by k-means: Lloyd's rounds from k-means++ centres, the tightest of
+    5 starts.
 
     A cluster that loses its last point keeps its centre.
 
@@ -187,7 +199,9 @@ def _lloyd(
 
 
 def _spread_centres(points_MD: _Floats, clusters: int, random: np.random.Generator) -> _Floats:
-    """k-means++: each next centre is a point, drawn by its squared distance to the nearest centre so far."""
+    """k-means++: each next centre is a point, drawn by its squared distance to the nearest centre
+    so far.
+    """
     squares_M = (points_MD**2).sum(axis=1)
     chosen = [int(random.integers(len(points_MD)))]
     gaps_M = np.full(len(points_MD), np.inf)

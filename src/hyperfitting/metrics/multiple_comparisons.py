@@ -30,10 +30,12 @@ def drawn_ratios(
 
 
 def drawn_pseudo_values(value_C: _Floats, without_CK: _Floats, weights_DK: _Floats) -> _Floats:
-    """Bootstrap samples (C, D) of metrics of pooled texts, through the pseudo-values of their jackknife.
+    """Bootstrap samples (C, D) of metrics of pooled texts, through the pseudo-values of their
+    jackknife.
 
-    A bootstrap that draws texts twice would ruin them. Pseudo-value k is K times the measure minus K - 1 times the
-    measure without cluster k: what the cluster adds. Their mean is drawn, and moved to stand at the measure itself.
+    A bootstrap that draws texts twice would ruin them. Pseudo-value k is K times the measure minus
+    K - 1 times the measure without cluster k: what the cluster adds. Their mean is drawn, and moved
+    to stand at the measure itself.
     """
     clusters = without_CK.shape[1]
     pseudo_CK = clusters * value_C[:, None] - (clusters - 1) * without_CK
@@ -45,13 +47,16 @@ def drawn_pseudo_values(value_C: _Floats, without_CK: _Floats, weights_DK: _Floa
 def not_told_apart_from_nearest(
     distance_C: _Floats, drawn_CD: _Floats, *, clusters: int
 ) -> list[bool]:
-    """For each column whether its distance to the target is the least, or cannot be told apart from the least.
+    """For each column whether its distance to the target is the least, or cannot be told apart from
+    the least.
 
-    The nearest column is always among them; where it is alone, the data say which is nearest. Column i is told apart
-    from the nearest j where d_i - d_j exceeds q standard errors of that difference, q being the 95 % quantile, over
-    the draws, of the largest standardised deviation among all pairs of columns: with 95 % confidence no difference of
-    the table is misjudged, whichever column came out nearest. Standard errors are widened by sqrt(K / (K - 1)).
-    Nothing is told apart below 10 clusters. Source: the papers are silent; all-pairs comparison by max-T bootstrap.
+    The nearest column is always among them; where it is alone, the data say which is nearest.
+    Column i is told apart from the nearest j where d_i - d_j exceeds q standard errors of that
+    difference, q being the 95 % quantile, over the draws, of the largest standardised deviation
+    among all pairs of columns: with 95 % confidence no difference of the table is misjudged,
+    whichever column came out nearest. Standard errors are widened by sqrt(K / (K - 1)). Nothing is
+    told apart below 10 clusters. Source: the papers are silent; all-pairs comparison by max-T
+    bootstrap.
 
     Known failure: with 10 to 20 clusters a bootstrap is somewhat too sure.
     """
@@ -75,7 +80,9 @@ def _pair_errors(deviation_CD: _Floats) -> _Floats:
 
 
 def _largest_deviation(deviation_CD: _Floats, error_CC: _Floats) -> float:
-    """The 95 % quantile over the draws; pairs that never differ, such as a model and itself, say nothing."""
+    """The 95 % quantile over the draws; pairs that never differ, such as a model and itself, say
+    nothing.
+    """
     alike_CC = error_CC <= 1e-9 * max(1e-300, float(error_CC.max()))
     inverse_CC = np.where(alike_CC, 0.0, 1 / np.where(alike_CC, 1.0, error_CC))
     largest_D = [(np.abs(draw_C[:, None] - draw_C) * inverse_CC).max() for draw_C in deviation_CD.T]

@@ -24,10 +24,11 @@ _TEXTS_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class SharedRun:
-    """The longest token run of one text that stands in a training block, and where (the first of equals).
+    """The longest token run of one text that stands in a training block, and where (the first of
+    equals).
 
-    Unit of `length`: tokens, 0 if nothing is shared. Target: the reference text's value; more means recitation. Source:
-    Carlsson et al. 2025, Table 2 (mean 5.8 for hyperfitted models against 4.0).
+    Unit of `length`: tokens, 0 if nothing is shared. Target: the reference text's value; more means
+    recitation. Source: Carlsson et al. 2025, Table 2 (mean 5.8 for hyperfitted models against 4.0).
     """
 
     length: int
@@ -38,7 +39,9 @@ class SharedRun:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """What one text shares: `lengths` (T,), the longest shared run from each token on, and the longest of all."""
+    """What one text shares: `lengths` (T,), the longest shared run from each token on, and the
+    longest of all.
+    """
 
     lengths: _Ints
     longest: SharedRun
@@ -50,19 +53,21 @@ class Shared:
     def recited_ngrams(self, *, order: int = RECITED_ORDER) -> tuple[int, int]:
         """How many of the text's n-grams stand in a training block, and how many n-grams it has.
 
-        Their quotient over a set of texts is the share of recited n-grams: range [0, 1]. Target: the reference
-        text's value. Source: the papers are silent; the order is ours.
+        Their quotient over a set of texts is the share of recited n-grams: range [0, 1]. Target:
+        the reference text's value. Source: the papers are silent; the order is ours.
         """
         total = max(0, len(self.lengths) - order + 1)
         return int((self.lengths[:total] >= order).sum()), total
 
 
 class TrainingIndex:
-    """Training blocks, ready to be searched for runs that a text shares with them; none crosses a block's border.
+    """Training blocks, ready to be searched for runs that a text shares with them; none crosses a
+    block's border.
 
-    `blocks` are lists of ids (at least 0) of any lengths, or one (N, T) array. They are kept as a suffix array: all
-    positions in the order of the tokens from there to the end of the block, so that the places of a run are one range.
-    With n tokens it is built in n log n steps and about 90 bytes a token, however often the blocks repeat themselves.
+    `blocks` are lists of ids (at least 0) of any lengths, or one (N, T) array. They are kept as a
+    suffix array: all positions in the order of the tokens from there to the end of the block, so
+    that the places of a run are one range. With n tokens it is built in n log n steps and about 90
+    bytes a token, however often the blocks repeat themselves.
 
     Raises:
         ValueError: if there are no blocks.
@@ -75,7 +80,8 @@ class TrainingIndex:
         self._order = _suffix_array(self._tokens, self._starts)
 
     def search(self, texts: Sequence[Sequence[int]]) -> Iterator[Shared]:
-        """What each text shares with the training blocks, in order; hundreds at once, which is ten times as fast.
+        """What each text shares with the training blocks, in order; hundreds at once, which is ten
+        times as fast.
 
         Raises:
             ValueError: if a text is empty.
@@ -103,9 +109,11 @@ class TrainingIndex:
         )
 
     def _search(self, ids: Sequence[int]) -> tuple[_Ints, _Ints, _Ints]:
-        """Lengths of the longest shared run by start, and the range of `_order` that lists its places.
+        """Lengths of the longest shared run by start, and the range of `_order` that lists its
+        places.
 
-        All starts at once, one token deeper each round: those that no training position follows drop out.
+        All starts at once, one token deeper each round: those that no training position follows
+        drop out.
         """
         text = np.asarray([*ids, _NO_TOKEN], dtype=np.int64)
         here, depth = np.arange(len(ids)), 0
@@ -122,7 +130,8 @@ class TrainingIndex:
         return lengths, first, behind
 
     def _bound(self, low: _Ints, high: _Ints, depth: int, wanted: _Ints) -> _Ints:
-        """Where, in each range of positions that agree on `depth` tokens, the next one is no longer below `wanted`.
+        """Where, in each range of positions that agree on `depth` tokens, the next one is no longer
+        below `wanted`.
 
         A binary search in all ranges at once.
         """
@@ -138,7 +147,9 @@ class TrainingIndex:
 
 
 def _joined(blocks: Sequence[Sequence[int]] | NDArray[np.integer[Any]]) -> tuple[_Ints, _Ints]:
-    """The tokens of all blocks with a border behind each, which no text holds, and where each block starts."""
+    """The tokens of all blocks with a border behind each, which no text holds, and where each block
+    starts.
+    """
     starts = np.cumsum([0, *(len(block) + 1 for block in blocks)], dtype=np.int64)
     tokens = np.full(starts[-1], _BORDER, dtype=np.int64)
     for block, start in zip(blocks, starts.tolist(), strict=False):
@@ -147,10 +158,12 @@ def _joined(blocks: Sequence[Sequence[int]] | NDArray[np.integer[Any]]) -> tuple
 
 
 def _suffix_array(tokens: _Ints, starts: _Ints) -> _Ints:
-    """All positions in the order of the tokens from there to the block's border, by prefix doubling.
+    """All positions in the order of the tokens from there to the block's border, by prefix
+    doubling.
 
-    A round sorts the positions that agree on `depth` tokens by the rank of what stands `depth` tokens on, and so tells
-    twice the depth apart. A rank is the first slot of a group of equals; who is alone, or has met the border, is done.
+    A round sorts the positions that agree on `depth` tokens by the rank of what stands `depth`
+    tokens on, and so tells twice the depth apart. A rank is the first slot of a group of equals;
+    who is alone, or has met the border, is done.
     """
     rooms = np.repeat(starts[1:] - 1, np.diff(starts)) - np.arange(len(tokens))
     order, tied = np.arange(len(tokens)), np.arange(len(tokens))
@@ -168,7 +181,8 @@ def _suffix_array(tokens: _Ints, starts: _Ints) -> _Ints:
 
 
 def _packed(tokens: _Ints, rooms: _Ints) -> tuple[_Ints, int]:
-    """For each position the first tokens from there as one number, in their order, and how many tokens those are.
+    """For each position the first tokens from there as one number, in their order, and how many
+    tokens those are.
 
     As many as 63 bits hold, 8 at most; whatever lies past the block is 0, as its border is.
     """

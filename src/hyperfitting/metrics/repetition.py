@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Loop:
-    """What a text ends in: `copies` of a unit of `unit_tokens` tokens, the first of them at `start`."""
+    """What a text ends in: `copies` of a unit of `unit_tokens` tokens, the first of them at
+    `start`.
+    """
 
     unit_tokens: int
     copies: int
@@ -20,11 +22,13 @@ class Loop:
 def final_loop(
     ids: Sequence[Hashable], *, most_tokens: int = 64, least_copies: int = 3
 ) -> Loop | None:
-    """The loop that one continuation ends in, or None: at least `least_copies` copies of a unit of up to `most_tokens`.
+    """The loop that one continuation ends in, or None: at least `least_copies` copies of a unit of
+    up to `most_tokens`.
 
-    The smallest such unit counts, even where a longer one loops from earlier on (a b b b, three times, loops in b).
-    Copies are whole and counted from the end: a text cut off within one loops all the same, in the unit shifted. `ids`
-    must end before end-of-text and padding: both would loop.
+    The smallest such unit counts, even where a longer one loops from earlier on (a b b b, three
+    times, loops in b). Copies are whole and counted from the end: a text cut off within one loops
+    all the same, in the unit shifted. `ids` must end before end-of-text and padding: both would
+    loop.
 
     Source: the papers are silent; the bounds are ours.
 
@@ -51,9 +55,11 @@ def ends_in_loop(ids: Sequence[Hashable]) -> bool:
 
 
 def loop_start(ids: Sequence[Hashable]) -> int | None:
-    """Where the `final_loop` of one continuation starts, in tokens >= 0; None for a text that does not loop.
+    """Where the `final_loop` of one continuation starts, in tokens >= 0; None for a text that does
+    not loop.
 
-    Target: the reference texts' value, where any of them loops. Source: ours; the papers are silent.
+    Target: the reference texts' value, where any of them loops. Source: ours; the papers are
+    silent.
     """
     loop = final_loop(ids)
     return None if loop is None else loop.start
@@ -62,9 +68,9 @@ def loop_start(ids: Sequence[Hashable]) -> int | None:
 def compression_ratio(text: str) -> float:
     """Bytes of a text in NFC and UTF-8 / bytes of the same compressed by zlib at level 9.
 
-    Range > 0, no unit; below 1 for a few words, up to about 1,000 for one letter without end; higher is more
-    repetitive. Target: the reference text's value. Rises with length, so compare equal lengths only. Source: the
-    papers are silent.
+    Range > 0, no unit; below 1 for a few words, up to about 1,000 for one letter without end;
+    higher is more repetitive. Target: the reference text's value. Rises with length, so compare
+    equal lengths only. Source: the papers are silent.
 
     Raises:
         ValueError: if the text is empty.
@@ -78,14 +84,17 @@ def compression_ratio(text: str) -> float:
 
 
 def repeated_run_lengths(ids: Sequence[int], *, context: Sequence[int] = ()) -> list[int]:
-    """For each token, the length of the longest run ending there that occurred earlier in the same text.
+    """For each token, the length of the longest run ending there that occurred earlier in the same
+    text.
 
-    0 for a token that is new, 1 for one that was there but not after this predecessor, and so on; the earlier
-    occurrence may overlap the run and may lie in `context`. Unit: tokens. Source: Carlsson et al. 2025, Figure 1
-    colours tokens "by how repetitive they are" without a definition; this is ours.
+    0 for a token that is new, 1 for one that was there but not after this predecessor, and so on;
+    the earlier occurrence may overlap the run and may lie in `context`. Unit: tokens. Source:
+    Carlsson et al. 2025, Figure 1 colours tokens "by how repetitive they are" without a definition;
+    this is ours.
     """
     text = [*context, *ids]
-    # previous[j]: length of the common run ending at the last token and at j, for j before the last token
+    # previous[j]: length of the common run ending at the last token and at j, for j before the last
+    # token
     previous = [0] * len(text)
     lengths = []
     for end, token in enumerate(text):

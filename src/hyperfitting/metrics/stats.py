@@ -1,4 +1,5 @@
-"""Intervals and tests over clusters: the split groups (books, articles), since texts of one book are not independent.
+"""Intervals and tests over clusters: the split groups (books, articles), since texts of one book
+are not independent.
 
 Shapes: K clusters, D draws.
 """
@@ -42,8 +43,8 @@ def ratio_of_sums(
 ) -> Estimate:
     """sum(numerators) / sum(denominators) over texts, with a percentile bootstrap over clusters.
 
-    A mean over texts has denominators of 1; perplexity has summed losses over token counts and `transform` exp. Whole
-    clusters are drawn with replacement, `draws` times from `seed`.
+    A mean over texts has denominators of 1; perplexity has summed losses over token counts and
+    `transform` exp. Whole clusters are drawn with replacement, `draws` times from `seed`.
 
     Raises:
         ValueError: if there are no texts, or the denominators add up to 0.
@@ -65,10 +66,12 @@ def ratio_of_sums(
 
 
 def jackknife(value: float, without_each: Sequence[float], *, n: int) -> Estimate:
-    """A measure of a whole set, with a normal interval from its values with each cluster left out in turn.
+    """A measure of a whole set, with a normal interval from its values with each cluster left out
+    in turn.
 
-    For metrics that a bootstrap would ruin: drawing a text twice repeats its n-grams. The interval speaks of the
-    spread between clusters; it is not a test, and sets are comparable at equal number and length of texts only.
+    For metrics that a bootstrap would ruin: drawing a text twice repeats its n-grams. The interval
+    speaks of the spread between clusters; it is not a test, and sets are comparable at equal number
+    and length of texts only.
     """
     clusters = len(without_each)
     if clusters < LEAST_CLUSTERS:
@@ -86,11 +89,13 @@ def paired_difference(
     draws: int,
     seed: int = 0,
 ) -> Estimate:
-    """Mean over texts of `one` - `other`, two values of the same text, with a percentile bootstrap over clusters.
+    """Mean over texts of `one` - `other`, two values of the same text, with a percentile bootstrap
+    over clusters.
 
-    Unit and range are those of the measure's differences. Above 0, `one` is larger; whether that is better is the
-    measure's target to say. A pair shares its text, and its interval is narrower than two intervals side by side let
-    one think. Give it values of texts (summed or mean losses, not perplexities). Source: the papers are silent.
+    Unit and range are those of the measure's differences. Above 0, `one` is larger; whether that is
+    better is the measure's target to say. A pair shares its text, and its interval is narrower than
+    two intervals side by side let one think. Give it values of texts (summed or mean losses, not
+    perplexities). Source: the papers are silent.
 
     Raises:
         ValueError: if there are no texts, or the three are not of one length.
@@ -104,10 +109,11 @@ def sign_flip_p(
 ) -> float:
     """Two-sided p-value of a mean paired difference of 0, by flipping the signs of whole clusters.
 
-    The share of flips whose mean is at least as far from 0 as the one observed. With at most `EXACT_CLUSTERS` clusters,
-    every flip is looked at: range [2 / 2^K, 1]. With more, `draws` random ones and the observed one: range
-    [1 / (draws + 1), 1]. It supposes that without a difference a cluster's sum is as likely above 0 as as far below.
-    Below 6 clusters it cannot fall under 0.05. Source: the papers are silent.
+    The share of flips whose mean is at least as far from 0 as the one observed. With at most
+    `EXACT_CLUSTERS` clusters, every flip is looked at: range [2 / 2^K, 1]. With more, `draws`
+    random ones and the observed one: range [1 / (draws + 1), 1]. It supposes that without a
+    difference a cluster's sum is as likely above 0 as as far below. Below 6 clusters it cannot fall
+    under 0.05. Source: the papers are silent.
 
     Raises:
         ValueError: if there are no differences, one is not finite, or there is not one group each.
@@ -127,11 +133,13 @@ def sign_flip_p(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of one family, adjusted so that calling those below 0.05 errs once in twenty families at most.
+    """The p-values of one family, adjusted so that calling those below 0.05 errs once in twenty
+    families at most.
 
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none falls below one before it, nor rises above
-    1. In the order given; range [0, 1], never below the raw value. Holds however the tests depend on each other.
-    Source: Holm 1979; the papers are silent.
+    The smallest of m is multiplied by m, the next by m - 1, and so on; none falls below one before
+    it, nor rises above
+    1. In the order given; range [0, 1], never below the raw value. Holds however the tests depend
+    on each other. Source: Holm 1979; the papers are silent.
 
     Raises:
         ValueError: if a value is not in [0, 1].
@@ -154,7 +162,9 @@ def cluster_weights(clusters: int, *, draws: int, seed: int) -> NDArray[np.int64
 def by_cluster(
     values: Sequence[float], groups: Sequence[str], clusters: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Values summed over the texts of each cluster, in the order given; 0 for a cluster without a text."""
+    """Values summed over the texts of each cluster, in the order given; 0 for a cluster without a
+    text.
+    """
     position = {name: index for index, name in enumerate(clusters)}
     sums_K = np.zeros(len(clusters))
     np.add.at(sums_K, [position[group] for group in groups], values)

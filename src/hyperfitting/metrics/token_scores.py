@@ -1,6 +1,8 @@
-"""Loss, entropy, top probabilities and ranks of each token, and where two models choose alike. All in float32.
+"""Loss, entropy, top probabilities and ranks of each token, and where two models choose alike. All
+in float32.
 
-Shapes: B texts, T tokens, S = T - 1 predicted tokens, V vocabulary; P positions on any number of axes.
+Shapes: B texts, T tokens, S = T - 1 predicted tokens, V vocabulary; P positions on any number of
+axes.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from torch import Tensor
 class TokenScores:
     """One value a predicted token, shape (B, T - 1): the first token of a text is never predicted.
 
-    `loss` (cross-entropy of the true token) and `entropy` (of the predicted distribution) in nats; `top1`, `top3` and
-    `top5` are the probability mass of the most probable tokens, in [0, 1]; all float32. Target of all: the paper sets
-    none; hyperfitting raises `loss` on held-out text and the top masses, and lowers `entropy`. Source: Carlsson et al. 2025,
-    Table 3.
-    `rank` is `rank_under` of the true token, `top1_id` the greedy choice (the lowest id wins a tie); both int64.
-    Target of `rank`: lower; the papers are silent on it (the rank map of Li et al. 2026 ranks choices, not true tokens).
+    `loss` (cross-entropy of the true token) and `entropy` (of the predicted distribution) in nats;
+    `top1`, `top3` and `top5` are the probability mass of the most probable tokens, in [0, 1]; all
+    float32. Target of all: the paper sets none; hyperfitting raises `loss` on held-out text and the
+    top masses, and lowers `entropy`. Source: Carlsson et al. 2025, Table 3. `rank` is `rank_under`
+    of the true token, `top1_id` the greedy choice (the lowest id wins a tie); both int64. Target of
+    `rank`: lower; the papers are silent on it (the rank map of Li et al. 2026 ranks choices, not
+    true tokens).
     """
 
     loss: Tensor
@@ -33,9 +36,11 @@ class TokenScores:
 
 
 def target_scores(logits_PV: Tensor, target_P: Tensor) -> TokenScores:
-    """Score the true token of each position under the logits of that position; every field has the shape (P).
+    """Score the true token of each position under the logits of that position; every field has the
+    shape (P).
 
-    Entropy is taken from log-probabilities, not from probabilities plus a small number as in the public code.
+    Entropy is taken from log-probabilities, not from probabilities plus a small number as in the
+    public code.
     """
     logits_PV = logits_PV.float()
     log_p_PV = logits_PV.log_softmax(-1)
@@ -50,23 +55,25 @@ def target_scores(logits_PV: Tensor, target_P: Tensor) -> TokenScores:
 
 
 def rank_under(logits_PV: Tensor, id_P: Tensor) -> Tensor:
-    """1 + the number of tokens with a larger logit than the given one, at each position; shape (P), int64.
+    """1 + the number of tokens with a larger logit than the given one, at each position; shape (P),
+    int64.
 
-    Range [1, V], no unit: 1 is the model's own greedy choice, or as good. Ties count as not larger, so ranks are the
-    lowest that any order of equal logits allows; logits in bfloat16 tie often. Target: none of its own, except for
-    true tokens (lower). Source: Li et al. 2026, the rank map, for another model's choices; how ties are ranked is not
-    said.
+    Range [1, V], no unit: 1 is the model's own greedy choice, or as good. Ties count as not larger,
+    so ranks are the lowest that any order of equal logits allows; logits in bfloat16 tie often.
+    Target: none of its own, except for true tokens (lower). Source: Li et al. 2026, the rank map,
+    for another model's choices; how ties are ranked is not said.
     """
     return 1 + (logits_PV > logits_PV.gather(-1, id_P.long().unsqueeze(-1))).sum(-1)
 
 
 def choice_agreement(top1_id_BS: Tensor, other_id_BS: Tensor) -> Tensor:
-    """Share of the positions of each text where two models make the same greedy choice; shape (B,), float64.
+    """Share of the positions of each text where two models make the same greedy choice; shape (B,),
+    float64.
 
-    Range [0, 1], no unit. Texts are equally long, so the mean over them is the share of all positions. Target: none of
-    its own: read it beside the agreement of two trainings on the same data in the same order. Source: Carlsson et al.
-    2025, Figure 5 left (68 to 75 % between orders of the data) and Li et al. 2026, entropy-matched temperature (0.570
-    with the original).
+    Range [0, 1], no unit. Texts are equally long, so the mean over them is the share of all
+    positions. Target: none of its own: read it beside the agreement of two trainings on the same
+    data in the same order. Source: Carlsson et al. 2025, Figure 5 left (68 to 75 % between orders
+    of the data) and Li et al. 2026, entropy-matched temperature (0.570 with the original).
 
     Raises:
         ValueError: if the shapes differ, or there is no position.
@@ -80,10 +87,10 @@ def choice_agreement(top1_id_BS: Tensor, other_id_BS: Tensor) -> Tensor:
 def split_loss(loss_BS: Tensor, *, context_tokens: int) -> tuple[Tensor, Tensor]:
     """The losses of contexts, and those of continuations given their contexts.
 
-    `loss_BS` is `TokenScores.loss` of whole texts whose first `context_tokens` tokens are the context. The first token
-    of a text is never predicted, so a context has `context_tokens - 1` losses and a continuation one for each token.
-    Target of both perplexities: lower. Source: Carlsson et al. 2025, Table 1 (perplexity on contexts, 255 to 545 after
-    hyperfitting).
+    `loss_BS` is `TokenScores.loss` of whole texts whose first `context_tokens` tokens are the
+    context. The first token of a text is never predicted, so a context has `context_tokens - 1`
+    losses and a continuation one for each token. Target of both perplexities: lower. Source:
+    Carlsson et al. 2025, Table 1 (perplexity on contexts, 255 to 545 after hyperfitting).
 
     Raises:
         ValueError: if either part would hold no predicted token.
@@ -92,6 +99,7 @@ def split_loss(loss_BS: Tensor, *, context_tokens: int) -> tuple[Tensor, Tensor]
     if not 0 < predicted < loss_BS.shape[1]:
         tokens = loss_BS.shape[1] + 1
         raise ValueError(
-            f"texts of {tokens} tokens have no context and continuation to predict at {context_tokens}"
+            f"texts of {tokens} tokens have no context and continuation to predict at "
+            f"{context_tokens}"
         )
     return loss_BS[:, :predicted], loss_BS[:, predicted:]

@@ -1,8 +1,10 @@
-"""What a word is, in every script; the metrics of words, BLEU and the units of texts without a tokenizer ask here.
+"""What a word is, in every script; the metrics of words, BLEU and the units of texts without a
+tokenizer ask here.
 
-Unicode texts are brought to NFC. A word goes on over combining marks (Mn, Mc, Me) and over the joiners ZWJ and ZWNJ;
-other format characters (Cf: soft hyphens, marks of direction) are passed over. Where a script sets no spaces, a unit
-is a character with its marks. Texts without any of these have the words that `\\w+(?:'\\w+)*` finds.
+Unicode texts are brought to NFC. A word goes on over combining marks (Mn, Mc, Me) and over the
+joiners ZWJ and ZWNJ; other format characters (Cf: soft hyphens, marks of direction) are passed
+over. Where a script sets no spaces, a unit is a character with its marks. Texts without any of
+these have the words that `\\w+(?:'\\w+)*` finds.
 """
 
 from __future__ import annotations
@@ -34,9 +36,14 @@ _WITHOUT_SPACES = (
     (0x1AFF0, 0x1B2FF),  # Kana supplements, Nushu
     (0x20000, 0x3FFFF),  # Han, extensions B and on
 )
-"""Code points of scripts that write phrases without spaces; their letters and digits are units by themselves."""
+"""Code points of scripts that write phrases without spaces; their letters and digits are units by
+themselves.
+"""
 
-_WIDE_PUNCTUATION = "\u3001-\u3004\u3008-\u3020\u3030\u303d-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+_WIDE_PUNCTUATION = (
+    "\u3001-\u3004\u3008-\u3020\u3030\u303d-\u303f"
+    "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+)
 """Of the texts in those scripts: units by themselves too, where all that is written counts."""
 
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -44,11 +51,13 @@ _JOINERS = "\u200c\u200d"
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in NFC, lower-cased: runs of letters, digits and underscores with the marks that they carry.
+    """The words of a text in NFC, lower-cased: runs of letters, digits and underscores with the
+    marks that they carry.
 
-    Apostrophes inside them belong to them, and both (' and ’) count as the same; hyphens and all else part words. In
-    scripts without spaces each character, with its marks, stands for a word. Unit: words. Source: the papers are
-    silent on words; this is ours, near to Unicode's default word boundaries (UAX 29) but for these scripts.
+    Apostrophes inside them belong to them, and both (' and ’) count as the same; hyphens and all
+    else part words. In scripts without spaces each character, with its marks, stands for a word.
+    Unit: words. Source: the papers are silent on words; this is ours, near to Unicode's default
+    word boundaries (UAX 29) but for these scripts.
     """
     text = text.replace("’", "'")
     if text.isascii():
@@ -71,24 +80,29 @@ def has_no_spaces(text: str) -> bool:
 
 
 def spaced_pieces(text: str) -> list[tuple[str, str]]:
-    """A text cut at white space, and around every character of scripts without spaces: (piece, what it shows).
+    """A text cut at white space, and around every character of scripts without spaces: (piece, what
+    it shows).
 
-    The pieces, each with the white space before it, join to the text but for white space at its end.
+    The pieces, each with the white space before it, join to the text but for white space at its
+    end.
     """
     return (_ASCII_PIECE if text.isascii() else _patterns_for(text).piece).findall(text)
 
 
 def characters_apart(text: str) -> str:
-    """A text in NFC with a space on either side of every character of scripts without spaces, its marks included.
+    """A text in NFC with a space on either side of every character of scripts without spaces, its
+    marks included.
 
-    So sacrebleu's 13a takes each for a token, as its `zh` does for Han. Other texts in NFC come back as they are.
+    So sacrebleu's 13a takes each for a token, as its `zh` does for Han. Other texts in NFC come
+    back as they are.
     """
     text = _nfc(text)
     return " ".join(_patterns_for(text).apart.findall(text)) if has_characters_apart(text) else text
 
 
 def characters_said(texts: Sequence[str], *, elsewhere: str) -> str:
-    """That the units of texts are characters, and why; empty where none of them is in a script without spaces.
+    """That the units of texts are characters, and why; empty where none of them is in a script
+    without spaces.
 
     `elsewhere` names the unit in scripts with spaces.
     """

@@ -1,11 +1,12 @@
 """Our attention kernels for CPUs, where torch's SDPA is slow in bfloat16.
 
-For short blocks: a product, a softmax and a product over all texts and heads at once. The scores stay in the dtype of
-the keys; the softmax computes in float32 internally without a float32 copy. For one new token: products over the whole
-buffer of a cache, whose unused scores are then set to zero, because a product over a view of it would copy it first.
+For short blocks: a product, a softmax and a product over all texts and heads at once. The scores
+stay in the dtype of the keys; the softmax computes in float32 internally without a float32 copy.
+For one new token: products over the whole buffer of a cache, whose unused scores are then set to
+zero, because a product over a view of it would copy it first.
 
-Shapes: B texts, H heads, N = B x H, G heads of keys, Q = H / G heads that share one of them, T tokens, K tokens of
-keys, R tokens of room in a cache, D units of a head.
+Shapes: B texts, H heads, N = B x H, G heads of keys, Q = H / G heads that share one of them, T
+tokens, K tokens of keys, R tokens of room in a cache, D units of a head.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 PRODUCTS = "products"
-"""The name under which the kernel is registered in transformers. `adapt` decides which models use it."""
+"""The name under which the kernel is registered in transformers. `adapt` decides which models use
+it.
+"""
 
 
 def attend_by_products(
@@ -33,7 +36,9 @@ def attend_by_products(
     dropout: float = 0.0,
     **_: Any,
 ) -> Any:
-    """Causal attention, (B, T, H, D). `attention_mask` is true where a token is visible; None: all earlier tokens."""
+    """Causal attention, (B, T, H, D). `attention_mask` is true where a token is visible; None: all
+    earlier tokens.
+    """
     batch, heads, tokens, units = query_BHTD.shape
     shared, dtype, held = heads // key_BGKD.shape[1], value_BGKD.dtype, key_BGKD.shape[2]
     key_NKD, value_NKD = (
@@ -60,7 +65,9 @@ def attend_one_token(
     attention_mask: Tensor | None,
     **options: Any,
 ) -> Any:
-    """Attention of one new token to all cached tokens, (B, 1, H, D); other inputs go to torch's SDPA."""
+    """Attention of one new token to all cached tokens, (B, 1, H, D); other inputs go to torch's
+    SDPA.
+    """
     batch, heads, tokens, units = query_BHTD.shape
     if tokens > 1 or attention_mask is not None or options.get("position_bias") is not None:
         return sdpa_attention_forward(module, query_BHTD, keys, values, attention_mask, **options)
@@ -76,7 +83,9 @@ def attend_one_token(
 
 
 def _with_unused(held_BGTD: Tensor) -> Tensor:
-    """The whole buffer (B, G, R, D) of which the argument is a view; the argument itself if its layout differs."""
+    """The whole buffer (B, G, R, D) of which the argument is a view; the argument itself if its
+    layout differs.
+    """
     batch, groups, _, units = held_BGTD.shape
     if held_BGTD.stride()[2:] != (units, 1):
         return held_BGTD

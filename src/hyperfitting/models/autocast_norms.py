@@ -1,7 +1,9 @@
-"""RMS norms and rotary embeddings that output autocast's dtype, so that their result is converted once.
+"""RMS norms and rotary embeddings that output autocast's dtype, so that their result is converted
+once.
 
-In transformers both output float32, and every later matrix product converts it again, forward and backward: a tenth of
-the time of an update of a small model on a CPU. Without autocast nothing here has an effect.
+In transformers both output float32, and every later matrix product converts it again, forward and
+backward: a tenth of the time of an update of a small model on a CPU. Without autocast nothing here
+has an effect.
 
 Shapes: T tokens of all texts, H hidden units.
 """
@@ -23,14 +25,18 @@ def norm_or_own(module: Any, x_TH: Tensor) -> Any:
 
 
 def round_angles(_: nn.Module, __: Any, angles: Any) -> Any:
-    """Forward hook: cosines and sines in autocast's dtype; angles of another form, such as complex ones, unchanged."""
+    """Forward hook: cosines and sines in autocast's dtype; angles of another form, such as complex
+    ones, unchanged.
+    """
     if not isinstance(angles, tuple) or not torch.is_autocast_enabled(angles[0].device.type):
         return angles
     return tuple(each.to(torch.get_autocast_dtype(each.device.type)) for each in angles)
 
 
 class RmsNorm(torch.autograd.Function):
-    """y = w x / sqrt(mean(x^2) + epsilon), computed in float32, rounded to one dtype, with a gradient in few passes."""
+    """y = w x / sqrt(mean(x^2) + epsilon), computed in float32, rounded to one dtype, with a
+    gradient in few passes.
+    """
 
     @staticmethod
     def forward(

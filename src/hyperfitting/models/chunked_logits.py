@@ -1,10 +1,12 @@
-"""Logits a chunk of tokens at a time: the body reads the texts once, and the head gets its hidden states in chunks.
+"""Logits a chunk of tokens at a time: the body reads the texts once, and the head gets its hidden
+states in chunks.
 
-The model's own forward computes each chunk, with a body that returns given hidden states, so that bias, cap and scale
-of a head are included. The whole (B, T, V) tensor is made only for a model whose head does not accept chunks, which
-`head_accepts_chunks` finds out beforehand.
+The model's own forward computes each chunk, with a body that returns given hidden states, so that
+bias, cap and scale of a head are included. The whole (B, T, V) tensor is made only for a model
+whose head does not accept chunks, which `head_accepts_chunks` finds out beforehand.
 
-Shapes: B texts, T tokens, H hidden units, V vocabulary, N = B x (T - 1) predicted tokens, C tokens of a chunk.
+Shapes: B texts, T tokens, H hidden units, V vocabulary, N = B x (T - 1) predicted tokens, C tokens
+of a chunk.
 """
 
 from __future__ import annotations
@@ -18,21 +20,27 @@ from hyperfitting.models.adapt.head import autocast_logits, logits_of_hidden, re
 from hyperfitting.models.devices import Precision
 
 _CHUNK_BYTES = 2**27
-"""Size of the float32 logits of a chunk: 256 tokens at Llama 3's vocabulary of 128,256. Scoring needs 5 times as much."""
+"""Size of the float32 logits of a chunk: 256 tokens at Llama 3's vocabulary of 128,256. Scoring
+needs 5 times as much.
+"""
 
 
 def chunk_tokens(vocabulary_size: int) -> int:
-    """Tokens of a chunk, so that its float32 logits over the vocabulary fill 128 MiB; at least one."""
+    """Tokens of a chunk, so that its float32 logits over the vocabulary fill 128 MiB; at least
+    one.
+    """
     return max(1, _CHUNK_BYTES // (4 * vocabulary_size))
 
 
 def logits_in_chunks(
     model: nn.Module, ids_BT: Tensor, precision: Precision, *, accepts_chunks: bool
 ) -> Iterator[Tensor]:
-    """Logits (C, V) that predict every token but the first of each text, text after text, in the dtype of the head.
+    """Logits (C, V) that predict every token but the first of each text, text after text, in the
+    dtype of the head.
 
-    Joined they are (N, V). `accepts_chunks` is the answer of `head_accepts_chunks`; if false, the logits are computed
-    whole and then split. Without gradients only. With a sharded model every process must make the same calls.
+    Joined they are (N, V). `accepts_chunks` is the answer of `head_accepts_chunks`; if false, the
+    logits are computed whole and then split. Without gradients only. With a sharded model every
+    process must make the same calls.
     """
     if not accepts_chunks:
         logits_NV = autocast_logits(model, ids_BT, precision)[:, :-1].flatten(0, 1)

@@ -1,4 +1,6 @@
-"""Text in, token ids out: a tokenizer under one policy for beginning-of-text, and the ids that end a text."""
+"""Text in, token ids out: a tokenizer under one policy for beginning-of-text, and the ids that end
+a text.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +21,22 @@ from hyperfitting.records import WordBoundaries
 _BESIDE_THE_IDS = ("post_processor", "truncation", "padding")
 """Parts of a tokenizer.json that add special tokens, truncate and pad. All are switched off."""
 _SAMPLE = "The naïve  Cafés’ end:\n\tÉté 2024, 日本語 हिन्दी 🙂 <s></s>"
-"""Case, accents, white space, scripts and marks, which tokenizers without a rules file treat differently."""
+"""Case, accents, white space, scripts and marks, which tokenizers without a rules file treat
+differently.
+"""
 
 
 class TextCodec:
     """A tokenizer with one policy for beginning-of-text, the same for every text of an experiment.
 
-    Truncation, padding and random merges are switched off, so that a text is encoded whole and always to the same ids.
-    `rows` is the number of token embeddings of the model; None: as many as the tokenizer has ids. `start_ids` is the
-    beginning-of-text id that every text gets, none under the policy `none`; `end_ids` end a text.
+    Truncation, padding and random merges are switched off, so that a text is encoded whole and
+    always to the same ids. `rows` is the number of token embeddings of the model; None: as many as
+    the tokenizer has ids. `start_ids` is the beginning-of-text id that every text gets, none under
+    the policy `none`; `end_ids` end a text.
 
     Raises:
-        ModelError: no id ends a text, the policy needs a beginning-of-text id that does not exist, or an id has no
-            embedding.
+        ModelError: no id ends a text, the policy needs a beginning-of-text id that does not exist,
+            or an id has no embedding.
     """
 
     def __init__(
@@ -63,7 +68,8 @@ class TextCodec:
         self._unknown = _unknown(tokenizer)
         if beginning_of_text == "add" and self.start_ids[0] >= self.rows:
             raise ModelError(
-                f"the tokenizer's bos_token_id = {self.start_ids[0]}, and the model's ids end at {self.rows - 1}"
+                f"the tokenizer's bos_token_id = {self.start_ids[0]}, and the model's ids end at "
+                f"{self.rows - 1}"
             )
 
     def ends_in_words(self) -> str:
@@ -75,10 +81,11 @@ class TextCodec:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the rules that turn text into ids and back, and of the beginning-of-text policy.
+        """SHA-256 of the rules that turn text into ids and back, and of the beginning-of-text
+        policy.
 
-        It covers vocabulary, merges, added tokens, normaliser, pre-tokeniser and decoder. It leaves out the
-        post-processor, truncation and padding, which `encode` does not use.
+        It covers vocabulary, merges, added tokens, normaliser, pre-tokeniser and decoder. It leaves
+        out the post-processor, truncation and padding, which `encode` does not use.
         """
         return hashlib.sha256(f"{list(self.start_ids)}{self._rules()}".encode()).hexdigest()
 
@@ -97,10 +104,11 @@ class TextCodec:
     def encode(self, text: str, *, at_most: int | None = None) -> list[int]:
         """Ids of `text`, after the beginning-of-text id if the policy adds it.
 
-        With `at_most`, only that many ids are exact: a long text is tokenised up to a prefix that yields twice as many,
-        which is enough because a token depends on the text near it only.
+        With `at_most`, only that many ids are exact: a long text is tokenised up to a prefix that
+        yields twice as many, which is enough because a token depends on the text near it only.
 
-        The string of a special token, such as `</s>`, is encoded as ordinary text, never as the special token.
+        The string of a special token, such as `</s>`, is encoded as ordinary text, never as the
+        special token.
 
         Raises:
             ModelError: the tokenizer cannot read such a string as ordinary text.
@@ -121,11 +129,13 @@ class TextCodec:
                 self._special[each] for each in ids if each in self._special.keys() - self._unknown
             ]:
                 raise ModelError(
-                    f"the text holds {held[0]!r}, which this tokenizer can read only as a special token: take it out"
+                    f"the text holds {held[0]!r}, which this tokenizer can read only as a special "
+                    "token: take it out"
                 )
         if self._rowless and max(ids, default=0) >= self.rows:
             raise ModelError(
-                f"a text holds {self._rowless[0]!r}, a token that the model has no row for: take it out"
+                f"a text holds {self._rowless[0]!r}, a token that the model has no row for: take "
+                "it out"
             )
         return ids
 
@@ -135,7 +145,9 @@ class TextCodec:
         )
 
     def _controls(self, ids: Sequence[int], text: str) -> bool:
-        """Whether a text was encoded to a special token other than the one for unknown characters."""
+        """Whether a text was encoded to a special token other than the one for unknown
+        characters.
+        """
         found = self._special.keys() & ids
         return any(each not in self._unknown or self._special[each] in text for each in found)
 
@@ -164,7 +176,8 @@ class TextCodec:
         return WordBoundaries(begins_V, ends_V)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """One string for each token; joined, they are the decoded text. A character that spans tokens goes to the last.
+        """One string for each token; joined, they are the decoded text. A character that spans
+        tokens goes to the last.
 
         A special token gets the empty string, and does not change the strings of the others.
         """
@@ -179,7 +192,8 @@ class TextCodec:
     def _pieces(self, ids: Sequence[int]) -> list[str]:
         pieces, start, done = [], 0, 0
         for end in range(1, len(ids) + 1):
-            # A window that begins one token early suffices for tokenizers that drop a leading space; the cost is linear.
+            # A window that begins one token early suffices for tokenizers that drop a leading
+            # space; the cost is linear.
             shown, text = self.decode(ids[start:done]), self.decode(ids[start:end])
             complete = not text.endswith("\N{REPLACEMENT CHARACTER}") or end == len(ids)
             pieces.append(text[len(shown) :] if complete else "")
@@ -196,13 +210,16 @@ def make_codec(
     generation_file: str | None,
     beginning_of_text: Literal["add", "none"],
 ) -> TextCodec:
-    """The codec of a model, from its tokenizer, its config and those of its two configuration files that exist.
+    """The codec of a model, from its tokenizer, its config and those of its two configuration files
+    that exist.
 
-    All ids that the tokenizer or a file names as end-of-text end a text. The default of the config's class is ignored:
-    id 2 is end-of-text in Llama's own tokenizer, and an ordinary token in another one.
+    All ids that the tokenizer or a file names as end-of-text end a text. The default of the
+    config's class is ignored: id 2 is end-of-text in Llama's own tokenizer, and an ordinary token
+    in another one.
 
     Raises:
-        ModelError: as `TextCodec`; or a configuration file is damaged, or names an id that the model does not have.
+        ModelError: as `TextCodec`; or a configuration file is damaged, or names an id that the
+            model does not have.
     """
     rows = getattr(config.get_text_config(), "vocab_size", None)
     named = _read_object(config_file)
@@ -258,7 +275,9 @@ def _as_ids(name: str, value: Any) -> list[int]:
 
 
 def _switch_off(backend: Any) -> tuple[str, ...]:
-    """Switch off truncation, padding and random merges of a tokenizer.json; the descriptions of those that were on."""
+    """Switch off truncation, padding and random merges of a tokenizer.json; the descriptions of
+    those that were on.
+    """
     if backend is None:
         return ()
     off = []
@@ -275,7 +294,9 @@ def _switch_off(backend: Any) -> tuple[str, ...]:
 
 
 def _special(tokenizer: Any, ends: Sequence[int]) -> dict[int, str]:
-    """Special tokens by id: those marked as special or named so by the tokenizer, and those that end a text."""
+    """Special tokens by id: those marked as special or named so by the tokenizer, and those that
+    end a text.
+    """
     added = {
         key: str(value)
         for key, value in tokenizer.added_tokens_decoder.items()
@@ -286,7 +307,9 @@ def _special(tokenizer: Any, ends: Sequence[int]) -> dict[int, str]:
 
 
 def _unknown(tokenizer: Any) -> set[int]:
-    """The ids for unknown characters, if the tokenizer has any; in some tokenizers it is also the end-of-text id."""
+    """The ids for unknown characters, if the tokenizer has any; in some tokenizers it is also the
+    end-of-text id.
+    """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     names = {tokenizer.unk_token, getattr(getattr(backend, "model", None), "unk_token", None)} - {
         None
@@ -297,8 +320,8 @@ def _unknown(tokenizer: Any) -> set[int]:
 def _rowless(tokenizer: Any, ids: Mapping[str, int], rows: int) -> tuple[str, ...]:
     """Tokens without an embedding that the tokenizer's class added by default. These are allowed.
 
-    Qwen2's class adds `<|endoftext|>` to every tokenizer that it loads. Any other token without an embedding is
-    refused, because the model would fail in the middle of a run.
+    Qwen2's class adds `<|endoftext|>` to every tokenizer that it loads. Any other token without an
+    embedding is refused, because the model would fail in the middle of a run.
     """
     beyond = {token: each for token, each in ids.items() if each >= rows}
     parameters = inspect.signature(type(tokenizer).__init__).parameters.values()
@@ -315,7 +338,8 @@ def _rowless(tokenizer: Any, ids: Mapping[str, int], rows: int) -> tuple[str, ..
     )
     raise ModelError(
         f"the tokenizer {what} (the last is {token!r}), the model {rows:,}: "
-        "resize_token_embeddings adds rows to the model, or take the added tokens out of the tokenizer"
+        "resize_token_embeddings adds rows to the model, or take the added tokens out of the "
+        "tokenizer"
     )
 
 

@@ -17,7 +17,8 @@ Precision = Literal["fp32", "bf16-autocast", "bf16-stochastic", "bf16"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of this name; `auto` is the accelerator if there is one (CUDA, Apple's MPS), else the CPU.
+    """The device of this name; `auto` is the accelerator if there is one (CUDA, Apple's MPS), else
+    the CPU.
 
     MPS is untested.
 
@@ -37,7 +38,8 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> Precision:
-    """The precision of this name; `auto` is bf16-autocast on devices with bf16 instructions, else fp32.
+    """The precision of this name; `auto` is bf16-autocast on devices with bf16 instructions, else
+    fp32.
 
     Emulated bf16 is slower than fp32.
     """
@@ -68,8 +70,8 @@ def memory_bytes(device: torch.device) -> int:
 def keep_freed_memory() -> None:
     """Make glibc keep freed memory in the process; no effect with other C libraries.
 
-    By default it returns large blocks to the system, and every update or batch requests them again page by page: this
-    took a tenth of the time of a training and a fifth of the time of scoring.
+    By default it returns large blocks to the system, and every update or batch requests them again
+    page by page: this took a tenth of the time of a training and a fifth of the time of scoring.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -86,7 +88,9 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def autocast(precision: Precision, device: torch.device) -> Any:
-    """The context manager in which a forward pass of this precision runs; weights are not converted."""
+    """The context manager in which a forward pass of this precision runs; weights are not
+    converted.
+    """
     return (
         torch.autocast(device.type, torch.bfloat16)
         if precision == "bf16-autocast"

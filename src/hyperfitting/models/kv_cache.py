@@ -1,7 +1,7 @@
 """A key-value cache that is not copied for every token.
 
-transformers' own cache concatenates all keys and values at each step: half of the decoding time for a hundred texts of
-a small model.
+transformers' own cache concatenates all keys and values at each step: half of the decoding time for
+a hundred texts of a small model.
 
 Shapes: B texts, H heads, T tokens, D units of a head.
 """
@@ -18,7 +18,9 @@ ROOM_TOKENS = 32
 
 
 def with_room(cache: Any) -> Any:
-    """The cache with spare capacity in its plain layers; sliding windows and other kinds are left as they are."""
+    """The cache with spare capacity in its plain layers; sliding windows and other kinds are left
+    as they are.
+    """
     for number, layer in enumerate(getattr(cache, "layers", [])):
         if type(layer) is DynamicLayer and layer.is_initialized:
             cache.layers[number] = _GrowingLayer(layer.keys, layer.values)

@@ -32,7 +32,8 @@ def load_codec(settings: ModelSettings) -> TextCodec:
     """The tokenizer of a model, without its weights.
 
     Raises:
-        ModelError: there is none, it lacks a token that the policy needs, or it has ids that the model does not have.
+        ModelError: there is none, it lacks a token that the policy needs, or it has ids that the
+            model does not have.
     """
     with translate_model_errors(settings, "read its tokenizer"):
         location, config = _location(settings), load_config(settings)
@@ -80,7 +81,8 @@ def check_length(
     texts: str = "the recipe's texts",
     remedy: str = "lower data.block_tokens, or data.context_tokens and generate.new_tokens",
 ) -> None:
-    """Refuse texts of more `tokens` than the model has positions: its output beyond them is meaningless.
+    """Refuse texts of more `tokens` than the model has positions: its output beyond them is
+    meaningless.
 
     Raises:
         ModelError: names both lengths and the `remedy`.
@@ -88,19 +90,23 @@ def check_length(
     positions = positions_of(load_config(settings))
     if positions is not None and tokens > positions:
         raise ModelError(
-            f"{settings.source}: {texts} have {tokens} tokens, the model has {positions} positions: {remedy}"
+            f"{settings.source}: {texts} have {tokens} tokens, the model has {positions} "
+            f"positions: {remedy}"
         )
 
 
 def positions_of(config: Any) -> int | None:
-    """The number of tokens that a model of this config was built for; None if the config names no limit."""
+    """The number of tokens that a model of this config was built for; None if the config names no
+    limit.
+    """
     configs, names = (config, config.get_text_config()), ("max_position_embeddings", "n_positions")
     found = (getattr(each, name, None) for each in configs for name in names)
     return next((each for each in found if isinstance(each, int) and each > 0), None)
 
 
 def build_empty(settings: ModelSettings) -> nn.Module:
-    """The architecture at the named dtype without memory for weights (meta device), in evaluation mode.
+    """The architecture at the named dtype without memory for weights (meta device), in evaluation
+    mode.
 
     Raises:
         ModelError: there is no config, or transformers cannot build it.
@@ -122,12 +128,13 @@ def load_model(
 ) -> nn.Module:
     """The causal language model on `device`, in the dtype of the settings, in evaluation mode.
 
-    `seed` initialises random weights; `tokens` is the length of the longest text on which the model is tried
-    (`inspect_model`).
+    `seed` initialises random weights; `tokens` is the length of the longest text on which the model
+    is tried (`inspect_model`).
 
     Raises:
-        ModelError: the model is missing, gated, pickled, quantised or damaged; its weights are not those that its config
-            describes; a weight is NaN or infinite; or the model does not continue texts.
+        ModelError: the model is missing, gated, pickled, quantised or damaged; its weights are not
+            those that its config describes; a weight is NaN or infinite; or the model does not
+            continue texts.
     """
     dtype = _DTYPES[settings.dtype]
     with translate_model_errors(settings, "load its weights"):
@@ -161,16 +168,16 @@ def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
         raise ModelError(f"weights are missing or of another shape: {absent[0]}")
     if unknown := sorted(each for each in report["unexpected_keys"] if not _HARMLESS.search(each)):
         raise ModelError(
-            f"its config.json knows nothing of {len(unknown)} of its weights, {unknown[0]} first, and they would be "
-            "dropped: give it the config.json that the weights were saved with"
+            f"its config.json knows nothing of {len(unknown)} of its weights, {unknown[0]} first, "
+            "and they would be dropped: give it the config.json that the weights were saved with"
         )
     parted = set(model.get_expanded_tied_weights_keys(all_submodels=True)) - set(
         model.all_tied_weights_keys
     )
     if parted:
         raise ModelError(
-            f"its config.json ties {min(parted)} to another weight, and the files hold two different ones: "
-            "set tie_word_embeddings = false in config.json"
+            f"its config.json ties {min(parted)} to another weight, and the files hold two "
+            "different ones: set tie_word_embeddings = false in config.json"
         )
     return model
 
@@ -180,12 +187,15 @@ _HARMLESS = re.compile(r"rotary_emb\.inv_freq$|\.masked_bias$|\.attn\.bias$|posi
 
 
 def _refuse_unless_plain(config: Any) -> None:
-    """Refuse quantised weights, and architectures for which transformers has no causal language model."""
+    """Refuse quantised weights, and architectures for which transformers has no causal language
+    model.
+    """
     quantised = getattr(config, "quantization_config", None)
     if quantised is not None:
         held = quantised if isinstance(quantised, dict) else quantised.to_dict()
         raise ModelError(
-            f"its weights are quantised ({held.get('quant_method', 'in a way that is not named')}), and plain ones are "
+            "its weights are quantised "
+            f"({held.get('quant_method', 'in a way that is not named')}), and plain ones are "
             "needed: take the model that they were made from"
         )
     known = (
@@ -202,13 +212,16 @@ def _refuse_weights_without_values(model: nn.Module) -> None:
         if weight.is_floating_point() and not weight.isfinite().all():
             wrong = "NaN" if weight.isnan().any() else "infinite"
             raise ModelError(
-                f"the weight {name} holds values that are {wrong}: the file is damaged, download it again"
+                f"the weight {name} holds values that are {wrong}: the file is damaged, download "
+                "it again"
             )
 
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A model that scores texts of other models: the model, its tokenizer, and its limit of tokens (None: no limit)."""
+    """A model that scores texts of other models: the model, its tokenizer, and its limit of tokens
+    (None: no limit).
+    """
 
     model: nn.Module
     codec: TextCodec
@@ -216,7 +229,8 @@ class ScoringModel:
 
 
 def load_scoring_model(source: str, device: torch.device) -> ScoringModel:
-    """A scoring model from a hub name or a folder, in float32; texts begin with beginning-of-text if it has one.
+    """A scoring model from a hub name or a folder, in float32; texts begin with beginning-of-text
+    if it has one.
 
     Raises:
         ModelError: as `load_model`.
@@ -298,11 +312,15 @@ def _not_plain(path: Path, settings: ModelSettings) -> str:
     )
     if has_adapter and has_config:
         return (
-            "it holds an adapter (adapter_config.json) beside the weights, and which model is meant is not clear: "
-            "merge it into them (peft's merge_and_unload) and save that to a folder of its own, or move it away"
+            "it holds an adapter (adapter_config.json) beside the weights, and which model is "
+            "meant is not clear: merge it into them (peft's merge_and_unload) and save that to a "
+            "folder of its own, or move it away"
         )
     if has_adapter:
-        return "it holds an adapter without its model: merge it (peft's merge_and_unload) and save the whole model"
+        return (
+            "it holds an adapter without its model: merge it (peft's merge_and_unload) and save "
+            "the whole model"
+        )
     if not has_config:
         gguf = (
             "; for a GGUF file, convert it to safetensors first" if any(path.glob("*.gguf")) else ""

@@ -17,7 +17,9 @@ _REPAIR = "download it again"
 
 @contextmanager
 def translate_model_errors(settings: ModelSettings, doing: str) -> Iterator[None]:
-    """Context manager: any error while transformers is `doing` something becomes a ModelError that names the model."""
+    """Context manager: any error while transformers is `doing` something becomes a ModelError that
+    names the model.
+    """
     source = settings.source
     try:
         yield
@@ -32,7 +34,9 @@ def translate_model_errors(settings: ModelSettings, doing: str) -> Iterator[None
 
 
 def explain(error: Exception, settings: ModelSettings, doing: str) -> str:
-    """The message for a library's error: by its kind, else by a damaged file, else by what was being done."""
+    """The message for a library's error: by its kind, else by a damaged file, else by what was
+    being done.
+    """
     text, kinds = (
         " ".join(str(error).split()),
         " ".join(type(each).__name__ for each in causes(error)),
@@ -67,11 +71,14 @@ def _of_the_hub(text: str, kinds: str, tried: Path) -> str:
         or "couldn't connect" in text
     ):
         return (
-            "no such folder here, and the hub cannot be reached: check the name, or download the model first "
-            f"(tried {tried})"
+            "no such folder here, and the hub cannot be reached: check the name, or download the "
+            f"model first (tried {tried})"
         )
     if "HFValidationError" in kinds:
-        return f"no such folder here (tried {tried}), and no name that a repository on the hub can have (owner/name)"
+        return (
+            f"no such folder here (tried {tried}), and no name that a repository on the hub can "
+            "have (owner/name)"
+        )
     return ""
 
 
@@ -100,8 +107,8 @@ def _of_a_package(error: Exception, text: str) -> str:
 def _of_the_tokenizer(text: str) -> str:
     if "backend tokenizer" in text or "Can't load tokenizer" in text:
         return (
-            "it has no tokenizer: put the model's own there (tokenizer.json and tokenizer_config.json, which "
-            "tokenizer.save_pretrained writes)"
+            "it has no tokenizer: put the model's own there (tokenizer.json and "
+            "tokenizer_config.json, which tokenizer.save_pretrained writes)"
         )
     return ""
 
@@ -112,17 +119,26 @@ def _of_the_weights(error: Exception, text: str, kinds: str) -> str:
     if "JSON" in text or "JSON" in kinds:
         return f"a file of the model or its tokenizer is damaged: {_REPAIR}"
     if isinstance(error, FileNotFoundError) and "safetensors" in text:
-        return f"a weight file is missing that its index names, {Path(text.split()[-1]).name}: {_REPAIR}"
+        return (
+            f"a weight file is missing that its index names, {Path(text.split()[-1]).name}: "
+            f"{_REPAIR}"
+        )
     if "does not appear to have a file named" in text and "safetensors" in text:
         return "it has no safetensors weights; pickled weights can run code and are not read"
     if "no file named" in text and "safetensors" in text:
-        return "it has neither a model.safetensors nor a model.safetensors.index.json that names its weight files"
+        return (
+            "it has neither a model.safetensors nor a model.safetensors.index.json that names its "
+            "weight files"
+        )
     return ""
 
 
 def _of_the_config(error: Exception, text: str, folder: Path | None) -> str:
     if found := re.search(r"model type `([^`]*)`", text):
-        return f"transformers does not know models of the type {found[1]!r} (config.json): update transformers"
+        return (
+            f"transformers does not know models of the type {found[1]!r} (config.json): update "
+            "transformers"
+        )
     if "model_type" in text and "Unrecognized model" in text:
         return "its config.json does not say what model it is: set model_type there"
     if found := re.search(r"field '(\w+)'", text):

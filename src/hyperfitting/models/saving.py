@@ -1,7 +1,8 @@
 """Save a model as an ordinary Hugging Face folder, and compare the files with the model in memory.
 
-The result of save_pretrained is checked, because some errors would otherwise be noticed only when the trained weights
-are gone: an adapter left in the model, weights that are tied in memory only, a tokenizer that loads with other rules.
+The result of save_pretrained is checked, because some errors would otherwise be noticed only when
+the trained weights are gone: an adapter left in the model, weights that are tied in memory only, a
+tokenizer that loads with other rules.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ _SAMPLES = ("It was late, and the rain had\nnot stopped.", "the", " Ein naïver 
 def save_model(
     model: nn.Module, codec: TextCodec, folder: Path, *, card: str, max_shard_size: str = "50GB"
 ) -> None:
-    """Write safetensors in the weights' dtype, configs, tokenizer and model card, and compare them with the model.
+    """Write safetensors in the weights' dtype, configs, tokenizer and model card, and compare them
+    with the model.
 
-    The saved tokenizer begins texts as the codec does, and generation_config.json asks for greedy decoding up to the
-    codec's end-of-text ids. The generation settings of the source model are dropped, also in `model`.
+    The saved tokenizer begins texts as the codec does, and generation_config.json asks for greedy
+    decoding up to the codec's end-of-text ids. The generation settings of the source model are
+    dropped, also in `model`.
 
     Raises:
-        ModelError: the files differ from the model; names the first difference. `folder` is then unusable.
+        ModelError: the files differ from the model; names the first difference. `folder` is then
+            unusable.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -64,7 +68,9 @@ def save_model(
 
 
 def _save_weights(model: Any, settings: Any, folder: Path, max_shard_size: str) -> None:
-    """Write weights and configs; the generation config also for models whose class cannot generate."""
+    """Write weights and configs; the generation config also for models whose class cannot
+    generate.
+    """
     settings.save_pretrained(folder)
     model.generation_config = settings
     try:
@@ -80,7 +86,9 @@ def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
 
 
 def _generation_config(config: Any, codec: TextCodec) -> Any:
-    """Greedy decoding; a length limit only for models with too few positions for the usual 256 new tokens."""
+    """Greedy decoding; a length limit only for models with too few positions for the usual 256 new
+    tokens.
+    """
     ends, positions = list(codec.end_ids), positions_of(config)
     pad = codec.tokenizer.pad_token_id
     short = positions is not None and positions < 2 * _PIPELINE_TOKENS
@@ -94,10 +102,12 @@ def _generation_config(config: Any, codec: TextCodec) -> Any:
 
 
 def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None:
-    """Compare the files with the model: names, shapes, dtypes, values, and the architecture that the config builds.
+    """Compare the files with the model: names, shapes, dtypes, values, and the architecture that
+    the config builds.
 
-    Some architectures are saved under other names than in memory (one tensor for all experts becomes one each). Then
-    the files must equal the tensors as transformers converts them, and must load to the tensors in memory.
+    Some architectures are saved under other names than in memory (one tensor for all experts
+    becomes one each). Then the files must equal the tensors as transformers converts them, and must
+    load to the tensors in memory.
     """
     held = {name: each for name, each in model.state_dict().items() if isinstance(each, Tensor)}
     try:
@@ -114,7 +124,9 @@ def _compare_model(model: nn.Module, folder: Path, saved: ModelSettings) -> None
 
 
 def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Iterator[str]:
-    """Names whose stored tensor differs; reads one tensor at a time. Tied weights may be stored once."""
+    """Names whose stored tensor differs; reads one tensor at a time. Tied weights may be stored
+    once.
+    """
     stored, index = set(), folder / "model.safetensors.index.json"
     file_by_name = (
         json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
@@ -139,7 +151,9 @@ def _different_in_files(tensors_by_name: dict[str, Tensor], folder: Path) -> Ite
 def _different_when_loaded(
     tensors_by_name: dict[str, Tensor], saved: ModelSettings, *, otherwise: str
 ) -> str | None:
-    """The first name whose tensor differs after loading; `otherwise` if the folder cannot be loaded."""
+    """The first name whose tensor differs after loading; `otherwise` if the folder cannot be
+    loaded.
+    """
     try:
         loaded = load_model(saved, torch.device("cpu")).state_dict()
     except InputError:
@@ -155,7 +169,9 @@ def _different_when_loaded(
 def _different_when_built(
     model: nn.Module, tensors_by_name: dict[str, Tensor], saved: ModelSettings
 ) -> str | None:
-    """The first difference of the architecture that the saved config builds: class, name, shape, tie or value."""
+    """The first difference of the architecture that the saved config builds: class, name, shape,
+    tie or value.
+    """
     try:
         built = build_empty(saved)
     except InputError as error:
@@ -220,9 +236,11 @@ def _memory_of(tensor: Tensor) -> tuple[Any, ...]:
 def _save_tokenizer(
     codec: TextCodec, folder: Path, saved: ModelSettings, positions: int | None
 ) -> None:
-    """Save the tokenizer so that a plain `from_pretrained` gives the codec's ids without further options.
+    """Save the tokenizer so that a plain `from_pretrained` gives the codec's ids without further
+    options.
 
-    Tokenizer classes treat these settings differently when they are loaded, so each form is tried until one works.
+    Tokenizer classes treat these settings differently when they are loaded, so each form is tried
+    until one works.
     """
     tokenizer = copy.deepcopy(codec.tokenizer)
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -259,7 +277,9 @@ def _save_tokenizer(
 
 
 def _beginning(codec: TextCodec) -> Any:
-    """A post-processor that adds the codec's beginning-of-text token, if it has one, and nothing else."""
+    """A post-processor that adds the codec's beginning-of-text token, if it has one, and nothing
+    else.
+    """
     if not codec.start_ids:
         return TemplateProcessing(single="$A", pair="$A $B:1", special_tokens=[])
     token = {"id": "bos", "ids": list(codec.start_ids), "tokens": [codec.tokenizer.bos_token]}

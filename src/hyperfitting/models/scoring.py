@@ -1,7 +1,7 @@
 """Score texts with a loaded model: losses, ranks and hidden states.
 
-Shapes: N texts, B of them at a time, T tokens, S = T - 1 predicted tokens, V vocabulary, M = B x S predicted tokens of
-a batch, C tokens of a chunk.
+Shapes: N texts, B of them at a time, T tokens, S = T - 1 predicted tokens, V vocabulary, M = B x S
+predicted tokens of a batch, C tokens of a chunk.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ def score_texts(
     batch_blocks: int,
     precision: Precision = "fp32",
 ) -> TokenScores:
-    """Score every token but the first of N equally long texts; tensors of shape (N, T - 1) on the CPU.
+    """Score every token but the first of N equally long texts; tensors of shape (N, T - 1) on the
+    CPU.
 
-    Softmax and scores are computed in float32, a chunk of tokens at a time. The logits of a whole batch are in memory
-    only if the model's head does not accept chunks.
+    Softmax and scores are computed in float32, a chunk of tokens at a time. The logits of a whole
+    batch are in memory only if the model's head does not accept chunks.
     """
     targets_NS = torch.as_tensor(ids_NT)[:, 1:]
     columns: list[Tensor] = []
@@ -42,7 +43,8 @@ def score_texts(
     for logits_CV, target_C in _predictions(model, ids_NT, targets_NS, batch_blocks, precision):
         scores = target_scores(logits_CV, target_C)
         part = [getattr(scores, field.name) for field in fields(TokenScores)]
-        # Filled in place: results allocated between the batches would fragment the memory, which would keep growing.
+        # Filled in place: results allocated between the batches would fragment the memory, which
+        # would keep growing.
         columns = columns or [torch.empty(targets_NS.numel(), dtype=each.dtype) for each in part]
         for column_N, each_C in zip(columns, part, strict=True):
             column_N[start : start + len(each_C)] = each_C
@@ -59,9 +61,11 @@ def rank_choices(
     batch_blocks: int,
     precision: Precision = "fp32",
 ) -> Tensor:
-    """The rank under this model (`rank_under`) of another model's choice at each predicted token; (N, T - 1), int64.
+    """The rank under this model (`rank_under`) of another model's choice at each predicted token;
+    (N, T - 1), int64.
 
-    `choices_NS` is the other model's `TokenScores.top1_id` for the same texts. Source: Li et al. 2026, the rank map.
+    `choices_NS` is the other model's `TokenScores.top1_id` for the same texts. Source: Li et al.
+    2026, the rank map.
 
     Raises:
         ValueError: `choices_NS` does not have shape (N, T - 1).
@@ -83,7 +87,8 @@ def last_hidden_states(
 ) -> NDArray[np.float32]:
     """The hidden state of each text's last token after the last layer; (N, H), float32, on the CPU.
 
-    Texts may differ in length: they are padded on the right, which does not change the states of a causal model.
+    Texts may differ in length: they are padded on the right, which does not change the states of a
+    causal model.
 
     Raises:
         ValueError: a text is empty.
@@ -122,7 +127,9 @@ def _predictions(
     batch_blocks: int,
     precision: Precision,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits (C, V) of every token but the first, text after text, and their targets (C,), on the model's device."""
+    """Logits (C, V) of every token but the first, text after text, and their targets (C,), on the
+    model's device.
+    """
     device, all_ids_NT = device_of(model), torch.as_tensor(ids_NT)
     accepts_chunks = head_accepts_chunks(model, all_ids_NT[:1].long().to(device), precision)
     batches = zip(

@@ -1,6 +1,8 @@
-"""Ways to read a text token by token: with our cache, with the model's own, or the whole text again at each step.
+"""Ways to read a text token by token: with our cache, with the model's own, or the whole text again
+at each step.
 
-Each is a `NextToken` of the decoding loop. `adapt` finds out which of them equals the model's plain forward.
+Each is a `NextToken` of the decoding loop. `adapt` finds out which of them equals the model's plain
+forward.
 
 Shapes: B texts, T tokens, V vocabulary.
 """
@@ -26,10 +28,12 @@ class CannotStep(Exception):
 
 
 def plain_logits(model: nn.Module, ids_BT: Tensor, last: int | None = None) -> Tensor:
-    """The logits (B, T, V) of the model's plain forward over whole texts without a cache, in the model's own dtype.
+    """The logits (B, T, V) of the model's plain forward over whole texts without a cache, in the
+    model's own dtype.
 
-    `last` returns those of the last tokens only, and computes no others if the model can do so. The model needs to
-    support no more than `forward(input_ids)`; further options are passed only if it accepts them.
+    `last` returns those of the last tokens only, and computes no others if the model can do so. The
+    model needs to support no more than `forward(input_ids)`; further options are passed only if it
+    accepts them.
 
     Raises:
         CannotStep: the model returns no logits.
@@ -42,7 +46,8 @@ def plain_logits(model: nn.Module, ids_BT: Tensor, last: int | None = None) -> T
 
 
 def logits_of(output: Any) -> Tensor:
-    """The logits of a forward's output: its attribute, the first item of a tuple, or the output itself.
+    """The logits of a forward's output: its attribute, the first item of a tuple, or the output
+    itself.
 
     Raises:
         CannotStep: there are none of three dimensions.
@@ -60,7 +65,9 @@ def accepts(model: nn.Module, option: str) -> bool:
 
 
 class WholeText:
-    """No cache: the plain forward over the whole text at each step. Slow, and the reference for all other ways."""
+    """No cache: the plain forward over the whole text at each step. Slow, and the reference for all
+    other ways.
+    """
 
     def __init__(self, model: nn.Module, precision: Precision = "fp32"):
         self._model, self._device, self._precision = model, device_of(model), precision
@@ -83,10 +90,12 @@ class WholeText:
 
 
 class KeyValueCache:
-    """Keeps the model's keys and values and passes them in again: `past_key_values`, as most models support it.
+    """Keeps the model's keys and values and passes them in again: `past_key_values`, as most models
+    support it.
 
-    `while_reading` is the context manager in which the forward runs, for our attention kernel. `grows` replaces the
-    cache by one with spare capacity. `positions` passes each token's position, for models that would restart at 0.
+    `while_reading` is the context manager in which the forward runs, for our attention kernel.
+    `grows` replaces the cache by one with spare capacity. `positions` passes each token's position,
+    for models that would restart at 0.
     """
 
     def __init__(
@@ -138,7 +147,9 @@ class KeyValueCache:
 
 
 class OwnStepping:
-    """The model's own stepping, as transformers' `generate` uses it: the only way that state-space models support."""
+    """The model's own stepping, as transformers' `generate` uses it: the only way that state-space
+    models support.
+    """
 
     def __init__(self, model: nn.Module, precision: Precision = "fp32"):
         self._model: Any = model
@@ -174,7 +185,9 @@ class OwnStepping:
 
 
 class ByContext:
-    """Another stepper for contexts of one token, which some models take for a later step without a cache."""
+    """Another stepper for contexts of one token, which some models take for a later step without a
+    cache.
+    """
 
     def __init__(self, stepper: Stepper, of_one_token: Stepper):
         self._stepper, self._of_one_token, self._chosen = stepper, of_one_token, stepper

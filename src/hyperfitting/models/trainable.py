@@ -1,4 +1,6 @@
-"""Select the weights that are trained: all, the last layers, or low-rank adapters through peft; merge them for saving."""
+"""Select the weights that are trained: all, the last layers, or low-rank adapters through peft;
+merge them for saving.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,11 @@ from hyperfitting.records import TrainedWeights
 
 @dataclass(frozen=True)
 class TrainableModel:
-    """A model with the selection of its trained weights. Adapters are injected in place: `model` runs and trains.
+    """A model with the selection of its trained weights. Adapters are injected in place: `model`
+    runs and trains.
 
-    `left_out` names the matrices of the adapted layers that have no adapter, if adapters on every linear module were
-    requested.
+    `left_out` names the matrices of the adapted layers that have no adapter, if adapters on every
+    linear module were requested.
     """
 
     model: nn.Module
@@ -40,7 +43,9 @@ class TrainableModel:
         ]
 
     def table(self) -> list[TrainedWeights]:
-        """One row for each kind of trained weight: its name with `*` for the layer, its layers, shape and parameters."""
+        """One row for each kind of trained weight: its name with `*` for the layer, its layers,
+        shape and parameters.
+        """
         rows: dict[str, TrainedWeights] = {}
         for name, weight in self.trained:
             layer = re.search(r"\.(\d+)\.", name)
@@ -54,8 +59,8 @@ class TrainableModel:
     def merge(self) -> nn.Module:
         """The plain model for saving, with the adapters added to the weights that they adapt.
 
-        With adapters it is converted to float32 first: in bfloat16 the sum of a weight and a small adapter would be
-        rounded to the weight itself.
+        With adapters it is converted to float32 first: in bfloat16 the sum of a weight and a small
+        adapter would be rounded to the weight itself.
         """
         if self.adapted is None:
             return self.model
@@ -65,15 +70,16 @@ class TrainableModel:
 
 
 def select_trained(model: nn.Module, settings: TrainSettings) -> TrainableModel:
-    """Freeze all weights except those that `train.parameters`, `train.embeddings` and `train.head` name.
+    """Freeze all weights except those that `train.parameters`, `train.embeddings` and `train.head`
+    name.
 
-    The last layers are the "late stage" of Li et al. 2026, sec. 6, which does not say which modules had adapters.
-    Embeddings and head are trained directly, never through adapters: an adapter on a tied weight cannot be merged into
-    both uses.
+    The last layers are the "late stage" of Li et al. 2026, sec. 6, which does not say which modules
+    had adapters. Embeddings and head are trained directly, never through adapters: an adapter on a
+    tied weight cannot be merged into both uses.
 
     Raises:
-        ModelError: the model has fewer layers than requested, a target names no module, or only one of two tied weights
-            would be trained.
+        ModelError: the model has fewer layers than requested, a target names no module, or only one
+            of two tied weights would be trained.
         MissingExtra: adapters are requested and peft is not installed.
     """
     kind, _, last = settings.parameters.partition(":")
@@ -104,8 +110,8 @@ def _late_layers(model: nn.Module, asked: str, last: int | None) -> nn.ModuleLis
 def _adapt(late: nn.ModuleList, settings: TrainSettings) -> Any:
     """Adapters on the linear modules of the layers, injected by peft.
 
-    peft gets the layers, not the model: for model types that it knows, it would map names as for an older version, and
-    move adapters from shared experts to all experts.
+    peft gets the layers, not the model: for model types that it knows, it would map names as for an
+    older version, and move adapters from shared experts to all experts.
     """
     try:
         import peft
@@ -120,7 +126,8 @@ def _adapt(late: nn.ModuleList, settings: TrainSettings) -> Any:
     config = peft.LoraConfig(
         r=settings.lora.rank,
         lora_alpha=settings.lora.alpha,  # type: ignore[arg-type]
-        target_modules=names,  # full names: a pattern over layer numbers can be off by one, or match nothing
+        # Full names: a pattern over layer numbers can be off by one, or match nothing.
+        target_modules=names,
         fan_in_fan_out=any(isinstance(modules[name], Conv1D) for name in names),
         bias="none",
     )
@@ -158,8 +165,8 @@ def _targets(late: nn.ModuleList, targets: tuple[str, ...] | None) -> Iterator[s
             )
         if all(name in bypassed for name, end in linear.items() if end == target):
             raise ModelError(
-                f"train.lora.targets: an adapter on {target!r} would do nothing, since the model's code reads its "
-                "weight without calling it: leave it out"
+                f"train.lora.targets: an adapter on {target!r} would do nothing, since the model's "
+                "code reads its weight without calling it: leave it out"
             )
     yield from (
         name
@@ -171,8 +178,8 @@ def _targets(late: nn.ModuleList, targets: tuple[str, ...] | None) -> Iterator[s
 def _is_bypassed(parent: nn.Module, name: str, module: nn.Module) -> bool:
     """Whether an adapter on a linear module would not, or not always, change its output.
 
-    That is so if the parent's code reads the weight without calling the module, as fused kernels of state-space models
-    do, or if the module has a linear class but does not compute a product.
+    That is so if the parent's code reads the weight without calling the module, as fused kernels of
+    state-space models do, or if the module has a linear class but does not compute a product.
     """
     return not _is_a_product(module) or any(
         name in _weights_read(kind) for kind in type(parent).__mro__ if kind is not nn.Module
@@ -180,7 +187,9 @@ def _is_bypassed(parent: nn.Module, name: str, module: nn.Module) -> bool:
 
 
 def _is_a_product(module: nn.Module) -> bool:
-    """Whether a linear module returns a tensor of a linear layer's shape; some routers and grouped products do not."""
+    """Whether a linear module returns a tensor of a linear layer's shape; some routers and grouped
+    products do not.
+    """
     weight: Any = module.weight
     outputs, inputs = weight.shape if isinstance(module, nn.Linear) else weight.shape[::-1]
     with torch.no_grad(), suppress(Exception):  # its code may not accept this shape
@@ -191,7 +200,9 @@ def _is_a_product(module: nn.Module) -> bool:
 
 @cache
 def _weights_read(kind: type[nn.Module]) -> frozenset[str]:
-    """Names of the modules whose weights a class's own methods read as tensors, outside its initialisation."""
+    """Names of the modules whose weights a class's own methods read as tensors, outside its
+    initialisation.
+    """
     methods = [
         each for name, each in vars(kind).items() if inspect.isfunction(each) and "init" not in name
     ]
@@ -204,7 +215,9 @@ def _weights_read(kind: type[nn.Module]) -> frozenset[str]:
 
 
 def _left_out(model: nn.Module, late: nn.ModuleList) -> tuple[str, ...]:
-    """Matrices of the layers that have no adapter because no linear module holds them; names with `*` for the layer."""
+    """Matrices of the layers that have no adapter because no linear module holds them; names with
+    `*` for the layer.
+    """
     inside = {id(weight) for weight in late.parameters()}
     adapted = ("lora_A", "lora_B", "base_layer")
     names = (
@@ -223,13 +236,16 @@ def _without_layer(name: str) -> str:
 
 
 def _ends(model: nn.Module, settings: TrainSettings, *, default: bool) -> tuple[bool, bool]:
-    """Whether embeddings and head are trained; for a tied pair the setting of one applies to both."""
+    """Whether embeddings and head are trained; for a tied pair the setting of one applies to
+    both.
+    """
     embeddings, head = settings.embeddings, settings.head
     if has_tied_head(model):
         said = {each for each in (embeddings, head) if each is not None}
         if len(said) > 1:
             raise ModelError(
-                "embeddings and head of this model are one weight (tied): set train.embeddings or train.head"
+                "embeddings and head of this model are one weight (tied): set train.embeddings or "
+                "train.head"
             )
         embeddings = head = said.pop() if said else default
     return default if embeddings is None else embeddings, default if head is None else head

@@ -18,21 +18,22 @@ LongText = Annotated[str, Field(min_length=1, max_length=20_000)]
 
 QUESTION = "Which continuation is better?"
 INSTRUCTIONS = """\
-You will see the beginning of a text and two ways in which it might go on. Read both to the end, and say which one you \
-would rather go on reading: the one that fits the beginning, makes sense, and is well written. Say that they are \
-equally good only if you cannot choose.
+You will see the beginning of a text and two ways in which it might go on. Read both to the end, \
+and say which one you would rather go on reading: the one that fits the beginning, makes sense, \
+and is well written. Say that they are equally good only if you cannot choose.
 
-Both continuations may be odd, and both stop in the middle: that is no fault. Do not look the texts up, and do not \
-guess who wrote them; there is no right answer that you should know."""
+Both continuations may be odd, and both stop in the middle: that is no fault. Do not look the \
+texts up, and do not guess who wrote them; there is no right answer that you should know."""
 CONSENT = """\
-This study compares texts. You will read pairs of short texts and say which you prefer. It is voluntary: you may stop \
-at any moment, and withdraw, which deletes your answers.
+This study compares texts. You will read pairs of short texts and say which you prefer. It is \
+voluntary: you may stop at any moment, and withdraw, which deletes your answers.
 
-We keep your answers, and how long each took. We do not ask for your name. The answers are published under a number, \
-without anything that says who you are. The texts are written by people and by computers; some may be unpleasant or \
-wrong.
+We keep your answers, and how long each took. We do not ask for your name. The answers are \
+published under a number, without anything that says who you are. The texts are written by people \
+and by computers; some may be unpleasant or wrong.
 
-By going on you say that you are an adult, that you read English with ease, and that you agree to this."""
+By going on you say that you are an adult, that you read English with ease, and that you agree to \
+this."""
 
 
 class PlannedAnalysis(Settings):
@@ -40,23 +41,26 @@ class PlannedAnalysis(Settings):
 
     primary: Literal["preferred-or-equal", "preferred"] = Field(
         "preferred-or-equal",
-        description="The primary outcome: the share of judgements in which an arm is preferred to the other text, or "
-        "preferred or found equal (Carlsson et al. 2025, Table 1).",
+        description="The primary outcome: the share of judgements in which an arm is preferred to "
+        "the other text, or preferred or found equal (Carlsson et al. 2025, Table 1).",
     )
     level: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         0.95, description="Level of every interval."
     )
     attention_failures: CountOrZero = Field(
         1,
-        description="An annotator with more failed attention checks than this is left out of the primary analysis.",
+        description="An annotator with more failed attention checks than this is left out of the "
+        "primary analysis.",
     )
     least_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         2.0,
-        description="An annotator with a shorter median time on a page, in seconds, is left out too.",
+        description="An annotator with a shorter median time on a page, in seconds, is left out "
+        "too.",
     )
     stop: Literal["quota"] = Field(
         "quota",
-        description="When collecting ends. `quota`: when every comparison has its judgements, not before.",
+        description="When collecting ends. `quota`: when every comparison has its judgements, not "
+        "before.",
     )
 
 
@@ -71,8 +75,9 @@ class Protocol(Settings):
     )
     pairs: Literal["reference", "all"] | tuple[tuple[str, str], ...] = Field(
         "reference",
-        description="The pairs compared: `reference` (every arm with the true text, as in Carlsson et al. 2025), `all` "
-        "(every two arms, the reference among them), or pairs of arms by name.",
+        description="The pairs compared: `reference` (every arm with the true text, as in "
+        "Carlsson et al. 2025), `all` (every two arms, the reference among them), or "
+        "pairs of arms by name.",
     )
     arms: tuple[str, ...] | None = Field(
         None, description="Arms taken from the runs, by name; none: all."
@@ -80,27 +85,32 @@ class Protocol(Settings):
     domains: tuple[str, ...] | None = Field(None, description="Domains taken; none: all.")
     per_domain: Count | dict[str, Count] | None = Field(
         None,
-        description="Contexts drawn from each domain: one number, or a table such as `{ fiction = 100, news = 50 }`, "
-        "which leaves out the domains that it does not name; none: all contexts.",
+        description="Contexts drawn from each domain: one number, or a table such as "
+        "`{ fiction = 100, news = 50 }`, which leaves out the domains that it does "
+        "not name; none: all contexts.",
     )
     tokens: Count | None = Field(
         None,
-        description="Tokens that every text is truncated to; none: the length of the shorter text of its comparison.",
+        description="Tokens that every text is truncated to; none: the length of the shorter text "
+        "of its comparison.",
     )
     shortest_tokens: Count = Field(
         16,
-        description="A comparison with fewer tokens than this after truncation is left out, and counted.",
+        description="A comparison with fewer tokens than this after truncation is left out, and "
+        "counted.",
     )
     judgements: Count = Field(
         3, description="Judgements that count for each comparison (3 in Carlsson et al. 2025)."
     )
     attention_rate: CheckRate = Field(
         0.05,
-        description="Share of an annotator's items that show a text against its own shuffled words.",
+        description="Share of an annotator's items that show a text against its own shuffled "
+        "words.",
     )
     repeat_rate: CheckRate = Field(
         0.05,
-        description="Share of an annotator's items that repeat an earlier comparison with the sides swapped.",
+        description="Share of an annotator's items that repeat an earlier comparison with the "
+        "sides swapped.",
     )
     items: Count | None = Field(
         None,

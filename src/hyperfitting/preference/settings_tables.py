@@ -1,4 +1,6 @@
-"""The tables of docs/howto/preference.md, generated from the settings and rows that they describe."""
+"""The tables of docs/howto/preference.md, generated from the settings and rows that they
+describe.
+"""
 
 from __future__ import annotations
 

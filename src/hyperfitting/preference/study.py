@@ -1,14 +1,14 @@
 """The folder of a preference study: the only module that knows its file names.
 
 STUDY/
-  study.json          digest of protocol and comparisons, time and origin of the study, hash of the admin's token
+  study.json          digest of protocol and comparisons, time and origin, hash of the admin's token
   protocol.json       the protocol with every default written out (plan.json in older studies)
   comparisons.jsonl   the comparisons, attention checks among them; never changed
   study.sqlite        answers and annotators, unless they are kept on a PostgreSQL server
   simulations.json    what simulated annotators were told to prefer, if there are any
 
 An archive has no database and no admin, and in its place:
-  archive.json        whether it holds texts; if not, the SHA-256 of the comparisons with their texts
+  archive.json        whether it holds texts, else the SHA-256 of the comparisons with texts
   judgements.jsonl    every judgement, as it is exported
   llm_judges.jsonl    the language models among the annotators, and how they were asked
 """
@@ -54,7 +54,8 @@ def refuse_existing_study(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(
-            f"{folder} is there already: choose another --out; a study or archive is never overwritten"
+            f"{folder} is there already: choose another --out; a study or archive is never "
+            "overwritten"
         )
 
 
@@ -115,8 +116,9 @@ class Study:
         try:
             if study.digest != _digest(study.protocol_file, study._comparisons_sha256()):
                 raise StudyError(
-                    f"{folder}: the protocol or the comparisons were changed after the study was made: "
-                    f"put {study.protocol_file.name} and comparisons.jsonl back, or create another study"
+                    f"{folder}: the protocol or the comparisons were changed after the study was "
+                    f"made: put {study.protocol_file.name} and comparisons.jsonl back, or create "
+                    "another study"
                 )
         except (ValueError, OSError) as error:
             raise StudyError(f"{folder}: the study is damaged: {error}") from error

@@ -1,4 +1,6 @@
-"""A recipe: one experiment as a frozen, strict, typed tree, read from TOML with overrides, and the shipped ones."""
+"""A recipe: one experiment as a frozen, strict, typed tree, read from TOML with overrides, and the
+shipped ones.
+"""
 
 from hyperfitting.recipe.base import (
     Count,

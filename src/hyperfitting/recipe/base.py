@@ -1,4 +1,6 @@
-"""What all settings share: frozen, strict trees without unknown keys, and the types of their values."""
+"""What all settings share: frozen, strict trees without unknown keys, and the types of their
+values.
+"""
 
 from __future__ import annotations
 
@@ -69,15 +71,18 @@ def refuse_equal_names(names: Sequence[str], what: str) -> None:
 class PathSettings(Settings):
     """Settings of which some name files or folders.
 
-    A name stays as it is written, in the recipe and its digest. The folder that a relative one counts from is kept
-    beside it and decides nothing else: a recipe is the same wherever it and its reader stand.
+    A name stays as it is written, in the recipe and its digest. The folder that a relative one
+    counts from is kept beside it and decides nothing else: a recipe is the same wherever it and its
+    reader stand.
     """
 
     PATHS: ClassVar[tuple[str, ...]] = ()
     _folders: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     def place(self, setting: str) -> Path | None:
-        """The absolute path that a setting of `PATHS` means; None where it can only be a hub name, or is not set."""
+        """The absolute path that a setting of `PATHS` means; None where it can only be a hub name,
+        or is not set.
+        """
         name = getattr(self, setting)
         return None if name is None else local_path(name, self.folder_of(setting))
 
@@ -87,15 +92,21 @@ class PathSettings(Settings):
 
     @property
     def folders(self) -> dict[str, Path]:
-        """The absolute folder of each setting that holds a relative path, as `count_from` was told."""
+        """The absolute folder of each setting that holds a relative path, as `count_from` was
+        told.
+        """
         return dict(self._folders)
 
     def folder_of(self, setting: str) -> Path:
-        """The absolute folder that a setting's relative path counts from: the working folder where none was given."""
+        """The absolute folder that a setting's relative path counts from: the working folder where
+        none was given.
+        """
         return self._folders.get(setting, Path()).absolute()
 
     def count_from(self, folder_of: Callable[[str], Path]) -> None:
-        """Say once, of a recipe that has just been read, which folder the relative path in each setting counts from."""
+        """Say once, of a recipe that has just been read, which folder the relative path in each
+        setting counts from.
+        """
         self._folders = {
             each: folder_of(each)
             for each in self.PATHS

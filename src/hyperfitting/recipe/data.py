@@ -24,27 +24,30 @@ class TextSource(PathSettings):
     PATHS = ("path",)
     path: str = Field(
         min_length=1,
-        description="A .txt, .md, .jsonl, .json, .csv, .tsv or .parquet file (also .gz, .xz, .zst), a folder of them, "
-        "`asset:...`, or a hub data set.",
+        description="A .txt, .md, .jsonl, .json, .csv, .tsv or .parquet file (also .gz, .xz, "
+        ".zst), a folder of them, `asset:...`, or a hub data set.",
     )
     documents: Literal["auto", "paragraph", "file", "separator"] = Field(
         "auto",
-        description="What a document is in a .txt or .md file. `paragraph`: what stands between blank lines. `file`: "
-        "the whole file. `separator`: what stands between two `separator`. `auto`: paragraphs of a file that is named "
-        "itself; in a folder each file.",
+        description="What a document is in a .txt or .md file. `paragraph`: what stands between "
+        "blank lines. `file`: the whole file. `separator`: what stands between two "
+        "`separator`. `auto`: paragraphs of a file that is named itself; in a folder "
+        "each file.",
     )
     separator: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description='The text between two documents, such as "<|endoftext|>", where `documents` says so.',
+        description='The text between two documents, such as "<|endoftext|>", where `documents` '
+        "says so.",
     )
     column: str = Field(
         "text",
-        description="The field that holds the text (all but .txt and .md); `data.text` is the field `text` inside "
-        "`data`, unless a field is called so.",
+        description="The field that holds the text (all but .txt and .md); `data.text` is the "
+        "field `text` inside `data`, unless a field is called so.",
     )
     group: str | None = Field(
         None,
-        description="The field that names a document's group, such as its book: groups are never split.",
+        description="The field that names a document's group, such as its book: groups are never "
+        "split.",
     )
     title: str | None = Field(
         "title", description="The field that a passage is cited by, where a document has it."
@@ -56,7 +59,8 @@ class TextSource(PathSettings):
     def _separator_is_used(self) -> Self:
         if (self.documents == "separator") != (self.separator is not None):
             raise ValueError(
-                f'{self.path}: documents = "separator" and separator = "..." (such as "<|endoftext|>") go together'
+                f'{self.path}: documents = "separator" and separator = "..." (such as '
+                '"<|endoftext|>") go together'
             )
         return self
 
@@ -68,7 +72,8 @@ class Domain(Settings):
     count: Count = Field(description="How many contexts.")
     source: TextSource | None = Field(
         None,
-        description="Its own source; none: documents of `data.train` that neither training nor validation took.",
+        description="Its own source; none: documents of `data.train` that neither training nor "
+        "validation took.",
     )
 
 
@@ -79,18 +84,21 @@ class DataSettings(Settings):
     train_blocks: Count = Field(description="Training blocks drawn by seed, one a document.")
     seed: CountOrZero | None = Field(
         None,
-        description="Decides which documents become training, validation and context texts; none: `seed`.",
+        description="Decides which documents become training, validation and context texts; none: "
+        "`seed`.",
     )
     block_tokens: Count = Field(256, description="Tokens of a block, beginning-of-text included.")
     blocks: Literal["first", "packed", "passages"] = Field(
         "first",
-        description="`first`: each document's first tokens. `packed`: documents end to end (pretraining). `passages`: "
-        "consecutive blocks of each document, such as a novel; validation and contexts get stretches of their own.",
+        description="`first`: each document's first tokens. `packed`: documents end to end "
+        "(pretraining). `passages`: consecutive blocks of each document, such as a "
+        "novel; validation and contexts get stretches of their own.",
     )
     chapter_pattern: str | None = Field(
         None,
-        description="With `passages`, a regular expression that headings begin with, such as `Chapter [0-9IVXLC]+`: "
-        "whole chapters are held out, and are the groups; none: a stretch of each document.",
+        description="With `passages`, a regular expression that headings begin with, such as "
+        "`Chapter [0-9IVXLC]+`: whole chapters are held out, and are the groups; "
+        "none: a stretch of each document.",
     )
     validation: TextSource | None = Field(
         None, description="Its own source; none: held-out documents of `data.train`."
@@ -104,17 +112,20 @@ class DataSettings(Settings):
     )
     shares: tuple[Share, Share, Share] | None = Field(
         None,
-        description="Shares of the groups of `data.train` for training, validation and contexts, or with `passages` of "
-        "its text; none: in proportion to the documents (tokens) asked for.",
+        description="Shares of the groups of `data.train` for training, validation and contexts, "
+        "or with `passages` of its text; none: in proportion to the documents "
+        "(tokens) asked for.",
     )
     leak_words: Count = Field(
         13,
-        description="A held-out text that shares a run of this many words with a training text leaks, or all of a "
-        "shorter text; a character is a word in scripts without spaces.",
+        description="A held-out text that shares a run of this many words with a training text "
+        "leaks, or all of a shorter text; a character is a word in scripts without "
+        "spaces.",
     )
     lost_characters: Share = Field(
         0.02,
-        description="A set of which the tokenizer loses more than this share of the characters is refused.",
+        description="A set of which the tokenizer loses more than this share of the characters is "
+        "refused.",
     )
 
     @property
@@ -129,7 +140,8 @@ class DataSettings(Settings):
         refuse_equal_names(names, "sets of data.domains")
         if sum(each.source is None for each in self.domains) > 1:
             raise ValueError(
-                "only one set of data.domains can be drawn from data.train: give the others a source"
+                "only one set of data.domains can be drawn from data.train: give the others a "
+                "source"
             )
         if reserved := {"train", "validation"} & set(names):
             raise ValueError(
@@ -157,7 +169,8 @@ class DataSettings(Settings):
             raise ValueError('data.chapter_pattern is for data.blocks = "passages"')
         if self.train.group is not None:
             raise ValueError(
-                "data.chapter_pattern and data.train.group both say what is held out: set one of them"
+                "data.chapter_pattern and data.train.group both say what is held out: set one of "
+                "them"
             )
         try:
             re.compile(self.chapter_pattern)

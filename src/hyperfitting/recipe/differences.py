@@ -17,7 +17,8 @@ _DECIDE_NOTHING: Any = {
 
 
 def differing_settings(one: Recipe, other: Recipe, *, sections: tuple[str, ...] = ()) -> str:
-    """`train.epochs 20 -> 25` for each setting that decides results and differs, five at most; nothing where none does.
+    """`train.epochs 20 -> 25` for each setting that decides results and differs, five at most;
+    nothing where none does.
 
     Args:
         one: its values stand first.
@@ -36,7 +37,9 @@ def differing_settings(one: Recipe, other: Recipe, *, sections: tuple[str, ...] 
 
 
 def _leaves(one: Any, other: Any, key: str) -> list[tuple[str, Any, Any]]:
-    """Dotted key and both values of every difference; lists of the same length are compared item by item."""
+    """Dotted key and both values of every difference; lists of the same length are compared item by
+    item.
+    """
     if isinstance(one, dict) and isinstance(other, dict):
         return [
             leaf

@@ -7,7 +7,8 @@ from typing import Any
 _FORMER = {
     "generate.arms": "generate.strategies",
     "data.contexts": "data.domains",
-    "controls": 'variants: write [[variants]] name = "early-stopped" and set = { "train.stop" = "best-validation" }',
+    "controls": 'variants: write [[variants]] name = "early-stopped" and set = '
+    '{ "train.stop" = "best-validation" }',
 }
 
 

@@ -1,4 +1,6 @@
-"""The shipped recipes, and how any recipe is read: TOML and overrides in, a typed tree or one line of error out."""
+"""The shipped recipes, and how any recipe is read: TOML and overrides in, a typed tree or one line
+of error out.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ def shipped_descriptions() -> dict[str, str]:
 
 
 def recipe_path(name_or_path: str | Path) -> Path:
-    """The file behind a recipe's name or path: a file named so, else the shipped recipe of that name.
+    """The file behind a recipe's name or path: a file named so, else the shipped recipe of that
+    name.
 
     Raises:
         RecipeError: if there is neither; the message names the nearest shipped recipe.
@@ -93,8 +96,8 @@ def load_recipe(name_or_path: str | Path, overrides: Overrides = ()) -> Recipe:
         name_or_path: a file, or the name of a shipped recipe.
         overrides: such as `["train.epochs=10"]`, as after `--set`, or `{"train.epochs": 10}`.
 
-    Relative paths in it count from its folder, or from where `stored_recipe` says; those of overrides and of shipped
-    recipes count from the working folder.
+    Relative paths in it count from its folder, or from where `stored_recipe` says; those of
+    overrides and of shipped recipes count from the working folder.
 
     Raises:
         RecipeError: one line that names the file, the settings and the remedy.
@@ -113,13 +116,16 @@ def load_recipe(name_or_path: str | Path, overrides: Overrides = ()) -> Recipe:
 
 
 def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The tree laid over the shipped recipe that it is `based_on`, if it names one; lists are replaced whole."""
+    """The tree laid over the shipped recipe that it is `based_on`, if it names one; lists are
+    replaced whole.
+    """
     base = tree.pop("based_on", None)
     if base is None:
         return tree
     if base not in shipped_recipes():
         raise RecipeError(
-            f"{path}: based_on = {base!r}: no such shipped recipe: {', '.join(shipped_recipes())}{_nearest(str(base))}"
+            f"{path}: based_on = {base!r}: no such shipped recipe: "
+            f"{', '.join(shipped_recipes())}{_nearest(str(base))}"
         )
     under = _on_its_base(read_tree(_SHIPPED / f"{base}.toml"), path)
     return _laid_over(under, tree)
@@ -158,7 +164,8 @@ def _refuse_variants(recipe: Recipe, source: str) -> None:
         train = parse_settings(_Training, tree, where).train
         if train in trained:
             raise RecipeError(
-                f"{where}: {variant.name} and {trained[train]} train with the same settings, so they are the same run twice"
+                f"{where}: {variant.name} and {trained[train]} train with the same settings, so "
+                "they are the same run twice"
             )
         trained[train] = variant.name
 
@@ -178,8 +185,8 @@ def load_stored_recipe(path: Path) -> Recipe:
     """
     if path.is_file() and is_of_former_version(read_tree(path)):
         raise RunError(
-            f"{path.parent} was written by hyperfitting 0.1, whose settings and files have other names: run its recipe "
-            "again with this version, or read it with hyperfitting 0.1"
+            f"{path.parent} was written by hyperfitting 0.1, whose settings and files have other "
+            "names: run its recipe again with this version, or read it with hyperfitting 0.1"
         )
     return load_recipe(path)
 

@@ -93,7 +93,8 @@ def _stopping(recipe: Recipe) -> Iterator[_Note]:
     unused = train.stop_loss is not None and train.stop in ("end", "best-validation")
     yield (
         unused,
-        f"train.stop_loss: {stop} stops at no loss; it only says below what a loss counts as near zero",
+        f"train.stop_loss: {stop} stops at no loss; it only says below what a loss counts as near "
+        "zero",
     )
     waiting = any(recipe.of(each.name).train.stop in _WAITING for each in recipe.variants)
     unneeded = not waits and not waiting and _differs(train, "patience_probes")
@@ -121,7 +122,8 @@ def _probes(recipe: Recipe) -> Iterator[_Note]:
     rare = probe.every_updates is not None and probe.every_updates > updates > 0
     yield (
         rare,
-        f"probe.every_updates = {probe.every_updates}: the training has {updates} updates, so only its ends are",
+        f"probe.every_updates = {probe.every_updates}: the training has {updates} updates, so only "
+        "its ends are",
     )
 
 

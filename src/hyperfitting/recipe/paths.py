@@ -1,4 +1,6 @@
-"""Which folder the relative paths of a recipe count from: its own, the working folder, or as an experiment keeps it."""
+"""Which folder the relative paths of a recipe count from: its own, the working folder, or as an
+experiment keeps it.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ PATHS_FROM = "paths_from"
 
 
 def count_paths(recipe: Recipe, own: Path | None, stored: Any, changed: list[list[str]]) -> None:
-    """Have each relative path count from `own`, the recipe's folder, or from where the stored recipe says.
+    """Have each relative path count from `own`, the recipe's folder, or from where the stored
+    recipe says.
 
-    Paths of the `changed` keys, and all of a shipped recipe, which has no folder, count from the working folder.
+    Paths of the `changed` keys, and all of a shipped recipe, which has no folder, count from the
+    working folder.
     """
     for key, settings in recipe.path_settings():
         settings.count_from(partial(_folder, key, settings, own, stored, changed))
@@ -47,10 +51,12 @@ def _folder(
 
 
 def stored_recipe(recipe: Recipe, folder: Path) -> str:
-    """The recipe as an experiment in `folder` keeps it: its settings as written, and where its paths count from.
+    """The recipe as an experiment in `folder` keeps it: its settings as written, and where its
+    paths count from.
 
-    Each relative path's folder is kept as it is on this machine, and seen from `folder`: whichever of the two has what
-    the setting names is taken, so that the experiment may be moved alone or together with all that it was made of.
+    Each relative path's folder is kept as it is on this machine, and seen from `folder`: whichever
+    of the two has what the setting names is taken, so that the experiment may be moved alone or
+    together with all that it was made of.
     """
     paths = {
         f"{key}.{setting}": {

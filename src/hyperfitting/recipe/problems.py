@@ -1,4 +1,6 @@
-"""What is wrong with settings, in words: unknown names with the nearest known one, then all else."""
+"""What is wrong with settings, in words: unknown names with the nearest known one, then all
+else.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _MOST_UNKNOWN, _MOST_OTHERS = 12, 3
 
 
 def problems_in_words(error: ValidationError, kind: type[Settings]) -> str:
-    """All problems of a tree in one line, unknown names first; a missing setting that one of them meant is left out."""
+    """All problems of a tree in one line, unknown names first; a missing setting that one of them
+    meant is left out.
+    """
     problems = list(_deepest(error.errors(include_url=False)))
     nearest = {
         each["loc"]: _nearest(each["loc"], kind)
@@ -49,7 +53,9 @@ def _unknown(key: str, nearest: str | None) -> str:
 
 
 def _deepest(problems: Sequence[Any]) -> Iterator[Any]:
-    """Where a setting takes one of several types, only what came furthest: the others speak of types not meant."""
+    """Where a setting takes one of several types, only what came furthest: the others speak of
+    types not meant.
+    """
     depths: dict[str, int] = {}
     for each in problems:
         key = _key(each["loc"][: _branch(each["loc"])])
@@ -61,7 +67,9 @@ def _deepest(problems: Sequence[Any]) -> Iterator[Any]:
 
 
 def _branch(location: Sequence[int | str]) -> int:
-    """Where in a location pydantic names one of several types, which is no setting; the length where nowhere."""
+    """Where in a location pydantic names one of several types, which is no setting; the length
+    where nowhere.
+    """
     found = (number for number, part in enumerate(location) if number and _TYPE.match(str(part)))
     return next(found, len(location))
 
@@ -80,7 +88,9 @@ def _key(location: Sequence[int | str]) -> str:
 
 
 def _nearest(location: tuple[int | str, ...], kind: type[Settings]) -> str | None:
-    """The known name that an unknown one most likely stands for: one like it, or the same one of another section."""
+    """The known name that an unknown one most likely stands for: one like it, or the same one of
+    another section.
+    """
     known, key = _known_keys(location, kind), _key(location)
     section, _, last = key.rpartition(".")
     elsewhere = [each for each in known if each.rpartition(".")[2] == last]
@@ -151,7 +161,9 @@ _WORDS = {
 
 
 def unusable_value(tree: Any, key: str = "") -> str | None:
-    """What no setting can hold: a date, a text that is no Unicode or has a NUL; None where all is well."""
+    """What no setting can hold: a date, a text that is no Unicode or has a NUL; None where all is
+    well.
+    """
     if isinstance(tree, dict):
         inner = [(f"{key}.{name}" if key else str(name), each) for name, each in tree.items()]
         names = (unusable_value(name, "a name") for name in tree)
@@ -173,9 +185,14 @@ def unusable_value(tree: Any, key: str = "") -> str | None:
         return f"{key} is too large a number"
     if tree is None or isinstance(tree, bool | int | float):
         return None
-    return f"{key} = {tree}: settings hold no dates or times, only texts in quotes, numbers, true, false and lists"
+    return (
+        f"{key} = {tree}: settings hold no dates or times, only texts in quotes, numbers, true, "
+        "false and lists"
+    )
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: what Python makes of other bytes in arguments and paths cannot."""
+    """Whether a text can be written as UTF-8: what Python makes of other bytes in arguments and
+    paths cannot.
+    """
     return not any("\ud800" <= character <= "\udfff" for character in text)

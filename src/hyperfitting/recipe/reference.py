@@ -1,4 +1,6 @@
-"""Every setting with its default and what it does: docs/reference/settings.md, and the names known to typos."""
+"""Every setting with its default and what it does: docs/reference/settings.md, and the names known
+to typos.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ def settings_markdown() -> str:
 
 
 _INDEX = (
-    "Every setting of a recipe; `[]` stands for the index of a list, from 0: `--set generate.strategies[0].temperature=0.7`, "
-    "or `generate.strategies.0.temperature`, sets the first strategy's."
+    "Every setting of a recipe; `[]` stands for the index of a list, from 0: `--set "
+    "generate.strategies[0].temperature=0.7`, or `generate.strategies.0.temperature`, sets the "
+    "first strategy's."
 )
 
 
@@ -36,7 +39,9 @@ def settings_table(kind: type[Settings]) -> str:
 def settings_list(
     kind: type[Settings] = Recipe, prefix: str = ""
 ) -> Iterator[tuple[str, str, str]]:
-    """Every setting as (dotted key, default, description); `[]` stands for an index. Keys begin with `prefix`."""
+    """Every setting as (dotted key, default, description); `[]` stands for an index. Keys begin
+    with `prefix`.
+    """
     for name, field in kind.model_fields.items():
         inner, is_list = _inner_section(field.annotation)
         if inner is None or field.description:

@@ -1,7 +1,8 @@
-"""One experiment as a frozen, strict, typed tree, with its canonical JSON and digest. `load` reads it from TOML.
+"""One experiment as a frozen, strict, typed tree, with its canonical JSON and digest. `load` reads
+it from TOML.
 
-A recipe says everything that decides a result and nothing else: the device, the output folder and the
-number of threads are the command's business, and are recorded with the run.
+A recipe says everything that decides a result and nothing else: the device, the output folder and
+the number of threads are the command's business, and are recorded with the run.
 """
 
 from __future__ import annotations
@@ -44,29 +45,34 @@ class ModelSettings(PathSettings):
     PATHS = ("source", "architecture")
     source: str = Field(
         min_length=1,
-        description="Hub name, local folder, or `asset:reference-lm`. A relative path counts from the recipe's folder, "
-        "here as in every setting; given with --set, or in a shipped recipe, from the working folder.",
+        description="Hub name, local folder, or `asset:reference-lm`. A relative path counts from "
+        "the recipe's folder, here as in every setting; given with --set, or in a "
+        "shipped recipe, from the working folder.",
     )
     revision: str | None = Field(
         None, description="Hub branch, tag or commit; none: the default branch."
     )
     architecture: str | None = Field(
         None,
-        description="Folder with the same model's config.json, for `plan` where `source` is not at hand.",
+        description="Folder with the same model's config.json, for `plan` where `source` is not "
+        "at hand.",
     )
     dtype: Dtype = Field(
         "float32",
-        description="Dtype of the weights that generate and are measured, whatever dtype they were saved in; "
-        "`train.precision` says in which they are trained, `generate.dtype` can choose another to generate.",
+        description="Dtype of the weights that generate and are measured, whatever dtype they "
+        "were saved in; `train.precision` says in which they are trained, "
+        "`generate.dtype` can choose another to generate.",
     )
     beginning_of_text: Literal["add", "none"] = Field(
         "add",
-        description="`add` puts the tokenizer's beginning-of-text token first in every text, exactly once.",
+        description="`add` puts the tokenizer's beginning-of-text token first in every text, "
+        "exactly once.",
     )
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
     initialise: Literal["pretrained", "random"] = Field(
         "pretrained",
-        description="`random` takes only the architecture and the tokenizer from `source` (pretraining).",
+        description="`random` takes only the architecture and the tokenizer from `source` "
+        "(pretraining).",
     )
 
 
@@ -78,17 +84,20 @@ class GenerateSettings(Settings):
     )
     mode: Literal["fast", "reference"] = Field(
         "fast",
-        description="`reference` decodes one context at a time in float32, whatever the other settings say.",
+        description="`reference` decodes one context at a time in float32, whatever the other "
+        "settings say.",
     )
     dtype: Dtype | None = Field(
         None,
-        description="Dtype of the weights that continue contexts, and of their cache; none: `model.dtype`. `bfloat16` "
-        "is faster where the processor has it, and changes texts at near-ties; logits are taken in float32 anyway.",
+        description="Dtype of the weights that continue contexts, and of their cache; none: "
+        "`model.dtype`. `bfloat16` is faster where the processor has it, and changes "
+        "texts at near-ties; logits are taken in float32 anyway.",
     )
     batch_contexts: Count = Field(50, description="Contexts decoded side by side.")
     end_of_text: Literal["suppress", "stop"] = Field(
         "suppress",
-        description="`suppress` forbids end-of-text, so that all texts compared are equally long; `stop` ends there.",
+        description="`suppress` forbids end-of-text, so that all texts compared are equally long; "
+        "`stop` ends there.",
     )
     seed: CountOrZero | None = Field(
         None,
@@ -117,19 +126,22 @@ class MeasureSettings(PathSettings):
     )
     scorer: str | None = Field(
         None,
-        description="A third model, named as in `model.source`: the perplexity of every text under it is measured too; none: off.",
+        description="A third model, named as in `model.source`: the perplexity of every text "
+        "under it is measured too; none: off.",
     )
     mauve: str | None = Field(
         None,
-        description="MAUVE against the true texts, with this model's last hidden state as features; none: off. Needs "
-        "1,000 contexts a set.",
+        description="MAUVE against the true texts, with this model's last hidden state as "
+        "features; none: off. Needs 1,000 contexts a set.",
     )
     force_mauve: bool = Field(
         False, description="Take MAUVE of fewer texts too, where it is mostly chance."
     )
 
     def model_named(self, setting: Literal["scorer", "mauve"]) -> str | None:
-        """What to load for a setting: the absolute path of a local folder, else the name as it is written."""
+        """What to load for a setting: the absolute path of a local folder, else the name as it is
+        written.
+        """
         place = self.place(setting)
         name: str | None = getattr(self, setting)
         return name if place is None else str(place)
@@ -149,14 +161,17 @@ LEAST_MAUVE_TEXTS = 1_000
 
 
 class Recipe(Settings):
-    """One experiment: a model, its texts, the training and everything that is measured afterwards."""
+    """One experiment: a model, its texts, the training and everything that is measured
+    afterwards.
+    """
 
     name: Name = Field(description="Names the run, together with the recipe's digest.")
     description: str = Field("", description="One line for lists.")
     seed: CountOrZero = Field(
         0,
-        description="Decides everything that is random. `data.seed`, `train.order_seed` and `generate.seed` set the draw, "
-        "the order and the samples apart. What no other seed decides follows this one: initial weights, adapters, dropout, "
+        description="Decides everything that is random. `data.seed`, `train.order_seed` and "
+        "`generate.seed` set the draw, the order and the samples apart. What no other "
+        "seed decides follows this one: initial weights, adapters, dropout, "
         "stochastic rounding, the random and shuffled texts, and the bootstrap.",
     )
     model: ModelSettings
@@ -169,7 +184,8 @@ class Recipe(Settings):
     report: ReportSettings = ReportSettings()
     variants: tuple[Variant, ...] = Field(
         (),
-        description="Models beside `original` and `hyperfitted`, each with other settings of `train`.",
+        description="Models beside `original` and `hyperfitted`, each with other settings of "
+        "`train`.",
     )
 
     @model_validator(mode="after")
@@ -183,8 +199,8 @@ class Recipe(Settings):
             few = next((each for each in self.data.domains if each.count < LEAST_MAUVE_TEXTS), None)
             if few is not None:
                 raise ValueError(
-                    f"measure.mauve of {few.count} contexts ({few.name}) is mostly chance: give {LEAST_MAUVE_TEXTS:,} "
-                    "a set, or measure.force_mauve = true"
+                    f"measure.mauve of {few.count} contexts ({few.name}) is mostly chance: give "
+                    f"{LEAST_MAUVE_TEXTS:,} a set, or measure.force_mauve = true"
                 )
         if self.data.context_tokens >= self.data.block_tokens:
             raise ValueError("data.context_tokens must be smaller than data.block_tokens")
@@ -232,7 +248,8 @@ class Recipe(Settings):
     def digest(self) -> str:
         """SHA-256, in hex, of the settings that decide results and differ from their defaults.
 
-        Comments, key order, `engine` and defaults written out change nothing, nor does a setting added later.
+        Comments, key order, `engine` and defaults written out change nothing, nor does a setting
+        added later.
         """
         deciding = self.model_dump(mode="json", exclude_defaults=True, exclude=_DECIDES_NOTHING)
         return hashlib.sha256(_canonical(deciding).encode()).hexdigest()
@@ -256,7 +273,9 @@ class Recipe(Settings):
 
     @property
     def variant_names(self) -> tuple[str, ...]:
-        """The models of the experiment: the original, the recipe's variants, the hyperfitted one."""
+        """The models of the experiment: the original, the recipe's variants, the hyperfitted
+        one.
+        """
         return (ORIGINAL, *(variant.name for variant in self.variants), HYPERFITTED)
 
     def of(self, name: str) -> Recipe:
@@ -275,7 +294,9 @@ class Recipe(Settings):
         return f"{self.name[: NAME_CHARACTERS - 1 - len(variant)]}-{variant}"
 
     def trained_together(self, name: str) -> tuple[str, ...]:
-        """The variants that one training makes, `name` among them: they differ in nothing but when they stop."""
+        """The variants that one training makes, `name` among them: they differ in nothing but when
+        they stop.
+        """
         if name in (ORIGINAL, PRETRAINED):
             return (name,)
         train = self.of(name).train

@@ -16,7 +16,9 @@ from hyperfitting.recipe.base import (
 
 
 class DrySettings(Settings):
-    """DRY: penalises tokens that would extend a repetition of the end of the text, exponentially in its length."""
+    """DRY: penalises tokens that would extend a repetition of the end of the text, exponentially in
+    its length.
+    """
 
     multiplier: Positive = Field(
         0.8, description="Subtracted from the logit at the allowed length."
@@ -28,11 +30,14 @@ class DrySettings(Settings):
 
 
 class BlockerSettings(Settings):
-    """The citation blocker forbids tokens that would extend a citation of a training block (Carlsson et al. 2025, sec. 5)."""
+    """The citation blocker forbids tokens that would extend a citation of a training block
+    (Carlsson et al. 2025, sec. 5).
+    """
 
     mode: Literal["token", "word"] = Field(
         "token",
-        description="`token` forbids at once, `word` only tokens that begin a word: a word already started may be completed.",
+        description="`token` forbids at once, `word` only tokens that begin a word: a word "
+        "already started may be completed.",
     )
     tokens: Count = Field(5, description="Tokens of a citation that may not be extended.")
     context: bool = Field(
@@ -42,7 +47,9 @@ class BlockerSettings(Settings):
 
 
 class Strategy(Settings):
-    """One way of choosing the next token. Its rules are applied in the order in which they stand here."""
+    """One way of choosing the next token. Its rules are applied in the order in which they stand
+    here.
+    """
 
     name: Name = Field(description="The strategy's name in every table.")
     method: Literal["greedy", "sample"] = Field(
@@ -55,7 +62,8 @@ class Strategy(Settings):
     )
     penalised: Literal["generated", "all"] = Field(
         "generated",
-        description="Tokens that `repetition_penalty` takes for seen: generated ones, or the context's too.",
+        description="Tokens that `repetition_penalty` takes for seen: generated ones, or the "
+        "context's too.",
     )
     no_repeat_ngram: Count | None = Field(
         None, description="No n-gram of this many tokens occurs twice, context included; none: off."
@@ -70,7 +78,8 @@ class Strategy(Settings):
     )
     min_p: Share | None = Field(
         None,
-        description="Keep tokens whose probability is at least this share of the largest one; none: all.",
+        description="Keep tokens whose probability is at least this share of the largest one; "
+        "none: all.",
     )
 
     def in_words(self) -> str:

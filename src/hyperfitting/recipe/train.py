@@ -28,7 +28,8 @@ class LoraSettings(Settings):
     alpha: Float32 = Field(32.0, description="An adapter's output is scaled by alpha / rank.")
     targets: tuple[str, ...] | None = Field(
         None,
-        description="Last parts of the names of the adapted modules; none: every linear module of the layers.",
+        description="Last parts of the names of the adapted modules; none: every linear module of "
+        "the layers.",
     )
 
 
@@ -45,7 +46,8 @@ class TrainSettings(Settings):
     )
     parameters: Trained = Field(
         "all",
-        description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last K layers).",
+        description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last "
+        "K layers).",
     )
     embeddings: bool | None = Field(
         None, description="Train the embeddings too; none: only with `all`."
@@ -64,9 +66,11 @@ class TrainSettings(Settings):
     )
     stop: Literal["end", "train-loss", "best-validation", "auto"] = Field(
         "end",
-        description="When to stop before that. `train-loss`: after an epoch whose mean loss is below `stop_loss`. "
-        "`best-validation`: once validation loss has not fallen for `patience_probes`, keeping the best weights "
-        "(as the variant `early-stopped` of recipe `every-arm`). `auto`: below `stop_loss`, and greedy TTR has not risen for `patience_probes`.",
+        description="When to stop before that. `train-loss`: after an epoch whose mean loss is "
+        "below `stop_loss`. `best-validation`: once validation loss has not fallen "
+        "for `patience_probes`, keeping the best weights (as the variant "
+        "`early-stopped` of recipe `every-arm`). `auto`: below `stop_loss`, and "
+        "greedy TTR has not risen for `patience_probes`.",
     )
     stop_loss: Positive | None = Field(
         None, description="Nats per token that `train-loss` and `auto` ask for."
@@ -76,9 +80,10 @@ class TrainSettings(Settings):
     )
     precision: Literal["auto", "fp32", "bf16-autocast", "bf16-stochastic", "bf16"] = Field(
         "auto",
-        description="`bf16-autocast` computes in bfloat16 over float32 weights; `bf16-stochastic` keeps weights and "
-        "Adam's states in bfloat16, rounded stochastically, for memory; `auto` is `bf16-autocast` where the hardware "
-        "gains by it, else `fp32`. Plain `bf16` needs `force_plain_bf16`.",
+        description="`bf16-autocast` computes in bfloat16 over float32 weights; `bf16-stochastic` "
+        "keeps weights and Adam's states in bfloat16, rounded stochastically, for "
+        "memory; `auto` is `bf16-autocast` where the hardware gains by it, else "
+        "`fp32`. Plain `bf16` needs `force_plain_bf16`.",
     )
     force_plain_bf16: bool = Field(
         False,
@@ -86,7 +91,8 @@ class TrainSettings(Settings):
     )
     least_step_share: Share = Field(
         0.5,
-        description="Stop where less than this share of the intended step reaches the weights; 0: never.",
+        description="Stop where less than this share of the intended step reaches the weights; 0: "
+        "never.",
     )
     betas: tuple[Decay, Decay] = Field(
         (0.9, 0.999), description="Adam's decay rates of the two moments."
@@ -120,8 +126,9 @@ class TrainSettings(Settings):
             raise ValueError(f'train.stop = "{self.stop}" needs train.stop_loss, in nats per token')
         if self.precision == "bf16" and not self.force_plain_bf16:
             raise ValueError(
-                'train.precision = "bf16": most steps are smaller than half a unit in the last place of a bfloat16 '
-                'weight and round to nothing: use "bf16-stochastic" or "bf16-autocast", or set train.force_plain_bf16'
+                'train.precision = "bf16": most steps are smaller than half a unit in the last '
+                'place of a bfloat16 weight and round to nothing: use "bf16-stochastic" or '
+                '"bf16-autocast", or set train.force_plain_bf16'
             )
         return self
 
@@ -137,27 +144,32 @@ class TrainSettings(Settings):
 
 
 class EngineSettings(Settings):
-    """Speed and memory. These change nothing but rounding, so the digest leaves them out and they may change midway."""
+    """Speed and memory. These change nothing but rounding, so the digest leaves them out and they
+    may change midway.
+    """
 
     micro_batch_blocks: Count | None = Field(
         None,
-        description="Blocks computed at once on a device; none: all of the update's. Less memory, same update.",
+        description="Blocks computed at once on a device; none: all of the update's. Less memory, "
+        "same update.",
     )
     activation_checkpointing: bool = Field(
         False,
-        description="Compute each layer again in the backward pass instead of keeping its activations.",
+        description="Compute each layer again in the backward pass instead of keeping its "
+        "activations.",
     )
     compile: bool = Field(
         False, description="Compile the training step with torch.compile; pays in long trainings."
     )
     attention: Literal["auto", "products", "sdpa", "eager"] = Field(
         "auto",
-        description="Attention kernel while training: our products, torch's fused one, or the model's own. `auto` is "
-        "`products` for short blocks on a CPU, else `sdpa`.",
+        description="Attention kernel while training: our products, torch's fused one, or the "
+        "model's own. `auto` is `products` for short blocks on a CPU, else `sdpa`.",
     )
     checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         5.0,
-        description="Least time between two resumable checkpoints, written after a probe; Ctrl-C always writes one.",
+        description="Least time between two resumable checkpoints, written after a probe; Ctrl-C "
+        "always writes one.",
     )
     checkpoint_updates: Count | None = Field(
         None, description="Write one after every this many updates too; none: off."
@@ -168,16 +180,20 @@ class EngineSettings(Settings):
     )
     keep_best: bool = Field(
         False,
-        description="Keep the checkpoint of the lowest validation loss too (`best-validation` always does).",
+        description="Keep the checkpoint of the lowest validation loss too (`best-validation` "
+        "always does).",
     )
 
 
 class ProbeSettings(Settings):
-    """What is watched on validation texts: before the first epoch, after each, and after the last."""
+    """What is watched on validation texts: before the first epoch, after each, and after the
+    last.
+    """
 
     contexts: Count = Field(
         16,
-        description="Validation contexts that are continued greedily (at most the validation blocks).",
+        description="Validation contexts that are continued greedily (at most the validation "
+        "blocks).",
     )
     new_tokens: Count = Field(96, description="Tokens continued.")
     every_updates: Count | None = Field(

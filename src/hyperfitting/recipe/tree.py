@@ -1,4 +1,6 @@
-"""Settings as plain values: from a .toml or .json file in any Unicode encoding that is marked, and from overrides."""
+"""Settings as plain values: from a .toml or .json file in any Unicode encoding that is marked, and
+from overrides.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,8 @@ def _quoted(text: str, line: int, column: int = 1) -> str:
 def apply_overrides(tree: dict[str, Any], overrides: Overrides) -> None:
     """Apply overrides as typed, or values by dotted key, in their order.
 
-    As typed: `a.b=value` (TOML syntax; a bare word is a string). `strategies.0` or `strategies[0]` is a list's first.
+    As typed: `a.b=value` (TOML syntax; a bare word is a string). `strategies.0` or `strategies[0]`
+    is a list's first.
 
     Raises:
         RecipeError: one is written in another way, or there is nothing of that name to set.
@@ -152,7 +155,9 @@ def overridden_keys(overrides: Overrides) -> list[list[str]]:
 
 
 def key_parts(key: str) -> list[str]:
-    """The parts of a dotted key; `strategies[0]`, `strategies.0` and `strategies.00` are the same."""
+    """The parts of a dotted key; `strategies[0]`, `strategies.0` and `strategies.00` are the
+    same.
+    """
     parts = re.sub(r"\[(\d+)\]", r".\1", key.strip()).split(".")
     return [str(int(part)) if part.isdecimal() else part for part in parts]
 

@@ -1,4 +1,6 @@
-"""Variants: models of an experiment whose training differs from the hyperfitted one's in some settings."""
+"""Variants: models of an experiment whose training differs from the hyperfitted one's in some
+settings.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from hyperfitting.recipe.tree import apply_overrides
 ORIGINAL = "original"
 HYPERFITTED = "hyperfitted"
 PRETRAINED = "pretrained"
-"""The variants that recipes do not name: the untouched model, the one that `[train]` makes, and a pretraining's only one."""
+"""The variants that recipes do not name: the untouched model, the one that `[train]` makes, and a
+pretraining's only one.
+"""
 
 _RESERVED = {
     ORIGINAL,
@@ -38,15 +42,19 @@ def _free(name: str) -> str:
 
 
 class Variant(Settings):
-    """A model that is trained beside the hyperfitted one, on the same data, with other settings of `[train]`."""
+    """A model that is trained beside the hyperfitted one, on the same data, with other settings of
+    `[train]`.
+    """
 
     name: Annotated[Name, AfterValidator(_free)] = Field(
         max_length=30, description="The variant's name: its folder, and its column in every table."
     )
     set: dict[str, Any] = Field(
         min_length=1,
-        description='Settings of `train` by dotted key, such as `{ "train.stop" = "best-validation" }`, which keeps the '
-        'weights of the lowest validation loss; `"none"` switches a setting off. All else is as in the recipe, and '
+        description="Settings of `train` by dotted key, such as "
+        '`{ "train.stop" = "best-validation" }`, which keeps the '
+        'weights of the lowest validation loss; `"none"` switches a setting off. All else is as '
+        "in the recipe, and "
         "what two trainings have in common is trained once.",
     )
 
@@ -61,7 +69,8 @@ class Variant(Settings):
         for key in changes:
             if not key.startswith(_SECTION):
                 raise ValueError(
-                    f"variants can set only train.*, not {key}: data, decoding and metrics are the same for all variants"
+                    f"variants can set only train.*, not {key}: data, decoding and metrics are the "
+                    "same for all variants"
                 )
         return changes
 

@@ -1,6 +1,7 @@
-"""Reads experiments and writes what people look at. Only the pipeline's last step and the command line come here.
+"""Reads experiments and writes what people look at. Only the pipeline's last step and the command
+line come here.
 
-kit/         what all reports share: the page and its style, pictures, numbers, tables as CSV and Markdown
+kit/         what all reports share: page, style, pictures, numbers, tables as CSV and Markdown
 experiment/  the report of an experiment     comparison/  experiments side by side
 preference/  the report of a preference study
 """

@@ -45,7 +45,8 @@ class Experiment:
 
     @classmethod
     def open_or_new(cls, folder: Path, recipe: Recipe) -> Experiment:
-        """The experiment of `recipe` in `folder`: one to begin, or the one that is there to go on with. Writes nothing.
+        """The experiment of `recipe` in `folder`: one to begin, or the one that is there to go on
+        with. Writes nothing.
 
         Raises:
             RunError: if the folder holds another recipe's experiment, an archive, or anything else.
@@ -86,11 +87,14 @@ class Experiment:
         """
         if self.archive_file.is_file() and self.recipe_file.is_file():
             raise RunError(
-                f"{self.folder}: an archive holds no weights: give the experiment that it was made of, or another --out"
+                f"{self.folder}: an archive holds no weights: give the experiment that it was made "
+                "of, or another --out"
             )
 
     def update_engine_and_paths(self, recipe: Recipe) -> None:
-        """Go on with the engine of a recipe, and from its folder: neither decides a result, so both may change."""
+        """Go on with the engine of a recipe, and from its folder: neither decides a result, so both
+        may change.
+        """
         given = dict(recipe.path_settings())
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
             held = load_stored_recipe(file)
@@ -156,7 +160,9 @@ class Experiment:
                 )
 
     def drop_stale(self) -> list[str]:
-        """Remove what was made with weights that are no longer there, and the report on it; of which runs."""
+        """Remove what was made with weights that are no longer there, and the report on it; of
+        which runs.
+        """
         dropped = [variant for variant, run in self.runs().items() if run.drop_stale()]
         if dropped:
             shutil.rmtree(self.report_folder, ignore_errors=True)
@@ -198,7 +204,8 @@ class Experiment:
         """
         if not self.holds_texts:
             raise RunError(
-                f"{self.folder}: an archive without texts holds no token ids: give the experiment itself"
+                f"{self.folder}: an archive without texts holds no token ids: give the experiment "
+                "itself"
             )
         return read_blocks(self._blocks_file(name), name, self.manifest.codec)
 

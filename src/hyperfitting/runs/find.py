@@ -11,7 +11,8 @@ from hyperfitting.runs.run import Run
 
 
 def find_run(folder: Path) -> Run:
-    """The run that a user means: a run's own folder, or the hyperfitted or pretrained one of an experiment.
+    """The run that a user means: a run's own folder, or the hyperfitted or pretrained one of an
+    experiment.
 
     Raises:
         RunError: if there is none, it is not trained yet, or it is of an archive.
@@ -22,13 +23,16 @@ def find_run(folder: Path) -> Run:
     run = next((each for each in found if each.recipe_file.is_file() and each.trained), None)
     if run is None:
         raise RunError(
-            f"{folder} holds no trained run: give the folder that `hyperfit run` or `hyperfit train` wrote"
+            f"{folder} holds no trained run: give the folder that `hyperfit run` or `hyperfit "
+            "train` wrote"
         )
     return run
 
 
 def find_experiments(folder: Path) -> list[Experiment]:
-    """Every experiment in `folder` and the folders in it, five deep, oldest first; none inside another."""
+    """Every experiment in `folder` and the folders in it, five deep, oldest first; none inside
+    another.
+    """
     return sorted(_experiments_in(folder, 5), key=lambda each: each.recipe_file.stat().st_mtime)
 
 
@@ -42,7 +46,9 @@ def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a folder with a recipe is a run: it has facts, or no data and lies in an experiment."""
+    """Whether a folder with a recipe is a run: it has facts, or no data and lies in an
+    experiment.
+    """
     around = Experiment(folder.resolve().parent)
     within = around.drawn and around.recipe_file.is_file() and not Experiment(folder).drawn
     return Run(folder).facts_file.is_file() or within

@@ -142,7 +142,9 @@ class Run:
         return both[0] is None or (made is not None and made.weights == both)
 
     def drop_stale(self) -> bool:
-        """Remove texts and metrics that were made with other weights than the run's; whether there were any."""
+        """Remove texts and metrics that were made with other weights than the run's; whether there
+        were any.
+        """
         texts = [self.continuations_file, self.blocked_file]
         metrics = [self.metrics_file, self.pooled_metrics_file, self.text_metrics_file]
         begun = self.parts_folder.is_dir() or self.continuations_file.is_file()
@@ -188,7 +190,9 @@ class Run:
     def training_log_writers(
         self, held: RowsSoFar, *, write: bool
     ) -> Iterator[tuple[Callable[[Any], None], Callable[[Any], None]]]:
-        """Functions that append an update's row and a probe's, after the rows that a checkpoint holds and no others."""
+        """Functions that append an update's row and a probe's, after the rows that a checkpoint
+        holds and no others.
+        """
         if not write:
             yield (lambda row: None), (lambda row: None)
             return
@@ -219,7 +223,9 @@ class Run:
             yield lambda row: keep[type(row)](row)
 
     def parts(self, kind: type[Row]) -> list[Row]:
-        """What an unfinished generation has written of one kind of `PARTS`, by whichever processes."""
+        """What an unfinished generation has written of one kind of `PARTS`, by whichever
+        processes.
+        """
         files = sorted(self.parts_folder.glob(f"{PARTS[kind]}-*.jsonl"))
         return [row for path in files for row in read_rows(path, kind)]
 
@@ -228,14 +234,16 @@ class Run:
         return read_rows(self.blocked_file, Blocked) if self.blocked_file.is_file() else []
 
     def continuations(self) -> list[Continuation]:
-        """Every context continued in every strategy; the reference texts among them, as variant `reference`.
+        """Every context continued in every strategy; the reference texts among them, as variant
+        `reference`.
 
         Raises:
             RunError: the texts are not written yet, or this is an archive without texts.
         """
         if self.continuation_hashes_file.is_file():
             raise RunError(
-                f"{self.folder} is of an archive, which holds hashes instead of texts: give the experiment itself"
+                f"{self.folder} is of an archive, which holds hashes instead of texts: give the "
+                "experiment itself"
             )
         return read_rows(self.continuations_file, Continuation)
 
@@ -246,7 +254,9 @@ class Run:
     def write_metrics(
         self, texts: Iterable[TextMetrics], sets: Iterable[PooledMetric], rows: Iterable[MetricRow]
     ) -> None:
-        """Write what was measured; the rows of the table last, since with them the run counts as measured."""
+        """Write what was measured; the rows of the table last, since with them the run counts as
+        measured.
+        """
         write_rows(self.text_metrics_file, texts)
         write_rows(self.pooled_metrics_file, sets)
         write_rows(self.metrics_file, rows)

@@ -1,1 +1,3 @@
-"""The stages of an experiment: each reads its folder, writes its files, returns data and prints nothing."""
+"""The stages of an experiment: each reads its folder, writes its files, returns data and prints
+nothing.
+"""

@@ -1,4 +1,6 @@
-"""Check a recipe: what it would load, train and write, after all that `run` checks. Writes nothing."""
+"""Check a recipe: what it would load, train and write, after all that `run` checks. Writes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,16 @@ from hyperfitting import data, measure, models, training
 from hyperfitting.errors import ModelError
 from hyperfitting.facts import DataManifest
 from hyperfitting.recipe import ModelSettings, Recipe, recipe_notes
-from hyperfitting.records import Memory, ModelTraits, TrainedWeights
+from hyperfitting.records import ModelTraits, TrainedWeights
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.draw import experiment_folder, fit
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What loading a model finds out about it, what of ours it trains with, and the name of its loss."""
+    """What loading a model finds out about it, what of ours it trains with, and the name of its
+    loss.
+    """
 
     traits: ModelTraits
     adaptation: training.Adaptation
@@ -30,10 +34,12 @@ class Inspection:
 class RecipeCheck:
     """What a recipe would do.
 
-    `inspection` is None where the model's weights, in float32, are too large for the device. `manifest` tells of the data as it is kept with them. `ends` are the end-of-text ids with their tokens,
-    `switched_off` is what the tokenizer would do beside encoding. `trained` has a row for all weights of one place in
-    the layers; `left_out` are weights of the adapted layers without adapters. `memory` is the need of an update, or why
-    it is not known. `notes` are settings that have no effect as they stand.
+    `inspection` is None where the model's weights, in float32, are too large for the device.
+    `manifest` tells of the data as it is kept with them. `ends` are the end-of-text ids with their
+    tokens, `switched_off` is what the tokenizer would do beside encoding. `trained` has a row for
+    all weights of one place in the layers; `left_out` are weights of the adapted layers without
+    adapters. `memory` is the need of an update, or why it is not known. `notes` are settings that
+    have no effect as they stand.
     """
 
     recipe: Recipe
@@ -50,7 +56,7 @@ class RecipeCheck:
     left_out: Sequence[str]
     updates: int
     precision: str
-    memory: Memory | str
+    memory: training.Memory | str
     notes: Sequence[str]
 
 
@@ -96,7 +102,8 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
 
 
 def refuse_missing_parts(recipe: Recipe) -> None:
-    """Refuse what metrics and report need beside the model and is not there: before the training, not after it.
+    """Refuse what metrics and report need beside the model and is not there: before the training,
+    not after it.
 
     Raises:
         ModuleNotFoundError: an extra is not installed.
@@ -113,7 +120,7 @@ def refuse_missing_parts(recipe: Recipe) -> None:
 
 def _memory_or_why_not(
     recipe: Recipe, precision: models.Precision, place: torch.device
-) -> Memory | str:
+) -> training.Memory | str:
     try:
         return training.memory_of(recipe, precision, recipe.engine, device=place.type)
     except ModelError as error:

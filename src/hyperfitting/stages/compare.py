@@ -20,12 +20,14 @@ class Compared:
 def compare_experiments(
     folders: Sequence[Path], out: Path | None = None, *, baseline: str | None = None
 ) -> Compared:
-    """Measured experiments side by side, every variant in every strategy, written as pages and tables.
+    """Measured experiments side by side, every variant in every strategy, written as pages and
+    tables.
 
     Args:
         folders: seeds of one recipe, or several recipes.
         out: where the pages go; none: `runs/compare-<folder>-<folder>...`.
-        baseline: the title of the column that the others are compared with; none: `hyperfitted, greedy`.
+        baseline: the title of the column that the others are compared with; none: `hyperfitted,
+            greedy`.
 
     Raises:
         RunError: a folder holds no measured experiment, or `out` holds something else.

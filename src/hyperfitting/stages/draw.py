@@ -19,7 +19,8 @@ def draw_experiment(
     progress: Progress = NO_PROGRESS,
     keep_data: bool = False,
 ) -> Experiment:
-    """Open or begin the folder, check that model and texts fit the recipe, and draw the data; as one of torchrun's, wait for it.
+    """Open or begin the folder, check that model and texts fit the recipe, and draw the data; as
+    one of torchrun's, wait for it.
 
     Raises:
         DataError: a local source is not what the data were drawn from, unless `keep_data`.

@@ -1,4 +1,6 @@
-"""Continue the contexts with every run's model: RUN/parts/ while it goes on, then continuations.jsonl and blocked.jsonl."""
+"""Continue the contexts with every run's model: RUN/parts/ while it goes on, then
+continuations.jsonl and blocked.jsonl.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,11 @@ def generate_experiment(
 def generate_texts(
     experiment: Experiment, variant: str, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> Run:
-    """Continue the reported contexts with one run's model, in every strategy; alone, or as one of torchrun's processes.
+    """Continue the reported contexts with one run's model, in every strategy; alone, or as one of
+    torchrun's processes.
 
-    What an earlier call has written is kept, so a stopped generation goes on, and texts come out the same however the
-    batches were dealt out.
+    What an earlier call has written is kept, so a stopped generation goes on, and texts come out
+    the same however the batches were dealt out.
     """
     experiment.refuse_archive()
     run, recipe = experiment.run(variant), experiment.recipe
@@ -126,7 +129,9 @@ def _generate_facts(
 
 
 def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> None:
-    """Put what all processes have written into one file, in the order of the batches, each text once."""
+    """Put what all processes have written into one file, in the order of the batches, each text
+    once.
+    """
     texts, blocked = run.parts(Continuation), run.parts(Blocked)
     written = {(text.domain, text.strategy, text.context): text for text in texts}
     rows = [written[key] for batch in generate.batches(experiment.recipe) for key in batch.keys]
@@ -144,7 +149,9 @@ def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> 
 
 
 def _blocked_facts(blocked: Sequence[Blocked]) -> tuple[BlockedCount, ...]:
-    """By strategy: steps at which something was forbidden, that changed the greedy choice, and that gave way."""
+    """By strategy: steps at which something was forbidden, that changed the greedy choice, and that
+    gave way.
+    """
     by_strategy: dict[str, list[Blocked]] = {}
     for row in blocked:
         by_strategy.setdefault(row.strategy, []).append(row)
@@ -160,7 +167,9 @@ def _blocked_facts(blocked: Sequence[Blocked]) -> tuple[BlockedCount, ...]:
 
 
 def _gave_way_facts(run: Run) -> tuple[GaveWayCount, ...]:
-    """By strategy and rule, at how many steps of all texts together the rule gave way; each step once."""
+    """By strategy and rule, at how many steps of all texts together the rule gave way; each step
+    once.
+    """
     steps = {
         (row.strategy, row.rule, row.domain, row.context, row.step) for row in run.parts(GaveWay)
     }
@@ -178,7 +187,9 @@ def _gave_way_facts(run: Run) -> tuple[GaveWayCount, ...]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many `texts` of a variant were written anew in reference mode, and where some of them came out otherwise."""
+    """How many `texts` of a variant were written anew in reference mode, and where some of them
+    came out otherwise.
+    """
 
     variant: str
     texts: int
@@ -193,7 +204,9 @@ def compare_with_reference(
     device: str = "auto",
     progress: Progress = NO_PROGRESS,
 ) -> Agreement:
-    """Write the first contexts of every domain anew, one at a time in float32 without a cache, with one run's model."""
+    """Write the first contexts of every domain anew, one at a time in float32 without a cache, with
+    one run's model.
+    """
     run, place = experiment.run(variant), models.resolve_device(device)
     texts = [
         text for text in run.continuations() if text.variant == variant and text.context < contexts

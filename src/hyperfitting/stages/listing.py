@@ -13,7 +13,8 @@ from hyperfitting.runs import Experiment, Run, find_experiments
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training came to: training loss in nats per token, and the TTR of greedy texts before and after it.
+    """What a training came to: training loss in nats per token, and the TTR of greedy texts before
+    and after it.
 
     `train_loss` is None before the first update.
     """
@@ -25,7 +26,9 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class ExperimentSummary:
-    """How far an experiment has come, and what its training came to; `training` is None before its first probe."""
+    """How far an experiment has come, and what its training came to; `training` is None before its
+    first probe.
+    """
 
     folder: Path
     state: str

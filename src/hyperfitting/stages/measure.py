@@ -1,4 +1,6 @@
-"""Measure what the runs wrote, and their models: text_metrics.jsonl, pooled_metrics.jsonl and metrics.jsonl of a run."""
+"""Measure what the runs wrote, and their models: text_metrics.jsonl, pooled_metrics.jsonl and
+metrics.jsonl of a run.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from hyperfitting.writing import load_run
 def measure_experiment(
     experiment: Experiment, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> list[Run]:
-    """Measure the texts and models of all runs. True texts and controls stand with the original's rows."""
+    """Measure the texts and models of all runs. True texts and controls stand with the original's
+    rows.
+    """
     runs, recipe = experiment.runs(), experiment.recipe
     drop_stale(experiment, progress)
     todo = [run for run in runs.values() if not run.measured]

@@ -14,10 +14,11 @@ from hyperfitting.training import Outcome
 def model_card(
     recipe: Recipe, probes: list[ProbeRow], outcome: Outcome, folder: Path = Path(), note: str = ""
 ) -> str:
-    """Markdown with the front matter that model hubs read: of an untouched, a hyperfitted or a pretrained model.
+    """Markdown with the front matter that model hubs read: of an untouched, a hyperfitted or a
+    pretrained model.
 
-    `folder` is where the model will lie, for the lines of use, and `note` what a reader must know first. No licence is
-    named: that of the source is not known.
+    `folder` is where the model will lie, for the lines of use, and `note` what a reader must know
+    first. No licence is named: that of the source is not known.
     """
     first, last = probes[0], next(row for row in reversed(probes) if row.update == outcome.kept)
     on_hub = recipe.model.initialise == "pretrained" and recipe.model.place("source") is None
@@ -33,8 +34,8 @@ tags: [hyperfitting]
 {f"{chr(10)}**{note}**{chr(10)}" if note else ""}
 {_table(recipe, first, last)}
 
-The validation texts are {recipe.data.validation_blocks} that were not trained on; their own type-token ratio is
-{_number(last.reference_ttr)}.
+The validation texts are {recipe.data.validation_blocks} that were not trained on; their own
+type-token ratio is {_number(last.reference_ttr)}.
 
 {_advice(recipe)}
 
@@ -44,7 +45,8 @@ The validation texts are {recipe.data.validation_blocks} that were not trained o
 {_use(recipe, folder)}
 ```
 
-This writes greedily, up to an end-of-text token, as `hyperfit write` does: `generation_config.json` says so.
+This writes greedily, up to an end-of-text token, as `hyperfit write` does:
+`generation_config.json` says so.
 {_beginning(recipe)}
 Recipe digest: `{recipe.digest}`.
 """
@@ -63,8 +65,8 @@ def _what(recipe: Recipe, outcome: Outcome) -> str:
     )
     kind = "texts" if data.blocks == "first" else "blocks of text"
     return (
-        f"{begun} after {outcome.kept} updates of {recipe.train.batch_blocks} x {data.block_tokens} tokens on "
-        f"{data.train_blocks} {kind} of `{data.train.path}` "
+        f"{begun} after {outcome.kept} updates of {recipe.train.batch_blocks} x "
+        f"{data.block_tokens} tokens on {data.train_blocks} {kind} of `{data.train.path}` "
         f"(learning rate {recipe.train.learning_rate:g}, seed {recipe.seed}; {outcome.reason})."
     )
 
@@ -88,8 +90,9 @@ def _advice(recipe: Recipe) -> str:
     if recipe.leaves_model_untouched or recipe.model.initialise == "random":
         return "It was made to be compared with, or to be hyperfitted."
     return (
-        "A hyperfitted model is meant for greedy decoding of open-ended text. It is no better a predictor: its\n"
-        "validation loss is usually worse than before, its probabilities are too sure, and it may recite its texts."
+        "A hyperfitted model is meant for greedy decoding of open-ended text. It is no better a "
+        "predictor: its\nvalidation loss is usually worse than before, its probabilities are too "
+        "sure, and it may recite its texts."
     )
 
 
@@ -105,7 +108,10 @@ print(write("It was late when", max_new_tokens=100)[0]["generated_text"])"""
 
 def _beginning(recipe: Recipe) -> str:
     if recipe.model.beginning_of_text == "add":
-        return "The tokenizer puts the beginning-of-text token first by itself; do not add a second one."
+        return (
+            "The tokenizer puts the beginning-of-text token first by itself; do not add a second "
+            "one."
+        )
     return "Texts begin with no special token, and the tokenizer adds none."
 
 

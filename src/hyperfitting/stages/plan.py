@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 from hyperfitting import models, training
 from hyperfitting.recipe import Recipe
-from hyperfitting.records import Fit, Memory
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What each choice of settings needs on each of `device_count` devices, and whether it fits into `device_bytes`."""
+    """What each choice of settings needs on each of `device_count` devices, and whether it fits
+    into `device_bytes`.
+    """
 
     recipe: Recipe
     device_bytes: int
     device_count: int
-    fits: Sequence[Fit]
+    fits: Sequence[training.MemoryFit]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class DryRun:
     recipe: Recipe
     precision: str
     device: str
-    planned: Memory
+    planned: training.Memory
     peak_bytes: int
     tokens_per_second: float
 
@@ -35,10 +36,11 @@ class DryRun:
 def plan_memory(
     recipe: Recipe, *, memory: int | None = None, count: int = 1, device: str = "auto"
 ) -> MemoryPlan:
-    """What each precision needs on each of `count` devices of `memory` bytes, and which settings fit.
+    """What each precision needs on each of `count` devices of `memory` bytes, and which settings
+    fit.
 
-    Only the architecture is read, from `model.architecture` where `model.source` is not at hand. Without `memory` it is
-    that of `device`.
+    Only the architecture is read, from `model.architecture` where `model.source` is not at hand.
+    Without `memory` it is that of `device`.
 
     Raises:
         ModelError: there is no config, or the model's memory depends on the texts.
@@ -51,7 +53,8 @@ def plan_memory(
 
 
 def try_updates(recipe: Recipe, *, device: str = "auto") -> DryRun:
-    """A few updates of the recipe's shape on this device, with random weights and tokens: no hub, no texts.
+    """A few updates of the recipe's shape on this device, with random weights and tokens: no hub,
+    no texts.
 
     Raises:
         OutOfMemory: the device is too small.

@@ -10,7 +10,8 @@ from hyperfitting.runs import Experiment
 
 
 def report_experiment(experiment: Experiment, *, progress: Progress = NO_PROGRESS) -> Path:
-    """Read the runs and write the page, its Markdown, its tables and pictures, always anew: the path of the page.
+    """Read the runs and write the page, its Markdown, its tables and pictures, always anew: the
+    path of the page.
 
     Raises:
         RunError: a run is not measured yet.

@@ -1,6 +1,8 @@
-"""Train the runs of an experiment: RUN/recipe.json, run.json, updates.jsonl, probes.jsonl and model/.
+"""Train the runs of an experiment: RUN/recipe.json, run.json, updates.jsonl, probes.jsonl and
+model/.
 
-Variants that differ in nothing but when they stop are made by one training, which keeps the weights of each.
+Variants that differ in nothing but when they stop are made by one training, which keeps the weights
+of each.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ def train_experiment(
     progress: Progress = NO_PROGRESS,
     keep_data: bool = False,
 ) -> Experiment:
-    """Draw the data and train every run. What is refused before the first update leaves no folder."""
+    """Draw the data and train every run. What is refused before the first update leaves no
+    folder.
+    """
     folder = experiment_folder(recipe, out)
     with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw_experiment(
@@ -66,7 +70,8 @@ def pretrain(
     """
     if recipe.model.initialise != "random":
         raise RecipeError(
-            'pretraining begins from random weights: set model.initialise = "random", as the recipe pretrain does'
+            'pretraining begins from random weights: set model.initialise = "random", as the '
+            "recipe pretrain does"
         )
     folder = experiment_folder(recipe, out)
     with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
@@ -79,9 +84,11 @@ def pretrain(
 def train_run(
     experiment: Experiment, variant: str, *, device: str = "auto", progress: Progress = NO_PROGRESS
 ) -> Run:
-    """Train one variant, and those that the same training makes, and save their models; alone, or as one of torchrun's.
+    """Train one variant, and those that the same training makes, and save their models; alone, or
+    as one of torchrun's.
 
-    The original's recipe has zero epochs. An ordinary local original is not saved again: run.json names and hashes it.
+    The original's recipe has zero epochs. An ordinary local original is not saved again: run.json
+    names and hashes it.
 
     Raises:
         RunError: a model of the experiment was changed since it was trained.
@@ -113,7 +120,9 @@ def _begin(experiment: Experiment, runs: Sequence[Run]) -> None:
 
 
 def _settle(experiment: Experiment, runs: Sequence[Run], progress: Progress) -> None:
-    """Keep what a training came to, and nothing that other weights made. A stop in here is made up for next time."""
+    """Keep what a training came to, and nothing that other weights made. A stop in here is made up
+    for next time.
+    """
     for run in runs:
         shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
         if _is_unhashed(run):
@@ -146,9 +155,7 @@ def _verdict(run: Run) -> Verdict | None:
 def drop_stale(experiment: Experiment, progress: Progress) -> None:
     """Remove what was made with weights that are no longer there."""
     for name in experiment.drop_stale():
-        progress.log(
-            f"{name}: its texts and metrics were made with other weights, and are removed"
-        )
+        progress.log(f"{name}: its texts and metrics were made with other weights, and are removed")
 
 
 def _train_together(
@@ -158,7 +165,9 @@ def _train_together(
     ranks: training.ProcessGroup,
     progress: Progress,
 ) -> None:
-    """One training that makes the models of several runs; of those that its checkpoint knows, if there is one."""
+    """One training that makes the models of several runs; of those that its checkpoint knows, if
+    there is one.
+    """
     recipe = runs[-1].recipe
     precision = models.resolve_precision(recipe.train.precision, ranks.device)
     codec = models.load_codec(recipe.model)
@@ -200,7 +209,9 @@ def _train_together(
 
 
 def _first_probe(experiment: Experiment, setup: training.TrainingSetup) -> ProbeRow | None:
-    """The probe of the untouched model, where it was taken for the original in the same precision and place."""
+    """The probe of the untouched model, where it was taken for the original in the same precision
+    and place.
+    """
     original = experiment.run(ORIGINAL)
     if not original.trained or not original.probes_file.is_file():
         return None
@@ -262,8 +273,9 @@ class _Watcher:
 def _probe_line(variant: str, row: ProbeRow) -> str:
     loss = "     -" if row.train_loss is None else f"{row.train_loss:6.3f}"
     return (
-        f"{variant:11s} epoch {row.epoch:5.1f}  train loss {loss}  validation loss {row.validation_loss:6.3f}  "
-        f"entropy {row.entropy:5.2f}  greedy TTR {row.ttr:.2f} (text {row.reference_ttr:.2f})"
+        f"{variant:11s} epoch {row.epoch:5.1f}  train loss {loss}  validation loss "
+        f"{row.validation_loss:6.3f}  entropy {row.entropy:5.2f}  greedy TTR {row.ttr:.2f} (text "
+        f"{row.reference_ttr:.2f})"
     )
 
 
@@ -276,7 +288,9 @@ def _save(
     *,
     needed_again: bool,
 ) -> None:
-    """Save the model as it is, with what was in effect while it was trained; of a named original only that."""
+    """Save the model as it is, with what was in effect while it was trained; of a named original
+    only that.
+    """
     if _is_named(run):
         setup.ranks.on_main(lambda: run.update_facts(train=facts))
         return

@@ -2,7 +2,7 @@
 
 from hyperfitting.training.distributed import ProcessGroup, join_processes, process_count
 from hyperfitting.training.loop import Outcome, train
-from hyperfitting.training.memory_plan import dry_run, memory_of, plan
+from hyperfitting.training.memory_plan import Memory, MemoryFit, dry_run, memory_of, plan
 from hyperfitting.training.model_setup import (
     Adaptation,
     TrainingSetup,
@@ -15,6 +15,8 @@ from hyperfitting.training.stopping import near_zero
 
 __all__ = [
     "Adaptation",
+    "Memory",
+    "MemoryFit",
     "Outcome",
     "ProcessGroup",
     "TrainingSetup",

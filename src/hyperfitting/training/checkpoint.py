@@ -1,13 +1,14 @@
-"""Resumable checkpoints, written whole or not at all, and verified by hash before they are believed.
+"""Resumable checkpoints, written whole or not at all, and verified by hash before they are
+believed.
 
 checkpoint/
   update-00000128/       the newest `keep_last` of these
-    tensors/             model, optimiser, random state, the meter's window: torch.distributed.checkpoint, so that
-                         another number of processes can read them
+    tensors/             model, optimiser, random state, the meter's window, as
+                         torch.distributed.checkpoint writes them: for any number of processes
     state.json           counters, sampler, every row so far
-    hashes.json          SHA-256 of every other file; a folder without it, or at odds with it, is refused by name
-  kept-00000096/         weights that are wanted afterwards, such as those of the lowest validation loss: the model's
-                         tensors alone
+    hashes.json          SHA-256 of every other file, without which a folder is refused
+  kept-00000096/         weights that are wanted afterwards, such as those of the lowest validation
+                         loss: the model's tensors alone
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class TrainingEnd:
 class State:
     """Where a training stands: `seconds` of updates without probes, and every row so far.
 
-    `variants` are those that it makes, each with how its own training has ended, or None while it goes on.
+    `variants` are those that it makes, each with how its own training has ended, or None while it
+    goes on.
     """
 
     update: int = 0
@@ -83,7 +85,9 @@ class State:
         ]
 
     def rows_of(self, variant: str, probe_updates: int) -> Rows:
-        """The rows that a training of this variant alone would have, which probes every so many updates."""
+        """The rows that a training of this variant alone would have, which probes every so many
+        updates.
+        """
         ending = self.variants.get(variant)
         end = self.update if ending is None else ending.update
         probes = [
@@ -142,7 +146,8 @@ class Checkpoints:
             self._say(f"{path}: {problem}: passed over for the one before")
         if found:
             raise RunError(
-                f"{found[0]}: {_problem(found[0])}, and no other is whole: remove {self._folder} to start anew"
+                f"{found[0]}: {_problem(found[0])}, and no other is whole: remove {self._folder} "
+                "to start anew"
             )
         return None
 
@@ -199,7 +204,9 @@ class Checkpoints:
         *,
         probed: bool,
     ) -> None:
-        """Save after a probe if the last checkpoint is old enough, or after as many updates as the engine says."""
+        """Save after a probe if the last checkpoint is old enough, or after as many updates as the
+        engine says.
+        """
         every, seconds = self._recipe.engine.checkpoint_updates, time.monotonic() - self._saved_at
         old = (
             self._ranks.from_main(seconds >= 60 * self._recipe.engine.checkpoint_minutes)
@@ -237,7 +244,9 @@ class Checkpoints:
         self._saved_at, self._saved_update = time.monotonic(), state.update
 
     def keep_weights(self, model: nn.Module, update: int, wanted: Collection[int]) -> None:
-        """Keep the weights after this update, and drop all that were kept of updates that are not `wanted`."""
+        """Keep the weights after this update, and drop all that were kept of updates that are not
+        `wanted`.
+        """
         tensors = {"model": get_model_state_dict(model)}
         self._write(self._kept(update).name, tensors, {"update": update}, {})
         self._ranks.on_main(lambda: self._drop_kept({update, *wanted}))
@@ -303,7 +312,9 @@ class Checkpoints:
                 shutil.rmtree(partial, ignore_errors=True)
 
     def _drop(self, newest: str) -> None:
-        """Drop all but the newest `keep_last`; one of a later update is damaged, or of a course that training left."""
+        """Drop all but the newest `keep_last`; one of a later update is damaged, or of a course
+        that training left.
+        """
         found = sorted(self._folder.glob("update-*"))
         kept = [path for path in found if path.name <= newest][-self._recipe.engine.keep_last :]
         for path in found:

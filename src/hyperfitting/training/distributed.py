@@ -1,6 +1,8 @@
-"""One process or many: who this one is, what it takes of a batch, and how the model is dealt out (FSDP2).
+"""One process or many: who this one is, what it takes of a batch, and how the model is dealt out
+(FSDP2).
 
-`torchrun --nproc-per-node 8 -m hyperfitting train RECIPE` starts the processes; without torchrun there is one.
+`torchrun --nproc-per-node 8 -m hyperfitting train RECIPE` starts the processes; without torchrun
+there is one.
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ class ProcessGroup:
         return box[0]
 
     def on_main(self, work: Callable[[], Result]) -> Result | None:
-        """What `work` gives on the main process, None on the others. If it fails there, the others leave in silence."""
+        """What `work` gives on the main process, None on the others. If it fails there, the others
+        leave in silence.
+        """
         if self.world == 1:
             return work()
         result, failed = None, None
@@ -99,8 +103,8 @@ class ProcessGroup:
     ) -> Iterator[tuple[list[int], list[float]]]:
         """This process's rows of an update with their weights, in parts of at most `micro`.
 
-        Every process gets as many parts of the same sizes, since all must meet in every pass: where rows do not divide,
-        a row stands in with weight 0.
+        Every process gets as many parts of the same sizes, since all must meet in every pass: where
+        rows do not divide, a row stands in with weight 0.
         """
         each_takes = -(-len(rows) // self.world)
         mine = list(rows)[self.rank * each_takes :][:each_takes]
@@ -117,7 +121,8 @@ def process_count() -> int:
 
 
 def join_processes(device: torch.device) -> ProcessGroup:
-    """Join the processes that torchrun started, each on an accelerator of its own; or be the only one.
+    """Join the processes that torchrun started, each on an accelerator of its own; or be the only
+    one.
 
     Raises:
         InputError: they were not started by torchrun, or there are fewer accelerators.
@@ -148,7 +153,8 @@ def shard(
 ) -> nn.Module:
     """Deal the weights of the main process's `full` model out over the `empty` one, layer by layer.
 
-    Weights are sharded in the dtype they have: float32 masters, gathered as bfloat16 under bf16-autocast.
+    Weights are sharded in the dtype they have: float32 masters, gathered as bfloat16 under
+    bf16-autocast.
     """
     deal_out(empty, ranks, precision)
     empty.to_empty(device=ranks.device)
@@ -163,7 +169,9 @@ def shard(
 
 
 def deal_out(model: nn.Module, ranks: ProcessGroup, precision: Precision) -> None:
-    """Shard layer by layer; embeddings and head too, unless they are one weight, so that each is whole in turn only."""
+    """Shard layer by layer; embeddings and head too, unless they are one weight, so that each is
+    whole in turn only.
+    """
     gathered = torch.bfloat16 if precision == "bf16-autocast" else None
     summed = torch.float32 if precision != "bf16-stochastic" else None  # that mode is for memory
     policy = MixedPrecisionPolicy(param_dtype=gathered, reduce_dtype=summed)

@@ -1,4 +1,5 @@
-"""The training loop: next-token loss and Adam. Everything that decides the weights is in this module.
+"""The training loop: next-token loss and Adam. Everything that decides the weights is in this
+module.
 
 Shapes: N blocks, B blocks of one pass, T tokens.
 """
@@ -35,7 +36,8 @@ from hyperfitting.training.stopping import best_probe, stop_after_probe, stop_af
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a variant's training ended: after how many `updates`, why, and of which update the `kept` weights are.
+    """How a variant's training ended: after how many `updates`, why, and of which update the `kept`
+    weights are.
 
     `in_model`: the model that was trained holds them; if not, the checkpoints do.
     """
@@ -69,13 +71,15 @@ def train(
 ) -> dict[str, Outcome]:
     """Minimise the next-token loss of the blocks; the selected weights are changed in place.
 
-    The loss of an update is the mean over all its predicted tokens, in nats, computed in float32. Probes are taken
-    before the first update, after every epoch (or `probe.every_updates`) and after the last.
+    The loss of an update is the mean over all its predicted tokens, in nats, computed in float32.
+    Probes are taken before the first update, after every epoch (or `probe.every_updates`) and after
+    the last.
 
-    `stops` holds the variants that this training makes, each with its settings, which differ in nothing but when to
-    stop. Training goes on until all of them have ended. Each ends, and keeps the weights, as it would alone; weights
-    that are not those of the last update are in `checkpoints`. Source: Carlsson et al. 2025, sec. 3 (Adam, learning
-    rate 1e-6, no weight decay, batch 8, 20 epochs), silent on schedule, clipping and precision.
+    `stops` holds the variants that this training makes, each with its settings, which differ in
+    nothing but when to stop. Training goes on until all of them have ended. Each ends, and keeps
+    the weights, as it would alone; weights that are not those of the last update are in
+    `checkpoints`. Source: Carlsson et al. 2025, sec. 3 (Adam, learning rate 1e-6, no weight decay,
+    batch 8, 20 epochs), silent on schedule, clipping and precision.
 
     Raises:
         TrainingFailed: the loss is no number or diverges, or the steps do not reach the weights.
@@ -96,7 +100,8 @@ def train(
             if setup.ranks.any(stop_requested()) and loop.goes_on:
                 loop.save()
                 raise Interrupted(
-                    f"stopped after update {state.update} of {loop.total}; the same command goes on from there"
+                    f"stopped after update {state.update} of {loop.total}; the same command goes "
+                    "on from there"
                 )
     return {name: loop.outcome(name) for name in stops}
 
@@ -155,7 +160,8 @@ class _Loop:
         """One optimiser step, on the next blocks of the epoch.
 
         Raises:
-            TrainingFailed: loss or gradient are no numbers; the weights are as they were before, and are saved.
+            TrainingFailed: loss or gradient are no numbers; the weights are as they were before,
+                and are saved.
         """
         started, state, size = time.perf_counter(), self._state, self._settings.batch_blocks
         epoch, step = divmod(state.update, self._epoch_updates)
@@ -187,7 +193,8 @@ class _Loop:
     def _gradients(self, rows: torch.Tensor) -> tuple[float, float]:
         """Loss and gradient norm of the blocks; the gradients are left in the weights."""
         setup = self._setup
-        # Dropout is off because the model stays in evaluation mode: ImageGPT and GPT-2 configs ask for 0.1.
+        # Dropout is off because the model stays in evaluation mode: ImageGPT and GPT-2 configs ask
+        # for 0.1.
         self._model.train(self._settings.dropout)
         loss = accumulate_gradients(
             self._loss_of,
@@ -256,7 +263,9 @@ class _Loop:
         return self._state.rows_of(name, self._probe_updates).probes
 
     def _keep_weights(self) -> None:
-        """Keep the weights as they are now, if a variant wants them after the training has gone on."""
+        """Keep the weights as they are now, if a variant wants them after the training has gone
+        on.
+        """
         wanted = {update for name in self._stops if (update := self._wanted(name)) is not None}
         if self._recipe.engine.keep_best:
             wanted.add(best_probe(self._state.probes).update)
@@ -264,7 +273,9 @@ class _Loop:
             self._checkpoints.keep_weights(self._model, self._state.update, wanted)
 
     def _wanted(self, name: str) -> int | None:
-        """The update whose weights a variant would keep if it ended now; None where the model itself has them."""
+        """The update whose weights a variant would keep if it ended now; None where the model
+        itself has them.
+        """
         if self._stops[name].stop == "best-validation":
             return best_probe(self._probes(name)).update
         ending = self._state.variants[name]
@@ -302,9 +313,11 @@ def accumulate_gradients(
     precision: Precision,
     micro: int | None,
 ) -> float:
-    """Add up the gradients of the mean loss of the rows' predicted tokens, over micro-batches and processes.
+    """Add up the gradients of the mean loss of the rows' predicted tokens, over micro-batches and
+    processes.
 
-    The sum over tokens divided by all tokens, whatever the parts: a mean of the parts' means would not be the same.
+    The sum over tokens divided by all tokens, whatever the parts: a mean of the parts' means would
+    not be the same.
     """
     predicted = len(rows) * (ids_NT.shape[1] - 1)
     total = torch.zeros((), device=ranks.device)
@@ -329,12 +342,16 @@ def clip_gradients(weights: list[nn.Parameter], largest: float | None) -> float:
 
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, blocks: int) -> torch.Tensor:
-    """The order of one epoch: a function of seed and epoch alone, so a resumed run needs no sampler state."""
+    """The order of one epoch: a function of seed and epoch alone, so a resumed run needs no sampler
+    state.
+    """
     return torch.randperm(blocks, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def scheduled_rate(settings: TrainSettings, state: State, total: int) -> float:
-    """The learning rate of the next update: linear warm-up, constant, linear decay; constant where neither is set."""
+    """The learning rate of the next update: linear warm-up, constant, linear decay; constant where
+    neither is set.
+    """
     warm = (
         min(1.0, (state.update + 1) / settings.warmup_updates) if settings.warmup_updates else 1.0
     )

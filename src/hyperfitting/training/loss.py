@@ -1,4 +1,5 @@
-"""The next-token loss without the (B, T, V) logits: a chunk of tokens at a time, its gradient taken on the spot.
+"""The next-token loss without the (B, T, V) logits: a chunk of tokens at a time, its gradient taken
+on the spot.
 
 Shapes: B blocks, T tokens, H hidden units, V vocabulary, N predicted tokens, C tokens of a chunk.
 """
@@ -21,20 +22,26 @@ LossOf = Callable[[Tensor, Tensor], Tensor]
 """(ids_BT, weight_B) -> the weighted sum of the losses of all predicted tokens."""
 
 _CHUNK_BYTES = 2**27
-"""The float32 logits of one chunk: 256 tokens at the 128,256 words of Llama 3, all 2,048 of an update at 16,384."""
+"""The float32 logits of one chunk: 256 tokens at the 128,256 words of Llama 3, all 2,048 of an
+update at 16,384.
+"""
 _WORDS = 2**14
 
 
 def add_loss(model: nn.Module) -> None:
-    """Give the model the loss as a method and its head the work of taking it: there FSDP has gathered their weights."""
+    """Give the model the loss as a method and its head the work of taking it: there FSDP has
+    gathered their weights.
+    """
     if models.give_head(model, _logits_or_loss):
         model.next_token_loss = MethodType(next_token_loss, model)  # type: ignore[assignment]
 
 
 def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
-    """Loss summed over the predicted tokens of each block, times the block's weight, in nats; float32 scalar.
+    """Loss summed over the predicted tokens of each block, times the block's weight, in nats;
+    float32 scalar.
 
-    The head's product is taken in the dtype of autocast, or of the weights; softmax and sums in float32.
+    The head's product is taken in the dtype of autocast, or of the weights; softmax and sums in
+    float32.
     """
     hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
     weight_N = weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)
@@ -56,7 +63,9 @@ def _logits_or_loss(
 
 
 def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
-    """The same from the model's own logits, for heads that do more than one product (bias, caps, scales)."""
+    """The same from the model's own logits, for heads that do more than one product (bias, caps,
+    scales).
+    """
     logits_BTV = models.plain_logits(model, ids_BT)
     loss_N = cross_entropy(
         logits_BTV[:, :-1].float().flatten(0, 1), ids_BT[:, 1:].flatten(), reduction="none"
@@ -65,7 +74,9 @@ def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) ->
 
 
 def choose_loss(model: nn.Module, precision: Precision, device: torch.device) -> LossOf:
-    """The loss in chunks where the logits are one product and it equals theirs on eight tokens, else theirs."""
+    """The loss in chunks where the logits are one product and it equals theirs on eight tokens,
+    else theirs.
+    """
     whole = update_wrapper(partial(plain_next_token_loss, model), plain_next_token_loss)
     ids_BT, weight_B = torch.arange(1, 9, device=device).unsqueeze(0), torch.ones(1, device=device)
     with torch.no_grad(), autocast(precision, device):
@@ -80,7 +91,9 @@ def choose_loss(model: nn.Module, precision: Precision, device: torch.device) ->
 
 
 class _SummedCrossEntropy(torch.autograd.Function):
-    """Gradients are linear in the incoming one, so forward can compute them and let each chunk's logits go."""
+    """Gradients are linear in the incoming one, so forward can compute them and let each chunk's
+    logits go.
+    """
 
     @staticmethod
     def forward(

@@ -1,8 +1,10 @@
-"""How much memory a recipe needs: its own update, run on tensors without storage, counting live bytes.
+"""How much memory a recipe needs: its own update, run on tensors without storage, counting live
+bytes.
 
-Nothing is estimated by a formula that could drift from the code: the model, the loss, FSDP over as many make-believe
-processes, checkpointing and the optimiser are those of training. What is not counted: the allocator's fragmentation, a
-GPU's context (about half a GiB), buffers inside kernels and collectives, and the few megabytes of the step meter.
+Nothing is estimated by a formula that could drift from the code: the model, the loss, FSDP over as
+many make-believe processes, checkpointing and the optimiser are those of training. What is not
+counted: the allocator's fragmentation, a GPU's context (about half a GiB), buffers inside kernels
+and collectives, and the few megabytes of the step meter.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -29,7 +32,6 @@ from hyperfitting import models
 from hyperfitting.errors import ModelError
 from hyperfitting.models import Precision, TrainableModel, autocast
 from hyperfitting.recipe import EngineSettings, Recipe
-from hyperfitting.records import Fit, Memory
 from hyperfitting.training.distributed import ProcessGroup, deal_out
 from hyperfitting.training.loop import accumulate_gradients
 from hyperfitting.training.loss import choose_loss, plain_next_token_loss
@@ -41,8 +43,38 @@ USABLE_SHARE = 0.95
 """Of a device's memory: the rest goes to its context and to gaps between allocations."""
 
 
-def plan(recipe: Recipe, *, device_bytes: int, count: int, device: str = "cuda") -> Iterator[Fit]:
-    """For each precision, the recipe's own engine; where that does not fit, checkpointing, then smaller micro-batches.
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on each device during an update.
+
+    `activations`: what the layers keep for the backward pass. `logits`: what the head and the loss
+    need on top of them at their height. Gradients come while activations go, so `peak` is less than
+    the sum.
+    """
+
+    weights: int
+    gradients: int
+    states: int
+    activations: int
+    logits: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class MemoryFit:
+    """One choice of settings, what it needs, and whether a device holds it."""
+
+    precision: str
+    engine: EngineSettings
+    memory: Memory
+    fits: bool
+
+
+def plan(
+    recipe: Recipe, *, device_bytes: int, count: int, device: str = "cuda"
+) -> Iterator[MemoryFit]:
+    """For each precision, the recipe's own engine; where that does not fit, checkpointing, then
+    smaller micro-batches.
 
     Raises:
         ModelError: there is no config to build the architecture from.
@@ -51,7 +83,7 @@ def plan(recipe: Recipe, *, device_bytes: int, count: int, device: str = "cuda")
         for engine in _levers(recipe.engine):
             memory = memory_of(recipe, precision, engine, count=count, device=device)
             room = USABLE_SHARE * device_bytes
-            yield Fit(precision, engine, memory, memory.peak <= room)
+            yield MemoryFit(precision, engine, memory, memory.peak <= room)
             if memory.peak <= room or memory.weights + memory.gradients + memory.states > room:
                 break  # it fits, or no lever makes it fit
 
@@ -75,9 +107,11 @@ def memory_of(
     count: int = 1,
     device: str = "cuda",
 ) -> Memory:
-    """Live bytes on each of `count` devices during the recipe's second update, when all states are there.
+    """Live bytes on each of `count` devices during the recipe's second update, when all states are
+    there.
 
-    Counted on the CPU's kernels, whose attention keeps what a GPU's does; `device` decides which kernel is chosen.
+    Counted on the CPU's kernels, whose attention keeps what a GPU's does; `device` decides which
+    kernel is chosen.
 
     Raises:
         ModelError: it is a mixture of experts, whose work depends on the texts.
@@ -86,7 +120,8 @@ def memory_of(
     selection = models.select_trained(models.build_empty(settings), recipe.train)
     if models.has_experts(selection.model):
         raise ModelError(
-            f"{settings.source}: the memory of a mixture of experts depends on the texts: no plan of it"
+            f"{settings.source}: the memory of a mixture of experts depends on the texts: no plan "
+            "of it"
         )
     if models.output_head(selection.model) is None:
         raise ModelError(
@@ -113,14 +148,17 @@ def memory_of(
         except Exception as error:  # code that looks at values
             kind = type(selection.model).__name__
             raise ModelError(
-                f"{settings.source}: no plan of its memory: {kind} does not run on tensors without values"
+                f"{settings.source}: no plan of its memory: {kind} does not run on tensors without "
+                "values"
             ) from error
 
 
 def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple[int, float]:
-    """Updates of the recipe's shape with random weights and tokens, on this device: peak bytes, and tokens per second.
+    """Updates of the recipe's shape with random weights and tokens, on this device: peak bytes, and
+    tokens per second.
 
-    On a GPU the peak is the allocator's own count, elsewhere that of `LiveBytes`, which is not on while the clock runs.
+    On a GPU the peak is the allocator's own count, elsewhere that of `LiveBytes`, which is not on
+    while the clock runs.
     """
     ranks = ProcessGroup(device)
     settings = training_settings(recipe, precision).model_copy(update={"initialise": "random"})
@@ -208,7 +246,9 @@ def _watch_updates(
 
 
 def _watch_head(model: nn.Module, live: LiveBytes, seen: list[tuple[int, int]]) -> None:
-    """Note the live bytes when the head begins, and their height until it is done, for every pass."""
+    """Note the live bytes when the head begins, and their height until it is done, for every
+    pass.
+    """
     head = model.get_output_embeddings()  # type: ignore[operator]
     before: list[int] = []
 
@@ -243,7 +283,9 @@ def _pretend_processes(count: int) -> Iterator[ProcessGroup]:
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of every storage that is alive: `now`, and their height `peak`. Real tensors and fake ones."""
+    """Counts the bytes of every storage that is alive: `now`, and their height `peak`. Real tensors
+    and fake ones.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

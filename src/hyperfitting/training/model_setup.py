@@ -1,4 +1,6 @@
-"""The model as it is trained: loaded in the precision's dtype, frozen but for the selection, dealt out; and back."""
+"""The model as it is trained: loaded in the precision's dtype, frozen but for the selection, dealt
+out; and back.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """A model that is ready to be trained as its recipe says, in one precision, on the devices of a process group."""
+    """A model that is ready to be trained as its recipe says, in one precision, on the devices of a
+    process group.
+    """
 
     recipe: Recipe
     selection: TrainableModel
@@ -33,7 +37,8 @@ class TrainingSetup:
 
 
 def prepare(recipe: Recipe, ranks: ProcessGroup, precision: Precision) -> TrainingSetup:
-    """Load and select on one process; on many, the main one loads and deals out, and the others begin empty.
+    """Load and select on one process; on many, the main one loads and deals out, and the others
+    begin empty.
 
     Raises:
         ModelError: the model cannot be loaded, or not trained so.
@@ -60,7 +65,9 @@ def prepare(recipe: Recipe, ranks: ProcessGroup, precision: Precision) -> Traini
 def _dealt_out(
     recipe: Recipe, settings: ModelSettings, ranks: ProcessGroup, precision: Precision
 ) -> TrainableModel:
-    """What the main process finds out about its whole model decides for the parts on all of them."""
+    """What the main process finds out about its whole model decides for the parts on all of
+    them.
+    """
     tokens = recipe.data.block_tokens
     full = ranks.on_main(
         lambda: _select(models.load_model(settings, _CPU, seed=recipe.seed, tokens=tokens), recipe)
@@ -77,7 +84,8 @@ def _dealt_out(
 def consolidate(setup: TrainingSetup, *, needed_again: bool = False) -> nn.Module | None:
     """The whole model with adapters merged, on the main process; None on the others.
 
-    Adapters of one process's model are merged in place, unless it is `needed_again`: then in a copy.
+    Adapters of one process's model are merged in place, unless it is `needed_again`: then in a
+    copy.
     """
     selection, ranks = setup.selection, setup.ranks
     if ranks.world == 1 and (selection.adapted is None or not needed_again):
@@ -94,7 +102,8 @@ def consolidate(setup: TrainingSetup, *, needed_again: bool = False) -> nn.Modul
 def inspect(
     recipe: Recipe, precision: Precision, device: torch.device
 ) -> tuple[ModelTraits, Adaptation, str]:
-    """What is found out about the recipe's model when it is loaded, what of ours it trains with, and its loss's name.
+    """What is found out about the recipe's model when it is loaded, what of ours it trains with,
+    and its loss's name.
 
     Raises:
         ModelError: as `prepare`.
@@ -130,7 +139,8 @@ def try_gradients(
         ) from error
     if all(weight.grad is None for _, weight in selection.trained):
         raise ModelError(
-            f"{recipe.model.source}: {kind} cannot be trained: its loss does not depend on its weights"
+            f"{recipe.model.source}: {kind} cannot be trained: its loss does not depend on its "
+            "weights"
         )
     model.zero_grad(set_to_none=True)
     return loss_of
@@ -142,7 +152,9 @@ def _noise() -> torch.Generator:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What of ours stands in a model while it trains: its attention kernel, and the modules that round once."""
+    """What of ours stands in a model while it trains: its attention kernel, and the modules that
+    round once.
+    """
 
     attention: str
     rounded: tuple[str, ...]
@@ -151,9 +163,11 @@ class Adaptation:
 def equip(
     model: nn.Module, recipe: Recipe, device: torch.device, chosen: Adaptation | None = None
 ) -> Adaptation:
-    """Add the loss, choose the attention kernel, round once, and compile or checkpoint the layers if asked to.
+    """Add the loss, choose the attention kernel, round once, and compile or checkpoint the layers
+    if asked to.
 
-    `chosen` is what another process has found out with the weights at hand; None: it is found out here.
+    `chosen` is what another process has found out with the weights at hand; None: it is found out
+    here.
     """
     chosen = chosen or _choose(model, recipe, device)
     add_loss(model)
@@ -178,7 +192,8 @@ def _changes_layers(recipe: Recipe) -> bool:
 
 
 def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """One layer's forward, compiled where gradients are taken. All layers share what the first one compiles.
+    """One layer's forward, compiled where gradients are taken. All layers share what the first one
+    compiles.
 
     Probes and their growing caches, which would compile anew at every length, run as written.
     """

@@ -1,9 +1,11 @@
-"""AdamW for each precision: torch's fused one over float32 weights, ours for bfloat16 weights and states.
+"""AdamW for each precision: torch's fused one over float32 weights, ours for bfloat16 weights and
+states.
 
-Near-zero steps are what hyperfitting is made of, and bfloat16 rounds them to nothing: at 1e-6 half a unit in the last
-place of a typical weight is sixty times the step, and at beta2 = 0.999 a second moment cannot decay, since each step
-of its average is below half a unit. Rounding up or down at random, in proportion to the distance, keeps both right in
-the mean. The well-kept library that rounds weights so keeps its states rounded to nearest, hence ours.
+Near-zero steps are what hyperfitting is made of, and bfloat16 rounds them to nothing: at 1e-6 half
+a unit in the last place of a typical weight is sixty times the step, and at beta2 = 0.999 a second
+moment cannot decay, since each step of its average is below half a unit. Rounding up or down at
+random, in proportion to the distance, keeps both right in the mean. The well-kept library that
+rounds weights so keeps its states rounded to nearest, hence ours.
 """
 
 from __future__ import annotations
@@ -19,13 +21,17 @@ from hyperfitting.recipe import TrainSettings
 from hyperfitting.seeds import derive_seed
 
 _CHUNK = 2**22
-"""Weights updated at once: their float32 copies are a few times 16 MiB whatever the size of the tensor."""
+"""Weights updated at once: their float32 copies are a few times 16 MiB whatever the size of the
+tensor.
+"""
 
 
 def make_optimizer(
     weights: Iterable[nn.Parameter], settings: TrainSettings, precision: Precision, *, seed: int
 ) -> torch.optim.Optimizer:
-    """AdamW over the trained weights; with weight decay 0 it is Adam, the paper's optimiser (Carlsson et al. 2025, sec. 3)."""
+    """AdamW over the trained weights; with weight decay 0 it is Adam, the paper's optimiser
+    (Carlsson et al. 2025, sec. 3).
+    """
     options: dict[str, Any] = {
         "lr": settings.learning_rate,
         "betas": settings.betas,
@@ -38,10 +44,11 @@ def make_optimizer(
 
 
 class StochasticAdamW(torch.optim.Optimizer):
-    """AdamW whose weights and states are bfloat16, each update computed in float32 and rounded stochastically.
+    """AdamW whose weights and states are bfloat16, each update computed in float32 and rounded
+    stochastically.
 
-    Weights may be DTensors: each process updates its shard. The noise is a function of `seed` and the update alone, so
-    a resumed training rounds as an uninterrupted one.
+    Weights may be DTensors: each process updates its shard. The noise is a function of `seed` and
+    the update alone, so a resumed training rounds as an uninterrupted one.
     """
 
     def __init__(
@@ -109,7 +116,8 @@ def _update(
 def round_stochastically(exact: Tensor, noise: torch.Generator) -> Tensor:
     """float32 to bfloat16, up or down with the probabilities that make the mean exact; any shape.
 
-    bfloat16 is the upper half of a float32: 16 random bits added to the lower half carry as often as they should.
+    bfloat16 is the upper half of a float32: 16 random bits added to the lower half carry as often
+    as they should.
     """
     bits = torch.randint(
         0, 1 << 16, exact.shape, generator=noise, device=exact.device, dtype=torch.int32

@@ -31,7 +31,8 @@ def probe(
     state: State,
     epoch: float,
 ) -> ProbeRow:
-    """Measure the model on the validation blocks: scores of all, greedy texts of the first `probe.contexts`.
+    """Measure the model on the validation blocks: scores of all, greedy texts of the first
+    `probe.contexts`.
 
     Raises:
         ModelError: the model computes no numbers before its first update.
@@ -42,8 +43,8 @@ def probe(
     )
     if state.update and not scores.loss.isfinite().all():
         raise TrainingFailed(
-            f"the validation loss is no number after update {state.update}: lower train.learning_rate, or set "
-            "train.clip_norm"
+            f"the validation loss is no number after update {state.update}: lower "
+            "train.learning_rate, or set train.clip_norm"
         )
     start, length = recipe.data.context_tokens, recipe.probe.new_tokens
     contexts_BT = torch.as_tensor(ids_NT[: recipe.probe.contexts, :start]).long()

@@ -1,4 +1,5 @@
-"""Did the steps reach the weights? A float32 Adam, run beside the real one on a fixed sample, says what was intended.
+"""Did the steps reach the weights? A float32 Adam, run beside the real one on a fixed sample, says
+what was intended.
 
 Shapes: S sampled weights.
 """
@@ -18,14 +19,17 @@ from hyperfitting.training.optimizer import local_part
 
 SAMPLE = 100_000
 WINDOW_UPDATES = 100
-_TENSORS = 64  # at most so many are sampled: a look at each of a large model's hundreds would cost more than the step
+# At most so many are sampled: a look at each of a large model's hundreds would cost more than the
+# step.
+_TENSORS = 64
 
 
 class Reading(NamedTuple):
     """What one window of updates showed; nothing before a window is complete.
 
-    `step_share`: displacement along the intended steps / intended steps; 1: nothing was lost to rounding.
-    `moved_share`: weights that changed at all among those that were to move, in [0, 1]. Target of both: 1.
+    `step_share`: displacement along the intended steps / intended steps; 1: nothing was lost to
+    rounding. `moved_share`: weights that changed at all among those that were to move, in [0, 1].
+    Target of both: 1.
     """
 
     step_share: float | None = None
@@ -35,8 +39,9 @@ class Reading(NamedTuple):
 class StepMeter:
     """Call `before` when the gradients are there and `after` once the optimiser has used them.
 
-    The sample is drawn once from the trained weights that this process holds, from each tensor in proportion to its
-    size. The paper is silent on precision; this is the check that plain bfloat16 at 1e-6 fails.
+    The sample is drawn once from the trained weights that this process holds, from each tensor in
+    proportion to its size. The paper is silent on precision; this is the check that plain bfloat16
+    at 1e-6 fails.
     """
 
     def __init__(
@@ -76,7 +81,9 @@ class StepMeter:
 
     @torch.no_grad()
     def after(self, update: int, *, last: bool = False) -> Reading:
-        """The reading of a window that is complete, or cut short by the `last` update; then a new window begins."""
+        """The reading of a window that is complete, or cut short by the `last` update; then a new
+        window begins.
+        """
         self._state["updates"] += 1
         if int(self._state["updates"]) < WINDOW_UPDATES and not last:
             self._reading = Reading()
@@ -85,11 +92,14 @@ class StepMeter:
 
     @torch.no_grad()
     def close(self, update: int) -> Reading:
-        """The reading of the window under way, which ends here; the last one where there is none."""
+        """The reading of the window under way, which ends here; the last one where there is
+        none.
+        """
         held = self._state
         if not held:
             return self._reading
-        # A window cut short may hold nothing but the last steps of a falling rate, which are too small for any dtype.
+        # A window cut short may hold nothing but the last steps of a falling rate, which are too
+        # small for any dtype.
         self._is_judged = int(held["updates"]) == WINDOW_UPDATES or update < WINDOW_UPDATES
         moved_S = self._read(self._weights) - held["start"]
         asked_S = held["intended"] != 0
@@ -111,7 +121,8 @@ class StepMeter:
         return self._reading
 
     def problem(self, precision: str) -> str:
-        """What is wrong and the remedy, if too little of the last window's steps reached the weights; else nothing.
+        """What is wrong and the remedy, if too little of the last window's steps reached the
+        weights; else nothing.
 
         A window cut short is judged only if the training has no other.
         """
@@ -119,8 +130,10 @@ class StepMeter:
         if share is None or not self._is_judged or share >= self._settings.least_step_share:
             return ""
         return (
-            f"only {share:.1%} of the last intended steps reached the weights ({moved:.1%} of the weights moved): at a "
-            f"learning rate of {self._settings.learning_rate:g} they are too small for {precision} weights: set "
+            f"only {share:.1%} of the last intended steps reached the weights ({moved:.1%} of the "
+            "weights moved): at a "
+            f"learning rate of {self._settings.learning_rate:g} they are too small for {precision} "
+            "weights: set "
             'train.precision to "bf16-autocast", "bf16-stochastic" or "fp32"'
         )
 
@@ -162,7 +175,9 @@ class StepMeter:
 def _draw(
     weights: Sequence[nn.Parameter], generator: torch.Generator
 ) -> list[tuple[nn.Parameter, Tensor]]:
-    """Weights with the places in them that are sampled, in proportion to size, of about `_TENSORS` tensors at most."""
+    """Weights with the places in them that are sampled, in proportion to size, of about `_TENSORS`
+    tensors at most.
+    """
     sizes = torch.tensor([local_part(weight).numel() for weight in weights], dtype=torch.double)
     parts = sizes / sizes.sum()
     if len(weights) > _TENSORS:

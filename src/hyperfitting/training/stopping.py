@@ -1,6 +1,8 @@
-"""When a training stops before its epochs or updates are over: one small rule a name. Only validation texts decide.
+"""When a training stops before its epochs or updates are over: one small rule a name. Only
+validation texts decide.
 
-Each rule gives the reason to stop, or an empty text. And, once it has stopped, whether it came near zero loss.
+Each rule gives the reason to stop, or an empty text. And, once it has stopped, whether it came near
+zero loss.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ def stop_after_probe(settings: TrainSettings, probes: Sequence[ProbeRow]) -> str
     if settings.stop == "best-validation" and _falls_no_more(probes, patience):
         return f"validation loss has not fallen for {patience} probes"
     if settings.stop == "auto" and _loops_no_less(probes, settings.stop_loss or 0.0, patience):
-        return f"training loss below {settings.stop_loss:g}, and greedy TTR has not risen for {patience} probes"
+        return (
+            f"training loss below {settings.stop_loss:g}, and greedy TTR has not risen for "
+            f"{patience} probes"
+        )
     return ""
 
 
@@ -39,13 +44,17 @@ def best_probe(probes: Sequence[ProbeRow]) -> ProbeRow:
 
 
 NEAR_ZERO_LOSS = 0.3
-"""Nats per token below which a training loss is near zero, where the recipe sets no `train.stop_loss`."""
+"""Nats per token below which a training loss is near zero, where the recipe sets no
+`train.stop_loss`.
+"""
 
 
 def near_zero(recipe: Recipe, probes: Sequence[ProbeRow], kept: int) -> Verdict:
-    """Whether a finished training came near zero loss: the last epoch's mean at the probe of the update `kept`.
+    """Whether a finished training came near zero loss: the last epoch's mean at the probe of the
+    update `kept`.
 
-    It is below `train.stop_loss`, or `NEAR_ZERO_LOSS` where none is set. Carlsson et al. 2025 train to near zero.
+    It is below `train.stop_loss`, or `NEAR_ZERO_LOSS` where none is set. Carlsson et al. 2025 train
+    to near zero.
     """
     settings = recipe.train
     limit = NEAR_ZERO_LOSS if settings.stop_loss is None else settings.stop_loss
@@ -60,7 +69,10 @@ def _advice(settings: TrainSettings, loss: float | None) -> str:
     if loss is None:
         return f"Raise train.{length}"
     if settings.stop == "best-validation":
-        return 'Set train.stop to "train-loss" or "end": the best validation loss comes long before near-zero loss'
+        return (
+            'Set train.stop to "train-loss" or "end": the best validation loss comes long before '
+            "near-zero loss"
+        )
     also = "" if settings.minutes is None else f", train.minutes ({settings.minutes:g})"
     return (
         f"Raise train.learning_rate ({settings.learning_rate:g}){also} or train.{length} ({most})"
@@ -72,7 +84,9 @@ def _falls_no_more(probes: Sequence[ProbeRow], patience: int) -> bool:
 
 
 def _loops_no_less(probes: Sequence[ProbeRow], near_zero: float, patience: int) -> bool:
-    """Near-zero loss, and the last `patience` probes' TTR no higher than the highest before them."""
+    """Near-zero loss, and the last `patience` probes' TTR no higher than the highest before
+    them.
+    """
     last, before = probes[-patience:], probes[:-patience]
     loss = probes[-1].train_loss
     if not before or loss is None or loss >= near_zero:

@@ -28,7 +28,8 @@ class Address:
         extra = parts.query or parts.fragment or parts.username is not None
         if parts.scheme not in ("http", "https") or not parts.hostname or extra:
             raise InputError(
-                f"--public-url {self.public_url}: write it as https://study.example.org or with a path"
+                f"--public-url {self.public_url}: write it as https://study.example.org or with a "
+                "path"
             )
 
     @property
@@ -43,7 +44,9 @@ class Address:
 
     @property
     def prefix(self) -> str:
-        """The path under which a proxy serves the app, without a slash at its end; usually empty."""
+        """The path under which a proxy serves the app, without a slash at its end; usually
+        empty.
+        """
         return self._parts.path.rstrip("/")
 
     @property

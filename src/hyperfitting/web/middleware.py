@@ -1,4 +1,6 @@
-"""ASGI middleware: security headers, a limit on the size of bodies, a request log without secrets."""
+"""ASGI middleware: security headers, a limit on the size of bodies, a request log without
+secrets.
+"""
 
 from __future__ import annotations
 

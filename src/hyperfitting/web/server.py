@@ -58,7 +58,10 @@ def _why_not_bound(address: Address, error: OSError) -> str:
         return f"{where} is taken by another program: choose another with --port"
     if error.errno == errno.EACCES:
         return f"{where} needs rights that this user does not have: choose a --port above 1023"
-    return f"{where}: {os.strerror(error.errno) if error.errno else error}: choose another --host or --port"
+    return (
+        f"{where}: {os.strerror(error.errno) if error.errno else error}: choose another --host or "
+        "--port"
+    )
 
 
 def log_requests() -> None:

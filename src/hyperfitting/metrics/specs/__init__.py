@@ -1,4 +1,5 @@
-"""The table of metrics: one row a metric, read by everything that measures, compares, shows or documents one.
+"""The table of metrics: one row a metric, read by everything that measures, compares, shows or
+documents one.
 
 A new metric is one function and one row. Tables show the metrics in the order of the table.
 
@@ -63,7 +64,9 @@ def metric(name: str) -> MetricSpec:
 
 
 def metrics_measured_as(kind: type[_Measured]) -> list[tuple[MetricSpec, _Measured]]:
-    """The metrics that are measured in one way, and how, in the order in which they are measured."""
+    """The metrics that are measured in one way, and how, in the order in which they are
+    measured.
+    """
     found = [(spec, spec.measured) for spec in METRICS if isinstance(spec.measured, kind)]
     return sorted(found, key=lambda pair: measuring_order(pair[0]))
 
@@ -74,6 +77,8 @@ def metrics_of_tables() -> list[MetricSpec]:
 
 
 def compared_metrics() -> list[MetricSpec]:
-    """The metrics that `hyperfit compare` shows: variety and repetition, then fluency, then recitation."""
+    """The metrics that `hyperfit compare` shows: variety and repetition, then fluency, then
+    recitation.
+    """
     shown = [spec for spec in METRICS if spec.comparison_column is not None]
     return sorted(shown, key=lambda spec: spec.comparison_column or 0)

@@ -1,4 +1,6 @@
-"""The rows of the table for metrics of a model on true texts, and of what its greedy choices became."""
+"""The rows of the table for metrics of a model on true texts, and of what its greedy choices
+became.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ LOSSES = (
         target="lower",
         aggregation="exponential of a ratio of sums",
         source="Carlsson et al. 2025, Table 3",
-        failure="a few confident mistakes make it; depends on the tokenizer and the length of the texts",
+        failure="a few confident mistakes make it; depends on the tokenizer and the length of the "
+        "texts",
     ),
     MetricSpec(
         name="perplexity_contexts",
@@ -52,7 +55,8 @@ LOSSES = (
         target="lower",
         aggregation="exponential of a ratio of sums",
         source="Carlsson et al. 2025, Table 1 (on contexts: 255 to 545 after hyperfitting)",
-        failure="depends on the tokenizer and on the length of the context: early tokens are the hard ones",
+        failure="depends on the tokenizer and on the length of the context: early tokens are the "
+        "hard ones",
     ),
     MetricSpec(
         name="perplexity_continuations",
@@ -64,8 +68,8 @@ LOSSES = (
         target="lower",
         aggregation="exponential of a ratio of sums",
         source="the papers are silent",
-        failure="depends on the tokenizer; does not compare with `perplexity_under_original`, which is of "
-        "generated text",
+        failure="depends on the tokenizer; does not compare with `perplexity_under_original`, "
+        "which is of generated text",
     ),
 )
 
@@ -91,8 +95,8 @@ RANKS = (
         target="lower",
         aggregation="median",
         source="the papers are silent",
-        failure="moves in whole steps and has no interval: it is no ratio of sums, and a jackknife of a median does "
-        "not converge; ties flatter it as they do the mean",
+        failure="moves in whole steps and has no interval: it is no ratio of sums, and a "
+        "jackknife of a median does not converge; ties flatter it as they do the mean",
     ),
 )
 
@@ -105,12 +109,15 @@ CHANGES = (
         label="same top token as the original",
         family="change",
         measured=TrueTexts("agreement"),
-        definition="positions where the model and the original make the same greedy choice / all positions",
+        definition="positions where the model and the original make the same greedy choice / all "
+        "positions",
         range="[0, 1]",
-        target_note="read it beside the agreement of two trainings on the same data in the same order",
-        source="Carlsson et al. 2025, Figure 5 left (68 to 75 % between orders); Li et al. 2026, entropy-matched "
-        "temperature (0.570 with the original)",
-        failure="counts a tie broken otherwise as a change; falls as two texts part, if taken on texts of their own",
+        target_note="read it beside the agreement of two trainings on the same data in the same "
+        "order",
+        source="Carlsson et al. 2025, Figure 5 left (68 to 75 % between orders); Li et al. 2026, "
+        "entropy-matched temperature (0.570 with the original)",
+        failure="counts a tie broken otherwise as a change; falls as two texts part, if taken on "
+        "texts of their own",
     ),
     *(
         MetricSpec(
@@ -120,8 +127,8 @@ CHANGES = (
             else f"top tokens of rank above {bound} there",
             family="change",
             measured=TrueTexts("choice_rank", function=above(bound)),
-            definition=f"positions where the model's greedy choice has a rank above {bound} under the untouched model "
-            "/ all positions",
+            definition=f"positions where the model's greedy choice has a rank above {bound} under "
+            "the untouched model / all positions",
             range="[0, 1]",
             target_note=_MAP,
             source="Li et al. 2026, the rank map, there of generated text",
@@ -157,7 +164,8 @@ SHARPNESS = (
         unit="nats",
         target_note=_NO_AIM,
         source="Carlsson et al. 2025, Table 3",
-        failure="low for a model that is sure and wrong; two models with other vocabularies do not compare",
+        failure="low for a model that is sure and wrong; two models with other vocabularies do "
+        "not compare",
     ),
     *(
         MetricSpec(

@@ -1,4 +1,6 @@
-"""The rows of the table for metrics of written texts: of each text, and of all texts of an arm together."""
+"""The rows of the table for metrics of written texts: of each text, and of all texts of an arm
+together.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,14 @@ TTR_WINDOW_TOKENS = 96
 """Diversity is taken on 96 tokens (Carlsson et al. 2025, sec. 4)."""
 
 MATTR_WINDOW_TOKENS = 50
-"""Shorter than the window of `ttr_last96`, so that the two tell different things; the papers are silent."""
+"""Shorter than the window of `ttr_last96`, so that the two tell different things; the papers are
+silent.
+"""
 
 POSITION_STEP_TOKENS = 32
-"""How far apart the windows of `ttr_by_position` end (Carlsson et al. 2025, Figure 9; its step is not given)."""
+"""How far apart the windows of `ttr_by_position` end (Carlsson et al. 2025, Figure 9; its step is
+not given).
+"""
 
 _window = partial(type_token_ratio, window_tokens=TTR_WINDOW_TOKENS)
 
@@ -67,10 +73,12 @@ VARIETY = (
         label="type-token ratio, last 96 words",
         family="variety",
         measured=EachText("words", _window, least=TTR_WINDOW_TOKENS, measured_last=True),
-        definition="distinct words / words among the last 96 words of a continuation; mean over texts",
+        definition="distinct words / words among the last 96 words of a continuation; mean over "
+        "texts",
         range="(0, 1]",
         source="as `ttr_last96`, in words",
-        failure="as `ttr_words` but for length; 96 tokens hold fewer than 96 words, so continuations must be longer",
+        failure="as `ttr_words` but for length; 96 tokens hold fewer than 96 words, so "
+        "continuations must be longer",
     ),
     MetricSpec(
         name="ttr_words",
@@ -80,7 +88,8 @@ VARIETY = (
         definition="distinct words / words of a continuation; mean over texts",
         range="(0, 1]",
         source="the papers are silent on words",
-        failure="falls with length; a word is one character where no spaces are written, so scripts do not compare",
+        failure="falls with length; a word is one character where no spaces are written, so "
+        "scripts do not compare",
     ),
     MetricSpec(
         name="mattr",
@@ -94,7 +103,8 @@ VARIETY = (
         definition="mean TTR of all windows of 50 tokens in a continuation; mean over texts",
         range="(0, 1]",
         source="Covington and McFall 2010; the window is ours; the papers are silent",
-        failure="a loop at the end weighs as little as its share of the text; blind to repetition beyond the window",
+        failure="a loop at the end weighs as little as its share of the text; blind to repetition "
+        "beyond the window",
     ),
 )
 
@@ -111,7 +121,8 @@ REPETITION = (
             label=f"repeated {order}-grams",
             family="repetition",
             measured=EachText("tokens", partial(repeated_ngram_share, order=order), least=order),
-            definition=f"1 - distinct {order}-grams / {order}-grams within a continuation; mean over texts",
+            definition=f"1 - distinct {order}-grams / {order}-grams within a continuation; mean "
+            "over texts",
             range="[0, 1)",
             source=source,
             failure="rises with length",
@@ -126,7 +137,8 @@ REPETITION = (
         measured=EachText(
             "tokens", _by_position, least=TTR_WINDOW_TOKENS, every=POSITION_STEP_TOKENS
         ),
-        definition="TTR of the 96 tokens that end at a position of a continuation: 96, 128, ...; mean over texts",
+        definition="TTR of the 96 tokens that end at a position of a continuation: 96, 128, ...; "
+        "mean over texts",
         range="(0, 1]",
         source="Carlsson et al. 2025, Figure 9",
         failure="as `ttr_last96`",
@@ -140,7 +152,8 @@ REPETITION = (
         definition="texts that end in 3 or more copies of a unit of at most 64 tokens / texts",
         range="[0, 1]",
         source="ours; the papers are silent",
-        failure='rises with length; three equal tokens at the end ("no no no") are one; blind to loops that vary a '
+        failure='rises with length; three equal tokens at the end ("no no no") are one; blind to '
+        "loops that vary a "
         "word each time, and to longer units",
         comparison_column=3,
     ),
@@ -149,25 +162,27 @@ REPETITION = (
         label="where such a loop starts (tokens)",
         family="repetition",
         measured=EachText("tokens", loop_start),
-        definition="tokens before the first whole copy of that unit, copies counted from the end; mean over the texts "
-        "that loop",
+        definition="tokens before the first whole copy of that unit, copies counted from the end; "
+        "mean over the texts that loop",
         range=">= 0",
         unit="tokens",
         target_note="a value only where true texts loop",
         source="ours; the papers are silent",
-        failure="says nothing of how many loop, and is of other texts for each arm; late where the smallest unit "
-        "repeats only at the end of a longer one (`a b b b` three times)",
+        failure="says nothing of how many loop, and is of other texts for each arm; late where "
+        "the smallest unit repeats only at the end of a longer one (`a b b b` three "
+        "times)",
     ),
     MetricSpec(
         name="compression_ratio",
         label="compression ratio",
         family="repetition",
         measured=EachText("text", compression_ratio),
-        definition="bytes of a continuation's text in NFC and UTF-8 / bytes of it compressed by zlib at level 9; mean "
-        "over texts",
+        definition="bytes of a continuation's text in NFC and UTF-8 / bytes of it compressed by "
+        "zlib at level 9; mean over texts",
         range="> 0",
         source="ours; the papers are silent",
-        failure="rises with length, below 1 for a few words; other builds of zlib may differ by a few bytes",
+        failure="rises with length, below 1 for a few words; other builds of zlib may differ by a "
+        "few bytes",
         comparison_column=4,
     ),
     MetricSpec(
@@ -220,14 +235,15 @@ POOLED = (
             self_bleu_without_each,
             least_texts=2,
         ),
-        definition="BLEU of each text with all other texts of the arm as references; mean over texts",
+        definition="BLEU of each text with all other texts of the arm as references; mean over "
+        "texts",
         range="[0, 100]",
         unit="BLEU",
         aggregation="pooled",
         setting="measure.bleu",
         source="Zhu et al. 2018; Carlsson et al. 2025, Table 2",
-        failure="rises with the number of texts and falls with their length: compare equal sets only. Random words "
-        "score lowest",
+        failure="rises with the number of texts and falls with their length: compare equal sets "
+        "only. Random words score lowest",
         comparison_column=6,
     ),
 )
@@ -252,7 +268,8 @@ RECITATION = (
         label="Dataset-BLEU, best training text",
         family="recitation",
         measured=EachText("dataset_bleu", lambda scores: scores[1]),
-        definition="the highest BLEU of each text with a single training text as reference; mean over texts",
+        definition="the highest BLEU of each text with a single training text as reference; mean "
+        "over texts",
         range="[0, 100]",
         unit="BLEU",
         setting="measure.bleu",
@@ -264,8 +281,8 @@ RECITATION = (
         label="longest run shared with training (tokens)",
         family="recitation",
         measured=EachText("overlap", lambda shared: shared.longest.length),
-        definition="longest token run of a continuation that stands in a training block; mean over texts. The context "
-        "does not count, and no run crosses a block's border",
+        definition="longest token run of a continuation that stands in a training block; mean "
+        "over texts. The context does not count, and no run crosses a block's border",
         range=">= 0",
         unit="tokens",
         source="Carlsson et al. 2025, Table 2 (dataset overlap)",
@@ -288,7 +305,8 @@ RECITATION = (
         label=f"{RECITED_ORDER}-grams that stand in training",
         family="recitation",
         measured=EachText("overlap", Shared.recited_ngrams, least=RECITED_ORDER),
-        definition="8-grams of the continuations that stand in a training block / all their 8-grams",
+        definition="8-grams of the continuations that stand in a training block / all their "
+        "8-grams",
         range="[0, 1]",
         source="ours; the papers are silent",
         failure="blind to paraphrase",
@@ -302,8 +320,8 @@ FLUENCY = (
         label="perplexity under the original",
         family="fluency",
         measured=EachText("original_loss", of_one_text()),
-        definition="exp(summed loss / summed tokens) of the continuations given their contexts, under the untouched "
-        "model",
+        definition="exp(summed loss / summed tokens) of the continuations given their contexts, "
+        "under the untouched model",
         range=">= 1",
         aggregation="exponential of a ratio of sums",
         source="the papers are silent",
@@ -315,14 +333,15 @@ FLUENCY = (
         label="perplexity under a third model",
         family="fluency",
         measured=EachText("scorer_loss", of_one_text()),
-        definition="the same under a third model, in its own tokens, beginning-of-text first where its tokenizer has "
-        "one; a token that reaches over the border of context and continuation counts as the continuation's",
+        definition="the same under a third model, in its own tokens, beginning-of-text first "
+        "where its tokenizer has one; a token that reaches over the border of context "
+        "and continuation counts as the continuation's",
         range=">= 1",
         aggregation="exponential of a ratio of sums",
         setting="measure.scorer",
         source="the papers are silent",
-        failure="low for loops, as above; of texts longer than that model's positions, only what fits is read; depends "
-        "on its tokenizer",
+        failure="low for loops, as above; of texts longer than that model's positions, only what "
+        "fits is read; depends on its tokenizer",
         comparison_column=8,
     ),
     MetricSpec(
@@ -330,15 +349,17 @@ FLUENCY = (
         label="MAUVE against the true texts",
         family="similarity",
         measured=AgainstTrueTexts(least_texts=1_000),
-        definition="area under (exp(-5 KL(q|r)), exp(-5 KL(p|r))) over the mixtures r = w p + (1 - w) q, where p and q "
-        "are the shares of k-means clusters among the two sets' features; mean over 5 seeds",
+        definition="area under (exp(-5 KL(q|r)), exp(-5 KL(p|r))) over the mixtures r = w p + (1 "
+        "- w) q, where p and q are the shares of k-means clusters among the two sets' "
+        "features; mean over 5 seeds",
         range="[0, 1]",
         target="higher",
         aggregation="pooled",
         setting="measure.mauve",
         source="Pillutla et al. 2021; Li et al. 2026",
-        failure="two samples of one source score about 0.96, not 1, as there are but ten texts a cluster. Depends on "
-        "the features, the number of texts and the clusters. Refused below 1,000 texts a side",
+        failure="two samples of one source score about 0.96, not 1, as there are but ten texts a "
+        "cluster. Depends on the features, the number of texts and the clusters. Refused "
+        "below 1,000 texts a side",
         comparison_column=9,
     ),
     *(
@@ -349,13 +370,14 @@ FLUENCY = (
             else f"tokens of rank above {bound} there",
             family="fluency",
             measured=EachText("original_rank", of_one_text(above(bound))),
-            definition=f"tokens of the continuations whose rank under the untouched model is above {bound} / all their "
-            "tokens",
+            definition="tokens of the continuations whose rank under the untouched model is above "
+            f"{bound} / all their tokens",
             range="[0, 1]",
-            source="Li et al. 2026, the rank map: of the greedy choices 39 % are not the original's first, and 13 % of "
-            "those have a rank above 10; they do not say how ties are ranked",
-            failure="the original's ranking follows a text that it would not have written; a large rank says nothing "
-            "of probability",
+            source="Li et al. 2026, the rank map: of the greedy choices 39 % are not the "
+            "original's first, and 13 % of those have a rank above 10; they do not say how "
+            "ties are ranked",
+            failure="the original's ranking follows a text that it would not have written; a "
+            "large rank says nothing of probability",
         )
         for bound in (1, 10, 100)
     ),

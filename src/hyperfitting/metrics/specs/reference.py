@@ -17,8 +17,8 @@ _SECTIONS = (
     (
         EachText,
         "Of each text",
-        "A number for each continuation, or a sum and what it is divided by. Over texts: the sum of the sums / the sum "
-        "of the counts, with a bootstrap interval over clusters.",
+        "A number for each continuation, or a sum and what it is divided by. Over texts: the sum "
+        "of the sums / the sum of the counts, with a bootstrap interval over clusters.",
     ),
     (
         PooledTexts,
@@ -33,7 +33,8 @@ _SECTIONS = (
     (
         TrueTexts,
         "Of a model on true texts",
-        "Over all tokens but the first of a text, which nothing predicts, with a bootstrap interval over clusters.",
+        "Over all tokens but the first of a text, which nothing predicts, with a bootstrap "
+        "interval over clusters.",
     ),
 )
 
@@ -47,14 +48,18 @@ def metrics_markdown() -> str:
 
 
 _INTRODUCTION = (
-    "Every metric that is measured, in the order of a report's rows. This page is generated from the table of metrics; "
-    "[measuring](../explain/measuring.md) explains intervals, words, ranks and tests, with worked examples. `reference` as a "
-    "target means: as near as can be to the true texts' value."
+    "Every metric that is measured, in the order of a report's rows. This page is generated from "
+    "the table of metrics; [measuring](../explain/measuring.md) explains intervals, words, ranks "
+    "and tests, with worked examples. `reference` as a target means: as near as can be to the "
+    "true texts' value."
 )
 
 
 def _table(kind: type[EachText | PooledTexts | AgainstTrueTexts | TrueTexts]) -> Iterator[str]:
-    yield "| name | in tables | family | definition | range, unit | target | needs | source | known failure |"
+    yield (
+        "| name | in tables | family | definition | range, unit | target | needs | source | known "
+        "failure |"
+    )
     yield "|---|---|---|---|---|---|---|---|---|"
     for spec in specs.METRICS:
         if isinstance(spec.measured, kind):

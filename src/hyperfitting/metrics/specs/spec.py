@@ -1,4 +1,6 @@
-"""What a metric is: its name, label, unit, target and source, and how it is measured, in one row."""
+"""What a metric is: its name, label, unit, target and source, and how it is measured, in one
+row.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,10 @@ TextInput = Literal[
 ]
 """What a metric of each text can read, in the order in which the metrics are measured.
 
-`tokens`: the ids. `text`: the string. `words`: `metrics.words.words` of it. `overlap`: `metrics.overlap.Shared`.
-`dataset_bleu`: the two scores of `metrics.bleu.dataset_bleu`. `original_loss`, `original_rank` and `scorer_loss`: a
-tensor (S,) of the text's tokens under the untouched model, or under the model that `measure.scorer` names.
+`tokens`: the ids. `text`: the string. `words`: `metrics.words.words` of it. `overlap`:
+`metrics.overlap.Shared`. `dataset_bleu`: the two scores of `metrics.bleu.dataset_bleu`.
+`original_loss`, `original_rank` and `scorer_loss`: a tensor (S,) of the text's tokens under the
+untouched model, or under the model that `measure.scorer` names.
 """
 
 ModelInput = Literal[
@@ -58,11 +61,12 @@ ModelInput = Literal[
     "context_loss",
     "continuation_loss",
 ]
-"""What a metric of a model on true texts can read, in the order of measuring: tensors (N, S) of N texts' tokens.
+"""What a metric of a model on true texts can read, in the order of measuring: tensors (N, S) of N
+texts' tokens.
 
-`block_loss`: of training or validation blocks. `text_loss`, `context_loss`, `continuation_loss`: of a domain's texts,
-whole and in their two parts. `agreement` is (N, 1): the share of each text. `choice_rank`: the rank of the model's
-greedy choice under the original.
+`block_loss`: of training or validation blocks. `text_loss`, `context_loss`, `continuation_loss`: of
+a domain's texts, whole and in their two parts. `agreement` is (N, 1): the share of each text.
+`choice_rank`: the rank of the model's greedy choice under the original.
 """
 
 TextValue = float | tuple[float, float] | None
@@ -71,10 +75,12 @@ TextValue = float | tuple[float, float] | None
 
 @dataclass(frozen=True)
 class EachText:
-    """A metric of each text by itself: `function` of what it `reads`, of a text that has `least` units of it or more.
+    """A metric of each text by itself: `function` of what it `reads`, of a text that has `least`
+    units of it or more.
 
-    With `every`, `function` gives a list: the value at `least` units, and one for every further `every` units. The
-    rows of a metric that is `measured_last` follow those of all that read the same.
+    With `every`, `function` gives a list: the value at `least` units, and one for every further
+    `every` units. The rows of a metric that is `measured_last` follow those of all that read the
+    same.
     """
 
     reads: TextInput
@@ -86,10 +92,12 @@ class EachText:
 
 @dataclass(frozen=True)
 class PooledTexts:
-    """A metric of all texts of an arm in a domain together: `function` of the list of what it `reads`.
+    """A metric of all texts of an arm in a domain together: `function` of the list of what it
+    `reads`.
 
-    Texts with fewer than `least` units are left out; below `least_texts` there is no value. `without_each` gives the
-    values without each group in turn, in the order of their names; None: `function` is called once for each.
+    Texts with fewer than `least` units are left out; below `least_texts` there is no value.
+    `without_each` gives the values without each group in turn, in the order of their names; None:
+    `function` is called once for each.
     """
 
     reads: Literal["tokens", "text"]
@@ -101,7 +109,9 @@ class PooledTexts:
 
 @dataclass(frozen=True)
 class AgainstTrueTexts:
-    """A metric of how near the texts of an arm are to the true texts, from features of both (`measure.mauve`)."""
+    """A metric of how near the texts of an arm are to the true texts, from features of both
+    (`measure.mauve`).
+    """
 
     least_texts: int
 
@@ -110,8 +120,8 @@ class AgainstTrueTexts:
 class TrueTexts:
     """A metric of a model on true texts: `function` of a tensor gives a number for each token.
 
-    It may give a pair: what is summed over the tokens, and what those sums are divided by, instead of the number of
-    tokens. `on` says of which blocks and texts it is taken.
+    It may give a pair: what is summed over the tokens, and what those sums are divided by, instead
+    of the number of tokens. `on` says of which blocks and texts it is taken.
     """
 
     reads: ModelInput
@@ -123,9 +133,9 @@ class TrueTexts:
 class MetricSpec:
     """One metric: all that tables, marks, comparisons, reports and documents say of it.
 
-    `range`: the values that it can have. `target`: which end is better, or `reference`: the true texts' value.
-    `comparison_column`: its place in `hyperfit compare`, None where it is not shown there. `in_tables`: whether the
-    tables of a report show it. `failure`: where it misleads.
+    `range`: the values that it can have. `target`: which end is better, or `reference`: the true
+    texts' value. `comparison_column`: its place in `hyperfit compare`, None where it is not shown
+    there. `in_tables`: whether the tables of a report show it. `failure`: where it misleads.
     """
 
     name: str
@@ -146,7 +156,9 @@ class MetricSpec:
 
     @property
     def log_distance(self) -> bool:
-        """Whether distances and differences are taken of logarithms: a perplexity as its mean loss."""
+        """Whether distances and differences are taken of logarithms: a perplexity as its mean
+        loss.
+        """
         return self.aggregation == "exponential of a ratio of sums"
 
     @property
@@ -155,7 +167,9 @@ class MetricSpec:
         return "nats per token" if self.log_distance else self.unit
 
     def position(self, index: int) -> int | None:
-        """Where the value of this index was taken, in units of the text; None for a metric of whole texts."""
+        """Where the value of this index was taken, in units of the text; None for a metric of whole
+        texts.
+        """
         how = self.measured
         if not isinstance(how, EachText) or how.every is None:
             return None
@@ -167,7 +181,9 @@ class MetricSpec:
 
 
 def measuring_order(spec: MetricSpec) -> tuple[int, bool]:
-    """A key that sorts metrics of texts, or of models, by what they read: the order of their rows."""
+    """A key that sorts metrics of texts, or of models, by what they read: the order of their
+    rows.
+    """
     if isinstance(spec.measured, EachText):
         return get_args(TextInput).index(spec.measured.reads), spec.measured.measured_last
     if isinstance(spec.measured, TrueTexts):

@@ -1,4 +1,6 @@
-"""Functions of a tensor with a number for each token, for metrics under a model. They need no torch of their own."""
+"""Functions of a tensor with a number for each token, for metrics under a model. They need no torch
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,16 @@ def above(bound: int) -> Callable[[Tensor], Tensor]:
 
 
 def above_among_changed(bound: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Which tokens have a rank above `bound`, and among which they count: those that are not of rank 1."""
+    """Which tokens have a rank above `bound`, and among which they count: those that are not of
+    rank 1.
+    """
     return lambda rank_S: (rank_S > bound, rank_S > 1)
 
 
 def sums_and_counts(values: Tensor | tuple[Tensor, Tensor]) -> tuple[Any, Any]:
-    """Values summed over their last axis, in float64, and what the sums are divided by: the tokens, or as given."""
+    """Values summed over their last axis, in float64, and what the sums are divided by: the tokens,
+    or as given.
+    """
     summed, counted = values if isinstance(values, tuple) else (values, None)
     sums = summed.double().sum(-1)
     if counted is None:

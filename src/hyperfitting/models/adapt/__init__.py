@@ -1,11 +1,11 @@
 """All inspection and patching of a loaded model.
 
-A model is loaded as transformers defines it. A part of it is replaced by ours (cache, attention, norms, loss in chunks)
-only after a comparison with the model's own plain forward.
+A model is loaded as transformers defines it. A part of it is replaced by ours (cache, attention,
+norms, loss in chunks) only after a comparison with the model's own plain forward.
 
 parts.py     config, embeddings, head and layers of a model
 compare.py   compare two ways of computing a model's logits on a few tokens
-decoding.py  whether the model is causal, and which way of reading token by token equals its plain forward
+decoding.py  whether the model is causal, and which token-by-token reading equals its plain forward
 patches.py   attention, norms and rotary embeddings for training
 head.py      the head: given chunks of hidden states, kept in float32, or computing the loss
 """
@@ -34,11 +34,12 @@ from hyperfitting.records import ModelTraits
 def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:
     """Run a loaded model on two texts, and keep its traits for as long as the model exists.
 
-    `tokens` is the length of the longest text that the model will get; None: about ten tokens are tried.
+    `tokens` is the length of the longest text that the model will get; None: about ten tokens are
+    tried.
 
     Raises:
-        ModelError: the model does not continue texts: its forward fails, its logits are not finite, or a token's logits
-            depend on later tokens.
+        ModelError: the model does not continue texts: its forward fails, its logits are not finite,
+            or a token's logits depend on later tokens.
     """
     short, long = texts_to_try(model), texts_to_try(model, tokens or 0)
     vocabulary = plain_forward(model, short[0]).shape[-1]
@@ -65,7 +66,9 @@ _TRAITS: WeakKeyDictionary[nn.Module, ModelTraits] = WeakKeyDictionary()
 
 
 def remember_traits(model: nn.Module, traits: ModelTraits) -> ModelTraits:
-    """Keep traits of this model that were found elsewhere, for example in another process; returns them."""
+    """Keep traits of this model that were found elsewhere, for example in another process; returns
+    them.
+    """
     _TRAITS[model] = traits
     return traits
 
@@ -78,7 +81,8 @@ def traits_of(model: nn.Module) -> ModelTraits:
 def stepper(
     model: nn.Module, precision: Precision = "fp32", *, decoding: str | None = None
 ) -> Stepper:
-    """The model as a `NextToken`: with the stepping of its traits, or with the one named by `decoding`.
+    """The model as a `NextToken`: with the stepping of its traits, or with the one named by
+    `decoding`.
 
     `decoding = "no cache"` runs the plain forward over the whole text at each step: the reference.
     """

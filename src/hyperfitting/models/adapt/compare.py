@@ -1,7 +1,8 @@
 """Run a model on a few tokens, and compare two ways of computing its logits up to rounding.
 
-At random weights attention scores are near zero, so that a missing mask or a wrong scale changes little. Comparisons
-are therefore made twice: with the weights as they are, and with the weights of all linear layers made large.
+At random weights attention scores are near zero, so that a missing mask or a wrong scale changes
+little. Comparisons are therefore made twice: with the weights as they are, and with the weights of
+all linear layers made large.
 
 Shapes: B texts, T tokens, V vocabulary.
 """
@@ -27,15 +28,18 @@ _LARGEST_WINDOW = 256
 """The text that is tried is longer than a sliding window of up to this many tokens."""
 _GAIN, _LARGEST_FACTOR = 2.0, 2.0**12
 BOUNDS = {torch.float32: (1e-3, 2e-2), torch.bfloat16: (5e-2, 0.3)}
-"""Largest relative difference of logits that rounding explains: with the weights as they are, and made large."""
+"""Largest relative difference of logits that rounding explains: with the weights as they are, and
+made large.
+"""
 
 
 def texts_to_try(model: nn.Module, tokens: int | None = None) -> tuple[Tensor, int]:
     """Two texts (2, T) and the length of their context.
 
-    Without `tokens` T is about ten, and the texts differ only after the context. With `tokens` T is at least that and
-    long enough to cross a small sliding window, since some faults show beyond some length only; the texts then differ
-    from the first token on, which is beginning-of-text in one of them, since some models count positions from there.
+    Without `tokens` T is about ten, and the texts differ only after the context. With `tokens` T is
+    at least that and long enough to cross a small sliding window, since some faults show beyond
+    some length only; the texts then differ from the first token on, which is beginning-of-text in
+    one of them, since some models count positions from there.
     """
     config, vocabulary = text_config(model), vocabulary_size(model)
     wanted = (
@@ -90,7 +94,9 @@ def plain_forward(
 
 
 def refuse_full_memory(error: Exception) -> None:
-    """Raise the error again if the device is out of memory, since the model is then not the cause."""
+    """Raise the error again if the device is out of memory, since the model is then not the
+    cause.
+    """
     if is_out_of_memory(error):
         raise error
 
@@ -102,7 +108,9 @@ def _reason(error: Exception) -> str:
 
 
 def logits_match(logits_BTV: Tensor, plain_BTV: Tensor, model: nn.Module, *, large: bool) -> bool:
-    """Whether logits equal the plain forward's up to rounding at every token; `large`: the weights were made large."""
+    """Whether logits equal the plain forward's up to rounding at every token; `large`: the weights
+    were made large.
+    """
     same_shape = logits_BTV.shape == plain_BTV.shape
     return same_shape and logits_difference(logits_BTV, plain_BTV) <= BOUNDS[dtype_of(model)][large]
 
@@ -110,8 +118,8 @@ def logits_match(logits_BTV: Tensor, plain_BTV: Tensor, model: nn.Module, *, lar
 def logits_difference(logits: Tensor, plain: Tensor) -> float:
     """The largest difference of a token's logits (..., V), relative to the norm of the plain ones.
 
-    The mean of each token's logits is subtracted first: it changes no probability, and a large one would hide
-    differences.
+    The mean of each token's logits is subtracted first: it changes no probability, and a large one
+    would hide differences.
     """
     exact, other = (
         each.double() - each.double().mean(-1, keepdim=True) for each in (plain, logits)
@@ -121,17 +129,20 @@ def logits_difference(logits: Tensor, plain: Tensor) -> float:
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
-    """The dtype that decides how much rounding is allowed: that of the weights, or float32 for other dtypes."""
+    """The dtype that decides how much rounding is allowed: that of the weights, or float32 for
+    other dtypes.
+    """
     dtype = next(model.parameters()).dtype
     return dtype if dtype in BOUNDS else torch.float32
 
 
 @contextmanager
 def enlarged(model: nn.Module, large: bool = True) -> Iterator[None]:
-    """Context manager: the weights of the linear layers are made large, so that queries, keys and gates are not near 0.
+    """Context manager: the weights of the linear layers are made large, so that queries, keys and
+    gates are not near 0.
 
-    Each is multiplied by a power of two and divided by it at the end, which is exact. Embeddings and head are not
-    changed.
+    Each is multiplied by a power of two and divided by it at the end, which is exact. Embeddings
+    and head are not changed.
     """
     kept = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
     kept += [head.weight] if isinstance(head := output_head(model), nn.Linear) else []
@@ -150,7 +161,9 @@ def enlarged(model: nn.Module, large: bool = True) -> Iterator[None]:
 
 
 def _factor(layer: nn.Linear | Conv1D) -> float:
-    """The power of two that makes the gain of a layer, the ratio of its output's size to its input's, at least about 2."""
+    """The power of two that makes the gain of a layer, the ratio of its output's size to its
+    input's, at least about 2.
+    """
     weight: Any = layer.weight
     inputs = weight.shape[0] if isinstance(layer, Conv1D) else weight.shape[1]
     size = torch.linalg.vector_norm(weight.detach(), dtype=torch.float32)

@@ -1,4 +1,5 @@
-"""Find out whether a model is causal, and which way of reading it token by token equals its plain forward.
+"""Find out whether a model is causal, and which way of reading it token by token equals its plain
+forward.
 
 Shapes: B texts, T tokens, S steps, C tokens of the context, V vocabulary.
 """
@@ -32,10 +33,12 @@ from hyperfitting.models.stepping import KeyValueCache, OwnStepping, Stepper, Wh
 
 @contextmanager
 def one_token_attention(model: nn.Module) -> Iterator[None]:
-    """Context manager: use the one-token kernel for CPU models configured with SDPA or products; no-op otherwise.
+    """Context manager: use the one-token kernel for CPU models configured with SDPA or products;
+    no-op otherwise.
 
-    The kernel is registered under the name in the config, because some models compute something else under a name that
-    they do not know (Falcon omits its mask, DeepSeek 3.2 attends to all tokens).
+    The kernel is registered under the name in the config, because some models compute something
+    else under a name that they do not know (Falcon omits its mask, DeepSeek 3.2 attends to all
+    tokens).
     """
     name = attention_of(model)
     if device_of(model).type != "cpu" or name not in ("sdpa", PRODUCTS):
@@ -59,18 +62,24 @@ STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
     "own stepping": OwnStepping,
     NO_CACHE: WholeText,
 }
-"""Ways to read a model token by token, fastest first; the first that equals the plain forward is used."""
+"""Ways to read a model token by token, fastest first; the first that equals the plain forward is
+used.
+"""
 
 
 def choose_stepping(model: nn.Module, ids_BT: Tensor, context: int) -> str:
-    """The name of the first of the `STEPPINGS` that equals the plain forward; the last is the plain forward itself."""
+    """The name of the first of the `STEPPINGS` that equals the plain forward; the last is the plain
+    forward itself.
+    """
     return next(
         name for name in STEPPINGS if name == NO_CACHE or equals_plain(model, name, ids_BT, context)
     )
 
 
 def equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int) -> bool:
-    """Whether the logits after a context of this length, and after each later token, equal the plain forward's."""
+    """Whether the logits after a context of this length, and after each later token, equal the
+    plain forward's.
+    """
     for large in (False, True):
         with enlarged(model, large):
             plain_BSV = plain_forward(
@@ -139,6 +148,6 @@ def refuse_if_length_matters(model: nn.Module, ids_BT: Tensor, context: int) -> 
         finite = whole_1TV.isfinite().all() and alone_1TV.isfinite().all()
         if finite and not logits_match(alone_1TV, whole_1TV, model, large=large):
             raise ModelError(
-                f"{type(model).__name__} does not continue texts: its logits for a beginning of {context} tokens are "
-                f"others in a text of {ids_BT.shape[1]}"
+                f"{type(model).__name__} does not continue texts: its logits for a beginning of "
+                f"{context} tokens are others in a text of {ids_BT.shape[1]}"
             )

@@ -1,4 +1,5 @@
-"""The head of a model: given chunks of hidden states, kept in float32, or made to compute the loss. Each is tested first.
+"""The head of a model: given chunks of hidden states, kept in float32, or made to compute the loss.
+Each is tested first.
 
 Shapes: B texts, T tokens, V vocabulary, H hidden units, C tokens of a chunk.
 """
@@ -21,14 +22,17 @@ from hyperfitting.models.stepping import plain_logits
 
 _TRIED_TOKENS, _TRIED_CHUNK = 8, 3
 _ROUNDING = 1e-2
-"""Relative to the norm of all logits: products of other shapes differ by a unit in the last place, 2^-8 in bfloat16."""
+"""Relative to the norm of all logits: products of other shapes differ by a unit in the last place,
+2^-8 in bfloat16.
+"""
 
 
 def keep_head_exact(model: nn.Module) -> None:
-    """Make a bfloat16 model's head multiply in float32. In bfloat16 the best tokens often tie, and the lowest id wins.
+    """Make a bfloat16 model's head multiply in float32. In bfloat16 the best tokens often tie, and
+    the lowest id wins.
 
-    The head's weights keep their bfloat16 values; embeddings tied to them are not changed. Not for models that are
-    trained or saved.
+    The head's weights keep their bfloat16 values; embeddings tied to them are not changed. Not for
+    models that are trained or saved.
     """
     head = output_head(model)
     if not isinstance(head, nn.Linear) or head.weight.dtype == torch.float32:
@@ -39,10 +43,11 @@ def keep_head_exact(model: nn.Module) -> None:
 
 
 def head_accepts_chunks(model: nn.Module, ids_BT: Tensor, precision: Precision) -> bool:
-    """Whether the head gives the model's logits when it gets chunks of hidden states; tried on eight tokens.
+    """Whether the head gives the model's logits when it gets chunks of hidden states; tried on
+    eight tokens.
 
-    False if the model has no separate body, computes something over all tokens between body and head, or has a head
-    that reads more than the last hidden states.
+    False if the model has no separate body, computes something over all tokens between body and
+    head, or has a head that reads more than the last hidden states.
     """
     ids_1T = ids_BT[:1, :_TRIED_TOKENS]
     whole_TV = autocast_logits(model, ids_1T, precision)[0].float()
@@ -71,7 +76,8 @@ def autocast_logits(model: nn.Module, ids_BT: Tensor, precision: Precision) -> T
 
 
 def read_body(model: nn.Module, ids_BT: Tensor, precision: Precision) -> tuple[Any, int]:
-    """The body's output for the texts, and the vocabulary size; the head gets the first token of each text only.
+    """The body's output for the texts, and the vocabulary size; the head gets the first token of
+    each text only.
 
     The body is called through the model, because FSDP gathers the weights of both there.
 
@@ -127,7 +133,9 @@ def _body_forward(model: nn.Module, forward: Callable[..., Any]) -> Iterator[Cal
 
 
 def give_head(model: nn.Module, forward: Callable[..., Any]) -> bool:
-    """Make the head compute `forward(head, ...)` instead of its own; false if there is no head with a weight."""
+    """Make the head compute `forward(head, ...)` instead of its own; false if there is no head with
+    a weight.
+    """
     head = output_head(model)
     if not isinstance(head, nn.Module) or getattr(head, "weight", None) is None:
         return False
@@ -136,7 +144,9 @@ def give_head(model: nn.Module, forward: Callable[..., Any]) -> bool:
 
 
 def has_plain_head(model: nn.Module) -> bool:
-    """Whether the logits are the head's output, unchanged, and the head has no bias; works without weights."""
+    """Whether the logits are the head's output, unchanged, and the head has no bias; works without
+    weights.
+    """
     head, handed = output_head(model), []
     if not isinstance(head, nn.Module):
         return False
@@ -154,9 +164,11 @@ def has_plain_head(model: nn.Module) -> bool:
 
 
 def head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:
-    """Whether the head has no bias and its output becomes the logits unchanged, also when it is very large.
+    """Whether the head has no bias and its output becomes the logits unchanged, also when it is
+    very large.
 
-    At random weights a bias is zero and a cap is not reached, so equal losses would not show either.
+    At random weights a bias is zero and a cap is not reached, so equal losses would not show
+    either.
     """
     head, grown = output_head(model), []
     if not isinstance(head, nn.Module):

@@ -45,7 +45,9 @@ def input_embeddings(model: nn.Module) -> Any:
 
 
 def output_head(model: nn.Module) -> Any:
-    """The module of the head, which computes logits from hidden states; None if the model does not name it."""
+    """The module of the head, which computes logits from hidden states; None if the model does not
+    name it.
+    """
     with suppress(AttributeError, NotImplementedError):
         return model.get_output_embeddings()  # type: ignore[operator]
     return None
@@ -95,5 +97,7 @@ def attention_of(model: nn.Module) -> str:
 
 
 def set_attention(model: nn.Module, name: str) -> None:
-    """Write another kernel's name into the config, unchecked; models that look it up there use it."""
+    """Write another kernel's name into the config, unchecked; models that look it up there use
+    it.
+    """
     model.config._attn_implementation = name  # type: ignore[union-attr]

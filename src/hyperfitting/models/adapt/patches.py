@@ -1,4 +1,5 @@
-"""Patches of a model's layers for training: attention, norms and rotary embeddings. Each is compared before it is used.
+"""Patches of a model's layers for training: attention, norms and rotary embeddings. Each is
+compared before it is used.
 
 Shapes: B texts, H heads, G heads of keys, T tokens, K tokens of keys, D units of a head.
 """
@@ -33,20 +34,26 @@ from hyperfitting.models.stepping import plain_logits
 
 _COMPARED = "hyperfitting_compared"
 _SHORT_BLOCK_TOKENS = 512
-"""Up to this length the B x H x T x T scores of a layer are small compared with its other activations."""
+"""Up to this length the B x H x T x T scores of a layer are small compared with its other
+activations.
+"""
 
 
-# --- attention --------------------------------------------------------------------------------------------------------
+# --- attention
+# ------------------------------------------------------------------------------------------
 
 
 def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens: int) -> None:
-    """Set the attention kernel for training: `auto` is products for short blocks on a CPU, else torch's SDPA.
+    """Set the attention kernel for training: `auto` is products for short blocks on a CPU, else
+    torch's SDPA.
 
-    A model whose attention does more than products (caps, sinks) gets `eager`, its own, instead of products. With
-    `auto` a model keeps its kernel if it has no choice (state-space models) or if its logits change with the new one.
+    A model whose attention does more than products (caps, sinks) gets `eager`, its own, instead of
+    products. With `auto` a model keeps its kernel if it has no choice (state-space models) or if
+    its logits change with the new one.
 
     Raises:
-        ModelError: the kernel was named, and the model does not support it or its logits change with it.
+        ModelError: the kernel was named, and the model does not support it or its logits change
+            with it.
     """
     short = device.type == "cpu" and tokens <= _SHORT_BLOCK_TOKENS
     name, before = (
@@ -71,7 +78,9 @@ def prefer_attention(model: nn.Module, wanted: str, device: torch.device, tokens
 
 
 def _is_the_same_model(model: nn.Module, before: str, after: str, tokens: int) -> bool:
-    """Whether the plain forward gives the same logits under two kernels; true without a comparison on the meta device."""
+    """Whether the plain forward gives the same logits under two kernels; true without a comparison
+    on the meta device.
+    """
     if before == after or device_of(model).type == "meta":
         return True
     ids_BT, _ = texts_to_try(model, tokens)
@@ -89,8 +98,8 @@ def _is_the_same_model(model: nn.Module, before: str, after: str, tokens: int) -
 def _is_products(model: nn.Module) -> bool:
     """Whether the model's own attention equals the products, whatever its weights.
 
-    False for a mixture of experts, which cannot be tested this way. The answer is cached by the config and the classes
-    of the modules, unless a module has a patched forward.
+    False for a mixture of experts, which cannot be tested this way. The answer is cached by the
+    config and the classes of the modules, unless a module has a patched forward.
     """
     if has_experts(model):
         return False
@@ -134,7 +143,8 @@ def _compare_with_own(
     attention_mask: Any,
     **options: Any,
 ) -> Any:
-    """An attention kernel that computes the products after it compared them with the model's own on random inputs.
+    """An attention kernel that computes the products after it compared them with the model's own on
+    random inputs.
 
     Raises:
         _Differs: they are not equal.
@@ -170,7 +180,8 @@ def _attends_alike(
 AttentionMaskInterface.register(_COMPARED, sdpa_mask)
 
 
-# --- norms and rotations ----------------------------------------------------------------------------------------------
+# --- norms and rotations
+# ----------------------------------------------------------------------------------------------
 
 
 def castable_norms(model: nn.Module) -> list[str]:
@@ -183,7 +194,8 @@ def castable_norms(model: nn.Module) -> list[str]:
 def cast_norm_outputs(model: nn.Module, names: Iterable[str]) -> None:
     """Make the named RMS norms and rotary embeddings output autocast's dtype while autocast is on.
 
-    `names` come from `castable_norms`. The norms still compute in float32, and the residual stream stays in float32.
+    `names` come from `castable_norms`. The norms still compute in float32, and the residual stream
+    stays in float32.
     """
     for module in map(model.get_submodule, names):
         if _is_rotary(module):
@@ -197,7 +209,9 @@ def _is_rotary(module: nn.Module) -> bool:
 
 
 def _is_rms_norm(module: nn.Module) -> bool:
-    """Whether a module divides by the root mean square and multiplies by its weight; tried on two inputs."""
+    """Whether a module divides by the root mean square and multiplies by its weight; tried on two
+    inputs.
+    """
     if not (type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon")):
         return False
     weight_H: Any = module.weight

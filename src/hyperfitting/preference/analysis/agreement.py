@@ -70,7 +70,9 @@ def counts_table(
 
 
 def _paired(counts_UQ: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Judges per item, and the share of agreeing pairs of judges, 0 for items with fewer than two."""
+    """Judges per item, and the share of agreeing pairs of judges, 0 for items with fewer than
+    two.
+    """
     judges_U = counts_UQ.sum(axis=1)
     pairs_U = np.maximum(judges_U * (judges_U - 1), 1)
     return judges_U, (counts_UQ * (counts_UQ - 1)).sum(axis=1) / pairs_U
@@ -104,7 +106,9 @@ def _alpha(flat: FloatArray, *, ordinal: bool) -> FloatArray:
 
 
 def _ordinal(totals: FloatArray) -> FloatArray:
-    """Squared distances: how many answers lie between two categories, half of both ends left out."""
+    """Squared distances: how many answers lie between two categories, half of both ends left
+    out.
+    """
     below = np.cumsum(totals, axis=-1) - totals / 2
     return np.asarray((below[..., :, None] - below[..., None, :]) ** 2)
 
@@ -190,7 +194,9 @@ def coefficient(
     seed: int,
     level: float = CONFIDENCE,
 ) -> Coefficient:
-    """One coefficient of a table of counts, with a percentile bootstrap that draws whole contexts."""
+    """One coefficient of a table of counts, with a percentile bootstrap that draws whole
+    contexts.
+    """
     judges_U = counts_UQ.sum(axis=1)
     counts = (int((judges_U > 1).sum()), int(judges_U.sum()), len(np.unique(context_U)))
     if note := _undefined(statistic, judges_U):
@@ -217,8 +223,8 @@ def bootstrapped(
     seed: int,
     level: float,
 ) -> Coefficient:
-    """A coefficient with the value of the summed addends and its interval; `bare`, which says why there is none, where
-    that is undefined.
+    """A coefficient with the value of the summed addends and its interval; `bare`, which says why
+    there is none, where that is undefined.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         found = float(value(addends_UF.sum(axis=0)))
@@ -232,7 +238,10 @@ def _undefined(statistic: Statistic, judges_U: FloatArray) -> str:
     if not (judges_U > 1).any():
         return "no comparison has two judgements"
     if statistic is FLEISS and len(set(judges_U.tolist())) > 1:
-        return f"comparisons have {int(judges_U.min())} to {int(judges_U.max())} judgements, not the same number each"
+        return (
+            f"comparisons have {int(judges_U.min())} to {int(judges_U.max())} judgements, not the "
+            "same number each"
+        )
     return ""
 
 

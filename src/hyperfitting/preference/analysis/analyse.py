@@ -1,4 +1,6 @@
-"""The whole analysis of a study's judgements in one value, for the report and its `summary.json`."""
+"""The whole analysis of a study's judgements in one value, for the report and its
+`summary.json`.
+"""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ class Variance:
 
 
 def quantile(level: float, clusters: int) -> float:
-    """The half-width of a two-sided interval of this level in standard errors: t with `clusters` - 1
-    degrees of freedom.
+    """The half-width of a two-sided interval of this level in standard errors: t with `clusters` -
+    1 degrees of freedom.
     """
     return float(student.ppf((1 + level) / 2, clusters - 1))
 
@@ -80,8 +80,8 @@ def two_way(influence_PN: FloatArray, context_N: IntArray, annotator_N: IntArray
 
     Each of the three sums over clusters is multiplied by G / (G - 1), with its own number of
     clusters G: the small-sample factor CR1, with which the coverage is right
-    (docs/explain/preference-analysis.md). Source: Cameron, Gelbach and Miller 2011, "Robust Inference With
-    Multiway Clustering".
+    (docs/explain/preference-analysis.md). Source: Cameron, Gelbach and Miller 2011, "Robust
+    Inference With Multiway Clustering".
     """
     both_N = context_N * (int(annotator_N.max(initial=0)) + 1) + annotator_N
     parts = [_clustered(influence_PN, ids_N) for ids_N in (context_N, annotator_N, both_N)]

@@ -34,7 +34,9 @@ class SelfConsistency:
 def self_consistency(
     judgements: Iterable[Judgement], *, level: float = CONFIDENCE
 ) -> SelfConsistency:
-    """Compare repeats with the first answers of the same annotators, without excluded annotators."""
+    """Compare repeats with the first answers of the same annotators, without excluded
+    annotators.
+    """
     rows = [row for row in judgements if not row.excluded]
     before = {
         (row.annotator, row.comparison): answer_of(row) for row in rows if row.kind == "scored"
@@ -148,6 +150,7 @@ def _unshuffled(row: Judgement) -> str:
     good = [arm for arm in (row.arm_first, row.arm_second) if arm != SHUFFLED]
     if len(good) != 1:
         raise StudyError(
-            f"attention check {row.comparison} does not say which text is better: name the worse arm {SHUFFLED!r}"
+            f"attention check {row.comparison} does not say which text is better: name the worse "
+            f"arm {SHUFFLED!r}"
         )
     return good[0]

@@ -159,7 +159,8 @@ def _refuse_disconnected(data: DavidsonData) -> None:
     if len(parts) > 1:
         named = " and ".join("{" + ", ".join(part) + "}" for part in sorted(parts))
         raise StudyError(
-            f"no comparison links {named}: their worths have no common scale; compare an arm of each"
+            f"no comparison links {named}: their worths have no common scale; compare an arm of "
+            "each"
         )
 
 

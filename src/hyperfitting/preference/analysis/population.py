@@ -59,7 +59,8 @@ class Design:
             raise InputError("a design needs at least one context, one annotator and one judgement")
         if self.annotators < self.judgements:
             raise InputError(
-                f"{self.judgements} judgements a comparison need as many annotators, and there are {self.annotators}"
+                f"{self.judgements} judgements a comparison need as many annotators, and there are "
+                f"{self.annotators}"
             )
 
     @property

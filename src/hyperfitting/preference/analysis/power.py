@@ -56,7 +56,8 @@ def calibrated_population(
     worse = 1 - preferred - equal
     if not (0 < preferred < 1 and 0 <= equal < 1 and worse > 0):
         raise InputError(
-            f"--preferred {preferred:g} and --equal {equal:g} leave no share for each answer: above 0, below 1 in sum"
+            f"--preferred {preferred:g} and --equal {equal:g} leave no share for each answer: "
+            "above 0, below 1 in sum"
         )
     rng = np.random.default_rng(seed)
     side = population.side_bias + population.side_sd * rng.standard_normal(_QUANTILE_DRAWS)

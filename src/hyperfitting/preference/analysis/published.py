@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from hyperfitting.assets import asset_path
 
 PUBLISHED_SOURCE = (
-    "Carlsson, Liu, Ward, Kurfali and Nivre, The Hyperfitting Phenomenon, ICLR 2025, arXiv 2412.04318, Table 1. "
-    "Texts of 256 tokens compared with the true continuation, three judgements each, share preferred or equal. Values "
-    "as quoted in reviews and notes on the paper, which gives no intervals; cells that they do not quote are left out."
+    "Carlsson, Liu, Ward, Kurfali and Nivre, The Hyperfitting Phenomenon, ICLR 2025, arXiv "
+    "2412.04318, Table 1. Texts of 256 tokens compared with the true continuation, three "
+    "judgements each, share preferred or equal. Values as quoted in reviews and notes on the "
+    "paper, which gives no intervals; cells that they do not quote are left out."
 )
 
 

@@ -14,7 +14,9 @@ from hyperfitting.runs import Run
 
 @dataclass(frozen=True)
 class ContextTexts:
-    """One context and its continuations by arm. `name` is its domain and number, such as `wiki-7`."""
+    """One context and its continuations by arm. `name` is its domain and number, such as
+    `wiki-7`.
+    """
 
     name: str
     domain: str
@@ -54,7 +56,8 @@ def _runs(folders: Sequence[Path]) -> list[Run]:
         inside = [Run(each) for each in (folder, *sorted(folder.glob("*"))) if Run(each).generated]
         if not inside:
             raise StudyError(
-                f"{folder}: no continuations there: give an experiment or a run that `generate` is done with"
+                f"{folder}: no continuations there: give an experiment or a run that `generate` is "
+                "done with"
             )
         found |= {run.folder.resolve(): run for run in inside}
     return list(found.values())
@@ -83,7 +86,8 @@ def _by_arm(
         label = labels[row.run, row.variant, row.strategy]
         if label in arms and arms[label].ids != row.ids and label != REFERENCE:
             raise StudyError(
-                f"{row.domain}, context {row.context}: two different texts of the arm {label!r}: leave out one of the runs"
+                f"{row.domain}, context {row.context}: two different texts of the arm {label!r}: "
+                "leave out one of the runs"
             )
         # The true text is the same for every run with the same tokens; the longest holds the
         # others.

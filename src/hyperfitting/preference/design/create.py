@@ -154,6 +154,7 @@ def _pairs(text: str) -> str | list[list[str]]:
     pairs = [[arm.strip() for arm in pair.split("=")] for pair in text.split(";")]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
         raise StudyError(
-            f"--pairs {text}: write it as reference, all, or 'one arm=another arm'; semicolons between pairs"
+            f"--pairs {text}: write it as reference, all, or 'one arm=another arm'; semicolons "
+            "between pairs"
         )
     return pairs

@@ -193,7 +193,8 @@ def _checks(
     checks = list(itertools.islice((check for check in made if check is not None), wanted))
     if wanted and not checks:
         raise StudyError(
-            "attention checks need true texts of some words, and there are none: set attention_rate = 0"
+            "attention checks need true texts of some words, and there are none: set "
+            "attention_rate = 0"
         )
     return checks
 

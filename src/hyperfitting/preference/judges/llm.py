@@ -68,7 +68,9 @@ _ANSWERS: dict[str, Answer] = {
 
 
 class LlmJudgeSettings(Settings):
-    """Which model judges, and how it is asked. The key is not a setting, since settings are stored."""
+    """Which model judges, and how it is asked. The key is not a setting, since settings are
+    stored.
+    """
 
     url: str = Field(
         description="The endpoint: .../v1, or the whole address of its chat completions."
@@ -264,8 +266,8 @@ class ChatEndpoint:
             except _TemporaryFailure as failure:
                 if attempt == self._settings.retries:
                     raise HyperfittingError(
-                        f"{self._address}: {failure} ({attempt + 1} attempts); the judgements so far are kept, "
-                        "and the same command continues"
+                        f"{self._address}: {failure} ({attempt + 1} attempts); the judgements so "
+                        "far are kept, and the same command continues"
                     ) from failure
                 self._pause(failure.after or min(60.0, 2.0**attempt))
         raise AssertionError("unreachable")
@@ -328,7 +330,8 @@ def _address(url: str) -> str:
         raise StudyError(f"--url {url}: write it as https://host/v1")
     if parts.username is not None or parts.password is not None:
         raise StudyError(
-            "--url: leave the user and the password out: a key is read from the environment (--key-from)"
+            "--url: leave the user and the password out: a key is read from the environment "
+            "(--key-from)"
         )
     whole = url.rstrip("/")
     return whole if whole.endswith("/chat/completions") else whole + "/chat/completions"
@@ -339,7 +342,8 @@ def _check_prompt(prompt: str) -> None:
     known = {"instructions", "context", "first", "second", "question"}
     if not names <= known or not {"context", "first", "second"} <= names:
         raise StudyError(
-            "a prompt holds {context}, {first} and {second}; {instructions} and {question} may be there too"
+            "a prompt holds {context}, {first} and {second}; {instructions} and {question} may be "
+            "there too"
         )
 
 

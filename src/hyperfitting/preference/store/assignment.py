@@ -100,7 +100,9 @@ def _marks(random_: random.Random, rate: float, earliest: Callable[[int], int]) 
 
 
 def total_items(protocol: Protocol, annotator: str, assigned: int, left: int) -> int:
-    """All items of an annotator who was assigned `assigned` and for whom `left` comparisons remain."""
+    """All items of an annotator who was assigned `assigned` and for whom `left` comparisons
+    remain.
+    """
     total = assigned
     ahead = itertools.islice(item_kinds(protocol, annotator), assigned, None)
     most = float("inf") if protocol.items is None else protocol.items

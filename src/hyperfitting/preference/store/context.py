@@ -31,7 +31,9 @@ def utc_stamp(time: datetime) -> str:
 
 
 def one_line(words: str) -> str:
-    """Words that somebody typed, as one line of at most 200 characters that every database takes."""
+    """Words that somebody typed, as one line of at most 200 characters that every database
+    takes.
+    """
     kept = "".join(letter if letter.isprintable() else " " for letter in words)
     return " ".join(kept.split())[:200]
 

@@ -178,7 +178,9 @@ def _json_lines(text: str) -> dict[int, str]:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[dict[str, str]]:
-    """The cells of each row by column, without empty ones and without the apostrophes of an export."""
+    """The cells of each row by column, without empty ones and without the apostrophes of an
+    export.
+    """
     try:
         for number, cells in enumerate(
             csv.DictReader(io.StringIO(text, newline=""), strict=True), start=1
@@ -223,7 +225,10 @@ def _in_words(problem: ErrorDetails) -> str:
     }.get(kind)
     if kind == "literal_error":
         needed = f"one of {problem['ctx']['expected']}"
-    return f"{name} = {json.dumps(value, default=str)[:60]}: {needed or 'a number from 0 on'} is needed"
+    return (
+        f"{name} = {json.dumps(value, default=str)[:60]}: {needed or 'a number from 0 on'} is "
+        "needed"
+    )
 
 
 def _each_once(path: Path, judgements: Iterable[Judgement]) -> None:
@@ -232,6 +237,7 @@ def _each_once(path: Path, judgements: Iterable[Judgement]) -> None:
         key = (row.study, row.assignment)
         if key in seen:
             raise StudyError(
-                f"{path}, judgement {number}: the assignment {row.assignment} has one already (judgement {seen[key]})"
+                f"{path}, judgement {number}: the assignment {row.assignment} has one already "
+                f"(judgement {seen[key]})"
             )
         seen[key] = number

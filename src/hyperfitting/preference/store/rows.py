@@ -51,7 +51,9 @@ class AnnotatorRow(TableRow):
 
     @property
     def visible_state(self) -> AnnotatorState:
-        """The state as others see it: an exclusion hides the state before it and can be taken back."""
+        """The state as others see it: an exclusion hides the state before it and can be taken
+        back.
+        """
         return "excluded" if self.excluded is not None and self.state != "withdrawn" else self.state
 
 

@@ -279,7 +279,10 @@ def withdraw(app: App, token: AnnotatorPost, sure: Annotated[Literal["yes"], For
 @annotator_router.get("/goodbye")
 async def goodbye(app: App) -> Response:
     """The page after a withdrawal."""
-    text = "Whatever could tell who you are was deleted, and none of your answers is used. You can close this page."
+    text = (
+        "Whatever could tell who you are was deleted, and none of your answers is used. You can "
+        "close this page."
+    )
     return app.pages.show("message", title="You have withdrawn", text=text, back=None)
 
 

@@ -111,7 +111,10 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     _LOG.error("%s failed", request.method, exc_info=error)
-    text = "Nothing that was confirmed is lost. Go back to the study and try again; if it happens twice, tell us."
+    text = (
+        "Nothing that was confirmed is lost. Go back to the study and try again; if it happens "
+        "twice, tell us."
+    )
     response = _message(request, 500, "Something went wrong on our side", text)
     response.headers.update(
         SECURITY_HEADERS | {"Cache-Control": "no-store"}

@@ -43,7 +43,9 @@ def test_questions(protocol: Protocol) -> tuple[TestQuestion, ...]:
 
 
 def is_passed(asked: tuple[TestQuestion, ...], given: Mapping[str, str]) -> bool:
-    """Whether `given` (`q0`, `q1`, ... to the number of a choice) answers every question correctly."""
+    """Whether `given` (`q0`, `q1`, ... to the number of a choice) answers every question
+    correctly.
+    """
     return all(
         given.get(f"q{number}") == str(question.right) for number, question in enumerate(asked)
     )

@@ -73,7 +73,8 @@ _NOBODY: dict[BrowserRole, tuple[int, str, str]] = {
     "annotator": (
         401,
         "Please open your link",
-        "This page needs the personal link that you were given. Open it again in this browser, with cookies allowed.",
+        "This page needs the personal link that you were given. Open it again in this browser, "
+        "with cookies allowed.",
     ),
     "visitor": (
         401,
@@ -199,7 +200,9 @@ def form_bearer_token(role: BrowserRole) -> Callable[..., Awaitable[str]]:
 
 
 def is_from_this_study(request: Request) -> bool:
-    """Whether a post comes from a page of this study, by the header `Origin` (or `Sec-Fetch-Site`)."""
+    """Whether a post comes from a page of this study, by the header `Origin` (or
+    `Sec-Fetch-Site`).
+    """
     address, origin = app_of(request).address, request.headers.get("origin", "null").lower()
     if origin == "null":
         return request.headers.get("sec-fetch-site") == "same-origin"

@@ -15,7 +15,9 @@ from hyperfitting.web.server import bind, log_requests, serve_app
 
 @dataclass(frozen=True)
 class ServedLinks:
-    """The links of a served study. `annotators` ends in TOKEN where everybody has a personal link."""
+    """The links of a served study. `annotators` ends in TOKEN where everybody has a personal
+    link.
+    """
 
     annotators: str
     admin: str

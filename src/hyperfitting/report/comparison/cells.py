@@ -1,4 +1,6 @@
-"""What a comparison shows: its cells in words, which arms are nearest, and what its pictures are drawn from."""
+"""What a comparison shows: its cells in words, which arms are nearest, and what its pictures are
+drawn from.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _BOUNDS = (1, 10, 100)
 
 @dataclass(frozen=True)
 class SeedValue:
-    """The value of a cell at one seed: the number, its mark, its interval, and n and run in words."""
+    """The value of a cell at one seed: the number, its mark, its interval, and n and run in
+    words.
+    """
 
     value: str
     sign: str
@@ -61,7 +65,9 @@ def spread_of(tables: Sequence[MarkedTable], arm: Arm, name: str) -> str:
 
 
 def nearest_lines(comparison: Comparison) -> list[str]:
-    """For every domain and metric the arms that are nearest to the true texts, and at how many seeds."""
+    """For every domain and metric the arms that are nearest to the true texts, and at how many
+    seeds.
+    """
     lines = []
     for domain in comparison.domains:
         tables = comparison.tables_of(domain)
@@ -73,7 +79,9 @@ def nearest_lines(comparison: Comparison) -> list[str]:
 
 
 def _times_marked(tables: Sequence[MarkedTable], name: str) -> dict[str, int]:
-    """How often each arm is nearest, or not told apart from the nearest; most often first, then the nearer ones."""
+    """How often each arm is nearest, or not told apart from the nearest; most often first, then the
+    nearer ones.
+    """
     marked: dict[str, list[float]] = {}
     for table in tables:
         for (arm, own), mark in table.marks.items():
@@ -94,7 +102,9 @@ def _shortly(marked: dict[str, int], seeds: int) -> str:
 
 
 def verdict_lines(comparison: Comparison) -> list[str]:
-    """The models that were not hyperfitted, a line each: what their training reached, and what to raise."""
+    """The models that were not hyperfitted, a line each: what their training reached, and what to
+    raise.
+    """
     runs = [each.run("hyperfitted") for same in comparison.experiments.values() for each in same]
     return [
         f"{run.name}: {run.verdict}"
@@ -105,7 +115,9 @@ def verdict_lines(comparison: Comparison) -> list[str]:
 
 @dataclass(frozen=True)
 class PositionCurve:
-    """The mean type-token ratio of an arm's texts in a domain, by the position at which the window ends."""
+    """The mean type-token ratio of an arm's texts in a domain, by the position at which the window
+    ends.
+    """
 
     domain: str
     arm: Arm
@@ -114,7 +126,9 @@ class PositionCurve:
 
 @dataclass(frozen=True)
 class RankShares:
-    """Shares of an arm's tokens in a domain by their rank under the original: 1, 2 to 10, 11 to 100, above."""
+    """Shares of an arm's tokens in a domain by their rank under the original: 1, 2 to 10, 11 to
+    100, above.
+    """
 
     domain: str
     arm: Arm
@@ -142,7 +156,9 @@ def _mean_by_position(texts: Sequence[TextMetrics], spec: MetricSpec) -> dict[in
 
 
 def rank_shares(comparison: Comparison) -> list[RankShares]:
-    """Shares of tokens by their rank under the original of what a picture can hold, at the first seed."""
+    """Shares of tokens by their rank under the original of what a picture can hold, at the first
+    seed.
+    """
     names = [f"rank_above{bound}_share_under_original" for bound in _BOUNDS]
     made = []
     for held in _first_seed(comparison):

@@ -20,7 +20,9 @@ from hyperfitting.report.kit.variants import variant_classes
 
 
 def position_figure(curves: Sequence[PositionCurve]) -> Figure:
-    """Type-token ratio of the 96 tokens that end at a position, domain by domain (Carlsson et al. 2025, Figure 9)."""
+    """Type-token ratio of the 96 tokens that end at a position, domain by domain (Carlsson et al.
+    2025, Figure 9).
+    """
     domains = list(dict.fromkeys(curve.domain for curve in curves))
     figure = Figure(figsize=(3.4 * max(1, len(domains)), 3.3), layout="constrained")
     panels = figure.subplots(1, max(1, len(domains)), sharey=True, squeeze=False)[0]
@@ -28,7 +30,8 @@ def position_figure(curves: Sequence[PositionCurve]) -> Figure:
         _draw_curves(axes, [curve for curve in curves if curve.domain == domain])
         dress_axes(axes, domain, x="position of the window's end (tokens)")
         axes.set_ylim(0, 1)
-        axes.get_legend().remove()  # one for all of them, under them: in a picture it would cover a curve
+        # One for all of them, under them: in a picture it would cover a curve.
+        axes.get_legend().remove()
     figure.legend(
         *panels[-1].get_legend_handles_labels(),
         frameon=False,
@@ -53,7 +56,9 @@ def _draw_curves(axes: Any, curves: Sequence[PositionCurve]) -> None:
 
 
 def rank_figure(held: Sequence[RankShares]) -> Figure:
-    """Shares of tokens by their rank under the original, a bar for each arm (Li et al. 2026, the rank map)."""
+    """Shares of tokens by their rank under the original, a bar for each arm (Li et al. 2026, the
+    rank map).
+    """
     figure = Figure(figsize=(9, 0.9 + 0.32 * max(1, len(held))), layout="constrained")
     axes = figure.subplots()
     labels = [f"{each.domain}: {each.arm.title}" for each in held]

@@ -1,4 +1,6 @@
-"""Experiments side by side as a page, the same in Markdown, tidy rows as CSV and JSON, and two pictures."""
+"""Experiments side by side as a page, the same in Markdown, tidy rows as CSV and JSON, and two
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ _WRITTEN = {
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
-    """Write the pages of a comparison and return the first one's path. Always anew, whole or not at all."""
+    """Write the pages of a comparison and return the first one's path. Always anew, whole or not at
+    all.
+    """
     from hyperfitting.report.kit import figures
 
     refuse_other_folder(folder)
@@ -72,7 +76,8 @@ def _draw(comparison: Comparison) -> dict[str, Figure]:
 
 
 def refuse_other_folder(folder: Path) -> None:
-    """Writing anew replaces the whole folder: only an earlier comparison, and nothing beside it, may stand there.
+    """Writing anew replaces the whole folder: only an earlier comparison, and nothing beside it,
+    may stand there.
 
     Raises:
         RunError: something else would be lost.
@@ -84,7 +89,8 @@ def refuse_other_folder(folder: Path) -> None:
         raise RunError(f"{folder} is not empty and holds no comparison: choose another --out")
     if others := sorted(held - _WRITTEN):
         raise RunError(
-            f"{folder} holds {others[0]} beside a comparison, which would be lost: choose another --out"
+            f"{folder} holds {others[0]} beside a comparison, which would be lost: choose another "
+            "--out"
         )
 
 
@@ -120,13 +126,17 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 
 def _difference_row(each: PairedDifference) -> dict[str, Any]:
-    """A difference's fields. `set`, `column` and `measure` are what earlier versions called domain, arm and metric."""
+    """A difference's fields. `set`, `column` and `measure` are what earlier versions called domain,
+    arm and metric.
+    """
     named = vars(each) | {"arm": each.arm.title, "baseline": each.baseline.title}
     return named | {"set": each.domain, "column": each.arm.title, "measure": each.metric}
 
 
 def comparison_markdown(comparison: Comparison, pictures: Sequence[str] = ()) -> str:
-    """The comparison in Markdown: a table for each domain, every seed in each cell; pictures by their files' names."""
+    """The comparison in Markdown: a table for each domain, every seed in each cell; pictures by
+    their files' names.
+    """
     parts = ["# Comparison", *(f"**{line}**" for line in verdict_lines(comparison))]
     parts += [_sources(comparison), _LEGEND.format(baseline=comparison.baseline.title)]
     for domain in comparison.domains:
@@ -149,9 +159,10 @@ def _markdown_cell(tables: Sequence[MarkedTable], arm: Arm, name: str) -> str:
 
 
 _LEGEND = (
-    "Seeds stand one by one, with their spread; with each value its 95 % interval, none below 10 clusters. ● is "
-    "nearest to the true texts and told apart from all others, ○ cannot be told apart from the nearest (95 %, over all "
-    "pairs of a table). Differences in differences.csv are to {baseline}."
+    "Seeds stand one by one, with their spread; with each value its 95 % interval, none below 10 "
+    "clusters. ● is nearest to the true texts and told apart from all others, ○ cannot be told "
+    "apart from the nearest (95 %, over all pairs of a table). Differences in differences.csv are "
+    "to {baseline}."
 )
 
 

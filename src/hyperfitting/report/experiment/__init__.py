@@ -1,1 +1,3 @@
-"""The report on one experiment: its page, tables and pictures, and what the terminal shows of it."""
+"""The report on one experiment: its page, tables and pictures, and what the terminal shows of
+it.
+"""

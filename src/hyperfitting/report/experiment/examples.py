@@ -35,7 +35,9 @@ class RecitedPassage:
 
 
 def examples(experiment: Experiment) -> list[Example]:
-    """The first contexts of each domain in turn, in the recipe's first strategy: not chosen by anyone."""
+    """The first contexts of each domain in turn, in the recipe's first strategy: not chosen by
+    anyone.
+    """
     if not experiment.holds_texts:
         return []
     recipe, variants = experiment.recipe, [*experiment.runs(), REFERENCE]
@@ -73,7 +75,9 @@ def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:
 
 
 def recited_passages(experiment: Experiment) -> list[RecitedPassage]:
-    """The longest runs of the hyperfitted model's texts that stand in a training block, longest first."""
+    """The longest runs of the hyperfitted model's texts that stand in a training block, longest
+    first.
+    """
     if not experiment.holds_texts:
         return []
     blocks = experiment.blocks("train")

@@ -25,7 +25,9 @@ from hyperfitting.report.kit.figures import (
 
 
 def curves(probes: Sequence[ProbeRow]) -> Figure:
-    """Loss and greedy type-token ratio by epoch, on validation texts (Carlsson et al. 2025, Figure 2), side by side."""
+    """Loss and greedy type-token ratio by epoch, on validation texts (Carlsson et al. 2025, Figure
+    2), side by side.
+    """
     figure = Figure(figsize=(9, 3.1), layout="constrained")
     for draw, axes in zip((_loss, _type_token_ratio), figure.subplots(1, 2), strict=True):
         draw(axes, probes)
@@ -77,7 +79,8 @@ def _type_token_ratio(axes: Any, probes: Sequence[ProbeRow]) -> None:
 def coloured_texts(
     columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44
 ) -> Figure:
-    """Texts side by side, each token on the colour of its repeated run: (title, pieces, run lengths).
+    """Texts side by side, each token on the colour of its repeated run: (title, pieces, run
+    lengths).
 
     Source: Carlsson et al. 2025, Figure 1.
     """
@@ -112,7 +115,9 @@ _CHARACTER_INCHES = 0.602 * _FONT_POINTS / 72  # the advance of DejaVu Sans Mono
 def _lay_out(
     pieces: Sequence[str], runs: Sequence[int], width: int
 ) -> tuple[list[tuple[str, int, int, int]], int]:
-    """Every token's parts as (text, line, column, heat), lines broken between words, and the number of lines."""
+    """Every token's parts as (text, line, column, heat), lines broken between words, and the number
+    of lines.
+    """
     placed, line, column = [], 0, 0
     for index, (piece, run) in enumerate(zip(pieces, runs, strict=True)):
         for number, part in enumerate(_drawable(piece).split("\n")):
@@ -131,7 +136,9 @@ def _lay_out(
 
 
 def _drawable(text: str) -> str:
-    """The text with a box for what the font does not hold: byte-level models write any character there is."""
+    """The text with a box for what the font does not hold: byte-level models write any character
+    there is.
+    """
     return "".join(
         each if each == "\n" or ord(each) in _glyphs() else "\N{WHITE SQUARE}" for each in text
     )

@@ -1,4 +1,6 @@
-"""Tidy rows pivoted into tables: for the page, for Markdown, for the terminal, and the headline sentence."""
+"""Tidy rows pivoted into tables: for the page, for Markdown, for the terminal, and the headline
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def all_rows(experiment: Experiment) -> list[MetricRow]:
 
 
 def domain_table(experiment: Experiment, domain: str, rows: Sequence[MetricRow]) -> Table:
-    """The table of one domain: what the models are on its texts, and what they wrote, beside true texts and controls."""
+    """The table of one domain: what the models are on its texts, and what they wrote, beside true
+    texts and controls.
+    """
     strategies = [strategy.name for strategy in experiment.recipe.generate.strategies]
     arms = [Arm(variant, strategy) for strategy in strategies for variant in experiment.runs()]
     arms += [Arm(variant) for variant in (REFERENCE, *CONTROLS)]
@@ -100,7 +104,9 @@ class _Values:
 
 
 def headline(experiment: Experiment) -> str:
-    """What happened, in figures: one sentence on the loss, one on the first domain's first strategy."""
+    """What happened, in figures: one sentence on the loss, one on the first domain's first
+    strategy.
+    """
     recipe, values = experiment.recipe, _Values(experiment)
     updates = experiment.run("hyperfitted").train_facts.updates
     train, validation = (
@@ -108,8 +114,8 @@ def headline(experiment: Experiment) -> str:
         for blocks in ("train", "validation")
     )
     text = (
-        f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from {train} "
-        f"and the validation loss from {validation}."
+        f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from "
+        f"{train} and the validation loss from {validation}."
     )
     return " ".join(filter(None, [text, _texts_headline(experiment, values)]))
 
@@ -126,9 +132,10 @@ def _texts_headline(experiment: Experiment, values: _Values) -> str:
     if None in ttr or None in repeats:
         return ""
     return (
-        f"On {domain}, the type-token ratio of the last 96 tokens ({strategy}) goes from {ttr[0]:.2f} to {ttr[1]:.2f}, "
-        f"where the true texts have {ttr[2]:.2f}; the share of repeated 4-grams from {repeats[0]:.0%} "
-        f"to {repeats[1]:.0%}, where the true texts have {repeats[2]:.0%}."
+        f"On {domain}, the type-token ratio of the last 96 tokens ({strategy}) goes from "
+        f"{ttr[0]:.2f} to {ttr[1]:.2f}, where the true texts have {ttr[2]:.2f}; the share of "
+        f"repeated 4-grams from {repeats[0]:.0%} to {repeats[1]:.0%}, where the true texts have "
+        f"{repeats[2]:.0%}."
     )
 
 
@@ -137,7 +144,9 @@ _LABEL_WIDTH = 46
 
 
 def before_and_after(experiment: Experiment) -> str:
-    """The short table for the terminal: losses and entropy, then each domain and strategy beside the true texts."""
+    """The short table for the terminal: losses and entropy, then each domain and strategy beside
+    the true texts.
+    """
     recipe, models = experiment.recipe, list(experiment.runs())
     sheet = _TerminalTable([*models, REFERENCE, *CONTROLS], _Values(experiment))
     sheet.add("training loss", "train", "train_loss")
@@ -171,7 +180,9 @@ class _TerminalTable:
         models: Sequence[str] = (),
         always: bool = True,
     ) -> None:
-        """A line, of what `models` wrote with a strategy; without `always`, only where there is a value."""
+        """A line, of what `models` wrote with a strategy; without `always`, only where there is a
+        value.
+        """
         found = [
             self._values.get(Arm(variant, strategy if variant in models else None), domain, name)
             for variant in self._variants

@@ -1,4 +1,6 @@
-"""Everything of the report's folder: the page, the same in Markdown, the rows as CSV and JSON, the pictures."""
+"""Everything of the report's folder: the page, the same in Markdown, the rows as CSV and JSON, the
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
 
 NO_TEXTS = (
-    "This report was made from an archive that holds hashes instead of texts, so it shows no examples and no recited "
-    "passages."
+    "This report was made from an archive that holds hashes instead of texts, so it shows no "
+    "examples and no recited passages."
 )
 
 
@@ -41,7 +43,8 @@ def check_installed() -> None:
 
 
 def write_report(experiment: Experiment) -> Path:
-    """Write the report of a measured experiment and return the page's path. Always anew, whole or not at all.
+    """Write the report of a measured experiment and return the page's path. Always anew, whole or
+    not at all.
 
     Raises:
         RunError: if a run is not measured yet.
@@ -83,7 +86,9 @@ def _json_row(row: MetricRow, verdict: str) -> str:
 
 
 def table_row(row: MetricRow) -> dict[str, Any]:
-    """A row's fields. `model`, `set` and `arm` are what earlier versions called variant, domain and strategy."""
+    """A row's fields. `model`, `set` and `arm` are what earlier versions called variant, domain and
+    strategy.
+    """
     return dataclasses.asdict(row) | {
         "model": row.variant,
         "set": row.domain,
@@ -144,7 +149,9 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Recite
 
 
 def _verdict(experiment: Experiment) -> str:
-    """That the model was not hyperfitted, and what to raise; empty where its training came near zero loss."""
+    """That the model was not hyperfitted, and what to raise; empty where its training came near
+    zero loss.
+    """
     return str(experiment.run("hyperfitted").verdict or "")
 
 

@@ -11,7 +11,8 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Drawn in these colours for PNG; in the SVG each becomes a CSS variable, so that one drawing serves light and dark.
+# Drawn in these colours for PNG; in the SVG each becomes a CSS variable, so that one drawing serves
+# light and dark.
 INK, GRID, BEFORE, AFTER, TRUE = "#1f2430", "#d5d9e0", "#c2571a", "#1f6fb2", "#4d8a3d"
 CARD = "#fffffe"  # ink on a coloured ground
 OTHERS = ("#8456a8", "#b08900", "#2a8c8c", "#a04a6a")
@@ -66,7 +67,9 @@ def save_png(figure: Figure, path: Path) -> None:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure to stand in a page, transparent, in the page's colours and font; its ids begin with `name`."""
+    """The figure to stand in a page, transparent, in the page's colours and font; its ids begin
+    with `name`.
+    """
     buffer = io.StringIO()
     with matplotlib.rc_context(
         {"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from hyperfitting.records import CONTROLS, REFERENCE
 
 KNOWN = ("original", "hyperfitted", REFERENCE, *CONTROLS)
-"""The variants that every page has in the same colour: their names are classes of the style sheet."""
+"""The variants that every page has in the same colour: their names are classes of the style
+sheet.
+"""
 
 OTHER_COLOURS = 4
 """Colours for further variants: the classes `other-1` and so on of the style sheet."""

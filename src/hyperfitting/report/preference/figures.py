@@ -117,13 +117,15 @@ def _legend(axes: Any, what: str) -> None:
         axes.barh(0, 0, color=colour, label=label)
     axes.plot([], [], color=INK, marker="o", ms=3.6, lw=1.6, label=f"interval, {what}")
     axes.legend(
-        frameon=False, labelcolor=INK, fontsize=_SMALL, ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1),
-        borderpad=0, handlelength=1.2, columnspacing=1.0,
+        frameon=False, labelcolor=INK, fontsize=_SMALL, ncols=2, loc="lower left",
+        bbox_to_anchor=(-0.02, 1), borderpad=0, handlelength=1.2, columnspacing=1.0,
     )  # fmt: skip
 
 
 def shares_forest(rows: Sequence[tuple[str, str, Interval]]) -> Figure:
-    """Intervals of shares, grouped by pair: (pair, slice, interval). The dashed line is one half."""
+    """Intervals of shares, grouped by pair: (pair, slice, interval). The dashed line is one
+    half.
+    """
     figure, axes = _forest(rows)
     axes.axvline(0.5, color=TRUE, lw=1.2, ls="--", zorder=0)
     axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
@@ -163,8 +165,9 @@ def _forest(rows: Sequence[tuple[str, str, Interval]], *, share: bool = True) ->
     for place, pair in heads:
         # At the left edge of the picture, where a long name has room; the layout need not make any
         # for it.
+        across = blended_transform_factory(figure.transFigure, axes.transData)
         axes.text(
-            0.02, place, pair, transform=blended_transform_factory(figure.transFigure, axes.transData), color=INK,
+            0.02, place, pair, transform=across, color=INK,
             fontsize=9, va="center", parse_math=False, in_layout=False,
         )  # fmt: skip
     return figure, axes

@@ -162,8 +162,9 @@ def _worths(analysis: Analysis) -> Sheet:
     ]
     tie = "none" if analysis.davidson.tie is None else f"{analysis.davidson.tie:.3f}"
     note = (
-        f"Davidson's Bradley-Terry model with ties: log-worths relative to {baseline}. An arm that is 0.69 above "
-        f"another is preferred twice as often as not, ties aside. Tie parameter {tie}."
+        f"Davidson's Bradley-Terry model with ties: log-worths relative to {baseline}. An arm that "
+        "is 0.69 above another is preferred twice as often as not, ties aside. Tie parameter "
+        f"{tie}."
     )
     return Sheet("worths", "One scale for all arms", columns, rows, note)
 
@@ -251,7 +252,10 @@ def _data_quality(analysis: Analysis) -> Sheet:
                 (title, found, f"{consistency.repeats} repeats, {found.annotators} annotators")
             )
     if side.share_first is not None:
-        words = f"{side.first} first, {side.second} second; exact binomial p {p_value_text(side.p_value)}"
+        words = (
+            f"{side.first} first, {side.second} second; exact binomial p "
+            f"{p_value_text(side.p_value)}"
+        )
         rows.append(("the first text, of decided answers", _side_interval(side), words))
     checks, failures = (
         sum(getattr(each, name) for each in analysis.attention) for name in ("checks", "failures")

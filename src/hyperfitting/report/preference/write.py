@@ -37,7 +37,8 @@ _MARK = "sensitivity.csv"  # in every report of a preference study
 BANNERS = {
     "simulated": (
         "Simulated judgements.",
-        "No person read these texts. The numbers rehearse a study and check its analysis. They are not evidence.",
+        "No person read these texts. The numbers rehearse a study and check its analysis. They "
+        "are not evidence.",
     ),
     "model": (
         "Judgements of a language model.",
@@ -125,7 +126,10 @@ def _headline(row: PairShares, context: PreferenceContext) -> str:
 
 def _value_with_interval(score: Interval, level: float) -> str:
     value = number_text(score.value, "share")
-    few = f"no interval from {_count_of(score.contexts, 'context')} and {_count_of(score.annotators, 'annotator')}"
+    few = (
+        f"no interval from {_count_of(score.contexts, 'context')} and "
+        f"{_count_of(score.annotators, 'annotator')}"
+    )
     if score.low is None or score.high is None:
         return f"{value} ({few})"
     if score.bound is not None:
@@ -166,10 +170,11 @@ def table_notes(analysis: Analysis, context: PreferenceContext) -> dict[str, str
     return {
         "counts": (
             f"Of {counts.rows:,} {analysis.source} judgements {counts.counted:,} count: "
-            f"{counts.annotators} annotators, {counts.contexts} contexts, {counts.comparisons} comparisons "
-            f"with {_span(counts)} judgements each, {counts.seconds_median:.0f} seconds a page at the median. "
-            f"Besides: {counts.attention} attention checks, {counts.repeats} repeats, {counts.surplus} surplus; "
-            f"{counts.annotators_excluded} annotators excluded by hand."
+            f"{counts.annotators} annotators, {counts.contexts} contexts, {counts.comparisons} "
+            f"comparisons with {_span(counts)} judgements each, {counts.seconds_median:.0f} "
+            f"seconds a page at the median. Besides: {counts.attention} attention checks, "
+            f"{counts.repeats} repeats, {counts.surplus} surplus; {counts.annotators_excluded} "
+            "annotators excluded by hand."
         ),
         "intervals": _INTERVALS.format(level=level),
         "agreement": _AGREEMENT.format(level=level),
