@@ -2,7 +2,8 @@
 a mean loss below 0.1.
 
 The shipped model on 256 blocks of fiction (HYPERFITTING_DATA names the corpora's folder), at the
-learning rate that needs the fewest updates in one shared sweep. Compiled layers begin with an empty cache every time.
+learning rate that needs the fewest updates in one shared sweep. Compiled layers
+begin with an empty cache every time.
 `python -m bench.time_to_loss ours|compiled|public RATE BLOCKS.npy` runs one process.
 """
 

@@ -48,7 +48,8 @@ def marked_table(held: DomainMetrics, *, draws: int) -> MarkedTable:
     true texts' value.
 
     A pooled metric is marked where the arm has as many texts and tokens as the true texts.
-    Distances are |value - value of the true texts|, of perplexities |difference of their logarithms|.
+    Distances are |value - value of the true texts|, of perplexities |difference of their
+    logarithms|.
     """
     arms = held.arms
     specs = tuple(
