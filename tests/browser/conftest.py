@@ -24,9 +24,13 @@ def _chromium() -> str | None:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A browser; skips, with the reason, where none is found."""
+    """A browser; skips, with the reason, where none is found.
+
+    It ends with the module, because playwright keeps an event loop running in this process, in
+    which other tests could start none.
+    """
     path = _chromium()
     if path is None:
         pytest.skip(

@@ -132,7 +132,7 @@ def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(
     for verb in ("run", "train", "check"):
         assert refused(capsys, verb, *COMMAND) == (
             f"hyperfit: texts {words.format(here=here)} since the data of out were drawn: choose "
-            "another --out, or go on with the data as drawn (--keep-data)"
+            "another --out, or continue with the data as drawn (--keep-data)"
         )
     assert files("out") == before
 
