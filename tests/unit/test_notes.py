@@ -42,7 +42,7 @@ NOTES = [
     ),
     (
         ["generate.new_tokens=64"],
-        "generate.new_tokens = 64: the main measure, ttr_last96, needs 96, and is left out",
+        "generate.new_tokens = 64: the main metric, ttr_last96, needs 96, and is left out",
     ),
     (
         ["data.domains=[]"],

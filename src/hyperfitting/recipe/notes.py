@@ -139,7 +139,7 @@ def _generating(recipe: Recipe) -> Iterator[_Note]:
         not recipe.data.domains,
         "data.domains: none are set, so nothing is continued, measured or compared",
     )
-    headline = f"the main measure, ttr_last96, needs {HEADLINE_TOKENS}, and is left out"
+    headline = f"the main metric, ttr_last96, needs {HEADLINE_TOKENS}, and is left out"
     yield (
         bool(recipe.data.domains) and tokens < HEADLINE_TOKENS,
         f"generate.new_tokens = {tokens}: {headline}",
