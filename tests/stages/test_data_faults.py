@@ -22,6 +22,7 @@ from hyperfitting import pipeline, training
 from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import load_recipe
+from hyperfitting.report.experiment import figures as pictures
 from hyperfitting.report.kit import figures
 from hyperfitting.stages.check import check_recipe
 from hyperfitting.training import Memory
@@ -117,7 +118,9 @@ def test_a_hundred_experiments(model, tmp_path, monkeypatch):
     """
     monkeypatch.setattr(training, "memory_of", lambda *_, **__: Memory(1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(figures, "save_png", lambda figure, path: path.write_bytes(b""))
-    monkeypatch.setattr(figures, "svg", lambda figure, name: "<svg></svg>")
+    monkeypatch.setattr(pictures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
+    monkeypatch.setattr(pictures, "curves", lambda probes: None)
+    monkeypatch.setattr(pictures, "coloured_texts", lambda texts: None)
     found = run_cases(model, tmp_path / "case", cases=100, number=0, light=True)
     assert found["reported"] == 50
     assert sum(found.values()) == 100
