@@ -52,10 +52,9 @@ class Variant(Settings):
     set: dict[str, Any] = Field(
         min_length=1,
         description="Settings of `train` by dotted key, such as "
-        '`{ "train.stop" = "best-validation" }`, which keeps the '
-        'weights of the lowest validation loss; `"none"` switches a setting off. All else is as '
-        "in the recipe, and "
-        "what two trainings have in common is trained once.",
+        '`{ "train.stop" = "best-validation" }`, which keeps the weights of the lowest validation '
+        'loss; `"none"` switches a setting off. All else is as in the recipe, and what two '
+        "trainings have in common is trained once.",
     )
 
     @field_validator("set", mode="before")
