@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from hyperfitting.cli import main
+from tests.conftest import tiny_tree
 
 
 @pytest.fixture
@@ -33,31 +34,72 @@ def test_notes_stand_in_lines_of_their_own(recipe, capsys):
     ]
 
 
+# The sections of a recipe that need a package, and the extra that brings it. What the report needs
+# stands first, before anything has loaded it.
 MISSING = {
-    "sacrebleu": ({"measure": {"bleu": True}}, "measures"),
-    "peft": ({"train": {"parameters": "lora"}}, "lora"),
     "matplotlib": ({}, "report"),
     "jinja2": ({}, "report"),
+    "sacrebleu": ({"measure": {"bleu": True}}, "measures"),
+    "peft": ({"train": {"parameters": "lora"}}, "lora"),
 }
+RANDOM = {"model": {"initialise": "random"}}
+WITHOUT = """
+import contextlib, io, json, sys
+from hyperfitting.cli import main
+
+for package, command in json.load(sys.stdin):
+    there, out, err = sys.modules.get(package), io.StringIO(), io.StringIO()
+    sys.modules[package] = None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(command)
+    del sys.modules[package]
+    if there is not None:
+        sys.modules[package] = there
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
 
 
-@pytest.mark.parametrize("package", MISSING)
-def test_a_missing_part_is_refused_by_both(recipe, tmp_path, package):
-    sections, extra = MISSING[package]
-    arguments = [recipe(**sections), "--out", str(tmp_path / "out"), "--device", "cpu"]
-    code = (
-        f"import sys\nsys.modules[{package!r}] = None\nfrom hyperfitting.cli import main\n"
-        f"sys.exit(10 * main(['check', *{arguments}]) + main(['run', *{arguments}]))"
+@pytest.fixture(scope="module")
+def without(tmp_path_factory, tiny_model, corpus):
+    """Of each verb and missing package what it ended with, said and left, from one process that has
+    imported none before.
+    """
+    folder, commands = tmp_path_factory.mktemp("missing"), {}
+    cases = {name: (name, sections) for name, (sections, _) in MISSING.items()}
+    for case, (package, sections) in (cases | {"pretraining": ("jinja2", RANDOM)}).items():
+        tree = tiny_tree(tiny_model, corpus)
+        for section, values in sections.items():
+            tree[section] = tree.get(section, {}) | values
+        file = folder / f"{case}.json"
+        file.write_text(json.dumps(tree))
+        for verb in ("check", "run") if case in MISSING else ("check",):
+            out = ["--out", str(folder / f"{verb} {case}")]
+            commands[verb, case] = (package, [verb, str(file), *out, "--device", "cpu"])
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT],
+        input=json.dumps(list(commands.values())),
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 22
-    assert done.stdout == ""
+    ended = [json.loads(line) for line in done.stdout.splitlines()]
+    left = [(folder / f"{verb} {case}").exists() for verb, case in commands]
+    return dict(zip(commands, zip(ended, left, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+@pytest.mark.parametrize("package", MISSING)
+def test_a_missing_part_is_refused_by_both(without, verb, package):
     said = (
         f"hyperfit: this needs {package}, which is not installed: pip install "
-        f"'hyperfitting[{extra}]'\n"
+        f"'hyperfitting[{MISSING[package][1]}]'\n"
     )
-    assert done.stderr == said * 2
-    assert not (tmp_path / "out").exists()
+    assert without[verb, package] == ([2, "", said], False)
+
+
+def test_a_pretraining_needs_no_report(without):
+    (code, _, said), _ = without["check", "pretraining"]
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("verb", ["check", "run"])
@@ -74,20 +116,3 @@ def test_a_model_to_measure_with_that_is_not_there_is_refused_by_both(
     assert main([*arguments, "--device", "cpu"]) == 2
     assert capsys.readouterr().err == f"hyperfit: {tmp_path / 'gone'}: no such model folder\n"
     assert not (tmp_path / "out").exists()
-
-
-def test_a_pretraining_needs_no_report(recipe, tmp_path):
-    arguments = [
-        "check",
-        recipe(model={"initialise": "random"}),
-        "--out",
-        str(tmp_path / "out"),
-        "--device",
-        "cpu",
-    ]
-    code = (
-        "import sys\nsys.modules['jinja2'] = None\nfrom hyperfitting.cli import "
-        f"main\nsys.exit(main({arguments}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

@@ -292,19 +292,6 @@ def test_a_missing_extra_is_one_line_with_the_command(tmp_path):
     )
 
 
-def test_a_missing_report_extra_is_told_before_the_training(tmp_path):
-    code = (
-        "import sys\nsys.modules['matplotlib'] = None\nfrom hyperfitting.cli import main\n"
-        f"sys.exit(main(['run', 'demo', '--out', {str(tmp_path / 'o')!r}]))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith(
-        "hyperfit: this needs matplotlib, which is not installed: pip install"
-    )
-    assert not (tmp_path / "o").exists()
-
-
 def test_a_source_read_from_a_pipe_that_closes_is_no_traceback(tmp_path):
     write_corpus(tmp_path / "c.jsonl", documents=1, words=1)
     command = f"{sys.executable} -m hyperfitting recipes settings | head -1"
