@@ -169,13 +169,8 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Continuation:
-    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers
-    need no tokenizer.
-
-    `text` is the pieces joined, whatever it is given as: written beside them for whoever reads the
-    file without us.
-    """
+class ContinuedContext:
+    """Which context was continued: by which run, in which strategy, and where its text stands."""
 
     variant: str
     run: str
@@ -186,6 +181,17 @@ class Continuation:
     row: int
     group: str
     title: str
+
+
+@dataclass(frozen=True)
+class Continuation(ContinuedContext):
+    """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers
+    need no tokenizer.
+
+    `text` is the pieces joined, whatever it is given as: written beside them for whoever reads the
+    file without us.
+    """
+
     context_ids: tuple[int, ...]
     context_pieces: tuple[str, ...]
     ids: tuple[int, ...]
@@ -199,21 +205,12 @@ class Continuation:
 
 
 @dataclass(frozen=True)
-class ContinuationHash:
+class ContinuationHash(ContinuedContext):
     """A continuation in an archive: SHA-256, in hex, of its text and of the JSON list of its ids.
 
     Its context is pinned by the hash of the domain's ids in the manifest.
     """
 
-    variant: str
-    run: str
-    domain: str
-    strategy: str | None
-    context: int
-    source: str
-    row: int
-    group: str
-    title: str
     tokens: int
     ended: Literal["length", "end_of_text"]
     ids_sha256: str
@@ -221,7 +218,17 @@ class ContinuationHash:
 
 
 @dataclass(frozen=True)
-class Blocked:
+class TextStep:
+    """One step of one text, counted from 0."""
+
+    domain: str
+    strategy: str
+    context: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Blocked(TextStep):
     """One step at which the citation blocker forbade something.
 
     `citation` is the text of the last tokens, `forbidden` the strings of what would go on with it,
@@ -230,10 +237,6 @@ class Blocked:
     applied.
     """
 
-    domain: str
-    strategy: str
-    context: int
-    step: int
     citation: str
     forbidden_ids: tuple[int, ...]
     forbidden: tuple[str, ...]
@@ -243,22 +246,18 @@ class Blocked:
 
 
 @dataclass(frozen=True)
-class GaveWay:
+class GaveWay(TextStep):
     """One step of one text at which a rule of its strategy would have left no token to choose, and
     was not applied.
 
     `rule` is the setting's name, or `end_of_text` where the model had nothing else to say.
     """
 
-    domain: str
-    strategy: str
-    context: int
-    step: int
     rule: str
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(TextStep):
     """Where a text first differs from the one that reference mode writes, and the margin that
     decided it there.
 
@@ -266,10 +265,6 @@ class Difference:
     probability, the number drawn was from those that choose the other token.
     """
 
-    domain: str
-    strategy: str
-    context: int
-    step: int
     margin: float
 
 
