@@ -26,18 +26,32 @@ _PROMPT = "It was late when the carriage stopped, and"
 def add_making(verbs: Verbs) -> None:
     """`demo` and `run`."""
     made = (shared.kept_out, shared.device)
-    demo_help = "the shipped demo: train, generate, measure, report, offline"
-    verbs.add("demo", demo_help, _run, _demo_recipe, *made)
-    run_help = "a recipe from data to report; what is done already is skipped"
-    verbs.add("run", run_help, _run, shared.recipe, *made)
+    verbs.add(
+        "demo",
+        "the shipped demo: train, generate, measure, report, offline",
+        _run,
+        _demo_recipe,
+        *made,
+    )
+    verbs.add(
+        "run",
+        "a recipe from data to report; what is done already is skipped",
+        _run,
+        shared.recipe,
+        *made,
+    )
 
 
 def add_stages(verbs: Verbs) -> None:
     """`train`, `pretrain`, `generate`, `report` and `archive`."""
     made = (shared.recipe, shared.kept_out, shared.device)
     verbs.add("train", "only draw the data and train the runs of a recipe", _train, *made)
-    pretrain_help = "train a model from random weights on a corpus, with the same loop"
-    verbs.add("pretrain", pretrain_help, _pretrain, *made)
+    verbs.add(
+        "pretrain",
+        "train a model from random weights on a corpus, with the same loop",
+        _pretrain,
+        *made,
+    )
     generate = verbs.add(
         "generate",
         "only continue the contexts of a trained experiment",
@@ -55,8 +69,12 @@ def add_stages(verbs: Verbs) -> None:
         "agree (10)",
     )
     verbs.add("report", "only write the report of what was measured", _report, shared.experiment)
-    archive_help = "a small folder of a measured experiment to commit: no weights, hashes for texts"
-    archive = verbs.add("archive", archive_help, _archive, shared.experiment)
+    archive = verbs.add(
+        "archive",
+        "a small folder of a measured experiment to commit: no weights, hashes for texts",
+        _archive,
+        shared.experiment,
+    )
     archive.add_argument(
         "--out", type=Path, metavar="DIR", required=True, help="where the archive goes"
     )
@@ -89,8 +107,9 @@ def add_reading(verbs: Verbs) -> None:
         help="sample as the baseline of Carlsson et al. 2025 (p 0.9, T 0.7, k 50); default: greedy",
     )
     write.add_argument("--seed", type=whole_number(), default=0, help="seed of the sampling (0)")
-    runs_help = "list the experiments in a folder and in those inside it, oldest first"
-    runs = verbs.add("runs", runs_help, _runs)
+    runs = verbs.add(
+        "runs", "list the experiments in a folder and in those inside it, oldest first", _runs
+    )
     runs.add_argument(
         "folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)"
     )

@@ -10,8 +10,9 @@ from hyperfitting.errors import RecipeError
 
 def add_recipes(verbs: Verbs) -> None:
     """`recipes`."""
-    help_ = "list, show or copy the shipped recipes; document the settings"
-    recipes = verbs.add("recipes", help_, _recipes)
+    recipes = verbs.add(
+        "recipes", "list, show or copy the shipped recipes; document the settings", _recipes
+    )
     recipes.add_argument(
         "action", choices=list(_ACTIONS), help="settings: every setting with its default"
     )

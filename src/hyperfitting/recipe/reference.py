@@ -14,8 +14,7 @@ from hyperfitting.recipe.settings import Recipe
 
 def settings_markdown() -> str:
     """The page docs/reference/settings.md: every setting, its default and what it does."""
-    lines = ["# Settings", "", _INDEX, ""]
-    return "\n".join(lines) + "\n" + settings_table(Recipe)
+    return f"# Settings\n\n{_INDEX}\n\n{settings_table(Recipe)}"
 
 
 _INDEX = (

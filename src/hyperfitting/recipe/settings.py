@@ -285,9 +285,13 @@ class Recipe(Settings):
         if name in (HYPERFITTED, PRETRAINED):
             return self
         variant = next(each for each in self.variants if each.name == name)
-        train = variant.train(self.train)
-        changes = {"name": self._named(name), "variants": (), "train": train}
-        return self.model_copy(update=changes)
+        return self.model_copy(
+            update={
+                "name": self._named(name),
+                "variants": (),
+                "train": variant.train(self.train),
+            }
+        )
 
     def _named(self, variant: str) -> str:
         """The name of a variant's own recipe, cut to the length that a name may have."""

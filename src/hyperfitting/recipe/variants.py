@@ -92,11 +92,12 @@ class Variant(Settings):
 
 def _dotted(tree: dict[str, Any], key: str) -> list[tuple[str, Any]]:
     """The leaves of nested tables by dotted key."""
-    found = []
-    for name, value in tree.items():
-        inner = f"{key}.{name}" if key else str(name)
-        found += _dotted(value, inner) if isinstance(value, dict) and value else [(inner, value)]
-    return found
+    inner = {f"{key}.{name}" if key else str(name): value for name, value in tree.items()}
+    return [
+        leaf
+        for name, value in inner.items()
+        for leaf in (_dotted(value, name) if isinstance(value, dict) and value else [(name, value)])
+    ]
 
 
 def alike_until_stopped(one: TrainSettings, other: TrainSettings) -> bool:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from hyperfitting import __version__
 from hyperfitting.errors import RunError
-from hyperfitting.facts import ArchiveFacts, DataManifest, write_facts
+from hyperfitting.facts import ArchiveFacts, DataManifest, SetFacts, write_facts
 from hyperfitting.files import file_hashes, new_folder, text_sha256, write_rows, write_text
-from hyperfitting.records import Continuation, ContinuationHash
+from hyperfitting.records import Continuation, ContinuationHash, ContinuedContext
 from hyperfitting.runs import Experiment, Run
 
 
@@ -42,11 +42,7 @@ def archive_experiment(folder: Path, out: Path, *, texts: bool = False) -> Archi
     """
     experiment = Experiment(folder)
     experiment.refuse_archive()
-    for variant, run in experiment.runs().items():
-        if not run.measured:
-            raise RunError(
-                f"{folder}: the {variant} run is not measured yet: run `hyperfit measure {folder}`"
-            )
+    experiment.refuse_unmeasured()
     _refuse_other_folder(out, folder)
     with new_folder(out.resolve()) as partial:  # a link to an earlier archive stays one
         _fill(experiment, Experiment(partial), texts=texts)
@@ -100,36 +96,39 @@ def _manifest(manifest: DataManifest, *, texts: bool) -> DataManifest:
     """The manifest, the words that leaking texts share with training texts hashed."""
     if texts:
         return manifest
-    sets = []
-    for each in manifest.sets:
-        leaks = tuple(
-            leak.model_copy(update={"words": _hashed(leak.words)}) for leak in each.leaks_left_out
-        )
-        sets.append(each.model_copy(update={"leaks_left_out": leaks}))
-    return manifest.model_copy(update={"sets": tuple(sets)})
+    return manifest.model_copy(update={"sets": tuple(map(_with_hashed_leaks, manifest.sets))})
+
+
+def _with_hashed_leaks(facts: SetFacts) -> SetFacts:
+    leaks = tuple(
+        leak.model_copy(update={"words": _hashed(leak.words)}) for leak in facts.leaks_left_out
+    )
+    return facts.model_copy(update={"leaks_left_out": leaks})
 
 
 def _fill_run(run: Run, made: Run, *, texts: bool) -> None:
     _write_recipe(run, made)
-    _copy(run.facts_file, made.facts_file)
-    _copy(run.updates_file, made.updates_file)
-    _copy(run.text_metrics_file, made.text_metrics_file)
-    _copy(run.pooled_metrics_file, made.pooled_metrics_file)
-    _copy(run.metrics_file, made.metrics_file)
+    kept = (
+        run.facts_file,
+        run.updates_file,
+        run.text_metrics_file,
+        run.pooled_metrics_file,
+        run.metrics_file,
+    )
+    for file in kept:
+        _copy(file, made.folder / file.name)
     if not texts:
-        probes = run.probes()
-        hashed = [
+        hashed = (
             replace(row, sample=_hashed(row.sample), sample_context=_hashed(row.sample_context))
-            for row in probes
-        ]
+            for row in run.probes()
+        )
         write_rows(made.probes_file, hashed)
         write_rows(made.continuation_hashes_file, map(_hash_of, run.continuations()))
 
 
 def _texts(run: Run) -> Iterator[Path]:
     """The files of a run that hold texts or token ids."""
-    files = (run.probes_file, run.continuations_file, run.blocked_file)
-    yield from (each for each in files if each.is_file())
+    yield from filter(Path.is_file, (run.probes_file, run.continuations_file, run.blocked_file))
 
 
 def _copy(file: Path, to: Path) -> None:
@@ -139,15 +138,7 @@ def _copy(file: Path, to: Path) -> None:
 
 def _hash_of(text: Continuation) -> ContinuationHash:
     return ContinuationHash(
-        variant=text.variant,
-        run=text.run,
-        domain=text.domain,
-        strategy=text.strategy,
-        context=text.context,
-        source=text.source,
-        row=text.row,
-        group=text.group,
-        title=text.title,
+        **{each.name: getattr(text, each.name) for each in fields(ContinuedContext)},
         tokens=len(text.ids),
         ended=text.ended,
         ids_sha256=text_sha256(json.dumps(text.ids)),

@@ -170,13 +170,10 @@ def _gave_way_facts(run: Run) -> tuple[GaveWayCount, ...]:
     """By strategy and rule, at how many steps of all texts together the rule gave way; each step
     once.
     """
+    rules = [(row, row.rule) for row in run.parts(GaveWay)]
+    blocks = [(row, "blocker") for row in run.parts(Blocked) if row.gave_way]
     steps = {
-        (row.strategy, row.rule, row.domain, row.context, row.step) for row in run.parts(GaveWay)
-    }
-    steps |= {
-        (row.strategy, "blocker", row.domain, row.context, row.step)
-        for row in run.parts(Blocked)
-        if row.gave_way
+        (row.strategy, rule, row.domain, row.context, row.step) for row, rule in [*rules, *blocks]
     }
     counts = Counter((strategy, rule) for strategy, rule, *_ in steps)
     return tuple(
@@ -212,13 +209,12 @@ def compare_with_reference(
         text for text in run.continuations() if text.variant == variant and text.context < contexts
     ]
     generator, *_ = _load_generator(experiment, run, place, "float32", models.NO_CACHE)
-    differences = []
+    found = []
     with progress.bar(f"reference mode, {variant}", len(texts)) as bar:
         for text in texts:
-            differences.append(generator.first_difference(text))
+            found += filter(None, [generator.first_difference(text)])
             bar.advance()
-    found = tuple(each for each in differences if each is not None)
-    return Agreement(variant, len(texts), found)
+    return Agreement(variant, len(texts), tuple(found))
 
 
 def compare_all_with_reference(

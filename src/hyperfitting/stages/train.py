@@ -136,8 +136,7 @@ def _settle(experiment: Experiment, runs: Sequence[Run], progress: Progress) -> 
 
 def _is_unhashed(run: Run) -> bool:
     """Whether a model has been trained whose files are not hashed yet."""
-    trained = run.facts.train is not None
-    there = run.model_folder.is_dir() or (_is_named(run) and trained)
+    there = run.model_folder.is_dir() or (_is_named(run) and run.facts.train is not None)
     return there and run.facts_file.is_file() and run.weights is None
 
 
@@ -213,14 +212,13 @@ def _first_probe(experiment: Experiment, setup: training.TrainingSetup) -> Probe
     and place.
     """
     original = experiment.run(ORIGINAL)
-    if not original.trained or not original.probes_file.is_file():
+    probed = original.trained and original.probes_file.is_file()
+    if not probed or setup.recipe.model.initialise != "pretrained":
         return None
-    if setup.recipe.model.initialise != "pretrained":
+    taken, here = original.train_facts, models.describe_device(setup.ranks.device)
+    if (taken.precision, taken.device) != (setup.precision, here):
         return None
-    taken = original.train_facts
-    here = (setup.precision, models.describe_device(setup.ranks.device))
-    same = (taken.precision, taken.device) == here
-    return next((row for row in original.probes() if row.update == 0), None) if same else None
+    return next((row for row in original.probes() if row.update == 0), None)
 
 
 Writers = dict[str, tuple[Callable[[Any], None], Callable[[Any], None]]]
