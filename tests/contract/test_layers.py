@@ -61,6 +61,7 @@ ORDER = {
     "preference.tables < comparison.write preference.figures < __init__ preference.write < "
     "preference.study",
     "runs": "blocks run < experiment < find < __init__",
+    "studies": "settings < grid load < folder < __init__",
     "stages": "__init__ archive compare draw listing model_card plan report < check train < "
     "generate measure",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "

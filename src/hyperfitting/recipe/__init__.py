@@ -46,7 +46,7 @@ from hyperfitting.recipe.strategies import (
     Strategy,
 )
 from hyperfitting.recipe.train import EngineSettings, LoraSettings, ProbeSettings, TrainSettings
-from hyperfitting.recipe.tree import apply_overrides, read_tree
+from hyperfitting.recipe.tree import Overrides, apply_overrides, as_overrides, dotted, read_tree
 from hyperfitting.recipe.variants import HYPERFITTED, ORIGINAL, PRETRAINED, Variant
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "MeasureSettings",
     "ModelSettings",
     "Name",
+    "Overrides",
     "PathSettings",
     "Positive",
     "ProbeSettings",
@@ -83,8 +84,10 @@ __all__ = [
     "Trained",
     "Variant",
     "apply_overrides",
+    "as_overrides",
     "copy_recipe",
     "differing_settings",
+    "dotted",
     "is_unicode",
     "load_recipe",
     "load_stored_recipe",

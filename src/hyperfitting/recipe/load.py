@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,12 +90,21 @@ def copy_recipe(name: str, to: Path | None = None) -> Path:
     return target
 
 
-def load_recipe(name_or_path: str | Path, overrides: Overrides = ()) -> Recipe:
+def load_recipe(
+    name_or_path: str | Path,
+    overrides: Overrides = (),
+    *,
+    changes: Sequence[tuple[Overrides, Path]] = (),
+    source: str | None = None,
+) -> Recipe:
     """Read a recipe (.toml, or the .json that a run keeps) and apply overrides.
 
     Args:
         name_or_path: a file, or the name of a shipped recipe.
         overrides: such as `["train.epochs=10"]`, as after `--set`, or `{"train.epochs": 10}`.
+        changes: overrides of other origins, applied afterwards, each with the folder that its
+            relative paths count from.
+        source: names the recipe in errors; none: its file.
 
     Relative paths in it count from its folder, or from where `stored_recipe` says; those of
     overrides and of shipped recipes count from the working folder.
@@ -108,10 +118,13 @@ def load_recipe(name_or_path: str | Path, overrides: Overrides = ()) -> Recipe:
         raise RecipeError(f"{path}: not a readable recipe: it holds no settings")
     tree = _on_its_base(held, path)
     stored = tree.pop(PATHS_FROM, {}) if path.suffix.lower() == ".json" else {}
-    apply_overrides(tree, overrides)
-    recipe = parse_recipe(tree, source=str(path))
+    layers = [(overrides, Path.cwd()), *changes]
+    for each, _ in layers:
+        apply_overrides(tree, each)
+    recipe = parse_recipe(tree, source=source or str(path))
     own = path.absolute().parent
-    count_paths(recipe, None if own == _SHIPPED else own, stored, overridden_keys(overrides))
+    changed = [(key, folder) for each, folder in layers for key in overridden_keys(each)]
+    count_paths(recipe, None if own == _SHIPPED else own, stored, changed)
     return recipe
 
 

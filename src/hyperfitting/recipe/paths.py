@@ -18,12 +18,14 @@ PATHS_FROM = "paths_from"
 """The key of a stored recipe under which the folders of its paths stand, beside its settings."""
 
 
-def count_paths(recipe: Recipe, own: Path | None, stored: Any, changed: list[list[str]]) -> None:
+def count_paths(
+    recipe: Recipe, own: Path | None, stored: Any, changed: list[tuple[list[str], Path]]
+) -> None:
     """Have each relative path count from `own`, the recipe's folder, or from where the stored
     recipe says.
 
-    Paths of the `changed` keys, and all of a shipped recipe, which has no folder, count from the
-    working folder.
+    Paths of the `changed` keys count from the folder that stands beside the last of them, and all
+    others of a shipped recipe, which has no folder, from the working folder.
     """
     for key, settings in recipe.path_settings():
         settings.count_from(partial(_folder, key, settings, own, stored, changed))
@@ -34,12 +36,14 @@ def _folder(
     settings: PathSettings,
     own: Path | None,
     stored: Any,
-    changed: list[list[str]],
+    changed: list[tuple[list[str], Path]],
     setting: str,
 ) -> Path:
     """The folder that one path of a recipe counts from."""
     parts = f"{key}.{setting}".split(".")
-    if own is None or any(parts[: len(each)] == each for each in changed):
+    if placed := [place for each, place in changed if parts[: len(each)] == each]:
+        return placed[-1]
+    if own is None:
         return Path.cwd()
     found = stored.get(f"{key}.{setting}") if isinstance(stored, dict) else None
     if not isinstance(found, dict):

@@ -144,6 +144,23 @@ def apply_overrides(tree: dict[str, Any], overrides: Overrides) -> None:
         _set(tree, key, _toml_value(value), said=f"--set {override}")
 
 
+def as_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a file's table as overrides: by dotted key, also where tables are nested, and the
+    text `"none"` as None, which TOML lacks.
+    """
+    return {key: None if value == "none" else value for key, value in dotted(settings)}
+
+
+def dotted(tree: Mapping[str, Any], key: str = "") -> list[tuple[str, Any]]:
+    """The leaves of nested tables by dotted key."""
+    inner = {f"{key}.{name}" if key else str(name): value for name, value in tree.items()}
+    return [
+        leaf
+        for name, value in inner.items()
+        for leaf in (dotted(value, name) if isinstance(value, dict) and value else [(name, value)])
+    ]
+
+
 def overridden_keys(overrides: Overrides) -> list[list[str]]:
     """The parts of the keys that overrides set."""
     keys = (

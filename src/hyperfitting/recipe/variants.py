@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from hyperfitting.recipe.base import Name, Settings
 from hyperfitting.recipe.train import TrainSettings
-from hyperfitting.recipe.tree import apply_overrides
+from hyperfitting.recipe.tree import apply_overrides, as_overrides, dotted
 
 ORIGINAL = "original"
 HYPERFITTED = "hyperfitted"
@@ -60,7 +60,7 @@ class Variant(Settings):
     @field_validator("set", mode="before")
     @classmethod
     def _by_dotted_key(cls, changes: Any) -> Any:
-        return dict(_dotted(changes, "")) if isinstance(changes, dict) else changes
+        return dict(dotted(changes)) if isinstance(changes, dict) else changes
 
     @field_validator("set")
     @classmethod
@@ -76,28 +76,13 @@ class Variant(Settings):
     def tree(self, base: TrainSettings) -> dict[str, Any]:
         """The variant's settings of `[train]` as plain values, not yet validated."""
         tree: dict[str, Any] = base.model_dump(mode="json")
-        apply_overrides(
-            tree,
-            {
-                key.removeprefix(_SECTION): None if value == "none" else value
-                for key, value in self.set.items()
-            },
-        )
+        changes = {key.removeprefix(_SECTION): value for key, value in self.set.items()}
+        apply_overrides(tree, as_overrides(changes))
         return tree
 
     def train(self, base: TrainSettings) -> TrainSettings:
         """The variant's settings of `[train]`."""
         return TrainSettings.model_validate_json(json.dumps(self.tree(base)))
-
-
-def _dotted(tree: dict[str, Any], key: str) -> list[tuple[str, Any]]:
-    """The leaves of nested tables by dotted key."""
-    inner = {f"{key}.{name}" if key else str(name): value for name, value in tree.items()}
-    return [
-        leaf
-        for name, value in inner.items()
-        for leaf in (_dotted(value, name) if isinstance(value, dict) and value else [(name, value)])
-    ]
 
 
 def alike_until_stopped(one: TrainSettings, other: TrainSettings) -> bool:

@@ -1,0 +1,67 @@
+"""The shipped studies, and how any study is read: a TOML file in, a typed tree or one line of error
+out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from hyperfitting.errors import RecipeError
+from hyperfitting.recipe import parse_settings, read_tree
+from hyperfitting.studies.settings import StudySettings
+
+_SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped_studies() -> list[str]:
+    """Names of the studies that ship with the package."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+
+
+def study_path(name_or_path: str | Path) -> Path:
+    """The file behind a study's name or path: a file named so, else the shipped study of that name.
+
+    Raises:
+        RecipeError: if there is neither; the message names the nearest shipped study.
+    """
+    path, shipped = Path(name_or_path), _SHIPPED / f"{name_or_path}.toml"
+    found = next((each for each in (path, shipped) if each.is_file()), None)
+    if found is None:
+        kind = "is a folder, not a study's file" if path.is_dir() else "neither a file nor shipped"
+        near = difflib.get_close_matches(path.name, shipped_studies(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        names = ", ".join(shipped_studies()) or "none"
+        raise RecipeError(f"no study {str(name_or_path)!r}: {kind} (shipped: {names}){hint}")
+    return found
+
+
+def load_study(name_or_path: str | Path) -> StudySettings:
+    """Read a study.
+
+    Relative paths in it count from its folder; those of a shipped study from the working folder.
+
+    Raises:
+        RecipeError: one line that names the file, the settings and the remedy.
+    """
+    path = study_path(name_or_path)
+    settings = parse_settings(StudySettings, read_tree(path), source=str(path))
+    own = path.absolute().parent
+    folder = Path.cwd() if own == _SHIPPED else own
+    settings.count_from(lambda _: folder)
+    return settings
+
+
+def copy_study(name: str, to: Path | None = None) -> Path:
+    """Copy a shipped study with its comments, to `<name>.toml` or `to`.
+
+    Raises:
+        RecipeError: no such study, or the file is there already.
+    """
+    target, source = to or Path(f"{name}.toml"), _SHIPPED / f"{name}.toml"
+    if name not in shipped_studies():
+        study_path(source.name)  # names the nearest
+    if target.exists():
+        raise RecipeError(f"{target} is there already: name another file")
+    target.write_bytes(source.read_bytes())
+    return target
