@@ -86,19 +86,17 @@ def side_bias_by_annotator(
     encoded: EncodedJudgements, *, level: float = CONFIDENCE
 ) -> list[SideBias]:
     """Side bias of each annotator, with p-values adjusted for their number (Holm)."""
-    found = []
-    for index in np.unique(encoded.annotator_N).tolist():
-        one = side_bias(encoded.where(encoded.annotator_N == index), level=level)
-        found.append(replace(one, annotator=encoded.annotators[index]))
-    tested = [each for each in found if each.p_value is not None]
-    adjusted = dict(
-        zip(
-            [each.annotator for each in tested],
-            holm([each.p_value or 0 for each in tested]),
-            strict=True,
+    found = [
+        replace(
+            side_bias(encoded.where(encoded.annotator_N == index), level=level),
+            annotator=encoded.annotators[index],
         )
-    )
-    return [replace(each, p_adjusted=adjusted.get(each.annotator)) for each in found]
+        for index in np.unique(encoded.annotator_N)
+    ]
+    adjusted = iter(holm([each.p_value for each in found if each.p_value is not None]))
+    return [
+        each if each.p_value is None else replace(each, p_adjusted=next(adjusted)) for each in found
+    ]
 
 
 def _side_bias(annotator: str, first: int, second: int, level: float) -> SideBias:
@@ -106,10 +104,8 @@ def _side_bias(annotator: str, first: int, second: int, level: float) -> SideBia
         return SideBias(annotator, 0, 0, None, None, None, None)
     test = binomtest(first, first + second)
     ends = test.proportion_ci(level, method="exact")
-    share_first = first / (first + second)
-    return SideBias(
-        annotator, first, second, share_first, float(ends.low), float(ends.high), float(test.pvalue)
-    )
+    bounds = float(ends.low), float(ends.high)
+    return SideBias(annotator, first, second, test.statistic, *bounds, float(test.pvalue))
 
 
 @dataclass(frozen=True)

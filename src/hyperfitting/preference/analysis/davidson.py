@@ -108,13 +108,17 @@ def fit_davidson(encoded: EncodedJudgements, *, level: float = CONFIDENCE) -> Da
     intervals = _intervals(data, allowed_P3, best_B, encoded, level)
     for index in np.flatnonzero(~known[:-1]).tolist():
         intervals[index] = _bound(data, encoded, edge_DB, index, log_likelihood, level)
-    log_worths = [_nothing_varies(encoded, data.arms[0]), *intervals]
-    worths = tuple(Worth(*each) for each in zip(data.arms, log_worths, strict=True))
+    baseline = Interval(0.0, 0.0, 0.0, 0.0, *_counts(encoded, _involves(encoded, data.arms[0])))
+    worths = map(Worth, data.arms, [baseline, *intervals])
     tie = (
         float(np.exp(best_B[-1])) if known[-1] else 0.0 if not data.counts_P3[:, 1].any() else None
     )
     return Davidson(
-        data.arms[0], worths, tie, log_likelihood, tuple(_expectations(data, allowed_P3, best_B))
+        data.arms[0],
+        tuple(worths),
+        tie,
+        log_likelihood,
+        tuple(_expectations(data, allowed_P3, best_B)),
     )
 
 
@@ -183,11 +187,9 @@ def limiting_outcomes(data: DavidsonData) -> tuple[NDArray[np.bool_], FloatArray
     edge_DB = np.array(
         [X[pair, seen] - X[pair, alternative] for pair, seen, alternative in observed]
     )
-    slack = _slack(edge_DB)
     allowed_P3 = np.ones(data.counts_P3.shape, dtype=bool)
-    for (pair, _, alternative), gains in zip(observed, slack > 0.5, strict=True):
-        if gains:
-            allowed_P3[pair, alternative] = False
+    pair_D, _, alternative_D = np.array(observed)[_slack(edge_DB) > 0.5].T
+    allowed_P3[pair_D, alternative_D] = False
     return allowed_P3, edge_DB
 
 
@@ -321,10 +323,6 @@ def _counts(encoded: EncodedJudgements, chosen_N: NDArray[np.bool_]) -> tuple[in
         np.unique(ids[chosen_N]) for ids in (encoded.context_N, encoded.annotator_N)
     )
     return int(chosen_N.sum()), len(contexts), len(annotators)
-
-
-def _nothing_varies(encoded: EncodedJudgements, arm: str) -> Interval:
-    return Interval(0.0, 0.0, 0.0, 0.0, *_counts(encoded, _involves(encoded, arm)))
 
 
 def _bound(

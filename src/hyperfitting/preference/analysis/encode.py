@@ -8,6 +8,7 @@ text stood first on the page.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -98,13 +99,12 @@ def counted_rows(judgements: Iterable[Judgement], *, excluded: bool = False) -> 
         for row in judgements
         if row.kind == "scored" and not row.surplus and (excluded or not row.excluded)
     ]
-    seen: set[tuple[str, str]] = set()
-    for row in rows:
-        if (key := (row.annotator, row.comparison)) in seen:
-            raise StudyError(
-                f"annotator {row.annotator} has two counted answers to comparison {row.comparison}"
-            )
-        seen.add(key)
+    each = Counter((row.annotator, row.comparison) for row in rows)
+    if twice := [key for key, count in each.items() if count > 1]:
+        annotator, comparison = twice[0]
+        raise StudyError(
+            f"annotator {annotator} has two counted answers to comparison {comparison}"
+        )
     return rows
 
 
