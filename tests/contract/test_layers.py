@@ -67,7 +67,7 @@ ORDER = {
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe stopping < loop < memory_plan < __init__",
     "web": "__init__ address middleware rate_limit templates tokens < cookies server",
-    "data": "contamination decode folders lost_characters repeats splits < passages rows < "
+    "data": "contamination decode folders lost_characters splits < passages repeats rows < "
     "formats stretches < sources < requests < refusals < draw < __init__",
     "decoding": "citations rules < loop < __init__",
     "models": "adapt.parts attention autocast_norms codec devices kv_cache plain_errors < "

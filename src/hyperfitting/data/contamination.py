@@ -8,9 +8,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -118,11 +118,18 @@ def _hashes(words: Sequence[str]) -> NDArray[np.uint64]:
 
 def _runs(hashes: NDArray[np.uint64], order: int) -> NDArray[np.uint64]:
     """A polynomial hash of each run of words."""
-    count = max(0, len(hashes) - order + 1)
-    runs: NDArray[Any] = np.zeros(count, dtype=np.uint64)
-    for offset in range(order):
-        runs = runs * _FACTOR + hashes[offset : offset + count]
-    return runs
+    return run_hashes(hashes, order, _FACTOR)
+
+
+def run_hashes(numbers: NDArray[np.uint64], order: int, factor: np.uint64) -> NDArray[np.uint64]:
+    """The polynomial hash, modulo 2^64, of each run of `order` numbers; empty if there are
+    fewer.
+    """
+    powers = factor ** np.arange(order - 1, -1, -1, dtype=np.uint64)
+    if len(numbers) < order:
+        return numbers[:0]
+    hashes: NDArray[np.uint64] = sliding_window_view(numbers, order) @ powers
+    return hashes
 
 
 @cache

@@ -8,11 +8,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from hyperfitting.data.decode import PACKED, decode, optional, read_bytes
-from hyperfitting.data.rows import RowError, look_up
+from hyperfitting.data.rows import RowError, has_field
 from hyperfitting.encoding import plain_line_ends
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import TextSource
@@ -75,13 +76,9 @@ def _plain_rows(text: str, name: str, source: TextSource, *, inside: bool) -> It
 
 def _paragraphs(text: str) -> Iterator[str]:
     """The parts of a text between blank lines; a line of white space is blank."""
-    lines: list[str] = []
-    for line in [*text.split("\n"), ""]:
-        if line.strip():
-            lines.append(line)
-        elif lines:
+    for is_blank, lines in groupby(text.split("\n"), key=lambda line: not line.strip()):
+        if not is_blank:
             yield "\n".join(lines)
-            lines = []
 
 
 def _json_rows(text: str, name: str) -> Iterator[SourceRow]:
@@ -141,26 +138,20 @@ def _list_in(tree: Any, name: str, column: str) -> list[Any]:
     if isinstance(tree, list):
         return tree
     if isinstance(tree, dict):
-        try:
-            look_up(tree, column)
-        except KeyError:
-            lists = [
-                value for value in tree.values() if isinstance(value, list) and _are_objects(value)
-            ]
-            if len(lists) == 1:
-                return lists[0]
-            if not lists:
-                return [tree]
-        else:
-            return [tree]
+        lists = [] if has_field(tree, column) else list(filter(_are_objects, tree.values()))
+        if len(lists) < 2:
+            return lists[0] if lists else [tree]
     raise DataError(
         f"{name}: not JSON with rows: give an array of objects, an object with one such array, or "
         "lines"
     )
 
 
-def _are_objects(values: list[Any]) -> bool:
-    return bool(values) and all(isinstance(value, dict) for value in values)
+def _are_objects(values: Any) -> bool:
+    """Whether this is a list of objects that is not empty."""
+    return (
+        isinstance(values, list) and bool(values) and all(isinstance(each, dict) for each in values)
+    )
 
 
 def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[SourceRow]:
@@ -170,15 +161,10 @@ def _table_rows(text: str, name: str, delimiter: str | None) -> Iterator[SourceR
     csv.field_size_limit(2**31 - 1)
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter or _delimiter(text), strict=True)
-    number, header = 0, None
+    rows = filter(None, reader)  # an empty line is no row
     try:
-        for fields in reader:
-            if not fields:
-                continue
-            if header is None:
-                header = fields
-                continue
-            number += 1
+        header = next(rows, [])
+        for number, fields in enumerate(rows, 1):
             yield number, _table_row(header, fields, name, number)
     except csv.Error as error:
         raise DataError(

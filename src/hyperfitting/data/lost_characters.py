@@ -96,12 +96,11 @@ class Losses:
 
 
 def _by_kind(counts: Counter[str]) -> dict[str, int]:
-    kinds: Counter[str] = Counter()
-    for each, count in counts.items():
-        kinds[
-            "white space" if each.isspace() else _KINDS.get(unicodedata.category(each)[0], "other")
-        ] += count
-    return dict(kinds.most_common())
+    return dict(Counter(map(_kind, counts.elements())).most_common())
+
+
+def _kind(each: str) -> str:
+    return "white space" if each.isspace() else _KINDS.get(unicodedata.category(each)[0], "other")
 
 
 def losses_of(documents: Sequence[Document], codec: Codec) -> Losses:

@@ -8,12 +8,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from hyperfitting.data.lost_characters import reach, whole_characters
 from hyperfitting.records import Codec, Document
 
-_BLANK_LINES, _LINES = re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"\n\s*")
+_BLANK_LINES, _LINES, _SPACE = map(re.compile, (r"\n[^\S\n]*\n\s*", r"\n\s*", r"\s*"))
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,12 @@ def split(document: Document, shares: list[float]) -> list[tuple[int, int]]:
     """
     text, starts, total = document.text, paragraph_starts(document.text), sum(shares)
     near = int(len(text) * min(share for share in shares if share) / total / 4)
-    borders, done = [0], 0.0
-    for share in shares:
-        done += share
-        border = round(len(text) * done / total)
-        borders.append(
-            border if border in (0, len(text)) else _next_start(text, starts, border, near)
-        )
-    return list(pairwise(borders))
+    borders = [round(len(text) * done / total) for done in accumulate(shares)]
+    moved = (
+        each if each in (0, len(text)) else _next_start(text, starts, each, near)
+        for each in borders
+    )
+    return list(pairwise([0, *moved]))
 
 
 def cut(codec: Codec, stretch: Stretch, tokens: int, *, after: int = 0) -> Iterator[Passage]:
@@ -130,9 +128,8 @@ def cut(codec: Codec, stretch: Stretch, tokens: int, *, after: int = 0) -> Itera
         end = min(stretch.end, place + max(1, reach(codec, part, ids, encoded)))
         number += 1
         yield Passage(stretch, number, place, end, ids)
-        halved = codec.decode(ids) != whole_characters(
-            codec.decode(ids)
-        )  # the cut character belongs to no passage
+        decoded = codec.decode(ids)
+        halved = decoded != whole_characters(decoded)  # the cut character belongs to no passage
         place = _next_start(text, starts, end + halved, (end - place) // 4)
 
 
@@ -162,6 +159,5 @@ def _next_start(text: str, starts: list[int], place: int, near: int) -> int:
 
 
 def _skip_space(text: str, place: int) -> int:
-    while place < len(text) and text[place].isspace():
-        place += 1
-    return place
+    """The index of the next character that is not white space."""
+    return _SPACE.match(text, place).end()  # type: ignore[union-attr]  # it matches no character too

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperfitting.data.contamination import run_hashes
 from hyperfitting.records import Document
 
 NEAR = 0.8
@@ -82,9 +83,7 @@ def _runs(text: str) -> NDArray[np.uint64]:
         np.uint64
     ) + np.uint64(1)
     codes = np.pad(codes, (0, max(0, _RUN - len(codes))))
-    runs = np.zeros(len(codes) - _RUN + 1, dtype=np.uint64)
-    for offset in range(_RUN):
-        runs = runs * _BASE + codes[offset : offset + len(runs)]
+    runs = run_hashes(codes, _RUN, _BASE)
     runs = (runs ^ (runs >> np.uint64(29))) * _MIX
     return np.unique(runs ^ (runs >> np.uint64(32)))
 

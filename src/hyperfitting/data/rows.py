@@ -71,6 +71,15 @@ def look_up(row: dict[str, Any], column: str) -> Any:
     return node
 
 
+def has_field(row: dict[str, Any], column: str) -> bool:
+    """Whether `look_up` finds the field."""
+    try:
+        look_up(row, column)
+    except KeyError:
+        return False
+    return True
+
+
 def is_null(value: Any) -> bool:
     """Whether a value is None or NaN, which tables hold for missing values."""
     return value is None or (isinstance(value, float) and value != value)

@@ -20,7 +20,15 @@ from hyperfitting.data.formats import (
     format_of,
     read_source_rows,
 )
-from hyperfitting.data.rows import Mistakes, RowError, is_label, label_of, look_up, text_of
+from hyperfitting.data.rows import (
+    Mistakes,
+    RowError,
+    has_field,
+    is_label,
+    label_of,
+    look_up,
+    text_of,
+)
 from hyperfitting.errors import DataError, name_the_extra
 from hyperfitting.facts import PassedOver, SourceFacts
 from hyperfitting.files import changed_files, file_hashes
@@ -225,11 +233,10 @@ def _document(
 
 def _title(row: dict[str, Any], source: TextSource, name: str, number: int) -> str:
     """The row's title; empty if it has no such field, or one that holds no text or number."""
-    try:
-        named = source.title is not None and is_label(look_up(row, source.title))
-    except KeyError:
+    column = source.title
+    if column is None or not has_field(row, column) or not is_label(look_up(row, column)):
         return ""
-    return label_of(row, str(source.title), name, number) if named else ""
+    return label_of(row, column, name, number)
 
 
 def _from_hub(source: TextSource, saved: Path | None = None) -> SourceTexts:

@@ -134,14 +134,16 @@ def _cuts(sizes: list[float], shares: list[float], lengths: Parts) -> list[list[
 
 
 def _split_long(documents: list[Document], cuts: list[list[float] | None]) -> list[list[Stretch]]:
-    parts: list[list[Stretch]] = [[], [], []]
-    for document, shares in zip(documents, cuts, strict=True):
-        for part, (start, end) in enumerate(split(document, shares) if shares else []):
-            if end > start:
-                parts[part].append(
-                    Stretch(document, start, end, f"{document.group}, {_USES[part]}")
-                )
-    return parts
+    pairs = zip(documents, cuts, strict=True)
+    ends_of = [(each, split(each, shares)) for each, shares in pairs if shares]
+    return [
+        [
+            Stretch(document, *ends[part], f"{document.group}, {use}")
+            for document, ends in ends_of
+            if ends[part][1] > ends[part][0]
+        ]
+        for part, use in enumerate(_USES)
+    ]
 
 
 def _whole(document: Document) -> Stretch:
