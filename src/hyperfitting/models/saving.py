@@ -158,12 +158,16 @@ def _different_when_loaded(
         loaded = load_model(saved, torch.device("cpu")).state_dict()
     except InputError:
         return otherwise
-    names = [*tensors_by_name, *(name for name in loaded if name not in tensors_by_name)]
-    equal = (
-        name in loaded and name in tensors_by_name and _same(loaded[name], tensors_by_name[name])
-        for name in names
+    return next(
+        (
+            name
+            for name in dict.fromkeys([*tensors_by_name, *loaded])
+            if name not in loaded
+            or name not in tensors_by_name
+            or not _same(loaded[name], tensors_by_name[name])
+        ),
+        None,
     )
-    return next((name for name, same in zip(names, equal, strict=True) if not same), None)
 
 
 def _different_when_built(
@@ -181,13 +185,8 @@ def _different_when_built(
     shapes = {
         name: each.shape for name, each in built.state_dict().items() if isinstance(each, Tensor)
     }
-    names = [*tensors_by_name, *(name for name in shapes if name not in tensors_by_name)]
-    for name in names:
-        if (
-            name not in shapes
-            or name not in tensors_by_name
-            or shapes[name] != tensors_by_name[name].shape
-        ):
+    for name in dict.fromkeys([*tensors_by_name, *shapes]):
+        if name not in tensors_by_name or shapes.get(name) != tensors_by_name[name].shape:
             return name
     ties, values, held_values = _shared(built), _values(built), _values(model)
     apart = next((name for name, first in _shared(model).items() if ties.get(name) != first), None)

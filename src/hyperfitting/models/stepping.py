@@ -64,14 +64,22 @@ def accepts(model: nn.Module, option: str) -> bool:
     return option in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
 
 
-class WholeText:
+class _Reading:
+    """A model, the precision of its forward, and the ids that were read so far."""
+
+    def __init__(self, model: nn.Module, precision: Precision = "fp32"):
+        self._model: Any = model
+        self._device, self._precision = device_of(model), precision
+        self._ids_BT = torch.empty(0, 0, dtype=torch.long)
+
+    def _append(self, ids_B: Tensor) -> None:
+        self._ids_BT = torch.cat([self._ids_BT, ids_B.to(self._device).unsqueeze(-1)], dim=1)
+
+
+class WholeText(_Reading):
     """No cache: the plain forward over the whole text at each step. Slow, and the reference for all
     other ways.
     """
-
-    def __init__(self, model: nn.Module, precision: Precision = "fp32"):
-        self._model, self._device, self._precision = model, device_of(model), precision
-        self._ids_BT = torch.empty(0, 0, dtype=torch.long)
 
     def start(self, context_BT: Tensor) -> Tensor:
         """Read the contexts; logits (B, V), float32."""
@@ -80,7 +88,7 @@ class WholeText:
 
     def extend(self, ids_B: Tensor) -> Tensor:
         """Append one token a text; logits (B, V), float32."""
-        self._ids_BT = torch.cat([self._ids_BT, ids_B.to(self._device).unsqueeze(-1)], dim=1)
+        self._append(ids_B)
         return self._last_logits()
 
     @torch.no_grad()
@@ -89,7 +97,7 @@ class WholeText:
             return plain_logits(self._model, self._ids_BT, last=1)[:, -1].float()
 
 
-class KeyValueCache:
+class KeyValueCache(_Reading):
     """Keeps the model's keys and values and passes them in again: `past_key_values`, as most models
     support it.
 
@@ -109,7 +117,7 @@ class KeyValueCache:
         grows: bool = False,
         positions: bool = False,
     ):
-        self._model, self._device, self._precision = model, device_of(model), precision
+        super().__init__(model, precision)
         self._while_reading, self._grows, self._positions = while_reading, grows, positions
         self._last_only = {"logits_to_keep": 1} if accepts(model, "logits_to_keep") else {}
         self._cache: Any = None
@@ -146,15 +154,13 @@ class KeyValueCache:
         return logits_of(output)[:, -1].float()
 
 
-class OwnStepping:
+class OwnStepping(_Reading):
     """The model's own stepping, as transformers' `generate` uses it: the only way that state-space
     models support.
     """
 
     def __init__(self, model: nn.Module, precision: Precision = "fp32"):
-        self._model: Any = model
-        self._device, self._precision = device_of(model), precision
-        self._ids_BT = torch.empty(0, 0, dtype=torch.long)
+        super().__init__(model, precision)
         self._held: dict[str, Any] = {}
 
     def start(self, context_BT: Tensor) -> Tensor:
@@ -172,7 +178,7 @@ class OwnStepping:
 
     def extend(self, ids_B: Tensor) -> Tensor:
         """Append one token a text; logits (B, V), float32."""
-        self._ids_BT = torch.cat([self._ids_BT, ids_B.to(self._device).unsqueeze(-1)], dim=1)
+        self._append(ids_B)
         return self._step(next_sequence_length=1)
 
     @torch.no_grad()

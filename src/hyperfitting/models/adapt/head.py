@@ -152,14 +152,12 @@ def has_plain_head(model: nn.Module) -> bool:
         return False
     hook = head.register_forward_hook(lambda _, __, logits_BTV: handed.append(logits_BTV))
     try:
-        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+        with hook, torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
             logits_BTV = plain_logits(
                 model, torch.ones(1, _TRIED_TOKENS, dtype=torch.long, device="meta")
             )
     except Exception:  # a model that does not run on tensors without values
         return False
-    finally:
-        hook.remove()
     return getattr(head, "bias", None) is None and bool(handed) and logits_BTV is handed[0]
 
 
@@ -178,10 +176,7 @@ def head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:
         grown.append(100 * logits_BTV)
         return grown[0]
 
-    hook = head.register_forward_hook(grow)
-    try:
+    with head.register_forward_hook(grow):
         logits_BTV = plain_logits(model, ids_BT)
-    finally:
-        hook.remove()
     same = len(grown) == 1 and torch.equal(logits_BTV.float(), grown[0].float())
     return same and getattr(head, "bias", None) is None
