@@ -173,13 +173,13 @@ def test_the_pages_hold_every_seed_with_its_spread(both, finished, tmp_path):
 
 def test_the_pictures_are_of_what_was_measured(both):
     shares = rank_shares(both)
-    assert [each.arm.title for each in shares] == [
+    assert [arm.title for _, arm in shares] == [
         "original, greedy",
         "hyperfitted, greedy",
         "reference",
     ]
-    assert all(sum(each.shares) == pytest.approx(1) and min(each.shares) >= 0 for each in shares)
-    assert position_curves(both) == []  # 24 tokens hold no window of 96
+    assert all(sum(each) == pytest.approx(1) and min(each) >= 0 for each in shares.values())
+    assert position_curves(both) == {}  # 24 tokens hold no window of 96
 
 
 def test_a_picture_by_position_holds_the_first_strategy_and_the_true_texts(finished, tmp_path):
@@ -191,12 +191,12 @@ def test_a_picture_by_position_holds_the_first_strategy_and_the_true_texts(finis
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     found = compare([tmp_path / "long"])
     curves = position_curves(found)
-    assert [each.arm.title for each in curves] == [
+    assert [arm.title for _, arm in curves] == [
         "original, greedy",
         "hyperfitted, greedy",
         "reference",
     ]
-    assert all(each.ratios == {96: 0.5, 128: pytest.approx(0.305)} for each in curves)
+    assert all(each == {96: 0.5, 128: pytest.approx(0.305)} for each in curves.values())
     page = write_comparison(found, tmp_path / "out").read_text(encoding="utf-8")
     assert (tmp_path / "out" / "ttr-by-position.png").read_bytes().startswith(b"\x89PNG")
     assert 'aria-label="Type-token ratio by position"' in page

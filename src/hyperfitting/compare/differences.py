@@ -8,6 +8,8 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from hyperfitting.compare.load import DomainMetrics
 from hyperfitting.errors import InputError
 from hyperfitting.metrics.specs import MetricSpec, compared_metrics
@@ -96,10 +98,11 @@ def _difference(
             return None
         estimate = _of_pooled(held.pooled[arm, name], held.pooled[baseline, name])
     else:
-        pairing = _paired(held.texts[arm], held.texts[baseline], name)
-        if not pairing.groups:
+        values, groups = _paired(held.texts[arm], held.texts[baseline], name)
+        if not groups:
             return None
-        estimate, p = pairing.estimate(draws, held.seed), pairing.p(flips, held.seed)
+        estimate = paired_difference(*values, groups, draws=draws, seed=held.seed)
+        p = sign_flip_p(np.subtract(*values).tolist(), groups, draws=flips, seed=held.seed)
     return PairedDifference(
         held.domain,
         held.seed,
@@ -119,30 +122,21 @@ def _difference(
     )
 
 
-@dataclass(frozen=True)
-class _Pairing:
-    """The values of two arms at the contexts where both have one, and the cluster of each
-    context.
+def _paired(
+    one: Sequence[TextMetrics], other: Sequence[TextMetrics], name: str
+) -> tuple[tuple[list[float], list[float]], list[str]]:
+    """The values of two arms at the contexts where both have one, and the clusters of these
+    contexts.
     """
-
-    one: list[float]
-    other: list[float]
-    groups: list[str]
-
-    def estimate(self, draws: int, seed: int) -> Estimate:
-        return paired_difference(self.one, self.other, self.groups, draws=draws, seed=seed)
-
-    def p(self, flips: int, seed: int) -> float:
-        differences = [a - b for a, b in zip(self.one, self.other, strict=True)]
-        return sign_flip_p(differences, self.groups, draws=flips, seed=seed)
-
-
-def _paired(one: Sequence[TextMetrics], other: Sequence[TextMetrics], name: str) -> _Pairing:
-    mine, theirs = ({text.context: text for text in side} for side in (one, other))
-    pairs = [(mine[i], theirs[i]) for i in mine if i in theirs]
-    pairs = [(a, b) for a, b in pairs if name in a.values and name in b.values]
-    left, right = ([_ratio(pair[side], name) for pair in pairs] for side in (0, 1))
-    return _Pairing(left, right, [a.group for a, _ in pairs])
+    mine, theirs = (
+        {each.context: each for each in side if name in each.values} for side in (one, other)
+    )
+    shared = [context for context in mine if context in theirs]
+    groups = [mine[context].group for context in shared]
+    return (
+        [_ratio(mine[context], name) for context in shared],
+        [_ratio(theirs[context], name) for context in shared],
+    ), groups
 
 
 def _ratio(text: TextMetrics, name: str) -> float:

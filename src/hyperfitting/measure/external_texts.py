@@ -101,7 +101,7 @@ def measure_external_texts(
 
 
 def _measure(request: ExternalTextsRequest, on_warning: Callable[[str], None]) -> MeasuredTexts:
-    read = _TextFiles(request, on_warning)
+    read = _TextFiles(request, on_warning, _tokens_of(request.tokenizer))
     texts, baselines = read(request.path, EXTERNAL), TextBaselines()
     if request.reference is not None:
         true = read(request.reference, REFERENCE)
@@ -147,9 +147,8 @@ class WordTokens:
     def __call__(self, text: str) -> tuple[list[int], list[str]]:
         """Ids and strings of one text, which is brought to NFC."""
         cut = spaced_pieces(unicodedata.normalize("NFC", text))
-        return [self._ids.setdefault(unit, len(self._ids)) for _, unit in cut], [
-            piece for piece, _ in cut
-        ]
+        ids = [self._ids.setdefault(unit, len(self._ids)) for _, unit in cut]
+        return ids, [piece for piece, _ in cut]
 
 
 def _tokens_of(tokenizer: str | None) -> Tokens:
@@ -169,12 +168,13 @@ def _tokens_of(tokenizer: str | None) -> Tokens:
     return tokens
 
 
+@dataclass(frozen=True)
 class _TextFiles:
     """Reads the files of a request, all with the same numbers for the same tokens."""
 
-    def __init__(self, request: ExternalTextsRequest, on_warning: Callable[[str], None]) -> None:
-        self._request, self._warn = request, on_warning
-        self._tokens = _tokens_of(request.tokenizer)
+    request: ExternalTextsRequest
+    warn: Callable[[str], None]
+    tokens: Tokens
 
     def __call__(self, path: Path, variant: str) -> list[Continuation]:
         """The texts of a file as continuations of no context, in file order.
@@ -185,38 +185,32 @@ class _TextFiles:
             DataError: the file cannot be read, or no text is left.
         """
         texts = [
-            _continuation(each, variant, self._tokens, number)
+            _continuation(each, variant, self.tokens, number)
             for number, each in enumerate(self._documents(path))
         ]
-        empty = Mistakes(self._warn)
+        empty, kept = Mistakes(self.warn), [text for text in texts if text.ids]
         for text in texts:
             if not text.ids:
                 empty.add(RowError(str(path), text.row, "an empty text"))
         empty.close()
-        kept = [text for text in texts if text.ids]
         if not kept:
             raise DataError(f"{path}: no text in it")
-        self._warn_of_characters(path, kept)
+        units = characters_said([text.text for text in kept], elsewhere="words")
+        if units and self.request.tokenizer is None:
+            self.warn(f"{path}: units: {units}; --tokenizer MODEL counts a model's tokens")
         return kept
 
     def _documents(self, path: Path) -> list[Document]:
         refuse_name(path, str(path))
-        source = TextSource(
-            path=str(path.absolute()), column=self._request.column, group=self._request.group
-        )
-        documents, facts = read_texts(source, on_warning=self._warn)
+        column, group = self.request.column, self.request.group
+        source = TextSource(path=str(path.absolute()), column=column, group=group)
+        documents, facts = read_texts(source, on_warning=self.warn)
         if facts.nulls:
-            self._warn(
+            self.warn(
                 f"{path}: {facts.nulls:,} of {facts.rows:,} rows hold a null for a text, and are "
                 "passed over"
             )
         return documents
-
-    def _warn_of_characters(self, path: Path, texts: Sequence[Continuation]) -> None:
-        if not isinstance(self._tokens, WordTokens):
-            return
-        if units := characters_said([text.text for text in texts], elsewhere="words"):
-            self._warn(f"{path}: units: {units}; --tokenizer MODEL counts a model's tokens")
 
 
 def _continuation(document: Document, variant: str, tokens: Tokens, number: int) -> Continuation:
@@ -267,8 +261,7 @@ def _refuse_mauve(texts: Sequence[Continuation], *, force: bool) -> None:
     if REFERENCE not in counts:
         raise DataError("MAUVE tells how near texts are to others: give true ones with --reference")
     [(_, how)] = metrics_measured_as(AgainstTrueTexts)
-    few = min(counts.values())
-    if few < how.least_texts and not force:
+    if (few := min(counts.values())) < how.least_texts and not force:
         raise DataError(
             f"MAUVE of {few} texts is mostly chance: give {how.least_texts:,} a file, or "
             "--force-mauve"

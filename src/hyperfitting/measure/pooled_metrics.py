@@ -42,7 +42,9 @@ def _pooled(
         without = dict(zip(names, _without_each(how, held, groups), strict=True))
     else:
         without = dict.fromkeys(names, value)
-    return _record(texts, spec.name, value, without, n=len(kept))
+    first, n = texts[0], len(kept)
+    of = (first.variant, first.domain, first.strategy, first.run)
+    return PooledMetric(*of, spec.name, value, n, len(texts) - n, without)
 
 
 def _read(text: Continuation, how: PooledTexts) -> Any:
@@ -56,20 +58,3 @@ def _without_each(how: PooledTexts, held: Sequence[Any], groups: Sequence[str]) 
         how.function([each for each, group in zip(held, groups, strict=True) if group != name])
         for name in sorted(set(groups))
     ]
-
-
-def _record(
-    texts: Sequence[Continuation], name: str, value: float, without: dict[str, float], *, n: int
-) -> PooledMetric:
-    first = texts[0]
-    return PooledMetric(
-        first.variant,
-        first.domain,
-        first.strategy,
-        first.run,
-        name,
-        value,
-        n,
-        len(texts) - n,
-        without,
-    )

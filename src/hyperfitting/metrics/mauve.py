@@ -72,16 +72,15 @@ def mauve(
         )
     clusters = max(2, round(n / 10)) if clusters is None else clusters
     points_MD = principal_components(np.concatenate(sides))
-    values = []
-    for seed in seeds:
+
+    def value(seed: int) -> float:
         labels_M = cluster(points_MD, clusters, seed=seed)
-        counts = [
-            np.bincount(part, minlength=clusters) for part in np.split(labels_M, [len(sides[0])])
-        ]
-        values.append(
-            mauve_of_histograms(counts[0] + smoothing, counts[1] + smoothing, scaling=scaling)
-        )
-    return Mauve(fmean(values), tuple(values), n, clusters)
+        parts = np.split(labels_M, [len(sides[0])])
+        counts = [np.bincount(part, minlength=clusters) + smoothing for part in parts]
+        return mauve_of_histograms(*counts, scaling=scaling)
+
+    values = tuple(map(value, seeds))
+    return Mauve(fmean(values), values, n, clusters)
 
 
 def mauve_standard_error(
@@ -115,11 +114,14 @@ def mauve_standard_error(
     if min(len(set(each.tolist())) for each in names) < LEAST_CLUSTERS:
         return None
     every, random = np.unique(np.concatenate(names)), np.random.default_rng(seed)
-    values = []
-    for draw in range(draws):
-        half = random.permutation(every)[: len(every) // 2]
-        one, other = (side[np.isin(own, half)] for side, own in zip(sides, names, strict=True))
-        values.append(mauve(one, other, seeds=(draw,)).value)
+    halves = [random.permutation(every)[: len(every) // 2] for _ in range(draws)]
+    values = [
+        mauve(
+            *(side[np.isin(own, half)] for side, own in zip(sides, names, strict=True)),
+            seeds=(draw,),
+        ).value
+        for draw, half in enumerate(halves)
+    ]
     return float(np.std(values, ddof=1))
 
 

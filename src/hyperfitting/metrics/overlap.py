@@ -88,15 +88,10 @@ class TrainingIndex:
         """
         for begin in range(0, len(texts), _TEXTS_AT_ONCE):
             some = texts[begin : begin + _TEXTS_AT_ONCE]
-            lengths, first, behind = self._search(
-                [token for text in some for token in (*text, _NO_TOKEN)]
-            )
-            start = 0
-            for text in some:
-                yield self._shared(
-                    *(found[start : start + len(text)] for found in (lengths, first, behind))
-                )
-                start += len(text) + 1
+            found = np.stack(self._search([id_ for text in some for id_ in (*text, _NO_TOKEN)]))
+            ends = np.cumsum([len(text) + 1 for text in some])
+            for own in np.split(found, ends[:-1], axis=1):
+                yield self._shared(*own[:, :-1])
 
     def _shared(self, lengths: _Ints, first: _Ints, behind: _Ints) -> Shared:
         if not len(lengths):
@@ -104,9 +99,8 @@ class TrainingIndex:
         start = int(lengths.argmax())
         place = int(self._order[first[start] : behind[start]].min())
         block = int(np.searchsorted(self._starts, place, side="right")) - 1
-        return Shared(
-            lengths, SharedRun(int(lengths[start]), start, block, place - int(self._starts[block]))
-        )
+        block_start = place - int(self._starts[block])
+        return Shared(lengths, SharedRun(int(lengths[start]), start, block, block_start))
 
     def _search(self, ids: Sequence[int]) -> tuple[_Ints, _Ints, _Ints]:
         """Lengths of the longest shared run by start, and the range of `_order` that lists its

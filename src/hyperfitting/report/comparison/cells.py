@@ -4,7 +4,7 @@ drawn from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
@@ -113,37 +113,16 @@ def verdict_lines(comparison: Comparison) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class PositionCurve:
-    """The mean type-token ratio of an arm's texts in a domain, by the position at which the window
-    ends.
+def position_curves(comparison: Comparison) -> dict[tuple[str, Arm], dict[int, float]]:
+    """The mean type-token ratio by the position at which its window ends, of what a picture can
+    hold, by domain and arm; at the first seed.
     """
-
-    domain: str
-    arm: Arm
-    ratios: dict[int, float]
-
-
-@dataclass(frozen=True)
-class RankShares:
-    """Shares of an arm's tokens in a domain by their rank under the original: 1, 2 to 10, 11 to
-    100, above.
-    """
-
-    domain: str
-    arm: Arm
-    shares: list[float]
-
-
-def position_curves(comparison: Comparison) -> list[PositionCurve]:
-    """The type-token ratio by position of what a picture can hold, at the first seed."""
     spec = metric("ttr_by_position")
-    return [
-        PositionCurve(held.domain, arm, ratios)
-        for held in _first_seed(comparison)
-        for arm in _pictured(held.arms)
-        if (ratios := _mean_by_position(held.texts[arm], spec))
-    ]
+    found = {
+        (held.domain, arm): _mean_by_position(held.texts[arm], spec)
+        for held, arm in _pictured(comparison)
+    }
+    return {key: ratios for key, ratios in found.items() if ratios}
 
 
 def _mean_by_position(texts: Sequence[TextMetrics], spec: MetricSpec) -> dict[int, float]:
@@ -155,30 +134,26 @@ def _mean_by_position(texts: Sequence[TextMetrics], spec: MetricSpec) -> dict[in
     }
 
 
-def rank_shares(comparison: Comparison) -> list[RankShares]:
-    """Shares of tokens by their rank under the original of what a picture can hold, at the first
-    seed.
+def rank_shares(comparison: Comparison) -> dict[tuple[str, Arm], list[float]]:
+    """Shares of tokens by their rank under the original (1, 2 to 10, 11 to 100, above) of what a
+    picture can hold, by domain and arm; at the first seed.
     """
     names = [f"rank_above{bound}_share_under_original" for bound in _BOUNDS]
-    made = []
-    for held in _first_seed(comparison):
-        for arm in _pictured(held.arms):
-            above = [row.value for name in names if (row := held.rows.get((arm, name))) is not None]
-            if len(above) == len(names):
-                shares = [a - b for a, b in pairwise([1.0, *above, 0.0])]
-                made.append(RankShares(held.domain, arm, shares))
-    return made
+    return {
+        (held.domain, arm): [
+            a - b for a, b in pairwise([1.0, *(held.rows[arm, name].value for name in names), 0.0])
+        ]
+        for held, arm in _pictured(comparison)
+        if all((arm, name) in held.rows for name in names)
+    }
 
 
-def _first_seed(comparison: Comparison) -> list[DomainMetrics]:
-    return [held for held in comparison.metrics if held.seed == comparison.seeds[0]]
-
-
-def _pictured(arms: Sequence[Arm]) -> list[Arm]:
-    """The first strategy of each model, and the true texts: what a picture can hold."""
-    strategy = next(arm.strategy for arm in arms if arm.is_model)
-    return [
-        arm
-        for arm in arms
-        if arm.variant == REFERENCE or (arm.strategy == strategy and arm.strategy)
-    ]
+def _pictured(comparison: Comparison) -> Iterator[tuple[DomainMetrics, Arm]]:
+    """What a picture can hold: at the first seed, the first strategy of each model, and the true
+    texts.
+    """
+    for held in comparison.metrics:
+        strategy = next(arm.strategy for arm in held.arms if arm.is_model)
+        for arm in held.arms if held.seed == comparison.seeds[0] else ():
+            if arm.variant == REFERENCE or (arm.strategy == strategy and arm.strategy):
+                yield held, arm

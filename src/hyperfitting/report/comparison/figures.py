@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from hyperfitting.records import REFERENCE
-from hyperfitting.report.comparison.cells import PositionCurve, RankShares
+from hyperfitting.records import REFERENCE, Arm
 from hyperfitting.report.kit.figures import (
     CLASS_COLOURS,
     HEAT,
@@ -19,55 +19,48 @@ from hyperfitting.report.kit.figures import (
 from hyperfitting.report.kit.variants import variant_classes
 
 
-def position_figure(curves: Sequence[PositionCurve]) -> Figure:
+def position_figure(curves: Mapping[tuple[str, Arm], Mapping[int, float]]) -> Figure:
     """Type-token ratio of the 96 tokens that end at a position, domain by domain (Carlsson et al.
     2025, Figure 9).
     """
-    domains = list(dict.fromkeys(curve.domain for curve in curves))
-    figure = Figure(figsize=(3.4 * max(1, len(domains)), 3.3), layout="constrained")
-    panels = figure.subplots(1, max(1, len(domains)), sharey=True, squeeze=False)[0]
-    for axes, domain in zip(panels, domains, strict=False):
-        _draw_curves(axes, [curve for curve in curves if curve.domain == domain])
+    domains = list(dict.fromkeys(domain for domain, _ in curves))
+    figure = Figure(figsize=(3.4 * len(domains), 3.3), layout="constrained")
+    panels = figure.subplots(1, len(domains), sharey=True, squeeze=False)[0]
+    for axes, domain in zip(panels, domains, strict=True):
+        _draw_curves(axes, {arm: ratios for (own, arm), ratios in curves.items() if own == domain})
         dress_axes(axes, domain, x="position of the window's end (tokens)")
         axes.set_ylim(0, 1)
         # One for all of them, under them: in a picture it would cover a curve.
         axes.get_legend().remove()
-    figure.legend(
-        *panels[-1].get_legend_handles_labels(),
-        frameon=False,
-        labelcolor=INK,
-        ncols=4,
-        loc="outside lower center",
-    )
+    handles = panels[-1].get_legend_handles_labels()
+    place = "outside lower center"
+    figure.legend(*handles, frameon=False, labelcolor=INK, ncols=4, loc=place)
     return figure
 
 
-def _draw_curves(axes: Any, curves: Sequence[PositionCurve]) -> None:
-    classes = variant_classes(curve.arm.variant for curve in curves)
-    for curve in curves:
+def _draw_curves(axes: Any, curves: Mapping[Arm, Mapping[int, float]]) -> None:
+    classes = variant_classes(arm.variant for arm in curves)
+    for arm, ratios in curves.items():
         axes.plot(
-            list(curve.ratios),
-            list(curve.ratios.values()),
-            color=CLASS_COLOURS[classes[curve.arm.variant]],
-            ls="--" if curve.arm.variant == REFERENCE else "-",
-            label=curve.arm.title,
+            list(ratios),
+            list(ratios.values()),
+            color=CLASS_COLOURS[classes[arm.variant]],
+            ls="--" if arm.variant == REFERENCE else "-",
+            label=arm.title,
             **LINE,
         )
 
 
-def rank_figure(held: Sequence[RankShares]) -> Figure:
+def rank_figure(shares: Mapping[tuple[str, Arm], Sequence[float]]) -> Figure:
     """Shares of tokens by their rank under the original, a bar for each arm (Li et al. 2026, the
     rank map).
     """
-    figure = Figure(figsize=(9, 0.9 + 0.32 * max(1, len(held))), layout="constrained")
+    figure = Figure(figsize=(9, 0.9 + 0.32 * len(shares)), layout="constrained")
     axes = figure.subplots()
-    labels = [f"{each.domain}: {each.arm.title}" for each in held]
-    left = [0.0] * len(held)
-    for colour, words, part in zip(
-        HEAT[1:], _RANKS, zip(*(each.shares for each in held), strict=True), strict=False
-    ):
+    labels, left = [f"{domain}: {arm.title}" for domain, arm in shares], np.zeros(len(shares))
+    for colour, words, part in zip(HEAT[1:], _RANKS, np.array([*shares.values()]).T, strict=True):
         axes.barh(labels, part, left=left, color=colour, label=words, height=0.75)
-        left = [a + b for a, b in zip(left, part, strict=True)]
+        left = left + part
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_title(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
@@ -41,15 +42,14 @@ def examples(experiment: Experiment) -> list[Example]:
     if not experiment.holds_texts:
         return []
     recipe, variants = experiment.recipe, [*experiment.runs(), REFERENCE]
-    domains = [each.name for each in recipe.data.domains]
     texts = _texts_of(experiment, recipe.generate.strategies[0].name)
-    made = []
-    for i in range(recipe.report.examples if domains else 0):
-        domain, context = domains[i % len(domains)], i // len(domains)
-        keys = [(domain, context, variant) for variant in variants]
-        if found := [texts[key] for key in keys if key in texts]:
-            made.append(_example(found))
-    return made
+    domains, most = [each.name for each in recipe.data.domains], recipe.report.examples
+    keys = [
+        [(domain, context, variant) for variant in variants]
+        for context, domain in islice(product(range(most), domains), most)
+    ]
+    found = [[texts[key] for key in each if key in texts] for each in keys]
+    return [_example(each) for each in found if each]
 
 
 def _texts_of(experiment: Experiment, strategy: str) -> dict[tuple[str, int, str], Continuation]:

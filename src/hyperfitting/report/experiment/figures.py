@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -151,9 +152,5 @@ def _glyphs() -> set[int]:
 
 def _rest_of_word(pieces: Sequence[str], index: int) -> int:
     """Characters of the tokens that go on the word of this one."""
-    length = 0
-    for piece in pieces[index + 1 :]:
-        if not piece or piece[0].isspace():
-            break
-        length += len(piece)
-    return length
+    goes_on = takewhile(lambda piece: piece and not piece[0].isspace(), pieces[index + 1 :])
+    return sum(map(len, goes_on))

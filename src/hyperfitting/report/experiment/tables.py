@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from hyperfitting.metrics.specs import MetricSpec, metric, metrics_of_tables
 from hyperfitting.records import CONTROLS, REFERENCE, Arm, MetricRow
@@ -87,48 +88,43 @@ def markdown_table(table: Table) -> str:
     )
 
 
-class _Values:
+def _values(experiment: Experiment) -> dict[tuple[str, str, str | None, str], float]:
     """The values of an experiment's rows, by variant, domain, strategy and metric."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self._held = {
-            (row.variant, row.domain, row.strategy, row.name): row.value
-            for row in all_rows(experiment)
-        }
-
-    def get(self, arm: Arm, domain: str, name: str) -> float | None:
-        return self._held.get((arm.variant, domain, arm.strategy, name))
-
-    def loss(self, variant: str, blocks: str) -> float:
-        return self._held[variant, blocks, None, f"{blocks}_loss"]
+    return {
+        (row.variant, row.domain, row.strategy, row.name): row.value for row in all_rows(experiment)
+    }
 
 
 def headline(experiment: Experiment) -> str:
     """What happened, in figures: one sentence on the loss, one on the first domain's first
     strategy.
     """
-    recipe, values = experiment.recipe, _Values(experiment)
-    updates = experiment.run("hyperfitted").train_facts.updates
+    values, updates = _values(experiment), experiment.run("hyperfitted").train_facts.updates
     train, validation = (
-        f"{values.loss('original', blocks):.2f} to {values.loss('hyperfitted', blocks):.2f}"
+        " to ".join(
+            f"{values[variant, blocks, None, f'{blocks}_loss']:.2f}"
+            for variant in ("original", "hyperfitted")
+        )
         for blocks in ("train", "validation")
     )
     text = (
-        f"{updates} updates on {recipe.data.train_blocks} texts take the training loss from "
-        f"{train} and the validation loss from {validation}."
+        f"{updates} updates on {experiment.recipe.data.train_blocks} texts take the training loss "
+        f"from {train} and the validation loss from {validation}."
     )
-    return " ".join(filter(None, [text, _texts_headline(experiment, values)]))
+    return " ".join(filter(None, [text, _texts_headline(experiment)]))
 
 
-def _texts_headline(experiment: Experiment, values: _Values) -> str:
+def _texts_headline(experiment: Experiment) -> str:
     """The sentence on the written texts; empty where they were not measured, or are too short."""
-    recipe = experiment.recipe
+    recipe, values = experiment.recipe, _values(experiment)
     if not recipe.data.domains:
         return ""
     domain, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
-    arms = Arm("original", strategy), Arm("hyperfitted", strategy), Arm(REFERENCE)
-    ttr = [values.get(arm, domain, "ttr_last96") for arm in arms]
-    repeats = [values.get(arm, domain, "repeated_4gram_share") for arm in arms]
+    arms = ("original", strategy), ("hyperfitted", strategy), (REFERENCE, None)
+    ttr, repeats = (
+        [values.get((variant, domain, own, name)) for variant, own in arms]
+        for name in ("ttr_last96", "repeated_4gram_share")
+    )
     if None in ttr or None in repeats:
         return ""
     return (
@@ -147,47 +143,31 @@ def before_and_after(experiment: Experiment) -> str:
     """The short table for the terminal: losses and entropy, then each domain and strategy beside
     the true texts.
     """
-    recipe, models = experiment.recipe, list(experiment.runs())
-    sheet = _TerminalTable([*models, REFERENCE, *CONTROLS], _Values(experiment))
-    sheet.add("training loss", "train", "train_loss")
-    sheet.add("validation loss", "validation", "validation_loss")
-    for domain in (each.name for each in recipe.data.domains):
-        sheet.lines.append(domain)
-        sheet.add("  entropy (nats)", domain, "entropy")
-        for strategy in recipe.generate.strategies:
-            for name in _TERMINAL:
-                label = f"  {strategy.name}: {metric(name).label.removesuffix(' (tokens)')}"
-                sheet.add(label, domain, name, strategy=strategy.name, models=models, always=False)
-    return "\n".join(sheet.lines)
+    recipe, values, models = experiment.recipe, _values(experiment), list(experiment.runs())
+    variants = [*models, REFERENCE, *CONTROLS]
+    width = max(12, 1 + max(map(len, variants)))
 
+    def line(label: str, *cells: str) -> str:
+        shown = "".join(f"{cell:>{width}}" for cell in cells)
+        return f"{label[:_LABEL_WIDTH]:{_LABEL_WIDTH}}{shown}".rstrip()
 
-class _TerminalTable:
-    """Lines of one number for each variant, under a head."""
-
-    def __init__(self, variants: list[str], values: _Values) -> None:
-        self._variants, self._values = variants, values
-        self._width = max(12, 1 + max(map(len, variants)))
-        head = "".join(f"{variant:>{self._width}}" for variant in variants)
-        self.lines = [" " * _LABEL_WIDTH + head]
-
-    def add(
-        self,
-        label: str,
-        domain: str,
-        name: str,
-        *,
-        strategy: str | None = None,
-        models: Sequence[str] = (),
-        always: bool = True,
-    ) -> None:
-        """A line, of what `models` wrote with a strategy; without `always`, only where there is a
-        value.
-        """
+    def lines(label: str, domain: str, name: str, strategy: str | None = None) -> list[str]:
+        """A line of what was measured with a strategy; none where nothing was."""
         found = [
-            self._values.get(Arm(variant, strategy if variant in models else None), domain, name)
-            for variant in self._variants
+            values.get((variant, domain, strategy if variant in models else None, name))
+            for variant in variants
         ]
-        if always or any(value is not None for value in found):
-            cells = ["" if value is None else number(value) for value in found]
-            shown = "".join(f"{cell:>{self._width}}" for cell in cells)
-            self.lines.append(f"{label[:_LABEL_WIDTH]:{_LABEL_WIDTH}}{shown}".rstrip())
+        cells = ["" if value is None else number(value) for value in found]
+        return [line(label, *cells)] if any(cells) else []
+
+    shown = [line("", *variants)]
+    shown += lines("training loss", "train", "train_loss")
+    shown += lines("validation loss", "validation", "validation_loss")
+    for domain in (each.name for each in recipe.data.domains):
+        shown += [domain, *lines("  entropy (nats)", domain, "entropy")]
+        for strategy, name in product(
+            (each.name for each in recipe.generate.strategies), _TERMINAL
+        ):
+            label = metric(name).label.removesuffix(" (tokens)")
+            shown += lines(f"  {strategy}: {label}", domain, name, strategy)
+    return "\n".join(shown)
