@@ -121,11 +121,11 @@ class TextGenerator:
             )
             for context, ids_S in zip(batch.contexts, texts, strict=True)
         ]
-        blocked = (
-            [each for each in blocker.record if each.step < len(texts[each.text])]
-            if blocker
-            else []
-        )
+        blocked = [
+            self._blocked(batch, made, each)
+            for each in (blocker.record if blocker else ())
+            if each.step < len(texts[each.text])
+        ]
         gave_way = [
             GaveWay(
                 batch.domain, batch.strategy.name, batch.contexts[each.text], each.step, each.rule
@@ -133,7 +133,7 @@ class TextGenerator:
             for each in record
             if each.step <= len(texts[each.text])  # the step that ended the text counts
         ]
-        return Written(made, [self._blocked(batch, made, each) for each in blocked], gave_way)
+        return Written(made, blocked, gave_way)
 
     @property
     def ending(self) -> Ending:

@@ -50,7 +50,9 @@ def local_path(name: str, folder: Path | None = None) -> Path | None:
     path = tried_path(name, folder)
     return (
         None
-        if _HUB_NAME.fullmatch(name) and not _is_file_name(name) and not os.path.exists(path)
+        if _HUB_NAME.fullmatch(name)
+        and Path(name).suffix.lower() not in _FILE_ENDINGS
+        and not os.path.exists(path)
         else path
     )
 
@@ -63,10 +65,6 @@ def tried_path(name: str, folder: Path | None = None) -> Path:
 def is_relative(name: str) -> bool:
     """Whether a `path` or `source` setting is relative to a folder."""
     return not name.startswith((PREFIX, "~")) and not os.path.isabs(name)
-
-
-def _is_file_name(name: str) -> bool:
-    return Path(name).suffix.lower() in _FILE_ENDINGS
 
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Protocol
 
 import torch
@@ -140,11 +141,9 @@ def continue_texts(
         token_steps(model, context_BT, sampler, new_tokens=new_tokens, ending=ending, record=record)
     )
     texts = torch.stack(steps, dim=1).tolist()
-    return [_until_end(ids_S, ending.end_ids) for ids_S in texts] if ending.stop else texts
-
-
-def _until_end(ids_S: list[int], end_ids: Sequence[int]) -> list[int]:
-    return ids_S[: next((i for i, token in enumerate(ids_S) if token in end_ids), len(ids_S))]
+    if not ending.stop:
+        return texts
+    return [list(takewhile(lambda token: token not in ending.end_ids, ids_S)) for ids_S in texts]
 
 
 def strategy_rules(
@@ -160,11 +159,11 @@ def strategy_rules(
     noted in `record`. Each rule gets the logits after the rules before it, so two rules that forbid
     everything only together are covered too.
     """
-    named = list(_named_rules(strategy, context_tokens, blocker))
+    named = _named_rules(strategy, context_tokens, blocker)
 
     def apply(logits_BV: Tensor, text_BT: Tensor) -> Tensor:
         step = text_BT.shape[1] - context_tokens
-        for name, rule in named:
+        for name, rule in named.items():
             logits_BV = _unless_nothing_is_left(
                 name, logits_BV, rule(logits_BV, text_BT), step, record
             )
@@ -173,48 +172,37 @@ def strategy_rules(
     return apply
 
 
-def _named_rules(
-    strategy: Strategy, context_tokens: int, blocker: Rule | None
-) -> Iterator[tuple[str, Rule]]:
-    """The rules that are set, with the names of their settings.
+def _named_rules(strategy: Strategy, context_tokens: int, blocker: Rule | None) -> dict[str, Rule]:
+    """The rules that are set, by the names of their settings, in the order in which they apply.
 
     Greedy decoding skips temperature and truncation: they do not change the argmax, except when
     rounding makes two logits equal.
     """
-    if blocker is not None:
-        yield "blocker", blocker
-    if (penalty := strategy.repetition_penalty) is not None:
-        start = 0 if strategy.penalised == "all" else context_tokens
-        yield (
-            "repetition_penalty",
-            lambda logits, text: rules.repetition_penalty(logits, text[:, start:], penalty),
-        )
-    if (order := strategy.no_repeat_ngram) is not None:
-        yield "no_repeat_ngram", lambda logits, text: rules.no_repeat_ngram(logits, text, order)
-    if strategy.dry is not None:
-        settings = strategy.dry.model_dump()
-        yield "dry", lambda logits, text: rules.dry(logits, text, **settings)
+    first = 0 if strategy.penalised == "all" else context_tokens
+    with_value: dict[str, Callable[[Tensor, Tensor, Any], Tensor]] = {
+        "repetition_penalty": lambda logits_BV, text_BT, penalty: rules.repetition_penalty(
+            logits_BV, text_BT[:, first:], penalty
+        ),
+        "no_repeat_ngram": rules.no_repeat_ngram,
+        "dry": lambda logits_BV, text_BT, dry: rules.dry(logits_BV, text_BT, **dict(dry)),
+    }
     if strategy.method == "sample":
-        yield from _truncations(strategy)
+        with_value |= {
+            "temperature": lambda logits_BV, _, value: rules.temperature(logits_BV, value),
+            "top_k": lambda logits_BV, _, k: rules.top_k(logits_BV, k),
+            "top_p": lambda logits_BV, _, p: rules.top_p(logits_BV, p),
+            "min_p": lambda logits_BV, _, p: rules.min_p(logits_BV, p),
+        }
+    set_rules = {
+        name: _with_value(rule, value)
+        for name, rule in with_value.items()
+        if (value := getattr(strategy, name)) is not None
+    }
+    return {"blocker": blocker, **set_rules} if blocker is not None else set_rules
 
 
-def _truncations(strategy: Strategy) -> Iterator[tuple[str, Rule]]:
-    """Temperature and the truncations of the tail, in the order in which they apply."""
-    for name, rule in _TRUNCATIONS.items():
-        if (value := getattr(strategy, name)) is not None:
-            yield name, _by_logits(rule, value)
-
-
-def _by_logits(rule: Callable[[Tensor, Any], Tensor], value: Any) -> Rule:
-    return lambda logits_BV, text_BT: rule(logits_BV, value)
-
-
-_TRUNCATIONS: dict[str, Callable[[Tensor, Any], Tensor]] = {
-    "temperature": rules.temperature,
-    "top_k": rules.top_k,
-    "top_p": rules.top_p,
-    "min_p": rules.min_p,
-}
+def _with_value(rule: Callable[[Tensor, Tensor, Any], Tensor], value: Any) -> Rule:
+    return lambda logits_BV, text_BT: rule(logits_BV, text_BT, value)
 
 
 def make_sampler(

@@ -5,7 +5,7 @@ checkpoint/
   update-00000128/       the newest `keep_last` of these
     tensors/             model, optimiser, random state, the meter's window, as
                          torch.distributed.checkpoint writes them: for any number of processes
-    state.json           counters, sampler, every row so far
+    state.json           counters, every row so far
     hashes.json          SHA-256 of every other file, without which a folder is refused
   kept-00000096/         weights that are wanted afterwards, such as those of the lowest validation
                          loss: the model's tensors alone
@@ -230,14 +230,7 @@ class Checkpoints:
         if self._ranks.device.type == "cuda":
             own["rng_device"] = torch.cuda.get_rng_state(self._ranks.device)
         tensors = {"model": weights, "optimizer": states}
-        blocks, train = self._recipe.data.train_blocks, self._recipe.train
-        epoch, step = divmod(state.update, train.epoch_updates(blocks))
-        sampler = {
-            "seed": self._recipe.order_seed,
-            "epoch": epoch,
-            "next_row": step * train.batch_blocks,
-        }
-        held = {**asdict(state), "sampler": sampler, "processes": self._ranks.world}
+        held = {**asdict(state), "processes": self._ranks.world}
         name = f"update-{state.update:08d}"
         self._write(name, tensors, held, own)
         self._ranks.on_main(lambda: self._drop(newest=name))
@@ -249,12 +242,8 @@ class Checkpoints:
         """
         tensors = {"model": get_model_state_dict(model)}
         self._write(self._kept(update).name, tensors, {"update": update}, {})
-        self._ranks.on_main(lambda: self._drop_kept({update, *wanted}))
-
-    def _drop_kept(self, wanted: Collection[int]) -> None:
-        for path in self._folder.glob("kept-*"):
-            if path not in map(self._kept, wanted):
-                shutil.rmtree(path)
+        kept = {self._kept(each).name for each in (update, *wanted)}
+        self._ranks.on_main(lambda: self._remove("kept-*", kept))
 
     def _kept(self, update: int) -> Path:
         return self._folder / f"kept-{update:08d}"
@@ -315,10 +304,12 @@ class Checkpoints:
         """Drop all but the newest `keep_last`; one of a later update is damaged, or of a course
         that training left.
         """
-        found = sorted(self._folder.glob("update-*"))
-        kept = [path for path in found if path.name <= newest][-self._recipe.engine.keep_last :]
-        for path in found:
-            if path not in kept:
+        names = sorted(path.name for path in self._folder.glob("update-*") if path.name <= newest)
+        self._remove("update-*", names[-self._recipe.engine.keep_last :])
+
+    def _remove(self, pattern: str, kept: Collection[str]) -> None:
+        for path in self._folder.glob(pattern):
+            if path.name not in kept:
                 shutil.rmtree(path)
 
 

@@ -91,12 +91,7 @@ def plan(
 def _levers(engine: EngineSettings) -> Iterator[EngineSettings]:
     checkpointing = {"activation_checkpointing": True}
     tried: list[dict[str, Any]] = [{}, checkpointing, {**checkpointing, "micro_batch_blocks": 1}]
-    seen: list[EngineSettings] = []
-    for change in tried:
-        changed = engine.model_copy(update=change)
-        if changed not in seen:
-            seen.append(changed)
-            yield changed
+    yield from dict.fromkeys(engine.model_copy(update=change) for change in tried)
 
 
 def memory_of(
@@ -162,10 +157,7 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
     """
     ranks = ProcessGroup(device)
     settings = training_settings(recipe, precision).model_copy(update={"initialise": "random"})
-    rows, draw = (
-        torch.arange(recipe.train.batch_blocks),
-        np.random.default_rng(recipe.seed).integers,
-    )
+    rows = torch.arange(recipe.train.batch_blocks)
     counting = LiveBytes() if device.type != "cuda" else nullcontext()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -178,8 +170,11 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
         optimizer = make_optimizer(weights, recipe.train, precision, seed=recipe.seed)
         loss_of = choose_loss(selection.model, precision, device)
         selection.model.train(recipe.train.dropout)
-        words = models.vocabulary_size(selection.model)
-        ids_NT = draw(0, words, (len(rows), recipe.data.block_tokens), dtype=np.int32)
+        ids_NT = np.random.default_rng(recipe.seed).integers(
+            models.vocabulary_size(selection.model),
+            size=(len(rows), recipe.data.block_tokens),
+            dtype=np.int32,
+        )
 
         def update() -> float:
             started = time.perf_counter()
@@ -226,8 +221,8 @@ def _watch_updates(
     rows = list(range(recipe.train.batch_blocks))
     for update in range(2):
         at_loss.clear()
-        parts = ranks.share(rows, engine.micro_batch_blocks)
-        for part, row_weights in islice(parts, 2):  # later passes repeat the second
+        # Passes after the second repeat it.
+        for part, row_weights in islice(ranks.share(rows, engine.micro_batch_blocks), 2):
             ids_BT = torch.ones(len(part), recipe.data.block_tokens, dtype=torch.long)
             with autocast(precision, ranks.device):
                 loss = loss_of(ids_BT, torch.tensor(row_weights))

@@ -125,7 +125,10 @@ def try_gradients(
     """
     model, kind = selection.model, type(selection.model).__name__
     ids_BT = torch.randint(
-        1, models.vocabulary_size(model), (1, recipe.data.block_tokens), generator=_noise()
+        1,
+        models.vocabulary_size(model),
+        (1, recipe.data.block_tokens),
+        generator=torch.Generator().manual_seed(0),
     )
     try:
         with torch.random.fork_rng(devices=[]):
@@ -144,10 +147,6 @@ def try_gradients(
         )
     model.zero_grad(set_to_none=True)
     return loss_of
-
-
-def _noise() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 @dataclass(frozen=True)
@@ -173,10 +172,12 @@ def equip(
     add_loss(model)
     models.set_attention(model, chosen.attention)
     models.cast_norm_outputs(model, chosen.rounded)
-    for layer in models.decoder_layers(model) if _changes_layers(recipe) else ():
-        if recipe.engine.compile:
+    engine = recipe.engine
+    changes = engine.compile or engine.activation_checkpointing
+    for layer in models.decoder_layers(model) if changes else ():
+        if engine.compile:
             layer.forward = _compiled(layer.forward)
-        if recipe.engine.activation_checkpointing:
+        if engine.activation_checkpointing:
             # Not transformers' own switch: that works in training mode only, where dropout is on.
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
     return chosen
@@ -185,10 +186,6 @@ def equip(
 def _choose(model: nn.Module, recipe: Recipe, device: torch.device) -> Adaptation:
     models.prefer_attention(model, recipe.engine.attention, device, recipe.data.block_tokens)
     return Adaptation(models.attention_of(model), tuple(models.castable_norms(model)))
-
-
-def _changes_layers(recipe: Recipe) -> bool:
-    return recipe.engine.compile or recipe.engine.activation_checkpointing
 
 
 def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -44,7 +44,10 @@ def translate_torch_errors(out_of_memory: str = "") -> Iterator[None]:
             raise OutOfMemory(out_of_memory) from error
         if _tells_of_full_disk(error):
             raise DiskFull() from error
-        if isinstance(error, RuntimeError) and _tells_of_lost_process(error):
+        if isinstance(error, RuntimeError) and (
+            isinstance(error, dist.DistError)
+            or any(words in str(error) for words in _LOST_PROCESS_WORDS)
+        ):
             raise ProcessLost(kind_of(error)) from error
         if any(
             kind.__name__ == "TorchDynamoException" for kind in type(error).__mro__
@@ -56,28 +59,19 @@ def translate_torch_errors(out_of_memory: str = "") -> Iterator[None]:
         raise
 
 
-def _tells_of_lost_process(error: RuntimeError) -> bool:
-    return isinstance(error, dist.DistError) or any(
-        words in str(error) for words in _LOST_PROCESS_WORDS
-    )
-
-
 def _tells_of_full_disk(error: BaseException) -> bool:
     """Whether the error, or one that it hides, is that of a full disk; torch's writers keep only
     words of it.
     """
-    for each in causes(error):
-        if getattr(each, "errno", None) in _FULL_DISK or any(
-            words in str(each) for words in _FULL_DISK_WORDS
-        ):
-            return True
-        inner = getattr(each, "failures", {}).values()
-        if any(
+    return any(
+        getattr(each, "errno", None) in _FULL_DISK
+        or any(words in str(each) for words in _FULL_DISK_WORDS)
+        or any(
             _tells_of_full_disk(failure[0] if isinstance(failure, tuple) else failure)
-            for failure in inner
-        ):
-            return True
-    return False
+            for failure in getattr(each, "failures", {}).values()
+        )
+        for each in causes(error)
+    )
 
 
 def not_a_number(loss: float, gradient_norm: float, update: int) -> str:
