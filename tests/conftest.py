@@ -238,7 +238,7 @@ def train_once(
         watcher=SimpleNamespace(log=lambda row, variants: rows.append(row), probe=watch),
         progress=NoProgress(),
     )
-    outcome, model = outcomes["hyperfitted"], setup.selection.model
+    outcome, model = outcomes.ended["hyperfitted"], setup.selection.model
     if not outcome.in_model:
         checkpoints.load_weights(model, outcome.kept)
     return Trained(model, rows, probes, outcome, setup.selection)

@@ -97,8 +97,11 @@ class TokenBlocks:
 
 @dataclass(frozen=True)
 class UpdateRow:
-    """One optimiser step. `loss` in nats per token and the global `gradient_norm` are taken before
-    the step.
+    """One optimiser step. `loss` in nats per token, the global `gradient_norm` and
+    `token_accuracy` are taken before the step.
+
+    `token_accuracy` is the share in [0, 1] of the predicted training tokens that were the most
+    probable at their place (target: higher); None in rows of versions that did not count it.
 
     Every 100th update says what became of the steps since the last such row, on a fixed sample of
     weights: `step_share` is the displacement along the intended steps over the intended steps (1:
@@ -114,14 +117,16 @@ class UpdateRow:
     tokens_per_second: float
     step_share: float | None = None
     moved_share: float | None = None
+    token_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
 class ProbeRow:
     """What validation texts show at one moment of training.
 
-    Losses and entropy in nats per token; probabilities in [0, 1]; `train_loss` is the mean over the
-    updates of the epoch so far (none before the first); TTR of `probe.new_tokens` greedy tokens
+    Losses and entropy in nats per token; probabilities in [0, 1]; `train_loss` and
+    `token_accuracy`, which are of training texts, are means over the updates of the epoch so far
+    (none before the first); TTR of `probe.new_tokens` greedy tokens
     (target: the reference's).
     """
 
@@ -137,6 +142,7 @@ class ProbeRow:
     reference_ttr: float
     sample_context: str
     sample: str
+    token_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ def loop(tree, ids, folder, *, train=None, **engine):
         name: weight.detach().clone()
         for name, weight in trained.selection.merge().state_dict().items()
     }
-    return Trajectory([row.loss for row in trained.rows], start, merged)
+    rows = trained.rows
+    accuracies = [row.token_accuracy for row in rows]
+    return Trajectory([row.loss for row in rows], accuracies, start, merged)
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,21 @@ import os
 import shutil
 import signal
 from contextlib import nullcontext
+from statistics import fmean
 
 import pytest
 
 from hyperfitting import models
 from hyperfitting.cli import main
 from hyperfitting.cli.text import check_lines
-from hyperfitting.errors import Interrupted
+from hyperfitting.errors import Interrupted, TrainingFailed
 from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.runs import Experiment
 from hyperfitting.stages import train as train_stage
 from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.train import train_experiment, train_run
+from hyperfitting.training import loop
 
 EARLY = {"name": "early-stopped", "set": {"train.stop": "best-validation"}}
 
@@ -168,6 +171,46 @@ def test_training_goes_on_for_a_variant_that_stops_later(turning, tmp_path):
     assert ends[0] < ends[1] == updates.made
     assert ends[0] % 5 != 0
     assert_all_alike(experiment, {"hyperfitted": hyperfitted, "early-stopped": stopped})
+
+
+def test_a_variant_that_has_ended_is_kept_when_the_training_fails_later(
+    turning, tmp_path, alone, monkeypatch
+):
+    true_rule = loop.diverges
+
+    def diverges(updates, words):
+        return "the loss diverges: x" if len(updates) == 25 else true_rule(updates, words)
+
+    monkeypatch.setattr(loop, "diverges", diverges)
+    with pytest.raises(TrainingFailed, match="the loss diverges"):
+        made(turning, tmp_path / "both", EARLY)
+    experiment = Experiment(tmp_path / "both")
+    assert_alike(experiment.run("early-stopped"), alone["early-stopped"])
+    assert experiment.run("early-stopped").weights is not None
+    assert not experiment.run("hyperfitted").trained
+    monkeypatch.undo()
+    again = Updates()
+    experiment = made(turning, tmp_path / "both", EARLY, progress=again)
+    assert again.made == 32  # no checkpoint was written
+    assert_all_alike(experiment, alone)
+
+
+def test_token_accuracy_stops_one_variant_and_not_the_other(turning, tmp_path):
+    turning["train"] |= {"learning_rate": 1e-2, "epochs": 8}
+    known = {
+        "name": "memorised",
+        "set": {"train.stop": "token-accuracy", "train.stop_token_accuracy": 0.03},
+    }
+    experiment = made(turning, tmp_path / "both", known)
+    run, whole = experiment.run("memorised"), experiment.run("hyperfitted")
+    ended = run.facts.train.updates
+    assert run.facts.train.ended == "mean token accuracy of the epoch at least 0.03"
+    assert ended in range(4, 32, 4)
+    means = [
+        fmean(row.token_accuracy for row in whole.updates()[i : i + 4]) for i in range(0, 32, 4)
+    ]
+    assert ended == 4 * (1 + next(i for i, mean in enumerate(means) if mean >= 0.03))
+    assert run.probes()[-1].token_accuracy == pytest.approx(means[ended // 4 - 1])
 
 
 def test_adapters_are_merged_into_each_model(turning, tmp_path):

@@ -73,7 +73,7 @@ def test_loss_and_gradients_equal_plain_cross_entropy(monkeypatch, tokens, scale
     in_chunks_of(monkeypatch, tokens)
     model, ids_BT = case(scale=scale)
     weight_B = torch.tensor([1.0, 0.0, 1.0])
-    loss = next_token_loss(model, ids_BT, weight_B)
+    loss, _ = next_token_loss(model, ids_BT, weight_B)
     (0.25 * loss).backward()
     exact, of_hidden, of_weight = plain_in_float64(model, ids_BT, weight_B)
     assert loss.dtype == torch.float32
@@ -88,7 +88,7 @@ def test_loss_and_gradients_equal_plain_cross_entropy(monkeypatch, tokens, scale
 def test_bfloat16_rounds_products_and_gradients_only(monkeypatch, tokens):
     in_chunks_of(monkeypatch, tokens)
     model, ids_BT = case(torch.bfloat16)
-    loss = next_token_loss(model, ids_BT, torch.ones(B))
+    loss, _ = next_token_loss(model, ids_BT, torch.ones(B))
     loss.backward()
     exact, of_hidden, of_weight = plain_in_float64(model, ids_BT, torch.ones(B))
     assert near(loss.detach(), exact, 2e-3)
@@ -102,7 +102,7 @@ def test_bfloat16_rounds_products_and_gradients_only(monkeypatch, tokens):
 def test_autocast_takes_the_product_in_bfloat16_and_keeps_float32_gradients():
     model, ids_BT = case()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = next_token_loss(model, ids_BT, torch.ones(B))
+        loss, _ = next_token_loss(model, ids_BT, torch.ones(B))
     loss.backward()
     exact, of_hidden, of_weight = plain_in_float64(model, ids_BT, torch.ones(B))
     assert loss.dtype == model.hidden_BTH.grad.dtype == model.weight_VH.grad.dtype == torch.float32
@@ -113,23 +113,75 @@ def test_autocast_takes_the_product_in_bfloat16_and_keeps_float32_gradients():
 
 def test_weights_of_blocks_are_factors():
     model, ids_BT = case()
-    parts = [next_token_loss(model, ids_BT, torch.eye(B)[row]) for row in range(B)]
-    whole = next_token_loss(model, ids_BT, torch.ones(B))
+    parts = [next_token_loss(model, ids_BT, torch.eye(B)[row]).loss for row in range(B)]
+    whole = next_token_loss(model, ids_BT, torch.ones(B)).loss
     assert torch.allclose(torch.stack(parts).sum(), whole, rtol=1e-6)
-    assert next_token_loss(model, ids_BT, torch.zeros(B)) == 0
+    assert next_token_loss(model, ids_BT, torch.zeros(B)).loss == 0
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 1000])
+def test_hits_are_the_targets_that_are_the_argmax(monkeypatch, tokens):
+    in_chunks_of(monkeypatch, tokens)
+    model, ids_BT = case()
+    best_BT = (model.hidden_BTH[:, :-1] @ model.weight_VH.T).argmax(-1)
+    ids_BT[0, 1:] = best_BT[0]  # all right, none right, two right
+    ids_BT[1, 1:] = (best_BT[1] + 1) % V
+    ids_BT[2, 1:] = (best_BT[2] + 1) % V
+    ids_BT[2, [3, 8]] = best_BT[2, [2, 7]]
+    assert next_token_loss(model, ids_BT, torch.ones(B)).hits == T - 1 + 2
+    assert next_token_loss(model, ids_BT, torch.tensor([0.0, 1.0, 1.0])).hits == 2
+    assert not next_token_loss(model, ids_BT, torch.ones(B)).hits.requires_grad
+
+
+def test_the_lowest_id_of_a_tie_is_the_argmax_as_in_greedy_decoding():
+    model, ids_BT = case()
+    model.head.weight.data.zero_()
+    ids_BT[0] = 0
+    ids_BT[1:] = torch.arange(1, T + 1)
+    assert next_token_loss(model, ids_BT, torch.ones(B)).hits == T - 1
+
+
+class OverLogits(TorchDispatchMode):
+    """Names the operations that read or make a tensor of at least so many elements."""
+
+    def __init__(self, elements):
+        super().__init__()
+        self.elements, self.names = elements, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        sizes = [each.numel() for each in (*args, made) if isinstance(each, torch.Tensor)]
+        if max(sizes, default=0) >= self.elements:
+            self.names.append(func.__name__)
+        return made
+
+
+def test_counting_hits_reads_no_logits_again(monkeypatch):
+    """The operations over a whole chunk's logits are those of the loss and its gradients."""
+    wide = 20_000
+    in_chunks_of(monkeypatch, 1000, wide)
+    model, ids_BT = case(vocabulary=wide)
+    tokens = B * (T - 1)
+    with OverLogits(tokens * wide) as seen:
+        next_token_loss(model, ids_BT, torch.ones(B)).loss.backward()
+    reads = [name.split(".")[0] for name in seen.names]
+    assert reads.count("mm") == 2  # logits and hidden units; the head's gradient comes in parts
+    once = ("max", "gather", "sub_", "exp_", "sum", "mul_", "scatter_add_")
+    assert [name for name in reads if name in once] == list(once)
+    assert not {"amax", "argmax", "eq", "argsort", "topk"} & set(reads)
 
 
 def test_what_is_frozen_gets_no_gradient():
     model, ids_BT = case(head=False)
-    next_token_loss(model, ids_BT, torch.ones(B)).backward()
+    next_token_loss(model, ids_BT, torch.ones(B)).loss.backward()
     assert model.weight_VH.grad is None
     assert near(model.hidden_BTH.grad, plain_in_float64(model, ids_BT, torch.ones(B))[1], 1e-5)
     model, ids_BT = case(hidden=False)
-    next_token_loss(model, ids_BT, torch.ones(B)).backward()
+    next_token_loss(model, ids_BT, torch.ones(B)).loss.backward()
     assert model.hidden_BTH.grad is None
     assert near(model.weight_VH.grad, plain_in_float64(model, ids_BT, torch.ones(B))[2], 1e-5)
     model, ids_BT = case(hidden=False, head=False)
-    assert not next_token_loss(model, ids_BT, torch.ones(B)).requires_grad
+    assert not next_token_loss(model, ids_BT, torch.ones(B)).loss.requires_grad
 
 
 class Largest(TorchDispatchMode):
@@ -150,7 +202,7 @@ def test_the_logits_of_all_tokens_are_never_made(monkeypatch):
     in_chunks_of(monkeypatch, tokens, wide)
     model, ids_BT = case(vocabulary=wide)
     with Largest() as ours:
-        next_token_loss(model, ids_BT, torch.ones(B)).backward()
+        next_token_loss(model, ids_BT, torch.ones(B)).loss.backward()
     assert ours.elements == tokens * wide
     with Largest() as plain:
         plain_in_float64(model, ids_BT, torch.ones(B))
@@ -205,9 +257,10 @@ def test_a_head_that_does_more_than_one_product_falls_back_to_its_own_logits(hea
     assert chosen.__name__ == expected
     assert not model.get_output_embeddings()._forward_hooks  # what choosing hung up is taken down
     ids_BT = torch.randint(64, (2, 12), generator=torch.Generator().manual_seed(1))
-    loss = chosen(ids_BT, torch.tensor([1.0, 0.0]))
+    loss, hits = chosen(ids_BT, torch.tensor([1.0, 0.0]))
     loss.backward()
     logits = model(ids_BT[:1]).logits[0, :-1].float()
+    assert hits == (logits.argmax(-1) == ids_BT[0, 1:]).sum()
     expected_loss = cross_entropy(logits, ids_BT[0, 1:], reduction="sum")
     assert torch.allclose(loss, expected_loss, rtol=1e-5 if precision == "fp32" else 1e-2)
     assert all(weight.grad is not None for weight in model.parameters())  # a head's bias among them

@@ -7,7 +7,7 @@ import pytest
 from hyperfitting.recipe import load_recipe, parse_recipe, recipe_notes, shipped_recipes
 from hyperfitting.recipe.notes import HEADLINE_TOKENS, LEAST_GROUPS
 
-EARLY_STOPPED = 'variants=[{ name = "early-stopped", set = { "train.stop" = "best-validation" } }]'
+VARIANT = 'variants=[{ name = "stopped", set = { "train.stop" = "%s" } }]'
 BASE = {
     "name": "n",
     "model": {"source": "asset:reference-lm"},
@@ -75,6 +75,10 @@ NOTES = [
         "counts as near zero",
     ),
     (
+        ["train.stop_token_accuracy=0.9"],
+        'train.stop_token_accuracy: train.stop = "end" stops at no token accuracy',
+    ),
+    (
         ["train.patience_probes=2"],
         'train.patience_probes = 2: train.stop = "end" waits for no probes',
     ),
@@ -129,7 +133,7 @@ NOTES = [
         "measure: a pretraining ends with its model",
     ),
     (
-        ["model.initialise=random", EARLY_STOPPED],
+        ["model.initialise=random", VARIANT % "best-validation"],
         "variants: a pretraining has one run",
     ),
 ]
@@ -155,8 +159,10 @@ EFFECTIVE = [
     ["train.warmup_updates=9"],
     ["train.final_learning_rate_share=0.1", "train.decay_share=0.5"],
     ["train.stop=train-loss", "train.stop_loss=0.1"],
+    ["train.stop_loss=0.1", VARIANT % "train-loss"],
+    ["train.stop_token_accuracy=0.9", VARIANT % "token-accuracy"],
+    ["train.patience_probes=2", VARIANT % "best-validation"],
     ["train.stop=auto", "train.stop_loss=0.1", "train.patience_probes=4"],
-    [EARLY_STOPPED, "train.patience_probes=2"],
     ["engine.micro_batch_blocks=8"],
     ["generate.dtype=bfloat16"],
     [SAMPLE % "temperature = 0.7, top_k = 1, top_p = 0.9, min_p = 0.1"],

@@ -75,6 +75,7 @@ def test_a_missing_setting_is_named(tree):
             'train.precision = "bf16": most steps are smaller than half a unit',
         ),
         ("train", "stop", "train-loss", 'train.stop = "train-loss" needs train.stop_loss'),
+        ("train", "stop", "token-accuracy", "needs train.stop_token_accuracy, a share in (0, 1]"),
         (
             "train",
             "parameters",

@@ -56,11 +56,32 @@ def test_train_loss_asks_for_the_mean_of_a_whole_epoch():
     assert over(settings(), state(0.6, 0.2)) == ""  # no other rule looks at it
 
 
+def accurate(*accuracies, epoch=1):
+    rows = [
+        UpdateRow(i + 1, epoch, 1.0, 1e-3, 1.0, 1.0, token_accuracy=each)
+        for i, each in enumerate(accuracies)
+    ]
+    return State(update=len(rows), updates=rows)
+
+
+def test_token_accuracy_asks_for_the_mean_of_a_whole_epoch():
+    rule = settings(stop="token-accuracy", stop_token_accuracy=0.75)
+    said = "mean token accuracy of the epoch at least 0.75"
+    assert over(rule, accurate(0.5, 0.75)) == ""
+    assert over(rule, accurate(0.5, 1.0), epoch_done=False) == ""
+    assert over(rule, accurate(0.5, 1.0)) == said  # 0.75 is at least 0.75
+    assert over(rule, accurate(None, None)) == ""  # rows of a version that did not count it
+    assert over(settings(stop_token_accuracy=0.75), accurate(1.0)) == ""  # no other rule looks
+
+
 def test_the_mean_of_an_epoch_is_of_its_own_updates():
     later = state(9.0, 9.0)
     later.updates += state(0.1, 0.3, epoch=2).updates
     assert later.epoch_loss == pytest.approx(0.2)
-    assert State().epoch_loss is None
+    assert later.epoch_token_accuracy is None
+    later.updates += accurate(0.25, 0.75, epoch=2).updates
+    assert later.epoch_token_accuracy == 0.5
+    assert State().epoch_loss is State().epoch_token_accuracy is None
 
 
 @pytest.mark.parametrize(

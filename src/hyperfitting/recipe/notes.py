@@ -14,7 +14,7 @@ LEAST_GROUPS = 10
 HEADLINE_TOKENS = 96
 """New tokens that the measure which the results are about, `ttr_last96`, needs."""
 
-_WAITING = ("best-validation", "auto")
+_WAITING = {"best-validation", "auto"}
 """Values of `train.stop` that wait for `train.patience_probes`."""
 
 _Note = tuple[bool, str]
@@ -90,20 +90,23 @@ def _of_stopping(recipe: Recipe) -> list[_Note]:
         f'train.stop = "{train.stop}"',
         f"train.patience_probes = {train.patience_probes}",
     )
-    waits = train.stop in _WAITING
-    variants_wait = any(recipe.of(each.name).train.stop in _WAITING for each in recipe.variants)
+    stops = {train.stop, *(recipe.of(each.name).train.stop for each in recipe.variants)}
     return [
         (
-            train.stop_loss is not None and train.stop in ("end", "best-validation"),
+            train.stop_loss is not None and not stops & {"train-loss", "auto"},
             f"train.stop_loss: {stop} stops at no loss; it only says below what a loss counts as "
             "near zero",
         ),
         (
-            not waits and not variants_wait and _differs(train, "patience_probes"),
+            train.stop_token_accuracy is not None and "token-accuracy" not in stops,
+            f"train.stop_token_accuracy: {stop} stops at no token accuracy",
+        ),
+        (
+            not stops & _WAITING and _differs(train, "patience_probes"),
             f"{patience}: {stop} waits for no probes",
         ),
         (
-            waits and 0 < probes <= train.patience_probes,
+            train.stop in _WAITING and 0 < probes <= train.patience_probes,
             f"{patience}: the training has {probes} probes, so {stop} is end",
         ),
     ]

@@ -64,16 +64,21 @@ class TrainSettings(Settings):
     minutes: Positive | None = Field(
         None, description="Stop after this many minutes of training, probes not counted; none: off."
     )
-    stop: Literal["end", "train-loss", "best-validation", "auto"] = Field(
+    stop: Literal["end", "train-loss", "token-accuracy", "best-validation", "auto"] = Field(
         "end",
         description="When to stop before that. `train-loss`: after an epoch whose mean loss is "
-        "below `stop_loss`. `best-validation`: once validation loss has not fallen "
+        "below `stop_loss`. `token-accuracy`: after an epoch whose mean token accuracy, the share "
+        "of training tokens that were the most probable, is at least `stop_token_accuracy`. "
+        "`best-validation`: once validation loss has not fallen "
         "for `patience_probes`, keeping the best weights (as the variant "
         "`early-stopped` of recipe `every-arm`). `auto`: below `stop_loss`, and "
         "greedy TTR has not risen for `patience_probes`.",
     )
     stop_loss: Positive | None = Field(
         None, description="Nats per token that `train-loss` and `auto` ask for."
+    )
+    stop_token_accuracy: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Share of the training tokens, in (0, 1], that `token-accuracy` asks for."
     )
     patience_probes: Count = Field(
         3, description="Probes without progress that `best-validation` and `auto` wait."
@@ -124,6 +129,10 @@ class TrainSettings(Settings):
             raise ValueError("set one of train.epochs and train.updates")
         if self.stop in ("train-loss", "auto") and self.stop_loss is None:
             raise ValueError(f'train.stop = "{self.stop}" needs train.stop_loss, in nats per token')
+        if self.stop == "token-accuracy" and self.stop_token_accuracy is None:
+            raise ValueError(
+                'train.stop = "token-accuracy" needs train.stop_token_accuracy, a share in (0, 1]'
+            )
         if self.precision == "bf16" and not self.force_plain_bf16:
             raise ValueError(
                 'train.precision = "bf16": most steps are smaller than half a unit in the last '

@@ -30,7 +30,7 @@ _RESERVED = {
     *("data", "report"),  # folders of an experiment
 }
 _SECTION = "train."
-_ALIKE_UNTIL_STOPPED = {"stop", "stop_loss", "patience_probes"}
+_ALIKE_UNTIL_STOPPED = {"stop", "stop_loss", "stop_token_accuracy", "patience_probes"}
 """Settings that only say when a training stops and which of its weights are kept."""
 
 

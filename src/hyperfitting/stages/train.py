@@ -125,13 +125,18 @@ def _settle(experiment: Experiment, runs: Sequence[Run], progress: Progress) -> 
     """
     for run in runs:
         shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
-        if _is_unhashed(run):
-            named = named_weights(run.recipe.model, run.folder) if _is_named(run) else None
-            run.update_facts(weights=named or Weights(hash_model(run.model_folder)))
-            if verdict := _verdict(run):
-                run.update_facts(near_zero=verdict)
+    _hash_models(runs)
+    for run in runs:
         _ = run.model_source  # refuses one that has changed
     drop_stale(experiment, progress)
+
+
+def _hash_models(runs: Sequence[Run]) -> None:
+    for run in filter(_is_unhashed, runs):
+        named = named_weights(run.recipe.model, run.folder) if _is_named(run) else None
+        run.update_facts(weights=named or Weights(hash_model(run.model_folder)))
+        if verdict := _verdict(run):
+            run.update_facts(near_zero=verdict)
 
 
 def _is_unhashed(run: Run) -> bool:
@@ -189,7 +194,7 @@ def _train_together(
         }
         watcher = _Watcher(setup, codec, validation.ids_NT, writers, progress)
         watcher.first = ranks.from_main(_first_probe(experiment, setup))
-        outcomes = training.train(
+        made = training.train(
             setup,
             blocks.ids_NT,
             {run.variant: run.recipe.train for run in known},
@@ -197,14 +202,18 @@ def _train_together(
             watcher=watcher,
             progress=progress,
         )
+    ended = [run for run in known if run.variant in made.ended]
     # What the model holds is saved before other weights are loaded into it.
-    known.sort(key=lambda run: not outcomes[run.variant].in_model)
-    for run in known:
-        outcome = outcomes[run.variant]
+    ended.sort(key=lambda run: not made.ended[run.variant].in_model)
+    for run in ended:
+        outcome = made.ended[run.variant]
         if not outcome.in_model:
             checkpoints.load_weights(setup.selection.model, outcome.kept)
         facts = _facts(setup, codec, outcome, trained)
-        _save(run, setup, codec, outcome, facts, needed_again=run is not known[-1])
+        _save(run, setup, codec, outcome, facts, needed_again=run is not ended[-1])
+    if made.failure is not None:
+        ranks.on_main(lambda: _hash_models(ended))
+        raise made.failure
 
 
 def _first_probe(experiment: Experiment, setup: training.TrainingSetup) -> ProbeRow | None:

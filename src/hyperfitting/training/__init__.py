@@ -1,7 +1,7 @@
 """Training: one loop, what it watches, when it stops, and how it goes on after a stop."""
 
 from hyperfitting.training.distributed import ProcessGroup, join_processes, process_count
-from hyperfitting.training.loop import Outcome, train
+from hyperfitting.training.loop import Outcome, Outcomes, train
 from hyperfitting.training.memory_plan import Memory, MemoryFit, dry_run, memory_of, plan
 from hyperfitting.training.model_setup import (
     Adaptation,
@@ -18,6 +18,7 @@ __all__ = [
     "Memory",
     "MemoryFit",
     "Outcome",
+    "Outcomes",
     "ProcessGroup",
     "TrainingSetup",
     "consolidate",

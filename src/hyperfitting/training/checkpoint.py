@@ -101,13 +101,21 @@ class State:
     @property
     def epoch_loss(self) -> float | None:
         """Mean loss of the updates of the epoch so far; None before the first update."""
-        losses = [
-            row.loss
-            for row in takewhile(
-                lambda row: row.epoch == self.updates[-1].epoch, reversed(self.updates)
-            )
-        ]
-        return math.fsum(losses) / len(losses) if losses else None
+        return _mean([row.loss for row in self._epoch_updates])
+
+    @property
+    def epoch_token_accuracy(self) -> float | None:
+        """The same of their token accuracies, of updates whose row has one."""
+        accuracies = (row.token_accuracy for row in self._epoch_updates)
+        return _mean([each for each in accuracies if each is not None])
+
+    @property
+    def _epoch_updates(self) -> Iterator[UpdateRow]:
+        return takewhile(lambda row: row.epoch == self.updates[-1].epoch, reversed(self.updates))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -50,6 +50,18 @@ class Outcome:
     in_model: bool = True
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """How a training ended for its variants.
+
+    `failure`: what stopped it when some of them had ended already. Then `ended` holds those, and
+    the model is not theirs.
+    """
+
+    ended: dict[str, Outcome]
+    failure: TrainingFailed | None = None
+
+
 class Watcher(Protocol):
     """Where the rows of a training go. `variants` are those whose rows they are."""
 
@@ -68,7 +80,7 @@ def train(
     checkpoints: Checkpoints,
     watcher: Watcher,
     progress: Progress,
-) -> dict[str, Outcome]:
+) -> Outcomes:
     """Minimise the next-token loss of the blocks; the selected weights are changed in place.
 
     The loss of an update is the mean over all its predicted tokens, in nats, computed in float32.
@@ -82,7 +94,8 @@ def train(
     batch 8, 20 epochs), silent on schedule, clipping and precision.
 
     Raises:
-        TrainingFailed: the loss is no number or diverges, or the steps do not reach the weights.
+        TrainingFailed: the loss is no number or diverges, or the steps do not reach the weights,
+            before any variant has ended.
         OutOfMemory, DiskFull: nothing is lost that a checkpoint holds.
         Interrupted: Ctrl-C; a checkpoint was written first.
     """
@@ -93,17 +106,20 @@ def train(
         progress.bar("training", loop.total, start=begun) as bar,
     ):
         state = loop.begin()
-        while loop.goes_on:
-            row = loop.update()
-            bar.advance(note=f"loss {row.loss:.3f}")
-            loop.after_update(row)
-            if setup.ranks.any(stop_requested()) and loop.goes_on:
-                loop.save()
-                raise Interrupted(
-                    f"stopped after update {state.update} of {loop.total}; the same command goes "
-                    "on from there"
-                )
-    return {name: loop.outcome(name) for name in stops}
+        try:
+            while loop.goes_on:
+                row = loop.update()
+                bar.advance(note=f"loss {row.loss:.3f}")
+                loop.after_update(row)
+                if setup.ranks.any(stop_requested()) and loop.goes_on:
+                    loop.save()
+                    raise Interrupted(
+                        f"stopped after update {state.update} of {loop.total}; the same command "
+                        "goes on from there"
+                    )
+        except TrainingFailed as failure:
+            return loop.ended_before(failure)
+    return Outcomes({name: loop.outcome(name) for name in stops})
 
 
 class _Loop:
@@ -169,7 +185,7 @@ class _Loop:
         rate = scheduled_rate(self._settings, state, self.total)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        loss, norm = self._gradients(rows)
+        loss, accuracy, norm = self._gradients(rows)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self._optimizer.zero_grad()
             self.save()
@@ -185,18 +201,22 @@ class _Loop:
             state.seconds = self._setup.ranks.from_main(state.seconds)
         state.update += 1
         speed = len(rows) * (self._ids_NT.shape[1] - 1) / seconds
-        row = UpdateRow(state.update, epoch + 1, loss, rate, norm, speed, *reading)
+        row = UpdateRow(
+            state.update, epoch + 1, loss, rate, norm, speed, *reading, token_accuracy=accuracy
+        )
         state.updates.append(row)
         self._watcher.log(row, state.unfinished)
         return row
 
-    def _gradients(self, rows: torch.Tensor) -> tuple[float, float]:
-        """Loss and gradient norm of the blocks; the gradients are left in the weights."""
+    def _gradients(self, rows: torch.Tensor) -> tuple[float, float, float]:
+        """Loss, token accuracy and gradient norm of the blocks; the gradients are left in the
+        weights.
+        """
         setup = self._setup
         # Dropout is off because the model stays in evaluation mode: ImageGPT and GPT-2 configs ask
         # for 0.1.
         self._model.train(self._settings.dropout)
-        loss = accumulate_gradients(
+        loss, accuracy = accumulate_gradients(
             self._loss_of,
             self._ids_NT,
             rows,
@@ -205,7 +225,7 @@ class _Loop:
             self._recipe.engine.micro_batch_blocks,
         )
         self._model.eval()
-        return loss, clip_gradients(self._weights, self._settings.clip_norm)
+        return loss, accuracy, clip_gradients(self._weights, self._settings.clip_norm)
 
     def after_update(self, row: UpdateRow) -> None:
         """Refuse what has gone wrong, end the variants that are to stop here, probe, and save.
@@ -286,6 +306,18 @@ class _Loop:
         """Write a checkpoint."""
         self._checkpoints.save(self._model, self._optimizer, self._meter, self._state)
 
+    def ended_before(self, failure: TrainingFailed) -> Outcomes:
+        """The outcomes of the variants whose training ended before the failure.
+
+        Raises:
+            TrainingFailed: there are none.
+        """
+        names = [name for name in self._stops if name not in self._state.unfinished]
+        if not names:
+            raise failure
+        kept = {name: replace(self.outcome(name), in_model=False) for name in names}
+        return Outcomes(kept, failure)
+
     def outcome(self, name: str) -> Outcome:
         """How a variant's training ended."""
         ending = self._state.variants[name]
@@ -312,22 +344,24 @@ def accumulate_gradients(
     ranks: ProcessGroup,
     precision: Precision,
     micro: int | None,
-) -> float:
+) -> tuple[float, float]:
     """Add up the gradients of the mean loss of the rows' predicted tokens, over micro-batches and
-    processes.
+    processes; that loss, and the share in [0, 1] of those tokens that were the most probable.
 
-    The sum over tokens divided by all tokens, whatever the parts: a mean of the parts' means would
+    Sums over tokens divided by all tokens, whatever the parts: a mean of the parts' means would
     not be the same.
     """
     predicted = len(rows) * (ids_NT.shape[1] - 1)
-    total = torch.zeros((), device=ranks.device)
+    total, hits = (torch.zeros((), device=ranks.device) for _ in range(2))
     for part, weights in ranks.share(rows.tolist(), micro):
         ids_BT = torch.as_tensor(ids_NT[part]).long().to(ranks.device)
         with autocast(precision, ranks.device):
-            loss = loss_of(ids_BT, torch.tensor(weights, device=ranks.device)) / predicted
+            sums = loss_of(ids_BT, torch.tensor(weights, device=ranks.device))
+            loss = sums.loss / predicted
         (loss * ranks.world).backward()  # FSDP takes the mean over processes, and the sum is meant
         total += loss.detach()
-    return float(ranks.sum(total))
+        hits += sums.hits
+    return float(ranks.sum(total)), float(ranks.sum(hits)) / predicted
 
 
 def clip_gradients(weights: list[nn.Parameter], largest: float | None) -> float:

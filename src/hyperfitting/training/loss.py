@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,20 @@ from torch.nn.functional import cross_entropy
 from hyperfitting import models
 from hyperfitting.models import Precision, autocast
 
-LossOf = Callable[[Tensor, Tensor], Tensor]
-"""(ids_BT, weight_B) -> the weighted sum of the losses of all predicted tokens."""
+
+class TokenSums(NamedTuple):
+    """Sums over predicted tokens, each times the weight of its block; float32 scalars.
+
+    `loss` in nats. `hits` counts the tokens that were the argmax of the logits, the lowest id of
+    those that tie: the token that greedy decoding would choose.
+    """
+
+    loss: Tensor
+    hits: Tensor
+
+
+LossOf = Callable[[Tensor, Tensor], TokenSums]
+"""(ids_BT, weight_B) -> the sums over all predicted tokens."""
 
 _CHUNK_BYTES = 2**27
 """The float32 logits of one chunk: 256 tokens at the 128,256 words of Llama 3, all 2,048 of an
@@ -36,9 +48,8 @@ def add_loss(model: nn.Module) -> None:
         model.next_token_loss = MethodType(next_token_loss, model)  # type: ignore[assignment]
 
 
-def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
-    """Loss summed over the predicted tokens of each block, times the block's weight, in nats;
-    float32 scalar.
+def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> TokenSums:
+    """Loss and hits summed over the predicted tokens of each block, times the block's weight.
 
     The head's product is taken in the dtype of autocast, or of the weights; softmax and sums in
     float32.
@@ -46,8 +57,7 @@ def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tenso
     hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
     weight_N = weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)
     head = models.output_head(model)
-    loss: Tensor = head(hidden_BTH[:, :-1].flatten(0, 1), ids_BT[:, 1:].flatten(), weight_N)
-    return loss
+    return TokenSums(*head(hidden_BTH[:, :-1].flatten(0, 1), ids_BT[:, 1:].flatten(), weight_N))
 
 
 def _logits_or_loss(
@@ -56,21 +66,22 @@ def _logits_or_loss(
     target_N: Tensor | None = None,
     weight_N: Tensor | None = None,
 ) -> Any:
-    """The head's own forward, or the loss under it where there are targets."""
+    """The head's own forward, or the loss and hits under it where there are targets."""
     if target_N is None:
         return type(head).forward(head, hidden_NH)
     return _SummedCrossEntropy.apply(hidden_NH, head.weight, target_N, weight_N)  # type: ignore[no-untyped-call]
 
 
-def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> Tensor:
+def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> TokenSums:
     """The same from the model's own logits, for heads that do more than one product (bias, caps,
     scales).
     """
-    logits_BTV = models.plain_logits(model, ids_BT)
-    loss_N = cross_entropy(
-        logits_BTV[:, :-1].float().flatten(0, 1), ids_BT[:, 1:].flatten(), reduction="none"
-    )
-    return (loss_N * weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)).sum()
+    logits_NV = models.plain_logits(model, ids_BT)[:, :-1].float().flatten(0, 1)
+    target_N = ids_BT[:, 1:].flatten()
+    weight_N = weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)
+    loss_N = cross_entropy(logits_NV, target_N, reduction="none")
+    hit_N = logits_NV.detach().argmax(-1) == target_N
+    return TokenSums((loss_N * weight_N).sum(), (hit_N * weight_N).sum())
 
 
 def choose_loss(model: nn.Module, precision: Precision, device: torch.device) -> LossOf:
@@ -87,7 +98,7 @@ def choose_loss(model: nn.Module, precision: Precision, device: torch.device) ->
             ours = model.next_token_loss(ids_BT, weight_B)  # type: ignore[operator]
         except (AttributeError, TypeError):  # its body is of another form, or it has none
             return whole
-    return model.next_token_loss if torch.allclose(ours, theirs, rtol=1e-4) else whole  # type: ignore[return-value]
+    return model.next_token_loss if torch.allclose(ours.loss, theirs.loss, rtol=1e-4) else whole  # type: ignore[return-value]
 
 
 class _SummedCrossEntropy(torch.autograd.Function):
@@ -98,7 +109,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, target_N: Tensor, weight_N: Tensor
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         device = hidden_NH.device.type
         dtype = (
             torch.get_autocast_dtype(device)
@@ -109,7 +120,8 @@ class _SummedCrossEntropy(torch.autograd.Function):
         weight_N = weight_N.float()  # FSDP hands a bfloat16 module its inputs in bfloat16
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
         chunk = max(1, _CHUNK_BYTES // (4 * len(weight_VH)))
-        loss, gradients_CH = hidden_NH.new_zeros((), dtype=torch.float32), []
+        loss, hits = hidden_NH.new_zeros((2,), dtype=torch.float32)
+        gradients_CH = []
         gradient_VH = torch.zeros_like(weight_VH, dtype=torch.float32) if needs_weight else None
         for hidden_CH, target_C, weight_C in zip(
             *(torch.split(each, chunk) for each in (hidden_NH.to(dtype), target_N, weight_N)),
@@ -117,8 +129,9 @@ class _SummedCrossEntropy(torch.autograd.Function):
         ):
             p_CV = (hidden_CH @ head_VH.T).float()
             true_C1 = target_C.unsqueeze(-1)
-            top_C1 = p_CV.amax(-1, keepdim=True)
+            top_C1, argmax_C1 = p_CV.max(-1, keepdim=True)
             surprise_C1 = top_C1 - p_CV.gather(-1, true_C1)
+            hits = hits + ((argmax_C1 == true_C1).squeeze(-1) * weight_C).sum()
             mass_C1 = p_CV.sub_(top_C1).exp_().sum(-1, keepdim=True)
             loss = loss + ((surprise_C1 + mass_C1.log()).squeeze(-1) * weight_C).sum()
             if not (needs_hidden or needs_weight):
@@ -139,7 +152,8 @@ class _SummedCrossEntropy(torch.autograd.Function):
             torch.cat(gradients_CH).to(hidden_NH.dtype) if needs_hidden else None,
             gradient_VH.to(weight_VH.dtype) if gradient_VH is not None else None,
         )
-        return loss
+        ctx.mark_non_differentiable(hits)
+        return loss, hits
 
     @staticmethod
     def backward(ctx: Any, *incoming: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:

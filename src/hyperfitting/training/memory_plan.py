@@ -225,7 +225,7 @@ def _watch_updates(
         for part, row_weights in islice(ranks.share(rows, engine.micro_batch_blocks), 2):
             ids_BT = torch.ones(len(part), recipe.data.block_tokens, dtype=torch.long)
             with autocast(precision, ranks.device):
-                loss = loss_of(ids_BT, torch.tensor(row_weights))
+                loss = loss_of(ids_BT, torch.tensor(row_weights)).loss
             loss.backward()
             del loss, ids_BT
         if update == 0:

@@ -134,7 +134,7 @@ def try_gradients(
         with torch.random.fork_rng(devices=[]):
             loss_of = choose_loss(model, precision, device)
             with models.autocast(precision, device):
-                loss_of(ids_BT.to(device), torch.ones(1, device=device)).backward()  # type: ignore[no-untyped-call]
+                loss_of(ids_BT.to(device), torch.ones(1, device=device)).loss.backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # code that trains in another way, or not at all
         models.refuse_full_memory(error)
         raise ModelError(

@@ -69,4 +69,5 @@ def probe(
         reference_ttr=fmean(map(type_token_ratio, references)),
         sample_context=codec.decode(contexts_BT[0].tolist()),
         sample=codec.decode(texts[0]),
+        token_accuracy=state.epoch_token_accuracy,
     )

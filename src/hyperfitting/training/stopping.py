@@ -22,7 +22,15 @@ def stop_after_update(
         return f"{settings.minutes:g} minutes are over"
     if settings.stop == "train-loss" and epoch_done and state.epoch_loss < settings.stop_loss:  # type: ignore[operator]
         return f"mean training loss of the epoch below {settings.stop_loss:g}"
+    if settings.stop == "token-accuracy" and epoch_done and _is_memorised(settings, state):
+        return f"mean token accuracy of the epoch at least {settings.stop_token_accuracy:g}"
     return "all updates done" if state.update == total else ""
+
+
+def _is_memorised(settings: TrainSettings, state: State) -> bool:
+    """Whether the training texts' tokens were predicted as well as the recipe asks."""
+    accuracy, asked = state.epoch_token_accuracy, settings.stop_token_accuracy
+    return accuracy is not None and asked is not None and accuracy >= asked
 
 
 def stop_after_probe(settings: TrainSettings, probes: Sequence[ProbeRow]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import takewhile
 from typing import Any
@@ -27,18 +27,25 @@ from hyperfitting.report.kit.figures import (
 
 def curves(probes: Sequence[ProbeRow]) -> Figure:
     """Loss and greedy type-token ratio by epoch, on validation texts (Carlsson et al. 2025, Figure
-    2), side by side.
+    2), and token accuracy on training texts where the probes hold it, side by side.
     """
-    figure = Figure(figsize=(9, 3.1), layout="constrained")
-    for draw, axes in zip((_loss, _type_token_ratio), figure.subplots(1, 2), strict=True):
+    pictures = _pictures(probes)
+    figure = Figure(figsize=(4.5 * len(pictures), 3.1), layout="constrained")
+    for draw, axes in zip(pictures.values(), figure.subplots(1, len(pictures)), strict=True):
         draw(axes, probes)
     return figure
 
 
+def _pictures(probes: Sequence[ProbeRow]) -> dict[str, Callable[[Any, Sequence[ProbeRow]], None]]:
+    counted = any(row.token_accuracy is not None for row in probes)
+    accuracy = {"token-accuracy": _token_accuracy} if counted else {}
+    return {"loss": _loss, "ttr": _type_token_ratio, **accuracy}
+
+
 def curve_svgs(probes: Sequence[ProbeRow]) -> list[str]:
-    """The same two pictures apart, so that a page can stack them on a phone."""
+    """The same pictures apart, so that a page can stack them on a phone."""
     made = []
-    for name, draw in (("loss", _loss), ("ttr", _type_token_ratio)):
+    for name, draw in _pictures(probes).items():
         figure = Figure(figsize=(5, 3.1), layout="constrained")
         draw(figure.subplots(), probes)
         made.append(svg(figure, name))
@@ -75,6 +82,19 @@ def _type_token_ratio(axes: Any, probes: Sequence[ProbeRow]) -> None:
     )
     axes.set_ylim(0, 1)
     dress_axes(axes, "type-token ratio", x="epoch")
+
+
+def _token_accuracy(axes: Any, probes: Sequence[ProbeRow]) -> None:
+    counted = [row for row in probes if row.token_accuracy is not None]
+    axes.plot(
+        [row.epoch for row in counted],
+        [row.token_accuracy for row in counted],
+        color=AFTER,
+        **LINE,
+        label="training",
+    )
+    dress_axes(axes, "token accuracy", x="epoch")
+    axes.set_ylim(0, 1)
 
 
 def coloured_texts(
