@@ -43,8 +43,8 @@ ORDER = {
     "token_scores words < bleu mauve multiple_comparisons specs.of_models < "
     "specs.of_texts < specs < specs.reference",
     "preference": "__init__ analysis.arrays analysis.published design design.presentation judges "
-    "protocol records settings_input store.database web < analysis.clustered_se "
-    "analysis.encode design.arms store.rows study web.comprehension_test < "
+    "languages records settings_input store.database web < wording < protocol < "
+    "analysis.clustered_se analysis.encode design.arms store.rows study web.comprehension_test < "
     "analysis.agreement analysis.data_quality analysis.davidson analysis.population "
     "analysis.shares analysis.ttr_regression design.pairing store.assignment "
     "store.context store.progress < analysis.llm_agreement analysis.power "
@@ -91,6 +91,8 @@ DOORS = {
     "scipy": {"preference"},
     "tqdm": {"cli"},
     "sacrebleu": {"metrics"},
+    "babel": {"preference"},
+    "markdown_it": {"web"},
 }
 TORCH_ROOMS = {
     "decoding",

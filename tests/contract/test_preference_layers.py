@@ -14,7 +14,9 @@ PREFIX = "hyperfitting.preference."
 # From the ground up. A module or package imports only from the layers below, or from its own
 # package.
 LAYERS = [
-    {"records", "protocol"},
+    {"records", "languages"},
+    {"wording"},
+    {"protocol"},
     {"settings_input", "study"},
     {"design", "store"},
     {"judges", "analysis"},

@@ -14,6 +14,7 @@ from hyperfitting.preference.records import BlindedComparison, ShownText
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from hyperfitting.preference.web.app import make_app
+from hyperfitting.preference.wording import ComprehensionQuestion, PageWords
 from hyperfitting.web.address import Address
 from hyperfitting.web.middleware import MOST_BODY_BYTES
 from hyperfitting.web.rate_limit import RateLimit
@@ -300,6 +301,8 @@ def test_a_hostile_text_stays_a_text(make):
     place = make(
         rows=rows,
         question="<b>Which</b>?",
+        test=(ComprehensionQuestion(text="<u>Say</u>", choices=("<s>1</s>", "2"), right=2),),
+        words=PageWords(first="<i>A</i>", text="<i>T</i>"),
         instructions="- <i>a</i>\n- b\n\n<u>c</u>",
         consent="<s>d</s>",
     )
@@ -308,9 +311,12 @@ def test_a_hostile_text_stays_a_text(make):
     for escaped in ("&lt;i&gt;a", "&lt;u&gt;c", "&lt;s&gt;d"):
         assert escaped in reader.page.text
     reader.post("/consent", agree="yes")
-    assert "&lt;b&gt;Which" in reader.page.text
+    for escaped in ("&lt;u&gt;Say", "&lt;s&gt;1"):
+        assert escaped in reader.page.text
     reader.post("/test", **RIGHT)
     page = reader.page.text
+    for escaped in ("&lt;b&gt;Which", "&lt;i&gt;A", "&lt;i&gt;T"):
+        assert escaped in page
     assert page.count("<script") == 1
     assert page.count("<img") == 0
     assert "{{ 7*7 }}{% raw %}" in page

@@ -11,29 +11,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from hyperfitting.preference.languages import Language
+from hyperfitting.preference.wording import (
+    CONSENT,
+    INSTRUCTIONS,
+    QUESTION,
+    ComprehensionQuestion,
+    LongText,
+    Material,
+    PageWords,
+    PracticeItem,
+    ShortText,
+    default_words,
+)
 from hyperfitting.recipe import Count, CountOrZero, Name, Positive, Settings
 
 CheckRate = Annotated[float, Field(ge=0, le=0.25)]
-LongText = Annotated[str, Field(min_length=1, max_length=20_000)]
-
-QUESTION = "Which continuation is better?"
-INSTRUCTIONS = """\
-You will see the beginning of a text and two ways in which it might go on. Read both to the end, \
-and say which one you would rather go on reading: the one that fits the beginning, makes sense, \
-and is well written. Say that they are equally good only if you cannot choose.
-
-Both continuations may be odd, and both stop in the middle: that is no fault. Do not look the \
-texts up, and do not guess who wrote them; there is no right answer that you should know."""
-CONSENT = """\
-This study compares texts. You will read pairs of short texts and say which you prefer. It is \
-voluntary: you may stop at any moment, and withdraw, which deletes your answers.
-
-We keep your answers, and how long each took. We do not ask for your name. The answers are \
-published under a number, without anything that says who you are. The texts are written by people \
-and by computers; some may be unpleasant or wrong.
-
-By going on you say that you are an adult, that you read English with ease, and that you agree to \
-this."""
 
 
 class PlannedAnalysis(Settings):
@@ -126,13 +119,43 @@ class Protocol(Settings):
         False, description="Let anybody with the address take part, one identity for each browser."
     )
     open_link_cap: Count = Field(100, description="Most annotators by the open link.")
-    question: LongText = Field(QUESTION, description="The question on every page.")
+    language: Language = Field(
+        "en",
+        description="Language of the annotators' pages: `ar`, `de`, `en`, `es` or `zh-Hans`. It "
+        "decides the words below too, as far as the protocol does not say others.",
+    )
+    material: Material = Field(
+        "continuations",
+        description="What is compared: `continuations` of a context, `texts` that stand alone, or "
+        "`answers` to a request. It decides the default question, instructions and headings.",
+    )
+    title: ShortText | None = Field(
+        None,
+        description="Name of the study on the annotators' pages; none: `Text comparison study`.",
+    )
+    institution: ShortText | None = Field(
+        None, description="Who runs the study, on the annotators' pages."
+    )
+    contact: ShortText | None = Field(
+        None, description="Whom annotators can ask: a mail address, or words."
+    )
+    question: LongText = Field(
+        QUESTION,
+        description="The question on every page. One of your own has neutral buttons and "
+        "instructions, and no test, unless the protocol says them.",
+    )
     instructions: LongText = Field(
-        INSTRUCTIONS,
-        description="Text that annotators read first; an empty line starts a paragraph.",
+        INSTRUCTIONS, description="Text that annotators read first, in Markdown without HTML."
     )
     consent: LongText = Field(
-        CONSENT, description="Text that annotators agree to; an empty line starts a paragraph."
+        CONSENT, description="Text that annotators agree to, in Markdown without HTML."
+    )
+    words: PageWords = PageWords()
+    test: Annotated[tuple[ComprehensionQuestion, ...], Field(max_length=20)] = Field(
+        (), description="Questions of the comprehension test; default: three about the question."
+    )
+    practice: Annotated[tuple[PracticeItem, ...], Field(max_length=20)] = Field(
+        (), description="Comparisons to practise on, at the end of the test."
     )
     analysis: PlannedAnalysis = PlannedAnalysis()
 
@@ -145,4 +168,15 @@ class Protocol(Settings):
                 raise ValueError("a pair compares an arm with itself")
             if len({frozenset(pair) for pair in self.pairs}) < len(self.pairs):
                 raise ValueError("the same pair stands in pairs twice")
+        return self
+
+    @model_validator(mode="after")
+    def _say_the_other_words(self) -> Self:
+        """Write out the words that come with language, material and question."""
+        own = self.question if "question" in self.model_fields_set else None
+        usual = default_words(self.language, self.material, own)
+        said = {name: getattr(self.words, name) for name in self.words.model_fields_set}
+        filled = {**vars(usual), "words": usual.words.model_copy(update=said)}
+        for name in filled.keys() - (self.model_fields_set - {"words"}):
+            self.__dict__[name] = filled[name]  # the settings are frozen for everybody else
         return self

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from hyperfitting.errors import Refused
 from hyperfitting.preference.records import AnnotatorState, Answer
-from hyperfitting.preference.web.comprehension_test import is_passed, test_questions
+from hyperfitting.preference.web.comprehension_test import asked_questions, is_passed
 from hyperfitting.preference.web.dependencies import (
     App,
     AppContext,
@@ -29,7 +29,6 @@ annotator_router = APIRouter()
 AnnotatorToken = Annotated[str, Depends(bearer_token("annotator"))]
 AnnotatorPost = Annotated[str, Depends(form_bearer_token("annotator"))]
 FormId = Annotated[str, Form(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
-Choice = Annotated[str, Form(max_length=2)]
 
 _A_DAY_SECONDS = 86_400.0
 _PAGES = {"invited": "/consent", "consented": "/test", "tested": "/judge"}
@@ -40,6 +39,10 @@ def _known(app: AppContext, token: str) -> tuple[str, AnnotatorState]:
         return app.store.annotators.identify(token)
     except Refused as error:
         raise wrong_token(app, error) from error
+
+
+async def _form_fields(request: Request) -> dict[str, object]:
+    return dict(await request.form())
 
 
 def _page_of(state: AnnotatorState) -> str:
@@ -127,6 +130,8 @@ def consent(app: App, token: AnnotatorPost, agree: Annotated[Literal["yes"], For
     who, state = _known(app, token)
     if state == "invited":
         app.store.annotators.consent(who)
+        if not asked_questions(app.study.protocol):
+            app.store.annotators.pass_test(who)
     return app.pages.go("/here")
 
 
@@ -147,7 +152,7 @@ def ask_test(
         return app.pages.go(_page_of(state))
     protocol = app.study.protocol
     values = {
-        "questions": test_questions(protocol),
+        "questions": asked_questions(protocol),
         "instructions": protocol.instructions,
         "left": left,
     }
@@ -156,13 +161,13 @@ def ask_test(
 
 @annotator_router.post("/test")
 def take_test(
-    app: App, token: AnnotatorPost, q0: Choice = "", q1: Choice = "", q2: Choice = ""
+    app: App, token: AnnotatorPost, given: Annotated[dict[str, object], Depends(_form_fields)]
 ) -> Response:
     """Mark the test as passed, or count a failed attempt."""
     who, state = _known(app, token)
     if state != "consented":
         return app.pages.go(_page_of(state))
-    if is_passed(test_questions(app.study.protocol), {"q0": q0, "q1": q1, "q2": q2}):
+    if is_passed(asked_questions(app.study.protocol), given):
         app.store.annotators.pass_test(who)
         return app.pages.go("/judge")
     left = app.store.annotators.fail_test(who)
@@ -187,7 +192,7 @@ def show_item(app: App, token: AnnotatorToken, back: bool = False, kept: bool = 
         return app.pages.go("/done")
     values = {
         "item": item,
-        "question": app.study.protocol.question,
+        "protocol": app.study.protocol,
         "attempt": secrets.token_urlsafe(12),
         "shown": int(time.time() * 1000),
         "notice": "Your last answer was taken back. Here is that comparison again." if back else "",

@@ -1,48 +1,37 @@
-"""The short comprehension test before the first comparison."""
+"""The short comprehension test before the first comparison, as its page shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from hyperfitting.preference.protocol import Protocol
+from hyperfitting.preference.records import Answer
+from hyperfitting.preference.wording import PracticeItem
 
 
 @dataclass(frozen=True)
-class TestQuestion:
-    """One question with its choices; `right` counts from 0."""
+class AskedQuestion:
+    """One question with its choices; `right` counts from 0. A practice question shows its item."""
 
     text: str
     choices: tuple[str, ...]
     right: int
+    practice: PracticeItem | None = None
 
 
-_EQUAL = TestQuestion(
-    "When do you answer “equally good”?",
-    ("Whenever I am in a hurry", "If both texts are odd", "Only if I read both and cannot choose"),
-    2,
-)
-_PRACTICE = TestQuestion(
-    "Try one. The text begins: “She lit the lamp and”. Which way of going on makes more sense?",
-    (
-        "“set it by the window, where he would see it from the road.”",
-        "“lamp the the of lit and she lamp under under of the”",
-    ),
-    0,
-)
+def asked_questions(protocol: Protocol) -> list[AskedQuestion]:
+    """The questions of the test, and the comparisons to practise on."""
+    words, sides = protocol.words, get_args(Answer)
+    buttons = (words.first, words.second, words.equal)
+    return [AskedQuestion(each.text, each.choices, each.right - 1) for each in protocol.test] + [
+        AskedQuestion(protocol.question, buttons, sides.index(item.right), item)
+        for item in protocol.practice
+    ]
 
 
-def test_questions(protocol: Protocol) -> tuple[TestQuestion, ...]:
-    """The questions of the test. The first one is about the study's question."""
-    asked = TestQuestion(
-        "What do you decide on every page?",
-        ("Which text was written by a computer", f"“{protocol.question}”", "Which text is longer"),
-        1,
-    )
-    return (asked, _EQUAL, _PRACTICE)
-
-
-def is_passed(asked: tuple[TestQuestion, ...], given: Mapping[str, str]) -> bool:
+def is_passed(asked: list[AskedQuestion], given: Mapping[str, object]) -> bool:
     """Whether `given` (`q0`, `q1`, ... to the number of a choice) answers every question
     correctly.
     """
