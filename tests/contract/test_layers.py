@@ -66,7 +66,7 @@ ORDER = {
     "generate measure",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe stopping < loop < memory_plan < __init__",
-    "web": "__init__ address middleware rate_limit templates tokens < cookies server",
+    "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
     "data": "contamination decode folders lost_characters splits < passages repeats rows < "
     "formats stretches < sources < requests < refusals < draw < __init__",
     "decoding": "citations rules < loop < __init__",

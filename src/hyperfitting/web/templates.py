@@ -5,7 +5,6 @@ fetched once.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,25 +13,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from hyperfitting.web.markdown import markdown
+
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-
-
-def paragraphs(text: str) -> list[tuple[str, list[str]]]:
-    """A plain text in blocks: ("list", points) where each line begins with a dash, else ("text",
-    [paragraph]).
-    """
-    blocks = []
-    for block in re.split(r"\n\s*\n", text.strip()):
-        lines = [line.strip() for line in block.splitlines()]
-        if all(line.startswith("- ") for line in lines):
-            blocks.append(("list", [line[2:] for line in lines]))
-        else:
-            blocks.append(("text", [" ".join(lines)]))
-    return blocks
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,7 @@ class PageTemplates:
             lstrip_blocks=True,
         )
         templates.globals.update(link=self.link, asset=self._asset_link)
-        templates.filters["paragraphs"] = paragraphs
+        templates.filters["markdown"] = markdown
         for name in templates.list_templates():
             templates.get_template(name)  # compiled now, not while somebody waits
         return templates
