@@ -99,6 +99,51 @@ def test_a_pause_refuses_newcomers_and_deals_nothing_but_keeps_answers(open_stud
     assert [mark.what for mark in table_rows(store, database.marks)] == ["paused", "resumed"]
 
 
+def test_nothing_is_taken_back_during_a_pause(open_study):
+    store = open_study()
+    annotator = studies.ready(store)
+    studies.work(store, annotator, 1)
+    assert store.items.can_undo(annotator)
+    store.pause()
+    assert refusal_of(store.items.undo, annotator) == "paused"
+    assert not store.items.can_undo(annotator)
+    store.resume()
+    assert len(store.judgements()) == 1
+    assert store.items.undo(annotator).taken_back
+
+
+def test_an_item_says_whether_its_answer_was_taken_back_and_the_last_one_can_be(open_study):
+    store = open_study()
+    annotator = studies.ready(store)
+
+    def shown():
+        item = store.items.next(annotator)
+        return item.taken_back, item.can_undo
+
+    assert shown() == (False, False)
+    studies.work(store, annotator, 1)
+    assert shown() == (False, True)
+    store.items.undo(annotator)
+    assert shown() == shown() == (True, False)
+    studies.work(store, annotator, 1, "second")
+    assert shown() == (False, False)  # once for each item
+    studies.work(store, annotator, 1)
+    assert shown() == (False, True)
+
+
+def test_to_look_at_a_link_makes_nobody(open_study):
+    store = open_study(judgements=1)
+    first, second = store.invitations.create(2)
+    for _ in range(2):
+        assert store.annotators.state_at_the_door(first) == "invited"
+    assert refusal_of(store.annotators.identify, first) == "unready"
+    assert refusal_of(store.annotators.identify, "x" * 43) == "unknown"
+    assert store.progress().annotators == ()
+    studies.work(store, studies.ready(store), 99)
+    for call in (store.annotators.state_at_the_door, store.annotators.enter):
+        assert refusal_of(call, second) == "full"
+
+
 def test_a_study_that_has_its_answers_is_full(open_study):
     store = open_study(judgements=1)
     studies.work(store, studies.ready(store), 99)
@@ -192,8 +237,9 @@ def test_a_withdrawal_purges_identity_and_answers_and_leaves_a_mark(open_study):
     assert (
         refusal_of(store.annotators.enter, token)
         == refusal_of(store.annotators.of_token, token)
-        == "unknown"
+        == "withdrawn"
     )
+    assert token not in str(table_rows(store, database.facts))
     assert refusal_of(store.items.next, annotator) == "withdrawn"
     assert [
         (mark.what, mark.annotator, mark.detail) for mark in table_rows(store, database.marks)

@@ -170,7 +170,8 @@ def test_whoever_withdraws_leaves_nothing(place):
     assert not store.judgements()
     assert not list(reader.client.cookies)
     assert reader.get("/judge").status_code == 401
-    assert reader.get(f"/i/{token}").status_code == 403
+    assert reader.get(f"/i/{token}").status_code == 410
+    assert "You have withdrawn" in reader.page.text
 
 
 def test_the_open_link_has_one_identity_a_browser_and_a_cap(place):
@@ -280,7 +281,7 @@ def test_the_admin_withdraws_somebody_who_asks(place):
     admin.get("/admin")
     admin.post("/admin/annotators/a0001/withdraw", sure="yes")
     assert not store.judgements()
-    assert reader.get("/judge").status_code == 403
+    assert reader.get("/judge").status_code == 410
     assert "withdrawn" in admin.get("/admin").text
     assert admin.post("/admin/annotators/a0001/exclude", reason="late").status_code == 409
 

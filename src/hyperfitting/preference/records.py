@@ -124,19 +124,23 @@ AnnotatorState = Literal[
 @dataclass(frozen=True)
 class Annotator:
     """A judge. `done` items are answered; `total` is the most that there can be in all, as things
-    stand.
+    stand. `attempts_left`: how often they may still take the test.
     """
 
     id: str
     state: AnnotatorState
     done: int
     total: int
+    attempts_left: int
     completion_code: str | None
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """One page of work: two continuations in the order of this assignment, without their arms."""
+    """One page of work: two continuations in the order of this assignment, without their arms.
+
+    `taken_back`: its answer was taken back. `can_undo`: the annotator's last answer still can be.
+    """
 
     assignment: str
     context: str
@@ -144,6 +148,8 @@ class WorkItem:
     second: str
     number: int
     total: int
+    taken_back: bool
+    can_undo: bool
 
 
 @dataclass(frozen=True)

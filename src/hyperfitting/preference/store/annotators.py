@@ -22,11 +22,16 @@ from hyperfitting.preference.store.context import (
     one_line,
     refuse_if_paused,
     refuse_mixed_sources,
+    set_fact,
 )
 from hyperfitting.preference.store.database import annotators, comparisons, facts, invitations
-from hyperfitting.preference.store.invitations import annotator_of_token, valid_invitation
+from hyperfitting.preference.store.invitations import (
+    annotator_of_token,
+    valid_invitation,
+    withdrawn_fact,
+)
 from hyperfitting.preference.store.judgements import delete_answers
-from hyperfitting.preference.store.rows import AnnotatorRow
+from hyperfitting.preference.store.rows import AnnotatorRow, InvitationRow
 from hyperfitting.web.tokens import token_hash
 
 _STEPS: tuple[AnnotatorState, ...] = ("invited", "consented", "tested", "finished")
@@ -39,19 +44,37 @@ class Annotators:
         self._context = context
 
     def enter(self, token: str) -> Annotator:
-        """The annotator of a personal link, made on the first visit.
+        """The annotator of a token. That of a personal link is made on the first call.
 
         Raises:
-            Refused: unknown, expired, revoked, paused, or (on the first visit) full.
+            Refused: unknown, expired, revoked, withdrawn, paused, or (on the first call) full.
         """
         with self._context.database.writing() as connection:
-            invitation = valid_invitation(connection, token, self._context.now())
-            refuse_if_paused(connection)
-            row = annotator_of_token(connection, token, self._context.now())
-            if row is None:
-                self._refuse_if_full(connection)
-                row = self.enrol_in(connection, "human", token=token, invitation=invitation.id)
+            row = self._admitted(connection, token)
+            if isinstance(row, InvitationRow):
+                row = self.enrol_in(connection, "human", token=token, invitation=row.id)
             return self._annotator(connection, row)
+
+    def state_at_the_door(self, token: str) -> AnnotatorState:
+        """The state of whoever holds a token: "invited" before `enter` has made them an annotator.
+        Nobody is made here, since link scanners and previews open links too.
+
+        Raises:
+            Refused: as `enter`.
+        """
+        with self._context.database.writing(durable=False) as connection:
+            row = self._admitted(connection, token)
+            return "invited" if isinstance(row, InvitationRow) else row.visible_state
+
+    def _admitted(self, connection: Connection, token: str) -> AnnotatorRow | InvitationRow:
+        """The annotator of a token, or the invitation by which somebody new may enter."""
+        now = self._context.now()
+        row = annotator_of_token(connection, token, now)
+        found = row or valid_invitation(connection, token, now)
+        refuse_if_paused(connection)
+        if row is None:
+            self._refuse_if_full(connection)
+        return found
 
     def join(self, browser_token: str) -> Annotator:
         """The annotator of the open link in one browser, made on the first visit. The caller makes
@@ -126,7 +149,7 @@ class Annotators:
         """The annotator of a token, in whatever state.
 
         Raises:
-            Refused: unknown, expired or revoked.
+            Refused: unknown, expired, revoked or withdrawn.
         """
         with self._context.database.reading() as connection:
             return self._annotator(connection, self._known_by_token(connection, token))
@@ -136,7 +159,8 @@ class Annotators:
         count.
 
         Raises:
-            Refused: unknown, expired or revoked.
+            Refused: unknown, expired, revoked or withdrawn; unready: nobody has entered by this
+                link.
         """
         with self._context.database.reading() as connection:
             row = self._known_by_token(connection, token)
@@ -145,12 +169,15 @@ class Annotators:
     def _known_by_token(self, connection: Connection, token: str) -> AnnotatorRow:
         row = annotator_of_token(connection, token, self._context.now())
         if row is None:
-            raise Refused("unknown")
+            valid_invitation(connection, token, self._context.now())
+            raise Refused("unready")
         return row
 
     def _annotator(self, connection: Connection, row: AnnotatorRow) -> Annotator:
         done, total = annotator_progress(connection, self._context.protocol, row.id)
-        return Annotator(row.id, row.visible_state, done, total, row.completion_code)
+        return Annotator(
+            row.id, row.visible_state, done, total, row.attempts_left, row.completion_code
+        )
 
     def consent(self, annotator: str) -> None:
         """Record that the annotator agrees to take part."""
@@ -193,6 +220,8 @@ class Annotators:
             count = delete_answers(connection, annotator)
             purged = {"token_hash": None, "label": None, "completion_code": None, "excluded": None}
             update_annotator(connection, annotator, state="withdrawn", **purged)
+            if row.token_hash is not None:
+                set_fact(connection, withdrawn_fact(row.token_hash), "yes")
             if row.invitation is not None:
                 link = update(invitations).where(invitations.c.id == row.invitation)
                 connection.execute(link.values(token_hash=None, label=None))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from hyperfitting.errors import Refused, StudyError
 from hyperfitting.preference.records import Invitation
-from hyperfitting.preference.store.context import StoreContext, one_line, utc_stamp
+from hyperfitting.preference.store.context import StoreContext, get_fact, one_line, utc_stamp
 from hyperfitting.preference.store.database import annotators, invitations
 from hyperfitting.preference.store.rows import AnnotatorRow, InvitationRow
 from hyperfitting.web.tokens import new_token, token_hash
@@ -88,18 +88,26 @@ def annotator_of_token(connection: Connection, token: str, now: str) -> Annotato
     """The annotator of a token, if there is one.
 
     Raises:
-        Refused: unknown, or the annotator's invitation is revoked or expired.
+        Refused: unknown, withdrawn, or the annotator's invitation is revoked or expired.
     """
-    row = connection.execute(
-        select(annotators).where(annotators.c.token_hash == _checked_hash(token))
-    ).first()
+    hashed = _checked_hash(token)
+    row = connection.execute(select(annotators).where(annotators.c.token_hash == hashed)).first()
     if row is None:
+        if get_fact(connection, withdrawn_fact(hashed)) is not None:
+            raise Refused("withdrawn")
         return None
     annotator = AnnotatorRow.of(row)
     if annotator.invitation is not None:
         own = select(invitations).where(invitations.c.id == annotator.invitation)
         _still_valid(InvitationRow.of(connection.execute(own).one()), now)
     return annotator
+
+
+def withdrawn_fact(hashed: str) -> str:
+    """The name of the fact that a token was withdrawn. It leads from whoever holds the token to
+    their withdrawal, and from nothing in the database to them.
+    """
+    return f"withdrawn {hashed[:30]}"
 
 
 def _checked_hash(token: str) -> str:

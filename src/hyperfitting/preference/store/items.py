@@ -22,12 +22,18 @@ from hyperfitting.preference.store.assignment import (
     hold_item,
     release_lapsed_items,
 )
-from hyperfitting.preference.store.context import StoreContext, refuse_mixed_sources, utc_stamp
+from hyperfitting.preference.store.context import (
+    StoreContext,
+    is_paused,
+    refuse_mixed_sources,
+    utc_stamp,
+)
 from hyperfitting.preference.store.database import assignments
 from hyperfitting.preference.store.judgements import (
     check_answer,
     is_kept_already,
     keep_answer,
+    last_answer,
     void_last_answer,
 )
 from hyperfitting.preference.store.rows import AssignmentRow
@@ -56,10 +62,10 @@ class Items:
             request = self._request(connection, annotator)
             release_lapsed_items(connection, request.now)
             held, done, total = held_or_new_item(request)
-            if held is not None and row.state != "tested":
-                update_annotator(connection, annotator, state="tested")
-        if held is not None:
-            return self._item(held, done, total)
+            if held is not None:
+                if row.state != "tested":
+                    update_annotator(connection, annotator, state="tested")
+                return self._item(connection, held, done, total)
         with self._context.database.writing() as connection:
             finish_annotator(connection, annotator)
         return None
@@ -76,10 +82,19 @@ class Items:
             utc_stamp(until),
         )
 
-    def _item(self, held: AssignmentRow, done: int, total: int) -> WorkItem:
+    def _item(self, connection: Connection, held: AssignmentRow, done: int, total: int) -> WorkItem:
         shown = self._context.study.comparison(held.comparison)
         first, second = (shown.one, shown.other) if held.one_first else (shown.other, shown.one)
-        return WorkItem(held.id, shown.context_text, first.text, second.text, done + 1, total)
+        return WorkItem(
+            assignment=held.id,
+            context=shown.context_text,
+            first=first.text,
+            second=second.text,
+            number=done + 1,
+            total=total,
+            taken_back=held.round > 0,
+            can_undo=last_answer(connection, held.annotator) is not None,
+        )
 
     def unblinded(self, assignment: str) -> tuple[BlindedComparison, bool]:
         """The comparison of an assignment with its arms, and whether `one` stands first. Never
@@ -146,19 +161,27 @@ class Items:
         sides.
 
         Raises:
-            Refused: no_undo (there is none, or it was taken back before), unready, excluded or
-                withdrawn.
+            Refused: no_undo (there is none, or it was taken back before), paused, unready, excluded
+                or withdrawn.
         """
         with self._context.database.writing() as connection:
-            annotator_at_work(connection, annotator)
+            if annotator_at_work(connection, annotator).paused is not None:
+                raise Refused("paused")  # the item could not be shown again
             request = self._request(connection, annotator)
             assignment = void_last_answer(connection, annotator, request.now)
             hold_item(request, assignment)
             update_annotator(connection, annotator, state="tested")
             held = AssignmentRow.of(connection.execute(_ONE_ASSIGNMENT, {"id": assignment}).one())
             return self._item(
-                held, *annotator_progress(connection, self._context.protocol, annotator)
+                connection,
+                held,
+                *annotator_progress(connection, self._context.protocol, annotator),
             )
+
+    def can_undo(self, annotator: str) -> bool:
+        """Whether the annotator's last answer can be taken back now."""
+        with self._context.database.reading() as connection:
+            return not is_paused(connection) and last_answer(connection, annotator) is not None
 
 
 _ONE_ASSIGNMENT = select(assignments).where(assignments.c.id == bindparam("id"))

@@ -76,12 +76,9 @@ def keep_answer(
     )
 
 
-def void_last_answer(connection: Connection, annotator: str, now: str) -> str:
-    """Make the annotator's last answer void and return its assignment. Only the last answer, and
-    once for each item.
-
-    Raises:
-        Refused: no_undo.
+def last_answer(connection: Connection, annotator: str) -> Row[*tuple[Any, ...]] | None:
+    """Id and assignment of the annotator's last answer; None if it cannot be taken back. Only the
+    last answer can be, and once for each item.
     """
     joined = judgements.join(assignments, assignments.c.id == judgements.c.assignment)
     last = connection.execute(
@@ -91,7 +88,17 @@ def void_last_answer(connection: Connection, annotator: str, now: str) -> str:
         .order_by(judgements.c.id.desc())
         .limit(1)
     ).first()
-    if last is None or last.round > 0 or last.state != "answered":
+    return None if last is None or last.round > 0 or last.state != "answered" else last
+
+
+def void_last_answer(connection: Connection, annotator: str, now: str) -> str:
+    """Make the annotator's last answer void and return its assignment.
+
+    Raises:
+        Refused: no_undo.
+    """
+    last = last_answer(connection, annotator)
+    if last is None:
         raise Refused("no_undo")
     connection.execute(insert(voids).values(judgement=last.id, at=now))
     again = assignments.c.round + 1
