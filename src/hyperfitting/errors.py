@@ -122,6 +122,7 @@ _EXTRAS = {
     "fastapi": "preference",
     "uvicorn": "preference",
     "scipy": "preference",
+    "regex": "preference",
     "psycopg": "postgresql",
 }
 

@@ -1,6 +1,7 @@
 """From runs to a study: what is compared, what is left out, and how a protocol is read."""
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import pytest
 from hyperfitting.errors import StudyError
 from hyperfitting.files import read_rows, write_rows
 from hyperfitting.preference.design.arms import arm_names, read_contexts
+from hyperfitting.preference.design.comparisons import left_out_in_words
 from hyperfitting.preference.design.create import (
     create_study,
     preview_of,
     preview_study,
     read_protocol,
 )
-from hyperfitting.preference.design.pairing import left_out_in_words, pair_texts
+from hyperfitting.preference.design.pairing import pair_texts
+from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from hyperfitting.records import Continuation
@@ -316,6 +319,54 @@ def test_a_protocol_that_is_wrong_is_one_line(tmp_path, text, options, words):
 def test_a_protocol_that_is_not_there(tmp_path):
     with pytest.raises(StudyError, match=r"gone\.toml: no such file"):
         read_protocol(tmp_path / "gone.toml", {})
+
+
+def test_what_cleaning_took_is_counted_and_kept(experiment, tmp_path):
+    rows = read_rows(experiment / "original" / "continuations.jsonl", Continuation)
+    changed = [
+        studies.continuation(f" <b>{row.text.strip()}</b> “so” it goes on .", **where(row))
+        if (row.variant, row.context) == ("original", 0)
+        else row
+        for row in rows
+    ]
+    write_rows(tmp_path / "e" / "continuations.jsonl", changed)
+    made = create_study([tmp_path / "e"], tmp_path / "s", studies.protocol())
+    lost = made.preview.cleaning
+    assert Study.find(tmp_path / "s").facts.cleaning == lost
+    assert lost.texts == 12 * 3 + 12  # two arms, the true texts and the contexts
+    assert (lost.texts_with_losses, lost.characters_removed) == (4, 4 * len("<b>"))
+    as_written = pair_texts(read_contexts([tmp_path / "e"]), studies.protocol(clean="nothing"))
+    assert as_written.cleaning.characters_removed == 0
+    assert sum("<b>" in row.one.text for row in as_written.comparisons) == 4
+
+
+@pytest.mark.parametrize(
+    ("context", "letters", "end"),
+    [
+        ("从前有一个国王住在山上的城堡里", "他走了很远的路到河边看见一只白色狐狸", "，"),
+        ("むかしむかしある", "おじいさんとばあが山へしばかり川行きました", "、"),
+        ("กาลครั้งหนึ่ง", "กขคงจชซญดตถทธนบปผพฟภมยรลวสหอ", " "),
+    ],
+)
+def test_languages_without_spaces_are_studied_like_others(tmp_path, context, letters, end):
+    """By default, with checks, from one token a character."""
+    random_, rows = random.Random(4), []
+    for number in range(8):
+        for variant, strategy in (("original", "greedy"), ("reference", None)):
+            text = [random_.choice(letters) for _ in range(60)]
+            text[20::21] = end, end
+            fields = {"variant": variant, "strategy": strategy, "context": number, "row": number}
+            fields |= {"pieces": tuple(text), "ids": tuple(map(ord, text))}
+            rows.append(studies.continuation("", context_pieces=tuple(context), **fields))
+    write_rows(tmp_path / "e" / "continuations.jsonl", rows)
+    study = create_study([tmp_path / "e"], tmp_path / "s", Protocol(name="x")).study
+    scored = [row for row in study.comparisons() if row.kind == "scored"]
+    checks = [row for row in study.comparisons() if row.kind == "attention"]
+    assert len(scored) == 8
+    assert {row.context_text for row in scored} == {context}
+    assert min(row.one.tokens for row in scored) >= 59
+    assert {sorted(row.one.text) == sorted(row.other.text) for row in checks} == {True}
+    assert all(row.one.text != row.other.text for row in checks)
 
 
 def test_a_check_comes_after_the_other_comparisons_of_its_context(contexts, tmp_path):

@@ -1,10 +1,19 @@
 """Texts as annotators see them: equally long, no half words, nothing that tells who wrote them."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperfitting.preference.design.presentation import normalise, truncate_alike, unfinished_word
+from hyperfitting.preference.design.cleaning import is_word_tokenized
+from hyperfitting.preference.design.presentation import (
+    Presentation,
+    trim,
+    truncate_alike,
+    unfinished_word,
+)
+from hyperfitting.preference.design.units import shuffled_units
 from tests.support.studies import continuation
 
 
@@ -75,48 +84,168 @@ def test_a_word_that_the_context_breaks_off_in_is_shown_whole_on_both_sides():
     assert unfinished_word("", [going_on]) == ""
 
 
+def seen(raw, **settings):
+    return Presentation(**settings).present(raw).text
+
+
 @pytest.mark.parametrize(
-    ("raw", "seen"),
+    ("raw", "shown"),
     [
         ("  \n down the road \n", "down the road"),
-        ("one\r\n\r\n\n\ntwo\nthree  four\t five", "one\n\ntwo\nthree four five"),
+        ("one\r\n\r\n\n\ntwo\nthree  four\t five", "one\n\n\n\ntwo\nthree  four\t five"),
         ("“Yes,” she said — it’s “late”…", '"Yes," she said - it\'s "late"...'),
         ("<p>One<br/>two <b>three</b></p>&amp; four&nbsp;five", "One\ntwo three\n& four five"),
         ("<script>alert(1)</script> and 2 < 3 > 1", "alert(1) and 2 < 3 > 1"),
-        (
-            "= = Early life = = \n He was , it is said , 1 @,@ 000 well @-@ known .",
-            "Early life\nHe was, it is said, 1,000 well-known.",
-        ),
+        ("<p class='x'>One</p>\n<P>two</P> three", "One\n\ntwo\nthree"),
+        ('go <a href="http://x.y">there</a><img src=x.png> now <a href="ht', "go there now"),
+        ("&lt;b&gt; is &#98;old", "<b> is bold"),
         ("== History ==\nIt began", "History\nIt began"),
         (
-            "# Title\n* one\n> two **bold** and *slanted* __under__ _it_ snake_case 2*3*4",
-            "Title\none\ntwo bold and slanted under it snake_case 2*3*4",
+            "# Title\n* one\n> two **bold** and *slanted* __under two__ _it_ snake_case 2*3*4",
+            "Title\none\ntwo bold and slanted under two it snake_case 2*3*4",
         ),
         (
             "see [[Berlin|the city]] and [this](http://x.y/z) at https://example.org/a?b now",
             "see the city and this at now",
         ),
+        ("(see www.example.org/a).", "(see)."),
         ("he went to [[Berlin|the", "he went to the"),
-        ("in [[Rome]] and ]] of **great <b", "in Rome and of great"),
+        ("in [[Rome]] and so <b", "in Rome and so"),
         ("'''Rome''' is ``old'' he said", 'Rome is "old" he said'),
         ("a\u200bb\u202ec\x00d\ufeff\ufffd", "abcd"),
         ("e\u0301", "é"),
-        ("it 's what they ( all ) do n't", "it's what they (all) do n't"),
-        ("wait ... what", "wait... what"),
         ("", ""),
     ],
 )
-def test_what_would_tell_the_sides_apart_is_made_alike(raw, seen):
-    assert normalise(raw) == seen
+def test_markup_that_would_tell_the_sides_apart_is_removed(raw, shown):
+    assert seen(raw) == shown
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "The price fell when supply<demand and everyone in the town knew it by noon, and nobody.",
+        "Q: is p<q or q>p here? If a<b and b>c, then a<b>c.",
+        "sect&sections, a&notb, AT&T and R&D; copy",
+        "He wrote 2 ** 3 and **kwargs and __init__ and f(*args, **kwargs)",
+        "def f(x):\n    # note\n    return x  # two",
+        "<think>\nfirst I add\n</think>\n<|im_end|> 4",
+        "List<Object> and Map<Title> and vector<int>",
+        "cp <source> <target>, then mount <device>",
+        "x = a[b[0]] or [[1, 2], [3, 4]] or x[[i]]",
+        "x = ''\ny = `ls`\nz =\n5",
+        "cond ? a : b [ i ] ( x )",
+        "of **great",
+        "x\n    * y\n+ 3\n- 4",
+        "x^2 < 4 ∧ y → ∞",
+        "می\u200cخواهم \N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL} \u2067שלום\u2069",
+        "\U0001fae8 is younger than this Python",
+    ],
+)
+def test_what_only_looks_like_markup_stays(raw):
+    assert seen(raw) == raw.strip()
+    assert Presentation().present(raw).removed == 0
+
+
+def test_nothing_is_removed_where_the_protocol_says_so():
+    raw = "# note\n<b>“x”</b> &amp; e\u0301 **y**"
+    assert seen(raw, clean="nothing") == raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (
+            "= = Early life = = \n He was , it is said , 1 @,@ 000 well @-@ known .",
+            "Early life\nHe was, it is said, 1,000 well-known.",
+        ),
+        ("it 's what they ( all ) do n't", "it's what they (all) do n't"),
+        ("wait ... what", "wait... what"),
+    ],
+)
+def test_spaces_that_a_tokenizer_set_are_removed_where_the_corpus_has_them(raw, shown):
+    assert seen(raw, tokenized=True) == shown
+    assert is_word_tokenized(["one , two , three , four", "a , b , c and 1,000"])
+    assert not is_word_tokenized(["one, two, three, four", "a , b, c"])
+    assert not is_word_tokenized(["too , few"])
+
+
+def test_what_was_removed_and_replaced_is_counted():
+    found = Presentation().present("<b>x</b> “y” & z …")
+    assert (found.text, found.removed, found.replaced) == ('x "y" & z ...', 7, 3)
 
 
 @given(st.text(alphabet=st.sampled_from("ab \n\t<>*_#=&;'\"“”—[]()|@.,-!"), max_size=60))
-def test_plain_text_has_no_white_space_at_its_ends_nor_in_runs(raw):
-    text = normalise(raw)
-    assert text == text.strip()
-    assert "  " not in text
-    assert "\n\n\n" not in text
-    assert not set(text) & set("“”—\t\r")
+def test_a_shown_text_ends_without_white_space_and_loses_what_is_counted(raw):
+    found = Presentation().present(raw)
+    assert found.text == found.text.rstrip()
+    assert not set(found.text) & set("“”—\r")
+    kept = [letter for letter in found.text if letter.isalpha()]
+    lost = [letter for letter in raw if letter.isalpha()]
+    assert len(lost) - len(kept) <= found.removed
+
+
+def test_indentation_of_the_first_line_stays():
+    assert trim("    return x\n", True) == "    return x"
+    assert trim("\n\n    return x", False) == "    return x"
+    assert trim("   and so", False) == "and so"
+    assert trim(" and so", True) == "and so"
+    (cut,) = truncate_alike(
+        [pieces("return", " x", "\n   ", " y", "\n", ended="end_of_text")],
+        None,
+        begun=unfinished_word("def f():\n    ", [pieces("return")]),
+        indented=True,
+    )
+    assert cut.text == "    return x\n    y"
+
+
+def test_texts_are_cut_after_they_are_cleaned():
+    """What markup takes from one side is made up for by further tokens."""
+    marked = pieces(" <b>", " one", " two", "</b>", " three", " four", ".", " five", ".")
+    plain = pieces(" a", " b", " c", " d", ".", " e")
+    assert shown(marked, plain, at_most=4) == [("one two three four", 4), ("a b c d", 4)]
+    marked_cut, _ = truncate_alike([marked, plain], 4)
+    assert marked_cut.ttr == 1.0
+    assert marked_cut.presented.removed == 7
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "at_most", "texts"),
+    [
+        (("从", "前", "有", "一个", "国王", "，"), ("他", "走", "了", "很", "远", "的"), 5, 5),
+        (("昔", "々", "ある", "ところ"), ("デー", "ター", "と", "猫"), None, 4),
+        ((" กำ", "ลัง", "ใจ", " ดี", " "), (" ข้าว", "สวย", "มาก", " x", "."), 3, 3),
+    ],
+)
+def test_scripts_without_spaces_are_cut_between_characters(one, other, at_most, texts):
+    first, second = shown(pieces(*one), pieces(*other), at_most=at_most)
+    assert first == ("".join(one[:texts]).strip(), texts)
+    assert second == ("".join(other[:texts]).strip(), texts)
+
+
+def test_no_cut_parts_a_character_from_its_marks():
+    parted = pieces("ก", "ำ", "ล", "ัง", " ")
+    assert shown(parted, pieces(" a", " b", " c", " d", " ."), at_most=1) is None
+    assert shown(parted, pieces(" a", " b", " c", " d", " ."), at_most=3) == [("กำ", 2), ("a b", 2)]
+    unfinished = pieces("ก", "ข")  # a mark may follow
+    assert shown(unfinished, pieces(" a", " b", " .")) == [("ก", 1), ("a", 1)]
+
+
+def test_a_context_without_spaces_stays_where_it_is():
+    assert unfinished_word("从前有一个国王住在山上的城堡里", [pieces("他", "很")]) == ""
+    assert unfinished_word("กล", [pieces("ัง")]) == "ล"
+    assert unfinished_word("说hel", [pieces("lo")]) == "hel"
+
+
+@pytest.mark.parametrize(
+    "text", ["从前有一个国王，住在山上。", "กำลังใจดีมาก", "The cat\n sat on it, all day."]
+)
+def test_a_check_shows_the_same_units_in_another_order(text):
+    mixed = shuffled_units(text, random.Random(1), fewest=5)
+    assert mixed != text
+    assert sorted(mixed) == sorted(text)
+    assert [x.isspace() for x in mixed].count(True) == [x.isspace() for x in text].count(True)
+    assert shuffled_units("one two two", random.Random(1), fewest=3) is None
 
 
 @given(

@@ -91,7 +91,7 @@ def _study_name(folder: Path | None) -> str:
 
 
 def _print_preview(preview: StudyPreview) -> None:
-    from hyperfitting.preference.design.pairing import left_out_in_words
+    from hyperfitting.preference.design.comparisons import left_out_in_words
 
     protocol, analysis = preview.protocol, preview.protocol.analysis
     for pair in preview.pairs:
@@ -100,6 +100,13 @@ def _print_preview(preview: StudyPreview) -> None:
     print(
         f"texts    {preview.contexts} contexts; both of a pair truncated to the same number of "
         f"tokens: {preview.tokens_least} to {preview.tokens_most}, median {preview.tokens_median}"
+    )
+    lost = preview.cleaning
+    print(
+        f"cleaned  {lost.texts_with_losses} of {lost.texts} texts lost {lost.characters_removed} "
+        f"characters of markup, and {lost.characters_replaced} became ASCII"
+        if protocol.clean == "markup"
+        else "cleaned  nothing: texts are shown as they were written"
     )
     if preview.left_out:
         print(f"left out {left_out_in_words(preview.left_out)}")

@@ -69,8 +69,8 @@ class Protocol(Settings):
     pairs: Literal["reference", "all"] | tuple[tuple[str, str], ...] = Field(
         "reference",
         description="The pairs compared: `reference` (every arm with the true text, as in "
-        "Carlsson et al. 2025), `all` (every two arms, the reference among them), or "
-        "pairs of arms by name.",
+        "Carlsson et al. 2025), `all` (every two arms, the reference among them), or pairs of "
+        "arms by name.",
     )
     arms: tuple[str, ...] | None = Field(
         None, description="Arms taken from the runs, by name; none: all."
@@ -91,6 +91,12 @@ class Protocol(Settings):
         16,
         description="A comparison with fewer tokens than this after truncation is left out, and "
         "counted.",
+    )
+    clean: Literal["markup", "nothing"] = Field(
+        "markup",
+        description="What texts lose before they are shown: `markup` (HTML, entities, wiki and "
+        "Markdown marks, web addresses and control characters; quotes, dashes and no-break spaces "
+        "become ASCII), or `nothing`, for code, formulas and texts whose marks matter.",
     )
     judgements: Count = Field(
         3, description="Judgements that count for each comparison (3 in Carlsson et al. 2025)."

@@ -59,9 +59,22 @@ def refuse_existing_study(folder: Path) -> None:
         )
 
 
+class CleaningFacts(BaseModel):
+    """What the texts of a study lost and had replaced before they are shown, each text counted
+    once, contexts among them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    texts: int
+    texts_with_losses: int
+    characters_removed: int
+    characters_replaced: int
+
+
 class StudyOrigin(BaseModel):
-    """Where the texts of a study come from: names of the runs, pairs of arms, comparisons left out
-    by reason.
+    """Where the texts of a study come from: names of the runs or of a file, pairs of arms,
+    comparisons left out by reason, and what cleaning took.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +82,7 @@ class StudyOrigin(BaseModel):
     runs: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     left_out: dict[str, int] = {}
+    cleaning: CleaningFacts | None = None
     environment: dict[str, Any] = {}
 
 

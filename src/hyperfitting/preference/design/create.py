@@ -10,10 +10,16 @@ from pathlib import Path
 from hyperfitting.environment import Environment
 from hyperfitting.errors import RecipeError, StudyError
 from hyperfitting.preference.design.arms import read_contexts
-from hyperfitting.preference.design.pairing import PairedTexts, pair_texts
+from hyperfitting.preference.design.comparisons import PairedTexts
+from hyperfitting.preference.design.pairing import pair_texts
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.settings_input import settings_from
-from hyperfitting.preference.study import Study, StudyOrigin, refuse_existing_study
+from hyperfitting.preference.study import (
+    CleaningFacts,
+    Study,
+    StudyOrigin,
+    refuse_existing_study,
+)
 from hyperfitting.recipe import read_tree
 
 
@@ -41,6 +47,7 @@ class StudyPreview:
     tokens_median: int
     tokens_most: int
     left_out: dict[str, int]
+    cleaning: CleaningFacts
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,7 @@ def _origin(paired: PairedTexts) -> StudyOrigin:
         ),
         pairs=tuple(paired.pairs),
         left_out=dict(sorted(paired.left_out.items())),
+        cleaning=paired.cleaning,
         environment=asdict(Environment.of_this_process()),
     )
 
@@ -113,6 +121,7 @@ def preview_of(paired: PairedTexts, protocol: Protocol) -> StudyPreview:
         tokens_median=tokens[len(tokens) // 2],
         tokens_most=tokens[-1],
         left_out=dict(paired.left_out),
+        cleaning=paired.cleaning,
     )
 
 

@@ -1,44 +1,36 @@
-"""From contexts to comparisons: the contexts drawn, the pairs of arms, their order, and the
-attention checks.
-"""
+"""Texts of runs paired: every pair of arms on every context drawn, and attention checks."""
 
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from hyperfitting.errors import StudyError
 from hyperfitting.preference.design.arms import ContextTexts, arm_names, domain_names
+from hyperfitting.preference.design.cleaning import is_word_tokenized
+from hyperfitting.preference.design.comparisons import (
+    CleaningLog,
+    PairedTexts,
+    attention_checks,
+    comparison,
+    drawn,
+    in_random_order,
+    left_out_in_words,
+    of_domains,
+    refuse_unknown,
+)
 from hyperfitting.preference.design.presentation import (
+    Presentation,
     TruncatedText,
-    normalise,
     truncate_alike,
     unfinished_word,
 )
 from hyperfitting.preference.protocol import Protocol
-from hyperfitting.preference.records import (
-    SHUFFLED,
-    ArmPair,
-    BlindedComparison,
-    ComparisonKind,
-    ShownText,
-)
+from hyperfitting.preference.records import ArmPair, BlindedComparison, ShownText
 from hyperfitting.records import REFERENCE
-
-_FEWEST_WORDS = 5  # of a check: fewer may make sense in any order
-
-
-@dataclass(frozen=True)
-class PairedTexts:
-    """The comparisons of a study, and how many were left out, by reason."""
-
-    comparisons: list[BlindedComparison]
-    pairs: list[ArmPair]
-    left_out: Counter[str]
 
 
 def pair_texts(contexts: Sequence[ContextTexts], protocol: Protocol) -> PairedTexts:
@@ -51,52 +43,37 @@ def pair_texts(contexts: Sequence[ContextTexts], protocol: Protocol) -> PairedTe
         StudyError: the protocol names an arm or a domain that the runs do not have, or nothing is
             left to compare.
     """
-    contexts = _of_domains(contexts, protocol)
-    pairs, left_out = _pairs(arm_names(contexts), protocol), Counter[str]()
-    drawn = _drawn(contexts, protocol)
-    each = (_comparison(context, pair, protocol, left_out) for context in drawn for pair in pairs)
-    scored = [comparison for comparison in each if comparison is not None]
+    contexts = of_domains(contexts, lambda each: each.domain, protocol)
+    pairs = _pairs(arm_names(contexts), protocol)
+    chosen = drawn({each.name: each.domain for each in contexts}, protocol)
+    pairing = _Pairing(protocol, _presentations(contexts, protocol))
+    each = (
+        pairing.comparison(context, pair)
+        for context in contexts
+        if context.name in chosen
+        for pair in pairs
+    )
+    scored = [row for row in each if row is not None]
     if not scored:
-        raise StudyError(
-            f"nothing is left to compare: {left_out_in_words(left_out) or 'no context is drawn'}"
-        )
-    checks = _checks(contexts, drawn, scored, protocol)
-    rows = [*_in_random_order(scored, protocol), *checks]
-    width = len(str(len(rows)))
-    numbered = [replace(row, id=f"c{number:0{width}d}") for number, row in enumerate(rows, start=1)]
-    return PairedTexts(numbered, pairs, left_out)
-
-
-def _of_domains(contexts: Sequence[ContextTexts], protocol: Protocol) -> list[ContextTexts]:
-    known = domain_names(contexts)
-    _all_known(protocol.domains or (), known, "domains")
-    wanted = set(known if protocol.domains is None else protocol.domains)
-    if isinstance(protocol.per_domain, dict):
-        _all_known(protocol.per_domain, known, "per_domain")
-        wanted &= set(protocol.per_domain)
-    return [context for context in contexts if context.domain in wanted]
-
-
-def _all_known(names: Iterable[str], known: Sequence[str], setting: str) -> None:
-    for name in names:
-        if name not in known:
-            now = name.replace(" · ", ", ")  # labels of older versions
-            hint = f"it is called {now!r} now" if now in known else f"there are: {'; '.join(known)}"
-            raise StudyError(f"{setting}: there is no {name!r} in these runs; {hint}")
+        why = left_out_in_words(pairing.left_out) or "no context is drawn"
+        raise StudyError(f"nothing is left to compare: {why}")
+    checks = _checks(contexts, chosen, scored, pairing)
+    rows = in_random_order(scored, checks, protocol)
+    return PairedTexts(rows, pairs, pairing.left_out, pairing.log.facts())
 
 
 def _pairs(known: list[str], protocol: Protocol) -> list[ArmPair]:
     """The pairs by name. The reference always comes second, so that `one` is the same arm
     throughout.
     """
-    _all_known(protocol.arms or (), known, "arms")
+    refuse_unknown(protocol.arms or (), known, "arms")
     arms = [
         name
         for name in known
         if protocol.arms is None or name in protocol.arms or name == REFERENCE
     ]
     if isinstance(protocol.pairs, tuple):
-        _all_known(itertools.chain.from_iterable(protocol.pairs), known, "pairs")
+        refuse_unknown(itertools.chain.from_iterable(protocol.pairs), known, "pairs")
         return list(protocol.pairs)
     if protocol.pairs == "all":
         return list(itertools.combinations(arms, 2))
@@ -107,122 +84,104 @@ def _pairs(known: list[str], protocol: Protocol) -> list[ArmPair]:
     return [(arm, REFERENCE) for arm in arms if arm != REFERENCE]
 
 
-def _drawn(contexts: Sequence[ContextTexts], protocol: Protocol) -> list[ContextTexts]:
-    """The contexts of the study, drawn by seed in each domain."""
-    drawn: list[ContextTexts] = []
+def _presentations(contexts: Sequence[ContextTexts], protocol: Protocol) -> dict[str, Presentation]:
+    """How the texts of each domain are shown: all alike, as its contexts and true texts ask."""
+    found = {}
     for domain in domain_names(contexts):
-        own = [context for context in contexts if context.domain == domain]
-        quota = (
-            protocol.per_domain[domain]
-            if isinstance(protocol.per_domain, dict)
-            else protocol.per_domain
+        own = [each for each in contexts if each.domain == domain]
+        true = [each.written[REFERENCE].text for each in own if REFERENCE in each.written]
+        tokenized = is_word_tokenized([*(each.text for each in own), *true])
+        found[domain] = Presentation(protocol.clean, tokenized)
+    return found
+
+
+@dataclass(frozen=True)
+class _Pairing:
+    """The texts of a study under way: how they are shown, what they lost, and what was left out."""
+
+    protocol: Protocol
+    presentations: dict[str, Presentation]
+    left_out: Counter[str] = field(default_factory=Counter)
+    log: CleaningLog = field(default_factory=CleaningLog)
+
+    def comparison(self, context: ContextTexts, pair: ArmPair) -> BlindedComparison | None:
+        """A pair of arms on one context; None where it is left out, and counted."""
+        found = self._compared(context, pair)
+        if isinstance(found, str):
+            self.left_out[found] += 1
+            return None
+        return found
+
+    def _compared(self, context: ContextTexts, pair: ArmPair) -> BlindedComparison | str:
+        """A pair of arms on one context, or why it is left out."""
+        missing = [name for name in pair if name not in context.written]
+        if missing:
+            return f"no text of {missing[0]}"
+        least, begun = self.protocol.shortest_tokens, _begun(context, pair)
+        texts = self._truncated(context, pair, self.protocol.tokens, begun)
+        if texts is None or texts[0].tokens < least or not all(text.text for text in texts):
+            return f"shorter than {least} tokens when truncated"
+        if texts[0].text == texts[1].text:
+            return "the same text twice"
+        for arm, text in zip(pair, texts, strict=True):
+            self.log.add(context.name, arm, text.presented)
+        one, other = (_shown(context, *each) for each in zip(pair, texts, strict=True))
+        return self._row(context, one, other, begun)
+
+    def candidate(self, context: ContextTexts, tokens: int) -> BlindedComparison | None:
+        """The true text of a context, for a check; None where there is none."""
+        if REFERENCE not in context.written:
+            return None
+        begun = _begun(context, (REFERENCE,))
+        texts = self._truncated(context, (REFERENCE,), tokens, begun)
+        if texts is None:
+            return None
+        true = _shown(context, REFERENCE, texts[0])
+        return self._row(context, true, true, begun)
+
+    def _truncated(
+        self, context: ContextTexts, arms: Sequence[str], at_most: int | None, begun: str
+    ) -> list[TruncatedText] | None:
+        return truncate_alike(
+            [context.written[name] for name in arms],
+            at_most,
+            begun=begun,
+            presentation=self.presentations[context.domain],
+            indented=context.text.removesuffix(begun)[-1:] in ("", "\n"),
         )
-        count = len(own) if quota is None else quota
-        if count > len(own):
-            raise StudyError(f"per_domain = {count}: the domain {domain!r} has {len(own)} contexts")
-        chosen = random.Random(f"{protocol.seed} contexts {domain}").sample(range(len(own)), count)
-        drawn += [own[number] for number in sorted(chosen)]
-    return drawn
+
+    def _row(
+        self, context: ContextTexts, one: ShownText, other: ShownText, begun: str
+    ) -> BlindedComparison:
+        text = self.presentations[context.domain].present(context.text.removesuffix(begun))
+        self.log.add(context.name, "", text)
+        return comparison(context.name, context.domain, context.group, text.text, one, other)
 
 
-def _comparison(
-    context: ContextTexts, pair: ArmPair, protocol: Protocol, left_out: Counter[str]
-) -> BlindedComparison | None:
-    missing = [name for name in pair if name not in context.written]
-    if missing:
-        left_out[f"no text of {missing[0]}"] += 1
-        return None
-    texts = [context.written[name] for name in pair]
-    begun = unfinished_word(context.text, texts)
-    shown_texts = truncate_alike(texts, protocol.tokens, begun=begun)
-    if (
-        shown_texts is None
-        or shown_texts[0].tokens < protocol.shortest_tokens
-        or not all(text.text for text in shown_texts)
-    ):
-        left_out[f"shorter than {protocol.shortest_tokens} tokens when truncated"] += 1
-        return None
-    if shown_texts[0].text == shown_texts[1].text:
-        left_out["the same text twice"] += 1
-        return None
-    one, other = (
-        _shown(name, context.written[name].run, text)
-        for name, text in zip(pair, shown_texts, strict=True)
-    )
-    return _row("scored", context, one, other, begun)
+def _begun(context: ContextTexts, arms: Sequence[str]) -> str:
+    return unfinished_word(context.text, [context.written[name] for name in arms])
 
 
-def _row(
-    kind: ComparisonKind, context: ContextTexts, one: ShownText, other: ShownText, begun: str
-) -> BlindedComparison:
-    text = normalise(context.text.removesuffix(begun))
-    return BlindedComparison(
-        "", kind, context.domain, context.name, context.group, text, one, other
-    )
-
-
-def _shown(arm: str, run: str, text: TruncatedText) -> ShownText:
-    return ShownText(arm, run, text.text, text.tokens, text.ttr)
-
-
-def _in_random_order(
-    scored: Sequence[BlindedComparison], protocol: Protocol
-) -> list[BlindedComparison]:
-    """In random order, so that a comparison's number tells nothing about its arms."""
-    rows = list(scored)
-    random.Random(f"{protocol.seed} order").shuffle(rows)
-    return rows
+def _shown(context: ContextTexts, arm: str, text: TruncatedText) -> ShownText:
+    return ShownText(arm, context.written[arm].run, text.text, text.tokens, text.ttr)
 
 
 def _checks(
     contexts: Sequence[ContextTexts],
-    drawn: Sequence[ContextTexts],
+    chosen: set[str],
     scored: Sequence[BlindedComparison],
-    protocol: Protocol,
+    pairing: _Pairing,
 ) -> list[BlindedComparison]:
-    """True texts against their own shuffled words, as many as one annotator can meet; contexts not
-    drawn come first.
-    """
-    wanted = _checks_wanted(len(scored), protocol)
-    used = {context.name for context in drawn}
+    """Checks with true texts; contexts that are not in the study come first."""
     order = sorted(contexts, key=lambda each: each.name)
-    random.Random(f"{protocol.seed} checks").shuffle(order)
-    order.sort(key=lambda context: context.name in used)
+    random.Random(f"{pairing.protocol.seed} checks").shuffle(order)
+    order.sort(key=lambda context: context.name in chosen)
     tokens = sorted(row.one.tokens for row in scored)[len(scored) // 2]
-    made = (_check(context, tokens, protocol) for context in order)
-    checks = list(itertools.islice((check for check in made if check is not None), wanted))
-    if wanted and not checks:
+    candidates = (pairing.candidate(context, tokens) for context in order)
+    checks = attention_checks(candidates, len(scored), pairing.protocol)
+    if pairing.protocol.attention_rate and not checks:
         raise StudyError(
             "attention checks need true texts of some words, and there are none: set "
             "attention_rate = 0"
         )
     return checks
-
-
-def _checks_wanted(scored: int, protocol: Protocol) -> int:
-    if not protocol.attention_rate:
-        return 0
-    items = protocol.items or scored / (1 - protocol.attention_rate - protocol.repeat_rate)
-    return math.ceil(items * protocol.attention_rate) + 1
-
-
-def _check(context: ContextTexts, tokens: int, protocol: Protocol) -> BlindedComparison | None:
-    """A check from one context; None where its true text is missing or too short."""
-    true = context.written.get(REFERENCE)
-    begun = "" if true is None else unfinished_word(context.text, [true])
-    shown_texts = None if true is None else truncate_alike([true], tokens, begun=begun)
-    if true is None or shown_texts is None or len(set(shown_texts[0].text.split())) < _FEWEST_WORDS:
-        return None
-    words = shown_texts[0].text.split()
-    mixed = list(words)
-    random_ = random.Random(f"{protocol.seed} check {context.name}")
-    while mixed == words:
-        random_.shuffle(mixed)
-    shuffled = replace(shown_texts[0], text=" ".join(mixed))
-    one, other = _shown(REFERENCE, true.run, shown_texts[0]), _shown(SHUFFLED, true.run, shuffled)
-    return _row("attention", context, one, other, begun)
-
-
-def left_out_in_words(left_out: Mapping[str, int]) -> str:
-    """Counts of comparisons left out, with their reasons; empty where there are none."""
-    return "; ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
