@@ -112,6 +112,8 @@ _EXTRAS = {
     "torch": "models",
     "transformers": "models",
     "peft": "lora",
+    "gguf": "gguf",
+    "accelerate": "gguf",
     "datasets": "hub",
     "pyarrow": "hub",
     "backports": "zst",

