@@ -299,8 +299,8 @@ def test_a_source_read_from_a_pipe_that_closes_is_no_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_plan_prints_what_each_precision_needs(capsys):
-    assert main(["plan", "demo", "--memory", "64MiB", "--count", "2"]) == 0
+def test_plan_prints_what_each_precision_needs(recipe, capsys):
+    assert main(["plan", recipe, "--memory", "64MiB", "--count", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "on 2 devices; bytes on each" in lines[0]
     assert lines[1].endswith("fits 64.0 MiB")
@@ -345,39 +345,42 @@ def test_processes_that_torchrun_did_not_start_are_refused(monkeypatch, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        (
-            "model.source",
-            "no such folder here, and the hub cannot be reached: check the name, or download the "
-            "model",
-        ),
-        (
-            "data.train.path",
-            "no such file or folder here, and the hub cannot be reached: check the name, or "
-            "download",
-        ),
-    ],
-)
-def test_a_hub_that_cannot_be_reached_is_one_line_at_once(tmp_path, setting, words):
-    """Without HF_HUB_OFFLINE, as on a train: the libraries that ask would try for half a minute,
-    and tell of it.
+NOT_ON_THE_HUB = {
+    "model.source": "no such folder here, and the hub cannot be reached: check the name, or "
+    "download the model",
+    "data.train.path": "no such file or folder here, and the hub cannot be reached: check the "
+    "name, or download",
+}
+
+
+@pytest.fixture(scope="module")
+def without_hub(tmp_path_factory):
+    """What is said of each setting, and the folder that must not be there, from a process without
+    HF_HUB_OFFLINE, as on a train.
     """
+    folder = tmp_path_factory.mktemp("hub")
     code = (
         "import sys, time\ntime.sleep = lambda seconds: sys.exit('it waits')\nfrom "
-        "hyperfitting.cli import main\nsys.exit(main(['run', 'demo', '--out', "
-        f"{str(tmp_path / 'out')!r}, '--set', '{setting}=nobody/nothing']))"
+        f"hyperfitting.cli import main\nfor setting in {list(NOT_ON_THE_HUB)}:\n    code = "
+        f"main(['run', 'demo', '--out', {str(folder / 'out')!r}, '--set', "
+        "setting + '=nobody/nothing'])\n    print(code)"
     )
     environment = {key: value for key, value in os.environ.items() if "OFFLINE" not in key}
-    environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "home")}
+    environment |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(folder / "home")}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith(f"hyperfit: nobody/nothing: {words}")
-    assert not (tmp_path / "out").exists()
+    assert (done.returncode, done.stdout) == (0, "2\n2\n"), done.stderr
+    lines = done.stderr.splitlines()
+    return dict(zip(NOT_ON_THE_HUB, lines, strict=True)), folder / "out"
+
+
+@pytest.mark.parametrize("setting", NOT_ON_THE_HUB)
+def test_a_hub_that_cannot_be_reached_is_one_line_at_once(without_hub, setting):
+    """The libraries that ask would try for half a minute, and tell of it."""
+    said, out = without_hub
+    assert said[setting].startswith(f"hyperfit: nobody/nothing: {NOT_ON_THE_HUB[setting]}")
+    assert not out.exists()
 
 
 def test_what_cannot_be_selected_is_said_before_anything_is_written(tmp_path, capsys):

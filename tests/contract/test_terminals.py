@@ -2,16 +2,18 @@
 torch is loaded.
 """
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 
 import pytest
 
+from hyperfitting import runs, writing
 from hyperfitting.cli import main
 from hyperfitting.errors import InputError
-from hyperfitting.writing import write
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
@@ -20,15 +22,21 @@ NO_TORCH = (
 )
 
 
-def hyperfit(*arguments, environment=UTF8, torch=True):
-    """The command in a process of its own, with bytes as arguments as a shell hands them over."""
-    start = ["-m", "hyperfitting"] if torch else ["-c", NO_TORCH]
+def hyperfit(*arguments, environment=UTF8):
+    """The command in a process of its own that has no torch, with bytes as arguments as a shell
+    hands them over.
+    """
+    return run(["-c", NO_TORCH, *arguments], environment)
+
+
+def run(arguments, environment):
+    """Python in a process of its own, in another locale."""
     kept = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("LC_", "LANG", "PYTHONIO"))
     }
-    command = [os.fsencode(part) for part in (sys.executable, *start, *arguments)]
+    command = [os.fsencode(part) for part in (sys.executable, *arguments)]
     return subprocess.run(
         command, env=kept | environment, capture_output=True, check=False, timeout=300
     )
@@ -53,55 +61,87 @@ BAD_BYTES = {
 
 @pytest.mark.parametrize("case", BAD_BYTES)
 def test_bytes_that_are_no_text_are_one_line(case):
-    words = refused(hyperfit(*BAD_BYTES[case], torch=False))
+    words = refused(hyperfit(*BAD_BYTES[case]))
     assert "caf\\xe9" in words
     assert "is not text in utf-8: give UTF-8" in words
 
 
 def test_a_prompt_that_is_no_text_is_refused_by_the_library_too(finished):
     with pytest.raises(InputError, match=r"^the prompt holds bytes that are not UTF-8$"):
-        write(finished.folder, "caf\udce9", device="cpu")
+        writing.write(finished.folder, "caf\udce9", device="cpu")
 
 
 def test_an_accent_in_a_locale_without_any_is_one_line():
-    words = refused(hyperfit("write", "run", "café".encode(), environment=ASCII, torch=False))
+    words = refused(hyperfit("write", "run", "café".encode(), environment=ASCII))
     assert (
         "is not text in ascii: give UTF-8, in a locale that has it (such as LC_ALL=C.UTF-8)"
         in words
     )
 
 
-def test_a_file_that_the_locale_cannot_name_is_one_line(tmp_path):
-    (tmp_path / "r.toml").write_text(
-        'based_on = "demo"\nmodel.source = "modèle/café"', encoding="utf-8"
-    )
-    done = hyperfit("check", str(tmp_path / "r.toml"), environment=ASCII)
-    assert "Traceback" not in refused(done)
+IN_TURN = """
+import sys
+from hyperfitting.cli import main
+
+arguments = sys.argv[1:]
+while arguments:
+    end = arguments.index("then")
+    code, arguments = main(arguments[:end]), arguments[end + 1:]
+    print(code, end="\\0")
+    print(end="\\0", file=sys.stderr)
+"""
 
 
-@pytest.mark.parametrize(
-    "environment", [{"PYTHONIOENCODING": "latin-1"}, ASCII], ids=["latin-1", "ascii"]
-)
-def test_what_the_terminal_cannot_show_is_replaced(finished, environment):
-    prompt = "She said “no”" if environment is not ASCII else "She said"
-    done = hyperfit(
-        "write", finished.folder, prompt.encode(), "--tokens", "8", environment=UTF8 | environment
-    )
+@pytest.fixture(scope="module")
+def in_ascii(finished, tmp_path_factory):
+    """What two commands that load torch come to in a locale that has no accents: code and output of
+    each.
+    """
+    recipe = tmp_path_factory.mktemp("ascii") / "r.toml"
+    recipe.write_text('based_on = "demo"\nmodel.source = "modèle/café"', encoding="utf-8")
+    check, write = ["check", recipe], ["write", finished.folder, "She said", "--tokens", "8"]
+    done = run(["-c", IN_TURN, *check, "then", *write, "then"], UTF8 | ASCII)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(b"She said ?no?" if environment is not ASCII else b"She said")
-    assert done.stderr == b""
+    return list(zip(done.stdout.split(b"\0"), done.stderr.split(b"\0"), strict=True))[:-1]
 
 
-def test_a_generated_character_that_the_terminal_lacks_is_replaced(tmp_path):
-    code = (
-        "import sys\nfrom hyperfitting import runs, writing\nruns.find_run = lambda folder: "
-        "None\nwriting.write = lambda *_, **__: iter(['a ', '“', ' b'])\nfrom hyperfitting.cli "
-        "import main\nsys.exit(main())"
-    )
-    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
-    command = [sys.executable, "-c", code, "write", "run", "once"]
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"oncea ? b\n", b"")
+def test_a_file_that_the_locale_cannot_name_is_one_line(in_ascii):
+    out, err = in_ascii[0]
+    assert out == b"2"
+    assert err.startswith(b"hyperfit: ")
+    assert err.count(b"\n") == 1
+    assert b"Traceback" not in err
+
+
+def test_what_a_terminal_without_accents_cannot_show_is_replaced(in_ascii):
+    out, err = in_ascii[1]
+    assert out.startswith(b"She said")
+    assert out.endswith(b"\n0")
+    assert out.isascii()
+    assert err == b""
+
+
+def in_latin1(*arguments):
+    """The exit code, and the bytes on a standard output as in a terminal of western Europe."""
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    with redirect_stdout(screen):
+        code = main(arguments)
+    screen.flush()
+    return code, screen.buffer.getvalue()
+
+
+def test_what_the_terminal_cannot_show_is_replaced(finished, capsys):
+    code, out = in_latin1("write", str(finished.folder), "She said “no”", "--tokens", "8")
+    assert code == 0
+    assert out.startswith(b"She said ?no?")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_generated_character_that_the_terminal_lacks_is_replaced(monkeypatch, capsys):
+    monkeypatch.setattr(runs, "find_run", lambda folder: None)
+    monkeypatch.setattr(writing, "write", lambda *_, **__: iter(["a ", "“", " b"]))
+    assert in_latin1("write", "run", "once") == (0, b"oncea ? b\n")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("prompt", ["-Hello", "--No", "-hello", "-"])
@@ -180,18 +220,16 @@ TOLD_EARLY = {
 def test_wrong_input_is_told_without_loading_torch(finished, tmp_path, case):
     arguments, words = TOLD_EARLY[case]
     places = {"R": finished.recipe_file, "E": finished.folder, "NOTHING": tmp_path / "nothing"}
-    assert words in refused(
-        hyperfit(*(str(places.get(part, part)) for part in arguments), torch=False)
-    )
+    assert words in refused(hyperfit(*(str(places.get(part, part)) for part in arguments)))
 
 
 def test_reports_and_comparisons_need_no_torch(finished, tmp_path):
     out = tmp_path / "out"
-    done = hyperfit("compare", finished.folder, "--out", out, torch=False)
+    done = hyperfit("compare", finished.folder, "--out", out)
     assert done.returncode == 0, done.stderr
     assert (out / "index.html").is_file()
     for verb in (["report", finished.folder], ["runs", finished.folder.parent]):
-        assert hyperfit(*verb, torch=False).returncode == 0
+        assert hyperfit(*verb).returncode == 0
 
 
 def test_a_comparison_has_a_place_by_default(finished, tmp_path, monkeypatch, capsys):

@@ -1,10 +1,23 @@
-"""Fixtures of the preference study's store, on SQLite and on a PostgreSQL server."""
+"""Fixtures of the preference study's store, on SQLite and on a PostgreSQL server; reports without
+pictures.
+"""
 
 import pytest
 
 from hyperfitting.preference.store import open_store
+from hyperfitting.report.experiment import figures as pictures
+from hyperfitting.report.kit import figures
 from tests.support import studies
 from tests.support.postgresql import new_database
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Reports are written whole but for their pictures, which take longest in a tiny experiment."""
+    monkeypatch.setattr(figures, "save_png", lambda figure, path: path.write_bytes(b""))
+    monkeypatch.setattr(pictures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
+    monkeypatch.setattr(pictures, "curves", lambda probes: None)
+    monkeypatch.setattr(pictures, "coloured_texts", lambda texts: None)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

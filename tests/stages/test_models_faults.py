@@ -111,8 +111,9 @@ def sources(tmp_path_factory, tiny_tokenizer):
     ]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_forty_model_folders(sources, corpus, tmp_path):
-    """300 under `make acceptance`."""
+    """300 under `make acceptance`, with the pictures."""
     found = run_cases(sources, corpus, tmp_path, cases=40, number=0)
     assert sum(found.values()) == 40
     assert len(found) > 20

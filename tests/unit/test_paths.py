@@ -5,13 +5,13 @@ shipped recipes.
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from hyperfitting.assets import local_path
+from hyperfitting.cli import main
 from hyperfitting.data import draw_data, read_texts
 from hyperfitting.errors import DataError, RecipeError
 from hyperfitting.recipe import TextSource, load_recipe, stored_recipe
@@ -141,11 +141,8 @@ def test_what_no_hub_would_take_for_a_name_is_a_path(name, tmp_path):
         read_texts(TextSource(path=name))
 
 
-def test_a_typo_without_the_library_datasets_is_told_as_one(project):
-    code = (
-        "import sys; sys.modules['datasets'] = None\nfrom hyperfitting.cli import main; "
-        "sys.exit(main())"
-    )
+def test_a_typo_without_the_library_datasets_is_told_as_one(project, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "datasets", None)
     arguments = [
         "check",
         str(project / "r.json"),
@@ -154,14 +151,10 @@ def test_a_typo_without_the_library_datasets_is_told_as_one(project):
         "--set",
         "measure.scorer=none",
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments, "--set", "data.train.path=mynovel"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    assert main([*arguments, "--set", "data.train.path=mynovel"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
         f"hyperfit: mynovel: no such file or folder (tried {Path.cwd() / 'mynovel'}), and the "
         "library datasets, which would look for a hub data set of that name, is not installed: "
         "check the path, or pip install 'hyperfitting[hub]'\n"
