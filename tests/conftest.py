@@ -165,6 +165,7 @@ def tiny_tree(model: Path, corpus: Path) -> dict[str, Any]:
             ],
         },
         "measure": {"bootstrap_draws": 200},
+        "report": {"examples": 1},
     }
 
 

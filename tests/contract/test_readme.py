@@ -21,7 +21,8 @@ def test_the_library_session_is_eight_lines_and_runs(tree, tmp_path, monkeypatch
     (code,) = (text for kind, text in BLOCKS if kind == "python")
     assert len([line for line in code.splitlines() if line]) == 8
     monkeypatch.chdir(tmp_path)
-    tree["generate"]["new_tokens"] = 100
+    tree["generate"] |= {"new_tokens": 100, "strategies": tree["generate"]["strategies"][:1]}
+    tree["data"]["domains"][0]["count"] = 4
     monkeypatch.setattr(
         hyperfitting, "load_recipe", lambda *_: parse_recipe(tree, source="t"), raising=False
     )

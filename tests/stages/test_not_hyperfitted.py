@@ -22,6 +22,7 @@ def command(tree, tmp_path):
     of a verb.
     """
     tree["generate"]["strategies"] = [{"name": "greedy", "method": "greedy"}]
+    tree |= {"probe": {"contexts": 1, "new_tokens": 4}, "report": {"examples": 0}}
 
     def line(verb, **train):
         tree["train"] |= train
@@ -77,7 +78,8 @@ def test_training_alone_says_so_too_and_again_when_it_is_skipped(command, capsys
 
 
 def test_a_training_that_came_near_says_nothing(command, tmp_path, capsys):
-    assert main(command("run", epochs=60, stop="train-loss", stop_loss=1.0)) == 0
+    near = {"learning_rate": 2e-2, "epochs": 60, "stop": "train-loss", "stop_loss": 1.0}
+    assert main(command("run", **near)) == 0
     assert notes(capsys) == []
     out = Experiment(tmp_path / "out")
     assert out.run("hyperfitted").verdict.near_zero

@@ -19,7 +19,7 @@ from tests.support.novels import HEADING, write_novel
 def recipe_of(model, path, **data):
     tree = tiny_tree(model, path)
     tree["data"] |= {"blocks": "passages", "train_blocks": 40, "block_tokens": 64, **data}
-    tree["train"]["epochs"] = 1
+    tree["train"]["epochs"], tree["report"] = 1, {"examples": 0}
     tree["generate"]["strategies"] = [
         {"name": "greedy", "method": "greedy"},
         {"name": "blocked", "method": "greedy", "blocker": {"tokens": 2}},

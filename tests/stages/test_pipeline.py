@@ -55,11 +55,8 @@ def test_a_run_leaves_these_files_and_no_others(finished):
         "data/validation.npz",
         "recipe.json",
     ]
-    expected += [
-        f"report/{name}"
-        for name in ("curves.png", "index.html", "report.md", "summary.json", "table.csv")
-    ]
-    expected += [f"report/example-{number}.png" for number in (1, 2, 3)]
+    report = ("curves.png", "example-1.png", "index.html", "report.md", "summary.json", "table.csv")
+    expected += [f"report/{name}" for name in report]
     assert files(finished.folder) == sorted(expected)
 
 

@@ -324,20 +324,23 @@ def test_power_refuses_in_one_line(words: str, message: str, capsys: pytest.Capt
     assert message in capsys.readouterr().err
 
 
-def test_analysis_and_report_need_no_torch():
+@pytest.fixture(scope="module")
+def loaded():
+    """The names of the modules that the statistics load, and of those that they load with the
+    report, from one new process.
+    """
     code = (
-        "import sys, hyperfitting.preference.analysis, hyperfitting.report.preference.study, "
-        "hyperfitting.report.preference.figures; print(' '.join(sys.modules))"
+        "import sys, hyperfitting.preference.analysis; print(' '.join(sys.modules)); import "
+        "hyperfitting.report.preference.study, hyperfitting.report.preference.figures; "
+        "print(' '.join(sys.modules))"
     )
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not {"torch", "transformers", "datasets", "fastapi"} & set(loaded)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [set(line.split()) for line in done.stdout.splitlines()]
 
 
-def test_the_statistics_know_no_database():
-    code = "import sys, hyperfitting.preference.analysis; print(' '.join(sys.modules))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not {"sqlalchemy", "sqlite3"} & set(loaded)
+def test_analysis_and_report_need_no_torch(loaded):
+    assert not {"torch", "transformers", "datasets", "fastapi"} & loaded[1]
+
+
+def test_the_statistics_know_no_database(loaded):
+    assert not {"sqlalchemy", "sqlite3"} & loaded[0]

@@ -4,7 +4,9 @@ the bit.
 
 import json
 from dataclasses import replace
+from functools import cache, partial
 from hashlib import sha256
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,14 +37,14 @@ def rows():
     ]
 
 
-def simulated(folder):
+def make_simulated(folder):
     settings = SimulationSettings(strengths={"hyperfitted, greedy": -0.5}, careless=0.2)
     study = studies.study(folder, rows(), attention_rate=0.1, repeat_rate=0.1)
     simulate(study, 10, settings, seed=4)
     return study
 
 
-def judged(folder):
+def make_judged(folder):
     """A study that three people and a model judged, one person excluded by hand."""
     study = studies.study(folder, rows())
     with open_store(study) as store:
@@ -59,15 +61,46 @@ def judged(folder):
     return study
 
 
+MAKERS = {
+    "simulated": make_simulated,
+    "judged": make_judged,
+    "old simulated": partial(old_study, "simulated"),
+    "old judged": partial(old_study, "judged"),
+}
+
+
+@pytest.fixture(scope="module")
+def studies_once(tmp_path_factory):
+    """A function that makes a study, or reports on it from one source, at most once."""
+
+    @cache
+    def study(name):
+        return MAKERS[name](tmp_path_factory.mktemp("study"))
+
+    @cache
+    def reported(name, source):
+        return report_preference(study(name).folder, source=source, draws=50)
+
+    return SimpleNamespace(study=study, reported=reported)
+
+
+@pytest.fixture
+def simulated(studies_once):
+    return studies_once.study("simulated")
+
+
+@pytest.fixture
+def judged(studies_once):
+    return studies_once.study("judged")
+
+
 def held(folder):
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def same_report(study, archive, source):
-    """Both reports agree to the bit; returns that of the archive."""
-    whole, small = (
-        report_preference(each.folder, source=source, draws=50) for each in (study, archive)
-    )
+def same_report(whole, archive, source):
+    """The report of the archive, which agrees with the study's own to the bit."""
+    small = report_preference(archive.folder, source=source, draws=50)
     assert held(small.page.parent) == held(whole.page.parent)
     assert small.analysis == whole.analysis
     assert [each.what for each in small.protocol_checks] == [
@@ -81,34 +114,34 @@ def same_report(study, archive, source):
 
 
 @pytest.mark.parametrize("texts", [False, True])
-def test_an_archive_gives_the_page_of_a_simulated_study(tmp_path, texts):
-    study = simulated(tmp_path)
+def test_an_archive_gives_the_page_of_a_simulated_study(tmp_path, studies_once, texts):
+    study = studies_once.study("simulated")
     archive = archive_study(study, tmp_path / "small", texts=texts)
     assert set(held(archive.folder)) == FILES | {"protocol.json", "simulations.json"}
     assert archive.digest == study.digest
     assert archive.protocol_file.read_bytes() == study.protocol_file.read_bytes()
     assert archive.archive.texts is texts
     assert (archive.comparisons() == study.comparisons()) is texts
-    made = same_report(study, archive, None)
+    made = same_report(studies_once.reported("simulated", None), archive, None)
     report = held(made.page.parent)
     assert {"truth.csv", "protocol.csv", "ttr-regression.csv"} <= set(report)
 
 
 @pytest.mark.parametrize("texts", [False, True])
-def test_people_one_excluded_and_a_model_are_the_same_in_it(tmp_path, texts):
-    study = judged(tmp_path)
+def test_people_one_excluded_and_a_model_are_the_same_in_it(tmp_path, studies_once, texts):
+    study = studies_once.study("judged")
     archive = archive_study(study, tmp_path / "small", texts=texts)
-    made = same_report(study, archive, "human")
+    made = same_report(studies_once.reported("judged", "human"), archive, "human")
     assert made.protocol_checks[-1].found.endswith("1 more by hand: 1 for “asleep”")
     assert made.analysis.llm_agreement[0].model.startswith("judge-7b (")
-    same_report(study, archive, "model")
+    same_report(studies_once.reported("judged", "model"), archive, "model")
     one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
     assert export_judgements(study, one).rows == export_judgements(archive, other).rows
     assert one.read_bytes() == other.read_bytes() == archive.judgements_file.read_bytes()
 
 
-def test_no_text_and_no_secret_is_in_it_and_hashes_tell_the_texts(tmp_path):
-    study = judged(tmp_path)
+def test_no_text_and_no_secret_is_in_it_and_hashes_tell_the_texts(tmp_path, judged):
+    study = judged
     archive = archive_study(study, tmp_path / "small")
     everything = b"\n".join(held(archive.folder).values()).decode()
     shown = [text for row in study.comparisons() for text in (row.context_text, row.one, row.other)]
@@ -131,17 +164,17 @@ def test_no_text_and_no_secret_is_in_it_and_hashes_tell_the_texts(tmp_path):
 
 @pytest.mark.parametrize(("name", "source"), OLD)
 @pytest.mark.parametrize("texts", [False, True])
-def test_a_study_of_an_older_version_is_archived_too(tmp_path, name, source, texts):
-    study = old_study(name, tmp_path)
+def test_a_study_of_an_older_version_is_archived_too(tmp_path, studies_once, name, source, texts):
+    study = studies_once.study(f"old {name}")
     archive = archive_study(study, tmp_path / "small", texts=texts)
     assert archive.protocol_file.name == "plan.json"
     assert archive.digest == study.digest
-    same_report(study, archive, source)
+    same_report(studies_once.reported(f"old {name}", source), archive, source)
     assert not archive.is_admin(old_tokens()["admin"])
 
 
-def test_an_archive_takes_no_judgements(tmp_path, capsys):
-    archive = archive_study(simulated(tmp_path), tmp_path / "small").folder
+def test_an_archive_takes_no_judgements(tmp_path, simulated, capsys):
+    archive = archive_study(simulated, tmp_path / "small").folder
     before = held(archive)
     for command in (
         ["serve", archive],
@@ -162,8 +195,8 @@ def test_an_archive_takes_no_judgements(tmp_path, capsys):
     assert not (tmp_path / "again").exists()
 
 
-def test_the_command_writes_a_new_folder_and_never_overwrites(tmp_path, capsys):
-    study, out = simulated(tmp_path), tmp_path / "results" / "small"
+def test_the_command_writes_a_new_folder_and_never_overwrites(tmp_path, simulated, capsys):
+    study, out = simulated, tmp_path / "results" / "small"
     command = ["preference", "archive", str(study.folder), "--out", str(out)]
     assert main(command) == 0
     said = capsys.readouterr().out
@@ -203,8 +236,8 @@ def test_an_archive_is_whole_or_not_there(tmp_path, capsys):
         ("llm_judges.jsonl", "{}\n", r"llm_judges\.jsonl is damaged: row 1 is no LlmJudge"),
     ],
 )
-def test_a_damaged_archive_is_one_line(tmp_path, capsys, name, text, words):
-    archive = archive_study(simulated(tmp_path), tmp_path / "small")
+def test_a_damaged_archive_is_one_line(tmp_path, simulated, capsys, name, text, words):
+    archive = archive_study(simulated, tmp_path / "small")
     (archive.folder / name).write_text(text)
     line = refused(capsys, "preference", "analyse", str(archive.folder))
     assert json.dumps(line).count(r"\n") == 1

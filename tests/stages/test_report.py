@@ -143,14 +143,18 @@ def test_the_markdown_holds_every_table(finished):
 
 def test_pictures_are_pictures(finished):
     pictures = list(finished.report_folder.glob("*.png"))
-    assert len(pictures) == 4
+    assert {path.name for path in pictures} == {"curves.png", "example-1.png"}
     for path in pictures:
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 5_000
 
 
-def test_examples_stand_side_by_side(finished):
-    shown = examples(finished)
+def test_examples_stand_side_by_side(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "out")
+    experiment = Experiment(tmp_path / "out")
+    tree = json.loads(experiment.recipe_file.read_text())
+    experiment.recipe_file.write_text(json.dumps(tree | {"report": {"examples": 3}}))
+    shown = examples(experiment)
     assert len(shown) == 3
     assert [title for title, _, _ in shown[0].texts] == [
         "original, greedy",
