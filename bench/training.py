@@ -26,6 +26,7 @@ from hyperfitting.records import ProbeRow
 from hyperfitting.training.checkpoint import Checkpoints, State
 
 BLOCKS, TOKENS, TURN = 8, 256, 6
+PRODUCT_SIZES = (1024, 2048, 4096)
 PEAK_FLOPS = {"fp32": 67e12, "bf16-autocast": 989e12, "bf16-stochastic": 989e12}
 """Of an H100 or H200 SXM, dense; float32 without TF32, torch's default for products."""
 BYTES_PER_SECOND = {"H100": 3.35e12, "H200": 4.8e12}
@@ -162,9 +163,9 @@ def run_loop(recipe: Recipe, ids_NT: Any, device: torch.device, probe: Any) -> l
 
 
 def best_product(device: torch.device) -> float:
-    """FLOP/s of the best square bfloat16 product of 1,024, 2,048 and 4,096."""
+    """FLOP/s of the best square bfloat16 product of the `PRODUCT_SIZES`."""
     best = 0.0
-    for size in (1024, 2048, 4096):
+    for size in PRODUCT_SIZES:
         one, other = (torch.randn(size, size, device=device).bfloat16() for _ in range(2))
         for _ in range(3):
             started = time.perf_counter()

@@ -149,7 +149,7 @@ def tiny_tree(model: Path, corpus: Path) -> dict[str, Any]:
             "domains": [{"name": "pieces", "count": 12}],
         },
         "train": {"learning_rate": 3e-3, "epochs": 3, "batch_blocks": 4, "precision": "fp32"},
-        "probe": {"contexts": 4, "new_tokens": 16},
+        "probe": {"contexts": 2, "new_tokens": 8},
         "generate": {
             "new_tokens": 24,
             "batch_contexts": 5,

@@ -1,19 +1,24 @@
-"""Fixtures of the preference study's store, on SQLite and on a PostgreSQL server; reports without
-pictures.
+"""Fixtures of the preference study's store, on SQLite and on a PostgreSQL server; light experiments
+for many cases.
 """
 
 import pytest
 
 from hyperfitting.preference.store import open_store
-from hyperfitting.report.experiment import figures as pictures
-from hyperfitting.report.kit import figures
 from tests.support import studies
 from tests.support.postgresql import new_database
 
 
 @pytest.fixture
-def no_pictures(monkeypatch):
-    """Reports are written whole but for their pictures, which take longest in a tiny experiment."""
+def light(monkeypatch):
+    """Reports without their pictures and checks without the plan of memory, which take longest in a
+    tiny experiment.
+    """
+    from hyperfitting import training
+    from hyperfitting.report.experiment import figures as pictures
+    from hyperfitting.report.kit import figures
+
+    monkeypatch.setattr(training, "memory_of", lambda *_, **__: training.Memory(1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(figures, "save_png", lambda figure, path: path.write_bytes(b""))
     monkeypatch.setattr(pictures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
     monkeypatch.setattr(pictures, "curves", lambda probes: None)

@@ -18,12 +18,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from hyperfitting import pipeline, training
+from hyperfitting import pipeline
 from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import load_recipe
 from hyperfitting.stages.check import check_recipe
-from hyperfitting.training import Memory
 from tests.conftest import make_model
 from tests.support.recipe_faults import BREAKAGES, valid
 
@@ -111,12 +110,11 @@ def model(tmp_path_factory, tiny_tokenizer):
     return make_model(tmp_path_factory.mktemp("model") / "llama", tiny_tokenizer)
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_seventy_experiments(model, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("light")
+def test_seventy_experiments(model, tmp_path):
     """2,000 under `make acceptance`: in all precisions, with the pictures and the plan of
     memory.
     """
-    monkeypatch.setattr(training, "memory_of", lambda *_, **__: Memory(1, 1, 1, 1, 1, 1))
     few = {"valid_cases": 20, "broken_cases": 50}
     found = run_cases(model, tmp_path / "case", **few, number=0, light=True)
     assert found["reported"] == 20

@@ -111,9 +111,9 @@ def sources(tmp_path_factory, tiny_tokenizer):
     ]
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("light")
 def test_forty_model_folders(sources, corpus, tmp_path):
-    """300 under `make acceptance`, with the pictures."""
+    """300 under `make acceptance`, with the pictures and the plan of memory."""
     found = run_cases(sources, corpus, tmp_path, cases=40, number=0)
     assert sum(found.values()) == 40
     assert len(found) > 20

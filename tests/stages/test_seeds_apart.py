@@ -2,8 +2,9 @@
 
 import pytest
 
-from hyperfitting import pipeline
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.stages.generate import generate_experiment
+from hyperfitting.stages.train import train_experiment
 
 
 def ids(experiment, variant, strategy):
@@ -22,11 +23,13 @@ def losses(experiment):
 
 @pytest.fixture
 def changed(tree, tmp_path):
-    """A function that runs the tiny recipe with one seed set apart."""
+    """A function that trains and generates with one seed of the tiny recipe set apart."""
 
     def run(section, key):
         tree[section][key] = 5
-        return pipeline.run(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+        made = train_experiment(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+        generate_experiment(made, device="cpu")
+        return made
 
     return run
 

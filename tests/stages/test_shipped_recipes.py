@@ -6,19 +6,20 @@ import json
 
 import pytest
 
-from hyperfitting.assets import asset_path
+from hyperfitting.assets import PREFIX, asset_path
 from hyperfitting.cli import main
 from hyperfitting.recipe import load_recipe, shipped_recipes
 
 
 def two_layers(name, folder):
-    """The change to a recipe by which its plan is that of two layers, where its architecture
-    ships.
+    """The change to a recipe by which its plan is that of two layers, where its architecture or its
+    model ships.
     """
-    architecture = load_recipe(name).model.architecture
-    if architecture is None:
+    model = load_recipe(name).model
+    shape = model.architecture or model.source
+    if not shape.startswith(PREFIX):
         return []
-    config = json.loads((asset_path(architecture) / "config.json").read_text())
+    config = json.loads((asset_path(shape) / "config.json").read_text())
     config |= {key: 2 for key in ("n_layer", "num_hidden_layers") if key in config}
     (folder / "config.json").write_text(json.dumps(config))
     return ["--set", f"model.architecture={folder}"]

@@ -22,6 +22,7 @@ from hyperfitting.stages import train as train_stage
 from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.train import train_experiment, train_run
 from hyperfitting.training import loop
+from tests.conftest import tiny_tree
 
 EARLY = {"name": "early-stopped", "set": {"train.stop": "best-validation"}}
 
@@ -44,11 +45,15 @@ class Updates(NoProgress):
 
 @pytest.fixture
 def turning(tree):
+    return turn(tree)
+
+
+def turn(tree):
     """Validation loss has not fallen for two probes after update 16, and falls again after update
     18, of 32 updates.
     """
     tree["train"] |= {"epochs": 8, "learning_rate": 1e-2, "patience_probes": 2}
-    tree["probe"] |= {"every_updates": 2}
+    tree["probe"] |= {"every_updates": 2, "contexts": 1, "new_tokens": 4}
     return tree
 
 
@@ -79,11 +84,12 @@ def assert_alike(run, alone):
     assert not run.checkpoint_folder.exists()
 
 
-@pytest.fixture
-def alone(turning, tmp_path):
+@pytest.fixture(scope="module")
+def alone(tiny_model, corpus, tmp_path_factory):
     """The two trainings, each in an experiment of its own."""
-    stopped = made(turning, tmp_path / "stopped", stop="best-validation").run("hyperfitted")
-    ended = made(turning, tmp_path / "ended").run("hyperfitted")
+    tree, folder = turn(tiny_tree(tiny_model, corpus)), tmp_path_factory.mktemp("alone")
+    stopped = made(tree, folder / "stopped", stop="best-validation").run("hyperfitted")
+    ended = made(tree, folder / "ended").run("hyperfitted")
     assert stopped.facts.train.kept_update == 12  # not the best of all, which is 32
     assert stopped.facts.train.updates == 16
     assert min(ended.probes(), key=lambda row: row.validation_loss).update == 32
@@ -95,11 +101,23 @@ def assert_all_alike(experiment, alone):
         assert_alike(experiment.run(name), other)
 
 
-def test_one_training_makes_the_early_stopped_and_the_hyperfitted_model(turning, tmp_path, alone):
-    updates = Updates()
-    experiment = made(turning, tmp_path / "both", EARLY, progress=updates)
+@pytest.fixture(scope="module")
+def made_together(tiny_model, corpus, tmp_path_factory):
+    """The experiment that makes both by one training."""
+    updates, folder = Updates(), tmp_path_factory.mktemp("together") / "both"
+    experiment = made(turn(tiny_tree(tiny_model, corpus)), folder, EARLY, progress=updates)
     assert updates.made == 32
-    assert_all_alike(experiment, alone)
+    return experiment
+
+
+@pytest.fixture
+def together(made_together, tmp_path):
+    """The same in a folder of the test's own."""
+    return Experiment(shutil.copytree(made_together.folder, tmp_path / "both"))
+
+
+def test_one_training_makes_the_early_stopped_and_the_hyperfitted_model(made_together, alone):
+    assert_all_alike(made_together, alone)
 
 
 @pytest.mark.parametrize("after", [9, 17, 25])
@@ -136,25 +154,23 @@ def test_a_kill_while_the_models_are_saved_loses_neither(
     assert_all_alike(experiment, alone)
 
 
-def test_a_variant_whose_model_is_gone_is_trained_again_by_itself(turning, tmp_path, alone):
-    experiment = made(turning, tmp_path / "both", EARLY)
-    before = weights(experiment.run("hyperfitted"))
-    shutil.rmtree(experiment.run("early-stopped").model_folder)
+def test_a_variant_whose_model_is_gone_is_trained_again_by_itself(together, alone):
+    before = weights(together.run("hyperfitted"))
+    shutil.rmtree(together.run("early-stopped").model_folder)
     updates = Updates()
-    train_run(experiment, "hyperfitted", device="cpu", progress=updates)
+    train_run(together, "hyperfitted", device="cpu", progress=updates)
     assert updates.made == 16
-    assert weights(experiment.run("hyperfitted")) == before
-    assert_all_alike(experiment, alone)
+    assert weights(together.run("hyperfitted")) == before
+    assert_all_alike(together, alone)
 
 
-def test_a_checkpoint_without_a_variant_does_not_make_it(turning, tmp_path, alone):
-    experiment = made(turning, tmp_path / "both", EARLY)
-    shutil.rmtree(experiment.run("hyperfitted").model_folder)
+def test_a_checkpoint_without_a_variant_does_not_make_it(together, alone):
+    shutil.rmtree(together.run("hyperfitted").model_folder)
     with pytest.raises(Interrupted):
-        train_run(experiment, "hyperfitted", device="cpu", progress=Updates(stop_after=25))
-    shutil.rmtree(experiment.run("early-stopped").model_folder)
-    train_run(experiment, "hyperfitted", device="cpu")
-    assert_all_alike(experiment, alone)
+        train_run(together, "hyperfitted", device="cpu", progress=Updates(stop_after=25))
+    shutil.rmtree(together.run("early-stopped").model_folder)
+    train_run(together, "hyperfitted", device="cpu")
+    assert_all_alike(together, alone)
 
 
 def test_training_goes_on_for_a_variant_that_stops_later(turning, tmp_path):

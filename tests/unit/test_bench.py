@@ -28,6 +28,7 @@ def small(monkeypatch):
 def test_ours_the_public_loop_and_trainer_take_turns(small, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(training, "TURN", 2)
     monkeypatch.setattr(training, "TOKENS", 128)
+    monkeypatch.setattr(training, "PRODUCT_SIZES", (512,))
     transformers.LlamaConfig(**small).save_pretrained(tmp_path)
     of_best, times = training.compare_training("small", str(tmp_path), CPU, 1, compile_=False)
     said = [line for line in capsys.readouterr().out.splitlines() if "tokens/s" in line]

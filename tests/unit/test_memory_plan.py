@@ -29,7 +29,7 @@ def shapes():
         num_attention_heads=8,
         num_key_value_heads=2,
     )
-    tall = GPT2Config(vocab_size=1000, n_embd=192, n_layer=9, n_head=6, n_positions=128)
+    tall = GPT2Config(vocab_size=1000, n_embd=192, n_layer=6, n_head=6, n_positions=128)
     tied = Qwen2Config(
         vocab_size=20000,
         hidden_size=64,
@@ -57,7 +57,7 @@ def shaped(tree, tmp_path):
         shapes()[name].save_pretrained(tmp_path / name)
         tree["model"] = {"source": str(tmp_path / name), "initialise": "random"}
         tree["data"]["block_tokens"], tree["train"]["batch_blocks"] = 96, 6
-        tree["train"] |= {"epochs": None, "updates": 3}
+        tree["train"] |= {"epochs": None, "updates": 2}
         tree["engine"] = engine
         return tree
 
