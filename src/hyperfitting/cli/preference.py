@@ -60,6 +60,7 @@ def _help(made: argparse.ArgumentParser) -> None:
 
 def _create(options: argparse.Namespace) -> None:
     from hyperfitting.preference.design.create import create_study, preview_study, read_protocol
+    from hyperfitting.preference.design.pairs_file import read_columns
 
     chosen = {
         setting: getattr(options, f"protocol_{setting}")
@@ -69,12 +70,13 @@ def _create(options: argparse.Namespace) -> None:
     protocol = read_protocol(
         options.protocol, given, options.set, default_name=_study_name(options.out)
     )
+    columns = read_columns(options.column)
     if options.dry_run:
-        _print_preview(preview_study(options.runs, protocol))
+        _print_preview(preview_study(options.sources, protocol, columns=columns))
         return
     if options.out is None:
         raise StudyError("--out STUDY is needed: the folder of the new study")
-    made = create_study(options.runs, options.out, protocol)
+    made = create_study(options.sources, options.out, protocol, columns=columns)
     _print_preview(made.preview)
     print(f"protocol {made.study.digest[:8]}, fixed from now on: {made.study.protocol_file}")
     print(f"study    {made.study.folder}")
@@ -97,9 +99,11 @@ def _print_preview(preview: StudyPreview) -> None:
     for pair in preview.pairs:
         counts = ", ".join(f"{count} {domain}" for domain, count in pair.by_domain.items())
         print(f"pair     {pair.one} against {pair.other}: {counts}")
+    cut = preview.unit == "tokens" or protocol.tokens is not None
     print(
-        f"texts    {preview.contexts} contexts; both of a pair truncated to the same number of "
-        f"tokens: {preview.tokens_least} to {preview.tokens_most}, median {preview.tokens_median}"
+        f"texts    {preview.contexts} contexts; both of a pair "
+        f"{'truncated to the same number of' if cut else 'shown whole,'} {preview.unit}: "
+        f"{preview.tokens_least} to {preview.tokens_most}, median {preview.tokens_median}"
     )
     lost = preview.cleaning
     print(
@@ -293,7 +297,8 @@ _VERBS: tuple[
 ] = (
     (
         "create",
-        "a study of the texts of runs: blinded comparisons and the protocol of the analysis",
+        "a study of the texts of runs, or of pairs in a file: blinded comparisons and the protocol "
+        "of the analysis",
         _create,
         (create_options,),
     ),

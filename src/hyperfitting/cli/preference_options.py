@@ -31,11 +31,20 @@ def study_options(made: argparse.ArgumentParser) -> None:
 def create_options(made: argparse.ArgumentParser) -> None:
     """Options of `create`."""
     made.add_argument(
-        "runs",
+        "sources",
         nargs="+",
         type=Path,
-        metavar="EXPERIMENT",
-        help="folders of experiments or runs with texts",
+        metavar="EXPERIMENT|PAIRS",
+        help="folders of experiments or runs with texts; or a .csv, .tsv, .jsonl or .json file of "
+        "pairs of texts, with the columns a and b, and context, arm_a, arm_b, domain, group and id "
+        "where they are there",
+    )
+    made.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="a=COLUMN",
+        help="what a column of the file is called, such as context=prompt; repeatable",
     )
     made.add_argument(
         "--out", type=Path, metavar="STUDY", help="the study's folder; never overwritten"

@@ -66,11 +66,11 @@ class Protocol(Settings):
     seed: CountOrZero = Field(
         0, description="Seed of the contexts drawn, of every order and every side."
     )
-    pairs: Literal["reference", "all"] | tuple[tuple[str, str], ...] = Field(
+    pairs: Literal["reference", "all", "given"] | tuple[tuple[str, str], ...] = Field(
         "reference",
         description="The pairs compared: `reference` (every arm with the true text, as in "
-        "Carlsson et al. 2025), `all` (every two arms, the reference among them), or pairs of "
-        "arms by name.",
+        "Carlsson et al. 2025), `all` (every two arms, the reference among them), pairs of arms by "
+        "name, or `given` (those of a file of pairs, where it is the default).",
     )
     arms: tuple[str, ...] | None = Field(
         None, description="Arms taken from the runs, by name; none: all."

@@ -15,6 +15,9 @@ SHUFFLED = "shuffled"
 ArmPair = tuple[str, str]
 """Two arms by name."""
 
+PairColumn = Literal["context", "a", "b", "arm_a", "arm_b", "domain", "group", "id"]
+"""What a column of a file of pairs holds."""
+
 ComparisonKind = Literal["scored", "attention", "repeat"]
 """The purpose of a comparison. Only `scored` ones enter a score."""
 

@@ -37,7 +37,7 @@ from hyperfitting.files import (
     write_text,
 )
 from hyperfitting.preference.protocol import Protocol
-from hyperfitting.preference.records import AGAIN, BlindedComparison
+from hyperfitting.preference.records import AGAIN, BlindedComparison, PairColumn
 from hyperfitting.web.tokens import new_token, same_secret, token_hash
 
 
@@ -72,6 +72,16 @@ class CleaningFacts(BaseModel):
     characters_replaced: int
 
 
+class FileFacts(BaseModel):
+    """The file of pairs that a study was made of, and its columns by what they hold."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sha256: str
+    columns: dict[PairColumn, str]
+
+
 class StudyOrigin(BaseModel):
     """Where the texts of a study come from: names of the runs or of a file, pairs of arms,
     comparisons left out by reason, and what cleaning took.
@@ -83,6 +93,7 @@ class StudyOrigin(BaseModel):
     pairs: tuple[tuple[str, str], ...] = ()
     left_out: dict[str, int] = {}
     cleaning: CleaningFacts | None = None
+    file: FileFacts | None = None
     environment: dict[str, Any] = {}
 
 

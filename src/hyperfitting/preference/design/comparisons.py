@@ -128,14 +128,21 @@ def _check(candidate: BlindedComparison, protocol: Protocol) -> BlindedCompariso
     if mixed is None:
         return None
     worse = dataclasses.replace(good, arm=SHUFFLED, text=mixed)
-    return dataclasses.replace(candidate, kind="attention", other=worse)
+    return dataclasses.replace(candidate, id="", kind="attention", other=worse)
 
 
-def comparison(
-    context: str, domain: str, group: str, text: str, one: ShownText, other: ShownText
+def scored_comparison(
+    context: str,
+    domain: str,
+    group: str,
+    text: str,
+    one: ShownText,
+    other: ShownText,
+    *,
+    id_: str = "",
 ) -> BlindedComparison:
-    """A scored comparison without a number yet."""
-    return BlindedComparison("", "scored", domain, context, group, text, one, other)
+    """A scored comparison, without a number unless it has an `id_` of its own."""
+    return BlindedComparison(id_, "scored", domain, context, group, text, one, other)
 
 
 def in_random_order(
@@ -149,11 +156,22 @@ def in_random_order(
     rows = list(scored)
     random.Random(f"{protocol.seed} order").shuffle(rows)
     rows += checks
-    width = len(str(len(rows)))
+    width, taken = len(str(len(rows))), {row.id for row in rows}
+    letter = "c" if taken == {""} else "check-"  # an id of the user's may be c17
+    while any(id_.startswith(letter) for id_ in taken):
+        letter += "-"
     return [
-        dataclasses.replace(row, id=row.id or f"c{number:0{width}d}")
+        dataclasses.replace(row, id=row.id or f"{letter}{number:0{width}d}")
         for number, row in enumerate(rows, start=1)
     ]
+
+
+def without_spare_checks(
+    rows: Sequence[BlindedComparison], protocol: Protocol
+) -> list[BlindedComparison]:
+    """The comparisons with no more checks than one annotator of the protocol can meet."""
+    scored = [row for row in rows if row.kind == "scored"]
+    return [*scored, *rows[len(scored) :][: _checks_wanted(len(scored), protocol)]]
 
 
 def left_out_in_words(left_out: Mapping[str, int]) -> str:

@@ -1,4 +1,6 @@
-"""A new study: its protocol from TOML and options, its comparisons from runs, its folder."""
+"""A new study: its protocol from TOML and options, its comparisons from runs or from a file of
+pairs, its folder.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +8,30 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
+from hyperfitting.data.formats import format_of
 from hyperfitting.environment import Environment
 from hyperfitting.errors import RecipeError, StudyError
 from hyperfitting.preference.design.arms import read_contexts
 from hyperfitting.preference.design.comparisons import PairedTexts
+from hyperfitting.preference.design.given_pairs import pair_given
 from hyperfitting.preference.design.pairing import pair_texts
+from hyperfitting.preference.design.pairs_file import FORMATS, PairsFile, read_pairs
 from hyperfitting.preference.protocol import Protocol
+from hyperfitting.preference.records import PairColumn
 from hyperfitting.preference.settings_input import settings_from
 from hyperfitting.preference.study import (
     CleaningFacts,
+    FileFacts,
     Study,
     StudyOrigin,
     refuse_existing_study,
 )
+from hyperfitting.preference.wording import default_words
 from hyperfitting.recipe import read_tree
+
+Columns = Mapping[PairColumn, str]
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,8 @@ class PairPreview:
 
 @dataclass(frozen=True)
 class StudyPreview:
-    """What a study compares. `tokens_*`: lengths of the truncated texts. `left_out`: comparisons by
-    reason.
+    """What a study compares. `tokens_*`: lengths of the texts as they are shown, in `unit`.
+    `left_out`: comparisons by reason.
     """
 
     protocol: Protocol
@@ -43,6 +54,7 @@ class StudyPreview:
     contexts: int
     comparisons: int
     checks: int
+    unit: Literal["tokens", "words"]
     tokens_least: int
     tokens_median: int
     tokens_most: int
@@ -59,55 +71,137 @@ class CreatedStudy:
     admin_token: str
 
 
-def preview_study(runs: Sequence[Path], protocol: Protocol) -> StudyPreview:
-    """What a study of these runs would compare. Nothing is written.
+def preview_study(
+    sources: Sequence[Path], protocol: Protocol, *, columns: Columns | None = None
+) -> StudyPreview:
+    """What a study of these texts would compare. Nothing is written.
 
     Args:
-        runs: folders of experiments or single runs with continuations.
-        protocol: the protocol of the study.
+        sources: folders of experiments or single runs with continuations, or one file of pairs.
+        protocol: the protocol of the study; what it leaves open fits the texts afterwards.
+        columns: what the columns of the file are called.
 
     Raises:
-        StudyError: a folder has no continuations, or the protocol does not fit them.
+        StudyError: a folder has no continuations, rows of the file cannot be used, or the protocol
+            does not fit them.
     """
-    return preview_of(pair_texts(read_contexts(runs), protocol), protocol)
+    return _design(sources, protocol, columns or {}).preview
 
 
-def create_study(runs: Sequence[Path], out: Path, protocol: Protocol) -> CreatedStudy:
+def create_study(
+    sources: Sequence[Path], out: Path, protocol: Protocol, *, columns: Columns | None = None
+) -> CreatedStudy:
     """Create a study in the folder `out`, whole or not at all.
 
     Args:
-        runs: folders of experiments or single runs with continuations.
+        sources: folders of experiments or single runs with continuations, or one file of pairs.
         out: the new folder; it must not exist, or be empty.
-        protocol: the protocol of the study, fixed from now on.
+        protocol: the protocol of the study; what it leaves open fits the texts, and is fixed from
+            now on too.
+        columns: what the columns of the file are called.
 
     Raises:
-        StudyError: `out` is taken, a folder has no continuations, or the protocol does not fit
-            them.
+        StudyError: `out` is taken, a folder has no continuations, rows of the file cannot be used,
+            or the protocol does not fit them.
     """
     refuse_existing_study(out)
-    paired = pair_texts(read_contexts(runs), protocol)
-    study, token = Study.create(out, protocol, paired.comparisons, _origin(paired))
-    return CreatedStudy(study, preview_of(paired, protocol), token)
+    design = _design(sources, protocol, columns or {})
+    study, token = Study.create(out, design.protocol, design.paired.comparisons, design.origin)
+    return CreatedStudy(study, design.preview, token)
 
 
-def _origin(paired: PairedTexts) -> StudyOrigin:
-    return StudyOrigin(
+@dataclass(frozen=True)
+class _Design:
+    """A study before it is written: its protocol with all that was left open, and its
+    comparisons.
+    """
+
+    protocol: Protocol
+    paired: PairedTexts
+    origin: StudyOrigin
+    preview: StudyPreview
+
+
+def _design(sources: Sequence[Path], protocol: Protocol, columns: Columns) -> _Design:
+    file = _file_of(sources, columns)
+    if file is None:
+        paired = pair_texts(read_contexts(sources), protocol)
+    else:
+        protocol = with_defaults(protocol, _file_defaults(file))
+        paired = pair_given(file, protocol)
+        protocol = _without_impossible_checks(protocol, paired)
+    origin = StudyOrigin(
         runs=tuple(
             sorted({shown.run for row in paired.comparisons for shown in (row.one, row.other)})
         ),
         pairs=tuple(paired.pairs),
         left_out=dict(sorted(paired.left_out.items())),
         cleaning=paired.cleaning,
+        file=file and FileFacts(name=file.name, sha256=file.sha256, columns=file.columns),
         environment=asdict(Environment.of_this_process()),
     )
+    preview = preview_of(paired, protocol, "tokens" if file is None else "words")
+    return _Design(protocol, paired, origin, preview)
 
 
-def preview_of(paired: PairedTexts, protocol: Protocol) -> StudyPreview:
+def _file_of(sources: Sequence[Path], columns: Columns) -> PairsFile | None:
+    """The file of pairs among the sources; None where they are folders.
+
+    Raises:
+        StudyError: a file and something else, columns without a file, or rows that cannot be used.
+    """
+    files = [each for each in sources if each.is_file() or format_of(each) in FORMATS]
+    if not files:
+        if columns:
+            raise StudyError("--column is for a file of pairs, and there are only folders")
+        return None
+    if len(sources) > 1:
+        raise StudyError(
+            f"{files[0]}: a study is of one file of pairs, or of folders, not of several things: "
+            "put all pairs into one file"
+        )
+    return read_pairs(files[0], columns)
+
+
+def _file_defaults(file: PairsFile) -> dict[str, Any]:
+    """What a protocol leaves open for pairs from a file: they are shown whole, as they stand."""
+    material = "answers" if "context" in file.columns else "texts"
+    return {"pairs": "given", "clean": "nothing", "shortest_tokens": 1, "material": material}
+
+
+def with_defaults(protocol: Protocol, defaults: Mapping[str, Any]) -> Protocol:
+    """A protocol with these values in the place of those that nobody has set."""
+    given = protocol.model_dump(exclude_unset=True)
+    if "words" in given:  # all of them count as set
+        usual = default_words(protocol.language, protocol.material, given.get("question"))
+        given["words"] = dict(given["words"].items() - usual.words.model_dump().items())
+    return Protocol.model_validate({**defaults, **given})
+
+
+def _without_impossible_checks(protocol: Protocol, paired: PairedTexts) -> Protocol:
+    """A protocol without attention checks where no text has the words for one, unless they were
+    asked for.
+
+    Raises:
+        StudyError: they were.
+    """
+    if not protocol.attention_rate or any(row.kind != "scored" for row in paired.comparisons):
+        return protocol
+    if "attention_rate" in protocol.model_fields_set:
+        raise StudyError(
+            "attention checks need texts of some words, and there are none: set attention_rate = 0"
+        )
+    return protocol.model_copy(update={"attention_rate": 0.0})
+
+
+def preview_of(
+    paired: PairedTexts, protocol: Protocol, unit: Literal["tokens", "words"] = "tokens"
+) -> StudyPreview:
     """The summary of paired texts."""
     scored = [row for row in paired.comparisons if row.kind == "scored"]
     counts = Counter((row.one.arm, row.other.arm, row.domain) for row in scored)
     domains = sorted({row.domain for row in scored})
-    tokens = sorted(row.one.tokens for row in scored)
+    lengths = sorted(shown.tokens for row in scored for shown in (row.one, row.other))
     return StudyPreview(
         protocol=protocol,
         pairs=tuple(
@@ -117,9 +211,10 @@ def preview_of(paired: PairedTexts, protocol: Protocol) -> StudyPreview:
         contexts=len({row.context for row in scored}),
         comparisons=len(scored),
         checks=len(paired.comparisons) - len(scored),
-        tokens_least=tokens[0],
-        tokens_median=tokens[len(tokens) // 2],
-        tokens_most=tokens[-1],
+        unit=unit,
+        tokens_least=lengths[0],
+        tokens_median=lengths[len(lengths) // 2],
+        tokens_most=lengths[-1],
         left_out=dict(paired.left_out),
         cleaning=paired.cleaning,
     )

@@ -15,12 +15,12 @@ from hyperfitting.preference.design.comparisons import (
     CleaningLog,
     PairedTexts,
     attention_checks,
-    comparison,
     drawn,
     in_random_order,
     left_out_in_words,
     of_domains,
     refuse_unknown,
+    scored_comparison,
 )
 from hyperfitting.preference.design.presentation import (
     Presentation,
@@ -75,6 +75,8 @@ def _pairs(known: list[str], protocol: Protocol) -> list[ArmPair]:
     if isinstance(protocol.pairs, tuple):
         refuse_unknown(itertools.chain.from_iterable(protocol.pairs), known, "pairs")
         return list(protocol.pairs)
+    if protocol.pairs == "given":
+        raise StudyError("pairs = given: runs give no pairs; say reference, all, or pairs of arms")
     if protocol.pairs == "all":
         return list(itertools.combinations(arms, 2))
     if REFERENCE not in known:
@@ -155,7 +157,7 @@ class _Pairing:
     ) -> BlindedComparison:
         text = self.presentations[context.domain].present(context.text.removesuffix(begun))
         self.log.add(context.name, "", text)
-        return comparison(context.name, context.domain, context.group, text.text, one, other)
+        return scored_comparison(context.name, context.domain, context.group, text.text, one, other)
 
 
 def _begun(context: ContextTexts, arms: Sequence[str]) -> str:

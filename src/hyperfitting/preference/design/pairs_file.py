@@ -1,0 +1,253 @@
+"""A file of pairs of texts, from anywhere: its columns, its rows, and everything that is wrong with
+them, told together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from hyperfitting.data.formats import format_of, read_source_rows
+from hyperfitting.data.rows import RowError, is_null, label_of, look_up, text_of
+from hyperfitting.errors import StudyError
+from hyperfitting.files import file_sha256, first_few
+from hyperfitting.preference.records import AGAIN, SHUFFLED, PairColumn
+from hyperfitting.recipe import TextSource
+
+FORMATS = (".csv", ".tsv", ".jsonl", ".json")
+_COLUMNS: tuple[PairColumn, ...] = get_args(PairColumn)
+_NEEDED: tuple[PairColumn, ...] = ("a", "b")
+_MOST_LABEL = 100  # characters
+_MOST_ID = 50  # characters: the database takes 60 with the ending of a repeat
+_MOST_ROWS = 20  # named for one mistake
+
+
+@dataclass(frozen=True)
+class GivenPair:
+    """A row of a file of pairs. `id` and `group` are empty where the file has no such column."""
+
+    row: int
+    context: str
+    texts: tuple[str, str]
+    arms: tuple[str, str]
+    domain: str
+    group: str
+    id: str
+
+
+@dataclass(frozen=True)
+class PairsFile:
+    """The pairs of a file, the columns that they were taken from, and the rows that are blank."""
+
+    name: str
+    sha256: str
+    columns: dict[PairColumn, str]
+    pairs: tuple[GivenPair, ...]
+    blank: tuple[int, ...]
+
+
+def rows_in_words(rows: Sequence[int]) -> str:
+    """The numbers of rows, the first twenty of many."""
+    return f"row{'s' * (len(rows) > 1)} {first_few([str(row) for row in rows], _MOST_ROWS)}"
+
+
+def read_columns(options: Sequence[str]) -> dict[PairColumn, str]:
+    """Columns of a file by what they hold, from options such as `a=answer_1`.
+
+    Raises:
+        StudyError: an option is none, or names something that no column holds.
+    """
+    found: dict[PairColumn, str] = {}
+    for option in options:
+        what, sign, column = (part.strip() for part in option.partition("="))
+        known = [each for each in _COLUMNS if each == what]
+        if not known or not sign or not column:
+            raise StudyError(
+                f"--column {option}: write it as a=COLUMN; there are: {', '.join(_COLUMNS)}"
+            )
+        found[known[0]] = column
+    return found
+
+
+def read_pairs(path: Path, columns: Mapping[PairColumn, str] | None = None) -> PairsFile:
+    """The pairs of a .csv, .tsv, .jsonl or .json file.
+
+    Rows are counted from 1, under the header. Without `arm_a` and `arm_b` the arms are called like
+    the columns of the texts, without `domain` the domain like the file.
+
+    Args:
+        path: the file.
+        columns: the columns where they are not called `context`, `a`, `b`, `arm_a`, `arm_b`,
+            `domain`, `group` or `id`; `data.text` is the field `text` inside `data`.
+
+    Raises:
+        StudyError: a column is missing, or rows cannot be used; the message names all of them.
+        DataError: the file cannot be read.
+    """
+    if format_of(path) not in FORMATS:
+        raise StudyError(f"{path}: pairs are read from {', '.join(FORMATS)} files")
+    source = TextSource(path=str(path), column=(columns or {}).get("a", "a"))
+    rows = dict(read_source_rows(path, str(path), source, inside=False))
+    blank = [number for number, row in rows.items() if _is_blank(row)]
+    filled = {number: row for number, row in rows.items() if number not in set(blank)}
+    if not filled:
+        raise StudyError(f"{path}: no pair in it")
+    found = _found_columns(path, filled, columns or {})
+    reading = _Reading(path, found)
+    pairs = tuple(reading.pair(number, row) for number, row in filled.items())
+    reading.refuse_mistakes(pairs)
+    return PairsFile(path.name, file_sha256(path), found, pairs, tuple(blank))
+
+
+def _is_blank(row: Any) -> bool:
+    return isinstance(row, dict) and all(
+        is_null(value) or (isinstance(value, str) and not value.strip()) for value in row.values()
+    )
+
+
+def _found_columns(
+    path: Path, rows: Mapping[int, Any], asked: Mapping[PairColumn, str]
+) -> dict[PairColumn, str]:
+    """The column of each value that the file has."""
+    fields = [row for row in rows.values() if isinstance(row, dict)]
+    there = list(dict.fromkeys(str(key) for row in fields for key in row))
+    if there and there[0].lower().startswith("sep="):
+        raise StudyError(f"{path}: remove the first line, {there[0]!r}, which only Excel reads")
+    found: dict[PairColumn, str] = {}
+    missing = []
+    for what in _COLUMNS:
+        name = asked.get(what, what)
+        column = _column(name, there) or (name if what in asked and _holds(fields, name) else None)
+        if column is not None:
+            found[what] = column
+        elif fields and (what in asked or what in _NEEDED):
+            missing.append(f"--column {what}={name}" if what in asked else repr(what))
+    if missing:
+        raise StudyError(
+            f"{path}: no column for {' and '.join(missing)}; there are: "
+            f"{first_few(there, _MOST_ROWS)}; name yours with --column a=COLUMN"
+        )
+    return _used(path, rows, found)
+
+
+def _column(name: str, there: Sequence[str]) -> str | None:
+    """The column of a name; capitals and white space at its ends do not matter where only one is
+    called so.
+    """
+    if name in there:
+        return name
+    like = [each for each in there if each.strip().lower() == name.strip().lower()]
+    return like[0] if len(like) == 1 else None
+
+
+def _holds(rows: Sequence[dict[str, Any]], name: str) -> bool:
+    """Whether any row has a field inside another by this dotted name."""
+
+    def has(row: dict[str, Any]) -> bool:
+        try:
+            return not is_null(look_up(row, name))
+        except KeyError:
+            return False
+
+    return any(map(has, rows))
+
+
+def _used(
+    path: Path, rows: Mapping[int, Any], found: dict[PairColumn, str]
+) -> dict[PairColumn, str]:
+    """The columns without that of a context which is empty in every row."""
+    twice = sorted({column for column in found.values() if list(found.values()).count(column) > 1})
+    if twice:
+        raise StudyError(f"{path}: the column {twice[0]!r} is used for two things")
+    if "context" in found and all(
+        isinstance(row, dict) and _is_missing(row, found["context"]) for row in rows.values()
+    ):
+        return {what: column for what, column in found.items() if what != "context"}
+    return found
+
+
+class _Reading:
+    """The rows of one file, and what is wrong with them."""
+
+    def __init__(self, path: Path, columns: Mapping[PairColumn, str]):
+        self._path, self._columns = path, columns
+        self._mistakes: dict[str, list[int]] = defaultdict(list)
+
+    def pair(self, number: int, row: Any) -> GivenPair:
+        """The pair of a row, with empty texts in the place of what cannot be used."""
+        if isinstance(row, RowError):
+            self._mistakes[row.mistake].append(number)
+            row = {}
+        values = {what: self._value(what, number, row) for what in _COLUMNS}
+        made = GivenPair(
+            number,
+            values["context"],
+            (values["a"], values["b"]),
+            (
+                values["arm_a"] if "arm_a" in self._columns else self._columns["a"].strip(),
+                values["arm_b"] if "arm_b" in self._columns else self._columns["b"].strip(),
+            ),
+            values["domain"] if "domain" in self._columns else self._path.name.split(".")[0],
+            values["group"],
+            values["id"],
+        )
+        if made.arms[0] == made.arms[1] != "":
+            self._mistakes["arm_a and arm_b are the same"].append(number)
+        return made
+
+    def _value(self, what: PairColumn, number: int, row: dict[str, Any]) -> str:
+        """The text or label of a row; empty where it has none."""
+        column = self._columns.get(what)
+        if column is None or not row:
+            return ""
+        is_text = what in ("context", "a", "b")
+        try:
+            if _is_missing(row, column):
+                raise RowError("", number, f"{what} is empty")
+            value = (text_of if is_text else label_of)(row, column, "", number) or ""
+            problem = "" if is_text else _problem(what, value.strip())
+            if problem:
+                raise RowError("", number, f"{what} {problem}")
+        except RowError as error:
+            self._mistakes[error.mistake].append(number)
+            return ""
+        return value if is_text else value.strip()
+
+    def refuse_mistakes(self, pairs: Sequence[GivenPair]) -> None:
+        """Refuse the file for all mistakes of its rows at once."""
+        rows_of = defaultdict(list)
+        for pair in pairs:
+            rows_of[pair.id].append(pair.row)
+        for id_, rows in rows_of.items():
+            if id_ and len(rows) > 1:
+                self._mistakes[f"the id {id_!r} stands in several rows"] += rows
+        if self._mistakes:
+            each = (
+                f"{mistake} ({rows_in_words(rows)})" for mistake, rows in self._mistakes.items()
+            )
+            raise StudyError(f"{self._path}: {'; '.join(each)}: correct or remove these rows")
+
+
+def _is_missing(row: dict[str, Any], column: str) -> bool:
+    try:
+        value = look_up(row, column)
+    except KeyError:
+        return True
+    return is_null(value) or (isinstance(value, str) and not value.strip())
+
+
+def _problem(what: PairColumn, label: str) -> str:
+    """What is wrong with a label; empty if nothing is."""
+    most = _MOST_ID if what == "id" else _MOST_LABEL
+    if len(label) > most or not label.isprintable():
+        return f"is longer than {most} characters, or not printable"
+    if what in ("arm_a", "arm_b") and label == SHUFFLED:
+        return f"is {SHUFFLED!r}, the arm of attention checks"
+    if what == "id" and label.endswith(AGAIN):
+        return f"ends in {AGAIN!r}, as only repeats do"
+    if what == "domain" and label == "all":
+        return "is 'all', which stands for every domain in the report"
+    return ""
