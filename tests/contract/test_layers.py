@@ -49,7 +49,7 @@ ORDER = {
     "analysis.shares analysis.ttr_regression protocol < analysis.llm_agreement analysis.power "
     "analysis.protocol_adherence store.assignment study web.comprehension_test < "
     "analysis.analyse design.comparisons store.context store.judgements store.progress < "
-    "analysis design.given_pairs design.pairing store.invitations < design.create "
+    "analysis design.given_pairs design.pairing store.careless store.invitations < design.create "
     "store.annotators < store.items store.llm_judgements < store.store < store "
     "store.judgement_files store.links < judges.llm judges.simulated store.archive "
     "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",

@@ -115,6 +115,11 @@ class Protocol(Settings):
         None,
         description="Most items for one annotator, checks and repeats included; none: no limit.",
     )
+    replace_careless: bool = Field(
+        False,
+        description="Exclude annotators who break the rules of `analysis` while the study "
+        "collects, and ask others in their place. `create` sets it unless told otherwise.",
+    )
     hold_minutes: Positive = Field(
         30.0, description="Minutes after which an unanswered item goes to another annotator."
     )

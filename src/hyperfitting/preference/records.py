@@ -24,6 +24,9 @@ ComparisonKind = Literal["scored", "attention", "repeat"]
 AGAIN = "-again"
 """The end of a repeat's id: `c17-again` shows the texts of `c17`."""
 
+REPLACED = "replaced by the protocol's rule"
+"""How the reason of an exclusion begins that the protocol's rule made while the study collected."""
+
 Answer = Literal["first", "second", "equal"]
 """The better text, by its place on the page."""
 
@@ -76,7 +79,8 @@ class Judgement:
 
     `study` is the digest of the study, `assignment` is annotator x comparison. `arm_first` stood on
     the left (or above). Times are UTC in ISO 8601. `surplus`: the comparison had its quota of
-    answers before. `excluded`: the reason why an admin excluded the annotator, else None. A
+    answers before. `excluded`: the reason why the admin, or the protocol's rule, excluded
+    the annotator, else None. A
     withdrawn annotator has no rows.
     """
 
@@ -106,6 +110,11 @@ class Judgement:
     def preferred_arm(self) -> str | None:
         """The arm that the answer prefers; None for "equal"."""
         return {"first": self.arm_first, "second": self.arm_second, "equal": None}[self.answer]
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the protocol's rule excluded the annotator while the study collected."""
+        return self.excluded is not None and self.excluded.startswith(REPLACED)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ _FIELDS = {
     "answered_at": "time of the answer, UTC",
     "seconds": "time on the page in seconds",
     "surplus": "whether the comparison had its quota of answers before",
-    "excluded": "reason why the admin excluded the annotator; else empty",
+    "excluded": "reason why the admin, or the protocol's rule, excluded the annotator; else empty",
     "repeats": "comparison that a repeat shows again",
 }
 

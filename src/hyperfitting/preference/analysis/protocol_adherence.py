@@ -140,15 +140,18 @@ def _exclusions(
     """Annotators named by the rule may be excluded by hand as well; any other exclusion departs
     from the protocol.
     """
-    by_hand = {row.annotator: row.excluded for row in judgements if row.excluded}
+    replaced = {row.annotator for row in judgements if row.replaced}
+    by_hand = {
+        row.annotator: row.excluded for row in judgements if row.excluded and not row.replaced
+    }
     beyond = {name: reason for name, reason in by_hand.items() if name not in left_out}
     most, least = protocol.analysis.attention_failures, protocol.analysis.least_seconds
     reasons = "; ".join(
         f"{count} for “{reason}”" for reason, count in sorted(Counter(beyond.values()).items())
     )
-    found = f"{len(left_out)} left out by the rule, {len(beyond)} more by hand" + (
-        f": {reasons}" if reasons else ""
-    )
+    while_collecting = f" ({len(replaced)} replaced while collecting)" if replaced else ""
+    found = f"{len(left_out | replaced)} left out by the rule{while_collecting}, {len(beyond)} more"
+    found += f" by hand: {reasons}" if reasons else " by hand"
     rule = (
         f"annotators with more than {most} failed checks, or a median under {least:g} s on a page"
     )

@@ -23,7 +23,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from hyperfitting.errors import StudyError
+from hyperfitting.errors import Refused, StudyError
 from hyperfitting.facts import write_facts
 from hyperfitting.preference.records import SHUFFLED, Answer, BlindedComparison
 from hyperfitting.preference.settings_input import settings_from
@@ -259,8 +259,11 @@ def _arrive(
 def _next_answer(
     store: Store, settings: SimulationSettings, seed: int, person: SimulatedAnnotator, now: datetime
 ) -> _Event | None:
-    """The answer to the next item, at its time; None where nothing is left."""
-    item = store.items.next(person.id)
+    """The answer to the next item, at its time; None where nothing is left for them."""
+    try:
+        item = store.items.next(person.id)
+    except Refused:
+        return None
     if item is None:
         return None
     comparison, one_first = store.items.unblinded(item.assignment)

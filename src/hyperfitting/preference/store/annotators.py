@@ -16,6 +16,7 @@ from hyperfitting.preference.store.assignment import (
     recount_loads,
     release_lapsed_items,
 )
+from hyperfitting.preference.store.careless import replace_careless_who_left
 from hyperfitting.preference.store.context import (
     StoreContext,
     get_fact,
@@ -52,7 +53,7 @@ class Annotators:
         with self._context.database.writing() as connection:
             row = self._admitted(connection, token)
             if isinstance(row, InvitationRow):
-                row = self.enrol_in(connection, "human", token=token, invitation=row.id)
+                row = self.enrol_in(connection, "human", token=token, invitation=row)
             return self._annotator(connection, row)
 
     def state_at_the_door(self, token: str) -> AnnotatorState:
@@ -108,17 +109,19 @@ class Annotators:
         source: JudgementSource,
         *,
         token: str | None = None,
-        invitation: int | None = None,
+        invitation: InvitationRow | None = None,
         label: str | None = None,
     ) -> AnnotatorRow:
-        """A new annotator inside a transaction. Annotators are numbered in the order of coming."""
+        """A new annotator inside a transaction, with the label of their invitation. Annotators are
+        numbered in the order of coming.
+        """
         number = connection.scalar(select(func.count()).select_from(annotators)) or 0
         row = {
             "id": f"a{number + 1:04d}",
             "source": source,
             "token_hash": None if token is None else token_hash(token),
-            "invitation": invitation,
-            "label": label,
+            "invitation": invitation and invitation.id,
+            "label": invitation.label if invitation else label,
             "state": "invited",
             "attempts_left": self._context.protocol.test_attempts,
             "joined_at": self._context.now(),
@@ -128,12 +131,15 @@ class Annotators:
         )
 
     def _refuse_if_full(self, connection: Connection) -> None:
-        """Refuse anybody new when every comparison has its answers, given or expected."""
+        """Refuse anybody new when every comparison has its answers, given or expected, and nobody
+        careless is to be replaced.
+        """
         release_lapsed_items(connection, self._context.now())
         needed = and_(
             comparisons.c.kind == "scored", comparisons.c.load < self._context.protocol.judgements
         )
-        if not connection.scalar(select(func.count()).select_from(comparisons).where(needed)):
+        room = select(func.count()).select_from(comparisons).where(needed)
+        if not connection.scalar(room) and not replace_careless_who_left(connection, self._context):
             raise Refused("full")
 
     def _refuse_above_cap(self, connection: Connection) -> None:

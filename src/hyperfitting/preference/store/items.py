@@ -22,6 +22,10 @@ from hyperfitting.preference.store.assignment import (
     hold_item,
     release_lapsed_items,
 )
+from hyperfitting.preference.store.careless import (
+    replace_careless_who_left,
+    replace_if_careless,
+)
 from hyperfitting.preference.store.context import (
     StoreContext,
     is_paused,
@@ -59,16 +63,34 @@ class Items:
             row = annotator_at_work(connection, annotator)
             if row.paused is not None:
                 raise Refused("paused")
-            request = self._request(connection, annotator)
-            release_lapsed_items(connection, request.now)
-            held, done, total = held_or_new_item(request)
+            careless = replace_if_careless(connection, self._context, annotator)
+            held, done, total = self._held(connection, annotator) if not careless else (None, 0, 0)
             if held is not None:
                 if row.state != "tested":
                     update_annotator(connection, annotator, state="tested")
                 return self._item(connection, held, done, total)
         with self._context.database.writing() as connection:
-            finish_annotator(connection, annotator)
+            careless = careless or replace_if_careless(
+                connection, self._context, annotator, finished=True
+            )
+            if not careless:
+                finish_annotator(connection, annotator)
+        if careless:
+            raise Refused("excluded")
         return None
+
+    def _held(
+        self, connection: Connection, annotator: str
+    ) -> tuple[AssignmentRow | None, int, int]:
+        """What `held_or_new_item` gives. Where nothing is left, careless annotators are replaced
+        first.
+        """
+        request = self._request(connection, annotator)
+        release_lapsed_items(connection, request.now)
+        found = held_or_new_item(request)
+        if found[0] is None and replace_careless_who_left(connection, self._context):
+            return held_or_new_item(request)
+        return found
 
     def _request(self, connection: Connection, annotator: str) -> AssignmentRequest:
         now = self._context.clock()

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from hyperfitting.errors import StudyError
 from hyperfitting.preference.records import Judgement, StudyProgress
@@ -21,7 +21,7 @@ from hyperfitting.preference.store.context import (
     remove_fact,
     set_fact,
 )
-from hyperfitting.preference.store.database import Database, annotators, comparisons
+from hyperfitting.preference.store.database import Database, annotators, comparisons, invitations
 from hyperfitting.preference.store.invitations import Invitations
 from hyperfitting.preference.store.items import Items
 from hyperfitting.preference.store.judgements import standing_judgements
@@ -66,7 +66,7 @@ class Store:
         """Progress of the whole study and of each annotator."""
         with self._context.database.reading() as connection:
             rows = list(standing_judgements(connection, self.study))
-            people = connection.execute(select(annotators).order_by(annotators.c.id)).all()
+            people = connection.execute(_PEOPLE).all()
             paused = is_paused(connection)
         return study_progress(
             self.study, rows, [AnnotatorRow.of(row) for row in people], paused=paused
@@ -97,6 +97,15 @@ class Store:
         with self._context.database.writing() as connection:
             if remove_fact(connection, "paused"):
                 self._context.mark(connection, "resumed")
+
+
+# Annotators of older versions have no label of their own, but that of their invitation
+_LABEL = func.coalesce(annotators.c.label, invitations.c.label).label("label")
+_PEOPLE = (
+    select(*(column for column in annotators.c if column.name != "label"), _LABEL)
+    .select_from(annotators.outerjoin(invitations))
+    .order_by(annotators.c.id)
+)
 
 
 def open_store(
