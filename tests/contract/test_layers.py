@@ -70,15 +70,16 @@ ORDER = {
     "data": "contamination decode folders lost_characters splits < passages repeats rows < "
     "formats stretches < sources < requests < refusals < draw < __init__",
     "decoding": "citations rules < loop < __init__",
-    "models": "adapt.parts attention autocast_norms codec devices kv_cache plain_errors < "
-    "stepping trainable < adapt.compare adapt.head < adapt.decoding adapt.patches "
-    "chunked_logits < adapt scoring < loading < saving < __init__",
+    "models": "adapt.parts attention autocast_norms codec devices gguf_files kv_cache plain_errors < "
+    "locate stepping trainable < adapt.compare adapt.head < adapt.decoding adapt.patches "
+    "adapters chunked_logits < adapt scoring < loading < saving < __init__",
 }
 
 DOORS = {
     "transformers": {"models"},
     "tokenizers": {"models"},
     "peft": {"models"},
+    "gguf": {"models"},
     "datasets": {"data"},
     "pyarrow": {"data"},
     "huggingface_hub": {"hub"},

@@ -88,7 +88,9 @@ def write_gguf(
             continue
         gguf_name = f"{names.get_name(stem)}.{end}"
         if gguf_name != leave_out:
-            add_weight(writer, gguf_name, stored(weight, gguf_name, model.config, architecture), kind)
+            add_weight(
+                writer, gguf_name, stored(weight, gguf_name, model.config, architecture), kind
+            )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

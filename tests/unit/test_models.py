@@ -55,7 +55,7 @@ def test_a_missing_folder(tmp_path):
 
 def test_a_file_instead_of_a_folder(tmp_path):
     (tmp_path / "weights").write_text("")
-    assert "is a file, not a model folder" in problem(
+    assert "it is a file, and no GGUF file: name a folder" in problem(
         ModelSettings(source=str(tmp_path / "weights"))
     )
 

@@ -94,7 +94,8 @@ def _with_adapter(model: nn.Module, folder: Path, base: str) -> Any:
         placed = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
     except (ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"{other} ({kind_of(error)}): name its own") from error
-    if without := sorted(placed ^ adapter_names(folder)):
+    held, known = adapter_names(folder), set(adapted.state_dict())  # it may hold embeddings too
+    if without := sorted((placed - held) | (held - placed - known)):
         raise ModelError(
             f"{other}: {len(without)} weights have no counterpart, {without[0]} first: name its own"
         )

