@@ -18,6 +18,7 @@ from hyperfitting.errors import RunError
 from hyperfitting.files import problem_in_words, write_text
 from hyperfitting.recipe import EngineSettings, Strategy
 from hyperfitting.records import ModelTraits, TrainedWeights, Verdict
+from hyperfitting.traits import ModelSource, TokenizerTraits
 from hyperfitting.weights import Weights
 
 
@@ -92,6 +93,8 @@ class TrainFacts(Facts):
         ended: why training ended.
         train_seconds: without probes and checkpoints.
         model: what inspecting the model found.
+        tokenizer: what loading its tokenizer found; None in files of before.
+        source: what its weights were made from; None of an ordinary folder.
     """
 
     environment: Environment
@@ -117,6 +120,8 @@ class TrainFacts(Facts):
     ended: str
     train_seconds: float
     model: ModelTraits
+    tokenizer: TokenizerTraits | None = None
+    source: ModelSource | None = None
 
 
 class GaveWayCount(Facts):

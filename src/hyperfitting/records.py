@@ -9,6 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperfitting.traits import ChatFrame
+
 Target = Literal["lower", "higher", "reference"]
 
 REFERENCE = "reference"
@@ -41,6 +43,9 @@ class Codec(Protocol):
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """One string a token; joined, they are the decoded text."""
+
+    def chat_frame(self, instruction: str) -> ChatFrame:
+        """What the model's own chat template puts around a context in the user's turn."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tests.support.source import FILES, MODULES, SOURCE, imported, imported_modu
 LAYERS = [
     {"encoding", "environment", "errors", "hub", "progress", "seeds"},
     {"assets", "files"},
-    {"recipe"},
+    {"recipe", "traits"},
     {"records"},
     {"weights"},
     {"facts"},
@@ -70,9 +70,9 @@ ORDER = {
     "data": "contamination decode folders lost_characters splits < passages repeats rows < "
     "formats stretches < sources < requests < refusals < draw < __init__",
     "decoding": "citations rules < loop < __init__",
-    "models": "adapt.parts attention autocast_norms codec devices gguf_files kv_cache plain_errors < "
-    "locate stepping trainable < adapt.compare adapt.head < adapt.decoding adapt.patches "
-    "adapters chunked_logits < adapt scoring < loading < saving < __init__",
+    "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
+    "< codec locate stepping trainable < adapt.compare adapt.head description < adapt.decoding "
+    "adapt.patches adapters chunked_logits < adapt scoring < loading < saving < __init__",
 }
 
 DOORS = {

@@ -10,6 +10,7 @@ from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import TrainedWeights
 from hyperfitting.stages.listing import DamagedExperiment, ExperimentSummary
+from hyperfitting.traits import ModelSource
 
 if TYPE_CHECKING:
     from hyperfitting.stages.check import RecipeCheck
@@ -28,13 +29,14 @@ def check_lines(check: RecipeCheck) -> str:
     lines = [
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
         f"model     {recipe.model.source}: {check.parameters:,} parameters as {recipe.model.dtype}",
-        *(f"          {line}" for line in _model_lines(check)),
+        *(f"          {line}" for line in (*source_lines(check.source), *_model_lines(check))),
         f"text      beginning-of-text: {recipe.model.beginning_of_text}; end-of-text ids: "
         f"{check.ends}",
         *(
             f"          {each}, which the tokenizer asks for, is switched off"
             for each in check.switched_off
         ),
+        *(f"          {line}" for line in _tokenizer_lines(check)),
         *(_source_line(each) for each in check.manifest.sources),
         *(line for each in check.manifest.sets for line in _set_lines(each)),
         f"train     {check.updates:,} updates of {settings.batch_blocks} x "
@@ -76,6 +78,36 @@ def inspected_lines(traits: Any, adaptation: Any, loss: str) -> list[str]:
         f"trains with: attention {adaptation.attention}; loss {whole}; "
         f"norms and rotations rounded once under autocast: {len(adaptation.rounded)}",
     ]
+
+
+def _tokenizer_lines(check: RecipeCheck) -> Iterator[str]:
+    """What the tokenizer does by itself, and what the model sees of one context in a chat."""
+    traits, data = check.tokenizer, check.recipe.data
+    begins = "none" if traits.beginning is None else repr(traits.beginning)
+    adds = "puts it first by itself" if traits.adds_beginning else "adds none by itself"
+    template = "no" if traits.chat_template is None else "a"
+    yield (
+        f"tokenizer of {traits.tokens:,} tokens: beginning-of-text {begins}, {adds}; {template} "
+        "chat template"
+    )
+    if data.holds_chats:
+        yield (
+            f"chat: contexts {data.context_format}, training {data.train_format}; the template "
+            f"and the instruction take {check.frame_tokens} of {data.context_tokens} tokens"
+        )
+        yield f"the model sees, token by token: {' | '.join(map(repr, check.prompt))}"
+
+
+def source_lines(source: ModelSource | None) -> Iterator[str]:
+    """The files that a model is made from: their quantisation and hashes."""
+    if source is None:
+        return
+    counts = ", ".join(f"{count} of {kind}" for kind, count in source.tensor_types.items())
+    if counts:
+        yield f"dequantised from GGUF: tensors {counts}; tokenizer {source.tokenizer or 'inside'}"
+    if source.base is not None:
+        yield f"an adapter, merged into {source.base}"
+    yield from (f"sha256 {digest[:16]}  {name}" for name, digest in source.sha256.items())
 
 
 def _variant_lines(recipe: Recipe) -> Iterator[str]:

@@ -147,7 +147,7 @@ def _first_tokens(
         elif taken.decoded in texts:
             wanted.repeated += 1
         elif not _leaks(wanted, taken.document, taken.decoded, known):
-            rows.append(taken.ids)
+            rows.append(wanted.form.block(taken.ids))
             texts[taken.decoded] = None
             origins.append(_origin(taken.document))
             _count(wanted, item, taken, near)
@@ -237,7 +237,7 @@ def _facts(wanted: SetRequest, blocks: TokenBlocks) -> SetFacts:
         name=wanted.name,
         source=source.path,
         blocks=len(blocks),
-        tokens=wanted.tokens,
+        tokens=blocks.ids_NT.shape[1],
         groups=len(set(blocks.groups)),
         ids_sha256=ids_sha256(blocks.ids_NT),
         rows=source.rows,

@@ -17,11 +17,33 @@ from hyperfitting.errors import DataError
 from hyperfitting.facts import LeakFacts
 from hyperfitting.recipe import Recipe, TextSource
 from hyperfitting.records import Codec, Document
+from hyperfitting.traits import ChatFrame
 
 WATCHED = ("train", "validation")
 """The sets for training and for validation. All others are contexts, which must share nothing with
 these.
 """
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """How an encoded text becomes a block of `block_tokens`: its first tokens, or, with a `frame`,
+    those and the frame, which stands around what is the context's of them.
+    """
+
+    block_tokens: int
+    context_tokens: int
+    frame: ChatFrame | None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a text that make a block."""
+        held = self.block_tokens
+        return held if self.frame is None else self.frame.text_tokens(held)
+
+    def block(self, ids: list[int]) -> list[int]:
+        """The block of a text's first `tokens`."""
+        return ids if self.frame is None else self.frame.around(ids, self.context_tokens)
 
 
 @dataclass
@@ -32,8 +54,8 @@ class SetRequest:
 
     name: str
     count: int
-    tokens: int
     pool: Iterator[Document] | PassagePool
+    form: BlockForm
     chosen: bool  # the user named its source, so a leak is an error that the user must correct
     texts: SourceTexts
     seen: list[Document] = field(default_factory=list)
@@ -44,6 +66,11 @@ class SetRequest:
     losses: Losses = field(default_factory=Losses)
     short_losses: Losses = field(default_factory=Losses)
     passages: list[Passage] = field(default_factory=list)  # that were taken
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a text that make one of its blocks."""
+        return self.form.tokens
 
     @property
     def source(self) -> str:
@@ -63,7 +90,22 @@ class SetRequests:
     """The sets of a recipe and the texts of their sources, each of which is read once."""
 
     def __init__(self, recipe: Recipe, codec: Codec):
+        data = recipe.data
+        frame = codec.chat_frame(data.chat_instruction) if data.holds_chats else None
+        if frame is not None and data.context_tokens <= len(frame):
+            raise DataError(
+                f"data.context_tokens = {data.context_tokens}: the chat template and "
+                f"data.chat_instruction take {len(frame)} of them: set {len(frame) + 32}, for a "
+                "context of 32"
+            )
         self._recipe, self._codec = recipe, codec
+        self._contexts, self._training = (
+            BlockForm(length, data.context_tokens, frame if form == "chat" else None)
+            for length, form in (
+                (data.context_tokens + recipe.generate.new_tokens, data.context_format),
+                (data.block_tokens, data.train_format),
+            )
+        )
         self._texts: dict[TextSource, SourceTexts] = {}
         self._streams: dict[TextSource, Iterator[Document] | PassagePool] = {}
 
@@ -78,25 +120,17 @@ class SetRequests:
         """
         data = self._recipe.data
         train, validation, contexts = self._pools()
-        yield SetRequest(
-            "train", data.train_blocks, data.block_tokens, train, False, self._read(data.train)
-        )
-        own = data.validation
-        pool = validation if own is None else self._all_of(own, data.block_tokens)
+        form, own = self._training, data.validation
+        yield SetRequest("train", data.train_blocks, train, form, False, self._read(data.train))
+        pool = validation if own is None else self._all_of(own, form.tokens)
         texts = self._read(own or data.train)
-        yield SetRequest(
-            "validation", data.validation_blocks, data.block_tokens, pool, own is not None, texts
-        )
+        yield SetRequest("validation", data.validation_blocks, pool, form, own is not None, texts)
         for each in data.domains:
             pool = contexts if each.source is None else self._stream(each.source)
             texts = self._read(each.source or data.train)
             yield SetRequest(
-                each.name, each.count, self._context_length, pool, each.source is not None, texts
+                each.name, each.count, pool, self._contexts, each.source is not None, texts
             )
-
-    @property
-    def _context_length(self) -> int:
-        return self._recipe.data.context_tokens + self._recipe.generate.new_tokens
 
     def _pools(self) -> list[Iterator[Document]] | list[PassagePool]:
         data, seed = self._recipe.data, self._recipe.data_seed
@@ -109,7 +143,7 @@ class SetRequests:
         )
         if data.blocks != "passages":
             return document_pools(held, data, counts, seed)
-        lengths = (data.block_tokens, data.block_tokens, self._context_length)
+        lengths = (self._training.tokens, self._training.tokens, self._contexts.tokens)
         try:
             return passage_pools(held, data, self._codec, lengths, counts, seed)
         except DataError:  # too little text: the tokenizer may have lost it
@@ -121,7 +155,7 @@ class SetRequests:
     def _stream(self, source: TextSource) -> Iterator[Document] | PassagePool:
         """The stream that sets of one source share, so that no document is taken twice."""
         if source not in self._streams:
-            self._streams[source] = self._all_of(source, self._context_length)
+            self._streams[source] = self._all_of(source, self._contexts.tokens)
         return self._streams[source]
 
     def _all_of(self, source: TextSource, tokens: int) -> Iterator[Document] | PassagePool:

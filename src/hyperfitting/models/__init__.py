@@ -25,6 +25,7 @@ from hyperfitting.models.adapt.parts import (
 )
 from hyperfitting.models.adapt.patches import cast_norm_outputs, castable_norms, prefer_attention
 from hyperfitting.models.codec import TextCodec
+from hyperfitting.models.description import source_of, tokenizer_traits
 from hyperfitting.models.devices import (
     Precision,
     autocast,
@@ -96,7 +97,9 @@ __all__ = [
     "score_texts",
     "select_trained",
     "set_attention",
+    "source_of",
     "stepper",
+    "tokenizer_traits",
     "traits_of",
     "vocabulary_size",
     "weights_dtype",

@@ -16,7 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from hyperfitting.errors import ModelError
+from hyperfitting.models.chat import texts_around
 from hyperfitting.records import WordBoundaries
+from hyperfitting.traits import ChatFrame
 
 _BESIDE_THE_IDS = ("post_processor", "truncation", "padding")
 """Parts of a tokenizer.json that add special tokens, truncate and pad. All are switched off."""
@@ -158,6 +160,28 @@ class TextCodec:
                 list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
         )
+
+    def chat_frame(self, instruction: str) -> ChatFrame:
+        """What the tokenizer's own chat template puts around a context in the user's turn.
+
+        The beginning-of-text token of the policy comes first, once: many templates write it.
+
+        Raises:
+            ModelError: there is no chat template, or it cannot be filled in.
+        """
+        before, after = map(self._tokenize, texts_around(self.tokenizer, instruction))
+        written = tuple(before[: len(self.start_ids)]) == self.start_ids
+        start = () if written else self.start_ids
+        return ChatFrame((*start, *before), tuple(after), len(self.start_ids))
+
+    def is_special(self, each: int) -> bool:
+        """Whether this is the id of a special token."""
+        return each in self._special
+
+    def shown(self, ids: Sequence[int]) -> list[str]:
+        """One string for each token, as `pieces`; special tokens by their names."""
+        pairs = zip(ids, self.pieces(ids), strict=True)
+        return [self._special[each] if each in self._left_out else piece for each, piece in pairs]
 
     @cached_property
     def word_boundaries(self) -> WordBoundaries:

@@ -6,6 +6,7 @@ transformers does not take from a file, or would take wrongly, is refused or com
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 from collections import Counter
@@ -14,7 +15,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import transformers
@@ -97,7 +98,7 @@ def _read_once(path: Path, *state: int) -> GgufFile:
         if file.read(len(_BEGINNING)) != _BEGINNING:
             raise ModelError("it is a file, and no GGUF file: name a folder, or another file")
     try:
-        import accelerate  # noqa: F401, transformers needs it to load the weights
+        importlib.import_module("accelerate")  # transformers loads the weights through it
         from gguf import GGUFReader
     except ModuleNotFoundError as error:
         raise name_the_extra(error) from error
@@ -129,15 +130,7 @@ def _read_once(path: Path, *state: int) -> GgufFile:
 _FACTORS = "rope_freqs.weight"
 
 
-class _Tensor(Protocol):
-    """A tensor of a GGUF file, as the package gguf gives it."""
-
-    name: str
-    tensor_type: Any
-    data: Any
-
-
-def _refuse_unknown_types(tensors: list[_Tensor]) -> None:
+def _refuse_unknown_types(tensors: list[Any]) -> None:
     """Dequantise a row of each type, to find those that the reader lacks."""
     from gguf import dequantize
 

@@ -110,6 +110,21 @@ class DataSettings(Settings):
     context_tokens: Count = Field(
         32, description="Tokens of a context, beginning-of-text included."
     )
+    context_format: Literal["plain", "chat"] = Field(
+        "plain",
+        description="`chat`: a context stands in the user's turn of the model's own chat template, "
+        "after `chat_instruction`, and the model writes the assistant's. The template's tokens "
+        "count among `context_tokens`; `check` says how many they are.",
+    )
+    train_format: Literal["plain", "chat"] = Field(
+        "plain",
+        description="`chat`: training and validation blocks have the form of contexts in a chat, "
+        "and the training loss is that of the assistant's turn alone.",
+    )
+    chat_instruction: Annotated[str, Field(min_length=1)] = Field(
+        "Continue this text.",
+        description="What the user says before the context, in a chat; a blank line follows.",
+    )
     shares: tuple[Share, Share, Share] | None = Field(
         None,
         description="Shares of the groups of `data.train` for training, validation and contexts, "
@@ -127,6 +142,11 @@ class DataSettings(Settings):
         description="A set of which the tokenizer loses more than this share of the characters is "
         "refused.",
     )
+
+    @property
+    def holds_chats(self) -> bool:
+        """Whether contexts or training blocks stand in the model's chat template."""
+        return "chat" in (self.context_format, self.train_format)
 
     @property
     def sources(self) -> list[TextSource]:
@@ -159,6 +179,12 @@ class DataSettings(Settings):
                 raise ValueError(
                     "data.shares leaves nothing for a set that is drawn from data.train"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _chats_are_of_single_texts(self) -> Self:
+        if self.train_format == "chat" and self.blocks == "packed":
+            raise ValueError('data.train_format = "chat" is not for data.blocks = "packed"')
         return self
 
     @model_validator(mode="after")

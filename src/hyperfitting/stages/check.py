@@ -16,7 +16,8 @@ from hyperfitting.facts import DataManifest
 from hyperfitting.recipe import ModelSettings, Recipe, recipe_notes
 from hyperfitting.records import ModelTraits, TrainedWeights
 from hyperfitting.runs import Experiment
-from hyperfitting.stages.draw import experiment_folder, fit
+from hyperfitting.stages.draw import Fitted, chat_frame_of, experiment_folder, fit
+from hyperfitting.traits import ModelSource, TokenizerTraits
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class RecipeCheck:
 
     `inspection` is None where the model's weights, in float32, are too large for the device.
     `manifest` tells of the data as it is kept with them. `ends` are the end-of-text ids with their
-    tokens, `switched_off` is what the tokenizer would do beside encoding. `trained` has a row for
+    tokens, `tokenizer` and `switched_off` are what the tokenizer would do beside encoding, and
+    `source` the files of a model that is no ordinary folder. `prompt` are the tokens of the first
+    context of the first domain, each in words. `trained` has a row for
     all weights of one place in the layers; `left_out` are weights of the adapted layers without
     adapters. `memory` is the need of an update, or why it is not known. `notes` are settings that
     have no effect as they stand.
@@ -51,6 +54,10 @@ class RecipeCheck:
     inspection: Inspection | None
     ends: str
     switched_off: Sequence[str]
+    tokenizer: TokenizerTraits
+    source: ModelSource | None
+    prompt: Sequence[str]
+    frame_tokens: int
     manifest: DataManifest
     trained: Sequence[TrainedWeights]
     left_out: Sequence[str]
@@ -80,6 +87,8 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
     needed, inspection = 4 * parameters, None
     if needed <= room:
         inspection = Inspection(*training.inspect(recipe, precision, place))
+    frame = chat_frame_of(recipe, fitted.codec)
+    tokenizer = models.tokenizer_traits(fitted.codec, frame)
     groups = {each.name: each.groups for each in fitted.drawn.manifest.sets}
     return RecipeCheck(
         recipe=recipe,
@@ -91,14 +100,38 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
         inspection=inspection,
         ends=fitted.codec.ends_in_words(),
         switched_off=fitted.codec.switched_off,
+        tokenizer=tokenizer,
+        source=models.source_of(recipe.model),
+        prompt=_prompt(recipe, fitted),
+        frame_tokens=0 if frame is None else len(frame),
         manifest=fitted.drawn.manifest,
         trained=fitted.selection.table(),
         left_out=fitted.selection.left_out,
         updates=recipe.train.total_updates(recipe.data.train_blocks),
         precision=precision,
         memory=_memory_or_why_not(recipe, precision, place),
-        notes=recipe_notes(recipe, groups),
+        notes=[*recipe_notes(recipe, groups), *_tokenizer_notes(recipe, tokenizer)],
     )
+
+
+def _prompt(recipe: Recipe, fitted: Fitted) -> list[str]:
+    """What the model sees of the first context of the first domain, token by token."""
+    sets = {each.name: each.ids_NT for each in fitted.drawn.sets}
+    first = [sets[each.name][0] for each in recipe.data.domains[:1]]
+    return [
+        each for ids_T in first for each in fitted.codec.shown(ids_T[: recipe.data.context_tokens])
+    ]
+
+
+def _tokenizer_notes(recipe: Recipe, tokenizer: TokenizerTraits) -> list[str]:
+    """Warn of texts that begin with what opens a turn of a chat."""
+    adds = recipe.model.beginning_of_text == "add"
+    if not (adds and tokenizer.opens_turns):
+        return []
+    return [
+        f'model.beginning_of_text = "add": every text begins with {tokenizer.beginning!r}, which '
+        'the chat template of this model writes before every turn: "none" is meant for plain texts'
+    ]
 
 
 def refuse_missing_parts(recipe: Recipe) -> None:

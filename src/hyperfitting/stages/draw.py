@@ -9,6 +9,7 @@ from hyperfitting import data, models, training
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import Recipe
 from hyperfitting.runs import Experiment
+from hyperfitting.traits import ChatFrame
 
 
 def draw_experiment(
@@ -45,6 +46,11 @@ def draw_experiment(
 def experiment_folder(recipe: Recipe, out: Path | None) -> Path:
     """Where an experiment stands: `out`, or `runs/<name>-<digest8>`."""
     return out or Path("runs") / recipe.run_name
+
+
+def chat_frame_of(recipe: Recipe, codec: models.TextCodec) -> ChatFrame | None:
+    """What stands around a recipe's contexts in a chat; None without a chat."""
+    return codec.chat_frame(recipe.data.chat_instruction) if recipe.data.holds_chats else None
 
 
 @dataclass(frozen=True)

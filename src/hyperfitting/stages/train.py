@@ -27,7 +27,7 @@ from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL, PRETRAINED, Recipe
 from hyperfitting.records import ProbeRow, TrainedWeights, UpdateRow, Verdict
 from hyperfitting.runs import Experiment, Run
-from hyperfitting.stages.draw import draw_experiment, experiment_folder
+from hyperfitting.stages.draw import chat_frame_of, draw_experiment, experiment_folder
 from hyperfitting.stages.model_card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
@@ -345,4 +345,6 @@ def _facts(
         ended=outcome.reason,
         train_seconds=round(outcome.train_seconds, 2),
         model=models.traits_of(selection.model),
+        tokenizer=models.tokenizer_traits(codec, chat_frame_of(recipe, codec)),
+        source=models.source_of(recipe.model),
     )

@@ -1,0 +1,63 @@
+"""What is kept with a run of its model's files and tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hyperfitting.files import file_hashes
+from hyperfitting.models.chat import opens_turns
+from hyperfitting.models.codec import TextCodec
+from hyperfitting.models.locate import locate
+from hyperfitting.models.plain_errors import translate_model_errors
+from hyperfitting.recipe import ModelSettings
+from hyperfitting.traits import ChatFrame, ModelSource, TokenizerTraits
+from hyperfitting.weights import hash_model
+
+
+def tokenizer_traits(codec: TextCodec, frame: ChatFrame | None = None) -> TokenizerTraits:
+    """What the tokenizer does by itself, and the special tokens that begin or end texts or stand in
+    the frame of a chat.
+    """
+    tokenizer = codec.tokenizer
+    begin, template = tokenizer.bos_token_id, tokenizer.chat_template
+    framing = [*frame.before, *frame.after] if frame is not None else []
+    named = [each for each in framing if codec.is_special(each)]
+    named += [*codec.end_ids, *([] if begin is None else [begin])]
+    return TokenizerTraits(
+        kind=type(tokenizer).__name__,
+        tokens=len(tokenizer),
+        beginning=tokenizer.bos_token,
+        adds_beginning=begin is not None and tokenizer("a")["input_ids"][:1] == [begin],
+        opens_turns=opens_turns(tokenizer),
+        ends=tuple(codec.shown(codec.end_ids)),
+        chat_template=template if isinstance(template, str) else None,
+        special=dict(zip(codec.shown(sorted(set(named))), sorted(set(named)), strict=True)),
+    )
+
+
+def source_of(settings: ModelSettings) -> ModelSource | None:
+    """The files of a GGUF source, or of an adapter and its base; None of a folder or a hub name,
+    whose weights are hashed when they are saved.
+    """
+    with translate_model_errors(settings, "read its files"):
+        location = locate(settings)
+        if location.gguf is not None:
+            file, held = location.gguf.path, location.gguf.settings
+            named = (held.get(f"tokenizer.ggml.{name}") for name in ("model", "pre"))
+            return ModelSource(
+                kind="GGUF",
+                sha256=file_hashes(file.parent, [file]),
+                tensor_types=location.gguf.tensor_types,
+                tokenizer=", ".join(str(each) for each in named if each),
+            )
+        if location.base is None:
+            return None
+        below, place = source_of(location.base), location.base.place("source")
+        held_by_base = below.sha256 if below else hash_model(place) if place else {}
+        base = {f"base/{name}": digest for name, digest in held_by_base.items()}
+        return ModelSource(
+            kind="adapter",
+            sha256=hash_model(Path(location.source)) | base,
+            tensor_types={} if below is None else below.tensor_types,
+            base=location.base.source,
+        )

@@ -1,0 +1,143 @@
+"""Contexts in the user's turn of a chat: what stands around them, and what a tokenizer does by
+itself.
+"""
+
+import json
+import shutil
+
+import pytest
+
+from hyperfitting.data import draw_data
+from hyperfitting.errors import DataError, ModelError, RecipeError
+from hyperfitting.models import load_codec, tokenizer_traits
+from hyperfitting.recipe import ModelSettings, parse_recipe
+from tests.conftest import make_model, tiny_tree
+from tests.support.gguf_files import TEMPLATE
+
+BEGIN_TEMPLATE = "{{ bos_token }}" + TEMPLATE
+
+
+def with_template(folder, tiny_tokenizer, template, **tokens):
+    """A tiny model whose tokenizer has a chat template, and more special tokens."""
+    make_model(folder, tiny_tokenizer)
+    file = folder / "tokenizer_config.json"
+    held = json.loads(file.read_text()) | {"chat_template": template} | tokens
+    file.write_text(json.dumps(held))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chat_model(tmp_path_factory, tiny_tokenizer):
+    return with_template(tmp_path_factory.mktemp("chat") / "model", tiny_tokenizer, TEMPLATE)
+
+
+def codec_of(folder, begin="add"):
+    return load_codec(ModelSettings(source=str(folder), beginning_of_text=begin))
+
+
+def chat_recipe(model, corpus, **data):
+    tree = tiny_tree(model, corpus)
+    tree["data"] |= {"context_format": "chat", "chat_instruction": "go on:"} | data
+    return parse_recipe(tree, source="test")
+
+
+def test_the_frame_is_the_template_around_instruction_and_context(chat_model):
+    codec = codec_of(chat_model, "none")
+    frame = codec.chat_frame("go on:")
+    ids = [*frame.before, *codec.encode("the house"), *frame.after]
+    assert codec.tokenizer.decode(ids) == (
+        "<|turn|>user\ngo on:\n\nthe house<|end|>\n<|turn|>assistant\n"
+    )
+    assert frame.after[0] == codec.end_ids[0]  # read as the special token that it is
+    assert "".join(codec.shown(ids)) == codec.tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize("template", [TEMPLATE, BEGIN_TEMPLATE])
+def test_beginning_of_text_stands_once(tmp_path, tiny_tokenizer, template):
+    folder = with_template(tmp_path / "model", tiny_tokenizer, template)
+    codec = codec_of(folder)
+    before = codec.chat_frame("go on:").before
+    assert before[0] == codec.start_ids[0] != before[1]
+    none = codec_of(folder, "none").chat_frame("go on:").before
+    assert none == (before if template == BEGIN_TEMPLATE else before[1:])  # it is the template's
+
+
+def test_contexts_of_a_chat_are_equally_long_and_hold_the_texts(chat_model, corpus):
+    codec = codec_of(chat_model)
+    size = len(codec.chat_frame("go on:"))
+    plain = draw_data(chat_recipe(chat_model, corpus, context_format="plain"), codec)
+    recipe = chat_recipe(chat_model, corpus, context_tokens=size + 7, block_tokens=size + 40)
+    drawn = draw_data(recipe, codec)
+    blocks, plain_blocks = drawn.sets[2], plain.sets[2]
+    tokens = size + 7 + recipe.generate.new_tokens
+    assert blocks.ids_NT.shape == (12, tokens)
+    assert drawn.manifest.set_named("pieces").tokens == tokens
+    frame = codec.chat_frame("go on:")
+    for ids, text in zip(blocks.ids_NT.tolist(), plain_blocks.ids_NT.tolist(), strict=True):
+        assert ids[: len(frame.before)] == list(frame.before)
+        assert ids[len(frame.before) :][:7] == text[1:8]  # the text without beginning-of-text
+        assert ids[len(frame.before) + 7 : size + 7] == list(frame.after)
+        assert ids[size + 7 :][: len(text) - 8] == text[8:]
+    assert drawn.sets[0].ids_NT[0, 0] == codec.start_ids[0]  # training is on plain text
+    assert drawn.sets[0].ids_NT[0, 1] != frame.before[1]
+
+
+def test_training_blocks_can_be_chats_too(chat_model, corpus):
+    codec = codec_of(chat_model)
+    frame = codec.chat_frame("go on:")
+    recipe = chat_recipe(
+        chat_model,
+        corpus,
+        context_format="plain",
+        train_format="chat",
+        context_tokens=len(frame) + 8,
+        block_tokens=len(frame) + 40,
+    )
+    for blocks in draw_data(recipe, codec).sets[:2]:
+        assert blocks.ids_NT.shape[1] == len(frame) + 40
+        assert blocks.ids_NT[0, : len(frame.before)].tolist() == list(frame.before)
+        after = blocks.ids_NT[0, len(frame.before) + 8 :][: len(frame.after)]
+        assert after.tolist() == list(frame.after)
+
+
+def test_a_context_without_room_for_the_template_is_refused(chat_model, corpus):
+    codec = codec_of(chat_model)
+    size = len(codec.chat_frame("go on:"))
+    with pytest.raises(DataError, match=f"take {size} of them: set {size + 32}, for a context"):
+        draw_data(chat_recipe(chat_model, corpus), codec)
+
+
+def test_packed_blocks_are_no_chats(chat_model, corpus):
+    with pytest.raises(RecipeError, match='"chat" is not for data'):
+        chat_recipe(chat_model, corpus, train_format="chat", blocks="packed")
+
+
+def test_a_model_without_a_template_is_refused(tiny_model, corpus):
+    with pytest.raises(ModelError, match='no chat template: set data'):
+        codec_of(tiny_model).chat_frame("go on:")
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ raise_exception('no') }}", "its chat template cannot be filled in"),
+        ("{% if", "its chat template cannot be filled in"),
+        ("{{ messages[0]['role'] }}", "does not write the user's text once"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_refused(tmp_path, tiny_tokenizer, template, words):
+    folder = with_template(tmp_path / "model", tiny_tokenizer, template)
+    with pytest.raises(ModelError, match=words):
+        codec_of(folder).chat_frame("go on:")
+
+
+def test_a_token_that_opens_turns_is_told_from_one_that_begins_texts(tmp_path, tiny_tokenizer):
+    opening = TEMPLATE.replace("<|turn|>", "<|end|>")
+    for template, opens in ((opening, True), (BEGIN_TEMPLATE.replace("<|end|>", ""), False)):
+        folder = with_template(tmp_path / str(opens), tiny_tokenizer, template)
+        traits = tokenizer_traits(codec_of(folder))
+        assert (traits.opens_turns, traits.beginning) == (opens, "<|end|>")
+        assert traits.adds_beginning is False
+        assert traits.ends == ("<|end|>",)
+        assert traits.special == {"<|end|>": 0}
+        shutil.rmtree(folder)
