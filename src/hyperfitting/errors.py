@@ -126,6 +126,8 @@ _EXTRAS = {
     "scipy": "preference",
     "regex": "preference",
     "psycopg": "postgresql",
+    "ray": "ray",
+    "submitit": "slurm",
 }
 
 

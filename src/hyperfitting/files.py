@@ -69,6 +69,21 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     return [_row(path, number, kind, line) for number, line in enumerate(lines[:-1], 1)]
 
 
+def read_last_row(path: Path, kind: type[Row]) -> Row | None:
+    """The last whole row of a file that may still grow; None where there is none, or no file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LONGEST_ROW))
+            lines = file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return None
+    return _row(path, 0, kind, lines[-1].decode()) if lines else None
+
+
+_LONGEST_ROW = 2**18
+"""Bytes at the end of a file in which its last row is looked for."""
+
+
 def _row(path: Path, number: int, kind: Any, line: str) -> Any:
     try:
         return _row_reader(kind).validate_json(f"[{line}]")[0]

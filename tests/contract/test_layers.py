@@ -34,8 +34,8 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Inside a room, from the ground up: a module may import those of the groups before its own. A
 # folder's name stands for all its modules that are not named themselves.
 ORDER = {
-    "cli": "console text values < options preference_options < preference < experiments measuring "
-    "planning recipes < __init__",
+    "cli": "console text values < options preference_options study_text < preference < experiments "
+    "measuring planning recipes studies < __init__",
     "compare": "load < differences nearest < __init__",
     "measure": "aggregate pooled_metrics text_metrics < model_metrics < texts < experiment "
     "external_texts < __init__",
@@ -61,7 +61,10 @@ ORDER = {
     "preference.tables < comparison.write preference.figures < __init__ preference.write < "
     "preference.study",
     "runs": "blocks run < experiment < find < __init__",
-    "studies": "settings < grid load < folder < __init__",
+    "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs < __init__ "
+    "cell_run launchers.protocol report reuse status < page worker < launchers.here "
+    "launchers.processes launchers.ray_cluster launchers.slurm study_run < estimate "
+    "launchers.choose",
     "stages": "__init__ archive compare draw listing model_card plan report < check train < "
     "generate measure",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
@@ -95,6 +98,8 @@ DOORS = {
     "sacrebleu": {"metrics"},
     "babel": {"preference"},
     "markdown_it": {"web"},
+    "ray": {"studies"},
+    "submitit": {"studies"},
 }
 TORCH_ROOMS = {
     "decoding",
@@ -103,6 +108,7 @@ TORCH_ROOMS = {
     "metrics",
     "models",
     "stages",
+    "studies",
     "training",
     "writing",
 }

@@ -6,7 +6,8 @@ experiments.py  run, train, generate, report, write, ...: what makes and reads e
 planning.py     check, plan: what a recipe would do
 measuring.py    measure, compare: numbers
 recipes.py      recipes: the shipped ones
-text.py         what verbs found out, in lines
+studies.py      study ...: grids of experiments
+text.py         what verbs found out, in lines; study_text.py: that of studies
 values.py       values of options, from text
 console.py      errors in one line, progress bars
 """
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Sequence
 
 from hyperfitting import __version__
-from hyperfitting.cli import experiments, measuring, planning, preference, recipes
+from hyperfitting.cli import experiments, measuring, planning, preference, recipes, studies
 from hyperfitting.cli.console import UTF8_LOCALE, Console, not_text, say, take_any_text
 from hyperfitting.cli.options import Parser, Verbs
 from hyperfitting.errors import (
@@ -60,6 +61,7 @@ def parser() -> Parser:
     measuring.add_measuring(verbs)
     experiments.add_reading(verbs)
     recipes.add_recipes(verbs)
+    studies.add_studies(verbs.group("study", studies.STUDIES_HELP))
     preference.add_preference(verbs.group("preference", preference.HELP), Console)
     return top
 

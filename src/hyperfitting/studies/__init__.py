@@ -9,6 +9,7 @@ from hyperfitting.studies.folder import (
 )
 from hyperfitting.studies.grid import Cell, base_recipe, study_cells
 from hyperfitting.studies.load import copy_study, load_study, shipped_studies, study_path
+from hyperfitting.studies.predictions import Predictions
 from hyperfitting.studies.settings import (
     Axis,
     AxisPoint,
@@ -24,6 +25,7 @@ __all__ = [
     "CellFacts",
     "FinishedCell",
     "PaperAccount",
+    "Predictions",
     "PublishedValue",
     "StudyFolder",
     "StudyResults",

@@ -13,6 +13,7 @@ STUDY/                          default: runs/studies/<name>
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from hyperfitting.facts import Facts, RunFacts, read_facts
 from hyperfitting.records import MetricRow, ProbeRow, UpdateRow
 from hyperfitting.runs import Experiment
 from hyperfitting.studies.grid import Cell
+from hyperfitting.studies.predictions import Predictions, read_predictions
 from hyperfitting.studies.settings import StudySettings
 
 
@@ -53,6 +55,19 @@ class CellFacts(Facts):
     original_from: str | None = None
 
 
+class CellFailure(Facts):
+    """failures/<cell>.json: why a cell could not be made, in one line."""
+
+    line: str
+
+
+class StudyRecord(Facts):
+    """study.json: the version that ran the study last, and its settings."""
+
+    hyperfitting: str
+    study: StudySettings
+
+
 @dataclass(frozen=True)
 class FinishedCell:
     """A cell whose experiment is done: `experiment` reads its files, which need no weights."""
@@ -77,6 +92,15 @@ class FinishedCell:
     def probes(self, variant: str) -> list[ProbeRow]:
         """One row a probe of a variant's training."""
         return self.experiment.run(variant).probes()
+
+    def predictions(self, variant: str) -> dict[str, Predictions]:
+        """What a variant's model predicted on the true texts of `train`, `validation` and each
+        domain.
+
+        Raises:
+            RunError: the study did not ask for predictions.
+        """
+        return read_predictions(self.experiment.run(variant))
 
     @cached_property
     def metrics(self) -> list[MetricRow]:
@@ -139,12 +163,26 @@ class StudyFolder:
         self.cells_folder = folder / "cells"
         self.claims_folder = folder / "claims"
         self.failures_folder = folder / "failures"
+        self.logs_folder = folder / "logs"
         self.progress_page = folder / "progress.html"
         self.report_folder = folder / "report"
 
     def cell_folder(self, cell: Cell) -> Path:
         """Where a cell's experiment stands."""
         return self.cells_folder / cell.folder_name
+
+    def failure_file(self, cell: Cell) -> Path:
+        """Where it stands why a cell could not be made."""
+        return self.failures_folder / f"{cell.folder_name}.json"
+
+    def failure(self, cell: Cell) -> CellFailure | None:
+        """Why a cell could not be made; None of one that was, or is yet to be."""
+        file = self.failure_file(cell)
+        return read_facts(file, CellFailure) if file.is_file() else None
+
+    def log_file(self, cell: Cell) -> Path:
+        """What a cell's workers said."""
+        return self.logs_folder / f"{cell.folder_name}.log"
 
     def finished(self, cell: Cell) -> FinishedCell | None:
         """A cell that is done; None of one that is not."""
@@ -178,6 +216,12 @@ def read_cell_facts(folder: Path) -> CellFacts | None:
     """
     file = cell_facts_file(folder)
     return read_facts(file, CellFacts) if file.is_file() else None
+
+
+def drop_weights(experiment: Experiment) -> None:
+    """Remove the models of a measured experiment. Hashes, texts and metrics stay."""
+    for run in experiment.begun_runs():
+        shutil.rmtree(run.model_folder, ignore_errors=True)
 
 
 def study_folder(study: StudySettings, out: Path | None = None) -> StudyFolder:

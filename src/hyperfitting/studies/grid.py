@@ -92,7 +92,8 @@ def study_cells(
             f"{name} {points}" for name, points in [*factors, ("seeds", len(study.seeds))]
         )
         raise RecipeError(
-            f"{study.name} has {count:,} cells ({shown}): shorten an axis, or confirm more than {MOST_CELLS:,} with --yes"
+            f"{study.name} has {count:,} cells ({shown}): shorten an axis, or confirm more than "
+            f"{MOST_CELLS:,} with --yes"
         )
     _refuse_overridden_axes(study, overrides)
     base_recipe(study, overrides)  # a fault of the base is reported as the base's

@@ -1,0 +1,136 @@
+"""Who works on a cell: a lock file with a heartbeat, so that workers on several machines share a
+folder and no cell is done twice.
+
+Claims on a cell are numbered. The last one counts, and a new one is made by creating the file of
+the next number, which the file system lets one worker do. A claim is free for the next one when it
+was released, when its process is gone from this machine, or when its heartbeat has stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from hyperfitting.files import make_folder, write_text
+
+BEAT_SECONDS = 5.0
+STALE_SECONDS = 60.0
+"""A worker touches its claim that often; after so long without, it is taken for lost."""
+
+_RELEASED = "released"
+
+
+@contextmanager
+def claim(folder: Path, cell: str, number: int, on_taken: Callable[[], None]) -> Iterator[bool]:
+    """Hold a cell by the claim of this number; False, and nothing is held, if another was faster.
+
+    Args:
+        folder: of all claims of the study.
+        cell: the cell's folder name.
+        number: one more than that of the last claim, which `ClaimWatch` says is free.
+        on_taken: called, in another thread, if the claim is taken over while it is held: another
+            worker found that this one had stopped for long.
+    """
+    make_folder(folder)
+    file, after = _file(folder, cell, number), _file(folder, cell, number + 1)
+    try:
+        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        yield False
+        return
+    with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        json.dump({"process": os.getpid(), "machine": this_machine()}, opened)
+    ended = threading.Event()
+    beat = threading.Thread(target=_beat, args=(file, after, ended, on_taken), daemon=True)
+    beat.start()
+    try:
+        yield True
+    finally:
+        ended.set()
+        beat.join()
+        if not after.exists():
+            write_text(file, json.dumps({_RELEASED: True}))
+
+
+def _beat(file: Path, after: Path, ended: threading.Event, on_taken: Callable[[], None]) -> None:
+    while not ended.wait(BEAT_SECONDS):
+        if after.exists():
+            on_taken()
+            return
+        os.utime(file)
+
+
+class ClaimWatch:
+    """Which cells are held, as seen from this process.
+
+    A heartbeat is judged by whether the file changes while it is watched, not by its time: clocks
+    of machines differ.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        stale_seconds: float = STALE_SECONDS,
+        now: Callable[[], float] = time.monotonic,
+    ):
+        self._folder, self._stale_seconds, self._now = folder, stale_seconds, now
+        self._seen: dict[Path, tuple[int, float]] = {}
+
+    def next_number(self, cell: str) -> int | None:
+        """The number of the claim that may be made on a cell now; None while another holds it."""
+        files = self._folder.glob(f"{cell}.*.json")
+        last = max((int(file.name.split(".")[-2]) for file in files), default=0)
+        return None if last and self._is_held(_file(self._folder, cell, last)) else last + 1
+
+    def _is_held(self, file: Path) -> bool:
+        try:
+            beat, held = file.stat().st_mtime_ns, json.loads(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            beat, held = 0, {}  # it is being written, or was cut off while it was
+        if _RELEASED in held:
+            return False
+        if held.get("machine") == this_machine() and not _is_alive(held["process"]):
+            return False
+        before, since = self._seen.get(file, (None, 0.0))
+        if beat != before:
+            self._seen[file] = beat, self._now()
+            return True
+        return self._now() - since < self._stale_seconds
+
+
+def _file(folder: Path, cell: str, number: int) -> Path:
+    return folder / f"{cell}.{number}.json"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def this_machine() -> str:
+    """What tells machines and containers apart, without naming them: process numbers of one are
+    comparable.
+    """
+    parts = [str(os.getuid()) if hasattr(os, "getuid") else ""]
+    for path in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
+        try:
+            parts.append(Path(path).read_text(encoding="utf-8").strip())
+        except OSError:
+            continue
+    try:
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    except OSError:
+        parts.append(os.uname().nodename)
+    return sha256(" ".join(parts).encode()).hexdigest()[:16]

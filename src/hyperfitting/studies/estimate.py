@@ -1,0 +1,166 @@
+"""What a study will cost, before it is run: trainings, what is shared, minutes, disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from hyperfitting import models
+from hyperfitting.recipe import HYPERFITTED, ORIGINAL, Overrides, Recipe
+from hyperfitting.stages.plan import try_updates
+from hyperfitting.studies.folder import StudyFolder, study_folder
+from hyperfitting.studies.grid import Cell, base_recipe, study_cells
+from hyperfitting.studies.launchers.processes import core_count
+from hyperfitting.studies.reuse import reusable_experiments
+from hyperfitting.studies.settings import StudySettings
+from hyperfitting.studies.sharing import data_key, original_key
+from hyperfitting.studies.study_run import refuse_other_study
+
+_FLOAT_BYTES = 4
+_ADAM_COPIES = 3
+"""A checkpoint holds the weights and Adam's two moments."""
+
+
+@dataclass(frozen=True)
+class StudyEstimate:
+    """What is left of a study, and what it will take.
+
+    Args:
+        cells: all cells of the study.
+        finished: those that are done in its folder.
+        reusable: those of the others that a finished experiment will be used for.
+        trainings: that are left, several of a cell where it has variants.
+        draws: different draws of data that the cells which are left need.
+        originals: different originals that they measure.
+        tokens_per_second: of timed updates on this machine, the mean over the kinds of training.
+        training_seconds: that the updates of all trainings take, one after another.
+        finished_seconds: that a finished cell took, on average; None where none was made here.
+        workers: at work at once.
+        weights_bytes: weights and checkpoints on the disk while so many workers train.
+        kept_bytes: weights that `--keep-weights` would leave.
+        results_bytes: what a finished cell leaves, on average; None where none is finished.
+    """
+
+    cells: int
+    finished: int
+    reusable: int
+    trainings: int
+    draws: int
+    originals: int
+    tokens_per_second: float
+    training_seconds: float
+    finished_seconds: float | None
+    workers: int
+    weights_bytes: int
+    kept_bytes: int
+    results_bytes: float | None
+
+    @property
+    def to_make(self) -> int:
+        """Cells that are neither finished nor taken over."""
+        return self.cells - self.finished - self.reusable
+
+
+def estimate_study(
+    study: StudySettings,
+    *,
+    out: Path | None = None,
+    overrides: Overrides = (),
+    reuse: Sequence[Path] = (),
+    workers: int = 1,
+    threads: int | None = None,
+    device: str = "auto",
+    allow_many: bool = False,
+) -> StudyEstimate:
+    """What a study will take on this machine, with a few updates of each kind of training timed.
+
+    `threads` are those of each cell, none: the cores, divided among the workers. Those of this
+    process are set to them.
+
+    Raises:
+        InputError: the study is wrong, its folder holds another one, or a model is not there.
+    """
+    cells = study_cells(study, overrides, allow_many=allow_many)
+    folder = study_folder(study, out)
+    refuse_other_study(folder, base_recipe(study, overrides), cells)
+    finished = [each for each in map(folder.finished, cells) if each is not None]
+    left = [cell for cell in cells if folder.finished(cell) is None]
+    found = reusable_experiments(folder, reuse)
+    asked = study.predictions
+    to_make = [
+        cell for cell in left if not any(each.is_that_of(cell, predictions=asked) for each in found)
+    ]
+    torch.set_num_threads(threads or max(core_count() // workers, 1))
+    kinds = {_kind(cell.recipe): cell.recipe for cell in to_make}
+    rates = {
+        kind: try_updates(recipe, device=device).tokens_per_second for kind, recipe in kinds.items()
+    }
+    taken = [each.facts.seconds for each in finished if each.facts.seconds]
+    return StudyEstimate(
+        cells=len(cells),
+        finished=len(finished),
+        reusable=len(left) - len(to_make),
+        trainings=sum(len(_trainings(cell.recipe)) for cell in to_make),
+        draws=len({data_key(cell.recipe) for cell in to_make}),
+        originals=len({original_key(cell.recipe) for cell in to_make}),
+        tokens_per_second=fmean(rates.values()) if rates else 0.0,
+        training_seconds=sum(_tokens(cell.recipe) / rates[_kind(cell.recipe)] for cell in to_make),
+        finished_seconds=fmean(taken) if taken else None,
+        workers=workers,
+        weights_bytes=_weights_bytes(to_make, workers),
+        kept_bytes=sum(_saved_bytes(cell.recipe) for cell in to_make),
+        results_bytes=_results_bytes(folder, finished_cells=[each.cell for each in finished]),
+    )
+
+
+def _kind(recipe: Recipe) -> str:
+    """What decides how fast a recipe's updates are."""
+    train = recipe.train
+    shape = (train.parameters, train.lora, train.precision, train.batch_blocks, train.embeddings)
+    return repr((recipe.model, recipe.engine, recipe.data.block_tokens, train.head, *shape))
+
+
+def _trainings(recipe: Recipe) -> list[int]:
+    """The updates of each training of a recipe, if nothing stops it sooner."""
+    together = {recipe.trained_together(name) for name in recipe.variant_names if name != ORIGINAL}
+    blocks = recipe.data.train_blocks
+    return [
+        max(recipe.of(name).train.total_updates(blocks) for name in names) for names in together
+    ]
+
+
+def _tokens(recipe: Recipe) -> int:
+    blocks = min(recipe.train.batch_blocks, recipe.data.train_blocks)
+    return sum(_trainings(recipe)) * blocks * (recipe.data.block_tokens - 1)
+
+
+def _weights_bytes(cells: Iterable[Cell], workers: int) -> int:
+    """Of the largest cells that may be at work at once."""
+    sizes = sorted((_working_bytes(cell.recipe) for cell in cells), reverse=True)
+    return sum(sizes[:workers])
+
+
+def _working_bytes(recipe: Recipe) -> int:
+    checkpoints = _ADAM_COPIES * (recipe.engine.keep_last + 1)  # a new one is written first
+    return _saved_bytes(recipe) + checkpoints * _model_bytes(recipe)
+
+
+def _saved_bytes(recipe: Recipe) -> int:
+    return (len(recipe.variant_names) - 1) * _model_bytes(recipe)
+
+
+def _model_bytes(recipe: Recipe) -> int:
+    return _FLOAT_BYTES * models.count_parameters(recipe.of(HYPERFITTED).model)
+
+
+def _results_bytes(folder: StudyFolder, finished_cells: Sequence[Cell]) -> float | None:
+    sizes = [
+        sum(file.stat().st_size for file in folder.cell_folder(cell).rglob("*") if file.is_file())
+        for cell in finished_cells
+    ]
+    return math.fsum(sizes) / len(sizes) if sizes else None

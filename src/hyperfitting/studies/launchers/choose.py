@@ -1,0 +1,55 @@
+"""The launcher that a name stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from hyperfitting.errors import InputError
+from hyperfitting.recipe import apply_overrides
+from hyperfitting.studies.folder import StudyFolder
+from hyperfitting.studies.launchers.processes import Processes
+from hyperfitting.studies.launchers.protocol import Launcher
+from hyperfitting.studies.launchers.ray_cluster import RayCluster
+from hyperfitting.studies.launchers.slurm import SlurmJobs
+
+LauncherName = Literal["local", "ray", "slurm"]
+LAUNCHERS: tuple[LauncherName, ...] = get_args(LauncherName)
+
+
+def choose_launcher(
+    name: LauncherName,
+    folder: StudyFolder,
+    *,
+    workers: int | None = None,
+    threads: int | None = None,
+    parameters: tuple[str, ...] = (),
+) -> Launcher:
+    """Processes of this machine, a Ray cluster, or Slurm jobs.
+
+    Args:
+        name: which of them.
+        folder: of the study; Slurm's scripts and logs go into it.
+        workers: processes at once; the other launchers leave that to their queue.
+        threads: of each cell; none: the cores divided by the workers, or 1 in a queue.
+        parameters: of submitit, as `KEY=VALUE`.
+
+    Raises:
+        InputError: an option is of another launcher.
+    """
+    if workers is not None and name != "local":
+        raise InputError(f"--workers is for --on local: {name} decides how many cells run at once")
+    if parameters and name != "slurm":
+        raise InputError("--slurm is for --on slurm")
+    if name == "local":
+        return Processes(workers or 1, threads)
+    if name == "ray":
+        return RayCluster(threads=threads or 1)
+    found: dict[str, Any] = {}
+    apply_overrides(found, parameters)
+    return SlurmJobs(found, folder=slurm_folder(folder), threads=threads or 1)
+
+
+def slurm_folder(folder: StudyFolder) -> Path:
+    """Where submitit keeps its scripts, pickles and logs."""
+    return folder.folder / "slurm"

@@ -1,0 +1,76 @@
+"""The report of a study: its cells as one table, for whoever analyses them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyperfitting.errors import RunError
+from hyperfitting.files import write_text
+from hyperfitting.recipe import Overrides
+from hyperfitting.records import MetricRow
+from hyperfitting.studies.folder import StudyResults, study_folder
+from hyperfitting.studies.grid import study_cells
+from hyperfitting.studies.settings import StudySettings
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """The files of a study's report, and how many of its cells they cover."""
+
+    files: tuple[Path, ...]
+    finished: int
+    missing: int
+
+
+def study_results(
+    study: StudySettings, *, out: Path | None = None, overrides: Overrides = ()
+) -> StudyResults:
+    """The finished cells of a study, as an analysis reads them.
+
+    Raises:
+        InputError: the study is wrong, or a cell cannot be read.
+    """
+    cells = study_cells(study, overrides, allow_many=True)
+    return study_folder(study, out).results(study, cells)
+
+
+def report_study(
+    study: StudySettings, *, out: Path | None = None, overrides: Overrides = ()
+) -> StudyReport:
+    """Write the report on the cells that are finished.
+
+    Raises:
+        RunError: none is.
+    """
+    results = study_results(study, out=out, overrides=overrides)
+    if not results.finished:
+        raise RunError(
+            f"{results.folder} has no finished cell: run `hyperfit study run {study.name}` first"
+        )
+    table = study_folder(study, out).report_folder / "cells.csv"
+    write_text(table, cells_table(results))
+    return StudyReport((table,), len(results.finished), len(results.missing))
+
+
+def cells_table(results: StudyResults) -> str:
+    """Every metric row of every finished cell as CSV, after where the cell stands on each axis."""
+    written = io.StringIO()
+    axes = [*(axis.name for axis in results.study.axes), "seed"]
+    columns = [field.name for field in dataclasses.fields(MetricRow)]
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(["cell", *axes, *columns])
+    writer.writerows(_table_rows(results, axes, columns))
+    return written.getvalue()
+
+
+def _table_rows(results: StudyResults, axes: list[str], columns: list[str]) -> Iterator[list[Any]]:
+    for cell in results.finished:
+        place = [cell.cell.folder_name, *(cell.coordinates[axis] for axis in axes)]
+        for row in cell.metrics:
+            yield [*place, *(getattr(row, column) for column in columns)]

@@ -1,0 +1,117 @@
+"""Finished experiments are used again: of other studies, and of any folder that is named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hyperfitting import data
+from hyperfitting.errors import InputError
+from hyperfitting.facts import write_facts
+from hyperfitting.files import new_folder
+from hyperfitting.recipe import HYPERFITTED, ORIGINAL, read_tree
+from hyperfitting.runs import Experiment, find_experiments
+from hyperfitting.studies.agreement import first_disagreement, settings_at_default
+from hyperfitting.studies.folder import (
+    CellFacts,
+    StudyFolder,
+    cell_facts_file,
+    read_cell_facts,
+)
+from hyperfitting.studies.grid import Cell
+from hyperfitting.studies.predictions import predictions_file
+from hyperfitting.weights import hash_model, ordinary_folder
+
+_LEFT_BEHIND = shutil.ignore_patterns("model", "checkpoint", "parts", ".lock", ".*.partial")
+
+
+@dataclass(frozen=True)
+class ReusableExperiment:
+    """An experiment whose runs are all measured."""
+
+    experiment: Experiment
+
+    @cached_property
+    def stored(self) -> dict[str, Any]:
+        """Its recipe as it is stored."""
+        return read_tree(self.experiment.recipe_file)
+
+    @cached_property
+    def facts(self) -> CellFacts | None:
+        """Its facts, if it was a cell."""
+        return read_cell_facts(self.experiment.folder)
+
+    def is_that_of(self, cell: Cell, *, predictions: bool) -> bool:
+        """Whether it is the experiment that a cell asks for, made of the same files."""
+        facts, recipe = self.facts, cell.recipe
+        known = facts.at_default if facts else ()
+        if first_disagreement(self.stored, recipe, known):
+            return False
+        if (facts.repeat if facts else 0) != cell.repeat:
+            return False
+        try:
+            runs = self.experiment.runs().values()
+            threads = {run.train_facts.threads for run in runs}
+            if cell.threads is not None and threads != {cell.threads}:
+                return False
+            if predictions and not all(predictions_file(run).is_file() for run in runs):
+                return False
+            data.refuse_changed(self.experiment.manifest.sources, recipe.data, "")
+        except InputError:
+            return False
+        return self._has_original_of(cell)
+
+    def _has_original_of(self, cell: Cell) -> bool:
+        """Whether its original has the files that stand where the cell's model is; taken for
+        granted of a hub's.
+        """
+        place = ordinary_folder(cell.recipe.model)
+        weights = self.experiment.run(ORIGINAL).weights
+        return place is None or (weights is not None and weights.sha256 == hash_model(place))
+
+
+def reusable_experiments(study: StudyFolder, others: Iterable[Path]) -> list[ReusableExperiment]:
+    """The measured experiments of the studies that stand beside this one, and of other folders."""
+    found: dict[Path, Experiment] = {}
+    for experiment in _experiments(study, others):
+        found.setdefault(experiment.folder.resolve(), experiment)
+    return [ReusableExperiment(each) for each in found.values() if _is_measured(each)]
+
+
+def _experiments(study: StudyFolder, others: Iterable[Path]) -> Iterator[Experiment]:
+    own = study.folder.resolve()
+    for file in sorted(own.parent.glob(f"*/{study.study_file.name}")):
+        if file.parent != own:
+            yield from find_experiments(StudyFolder(file.parent).cells_folder)
+    for folder in others:
+        yield from find_experiments(folder)
+
+
+def _is_measured(experiment: Experiment) -> bool:
+    try:
+        return experiment.archive is None and all(
+            run.measured for run in experiment.runs().values()
+        )
+    except InputError:
+        return False
+
+
+def take_over(found: ReusableExperiment, cell: Cell, folder: Path) -> None:
+    """Copy a finished experiment, without its weights, as a cell."""
+    made = found.experiment.run(HYPERFITTED).train_facts
+    facts = CellFacts(
+        hyperfitting=made.environment.versions["hyperfitting"],
+        coordinates=cell.coordinates,
+        threads=made.threads,
+        repeat=cell.repeat,
+        at_default=found.facts.at_default if found.facts else settings_at_default(cell.recipe),
+        finished=True,
+        taken_from=str(found.experiment.folder),
+    )
+    with new_folder(folder) as partial:
+        shutil.copytree(found.experiment.folder, partial, ignore=_LEFT_BEHIND, dirs_exist_ok=True)
+        write_facts(cell_facts_file(partial), facts)

@@ -1,0 +1,273 @@
+"""A study from grid to table: every cell an experiment; what is shared, used again, goes wrong."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from hyperfitting.errors import DiskFull, HyperfittingError, RunError
+from hyperfitting.recipe import load_recipe
+from hyperfitting.studies import study_cells, study_folder
+from hyperfitting.studies.cell_run import run_cell
+from hyperfitting.studies.jobs import CellJob, CellOptions, CellOutcome
+from hyperfitting.studies.launchers.here import Ended, ThisProcess
+from hyperfitting.studies.report import report_study, study_results
+from hyperfitting.studies.status import study_status
+from hyperfitting.studies.study_run import RunOptions, run_study
+from hyperfitting.studies.worker import work
+from tests.conftest import tiny_tree
+from tests.support.grids import METRIC_FILES, metric_files, small, tiny_study
+
+OPTIONS = RunOptions(device="cpu", poll_seconds=0)
+RATES = """predictions = true
+[[axes]]
+name = "rate"
+values = { "train.learning_rate" = [3e-3, 1e-3] }
+"""
+
+
+class NoWork(ThisProcess):
+    """A launcher for studies in which nothing is left to do."""
+
+    def start(self, job):
+        raise AssertionError(f"{job.cell.title} is made")
+
+
+class Ends(ThisProcess):
+    """A launcher whose workers end without having worked."""
+
+    def __init__(self, outcome):
+        super().__init__()
+        self.ends, self.started = outcome, 0
+
+    def start(self, job):
+        self.started += 1
+        return Ended(self.ends)
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model, corpus):
+    return small(tiny_tree(tiny_model, corpus))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, base):
+    """A study of two cells with one seed, run in this process: the study, and its folder."""
+    folder = tmp_path_factory.mktemp("study")
+    study = tiny_study(folder, base, RATES, seeds="[0]")
+    shown = []
+    status = run_study(
+        study, ThisProcess(), out=folder / "out", options=OPTIONS, on_status=shown.append
+    )
+    assert [each.state for each in status.cells] == ["finished", "finished"]
+    assert [each.state for each in shown[-1].cells] == ["finished", "finished"]
+    return study, folder / "out"
+
+
+def test_a_cell_is_an_experiment_whose_weights_are_dropped(made):
+    study, out = made
+    results = study_results(study, out=out)
+    assert [cell.coordinates for cell in results.finished] == [
+        {"rate": "0-003", "seed": "0"},
+        {"rate": "0-001", "seed": "0"},
+    ]
+    for cell in results.finished:
+        runs = cell.experiment.runs().values()
+        assert all(run.measured and not run.model_folder.exists() for run in runs)
+        assert (cell.experiment.report_folder / "index.html").is_file()
+        assert cell.run_facts("hyperfitted").train.threads == cell.facts.threads == 1
+        assert len(cell.updates("hyperfitted")) == 8
+        assert len(cell.metric_rows("ttr", variant="hyperfitted", strategy="greedy")) == 1
+    assert results.at(rate="0-001")[0].cell.recipe.train.learning_rate == 1e-3
+    assert [point for point, _ in results.by_point("rate")] == ["0-003", "0-001"]
+    assert "2 of 2 cells finished" in (out / "progress.html").read_text()
+    assert "http-equiv" not in (out / "progress.html").read_text()
+
+
+def test_predictions_are_kept_of_every_model(made):
+    study, out = made
+    for cell in study_results(study, out=out).finished:
+        before, after = cell.predictions("original"), cell.predictions("hyperfitted")
+        assert set(before) == {"train", "validation", "pieces"}
+        assert before["pieces"].top1_NS.shape == after["pieces"].probability_NS.shape == (10, 15)
+        assert ((after["train"].probability_NS > 0) & (after["train"].probability_NS <= 1)).all()
+        assert (before["train"].top1_NS != after["train"].top1_NS).any()
+
+
+def test_shared_work_is_that_of_a_cell_alone(made, tmp_path):
+    """The second cell took data and original of the first; alone it makes the same, to the byte."""
+    study, out = made
+    first, second = study_results(study, out=out).finished
+    assert (first.facts.data_from, first.facts.original_from) == (None, None)
+    assert second.facts.data_from == second.facts.original_from == first.cell.folder_name
+    alone = run_cell(
+        second.cell.recipe, tmp_path / "alone", CellOptions(second.coordinates, device="cpu")
+    )
+    assert metric_files(alone.folder) == metric_files(second.experiment.folder)
+    assert len(metric_files(alone.folder)) == 2 * len(METRIC_FILES)
+    assert alone.manifest == second.experiment.manifest
+
+
+def test_a_finished_study_is_not_made_again(made):
+    study, out = made
+    status = run_study(study, NoWork(), out=out, options=OPTIONS)
+    assert len(status.in_state("finished")) == 2
+
+
+def test_the_table_has_every_metric_of_every_cell(made):
+    study, out = made
+    report = report_study(study, out=out)
+    with report.files[0].open() as file:
+        rows = list(csv.DictReader(file))
+    held = [row for cell in study_results(study, out=out).finished for row in cell.metrics]
+    assert len(rows) == len(held) > 50
+    assert {(row["rate"], row["seed"]) for row in rows} == {("0-003", "0"), ("0-001", "0")}
+    assert [row["value"] for row in rows] == [str(row.value) for row in held]
+
+
+def test_another_study_uses_finished_cells_again(made, base, tmp_path):
+    """Those of a study that stands beside it, and of any folder that is named."""
+    _, out = made
+    other = tiny_study(tmp_path, base, RATES.replace("[3e-3, 1e-3]", "[1e-3]"), seeds="[0]")
+    for place, reuse in ((out.parent / "other", ()), (tmp_path / "far", (out,))):
+        options = RunOptions(device="cpu", poll_seconds=0, reuse=reuse)
+        run_study(other, NoWork(), out=place, options=options)
+        (cell,) = study_results(other, out=place).finished
+        assert cell.facts.taken_from is not None
+        assert "rate-0-001-seed-0" in cell.facts.taken_from
+    shutil.rmtree(out.parent / "other")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["[set]\ntrain.betas = [0.9, 0.99]\n", "[set]\nmeasure.batch_blocks = 4\n", "threads = 2\n"],
+)
+def test_an_experiment_with_another_setting_is_not_used(made, base, tmp_path, change):
+    _, out = made
+    text = RATES.replace("[3e-3, 1e-3]", "[1e-3]").replace("[[axes]]", f"{change}[[axes]]")
+    other = tiny_study(tmp_path, base, text, seeds="[0]")
+    launcher = Ends(CellOutcome.LOST)
+    options = RunOptions(device="cpu", poll_seconds=0, reuse=(out,), most_losses=1)
+    status = run_study(other, launcher, out=tmp_path / "out", options=options)
+    assert (launcher.started, len(status.in_state("failed"))) == (1, 1)
+
+
+def test_an_ordinary_experiment_is_used_again(finished, tree, tmp_path):
+    study = tiny_study(tmp_path, tree, "description = 'one cell'\n", seeds="[0]")
+    options = RunOptions(device="cpu", poll_seconds=0, reuse=(finished.folder.parent,))
+    run_study(study, NoWork(), out=tmp_path / "out", options=options)
+    (cell,) = study_results(study, out=tmp_path / "out").finished
+    assert not cell.experiment.run("hyperfitted").model_folder.exists()
+    assert cell.metrics[0] == finished.run("original").metrics()[0]
+
+
+def test_a_cell_that_fails_is_one_line_and_the_others_go_on(base, tmp_path):
+    text = '[[axes]]\nname = "blocks"\nvalues = { "data.train_blocks" = [61, 8] }\n'
+    study = tiny_study(tmp_path, base, text, seeds="[0]")
+    status = run_study(study, ThisProcess(), out=tmp_path / "out", options=OPTIONS)
+    failed, finished = status.cells
+    assert (failed.state, finished.state) == ("failed", "finished")
+    assert "the set 'train' needs 61 documents" in failed.line
+    assert not study_folder(study, tmp_path / "out").cell_folder(failed.cell).exists()
+    with pytest.raises(HyperfittingError, match=r"1 of 2 cells failed: .* --retry-failed"):
+        status.refuse_failed()
+    again = Ends(CellOutcome.HELD)
+    assert run_study(study, again, out=tmp_path / "out", options=OPTIONS) == status
+    assert again.started == 0
+    retry = RunOptions(device="cpu", poll_seconds=0, retry_failed=True)
+    again = run_study(study, ThisProcess(), out=tmp_path / "out", options=retry)
+    assert [each.state for each in again.cells] == ["failed", "finished"]
+
+
+def test_a_worker_that_is_lost_again_and_again_has_failed(base, tmp_path):
+    study = tiny_study(tmp_path, base, RATES, seeds="[0]")
+    lost = Ends(CellOutcome.LOST)
+    status = run_study(study, lost, out=tmp_path / "out", options=OPTIONS)
+    assert lost.started == 2 * OPTIONS.most_losses
+    assert {each.line.partition(":")[0] for each in status.cells} == {
+        "its worker was lost 3 times, killed or out of memory"
+    }
+
+
+def test_a_full_disk_stops_the_study_in_one_line(base, tmp_path):
+    study = tiny_study(tmp_path, base, RATES, seeds="[0]")
+    folder, cells = study_folder(study, tmp_path / "out"), study_cells(study)
+    folder.logs_folder.mkdir(parents=True)
+    folder.log_file(cells[0]).symlink_to("/dev/full")
+    job = CellJob(folder.folder, cells[0], 1, CellOptions(cells[0].coordinates, device="cpu"))
+    assert work(job) is CellOutcome.DISK_FULL
+    assert folder.failure(cells[0]) is None
+    with pytest.raises(DiskFull, match=r"no space left on the disk: .* the same command goes on"):
+        run_study(study, Ends(CellOutcome.DISK_FULL), out=tmp_path / "new", options=OPTIONS)
+
+
+def test_a_folder_of_another_study_is_refused(made, base, tmp_path):
+    study, out = made
+    with pytest.raises(RunError, match=r"another base \(train.epochs 2 -> 3\): choose another"):
+        run_study(study, NoWork(), out=out, overrides=["train.epochs=3"], options=OPTIONS)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    with pytest.raises(RunError, match="mine is not empty and holds no study"):
+        run_study(study, NoWork(), out=tmp_path / "mine", options=OPTIONS)
+    with pytest.raises(RunError, match="is a file, and a folder is needed there"):
+        run_study(study, NoWork(), out=tmp_path / "mine" / "notes.txt", options=OPTIONS)
+
+
+CHANGES = {
+    "an added setting": (lambda tree: tree["train"].pop("clip_norm"), None),
+    "a setting that is no more, at its default": (
+        lambda tree: tree["train"].__setitem__("clip_norm_kind", 2),
+        None,
+    ),
+    "a changed default": (
+        lambda tree: tree["train"].__setitem__("epsilon", 1e-6),
+        "made by hyperfitting .* with another train.epsilon than hyperfitting .* gives it: remove",
+    ),
+    "a setting that is no more, in use": (
+        lambda tree: tree["probe"].__setitem__("smooth", 2),
+        "with another probe.smooth than",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_cell_of_another_version_counts_if_it_means_the_same(made, tmp_path, case):
+    study, out = made
+    copy = shutil.copytree(out, tmp_path / "out")
+    cell = study_folder(study, copy).cell_folder(study_cells(study)[0])
+    change, words = CHANGES[case]
+    facts, tree = (json.loads((cell / name).read_text()) for name in ("cell.json", "recipe.json"))
+    change(tree)
+    facts["at_default"].append("train.clip_norm_kind")
+    (cell / "recipe.json").write_text(json.dumps(tree))
+    (cell / "cell.json").write_text(json.dumps(facts))
+    if words is None:
+        run_study(study, NoWork(), out=copy, options=OPTIONS)
+    else:
+        with pytest.raises(RunError, match=words):
+            run_study(study, NoWork(), out=copy, options=OPTIONS)
+
+
+def test_a_cell_that_another_version_began_is_refused(made, tmp_path):
+    study, out = made
+    copy = shutil.copytree(out, tmp_path / "out")
+    file = study_folder(study, copy).cell_folder(study_cells(study)[0]) / "cell.json"
+    facts = json.loads(file.read_text()) | {"hyperfitting": "0.0.1", "finished": False}
+    file.write_text(json.dumps(facts))
+    with pytest.raises(
+        RunError, match=r"was begun by hyperfitting 0\.0\.1, and this is .*: remove"
+    ):
+        run_study(study, NoWork(), out=copy, options=OPTIONS)
+
+
+def test_how_far_a_study_has_come_is_read_from_its_folder(made, base, tmp_path):
+    study, out = made
+    assert study_status(study, out=out).in_state("running") == []
+    more = tiny_study(tmp_path, base, RATES, seeds="[0, 1]")
+    status = study_status(more, out=out)
+    assert [each.state for each in status.cells] == ["finished", "waiting"] * 2
+    assert status.cells[0].update == status.cells[0].updates == 8
+    assert status.seconds_left > 0
+    recipe = load_recipe(study_folder(study, out).base_file)
+    assert recipe.name == "tiny"
