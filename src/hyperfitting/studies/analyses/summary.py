@@ -1,0 +1,152 @@
+"""What every analysis needs: a mean over seeds with its interval, and how it is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Protocol
+
+from hyperfitting.records import MetricRow
+from hyperfitting.report.kit.numbers import number
+from hyperfitting.report.study.content import Point, Series
+from hyperfitting.studies.folder import FinishedCell
+from hyperfitting.studies.settings import PublishedValue, StudySettings
+
+_STUDENT = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+)
+"""The 97.5 % quantile of Student's t with 1, 2, ... degrees of freedom; with more, the last one."""
+
+
+@dataclass(frozen=True)
+class SeedMean:
+    """A mean over trainings of several seeds, and its 95 % interval (Student's t).
+
+    The interval speaks of trainings: other texts drawn, other orders. One seed has none.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+    def __str__(self) -> str:
+        """The value, and its interval in brackets where there is one."""
+        if self.low is None or self.high is None:
+            return number(self.value)
+        return f"{number(self.value)} ({number(self.low)} to {number(self.high)})"
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval holds values of that sign only; 0 where it does not, or is not
+        there.
+        """
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return 0
+        return 1 if self.value > 0 else -1
+
+    def at(self, x: float) -> Point:
+        """The mean at a place of a figure."""
+        return Point(x, self.value, self.low, self.high)
+
+
+class OverSeeds(Protocol):
+    """A row of a table that holds a mean over seeds."""
+
+    @property
+    def value(self) -> float:
+        """The mean."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower bound of its interval."""
+
+    @property
+    def high(self) -> float | None:
+        """The upper bound of its interval."""
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds it is of."""
+
+
+def mean_of(row: OverSeeds) -> SeedMean:
+    """The mean that a row holds."""
+    return SeedMean(row.value, row.low, row.high, row.seeds)
+
+
+def over_seeds(values: Sequence[float]) -> SeedMean:
+    """The mean of one value a seed.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not values:
+        raise ValueError("nothing to average")
+    mean = fmean(values)
+    if len(values) < 2:
+        return SeedMean(mean, None, None, 1)
+    quantile = _STUDENT[min(len(values) - 1, len(_STUDENT)) - 1]
+    margin = quantile * stdev(values) / math.sqrt(len(values))
+    return SeedMean(mean, mean - margin, mean + margin, len(values))
+
+
+def seed_difference(one: dict[int, float], other: dict[int, float]) -> SeedMean | None:
+    """The mean of `one` minus `other` over the seeds that both have, paired; None without any."""
+    both = sorted(one.keys() & other.keys())
+    return over_seeds([one[seed] - other[seed] for seed in both]) if both else None
+
+
+def by_seed(
+    cells: Iterable[FinishedCell], name: str, *, variant: str, domain: str, strategy: str | None
+) -> dict[int, float]:
+    """One metric of one variant in one domain by seed; cells that have none are left out."""
+    found: dict[int, float] = {}
+    for cell in cells:
+        row = metric_of(cell, name, variant=variant, domain=domain, strategy=strategy)
+        if row is not None:
+            found[cell.cell.seed] = row.value
+    return found
+
+
+def metric_of(
+    cell: FinishedCell, name: str, *, variant: str, domain: str, strategy: str | None
+) -> MetricRow | None:
+    """The row of one metric of whole texts, or of a model; None where it was not measured."""
+    rows = cell.metric_rows(name, variant=variant, domain=domain, strategy=strategy)
+    return next((row for row in rows if row.position is None), None)
+
+
+def domains_of(cells: Sequence[FinishedCell]) -> list[str]:
+    """The domains of the study's contexts, in the recipe's order."""
+    return [each.name for each in cells[0].experiment.recipe.data.domains] if cells else []
+
+
+def published_series(
+    study: StudySettings, metric: str, axis: str, places: dict[str, float], *, colour: str
+) -> list[Series]:
+    """The published values of a metric at points of an axis as marks, a series for each source."""
+    held: dict[str, list[Point]] = {}
+    for each in published_values(study, metric):
+        name = str(each.at.get(axis))
+        if name in places:
+            point = Point(places[name], each.value, each.low, each.high)
+            held.setdefault(each.source, []).append(point)
+    return [
+        Series("published", tuple(points), colour, source=source) for source, points in held.items()
+    ]
+
+
+def published_values(study: StudySettings, metric: str) -> list[PublishedValue]:
+    """The published values of one metric, in the study's order."""
+    return [each for each in study.published if each.metric == metric]
+
+
+def seeds_in_words(count: int) -> str:
+    """What the numbers are of: one seed without intervals, or so many with them."""
+    if count == 1:
+        return "One seed, so no interval says how another training would come out."
+    return f"Numbers are means over {count} seeds with 95 % intervals over them."

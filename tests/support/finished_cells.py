@@ -1,0 +1,93 @@
+"""Studies whose cells are files written by hand, so that every value of an analysis is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from hyperfitting.files import write_rows, write_text
+from hyperfitting.metrics.specs import metric
+from hyperfitting.recipe import stored_recipe
+from hyperfitting.records import MetricRow, ProbeRow, UpdateRow
+from hyperfitting.runs import Experiment
+from hyperfitting.studies import (
+    Cell,
+    CellFacts,
+    FinishedCell,
+    StudyFolder,
+    StudyResults,
+    load_study,
+    study_cells,
+)
+
+
+def row(
+    name: str,
+    value: float,
+    *,
+    variant: str = "hyperfitted",
+    domain: str = "fiction",
+    strategy: str | None = "greedy",
+    position: int | None = None,
+) -> MetricRow:
+    """A metric row of ten texts with an interval of 0.1 around it."""
+    spec = metric(name)
+    return MetricRow(
+        variant,
+        domain,
+        strategy,
+        name,
+        value,
+        value - 0.05,
+        value + 0.05,
+        10,
+        10,
+        spec.unit,
+        spec.target,
+        "run",
+        position=position,
+    )
+
+
+def results_of(
+    folder: Path,
+    study: str,
+    rows: Callable[[Cell], Iterable[MetricRow]] = lambda cell: (),
+    *,
+    trainings: Callable[[Cell, str], tuple[Sequence[UpdateRow], Sequence[ProbeRow]]] | None = None,
+    without: Callable[[Cell], bool] = lambda cell: False,
+) -> StudyResults:
+    """The results of a study whose cells hold these metric rows, and these rows of training by
+    variant; cells `without` are not finished.
+    """
+    file = folder / "study.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(study)
+    read = load_study(file)
+    root = StudyFolder(folder / "study")
+    finished, missing = [], []
+    for cell in study_cells(read):
+        if without(cell):
+            missing.append(cell)
+            continue
+        experiment = Experiment(root.cell_folder(cell))
+        write_text(experiment.recipe_file, stored_recipe(cell.recipe, experiment.folder))
+        held = list(rows(cell))
+        for variant, run in experiment.runs().items():
+            own = [each for each in held if each.variant == variant]
+            beside = [each for each in held if each.variant not in experiment.runs()]
+            write_rows(run.metrics_file, own + (beside if variant == "original" else []))
+            if trainings is not None:
+                updates, probes = trainings(cell, variant)
+                write_rows(run.updates_file, updates)
+                write_rows(run.probes_file, probes)
+        facts = CellFacts(
+            hyperfitting="x",
+            coordinates=cell.coordinates,
+            threads=1,
+            repeat=cell.repeat,
+            at_default=(),
+            finished=True,
+        )
+        finished.append(FinishedCell(cell, experiment, facts))
+    return StudyResults(read, root.folder, tuple(finished), tuple(missing))

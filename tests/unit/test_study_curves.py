@@ -1,0 +1,135 @@
+"""The timing of a training, on rows whose every moment is written by hand."""
+
+import pytest
+
+from hyperfitting.records import ProbeRow, UpdateRow
+from hyperfitting.studies.analyses.curves import curves
+from hyperfitting.studies.analyses.moments import Moment, moments_of, timing_of
+from tests.support.finished_cells import results_of
+
+STUDY = """
+name = "curves"
+base = "demo"
+seeds = [0, 1]
+analysis = "curves"
+[set]
+variants = [{ name = "early-stopped", set = { "train.stop" = "best-validation" } }]
+[[axes]]
+name = "training"
+[[axes.points]]
+name = "as-published"
+[[axes.points]]
+name = "weight-decay"
+set = { "train.weight_decay" = 0.1 }
+[[published]]
+metric = "validation_loss"
+at = { epoch = 0 }
+value = 3.6
+source = "a paper, Figure 2"
+[[published]]
+metric = "validation_loss"
+at = { epoch = 20 }
+value = 5.2
+source = "a paper, Figure 2"
+"""
+TTR = [0.1, 0.2, 0.4, 0.7, 0.7, 0.7]
+VALIDATION = [4.0, 3.5, 3.0, 4.0, 5.0, 6.0]
+
+
+def probe(update, ttr, validation):
+    return ProbeRow(update, update / 4, None, validation, 2.0, 0.3, 0.5, 0.6, ttr, 0.75, "", "")
+
+
+def update(number, loss, accuracy=None):
+    return UpdateRow(number, 1, loss, 1e-3, 1.0, 1.0, token_accuracy=accuracy)
+
+
+def moment(number, ttr, validation, train=1.0):
+    return Moment(number, number / 4, ttr, validation, 2.0, train, 0.5)
+
+
+def moments(ttr, validation):
+    return [
+        moment(4 * i, a, b, train=4.0 - i)
+        for i, (a, b) in enumerate(zip(ttr, validation, strict=True))
+    ]
+
+
+def test_half_of_the_rise_is_where_it_is_first_covered():
+    timing = timing_of(moments(TTR, VALIDATION))
+    # From 0.1 to 0.7: half is 0.4, first reached at the third probe, whose epoch is 2.
+    assert timing.half_rise_epoch == 2.0
+    assert timing.half_rise_train_loss == 2.0
+    assert timing.half_rise_token_accuracy == 0.5
+    assert timing.lowest_validation_epoch == 2.0
+    assert timing.rise_at_lowest_validation == pytest.approx(0.5)
+    assert (timing.validation_rise, timing.validation_return) == (3.0, 0.0)
+
+
+def test_validation_loss_that_falls_again_has_come_back_by_that_share():
+    timing = timing_of(moments(TTR, [4.0, 3.0, 6.0, 7.0, 5.0, 4.0]))
+    assert (timing.validation_rise, timing.validation_return) == (4.0, 0.75)
+
+
+def test_no_rise_has_no_half():
+    timing = timing_of(moments([0.5] * 6, VALIDATION))
+    assert timing.half_rise_epoch is timing.rise_at_lowest_validation is None
+
+
+@pytest.fixture
+def results(tmp_path):
+    def made(**ends):
+        def trainings(cell, variant):
+            if variant == "original":
+                return [], [probe(0, TTR[0], VALIDATION[0])]
+            shift = ends.get(cell.points["training"].replace("-", "_"), 0.0)
+            probes = [
+                probe(4 * i, ttr + (shift if i else 0.0) + 0.01 * cell.seed, validation)
+                for i, (ttr, validation) in enumerate(zip(TTR, VALIDATION, strict=True))
+            ]
+            updates = [update(i, 4.0 - 0.1 * i, accuracy=i / 20) for i in range(1, 21)]
+            return updates, probes
+
+        return results_of(tmp_path, STUDY, trainings=trainings)
+
+    return made
+
+
+def test_losses_of_a_moment_are_of_the_updates_since_the_probe_before(results):
+    found = moments_of(results().finished[0], "hyperfitted")
+    assert [each.update for each in found] == [0, 4, 8, 12, 16, 20]
+    assert found[0].train_loss is found[0].token_accuracy is None
+    assert found[2].train_loss == pytest.approx(4.0 - 0.1 * 6.5)
+    assert found[2].token_accuracy == pytest.approx(6.5 / 20)
+
+
+def test_what_agrees_is_said_in_words(results):
+    said = " ".join(curves(results()).sentences)
+    assert "Half of TTR's rise is reached at epoch 2.00" in said
+    assert "validation loss is lowest at epoch 2.00" in said
+    assert "it does not come back, as the paper argues" in said
+    assert "Stopped early, TTR is 0.405" in said
+    assert "trained on, 0.705" in said
+    assert "goes from 3.60 to 5.20 (a paper, Figure 2), ours from 4.00" in said
+    assert "the same direction." in said
+
+
+@pytest.mark.parametrize(("shift", "word"), [(0.1, "higher"), (-0.1, "lower")])
+def test_another_training_is_compared_seed_by_seed(results, shift, word):
+    said = " ".join(curves(results(weight_decay=shift)).sentences)
+    assert f"Weight decay: TTR ends at {0.705 + shift:.3f}" in said
+    assert f"({word})" in said
+
+
+def test_tables_hold_the_kept_weights_of_each_variant(results):
+    timing, ends, points = curves(results()).tables
+    assert [line[0] for line in ends.body] == [
+        "as-published",
+        "as-published, early-stopped",
+        "weight-decay",
+        "weight-decay, early-stopped",
+    ]
+    kept = {row.variant: row.value for row in ends.rows if row.quantity == "epoch"}
+    assert kept == {"hyperfitted": 5.0, "early-stopped": 2.0}
+    assert len(points.rows) == 2 * (3 * 6 + 2 * 5)
+    assert {row.seeds for row in timing.rows} == {2}

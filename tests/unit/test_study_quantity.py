@@ -1,0 +1,109 @@
+"""The analysis of few training texts, on cells whose values are written by hand."""
+
+import pytest
+
+from hyperfitting.studies.analyses.quantity import quantity
+from tests.support.finished_cells import results_of, row
+
+STUDY = """
+name = "quantity"
+base = "demo"
+seeds = [0, 1, 2]
+analysis = "quantity"
+[[axes]]
+name = "texts"
+values = { "data.train_blocks" = [8, 16, 32] }
+[[axes]]
+name = "schedule"
+[[axes.points]]
+name = "updates"
+set = { "train.epochs" = "none", "train.updates" = 40 }
+[[axes.points]]
+name = "epochs"
+set = { "train.epochs" = 10 }
+[[published]]
+metric = "ttr_last96"
+at = { texts = 8 }
+value = 0.50
+source = "a paper, Figure 5"
+note = "a lower bound"
+"""
+
+
+def ttr_of(cell, by_texts):
+    return by_texts[cell.points["texts"]] + 0.01 * cell.seed
+
+
+@pytest.fixture
+def results(tmp_path):
+    def made(by_texts, **options):
+        def rows(cell):
+            value = ttr_of(cell, by_texts) if cell.points["schedule"] == "updates" else 0.3
+            return [
+                row("ttr_last96", value),
+                row("ttr_last96", 0.9, domain="news"),
+                row("ttr_last96", 0.75, variant="reference", strategy=None),
+                row("recited_8gram_share", 0.2 / int(cell.points["texts"])),
+                row("validation_loss", 5.0, domain="validation", strategy=None),
+            ]
+
+        return results_of(tmp_path, STUDY, rows, **options)
+
+    return made
+
+
+FALLING = {"8": 0.50, "16": 0.60, "32": 0.62}
+
+
+def test_means_over_seeds_have_students_interval(results):
+    rows = quantity(results(FALLING)).tables[0].rows
+    found = next(
+        each
+        for each in rows
+        if (each.schedule, each.texts, each.domain, each.metric)
+        == ("updates", 16, "fiction", "ttr_last96")
+    )
+    assert found.value == pytest.approx(0.61)
+    margin = 4.303 * 0.01 / 3**0.5
+    assert (found.low, found.high) == pytest.approx((0.61 - margin, 0.61 + margin))
+    assert (found.seeds, found.updates) == (3, 40)
+    assert {each.updates for each in rows if each.schedule == "epochs"} == {10, 20, 40}
+    assert {each.domain for each in rows} == {"fiction", "news", "validation"}
+
+
+def test_a_drop_at_the_batch_size_agrees_with_the_paper(results):
+    said = " ".join(quantity(results(FALLING)).sentences)
+    assert "greedy TTR on fiction is 0.630 (0.605 to 0.655) with 32 texts" in said
+    assert (
+        "From 16 texts to 8 it falls by 0.100 (0.100 to 0.100), which is the largest step, as in "
+        "the paper." in said
+    )
+    assert (
+        "The paper has 0.500 at 8 texts (a paper, Figure 5, a lower bound); ours is 0.510" in said
+    )
+
+
+def test_another_drop_disagrees(results):
+    said = " ".join(quantity(results({"8": 0.50, "16": 0.51, "32": 0.62})).sentences)
+    assert "which is not the largest step, unlike in the paper." in said
+
+
+def test_the_figure_has_ours_the_true_texts_and_the_published_mark(results):
+    panel = quantity(results(FALLING)).figures[0].panels[0]
+    series = {each.label: each for each in panel.series}
+    assert [point.x for point in series["constant updates"].points] == [8, 16, 32]
+    assert [point.y for point in series["true texts"].points] == [0.75, 0.75]
+    published = series["published"]
+    assert [(point.x, point.y) for point in published.points] == [(8, 0.5)]
+    assert published.source == "a paper, Figure 5"
+    assert panel.logarithmic
+
+
+def test_what_is_not_finished_is_left_out(results):
+    found = quantity(
+        results(FALLING, without=lambda cell: cell.points["texts"] == "8" or cell.seed > 0)
+    )
+    assert {each.texts for each in found.tables[0].rows} == {16, 32}
+    assert all(each.low is None for each in found.tables[0].rows)
+    assert "From 16 texts to 8" not in " ".join(found.sentences)
+    assert "One seed, so no interval" in found.tables[0].note
