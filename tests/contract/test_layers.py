@@ -56,13 +56,16 @@ ORDER = {
     "recipe": "base former_names tree < data strategies train < variants < settings < differences "
     "notes paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
-    "kit.tables kit.variants preference < comparison.cells preference.sheets "
+    "kit.tables kit.variants preference study study.content < study.figures < study.write < "
+    "comparison.cells preference.sheets "
     "experiment.figures experiment.tables < comparison.figures experiment.write "
     "preference.tables < comparison.write preference.figures < __init__ preference.write < "
     "preference.study",
     "runs": "blocks run < experiment < find < __init__",
-    "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs < __init__ "
-    "cell_run launchers.protocol report reuse status < page worker < launchers.here "
+    "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
+    "< __init__ analyses.cells analyses.moments analyses.summary < "
+    "analyses.curves analyses.data_type analyses.long_texts analyses.quantity < analyses < "
+    "findings < cell_run launchers.protocol report reuse status < page worker < launchers.here "
     "launchers.processes launchers.ray_cluster launchers.slurm study_run < estimate "
     "launchers.choose",
     "stages": "__init__ archive compare draw listing model_card plan report < check train < "

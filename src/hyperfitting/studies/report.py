@@ -1,4 +1,6 @@
-"""The report of a study: its cells as one table, for whoever analyses them."""
+"""The report of a study: a page with its figure, tables and findings, and all its cells as one
+table, for whoever analyses them.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.errors import RunError
-from hyperfitting.files import write_text
 from hyperfitting.recipe import Overrides
 from hyperfitting.records import MetricRow
+from hyperfitting.report.study.write import write_study_page
+from hyperfitting.studies.findings import study_page
 from hyperfitting.studies.folder import StudyResults, study_folder
 from hyperfitting.studies.grid import study_cells
 from hyperfitting.studies.settings import StudySettings
@@ -43,19 +46,23 @@ def study_results(
 def report_study(
     study: StudySettings, *, out: Path | None = None, overrides: Overrides = ()
 ) -> StudyReport:
-    """Write the report on the cells that are finished.
+    """Write the report on the cells that are finished: index.html and what it links to. Files are
+    read only, so it can be made while the study runs.
 
     Raises:
         RunError: none is.
+        RecipeError: the study names an analysis that is not there.
     """
     results = study_results(study, out=out, overrides=overrides)
     if not results.finished:
         raise RunError(
             f"{results.folder} has no finished cell: run `hyperfit study run {study.name}` first"
         )
-    table = study_folder(study, out).report_folder / "cells.csv"
-    write_text(table, cells_table(results))
-    return StudyReport((table,), len(results.finished), len(results.missing))
+    folder = study_folder(study, out).report_folder
+    page = study_page(results, folder)
+    index = write_study_page(page, folder, {"cells.csv": cells_table(results)})
+    files = (index, folder / "report.md", folder / "cells.csv")
+    return StudyReport(files, len(results.finished), len(results.missing))
 
 
 def cells_table(results: StudyResults) -> str:

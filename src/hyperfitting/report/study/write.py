@@ -4,20 +4,26 @@ CSV.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.kit.tables import csv_text, markdown_grid
 from hyperfitting.report.study.content import StudyFigure, StudyPage
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
 PUBLISHED_HEAD = ("metric", "where", "value", "source", "note")
 """The columns of the table of published values."""
 
 
-def write_study_page(page: StudyPage, folder: Path) -> Path:
+def write_study_page(page: StudyPage, folder: Path, beside: Mapping[str, str] = _NOTHING) -> Path:
     """Write the page and all that it links to, whole or not at all; the path of index.html.
+
+    `beside`: other files of the report, by name.
 
     Raises:
         ModuleNotFoundError: the extra `report` is not installed.
@@ -34,7 +40,8 @@ def write_study_page(page: StudyPage, folder: Path) -> Path:
             pictures.append((drawn, figures.svg(figure, drawn.name)))
         for table in page.findings.tables:
             write_text(partial / f"{table.name}.csv", csv_text([asdict(row) for row in table.rows]))
-        write_text(partial / "report.md", study_markdown(page))
+        for name, text in {**beside, "report.md": study_markdown(page)}.items():
+            write_text(partial / name, text)
         html = templates().get_template("study/page.html.j2")
         filled = html.render(
             page=page,

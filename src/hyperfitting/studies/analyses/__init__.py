@@ -7,12 +7,16 @@ from collections.abc import Callable
 from hyperfitting.report.study.content import Findings
 from hyperfitting.studies.analyses.cells import every_cell
 from hyperfitting.studies.analyses.curves import curves
+from hyperfitting.studies.analyses.data_type import data_type
+from hyperfitting.studies.analyses.long_texts import long_texts
 from hyperfitting.studies.analyses.quantity import quantity
 from hyperfitting.studies.folder import StudyResults
 
 ANALYSES: dict[str, Callable[[StudyResults], Findings]] = {
     "cells": every_cell,
     "curves": curves,
+    "data-type": data_type,
+    "long": long_texts,
     "quantity": quantity,
 }
 """By the name that a study gives as `analysis`; `cells` is that of a study without one."""

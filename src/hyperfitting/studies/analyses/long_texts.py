@@ -1,0 +1,233 @@
+"""Does a hyperfitted model's text stay varied as it grows? TTR by position, to the length that was
+trained on and beyond (Carlsson et al. 2025, Figure 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+
+from hyperfitting.recipe import HYPERFITTED, ORIGINAL
+from hyperfitting.records import REFERENCE
+from hyperfitting.report.study.content import Findings, Panel, Series, StudyFigure, StudyTable
+from hyperfitting.studies.analyses.summary import (
+    SeedMean,
+    domains_of,
+    mean_of,
+    over_seeds,
+    seeds_in_words,
+)
+from hyperfitting.studies.folder import FinishedCell, StudyResults
+
+TRAINED = "trained"
+"""The axis: tokens of a training block."""
+
+_METRIC = "ttr_by_position"
+_ARMS = {
+    HYPERFITTED: ("greedy", "hyperfitted"),
+    ORIGINAL: ("greedy", "original"),
+    REFERENCE: (None, "reference"),
+}
+_LABELS = {
+    HYPERFITTED: "hyperfitted, greedy",
+    ORIGINAL: "original, greedy",
+    REFERENCE: "true texts",
+}
+
+
+@dataclass(frozen=True)
+class LongRow:
+    """TTR of the 96 tokens that end at `position`, in new tokens: the mean over seeds.
+
+    `beyond`: whether context and text are longer there than a training block.
+    """
+
+    trained: str
+    block_tokens: int
+    variant: str
+    domain: str
+    position: int
+    beyond: bool
+    value: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Fall:
+    """How TTR of one arm changes from its first window to the last within the trained length:
+    `first` minus `last`, by seed.
+    """
+
+    first: SeedMean
+    last: SeedMean
+    fall: SeedMean
+    by_seed: dict[int, float]
+
+
+def long_texts(results: StudyResults) -> Findings:
+    """TTR by position for each trained length, of both models and the true texts."""
+    rows = [row for trained, cells in results.by_point(TRAINED) for row in _rows(trained, cells)]
+    domain = (domains_of(results.finished) or [""])[0]
+    return Findings(
+        sentences=tuple(_sentences(results, domain)),
+        figures=(_figure(results, rows, domain),),
+        tables=(_table(rows, domain),),
+    )
+
+
+def _rows(trained: str, cells: Sequence[FinishedCell]) -> Iterator[LongRow]:
+    for domain in domains_of(cells):
+        block, context = _lengths(cells[0])
+        for variant in _ARMS:
+            for position, found in _by_position(cells, variant, domain).items():
+                yield LongRow(
+                    trained,
+                    block,
+                    variant,
+                    domain,
+                    position,
+                    context + position > block,
+                    *astuple(over_seeds(list(found.values()))),
+                )
+
+
+def _lengths(cell: FinishedCell) -> tuple[int, int]:
+    """Tokens of a training block, and of a context."""
+    data = cell.experiment.recipe.data
+    return data.block_tokens, data.context_tokens
+
+
+def _by_position(
+    cells: Sequence[FinishedCell], variant: str, domain: str
+) -> dict[int, dict[int, float]]:
+    """TTR of one variant's greedy texts by position and seed."""
+    strategy, _ = _ARMS[variant]
+    held: dict[int, dict[int, float]] = {}
+    for cell in cells:
+        for row in cell.metric_rows(_METRIC, variant=variant, domain=domain):
+            if row.strategy == strategy and row.position is not None:
+                held.setdefault(row.position, {})[cell.cell.seed] = row.value
+    return dict(sorted(held.items()))
+
+
+def fall_within(cells: Sequence[FinishedCell], variant: str, domain: str) -> Fall | None:
+    """How much TTR falls within the trained length; None if fewer than two windows end there."""
+    block, context = _lengths(cells[0])
+    held = _by_position(cells, variant, domain)
+    within = [values for position, values in held.items() if context + position <= block]
+    if len(within) < 2:
+        return None
+    first, last = within[0], within[-1]
+    falls = {seed: first[seed] - last[seed] for seed in first.keys() & last.keys()}
+    return Fall(*(over_seeds(list(each.values())) for each in (first, last, falls)), falls)
+
+
+def _figure(results: StudyResults, rows: Sequence[LongRow], domain: str) -> StudyFigure:
+    panels = []
+    for trained, cells in results.by_point(TRAINED):
+        if not cells:
+            continue
+        block, context = _lengths(cells[0])
+        series = [
+            Series(
+                _LABELS[variant],
+                tuple(
+                    mean_of(row).at(row.position)
+                    for row in rows
+                    if (row.trained, row.variant, row.domain) == (trained, variant, domain)
+                ),
+                colour,
+                "dashed" if variant == REFERENCE else "line",
+            )
+            for variant, (_, colour) in _ARMS.items()
+        ]
+        panels.append(
+            Panel(
+                f"TTR of 96 tokens, blocks of {block} tokens",
+                "end of the window (new tokens)",
+                tuple(series),
+                limits=(0.0, 1.0),
+                shaded_from=float(block - context),
+                shaded="longer than trained on",
+            )
+        )
+    caption = (
+        f"Type-token ratio by position on {domain}. Shaded: context and text are longer than a "
+        "training block (Carlsson et al. 2025, Figure 9, whose values are not given)."
+    )
+    return StudyFigure("long", caption, tuple(panels))
+
+
+def _table(rows: Sequence[LongRow], domain: str) -> StudyTable:
+    held = [row for row in rows if row.domain == domain]
+    seeds = max((row.seeds for row in held), default=1)
+    positions = sorted({row.position for row in held})
+    body = []
+    for trained, variant in dict.fromkeys((row.trained, row.variant) for row in held):
+        mine = [row for row in held if (row.trained, row.variant) == (trained, variant)]
+        by_position = {row.position: row for row in mine}
+        cells = [_cell(by_position.get(position)) for position in positions]
+        body.append((f"blocks of {mine[0].block_tokens}, {_LABELS[variant]}", *cells))
+    return StudyTable(
+        name="long",
+        title="By position",
+        note=f"TTR of the 96 tokens that end there, on {domain}; * beyond the trained length. "
+        f"Every domain stands in the CSV. {seeds_in_words(seeds)}",
+        head=("", *map(str, positions)),
+        body=tuple(body),
+        rows=rows,
+    )
+
+
+def _cell(row: LongRow | None) -> str:
+    return "" if row is None else f"{mean_of(row)}{'*' if row.beyond else ''}"
+
+
+def _sentences(results: StudyResults, domain: str) -> Iterator[str]:
+    for _, cells in results.by_point(TRAINED):
+        if not cells:
+            continue
+        block, _ = _lengths(cells[0])
+        ours = fall_within(cells, HYPERFITTED, domain)
+        theirs = fall_within(cells, ORIGINAL, domain)
+        if ours is None or theirs is None:
+            yield (
+                f"With blocks of {block} tokens fewer than two windows end within the trained "
+                "length, so nothing is said of it."
+            )
+            continue
+        yield (
+            f"Trained on blocks of {block} tokens, greedy TTR on {domain} goes from {ours.first} "
+            f"to {ours.last} within that length, that of the original from {theirs.first} to "
+            f"{theirs.last}: it {_starts(ours, theirs)} and {_falls(ours, theirs)}."
+        )
+        yield from _beyond(cells, domain)
+
+
+def _starts(ours: Fall, theirs: Fall) -> str:
+    higher = ours.first.value > theirs.first.value
+    return "starts higher, as in the paper" if higher else "does not start higher, unlike the paper"
+
+
+def _falls(ours: Fall, theirs: Fall) -> str:
+    seeds = sorted(ours.by_seed.keys() & theirs.by_seed.keys())
+    less = over_seeds([theirs.by_seed[seed] - ours.by_seed[seed] for seed in seeds])
+    if less.value <= 0:
+        return f"falls no slower, unlike in the paper (by {less} less)"
+    told = "" if less.sign > 0 else ", which is not told apart from none"
+    return f"falls slower, as in the paper (by {less} less{told})"
+
+
+def _beyond(cells: Sequence[FinishedCell], domain: str) -> Iterator[str]:
+    """What lies beyond the trained length proves nothing of it, and is only told."""
+    block, context = _lengths(cells[0])
+    held = _by_position(cells, HYPERFITTED, domain)
+    beyond = [position for position in held if context + position > block]
+    if beyond:
+        last = over_seeds(list(held[beyond[-1]].values()))
+        yield (
+            f"Beyond it, which the training never showed to the model, TTR is {last} at "
+            f"{beyond[-1]} new tokens."
+        )
