@@ -47,9 +47,9 @@ ORDER = {
     "analysis.clustered_se analysis.encode design.pairs_file design.presentation store.rows "
     "wording < analysis.agreement analysis.data_quality analysis.davidson analysis.population "
     "analysis.shares analysis.ttr_regression protocol < analysis.llm_agreement analysis.power "
-    "analysis.protocol_adherence store.assignment study web.comprehension_test < "
-    "analysis.analyse design.comparisons store.context store.judgements store.progress < "
-    "analysis design.given_pairs design.pairing store.careless store.invitations < design.create "
+    "analysis.protocol_adherence store.assignment study web.comprehension_test < analysis.analyse "
+    "design.comparisons store.context store.judgements store.progress < analysis "
+    "design.given_pairs design.pairing store.careless store.invitations < design.create "
     "store.annotators < store.items store.llm_judgements < store.store < store "
     "store.judgement_files store.links < judges.llm judges.simulated store.archive "
     "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
@@ -63,15 +63,14 @@ ORDER = {
     "preference.study",
     "runs": "blocks run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
-    "< __init__ analyses.cells analyses.moments analyses.summary < "
-    "analyses.curves analyses.data_type analyses.long_texts analyses.quantity < analyses < "
-    "findings < cell_run launchers.protocol report reuse status < page worker < launchers.here "
-    "launchers.processes launchers.ray_cluster launchers.slurm study_run < estimate "
-    "launchers.choose",
+    "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
+    "analyses.cells analyses.curves analyses.data_type analyses.long_texts analyses.quantity page "
+    "worker < analyses launchers.here launchers.processes launchers.ray_cluster launchers.slurm "
+    "study_run < estimate findings launchers.choose < report",
     "stages": "__init__ archive compare draw listing model_card plan report < check train < "
     "generate measure",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
-    "checkpoint < probe stopping < loop < memory_plan < __init__",
+    "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
     "data": "contamination decode folders lost_characters splits < passages repeats rows < "
     "formats stretches < sources < requests < refusals < draw < __init__",

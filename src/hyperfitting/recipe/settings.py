@@ -202,6 +202,12 @@ class Recipe(Settings):
                     f"measure.mauve of {few.count} contexts ({few.name}) is mostly chance: give "
                     f"{LEAST_MAUVE_TEXTS:,} a set, or measure.force_mauve = true"
                 )
+        swapped = self.train.swapped_blocks
+        if swapped is not None and not swapped[0] < self.data.train_blocks > swapped[1]:
+            raise ValueError(
+                f"train.swapped_blocks = {list(swapped)}: the {self.data.train_blocks} training "
+                f"blocks are counted from 0 to {self.data.train_blocks - 1}"
+            )
         if self.data.context_tokens >= self.data.block_tokens:
             raise ValueError("data.context_tokens must be smaller than data.block_tokens")
         if self.data.context_tokens + self.probe.new_tokens > self.data.block_tokens:

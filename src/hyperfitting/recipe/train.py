@@ -44,6 +44,11 @@ class TrainSettings(Settings):
         None,
         description="Decides the order of the training blocks in each epoch; none: `seed`.",
     )
+    swapped_blocks: tuple[CountOrZero, CountOrZero] | None = Field(
+        None,
+        description="Two training blocks, counted from 0, that change places in the order of every "
+        "epoch: the smallest change of an order; none: off.",
+    )
     parameters: Trained = Field(
         "all",
         description="What is trained: `all`, `last:K` layers, `lora`, or `late-lora:K` (the last "
@@ -133,6 +138,8 @@ class TrainSettings(Settings):
             raise ValueError(
                 'train.stop = "token-accuracy" needs train.stop_token_accuracy, a share in (0, 1]'
             )
+        if self.swapped_blocks is not None and len(set(self.swapped_blocks)) == 1:
+            raise ValueError("train.swapped_blocks names one block twice: name two")
         if self.precision == "bf16" and not self.force_plain_bf16:
             raise ValueError(
                 'train.precision = "bf16": most steps are smaller than half a unit in the last '
@@ -169,6 +176,11 @@ class EngineSettings(Settings):
     )
     compile: bool = Field(
         False, description="Compile the training step with torch.compile; pays in long trainings."
+    )
+    deterministic: bool = Field(
+        False,
+        description="Train with deterministic kernels only; an operation that has none is an "
+        "error. Slower on a GPU.",
     )
     attention: Literal["auto", "products", "sdpa", "eager"] = Field(
         "auto",

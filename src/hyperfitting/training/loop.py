@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -27,10 +26,11 @@ from hyperfitting.seeds import derive_seed
 from hyperfitting.training.checkpoint import Checkpoints, State, TrainingEnd
 from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.loss import LossOf, choose_loss
-from hyperfitting.training.model_setup import TrainingSetup
+from hyperfitting.training.model_setup import TrainingSetup, deterministic_kernels
 from hyperfitting.training.optimizer import make_optimizer
 from hyperfitting.training.plain_failures import diverges, is_lost, not_a_number
 from hyperfitting.training.rounding_meter import StepMeter
+from hyperfitting.training.schedule import block_order, scheduled_rate
 from hyperfitting.training.stopping import best_probe, stop_after_probe, stop_after_update
 
 
@@ -104,6 +104,7 @@ def train(
     with (
         stop_requests() as stop_requested,
         progress.bar("training", loop.total, start=begun) as bar,
+        deterministic_kernels(setup.recipe.engine.deterministic),
     ):
         state = loop.begin()
         try:
@@ -181,7 +182,10 @@ class _Loop:
         """
         started, state, size = time.perf_counter(), self._state, self._settings.batch_blocks
         epoch, step = divmod(state.update, self._epoch_updates)
-        rows = _order(self._recipe.order_seed, epoch, len(self._ids_NT))[step * size :][:size]
+        order = block_order(
+            self._recipe.order_seed, epoch, len(self._ids_NT), self._settings.swapped_blocks
+        )
+        rows = order[step * size :][:size]
         rate = scheduled_rate(self._settings, state, self.total)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
@@ -372,28 +376,3 @@ def clip_gradients(weights: list[nn.Parameter], largest: float | None) -> float:
     if largest is not None:
         nn.utils.clip_grads_with_norm_(weights, largest, norm)
     return float(norm)
-
-
-@lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, blocks: int) -> torch.Tensor:
-    """The order of one epoch: a function of seed and epoch alone, so a resumed run needs no sampler
-    state.
-    """
-    return torch.randperm(blocks, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-
-
-def scheduled_rate(settings: TrainSettings, state: State, total: int) -> float:
-    """The learning rate of the next update: linear warm-up, constant, linear decay; constant where
-    neither is set.
-    """
-    warm = (
-        min(1.0, (state.update + 1) / settings.warmup_updates) if settings.warmup_updates else 1.0
-    )
-    done = state.update / total
-    if settings.minutes is not None:
-        done = max(done, state.seconds / (60 * settings.minutes))
-    if done <= 1 - settings.decay_share or not settings.decay_share:
-        return settings.learning_rate * warm
-    left = (1 - done) / settings.decay_share
-    end = settings.final_learning_rate_share
-    return settings.learning_rate * warm * (end + (1 - end) * max(0.0, left))

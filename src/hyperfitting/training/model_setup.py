@@ -4,7 +4,9 @@ out; and back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +16,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from hyperfitting import models
-from hyperfitting.errors import ModelError, kind_of
+from hyperfitting.errors import InputError, ModelError, kind_of
 from hyperfitting.models import Precision, TrainableModel
 from hyperfitting.recipe import ModelSettings, Recipe
 from hyperfitting.records import ModelTraits
@@ -181,6 +183,30 @@ def equip(
             # Not transformers' own switch: that works in training mode only, where dropout is on.
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
     return chosen
+
+
+@contextmanager
+def deterministic_kernels(wanted: bool) -> Iterator[None]:
+    """Let torch choose deterministic kernels only, while a training runs that wants them.
+
+    Raises:
+        InputError: an operation of the training has none.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses
+    torch.use_deterministic_algorithms(wanted or before)
+    try:
+        yield
+    except RuntimeError as error:
+        if not wanted or "deterministic" not in str(error):
+            raise
+        raise InputError(
+            f"engine.deterministic: an operation of this training has no deterministic kernel "
+            f"({kind_of(error)}): set it to false"
+        ) from error
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def _choose(model: nn.Module, recipe: Recipe, device: torch.device) -> Adaptation:
