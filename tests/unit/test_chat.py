@@ -113,7 +113,7 @@ def test_packed_blocks_are_no_chats(chat_model, corpus):
 
 
 def test_a_model_without_a_template_is_refused(tiny_model, corpus):
-    with pytest.raises(ModelError, match='no chat template: set data'):
+    with pytest.raises(ModelError, match="no chat template: set data"):
         codec_of(tiny_model).chat_frame("go on:")
 
 

@@ -1,4 +1,4 @@
-"""Markdown from settings as HTML that is safe on a page: no HTML of its own, no images, plain links.
+"""Markdown from settings as safe HTML: no HTML of its own, no images, plain links.
 
 The door to markdown-it.
 """
