@@ -26,8 +26,8 @@ from tests.support.trajectories import (
 # What torchrun gives its processes, in processes forked from one that has imported everything:
 # seconds instead of minutes. torchrun's own launcher forks beside threads of its own, and such a
 # process can hang; the command itself is tested below. A job is [processes, the update after which
-# the last process is sent Ctrl-C or null, recipe, folder and its copies]; with "generate" in the
-# update's place a trained folder's contexts are continued.
+# the last process is sent Ctrl-C or null, recipes with their folders, copies of the first folder];
+# with "generate" in the update's place a trained folder's contexts are continued.
 LAUNCH = """
 import errno, json, os, shutil, signal, socket, sys, traceback
 from pathlib import Path
@@ -48,7 +48,7 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, "no space")
 
 
-def work(stop_after, recipe, out):
+def work(stop_after, trainings):
     def and_stop(self, model, optimizer, meter, state, *, probed):
         if stop_after == "full disk":
             checkpoint.write_text = no_space
@@ -61,10 +61,12 @@ def work(stop_after, recipe, out):
 
     Checkpoints.maybe_save = and_stop
     try:
-        if stop_after == "generate":
-            generate_texts(Experiment(Path(out)), "hyperfitted", device="cpu")
-            return 0
-        train_run(draw_experiment(load_recipe(recipe), Path(out)), "hyperfitted", device="cpu")
+        for recipe, out in trainings:
+            if stop_after == "generate":
+                generate_texts(Experiment(Path(out)), "hyperfitted", device="cpu")
+            else:
+                experiment = draw_experiment(load_recipe(recipe), Path(out))
+                train_run(experiment, "hyperfitted", device="cpu")
     except HyperfittingError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -76,8 +78,7 @@ def work(stop_after, recipe, out):
     return 0
 
 
-def run(processes, stop_after, recipe, folders):
-    out, *copies = folders
+def run(processes, stop_after, trainings, copies):
     print("job", file=sys.stderr, flush=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -88,13 +89,13 @@ def run(processes, stop_after, recipe, folders):
         child = os.fork()
         if child == 0:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
-            code = work(stop_after, recipe, out)
+            code = work(stop_after, trainings)
             sys.stderr.flush()
             os._exit(code)
         children.append(child)
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     for copy in copies:
-        shutil.copytree(out, copy)
+        shutil.copytree(trainings[0][1], copy)
     print("codes", json.dumps(codes), flush=True)
 
 
@@ -140,9 +141,7 @@ FAILURES = {
 
 
 class Many(NamedTuple):
-    """Recipes by case, the folder of everything, and of each launched folder the exit codes and
-    what was said.
-    """
+    """Recipes by case, the folder of everything, and each job's exit codes and what it said."""
 
     recipes: dict[str, Path]
     folder: Path
@@ -153,7 +152,7 @@ class Many(NamedTuple):
 @pytest.fixture(scope="module")
 def many(tmp_path_factory, tiny_model, corpus, tiny_tokenizer):
     """Every case on two processes, some on three or four; and two of which one fails."""
-    folder, recipes, jobs = tmp_path_factory.mktemp("many"), {}, {}
+    folder, recipes = tmp_path_factory.mktemp("many"), {}
     tree = tiny_tree(tiny_model, corpus) | {"probe": {"contexts": 2, "new_tokens": 4}}
     tree["train"]["epochs"] = 2
     tree["generate"] |= {"batch_contexts": 5}
@@ -168,22 +167,24 @@ def many(tmp_path_factory, tiny_model, corpus, tiny_tokenizer):
             "model": sources.get(name, tree["model"]),
         }
         recipes[name] = write_recipe(tree | changed, folder / f"{name}.json")
-        jobs[f"{name} on 2"] = (2, None, recipes[name], [f"{name} on 2"])
+
+    def job(processes, stop_after, trainings, *copies):
+        pairs = [(str(recipe), str(folder / out)) for out, recipe in trainings.items()]
+        return processes, stop_after, pairs, [str(folder / copy) for copy in copies]
+
     fp32 = recipes["fp32"]
-    jobs["fp32 on 2"][-1].append("generated on 3")
-    jobs["generated on 3"] = (3, "generate", fp32, ["generated on 3"])
-    jobs["fp32 on 4"] = (4, None, fp32, ["fp32 on 4"])
-    jobs["stopped"] = (2, STOPPED_AFTER, fp32, ["resumed on 1", "resumed on 2", "resumed on 3"])
-    jobs["resumed on 2"] = (2, None, fp32, ["resumed on 2"])
-    jobs["resumed on 3"] = (3, None, fp32, ["resumed on 3"])
+    on_2 = {f"{name} on 2": recipe for name, recipe in recipes.items()}
     often = write_recipe(tree | {"engine": {"checkpoint_updates": 1}}, folder / "often.json")
-    jobs |= {failure: (2, failure, often, [failure]) for failure in FAILURES}
-    codes, said = launch(
-        [
-            (n, stop, str(recipe), [str(folder / out) for out in outs])
-            for n, stop, recipe, outs in jobs.values()
-        ]
-    )
+    jobs = {
+        "on 2": job(2, None, on_2, "generated on 3"),
+        "generated on 3": job(3, "generate", {"generated on 3": fp32}),
+        "on 4": job(4, None, {"fp32 on 4": fp32}),
+        "stopped": job(2, STOPPED_AFTER, {"resumed on 1": fp32}, "resumed on 2", "resumed on 3"),
+        "resumed on 2": job(2, None, {"resumed on 2": fp32}),
+        "resumed on 3": job(3, None, {"resumed on 3": fp32}),
+        **{failure: job(2, failure, {failure: often}) for failure in FAILURES},
+    }
+    codes, said = launch(list(jobs.values()))
     return Many(
         recipes, folder, dict(zip(jobs, codes, strict=True)), dict(zip(jobs, said, strict=True))
     )
@@ -196,8 +197,8 @@ BOUNDS = {
 
 
 def compare(many, name, processes):
-    out = many.folder / f"{name} on {processes}"
-    assert many.codes[out.name] == [0] * processes, many.said[out.name]
+    out, job = many.folder / f"{name} on {processes}", f"on {processes}"
+    assert many.codes[job] == [0] * processes, many.said[job]
     assert train_facts(out).processes == processes
     one = train_alone(many.recipes[name], many.folder / f"{name} on 1")
     losses, weights = BOUNDS.get(name, (1e-5, 1e-4))

@@ -45,7 +45,7 @@ def trained(tmp_path_factory, tiny_model, corpus):
     from tests.conftest import tiny_tree
 
     tree = tiny_tree(tiny_model, corpus)
-    tree["generate"] = {"new_tokens": 16, "batch_contexts": 5, "strategies": ARMS}
+    tree["generate"] = {"new_tokens": 24, "batch_contexts": 5, "strategies": ARMS}
     return train_experiment(
         parse_recipe(tree, source="t"), tmp_path_factory.mktemp("strategies") / "out", device="cpu"
     )

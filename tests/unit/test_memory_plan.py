@@ -29,7 +29,7 @@ def shapes():
         num_attention_heads=8,
         num_key_value_heads=2,
     )
-    tall = GPT2Config(vocab_size=1000, n_embd=192, n_layer=6, n_head=6, n_positions=128)
+    tall = GPT2Config(vocab_size=1000, n_embd=192, n_layer=4, n_head=6, n_positions=128)
     tied = Qwen2Config(
         vocab_size=20000,
         hidden_size=64,
