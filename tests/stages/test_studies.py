@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from hyperfitting.cli import main
 from hyperfitting.errors import DiskFull, HyperfittingError, RunError
 from hyperfitting.recipe import load_recipe
 from hyperfitting.studies import study_cells, study_folder
@@ -162,7 +163,7 @@ def test_an_ordinary_experiment_is_used_again(finished, tree, tmp_path):
     assert cell.metrics[0] == finished.run("original").metrics()[0]
 
 
-def test_a_cell_that_fails_is_one_line_and_the_others_go_on(base, tmp_path):
+def test_a_cell_that_fails_is_one_line_and_the_others_go_on(base, tmp_path, capsys):
     text = '[[axes]]\nname = "blocks"\nvalues = { "data.train_blocks" = [61, 8] }\n'
     study = tiny_study(tmp_path, base, text, seeds="[0]")
     status = run_study(study, ThisProcess(), out=tmp_path / "out", options=OPTIONS)
@@ -172,6 +173,11 @@ def test_a_cell_that_fails_is_one_line_and_the_others_go_on(base, tmp_path):
     assert not study_folder(study, tmp_path / "out").cell_folder(failed.cell).exists()
     with pytest.raises(HyperfittingError, match=r"1 of 2 cells failed: .* --retry-failed"):
         status.refuse_failed()
+    command = ["study", "run", str(tmp_path / "tiny.toml"), "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert f"failed    blocks 61, seed 0: {failed.line}\n" in said.out
+    assert said.err.splitlines()[-1].startswith("hyperfit: 1 of 2 cells failed")
     again = Ends(CellOutcome.HELD)
     assert run_study(study, again, out=tmp_path / "out", options=OPTIONS) == status
     assert again.started == 0

@@ -48,7 +48,7 @@ def run_cell(
     """
     started = time.monotonic()
     with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
-        facts = _begin(recipe, folder, options, progress)
+        facts = _begin(recipe, folder, options)
         torch.set_num_threads(facts.threads)
         facts = _take_original(Experiment(folder), facts, options)
         experiment = pipeline.run(recipe, folder, device=options.device, progress=progress)
@@ -61,10 +61,10 @@ def run_cell(
     return experiment
 
 
-def _begin(recipe: Recipe, folder: Path, options: CellOptions, progress: Progress) -> CellFacts:
+def _begin(recipe: Recipe, folder: Path, options: CellOptions) -> CellFacts:
     """Draw the data, or copy them from another cell; a cell that has begun is left as it is."""
     source = share_data(recipe, folder, options.share_from)
-    draw_experiment(recipe, folder, device=options.device, progress=progress)
+    draw_experiment(recipe, folder, device=options.device)
     facts = read_cell_facts(folder) or CellFacts(
         hyperfitting=__version__,
         coordinates=options.coordinates,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -79,8 +80,7 @@ def estimate_study(
 ) -> StudyEstimate:
     """What a study will take on this machine, with a few updates of each kind of training timed.
 
-    `threads` are those of each cell, none: the cores, divided among the workers. Those of this
-    process are set to them.
+    `threads` are those of each cell; none: the cores, divided among the workers.
 
     Raises:
         InputError: the study is wrong, its folder holds another one, or a model is not there.
@@ -95,11 +95,12 @@ def estimate_study(
     to_make = [
         cell for cell in left if not any(each.is_that_of(cell, predictions=asked) for each in found)
     ]
-    torch.set_num_threads(threads or max(core_count() // workers, 1))
     kinds = {_kind(cell.recipe): cell.recipe for cell in to_make}
-    rates = {
-        kind: try_updates(recipe, device=device).tokens_per_second for kind, recipe in kinds.items()
-    }
+    with _threads(threads or max(core_count() // workers, 1)):
+        rates = {
+            kind: try_updates(recipe, device=device).tokens_per_second
+            for kind, recipe in kinds.items()
+        }
     taken = [each.facts.seconds for each in finished if each.facts.seconds]
     return StudyEstimate(
         cells=len(cells),
@@ -116,6 +117,17 @@ def estimate_study(
         kept_bytes=sum(_saved_bytes(cell.recipe) for cell in to_make),
         results_bytes=_results_bytes(folder, finished_cells=[each.cell for each in finished]),
     )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many threads of torch, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _kind(recipe: Recipe) -> str:

@@ -1,0 +1,154 @@
+"""`hyperfit study ...` as a user meets it: what it prints, and one line with exit code 2 for wrong
+input.
+"""
+
+import json
+
+import pytest
+
+from hyperfitting.cli import main
+from hyperfitting.cli.study_text import StatusTable, status_lines
+from hyperfitting.studies import load_study, study_cells, study_folder
+from hyperfitting.studies.launchers.here import ThisProcess
+from hyperfitting.studies.status import CellStatus, StudyStatus
+from hyperfitting.studies.study_run import RunOptions, run_study
+from tests.conftest import tiny_tree
+from tests.support.cli import refused
+from tests.support.grids import small, write_study
+
+ONE = 'description = "one cell"\n'
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory, tiny_model, corpus):
+    """A study of one cell that is finished: its file and its folder, as texts."""
+    folder = tmp_path_factory.mktemp("ran")
+    path = write_study(folder, small(tiny_tree(tiny_model, corpus)), ONE, seeds="[0]")
+    options = RunOptions(device="cpu", poll_seconds=0)
+    run_study(load_study(path), ThisProcess(), out=folder / "out", options=options)
+    return str(path), str(folder / "out")
+
+
+def test_the_verbs_say_what_they_found_and_what_comes_next(ran, tmp_path, capsys):
+    path, out = ran
+    steps = [
+        (["show", path], 'name = "tiny"'),
+        (["status", path, "--out", out], "tiny: 1 of 1 cells finished"),
+        (["run", path, "--out", out], f"next     hyperfit study report {path} --out {out}"),
+        (["report", path, "--out", out], f"report   {out}/report/cells.csv"),
+        (
+            ["estimate", path, "--out", out],
+            "cells     1: 1 finished, 0 finished elsewhere, 0 to make",
+        ),
+    ]
+    for arguments, words in steps:
+        assert main(["study", *arguments]) == 0
+        assert words in capsys.readouterr().out
+
+
+def test_an_estimate_counts_trainings_and_what_they_share(tiny_model, corpus, tmp_path, capsys):
+    tree = small(tiny_tree(tiny_model, corpus))
+    tree["variants"] = [
+        {"name": "early-stopped", "set": {"train.stop": "best-validation"}},
+        {"name": "decayed", "set": {"train.weight_decay": 0.1}},
+    ]
+    path = write_study(tmp_path, tree)
+    place = [str(path), "--out", str(tmp_path / "out")]
+    assert main(["study", "estimate", *place, "--threads", "1"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "cells     4: 0 finished, 0 finished elsewhere, 4 to make"
+    assert said[1] == "trainings 8"  # the early-stopped one costs none
+    assert said[2] == "shared    data are drawn 2 times, originals measured 2 times"
+    assert "of updates with 1 at once, at" in said[3]
+    assert said[4].startswith("disk      ")
+    assert said[5] == f"next     hyperfit study run {path} --out {tmp_path / 'out'}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_status_says_why_a_cell_failed(tiny_model, corpus, tmp_path, capsys):
+    path = write_study(tmp_path, small(tiny_tree(tiny_model, corpus)), ONE, seeds="[0]")
+    folder = study_folder(load_study(path), tmp_path / "out")
+    failure = folder.failure_file(study_cells(load_study(path))[0])
+    assert main(["study", "status", str(path), "--out", str(tmp_path / "out")]) == 0
+    assert "0 of 1 cells finished, 1 waiting" in capsys.readouterr().out
+    failure.parent.mkdir(parents=True)
+    failure.write_text(json.dumps({"line": "the loss is not a number"}))
+    assert main(["study", "status", str(path), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "failed    seed 0: the loss is not a number\n" in said
+    assert "0 of 1 cells finished, 1 failed" in said
+
+
+WRONG = {
+    "an axis that names no setting": (
+        '[[axes]]\nname = "rate"\nvalues = { "train.learning_rat" = [1e-3] }\n',
+        "tiny: axis rate, point 0-001: train.learning_rat is not a setting; did you mean "
+        "train.learning_rate?",
+    ),
+    "an explosion": (
+        '[[axes]]\nname = "order"\nvalues = { "train.order_seed" = ['
+        + ", ".join(map(str, range(501)))
+        + "] }\n",
+        "tiny has 1,002 cells (order 501 x seeds 2): shorten an axis, or confirm more than 1,000 "
+        "with --yes",
+    ),
+    "a setting of a study that is not known": (
+        "axis = []\n",
+        "axis is not a setting; did you mean",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("verb", ["run", "estimate"])
+def test_a_wrong_study_is_refused_in_one_line(tree, tmp_path, capsys, case, verb):
+    text, words = WRONG[case]
+    path = write_study(tmp_path, tree, text)
+    out = tmp_path / "out"
+    assert words in refused(capsys, "study", verb, str(path), "--out", str(out))
+    assert not out.exists()
+
+
+def test_a_study_whose_base_changed_is_refused(ran, capsys):
+    path, out = ran
+    words = refused(capsys, "study", "run", path, "--out", out, "--set", "train.epochs=5")
+    assert f"{out} was made of another base (train.epochs 2 -> 5): choose another --out" in words
+
+
+def test_there_is_nothing_to_report_yet(tree, tmp_path, capsys):
+    path = str(write_study(tmp_path, tree))
+    words = refused(capsys, "study", "report", path, "--out", str(tmp_path / "out"))
+    assert "has no finished cell: run `hyperfit study run tiny` first" in words
+    assert "no study 'x'" in refused(capsys, "study", "show", "x")
+    assert "no study 'x.toml'" in refused(capsys, "study", "copy", "x")
+    assert "--workers: 'many' is not a whole number" in refused(
+        capsys, "study", "run", path, "--workers", "many"
+    )
+
+
+@pytest.fixture
+def status(ran, tmp_path):
+    cells = study_cells(load_study(ran[0]))
+    told = [
+        CellStatus(cells[0], "running", "training hyperfitted", 5, 8, 1.25, 0.5),
+        CellStatus(cells[0], "failed", line="no such file"),
+        CellStatus(cells[0], "finished", seconds=90.0),
+        CellStatus(cells[0], "waiting"),
+    ]
+    return StudyStatus("tiny", tmp_path, tuple(told))
+
+
+def test_a_status_has_a_line_for_each_cell_that_runs_or_failed(status):
+    assert status_lines(status) == [
+        "running   seed 0: training hyperfitted  update 5 of 8  loss 1.250  TTR 0.50",
+        "failed    seed 0: no such file",
+        "tiny: 1 of 4 cells finished, 1 running, 1 failed, 1 waiting, about 2 min left",
+    ]
+    assert status_lines(status, most=1)[1] == "          and 1 more"
+
+
+def test_outside_a_terminal_a_line_stands_for_each_cell_that_ended(status, capsys):
+    table = StatusTable()
+    table.show(status)
+    table.show(status)
+    assert capsys.readouterr().err.count("\n") == 1

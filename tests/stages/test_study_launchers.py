@@ -1,0 +1,101 @@
+"""Slurm gets a script that says what was asked for; a launcher refuses options of another."""
+
+import os
+import sys
+
+import pytest
+
+from hyperfitting.errors import InputError, name_the_extra
+from hyperfitting.studies import study_cells, study_folder
+from hyperfitting.studies.jobs import CellJob, CellOptions
+from hyperfitting.studies.launchers.choose import choose_launcher
+from hyperfitting.studies.launchers.processes import Processes, core_count
+from hyperfitting.studies.launchers.ray_cluster import RayCluster
+from tests.support.grids import tiny_study
+
+SBATCH = f"""#!{sys.executable}
+import pathlib, shutil, sys
+shutil.copy(sys.argv[-1], pathlib.Path(__file__).parent / "script.sh")
+print("Submitted batch job 7")
+"""
+
+
+@pytest.fixture
+def study(tree, tmp_path):
+    return tiny_study(tmp_path, tree)
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """A folder with programs in the place of Slurm's: `sbatch` keeps the script that it is
+    given.
+    """
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in (("sbatch", SBATCH), ("srun", ""), ("scancel", "#!/bin/sh\n")):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return programs
+
+
+def test_the_slurm_script_says_what_was_asked_for(study, cluster, tmp_path):
+    folder, cell = study_folder(study, tmp_path / "out"), study_cells(study)[0]
+    parameters = ("slurm_partition=gpu", "timeout_min=90", "mem_gb=16", "gpus_per_node=1")
+    launcher = choose_launcher("slurm", folder, threads=4, parameters=parameters)
+    with launcher:
+        job = CellJob(folder.folder, cell, 1, CellOptions(cell.coordinates, threads=4))
+        worker = launcher.start(job)
+        worker.stop()
+    script = (cluster / "script.sh").read_text()
+    asked = {line.removeprefix("#SBATCH --") for line in script.splitlines() if "#SBATCH" in line}
+    assert {
+        "cpus-per-task=4",
+        "partition=gpu",
+        "time=90",
+        "mem=16GB",
+        "gpus-per-node=1",
+        "job-name=hyperfit",
+    } <= asked
+    assert f"-m submitit.core._submit {(tmp_path / 'out' / 'slurm').absolute()}" in script
+
+
+def test_without_slurm_one_line_says_where_it_is(study, tmp_path):
+    launcher = choose_launcher("slurm", study_folder(study, tmp_path / "out"))
+    with pytest.raises(InputError, match="--on slurm: this machine has no srun"):
+        launcher.__enter__()
+
+
+def test_an_unknown_parameter_of_submitit_is_one_line(study, cluster, tmp_path):
+    folder = study_folder(study, tmp_path / "out")
+    launcher = choose_launcher("slurm", folder, parameters=("slurm_partitio=gpu",))
+    with pytest.raises(InputError, match=r"--slurm: .*slurm_partitio") as refused:
+        launcher.__enter__()
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("ray", {"workers": 2}, "--workers is for --on local: ray decides how many"),
+        ("local", {"parameters": ("a=b",)}, "--slurm is for --on slurm"),
+        ("local", {"workers": core_count() + 1}, "this machine has .* cores, and a worker needs"),
+    ],
+)
+def test_options_of_another_launcher_are_refused(study, tmp_path, name, options, words):
+    with pytest.raises(InputError, match=words):
+        choose_launcher(name, study_folder(study, tmp_path), **options)
+
+
+def test_cores_are_divided_among_the_workers():
+    cores = core_count()
+    assert Processes(1).threads == cores
+    assert Processes(cores).threads == 1
+    assert Processes(1, threads=3).threads == 3
+    assert RayCluster(threads=2).threads == 2
+
+
+@pytest.mark.parametrize(("package", "extra"), [("ray", "ray"), ("submitit", "slurm")])
+def test_a_launcher_that_is_not_installed_names_its_extra(package, extra):
+    missing = ModuleNotFoundError(name=package)
+    assert f"pip install 'hyperfitting[{extra}]'" in str(name_the_extra(missing))

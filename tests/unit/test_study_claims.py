@@ -1,0 +1,86 @@
+"""A claim is held while its worker lives and its heart beats, and the next one can be made by one
+worker only.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hyperfitting.studies.claims import ClaimWatch, claim, this_machine
+
+
+def nothing():
+    pass
+
+
+@pytest.fixture
+def watch(tmp_path):
+    """A watch whose clock is set by hand: `watch.time[0]`."""
+    time = [0.0]
+    watch = ClaimWatch(tmp_path, stale_seconds=60, now=lambda: time[0])
+    watch.time = time
+    return watch
+
+
+def written(tmp_path, name, **held):
+    (tmp_path / name).write_text(json.dumps(held))
+
+
+def test_a_cell_is_held_until_its_claim_is_released(tmp_path, watch):
+    assert watch.next_number("cell") == 1
+    with claim(tmp_path, "cell", 1, nothing) as held:
+        assert held
+        assert watch.next_number("cell") is None
+        assert watch.next_number("another") == 1
+        with claim(tmp_path, "cell", 1, nothing) as second:
+            assert not second
+    assert watch.next_number("cell") == 2
+    with claim(tmp_path, "cell", 1, nothing) as late:  # judged free before the first was made
+        assert not late
+
+
+def test_a_claim_of_a_process_that_is_gone_is_free_at_once(tmp_path, watch):
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    written(tmp_path, "cell.3.json", process=int(gone.stdout), machine=this_machine())
+    assert watch.next_number("cell") == 4
+    written(tmp_path, "cell.3.json", process=os.getpid(), machine=this_machine())
+    assert watch.next_number("cell") is None
+
+
+def test_a_claim_of_another_machine_is_free_when_its_heart_has_stopped(tmp_path, watch):
+    """Whatever its clock says."""
+    written(tmp_path, "cell.1.json", process=1, machine="another")
+    os.utime(tmp_path / "cell.1.json", (0, 0))
+    assert watch.next_number("cell") is None
+    watch.time[0] = 59
+    assert watch.next_number("cell") is None
+    os.utime(tmp_path / "cell.1.json", (5, 5))
+    watch.time[0] = 61
+    assert watch.next_number("cell") is None
+    watch.time[0] = 122
+    assert watch.next_number("cell") == 2
+
+
+def test_a_claim_that_was_cut_off_is_free_when_it_has_aged(tmp_path, watch):
+    (tmp_path / "cell.1.json").write_text('{"proc')
+    assert watch.next_number("cell") is None
+    watch.time[0] = 61
+    assert watch.next_number("cell") == 2
+
+
+def test_claims_are_numbered_beyond_nine(tmp_path, watch):
+    for number in (2, 9, 10):
+        written(tmp_path, f"cell.{number}.json", released=True)
+    assert watch.next_number("cell") == 11
+
+
+def test_a_claim_that_was_taken_over_is_left_to_the_other(tmp_path, watch):
+    with claim(tmp_path, "cell", 1, nothing):
+        written(tmp_path, "cell.2.json", process=os.getpid(), machine=this_machine())
+    assert "released" not in json.loads((tmp_path / "cell.1.json").read_text())
+    assert watch.next_number("cell") is None
