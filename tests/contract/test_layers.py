@@ -34,14 +34,14 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Inside a room, from the ground up: a module may import those of the groups before its own. A
 # folder's name stands for all its modules that are not named themselves.
 ORDER = {
-    "cli": "console text values < options preference_options study_text < preference < experiments "
-    "measuring planning recipes studies < __init__",
+    "cli": "console text values < options preference_options study_text < experiments measuring "
+    "planning preference recipes studies < __init__",
     "compare": "load < differences nearest < __init__",
     "measure": "aggregate pooled_metrics text_metrics < model_metrics < texts < experiment "
     "external_texts < __init__",
     "metrics": "__init__ controls diversity overlap repetition specs.spec specs.tokens stats "
-    "token_scores words < bleu mauve multiple_comparisons specs.of_models < "
-    "specs.of_texts < specs < specs.reference",
+    "token_scores words < bleu mauve multiple_comparisons specs.of_models < specs.of_texts < "
+    "specs < specs.reference",
     "preference": "__init__ analysis.arrays analysis.published design design.arms design.cleaning "
     "design.units judges languages records settings_input store.database web < "
     "analysis.clustered_se analysis.encode design.pairs_file design.presentation store.rows "
@@ -56,17 +56,17 @@ ORDER = {
     "recipe": "base former_names tree < data strategies train < variants < settings < differences "
     "notes paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
-    "kit.tables kit.variants preference study study.content < study.figures < study.write < "
-    "comparison.cells preference.sheets "
-    "experiment.figures experiment.tables < comparison.figures experiment.write "
-    "preference.tables < comparison.write preference.figures < __init__ preference.write < "
-    "preference.study",
+    "kit.tables kit.variants preference study study.content < comparison.cells comparison.figures "
+    "experiment.figures experiment.tables preference.sheets study.figures < comparison.write "
+    "experiment.write preference.tables study.write < __init__ preference.figures < "
+    "preference.write < preference.study",
     "runs": "blocks run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
-    "analyses.cells analyses.curves analyses.data_type analyses.long_texts analyses.quantity page "
-    "worker < analyses launchers.here launchers.processes launchers.ray_cluster launchers.slurm "
-    "study_run < estimate findings launchers.choose < report",
+    "analyses.cells analyses.curves analyses.data_type analyses.long_texts analyses.quantity "
+    "analyses.shuffle page worker < analyses launchers.here launchers.processes "
+    "launchers.ray_cluster launchers.slurm study_run < estimate findings launchers.choose < "
+    "report",
     "stages": "__init__ archive compare draw listing model_card plan report < check train < "
     "generate measure",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from hyperfitting.files import write_rows, write_text
+import numpy as np
+
+from hyperfitting.facts import DataManifest, write_facts
+from hyperfitting.files import make_folder, write_rows, write_text
 from hyperfitting.metrics.specs import metric
 from hyperfitting.recipe import stored_recipe
-from hyperfitting.records import MetricRow, ProbeRow, UpdateRow
+from hyperfitting.records import MetricRow, Origin, ProbeRow, TokenBlocks, UpdateRow
 from hyperfitting.runs import Experiment
+from hyperfitting.runs.blocks import write_blocks
 from hyperfitting.studies import (
     Cell,
     CellFacts,
     FinishedCell,
+    Predictions,
     StudyFolder,
     StudyResults,
     load_study,
     study_cells,
 )
+from hyperfitting.studies.predictions import write_predictions
 
 
 def row(
@@ -55,10 +61,13 @@ def results_of(
     rows: Callable[[Cell], Iterable[MetricRow]] = lambda cell: (),
     *,
     trainings: Callable[[Cell, str], tuple[Sequence[UpdateRow], Sequence[ProbeRow]]] | None = None,
+    predictions: Callable[[Cell], dict[str, Predictions]] | None = None,
+    threads: Callable[[Cell], int] = lambda cell: cell.threads or 1,
     without: Callable[[Cell], bool] = lambda cell: False,
 ) -> StudyResults:
     """The results of a study whose cells hold these metric rows, and these rows of training by
-    variant; cells `without` are not finished.
+    variant, and these predictions of the hyperfitted model on the texts of each domain, each a
+    group of its own; cells `without` are not finished.
     """
     file = folder / "study.toml"
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,13 +90,27 @@ def results_of(
                 updates, probes = trainings(cell, variant)
                 write_rows(run.updates_file, updates)
                 write_rows(run.probes_file, probes)
+        for domain, predicted in (predictions(cell) if predictions else {}).items():
+            _write_texts(experiment, domain, *predicted.top1_NS.shape)
+        if predictions is not None:
+            write_predictions(experiment.run("hyperfitted"), predictions(cell))
         facts = CellFacts(
             hyperfitting="x",
             coordinates=cell.coordinates,
-            threads=1,
+            threads=threads(cell),
             repeat=cell.repeat,
             at_default=(),
             finished=True,
         )
         finished.append(FinishedCell(cell, experiment, facts))
     return StudyResults(read, root.folder, tuple(finished), tuple(missing))
+
+
+def _write_texts(experiment: Experiment, domain: str, texts: int, steps: int) -> None:
+    origins = tuple(Origin("x", n, f"book {n}", "") for n in range(texts))
+    ids_NT = np.zeros((texts, steps + 1), np.int32)
+    make_folder(experiment.data_folder)
+    manifest = DataManifest(codec="x", seed=0, sources=(), sets=())
+    write_facts(experiment.manifest_file, manifest)
+    file = experiment.data_folder / f"contexts-{domain}.npz"
+    write_blocks(file, TokenBlocks(domain, "x", ids_NT, origins))

@@ -10,6 +10,7 @@ from hyperfitting.studies.analyses.curves import curves
 from hyperfitting.studies.analyses.data_type import data_type
 from hyperfitting.studies.analyses.long_texts import long_texts
 from hyperfitting.studies.analyses.quantity import quantity
+from hyperfitting.studies.analyses.shuffle import shuffle
 from hyperfitting.studies.folder import StudyResults
 
 ANALYSES: dict[str, Callable[[StudyResults], Findings]] = {
@@ -18,6 +19,7 @@ ANALYSES: dict[str, Callable[[StudyResults], Findings]] = {
     "data-type": data_type,
     "long": long_texts,
     "quantity": quantity,
+    "shuffle": shuffle,
 }
 """By the name that a study gives as `analysis`; `cells` is that of a study without one."""
 
