@@ -75,8 +75,8 @@ def test_a_drop_at_the_batch_size_agrees_with_the_paper(results):
     said = " ".join(quantity(results(FALLING)).sentences)
     assert "greedy TTR on fiction is 0.630 (0.605 to 0.655) with 32 texts" in said
     assert (
-        "From 16 texts to 8 it falls by 0.100 (0.100 to 0.100), which is the largest step, as in "
-        "the paper." in said
+        "From 16 texts to 8 it falls (by 0.100 (0.100 to 0.100)), which is the largest step, as "
+        "in the paper." in said
     )
     assert (
         "The paper has 0.500 at 8 texts (a paper, Figure 5, a lower bound); ours is 0.510" in said

@@ -22,18 +22,22 @@ from hyperfitting.report.kit.figures import (
 )
 from hyperfitting.report.study.content import Heatmap, Panel, Series, StudyFigure
 
+_PANELS_A_ROW = 3
+
 _PUBLISHED: dict[str, Any] = {"marker": "D", "ms": 7, "mfc": "none", "mew": 1.8, "ls": "none"}
 """How a published value is drawn."""
 
 
 def study_figure(drawn: StudyFigure) -> Figure:
-    """The panels side by side, with one legend under them."""
-    widths = [_width(panel) for panel in drawn.panels]
-    height = max(_height(panel) for panel in drawn.panels)
-    figure = Figure(figsize=(sum(widths), height), layout="constrained")
-    grid = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
+    """The panels side by side, in rows of at most three, with one legend under them."""
+    columns = len(drawn.panels) if len(drawn.panels) <= _PANELS_A_ROW else 2
+    rows = -(-len(drawn.panels) // columns)
+    width = columns * max(_width(panel) for panel in drawn.panels)
+    height = rows * max(_height(panel) for panel in drawn.panels)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
     handles: dict[str, Any] = {}
-    for axes, panel in zip(grid, drawn.panels, strict=True):
+    for axes, panel in zip(grid, drawn.panels, strict=False):
         if isinstance(panel, Heatmap):
             _draw_heatmap(axes, panel)
         else:
@@ -47,9 +51,11 @@ def study_figure(drawn: StudyFigure) -> Figure:
             list(handles),
             frameon=False,
             labelcolor=INK,
-            ncols=max(1, min(len(handles), int(sum(widths) / 2.6))),
+            ncols=max(1, min(len(handles), int(width / 2.6))),
             loc="outside lower center",
         )
+    for axes in grid:
+        axes.axis("off")
     return figure
 
 

@@ -200,7 +200,8 @@ def _against_the_paper(
             verdict += "" if drop.sign > 0 else ", but is not told apart from none"
         else:
             verdict = "is not the largest step, unlike in the paper"
-        yield f"From 16 texts to 8 it falls by {drop}, which {verdict}."
+        falls = "falls" if drop.value > 0 else "does not fall"
+        yield f"From 16 texts to 8 it {falls} (by {drop}), which {verdict}."
     for each in published_values(results.study, "ttr_last96"):
         ours = next((row for row in ttr if str(row.texts) == str(each.at.get(TEXTS))), None)
         if ours is not None:
