@@ -3,7 +3,7 @@
 import pytest
 
 from hyperfitting.records import ProbeRow, UpdateRow
-from hyperfitting.studies.analyses.curves import curves
+from hyperfitting.studies.analyses.curves import find_curves
 from hyperfitting.studies.analyses.moments import Moment, moments_of, timing_of
 from tests.support.finished_cells import results_of
 
@@ -104,7 +104,7 @@ def test_losses_of_a_moment_are_of_the_updates_since_the_probe_before(results):
 
 
 def test_what_agrees_is_said_in_words(results):
-    said = " ".join(curves(results()).sentences)
+    said = " ".join(find_curves(results()).sentences)
     assert "Half of TTR's rise is reached at epoch 2.00" in said
     assert "validation loss is lowest at epoch 2.00" in said
     assert "it does not come back, as the paper argues" in said
@@ -116,13 +116,13 @@ def test_what_agrees_is_said_in_words(results):
 
 @pytest.mark.parametrize(("shift", "word"), [(0.1, "higher"), (-0.1, "lower")])
 def test_another_training_is_compared_seed_by_seed(results, shift, word):
-    said = " ".join(curves(results(weight_decay=shift)).sentences)
+    said = " ".join(find_curves(results(weight_decay=shift)).sentences)
     assert f"Weight decay: TTR ends at {0.705 + shift:.3f}" in said
     assert f"({word})" in said
 
 
 def test_tables_hold_the_kept_weights_of_each_variant(results):
-    timing, ends, points = curves(results()).tables
+    timing, ends, points = find_curves(results()).tables
     assert [line[0] for line in ends.body] == [
         "as-published",
         "as-published, early-stopped",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyperfitting.studies.analyses.data_type import data_type
+from hyperfitting.studies.analyses.data_type import find_data_type
 from tests.support.finished_cells import results_of, row
 
 STUDY = """
@@ -63,7 +63,7 @@ TTR = {"fiction": (0.6, 0.5, 0.4), "news": (0.5, 0.6, 0.7)}
 
 
 def test_every_pair_of_kinds_has_its_mean(results):
-    found = data_type(results(TTR))
+    found = find_data_type(results(TTR))
     table = found.tables[0]
     assert table.head == ("", *DOMAINS)
     assert [line[0] for line in table.body] == ["none", "fiction", "news", "true texts"]
@@ -76,7 +76,7 @@ def test_every_pair_of_kinds_has_its_mean(results):
 
 
 def test_what_agrees_with_the_order_of_preference_is_said(results):
-    said = " ".join(data_type(results(TTR)).sentences)
+    said = " ".join(find_data_type(results(TTR)).sentences)
     assert "0.10 without training, 0.51 after fiction, 0.61 after news" in said
     assert "Every kind of text raises TTR on every kind that is continued." in said
     # On fiction 0.6 - 0.5, on news 0.7 - 0.4.
@@ -89,14 +89,14 @@ def test_what_agrees_with_the_order_of_preference_is_said(results):
 
 def test_what_disagrees_is_said(results):
     said = " ".join(
-        data_type(results({"fiction": (0.6, 0.5, 0.9), "news": (0.5, 0.05, 0.4)})).sentences
+        find_data_type(results({"fiction": (0.6, 0.5, 0.9), "news": (0.5, 0.05, 0.4)})).sentences
     )
     assert "TTR is not raised on encyclopaedia after news." in said
     assert "the paper's raters preferred none < fiction < news (a paper, Table 4): another" in said
 
 
 def test_the_preference_study_of_all_pairs_is_one_command(results):
-    ((words, command),) = data_type(results(TTR)).commands
+    ((words, command),) = find_data_type(results(TTR)).commands
     assert words == "A preference study of all pairs at seed 0, in the study's folder:"
     assert command.startswith("hyperfit preference create cells/data-fiction-seed-0-")
     assert " cells/data-news-seed-0-" in command
@@ -104,7 +104,7 @@ def test_the_preference_study_of_all_pairs_is_one_command(results):
 
 
 def test_published_preference_is_drawn_as_marks_alone(results):
-    *_, published = data_type(results(TTR)).figures[0].panels
+    *_, published = find_data_type(results(TTR)).figures[0].panels
     assert published.ticks == ("none", "fiction", "news")
     (series,) = published.series
     assert [(point.x, point.y) for point in series.points] == [(0, 24.2), (1, 40.7), (2, 66.4)]

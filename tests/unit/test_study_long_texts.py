@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyperfitting.studies.analyses.long_texts import fall_within, long_texts
+from hyperfitting.studies.analyses.long_texts import fall_within, find_long_texts
 from tests.support.finished_cells import results_of, row
 
 STUDY = """
@@ -47,7 +47,7 @@ OURS, THEIRS = (0.70, 0.66, 0.60, 0.50), (0.30, 0.20, 0.10, 0.05)
 
 
 def test_positions_longer_than_a_training_block_are_beyond(results):
-    found = long_texts(results(OURS, THEIRS))
+    found = find_long_texts(results(OURS, THEIRS))
     beyond = {
         (row.block_tokens, row.position): row.beyond
         for row in found.tables[0].rows
@@ -71,7 +71,7 @@ def test_the_fall_is_between_the_first_and_last_window_within_the_length(results
 
 
 def test_higher_and_slower_agree_with_the_paper(results):
-    first, beyond, *_ = long_texts(results(OURS, THEIRS)).sentences
+    first, beyond, *_ = find_long_texts(results(OURS, THEIRS)).sentences
     assert first.startswith(
         "Trained on blocks of 160 tokens, greedy TTR on fiction goes from 0.710"
     )
@@ -80,12 +80,12 @@ def test_higher_and_slower_agree_with_the_paper(results):
 
 
 def test_lower_and_faster_disagree(results):
-    first, *_ = long_texts(results((0.25, 0.05, 0.0, 0.0), THEIRS)).sentences
+    first, *_ = find_long_texts(results((0.25, 0.05, 0.0, 0.0), THEIRS)).sentences
     assert "does not start higher, unlike the paper and falls no slower, unlike in" in first
 
 
 def test_a_length_that_holds_one_window_says_nothing(tmp_path):
     study = STUDY.replace("[160, 192]", "[128]")
     rows = [row("ttr_by_position", 0.5, position=96), row("ttr_by_position", 0.5, position=128)]
-    (said,) = long_texts(results_of(tmp_path, study, lambda cell: rows)).sentences
+    (said,) = find_long_texts(results_of(tmp_path, study, lambda cell: rows)).sentences
     assert said.startswith("With blocks of 128 tokens fewer than two windows end within")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyperfitting.studies.analyses.quantity import quantity
+from hyperfitting.studies.analyses.quantity import find_quantity
 from tests.support.finished_cells import results_of, row
 
 STUDY = """
@@ -56,7 +56,7 @@ FALLING = {"8": 0.50, "16": 0.60, "32": 0.62}
 
 
 def test_means_over_seeds_have_students_interval(results):
-    rows = quantity(results(FALLING)).tables[0].rows
+    rows = find_quantity(results(FALLING)).tables[0].rows
     found = next(
         each
         for each in rows
@@ -72,7 +72,7 @@ def test_means_over_seeds_have_students_interval(results):
 
 
 def test_a_drop_at_the_batch_size_agrees_with_the_paper(results):
-    said = " ".join(quantity(results(FALLING)).sentences)
+    said = " ".join(find_quantity(results(FALLING)).sentences)
     assert "greedy TTR on fiction is 0.630 (0.605 to 0.655) with 32 texts" in said
     assert (
         "From 16 texts to 8 it falls (by 0.100 (0.100 to 0.100)), which is the largest step, as "
@@ -84,12 +84,12 @@ def test_a_drop_at_the_batch_size_agrees_with_the_paper(results):
 
 
 def test_another_drop_disagrees(results):
-    said = " ".join(quantity(results({"8": 0.50, "16": 0.51, "32": 0.62})).sentences)
+    said = " ".join(find_quantity(results({"8": 0.50, "16": 0.51, "32": 0.62})).sentences)
     assert "which is not the largest step, unlike in the paper." in said
 
 
 def test_the_figure_has_ours_the_true_texts_and_the_published_mark(results):
-    panel = quantity(results(FALLING)).figures[0].panels[0]
+    panel = find_quantity(results(FALLING)).figures[0].panels[0]
     series = {each.label: each for each in panel.series}
     assert [point.x for point in series["constant updates"].points] == [8, 16, 32]
     assert [point.y for point in series["true texts"].points] == [0.75, 0.75]
@@ -100,7 +100,7 @@ def test_the_figure_has_ours_the_true_texts_and_the_published_mark(results):
 
 
 def test_what_is_not_finished_is_left_out(results):
-    found = quantity(
+    found = find_quantity(
         results(FALLING, without=lambda cell: cell.points["texts"] == "8" or cell.seed > 0)
     )
     assert {each.texts for each in found.tables[0].rows} == {16, 32}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hyperfitting.studies import Predictions
-from hyperfitting.studies.analyses.shuffle import KINDS, kind_of, pair_of, shuffle
+from hyperfitting.studies.analyses.shuffle import KINDS, compare_cells, find_shuffle, pair_kind
 from tests.support.finished_cells import results_of
 
 STUDY = """
@@ -88,13 +88,13 @@ def cell_of(results, order):
 )
 def test_the_largest_difference_counts(results, one, other, kind):
     found = results()
-    assert kind_of(cell_of(found, one), cell_of(found, other)) == kind
+    assert pair_kind(cell_of(found, one), cell_of(found, other)) == kind
     assert kind in KINDS
 
 
 def test_a_pair_is_compared_position_by_position(results):
     found = results()
-    pair = pair_of(cell_of(found, "given"), cell_of(found, "order-1"))
+    pair = compare_cells(cell_of(found, "given"), cell_of(found, "order-1"))
     assert pair.same_P.mean() == pytest.approx(28 / 40)
     assert pair.position_P[:STEPS].tolist() == list(range(1, STEPS + 1))
     assert pair.confidence_P[0] == pytest.approx(0.9)
@@ -102,7 +102,7 @@ def test_a_pair_is_compared_position_by_position(results):
 
 
 def test_the_matrix_and_the_rows_hold_every_pair(results):
-    found = shuffle(results())
+    found = find_shuffle(results())
     (heatmap,) = found.figures[0].panels
     held = dict(zip(heatmap.rows, heatmap.values, strict=True))
     assert held["given"] == pytest.approx((1, 1, 1, 1, 0.9, 0.8, 0.7))
@@ -112,7 +112,7 @@ def test_the_matrix_and_the_rows_hold_every_pair(results):
 
 
 def test_how_much_of_an_order_is_rounding_is_said(results):
-    said = " ".join(shuffle(results()).sentences)
+    said = " ".join(find_shuffle(results()).sentences)
     assert "The same order again, deterministic: no token changes" in said
     # Another number of threads changes 4 of 40, another order 12 of 40.
     assert (
@@ -125,13 +125,13 @@ def test_how_much_of_an_order_is_rounding_is_said(results):
 
 
 def test_one_swap_that_changes_more_than_the_paper_has_is_said(results):
-    said = " ".join(shuffle(results({"one-swap": 30, "order-1": 20})).sentences)
+    said = " ".join(find_shuffle(results({"one-swap": 30, "order-1": 20})).sentences)
     assert "One swap of two texts instead of a new order changes the share by -0.208" in said
     assert "below it." in said
 
 
 def test_bins_are_of_positions_and_of_confidence(results):
-    bins = [row for row in shuffle(results()).tables[1].rows if row.kind == "another order"]
+    bins = [row for row in find_shuffle(results()).tables[1].rows if row.kind == "another order"]
     position = {row.start: row.value for row in bins if row.by == "position"}
     # Tokens 1 to 31 of a text: 28 the same; 32 to 40: none.
     assert position == {0: pytest.approx(28 / 31), 32: 0.0}
@@ -142,7 +142,7 @@ def test_bins_are_of_positions_and_of_confidence(results):
 
 
 def test_one_seed_has_intervals_over_texts(results):
-    found = shuffle(results(study=STUDY.replace("seeds = [0, 1]", "seeds = [0]")))
+    found = find_shuffle(results(study=STUDY.replace("seeds = [0, 1]", "seeds = [0]")))
     row = next(each for each in found.tables[0].rows if each.other == "order-1")
     assert (row.value, row.low, row.high) == (pytest.approx(0.7),) * 3  # every text alike
     assert row.seeds == 1

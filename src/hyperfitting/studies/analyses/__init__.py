@@ -5,21 +5,21 @@ the page shows.
 from collections.abc import Callable
 
 from hyperfitting.report.study.content import Findings
-from hyperfitting.studies.analyses.cells import every_cell
-from hyperfitting.studies.analyses.curves import curves
-from hyperfitting.studies.analyses.data_type import data_type
-from hyperfitting.studies.analyses.long_texts import long_texts
-from hyperfitting.studies.analyses.quantity import quantity
-from hyperfitting.studies.analyses.shuffle import shuffle
+from hyperfitting.studies.analyses.cells import find_cells
+from hyperfitting.studies.analyses.curves import find_curves
+from hyperfitting.studies.analyses.data_type import find_data_type
+from hyperfitting.studies.analyses.long_texts import find_long_texts
+from hyperfitting.studies.analyses.quantity import find_quantity
+from hyperfitting.studies.analyses.shuffle import find_shuffle
 from hyperfitting.studies.folder import StudyResults
 
 ANALYSES: dict[str, Callable[[StudyResults], Findings]] = {
-    "cells": every_cell,
-    "curves": curves,
-    "data-type": data_type,
-    "long": long_texts,
-    "quantity": quantity,
-    "shuffle": shuffle,
+    "cells": find_cells,
+    "curves": find_curves,
+    "data-type": find_data_type,
+    "long": find_long_texts,
+    "quantity": find_quantity,
+    "shuffle": find_shuffle,
 }
 """By the name that a study gives as `analysis`; `cells` is that of a study without one."""
 

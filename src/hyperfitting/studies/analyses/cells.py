@@ -29,7 +29,7 @@ class CellRow:
     run: str
 
 
-def every_cell(results: StudyResults) -> Findings:
+def find_cells(results: StudyResults) -> Findings:
     """Losses and the headline metrics of each cell, greedy text of the first domain."""
     rows = [row for cell in results.finished for row in _rows(cell)]
     names = list(dict.fromkeys((row.domain, row.metric) for row in rows))

@@ -86,7 +86,7 @@ _FIGURES = {
 _COLOURS = ("hyperfitted", "other-1", "other-2", "other-3", "other-4")
 
 
-def curves(results: StudyResults) -> Findings:
+def find_curves(results: StudyResults) -> Findings:
     """Curves by epoch, the timing of TTR against both losses, and the values at the end."""
     moments = {
         training: {cell.cell.seed: moments_of(cell, HYPERFITTED) for cell in cells}

@@ -56,7 +56,7 @@ class DataTypeRow:
     seeds: int
 
 
-def data_type(results: StudyResults) -> Findings:
+def find_data_type(results: StudyResults) -> Findings:
     """TTR, repetition and recitation by what was trained on and what is continued."""
     rows = list(_rows(results))
     domains = domains_of(results.finished)

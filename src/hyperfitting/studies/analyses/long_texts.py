@@ -66,7 +66,7 @@ class Fall:
     by_seed: dict[int, float]
 
 
-def long_texts(results: StudyResults) -> Findings:
+def find_long_texts(results: StudyResults) -> Findings:
     """TTR by position for each trained length, of both models and the true texts."""
     rows = [row for trained, cells in results.by_point(TRAINED) for row in _rows(trained, cells)]
     domain = (domains_of(results.finished) or [""])[0]
@@ -121,7 +121,8 @@ def fall_within(cells: Sequence[FinishedCell], variant: str, domain: str) -> Fal
         return None
     first, last = within[0], within[-1]
     falls = {seed: first[seed] - last[seed] for seed in first.keys() & last.keys()}
-    return Fall(*(over_seeds(list(each.values())) for each in (first, last, falls)), falls)
+    start, end, fall = (over_seeds(list(each.values())) for each in (first, last, falls))
+    return Fall(start, end, fall, falls)
 
 
 def _figure(results: StudyResults, rows: Sequence[LongRow], domain: str) -> StudyFigure:

@@ -85,9 +85,9 @@ def timing_of(moments: Sequence[Moment]) -> Timing:
     after = [each.validation_loss for each in moments if each.update >= lowest.update]
     risen = max(after) - after[0]
     return Timing(
-        half_rise_epoch=half and half.epoch,
-        half_rise_train_loss=half and half.train_loss,
-        half_rise_token_accuracy=half and half.token_accuracy,
+        half_rise_epoch=None if half is None else half.epoch,
+        half_rise_train_loss=None if half is None else half.train_loss,
+        half_rise_token_accuracy=None if half is None else half.token_accuracy,
         lowest_validation_epoch=lowest.epoch,
         rise_at_lowest_validation=(lowest.ttr - start) / rise if rise > 0 else None,
         validation_rise=risen,

@@ -53,7 +53,7 @@ class QuantityRow:
     seeds: int
 
 
-def quantity(results: StudyResults) -> Findings:
+def find_quantity(results: StudyResults) -> Findings:
     """TTR, recitation and losses by the number of training texts."""
     rows = list(_rows(results))
     domain = (domains_of(results.finished) or [""])[0]

@@ -8,7 +8,7 @@ Shapes: N texts, S predicted positions of each, P all of these.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -46,8 +46,8 @@ SAME_DETERMINISTIC = "the same order again, deterministic"
 KERNELS = "other kernels"
 THREADS = "other threads"
 SWAP = "one swap"
-SHUFFLED = "another order"
-KINDS = (SAME_DETERMINISTIC, SAME, KERNELS, THREADS, SWAP, SHUFFLED)
+OTHER_ORDER = "another order"
+KINDS = (SAME_DETERMINISTIC, SAME, KERNELS, THREADS, SWAP, OTHER_ORDER)
 """In what two trainings differ, from the least to the most. All but the last two are rounding."""
 
 _METRIC = "top1_same_share"
@@ -123,10 +123,10 @@ class Pair:
     groups: tuple[str, ...]
 
 
-def shuffle(results: StudyResults) -> Findings:
+def find_shuffle(results: StudyResults) -> Findings:
     """The matrix of agreement, agreement by kind, by confidence and by position."""
     pairs = [
-        pair_of(one, other)
+        compare_cells(one, other)
         for seed in dict.fromkeys(cell.cell.seed for cell in results.finished)
         for one, other in combinations(results.at(seed=seed), 2)
     ]
@@ -143,12 +143,12 @@ def shuffle(results: StudyResults) -> Findings:
     )
 
 
-def kind_of(one: FinishedCell, other: FinishedCell) -> str:
+def pair_kind(one: FinishedCell, other: FinishedCell) -> str:
     """In what two trainings on the same texts differ; the largest difference counts."""
     first, second = one.experiment.recipe, other.experiment.recipe
     kernels = [each.engine.deterministic for each in (first, second)]
     if first.order_seed != second.order_seed:
-        return SHUFFLED
+        return OTHER_ORDER
     if first.train.swapped_blocks != second.train.swapped_blocks:
         return SWAP
     if one.facts.threads != other.facts.threads:
@@ -158,7 +158,7 @@ def kind_of(one: FinishedCell, other: FinishedCell) -> str:
     return SAME_DETERMINISTIC if all(kernels) else SAME
 
 
-def pair_of(one: FinishedCell, other: FinishedCell) -> Pair:
+def compare_cells(one: FinishedCell, other: FinishedCell) -> Pair:
     """Two trainings position by position; they predicted the same texts.
 
     Raises:
@@ -177,13 +177,16 @@ def pair_of(one: FinishedCell, other: FinishedCell) -> Pair:
         domains += [domain] * texts
         groups += [f"{domain} {group}" for group in one.experiment.blocks(domain).groups]
     return Pair(
-        one.coordinates[ORDER],
-        other.coordinates[ORDER],
-        kind_of(one, other),
-        one.cell.seed,
-        *(np.concatenate(each) for each in (same, confidence, position, text)),
-        tuple(domains),
-        tuple(groups),
+        one=one.coordinates[ORDER],
+        other=other.coordinates[ORDER],
+        kind=pair_kind(one, other),
+        seed=one.cell.seed,
+        same_P=np.concatenate(same),
+        confidence_P=np.concatenate(confidence),
+        position_P=np.concatenate(position),
+        text_P=np.concatenate(text),
+        domains=tuple(domains),
+        groups=tuple(groups),
     )
 
 
@@ -197,8 +200,9 @@ def _pair_rows(pairs: Sequence[Pair], domains: Sequence[str]) -> Iterator[PairRo
             )
             if mean.seeds == 1:
                 mean = _over_texts(mine[0], masks[0])
+            positions = sum(int(mask.sum()) for mask in masks)
             yield PairRow(
-                one, other, kind, domain, *astuple(mean), sum(int(m.sum()) for m in masks)
+                one, other, kind, domain, mean.value, mean.low, mean.high, mean.seeds, positions
             )
 
 
@@ -242,9 +246,10 @@ def _bin_rows(pairs: Sequence[Pair], by: str) -> Iterator[BinRow]:
             same = {seed: np.concatenate(parts) for seed, parts in held.items()}
             shares = [float(each.mean()) for each in same.values() if len(each)]
             if shares:
-                mean = astuple(over_seeds(shares))
+                mean = over_seeds(shares)
+                bounds = (float(start), min(float(end), last + 1.0))
                 count = sum(map(len, same.values()))
-                yield BinRow(kind, by, float(start), min(float(end), last + 1.0), *mean, count)
+                yield BinRow(kind, by, *bounds, mean.value, mean.low, mean.high, mean.seeds, count)
 
 
 def _matrix(results: StudyResults, rows: Sequence[PairRow]) -> StudyFigure:
@@ -339,15 +344,15 @@ def _sentences(
     listed = "; ".join(f"{kind} {mean}" for kind, mean in reversed(means.items()))
     if listed:
         yield f"The share of positions with the same most probable token: {listed}."
-    if SHUFFLED not in means:
+    if OTHER_ORDER not in means:
         return
-    for control in (each for each in KINDS if each in means and each not in (SHUFFLED, SWAP)):
+    for control in (each for each in KINDS if each in means and each not in (OTHER_ORDER, SWAP)):
         yield _of_rounding(control, kinds)
-    if SWAP in means and (apart := seed_difference(kinds[SWAP], kinds[SHUFFLED])):
+    if SWAP in means and (apart := seed_difference(kinds[SWAP], kinds[OTHER_ORDER])):
         told = "" if apart.sign else ", which is not told apart from none"
         yield f"One swap of two texts instead of a new order changes the share by {apart}{told}."
-    yield from _against_the_paper(results, means[SHUFFLED])
-    shuffled = [row for row in bins if (row.kind, row.by) == (SHUFFLED, "confidence")]
+    yield from _against_the_paper(results, means[OTHER_ORDER])
+    shuffled = [row for row in bins if (row.kind, row.by) == (OTHER_ORDER, "confidence")]
     if len(shuffled) > 1:
         yield (
             f"After another order they agree at {mean_of(shuffled[-1])} where they are surest and "
@@ -357,11 +362,11 @@ def _sentences(
 
 def _of_rounding(control: str, kinds: dict[str, dict[int, float]]) -> str:
     """How large a difference the control makes against that of another order, seed by seed."""
-    both = sorted(kinds[control].keys() & kinds[SHUFFLED].keys())
+    both = sorted(kinds[control].keys() & kinds[OTHER_ORDER].keys())
     shares = [
-        (1 - kinds[control][seed]) / (1 - kinds[SHUFFLED][seed])
+        (1 - kinds[control][seed]) / (1 - kinds[OTHER_ORDER][seed])
         for seed in both
-        if kinds[SHUFFLED][seed] < 1
+        if kinds[OTHER_ORDER][seed] < 1
     ]
     if not shares:
         return f"{control.capitalize()}: no difference of an order to compare with."
@@ -375,7 +380,7 @@ def _of_rounding(control: str, kinds: dict[str, dict[int, float]]) -> str:
 
 def _against_the_paper(results: StudyResults, ours: SeedMean) -> Iterator[str]:
     for each in published_values(results.study, _METRIC):
-        if each.at.get("pair") != SHUFFLED:
+        if each.at.get("pair") != OTHER_ORDER:
             continue
         low, high = (each.value if one is None else one for one in (each.low, each.high))
         verdict = (
