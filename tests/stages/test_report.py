@@ -94,7 +94,7 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
 
 
 def test_texts_are_escaped(finished, tmp_path):
-    evil = Example("pieces", "<b>", "<script>alert(1)</script>", [("x", ["<i>"], [9])])
+    evil = Example("pieces", "<b>", "<script>alert(1)</script>", ["<u>"], [("x", ["<i>"], [9])])
     made = experiment_page(finished, [evil], [], [])
     assert "<script>" not in made
     assert "&lt;script&gt;" in made

@@ -45,9 +45,10 @@ class ModelSettings(PathSettings):
     PATHS = ("source", "architecture")
     source: str = Field(
         min_length=1,
-        description="Hub name, local folder, or `asset:reference-lm`. A relative path counts from "
-        "the recipe's folder, here as in every setting; given with --set, or in a "
-        "shipped recipe, from the working folder.",
+        description="Hub name, local folder, `.gguf` file, a file inside an installed Python "
+        "package (`package:NAME/FILE`), folder of a PEFT adapter, or `asset:reference-lm`. A "
+        "relative path counts from the recipe's folder, here as in every setting; given with "
+        "--set, or in a shipped recipe, from the working folder.",
     )
     revision: str | None = Field(
         None, description="Hub branch, tag or commit; none: the default branch."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
@@ -16,12 +16,15 @@ from hyperfitting.runs import Experiment
 class Example:
     """One context: the texts side by side, each token with the length of its repeated run.
 
+    `seen` are the context's tokens as the model saw them, special ones by name.
+
     Source: Carlsson et al. 2025, Figure 1.
     """
 
     domain: str
     title: str
     context: str
+    seen: list[str]
     texts: list[tuple[str, Sequence[str], list[int]]]
 
 
@@ -49,7 +52,8 @@ def examples(experiment: Experiment) -> list[Example]:
         for context, domain in islice(product(range(most), domains), most)
     ]
     found = [[texts[key] for key in each if key in texts] for each in keys]
-    return [_example(each) for each in found if each]
+    names = _special_tokens(experiment)
+    return [_example(each, names) for each in found if each]
 
 
 def _texts_of(experiment: Experiment, strategy: str) -> dict[tuple[str, int, str], Continuation]:
@@ -62,10 +66,19 @@ def _texts_of(experiment: Experiment, strategy: str) -> dict[tuple[str, int, str
     }
 
 
-def _example(texts: Sequence[Continuation]) -> Example:
+def _special_tokens(experiment: Experiment) -> dict[int, str]:
+    """The names of the special tokens that begin or end texts, or stand in a chat's template."""
+    found = (run.train_facts.tokenizer for run in experiment.runs().values() if run.trained)
+    traits = next(filter(None, found), None)
+    return {} if traits is None else {each: name for name, each in traits.special.items()}
+
+
+def _example(texts: Sequence[Continuation], names: Mapping[int, str]) -> Example:
     first = texts[0]
     context = "".join(first.context_pieces)
-    return Example(first.domain, _cite(first), context, [_coloured(text) for text in texts])
+    pairs = zip(first.context_ids, first.context_pieces, strict=True)
+    seen = [piece or names.get(each, "") for each, piece in pairs]
+    return Example(first.domain, _cite(first), context, seen, [_coloured(text) for text in texts])
 
 
 def _coloured(text: Continuation) -> tuple[str, Sequence[str], list[int]]:

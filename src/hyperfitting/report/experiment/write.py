@@ -137,6 +137,9 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Recite
             f"> {_one_line(example.context)}",
             f"![the texts, repeats coloured](example-{count}.png)",
         ]
+    if shown:
+        seen = "` `".join(each.replace("\n", "\\n") for each in shown[0].seen)
+        parts.append(f"What the model saw of the first context, token by token: `{seen}`")
     if recited:
         parts.append("## Most recited passages")
         parts += [
