@@ -21,7 +21,7 @@ from scipy.stats import t as student
 
 from hyperfitting.preference.analysis import davidson
 from hyperfitting.preference.analysis.agreement import AC1, ALPHA_ORDINAL, coefficient, counts_table
-from hyperfitting.preference.analysis.clustered_se import quantile, share_intervals
+from hyperfitting.preference.analysis.clustered_se import share_intervals
 from hyperfitting.preference.analysis.data_quality import side_bias
 from hyperfitting.preference.analysis.encode import EncodedJudgements
 from hyperfitting.preference.analysis.population import Design, Population, as_encoded, draw_answers
@@ -115,7 +115,7 @@ def alternatives(
     )
     both_S = variance.context_P * (1 - 1 / contexts) + variance.annotator_P * (1 - 1 / annotators)
     both_S -= variance.both_P * (1 - 1 / number)  # each context and annotator meet once
-    t, inside_S = quantile(0.95, variance.clusters), np.clip(share_S * (1 - share_S), 1e-12, None)
+    t, inside_S = t_of(variance.clusters), np.clip(share_S * (1 - share_S), 1e-12, None)
     reaches = {
         "symmetric in the share": (t * np.sqrt(variance.total()), False),
         "without G / (G - 1)": (t * np.sqrt(np.maximum(both_S, plain_S)), True),

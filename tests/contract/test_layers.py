@@ -11,7 +11,7 @@ from tests.support.source import FILES, MODULES, SOURCE, imported, imported_modu
 # From the ground up. A room may import rooms below it, never another of its own layer nor anything
 # above.
 LAYERS = [
-    {"encoding", "environment", "errors", "hub", "progress", "seeds"},
+    {"encoding", "environment", "errors", "hub", "progress", "seeds", "spreadsheets"},
     {"assets", "files"},
     {"recipe", "traits"},
     {"records"},
@@ -42,15 +42,15 @@ ORDER = {
     "metrics": "__init__ controls diversity overlap repetition specs.spec specs.tokens stats "
     "token_scores words < bleu mauve multiple_comparisons specs.of_models < specs.of_texts < "
     "specs < specs.reference",
-    "preference": "__init__ analysis.arrays analysis.published design design.arms design.cleaning "
-    "design.units judges languages records settings_input store.database web < "
-    "analysis.clustered_se analysis.encode design.pairs_file design.presentation store.rows "
-    "wording < analysis.agreement analysis.data_quality analysis.davidson analysis.population "
-    "analysis.shares analysis.ttr_regression protocol < analysis.llm_agreement analysis.power "
-    "analysis.protocol_adherence store.assignment study web.comprehension_test < analysis.analyse "
-    "design.comparisons store.context store.judgements store.progress < analysis "
-    "design.given_pairs design.pairing store.careless store.invitations < design.create "
-    "store.annotators < store.items store.llm_judgements < store.store < store "
+    "preference": "__init__ analysis.arrays analysis.guard analysis.published design design.arms "
+    "design.cleaning design.units judges judges.endpoint languages records settings_input "
+    "store.database web < analysis.clustered_se analysis.encode design.pairs_file "
+    "design.presentation store.rows wording < analysis.agreement analysis.data_quality "
+    "analysis.davidson analysis.population analysis.shares analysis.ttr_regression protocol < "
+    "analysis.llm_agreement analysis.power analysis.protocol_adherence store.assignment study "
+    "web.comprehension_test < analysis.analyse design.comparisons store.context store.judgements "
+    "store.progress < analysis design.given_pairs design.pairing store.careless store.invitations "
+    "< design.create store.annotators < store.items store.llm_judgements < store.store < store "
     "store.judgement_files store.links < judges.llm judges.simulated store.archive "
     "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
     "recipe": "base former_names tree < data strategies train < variants < settings < differences "
@@ -58,8 +58,8 @@ ORDER = {
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
     "kit.tables kit.variants preference study study.content < comparison.cells comparison.figures "
     "experiment.figures experiment.tables preference.sheets study.figures < comparison.write "
-    "experiment.write preference.tables study.write < __init__ preference.figures < "
-    "preference.write < preference.study",
+    "experiment.write preference.conduct_tables preference.tables study.write < __init__ "
+    "preference.figures preference.judge_tables < preference.write < preference.study",
     "runs": "blocks run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "

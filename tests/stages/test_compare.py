@@ -163,7 +163,9 @@ def test_the_pages_hold_every_seed_with_its_spread(both, finished, tmp_path):
     assert "<script" not in page
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    rows = list(
+        csv.DictReader((tmp_path / "out" / "table.csv").read_text("utf-8-sig").splitlines())
+    )
     runs = {run.name for run in finished.runs().values()}
     assert {row["run"] for row in rows if row["seed"] == "0"} == runs
     assert len(rows) == len(json.loads((tmp_path / "out" / "summary.json").read_text()))

@@ -16,7 +16,7 @@ from hyperfitting.preference.judges.simulated import SimulationSettings, simulat
 from hyperfitting.preference.records import Reply
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.store.archive import archive_study
-from hyperfitting.preference.store.judgement_files import export_judgements
+from hyperfitting.preference.store.judgement_files import export_judgements, read_judgements
 from hyperfitting.preference.study import Study
 from hyperfitting.report.preference.study import report_preference
 from tests.support import studies
@@ -103,13 +103,9 @@ def same_report(whole, archive, source):
     small = report_preference(archive.folder, source=source, draws=50)
     assert held(small.page.parent) == held(whole.page.parent)
     assert small.analysis == whole.analysis
-    assert [each.what for each in small.protocol_checks] == [
-        "version",
-        "order",
-        "primary estimand",
-        "stop rule",
-        "exclusions",
-    ]
+    of_people = [] if small.analysis.source == "model" else ["stop rule", "exclusions"]
+    checks = ["version", "order", "primary estimand", *of_people]
+    assert [each.what for each in small.protocol_checks] == checks
     return small
 
 
@@ -137,7 +133,14 @@ def test_people_one_excluded_and_a_model_are_the_same_in_it(tmp_path, studies_on
     same_report(studies_once.reported("judged", "model"), archive, "model")
     one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
     assert export_judgements(study, one).rows == export_judgements(archive, other).rows
-    assert one.read_bytes() == other.read_bytes() == archive.judgements_file.read_bytes()
+    assert read_judgements(one) == read_judgements(other)
+    assert read_judgements(one) == read_judgements(archive.judgements_file)
+    codes = [
+        {json.loads(line)["completion_code"] for line in path.read_text().splitlines()}
+        for path in (one, other)
+    ]
+    assert len(codes[0]) > 1
+    assert codes[1] == {None}  # an archive knows no codes and no labels
 
 
 def test_no_text_and_no_secret_is_in_it_and_hashes_tell_the_texts(tmp_path, judged):
@@ -231,7 +234,7 @@ def test_an_archive_is_whole_or_not_there(tmp_path, capsys):
     ("name", "text", "words"),
     [
         ("archive.json", "{}", r"archive\.json is damaged: hyperfitting: Field required"),
-        ("judgements.jsonl", "{}\n", r"judgements\.jsonl, row 1: no 'study'"),
+        ("judgements.jsonl", "{}\n", r"judgements\.jsonl: no column 'comparison'"),
         ("judgements.jsonl", "", r"judgements\.jsonl: no judgement in it"),
         ("llm_judges.jsonl", "{}\n", r"llm_judges\.jsonl is damaged: row 1 is no LlmJudge"),
     ],

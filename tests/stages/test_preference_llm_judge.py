@@ -2,6 +2,7 @@
 every failure.
 """
 
+import csv
 import json
 import re
 import threading
@@ -13,7 +14,8 @@ import pytest
 
 from hyperfitting.cli import main
 from hyperfitting.errors import HyperfittingError, StudyError
-from hyperfitting.preference.judges.llm import PROMPT, LlmJudgeSettings, judge_with_llm, read_answer
+from hyperfitting.preference.judges.endpoint import PROMPT, LlmJudgeSettings
+from hyperfitting.preference.judges.llm import judge_with_llm, read_answer
 from hyperfitting.preference.judges.simulated import SimulationSettings, simulate
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
@@ -38,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.path, body))
         self.server.headers.append(dict(self.headers))
-        prompt = body["messages"][0]["content"]
+        prompt = body["messages"][-1]["content"]
         first, second = (
             re.search(rf"<{name}>\n(.*?)\n</{name}>", prompt, re.S)[1] for name in "ab"
         )
@@ -173,12 +175,12 @@ def test_what_was_judged_is_kept_and_the_rest_is_asked_again(study):
         return (
             alphabetical(first, second)
             if len(asked) <= 5
-            else (400, {}, b'{"error": "no more\ncredit"}')
+            else (402, {}, b'{"error": "no more\ncredit"}')
         )
 
     with serving(breaks_later) as server:
         with pytest.raises(
-            StudyError, match=r'chat/completions: HTTP 400: \{"error": "no more credit"\}'
+            StudyError, match=r'chat/completions: HTTP 402: \{"error": "no more credit"\}'
         ) as caught:
             ask(study, server, parallel=1)
         assert "\n" not in str(caught.value)
@@ -221,7 +223,7 @@ def test_after_the_last_try_it_is_one_line(study):
         ) as error:
             ask(study, server, settings={"retries": 2}, pause=waits.append, parallel=1)
         assert error.value.exit_code == 1
-    assert waits == [1.0, 2.0]
+    assert waits == [1.0, 2.0] * 3  # of three comparisons in a row
 
 
 @pytest.mark.parametrize(
@@ -234,10 +236,6 @@ def test_after_the_last_try_it_is_one_line(study):
             "the reply is not a chat completion: <html>: is this the right --url?",
         ),
         ((200, {}, b'{"choices": []}'), "the reply is not a chat completion"),
-        (
-            (200, {}, b'{"choices": [{"message": {"content": null}}]}'),
-            "the reply is not a chat completion",
-        ),
     ],
 )
 def test_what_will_not_pass_is_told_at_once(study, said, words):
@@ -271,6 +269,99 @@ def test_replies_that_are_no_answer_are_counted_and_asked_again(study):
         assert ask(study, server)[0].now == 6
 
 
+def test_every_reply_is_kept_and_shown(study, tmp_path, capsys):
+    with serving(lambda first, second: f"I like\nboth of them, {first[:5]}") as server:
+        judged, _ = ask(study, server)
+        assert judged.example.startswith("“I like\nboth of them, ")
+        with open_store(study) as store:
+            kept = store.llm.every_reply()
+        assert len(kept) == 6
+        assert {(each.answer, each.problem) for each in kept} == {(None, "it holds no answer")}
+        assert all(each.text.startswith("I like\nboth") for each in kept)
+        server.reply = alphabetical
+        ask(study, server)
+    out = tmp_path / "replies.csv"
+    for _ in range(2):  # an earlier export is replaced
+        assert (
+            main(["preference", "export", str(study.folder), "--replies", "--out", str(out)]) == 0
+        )
+    assert "rows     18 replies" in capsys.readouterr().out
+    with out.open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert Counter(row["problem"] for row in rows) == {"": 12, "it holds no answer": 6}
+    assert {row["text"] for row in rows if not row["problem"]} <= {"A", "B"}
+    assert {row["model"] for row in rows} == {"judge-1"}
+    first, second = rows[:2]
+    assert (first["arm_first"], first["arm_second"]) == (second["arm_second"], second["arm_first"])
+
+
+@pytest.mark.parametrize(
+    ("refusal", "problem"),
+    [
+        ((400, {}, b"content filter"), "HTTP 400: content filter"),
+        ((413, {}, b""), "HTTP 413"),
+        (
+            (200, {}, b'{"choices": [{"message": {"content": null}, "finish_reason": "length"}]}'),
+            "a reply without text (length)",
+        ),
+        ((500, {}, b"out of memory"), "HTTP 500: out of memory (1 attempts)"),
+    ],
+)
+def test_one_comparison_that_fails_takes_no_other_with_it(study, refusal, problem):
+    bad = study.comparisons()[0]
+
+    def reply(first, second):
+        return refusal if bad.one.text in (first, second) else alphabetical(first, second)
+
+    with serving(reply) as server:
+        judged, rows = ask(study, server, settings={"retries": 0}, parallel=1)
+        assert (judged.now, judged.unanswered) == (5, 1)
+        assert bad.id not in {row.comparison for row in rows}
+        assert judged.example.endswith(problem)
+        with open_store(study) as store:
+            (kept,) = [each for each in store.llm.every_reply() if each.problem]
+        assert kept.comparison == bad.id
+        assert kept.problem.endswith(problem)
+        server.reply = alphabetical
+        assert ask(study, server, settings={"retries": 0})[0].before == 5
+
+
+def test_an_endpoint_that_refuses_everything_is_not_asked_for_ever(tmp_path):
+    study = studies.study(tmp_path, rows=studies.comparisons(8, 0, studies.ARMS[:1]))
+    with serving(lambda first, second: (400, {}, b"max_tokens is not supported")) as server:
+        with pytest.raises(StudyError, match="max_tokens is not supported; the judgements so far"):
+            ask(study, server, parallel=1)
+        assert len(server.asked) == 10
+
+
+def test_what_is_sent_is_a_setting(study):
+    settings = {
+        "system": "You are an editor.",
+        "temperature": None,
+        "max_completion_tokens": 900,
+        "seed": None,
+        "request": {"reasoning_effort": "low"},
+    }
+    with serving(alphabetical) as server:
+        judged, _ = ask(study, server, settings=settings)
+    assert judged.now == 6
+    body = server.asked[0][1]
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    assert body["messages"][0]["content"] == "You are an editor."
+    assert {name: value for name, value in body.items() if name != "messages"} == {
+        "model": "judge-1",
+        "max_completion_tokens": 900,
+        "reasoning_effort": "low",
+    }
+
+
+def test_a_pattern_finds_the_answer(study):
+    with serving(lambda first, second: f"[[C]]? No: [[{alphabetical(first, second)}]].") as server:
+        judged, rows = ask(study, server, settings={"pattern": r"\[\[(\w+)\]\]"})
+    assert (judged.now, judged.flips) == (6, 0)
+    assert "equal" not in {row.answer for row in rows}
+
+
 def test_a_simulated_study_is_not_for_models(study):
     simulate(study, 3, SimulationSettings())
     with serving(alphabetical) as server, pytest.raises(StudyError, match="never mixed"):
@@ -299,6 +390,19 @@ def test_a_simulated_study_is_not_for_models(study):
 )
 def test_how_a_reply_is_read(reply, answer):
     assert read_answer(reply) == answer
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("Verdict: a. Verdict: b", "second"),
+        ("<think>Verdict: A</think> Verdict: tie", "equal"),
+        ("Verdict: X", None),
+        ("A", None),
+    ],
+)
+def test_how_a_reply_is_read_with_a_pattern(reply, answer):
+    assert read_answer(reply, r"Verdict: (\w+)") == answer
 
 
 # The verb
@@ -331,6 +435,9 @@ def test_the_verb_judges_and_goes_on(study, tmp_path, capsys, monkeypatch):
         (["--prompt", "GONE"], "GONE: No such file"),
         (["--set", "temprature=1"], "did you mean temperature?"),
         (["--set", "retries=-1"], "retries = -1"),
+        (["--set", "pattern='(A'"], "not a regular expression"),
+        (["--set", "pattern='A|B'"], "it needs one group"),
+        (["--set", "request={ seed = 3 }"], "request holds seed: that is a setting of its own"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(study, tmp_path, capsys, options, words):

@@ -21,6 +21,7 @@ from tests.support.old_studies import old_analysis, old_study, old_tokens
 from tests.support.visitors import Visitor
 
 RENAMED = {"variety": "ttr_regression", "models": "llm_agreement"}
+BOUNDS = {"error", "low", "high", "bound"}
 
 
 def same(new, old, where="analysis"):
@@ -31,8 +32,11 @@ def same(new, old, where="analysis"):
             if where == "analysis"
             else old
         )
-        assert new.keys() == old.keys(), where
+        assert new.keys() >= old.keys(), where
         for name in old:
+            few = min(old.get("contexts", 10), old.get("annotators", 10)) < 10
+            if name in BOUNDS and old[name] is None and few:
+                continue  # that version gave no interval below 10 clusters
             same(new[name], old[name], f"{where}.{name}")
     elif isinstance(old, list):
         assert len(new) == len(old), where

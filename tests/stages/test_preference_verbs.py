@@ -40,7 +40,7 @@ def test_every_verb_is_a_call_that_prints_nothing(tmp_path, capsys):
     report = report_preference(study.folder, draws=50)
     assert report.page.is_file()
     assert report.banner.startswith("Simulated judgements.")
-    assert len(report.headlines) == 3
+    assert len(report.headlines) == 4
     assert report.protocol_checks[0].what == "version"
     (power,) = power_of_grid(contexts=[60], annotators=[12], judgements=[3], studies=50)
     assert 0 < power.half_width < power.half_width_90 < 0.5

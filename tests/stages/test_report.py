@@ -103,7 +103,7 @@ def test_texts_are_escaped(finished, tmp_path):
 
 def test_csv_and_json_hold_the_same_rows(finished):
     summary = json.loads((finished.report_folder / "summary.json").read_text())
-    with (finished.report_folder / "table.csv").open(newline="") as file:
+    with (finished.report_folder / "table.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(summary)
     assert [float(row["value"]) for row in rows] == [row["value"] for row in summary]

@@ -124,10 +124,8 @@ def test_attention_checks_fail_by_the_wrong_text_and_by_equal():
         ("c", 0, 0),
     ]
     unnamed = replace(check("a", "first"), arm_second="scrambled")
-    with pytest.raises(
-        StudyError, match=r"attention check check-0 does not say which text is better: .*'shuffled'"
-    ):
-        attention_checks([unnamed])
+    (unknown,) = attention_checks([unnamed])
+    assert (unknown.checks, unknown.failures, unknown.unknown) == (1, 0, 1)
     text = ShownText("scrambled", "run", "text", 10, 0.5)
     comparison = BlindedComparison(
         "check-0", "attention", "wiki", "c", "g", "context", replace(text, arm=MODEL), text
@@ -264,7 +262,7 @@ def test_power_shrinks_with_contexts_and_annotators_and_counts_hours():
     assert small.half_width < small.half_width_90
     assert (large.judgements_total, large.judgements_each, large.hours_total) == (900, 30, 10)
     assert large.hours_each == pytest.approx(1 / 3)
-    assert (few.half_width, few.decides_half) == (None, None)
+    assert more.half_width < small.half_width < few.half_width < 2 * small.half_width
 
 
 def test_power_predicts_the_interval_of_a_study():
@@ -409,17 +407,13 @@ def odd_rows(seed: int) -> list[Judgement]:
     return rows
 
 
-def test_odd_rows_are_analysed_or_refused_in_one_line():
+def test_odd_rows_are_analysed_with_what_can_be_computed():
     # Warnings are errors here: no division by nothing, no logarithm of 0, on the way to any figure.
-    refused: list[str] = []
     for seed in range(30):
-        try:
-            found = analyse_judgements(
-                odd_rows(seed), rules=PlannedAnalysis() if seed % 2 else None, draws=20
-            )
-        except StudyError as error:
-            refused.append(str(error))
+        rows, rules = odd_rows(seed), PlannedAnalysis() if seed % 2 else None
+        if all(row.surplus for row in rows):
             continue
+        found = analyse_judgements(rows, rules=rules, draws=20)
         json.dumps(asdict(found), allow_nan=False)
         for each in found.shares:
             for interval in (
@@ -432,12 +426,11 @@ def test_odd_rows_are_analysed_or_refused_in_one_line():
                     interval.low is None
                     or 0 <= interval.low <= interval.value <= interval.high <= 1
                 )
-        for worth in found.davidson.worths:
+        for worth in (worth for scale in found.scales for worth in scale.worths):
             known = worth.log_worth.value is not None
             assert not (known and worth.log_worth.bound)
             assert not known or abs(worth.log_worth.value) < 20
-    assert 0 < len(refused) < 10
-    assert not any("\n" in line for line in refused)
+        assert all(each.why and "\n" not in each.why for each in found.not_computed)
 
 
 def planned(rows: list[Judgement]) -> list[BlindedComparison]:

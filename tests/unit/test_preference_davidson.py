@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import differential_evolution, minimize
+from scipy.stats import t as student
 
 from hyperfitting.errors import StudyError
 from hyperfitting.preference.analysis import davidson
@@ -249,36 +250,39 @@ def test_only_ties_say_nothing_of_worths():
 
 def test_disconnected_arms_are_refused_by_name():
     with pytest.raises(
-        StudyError, match=r"no comparison links \{a, b\} and \{c, reference\}: .* no common scale"
+        StudyError,
+        match=r"no comparison links \{c, reference\} and \{a, b\}, so .* no common scale",
     ):
         davidson.fit_davidson(encode(duels(("a", "b", 10, 5, 10), ("c", "reference", 10, 5, 10))))
 
 
-def test_an_arm_that_few_judged_has_no_interval_in_a_study_of_many():
+def test_an_arm_that_few_judged_has_a_wider_interval_in_a_study_of_many():
     few = [
         replace(row, annotator=f"ann-{n % 9}")
         for n, row in enumerate(duels(("a", "reference", 20, 10, 30)))
     ]
-    worths = davidson.fit_davidson(encode([*few, *duels(("b", "reference", 30, 20, 60))])).worths[
-        1:
-    ]
-    assert [(each.log_worth.low is None, each.log_worth.annotators) for each in worths] == [
-        (True, 9),
-        (False, 10),
-    ]
+    rows = encode([*few, *duels(("b", "reference", 30, 20, 60))])
+    a, b = (each.log_worth for each in davidson.fit_davidson(rows).worths[1:])
+    assert (a.annotators, b.annotators) == (9, 10)
+    assert b.high - b.value == pytest.approx(student.ppf(0.975, 9) * b.error)
+    assert a.high - a.value > student.ppf(0.975, 60) * a.error
 
 
-def test_few_clusters_give_values_without_intervals():
+def test_few_clusters_give_intervals_and_one_annotator_one_over_contexts():
     rows = [
         replace(row, annotator=f"ann-{n % 9}")
         for n, row in enumerate(duels(("model", "reference", 30, 20, 60)))
     ]
     interval = davidson.fit_davidson(encode(rows)).worths[1].log_worth
     assert interval.value == pytest.approx(np.log(0.5), abs=1e-7)
-    assert (interval.low, interval.high, interval.error) == (None, None, None)
+    assert interval.low < interval.value < interval.high
+    assert interval.over == "both"
+    alone = [replace(row, annotator="ann-0") for row in rows]
+    assert davidson.fit_davidson(encode(alone)).worths[1].log_worth.over == "contexts"
     never = [
         replace(row, annotator=f"ann-{n % 9}")
         for n, row in enumerate(duels(("model", "reference", 0, 0, 60)))
     ]
     interval = davidson.fit_davidson(encode(never)).worths[1].log_worth
-    assert (interval.value, interval.low, interval.high, interval.bound) == (None, None, None, None)
+    assert (interval.value, interval.low, interval.bound) == (None, None, "upper")
+    assert interval.high == pytest.approx(np.log(1 / (1 - 0.05 ** (1 / 9)) - 1) * -1, abs=1e-3)

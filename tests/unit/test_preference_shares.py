@@ -149,12 +149,40 @@ def test_share_by_hand_with_t_of_the_fewer_clusters():
 
 
 @pytest.mark.parametrize(("contexts", "annotators"), [(9, 12), (12, 9)])
-def test_no_interval_below_ten_clusters_in_either_way(contexts: int, annotators: int):
+def test_below_ten_clusters_t_has_satterthwaites_degrees_of_freedom(contexts: int, annotators: int):
+    rng = np.random.default_rng(contexts)
     numbers = np.arange(contexts * annotators)
-    found = share(numbers % 3 == 0, numbers % contexts, numbers // contexts)
-    assert found.value == pytest.approx(1 / 3)
-    assert (found.low, found.high, found.error) == (None, None, None)
-    assert (found.contexts, found.annotators) == (contexts, annotators)
+    context_N, annotator_N = numbers % contexts, numbers // contexts
+    hits_N = rng.random(len(numbers)) < 0.2 + 0.5 * rng.random(annotators)[annotator_N]
+    found = share(hits_N, context_N, annotator_N)
+    parts = slow_two_way(hits_N.tolist(), context_N.tolist(), annotator_N.tolist())
+    p, three = found.value, parts["context"] + parts["annotator"] - parts["both"]
+    independent = p * (1 - p) / len(numbers)
+    total = max(three, parts["context"], parts["annotator"], independent)
+    split = parts["context"] ** 2 / (contexts - 1) + parts["annotator"] ** 2 / (annotators - 1)
+    freedom = max(8.0, total**2 / split)
+    reach = student.ppf(0.975, freedom) * math.sqrt(total) / (p * (1 - p))
+    ends = [1 / (1 + math.exp(-math.log(p / (1 - p)) - way * reach)) for way in (-1, 1)]
+    assert [found.low, found.high] == pytest.approx(ends)
+    assert (found.contexts, found.annotators, found.over) == (contexts, annotators, "both")
+
+
+def test_one_annotator_or_one_context_gives_an_interval_over_the_other():
+    numbers = np.arange(24)
+    alone = share(numbers % 3 == 0, numbers, numbers * 0)
+    assert alone.over == "contexts"
+    reach = student.ppf(0.975, 23) * math.sqrt(2 / 9 / 23) / (2 / 9)
+    assert alone.high == pytest.approx(1 / (1 + math.exp(math.log(2) - reach)))
+    assert share(numbers % 3 == 0, numbers * 0, numbers).over == "annotators"
+    single = share(numbers == 0, numbers * 0, numbers * 0)
+    assert (single.value, single.low, single.high) == (pytest.approx(1 / 24), None, None)
+
+
+def test_sums_over_few_clusters_that_cancel_do_not_make_a_narrow_interval():
+    hits_N = np.array([True, False, False, True])
+    found = share(hits_N, np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+    assert found.error == pytest.approx(math.sqrt(0.25 / 4))
+    assert found.low < 0.2 < 0.8 < found.high
 
 
 def test_never_and_always_get_one_sided_bounds():

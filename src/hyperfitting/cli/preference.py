@@ -94,6 +94,7 @@ def _study_name(folder: Path | None) -> str:
 
 def _print_preview(preview: StudyPreview) -> None:
     from hyperfitting.preference.design.comparisons import left_out_in_words
+    from hyperfitting.preference.records import linked_arms, unlinked_in_words
 
     protocol, analysis = preview.protocol, preview.protocol.analysis
     for pair in preview.pairs:
@@ -112,6 +113,9 @@ def _print_preview(preview: StudyPreview) -> None:
         if protocol.clean == "markup"
         else "cleaned  nothing: texts are shown as they were written"
     )
+    groups = linked_arms((pair.one, pair.other) for pair in preview.pairs)
+    if len(groups) > 1:
+        print(f"scale    {unlinked_in_words(groups)}; the report gives each group its own")
     if preview.left_out:
         print(f"left out {left_out_in_words(preview.left_out)}")
     print(
@@ -156,11 +160,18 @@ def _invite(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from hyperfitting.preference.store.judgement_files import export_judgements
+    from hyperfitting.preference.store.judgement_files import export_judgements, export_replies
     from hyperfitting.preference.study import Study
 
-    exported = export_judgements(Study.find(options.folder), options.out, database=options.database)
+    study, database = Study.find(options.folder), options.database
+    if options.replies:
+        replies = export_replies(study, options.out, database=database)
+        print(f"rows     {replies.rows} replies: {replies.file}")
+        return
+    exported = export_judgements(study, options.out, texts=options.texts, database=database)
     print(f"rows     {exported.rows} judgements: {exported.file}")
+    if exported.names_people:
+        print("note     the file holds labels and completion codes: `archive` leaves both out")
     print_next("preference", "analyse", options.folder)
 
 
@@ -213,11 +224,8 @@ def _simulate(options: argparse.Namespace) -> None:
 
 
 def _judge(options: argparse.Namespace) -> None:
-    from hyperfitting.preference.judges.llm import (
-        judge_with_llm,
-        key_from_environment,
-        read_llm_settings,
-    )
+    from hyperfitting.preference.judges.endpoint import key_from_environment
+    from hyperfitting.preference.judges.llm import judge_with_llm, read_llm_settings
     from hyperfitting.preference.study import Study
 
     judged = judge_with_llm(
@@ -237,8 +245,10 @@ def _judge(options: argparse.Namespace) -> None:
     )
     if judged.unanswered:
         raise HyperfittingError(
-            f"{judged.unanswered} comparisons got a reply that is neither A, B nor EQUAL: the same "
-            "command asks again; a model that thinks first needs --set max_tokens=4000"
+            f"{judged.unanswered} comparisons got a reply that is neither A, B nor EQUAL, or none, "
+            f"such as {judged.example}: the same command asks again; a model that thinks first "
+            "needs --set max_tokens=4000, another form of answer --set pattern=...; `hyperfit "
+            "preference export STUDY --replies --out FILE` writes every reply"
         )
     print_next("preference", "analyse", options.folder)
 
@@ -249,6 +259,7 @@ def _analyse(options: argparse.Namespace) -> None:
     made = report_preference(
         options.what,
         source=options.source,
+        judge=options.judge,
         out=options.out,
         database=options.database,
         draws=options.draws,

@@ -187,7 +187,8 @@ def judge_options(made: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="temperature, max_tokens, seed, timeout_seconds or retries; repeatable",
+        help="any setting of `hyperfit preference settings llm`, such as pattern, system or "
+        "max_completion_tokens; repeatable",
     )
 
 
@@ -203,6 +204,11 @@ def analyse_options(made: argparse.ArgumentParser) -> None:
         "--source",
         choices=["human", "model", "simulated"],
         help="source of the judgements, where there are several",
+    )
+    made.add_argument(
+        "--judge",
+        metavar="NAME",
+        help="the language model whose judgements the report details, where there are several",
     )
     made.add_argument(
         "--out",
@@ -339,6 +345,13 @@ def export_options(made: argparse.ArgumentParser) -> None:
     """Options of `export`."""
     made.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="a .jsonl or .csv file"
+    )
+    what = made.add_mutually_exclusive_group()
+    what.add_argument("--texts", action="store_true", help="add the texts that were compared")
+    what.add_argument(
+        "--replies",
+        action="store_true",
+        help="the replies of language models instead, also those without an answer",
     )
 
 

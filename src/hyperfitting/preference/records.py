@@ -4,10 +4,13 @@ the store returns.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
+
+from hyperfitting.records import REFERENCE
 
 SHUFFLED = "shuffled"
 """The arm of the worse text in an attention check: the true text with its words in random order."""
@@ -17,6 +20,24 @@ ArmPair = tuple[str, str]
 
 PairColumn = Literal["context", "a", "b", "arm_a", "arm_b", "domain", "group", "id"]
 """What a column of a file of pairs holds."""
+
+def linked_arms(pairs: Iterable[ArmPair]) -> list[frozenset[str]]:
+    """The groups of arms that chains of pairs link: the one with the reference first, the others by
+    name. Only arms of one group have a common scale.
+    """
+    groups: list[frozenset[str]] = []
+    for pair in pairs:
+        touched = [group for group in groups if group & set(pair)]
+        groups = [group for group in groups if group not in touched]
+        groups.append(frozenset(pair).union(*touched))
+    return sorted(groups, key=lambda group: (REFERENCE not in group, sorted(group)))
+
+
+def unlinked_in_words(groups: Iterable[frozenset[str]]) -> str:
+    """Why arms in several groups have no common scale."""
+    named = " and ".join("{" + ", ".join(sorted(group)) + "}" for group in groups)
+    return f"no comparison links {named}, so their worths have no common scale"
+
 
 ComparisonKind = Literal["scored", "attention", "repeat"]
 """The purpose of a comparison. Only `scored` ones enter a score."""
@@ -73,15 +94,15 @@ class BlindedComparison:
     repeats: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judgement:
     """One answer, as it is exported. The row holds everything that the analysis needs.
 
     `study` is the digest of the study, `assignment` is annotator x comparison. `arm_first` stood on
     the left (or above). Times are UTC in ISO 8601. `surplus`: the comparison had its quota of
-    answers before. `excluded`: the reason why the admin, or the protocol's rule, excluded
-    the annotator, else None. A
-    withdrawn annotator has no rows.
+    answers before. `excluded`: the reason why an admin, or the protocol's rule, excluded the
+    annotator, else None. A withdrawn annotator has no rows. Rows from elsewhere may lack what is
+    None here.
     """
 
     study: str
@@ -95,13 +116,13 @@ class Judgement:
     source: JudgementSource
     arm_first: str
     arm_second: str
-    tokens: Annotated[int, Field(ge=0)]
-    ttr_first: FromZero
-    ttr_second: FromZero
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    ttr_first: FromZero | None = None
+    ttr_second: FromZero | None = None
     answer: Answer
-    dealt_at: str
-    answered_at: str
-    seconds: FromZero
+    dealt_at: str | None = None
+    answered_at: str | None = None
+    seconds: FromZero | None = None
     surplus: bool = False
     excluded: str | None = None
     repeats: str | None = None

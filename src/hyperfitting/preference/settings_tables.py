@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from hyperfitting.preference.judges.llm import LlmJudgeSettings
+from hyperfitting.preference.judges.endpoint import LlmJudgeSettings
 from hyperfitting.preference.judges.simulated import SimulationSettings
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.records import Judgement

@@ -11,6 +11,7 @@ An archive has no database and no admin, and in its place:
   archive.json        whether it holds texts, else the SHA-256 of the comparisons with texts
   judgements.jsonl    every judgement, as it is exported
   llm_judges.jsonl    the language models among the annotators, and how they were asked
+  llm_replies.jsonl   their replies
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ class Study:
         self.archive_file = self.folder / "archive.json"
         self.judgements_file = self.folder / "judgements.jsonl"
         self.llm_judges_file = self.folder / "llm_judges.jsonl"
+        self.llm_replies_file = self.folder / "llm_replies.jsonl"
         if (old := self.folder / _OLD_PROTOCOL).is_file() and not self.protocol_file.is_file():
             self.protocol_file = old
 

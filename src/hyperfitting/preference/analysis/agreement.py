@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS, cluster_weights
 from hyperfitting.preference.analysis.arrays import FloatArray
@@ -28,8 +29,8 @@ class Coefficient:
     """One coefficient with its interval over contexts (percentile bootstrap); without a value,
     `note` says why.
 
-    `items` are comparisons with two judgements or more. No interval below `LEAST_CLUSTERS`
-    contexts.
+    `items` are comparisons with two judgements or more. Below `LEAST_CLUSTERS` contexts the
+    interval is a jackknife's; with one context there is none.
     """
 
     name: str
@@ -254,16 +255,33 @@ def bootstrap(
     seed: int,
     level: float,
 ) -> tuple[float, float] | tuple[None, None]:
-    """Percentile bounds of a function of summed addends, drawing whole contexts; None below 10
-    contexts.
+    """Percentile bounds of a function of summed addends, drawing whole contexts. Below
+    `LEAST_CLUSTERS` contexts, where a bootstrap is too narrow, those of `_jackknife`.
     """
     names, position_U = np.unique(context_U, return_inverse=True)
-    if len(names) < LEAST_CLUSTERS:
-        return None, None
     sums_CF = np.zeros((len(names), addends_UF.shape[1]))
     np.add.at(sums_CF, position_U, addends_UF)
+    if len(names) < LEAST_CLUSTERS:
+        return _jackknife(value, sums_CF, level)
     weights_DC = cluster_weights(len(names), draws=draws, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn_D = value(weights_DC @ sums_CF)
     low, high = np.nanquantile(drawn_D, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _jackknife(
+    value: Callable[[FloatArray], FloatArray], sums_CF: FloatArray, level: float
+) -> tuple[float, float] | tuple[None, None]:
+    """Bounds from the values without each context in turn, with t of C - 1 degrees of freedom,
+    within -1 and 1; None with one context, or where a value is undefined without one of them.
+    """
+    contexts = len(sums_CF)
+    whole_F = sums_CF.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        without_C, found = value(whole_F - sums_CF), float(value(whole_F))
+    if contexts < 2 or not np.isfinite(without_C).all():
+        return None, None
+    error = np.sqrt((contexts - 1) * np.var(without_C))
+    reach = float(student.ppf((1 + level) / 2, contexts - 1) * error)
+    return max(-1.0, found - reach), min(1.0, found + reach)

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,14 +19,27 @@ from hyperfitting.preference.analysis.encode import (
     EncodedJudgements,
     counted_rows,
     encode,
+    of_one_judge,
     of_one_source,
+)
+from hyperfitting.preference.analysis.guard import (
+    NotComputed,
+    StatisticsGuard,
+    without_non_finite,
 )
 from hyperfitting.preference.analysis.llm_agreement import LlmAgreement, llm_agreements
 from hyperfitting.preference.analysis.protocol_adherence import hasty, inattentive
 from hyperfitting.preference.analysis.shares import ALL_SLICES, PairShares, pair_shares
 from hyperfitting.preference.analysis.ttr_regression import TtrOddsRatio, ttr_odds_ratios
 from hyperfitting.preference.protocol import PlannedAnalysis
-from hyperfitting.preference.records import BlindedComparison, Judgement, JudgementSource
+from hyperfitting.preference.records import (
+    SHUFFLED,
+    BlindedComparison,
+    Judgement,
+    JudgementSource,
+    linked_arms,
+    unlinked_in_words,
+)
 
 ANNOTATOR_SETS = ("everyone", "not excluded by hand", "nor inattentive", "nor hasty")
 """The sets of annotators in the sensitivity analysis, each within the one before."""
@@ -36,7 +50,9 @@ BY_GROUP = "by book or article"
 
 @dataclass(frozen=True)
 class JudgementCounts:
-    """Counts of rows by their use. `seconds_median` is the median time of counted judgements."""
+    """Counts of rows by their use. `seconds_median` is the median time of counted judgements. None
+    where no row counts, or where rows from elsewhere do not say it.
+    """
 
     rows: int
     counted: int
@@ -48,30 +64,33 @@ class JudgementCounts:
     annotators_excluded: int
     contexts: int
     comparisons: int
-    seconds_median: float
-    judgements_each_least: int
-    judgements_each_most: int
-    tokens_least: int
-    tokens_most: int
+    seconds_median: float | None
+    judgements_each_least: int | None
+    judgements_each_most: int | None
+    tokens_least: int | None
+    tokens_most: int | None
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """The results for the rows of one source.
+    """The results for the rows of one source; of language models, for one of them (`judge`).
 
     All but `sensitivity` and `attention` use the rows of `primary_set`, one of `ANNOTATOR_SETS`.
     The keys of `agreement` are "all" and, where there are several, the pairs of arms; those of
-    `sensitivity` are the sets.
+    `sensitivity` are the sets. `davidson` is the scale of the arms that comparisons link to the
+    baseline, `other_scales` those of arms that none links to it. `side_bias` is None for a language
+    model, which reads every comparison in both orders. `not_computed` says what is missing, and
+    why.
     """
 
     source: JudgementSource
     studies: tuple[str, ...]
     counts: JudgementCounts
     shares: tuple[PairShares, ...]
-    davidson: Davidson
+    davidson: Davidson | None
     agreement: dict[str, tuple[Coefficient, ...]]
     consistency: data_quality.SelfConsistency
-    side_bias: data_quality.SideBias
+    side_bias: data_quality.SideBias | None
     side_bias_by_annotator: tuple[data_quality.SideBias, ...]
     attention: tuple[data_quality.AttentionChecks, ...]
     inattentive: tuple[str, ...]
@@ -80,6 +99,14 @@ class Analysis:
     sensitivity: dict[str, tuple[PairShares, ...]]
     ttr_regression: tuple[TtrOddsRatio, ...]
     llm_agreement: tuple[LlmAgreement, ...]
+    judge: str | None = None
+    other_scales: tuple[Davidson, ...] = ()
+    not_computed: tuple[NotComputed, ...] = ()
+
+    @property
+    def scales(self) -> tuple[Davidson, ...]:
+        """Every scale of worths, the one with the reference first."""
+        return (*filter(None, [self.davidson]), *self.other_scales)
 
 
 def analyse_judgements(
@@ -87,6 +114,7 @@ def analyse_judgements(
     comparisons: Iterable[BlindedComparison] = (),
     *,
     source: JudgementSource | None = None,
+    judge: str | None = None,
     rules: PlannedAnalysis | None = None,
     level: float = CONFIDENCE,
     draws: int = 2000,
@@ -95,59 +123,158 @@ def analyse_judgements(
     """Analyse the rows of one source. With rows of people and of models, their agreement is part of
     the result.
 
+    A statistic that the rows do not determine takes nothing else with it: `not_computed` names it.
+
     Args:
         judgements: rows of a study, or from elsewhere.
         comparisons: the study's comparisons; they say which text of an attention check is better.
         source: whose rows; None: the only source that there is.
+        judge: which language model, by its annotator; None: the only one that there is.
         rules: the exclusion rules of the protocol. Without them only annotators excluded by hand
-            are left out, and `sensitivity` shows the effect of the default rules.
+            are left out, and `sensitivity` shows the effect of the default rules. They leave out no
+            language model.
         level: level of the intervals.
         draws: bootstrap draws of the agreement coefficients.
         seed: seed of the bootstrap.
 
     Raises:
-        StudyError: sources would mix, no row counts, a row cannot be used, or comparisons do not
-            link all arms.
+        StudyError: sources or models would mix, no row counts, or a row cannot be used.
     """
     everything = list(judgements)
-    rows = of_one_source(everything, source)
-    checks = data_quality.attention_checks(rows, comparisons)
-    planned = rules or PlannedAnalysis()
-    unheeding, quick = inattentive(checks, planned), hasty(rows, planned)
-    sets = _sets(rows, unheeding, quick)
-    name = ANNOTATOR_SETS[-1] if rules else ANNOTATOR_SETS[1]
-    scored = _scored(rows, sets[name])
-    encoded = encode(scored)
-    return Analysis(
-        source=rows[0].source,
-        studies=tuple(sorted({row.study for row in rows})),
-        counts=_counts(rows, scored),
-        shares=tuple(pair_shares(encoded, level=level)),
-        davidson=fit_davidson(encoded, level=level),
-        agreement=_agreements(encoded, draws, seed, level),
-        consistency=data_quality.self_consistency(sets[name], level=level),
-        side_bias=data_quality.side_bias(encoded, level=level),
-        side_bias_by_annotator=tuple(data_quality.side_bias_by_annotator(encoded, level=level)),
-        attention=tuple(checks),
-        inattentive=tuple(sorted(unheeding)),
-        hasty=tuple(sorted(quick)),
-        primary_set=name,
-        sensitivity={each: _overall(kept, level) for each, kept in sets.items()}
-        | _by_group(scored, level),
-        ttr_regression=tuple(ttr_odds_ratios(encoded, level=level)),
-        llm_agreement=_llm_agreement(everything, rows[0].source, draws, seed, level),
-    )
-
-
-def _scored(rows: Sequence[Judgement], kept: Sequence[Judgement]) -> list[Judgement]:
-    """The rows that enter a score."""
-    scored = counted_rows(kept, excluded=True)
-    if not scored:
+    rows = of_one_judge(of_one_source(everything, source), judge)
+    if not counted_rows(rows, excluded=True):
         raise StudyError(
             f"none of {len(rows)} {rows[0].source} judgements counts: "
             "all are checks, surplus or left out"
         )
-    return scored
+    guard = StatisticsGuard()
+    options = _Options(level, draws, seed)
+    found = _analysis(everything, rows, comparisons, rules, options, guard)
+    found, lost = without_non_finite(found)
+    for place in lost:
+        guard.note(place, "the number is infinite or undefined")
+    finite: Analysis = replace(found, not_computed=tuple(guard.not_computed))
+    return finite
+
+
+@dataclass(frozen=True)
+class _Options:
+    level: float
+    draws: int
+    seed: int
+
+
+def _analysis(
+    everything: Sequence[Judgement],
+    rows: Sequence[Judgement],
+    comparisons: Iterable[BlindedComparison],
+    rules: PlannedAnalysis | None,
+    options: _Options,
+    guard: StatisticsGuard,
+) -> Analysis:
+    level, source = options.level, rows[0].source
+    checks = data_quality.attention_checks(rows, comparisons)
+    planned = rules or PlannedAnalysis()
+    is_model = source == "model"
+    unheeding = frozenset() if is_model else inattentive(checks, planned)
+    quick = hasty(rows, planned)
+    sets = _sets(rows, unheeding, quick)
+    name = ANNOTATOR_SETS[-1] if rules and not is_model else ANNOTATOR_SETS[1]
+    scored = counted_rows(sets[name], excluded=True)
+    _note_missing(guard, rows, scored, checks, name)
+    encoded = encode(scored)
+    scales = _scales(encoded, level, guard)
+    return Analysis(
+        source=source,
+        studies=tuple(sorted({row.study for row in rows})),
+        counts=_counts(rows, scored),
+        shares=tuple(guard.attempt("shares", [], pair_shares, encoded, level=level)),
+        davidson=scales[0] if scales else None,
+        agreement=_agreements(encoded, options, guard),
+        consistency=guard.attempt(
+            "self-consistency",
+            data_quality.SelfConsistency(0, 0, None, None, None),
+            data_quality.self_consistency,
+            sets[name],
+            level=level,
+        ),
+        side_bias=None if is_model else data_quality.side_bias(encoded, level=level),
+        side_bias_by_annotator=(
+            () if is_model else tuple(data_quality.side_bias_by_annotator(encoded, level=level))
+        ),
+        attention=tuple(checks),
+        inattentive=tuple(sorted(unheeding)),
+        hasty=tuple(sorted(quick)),
+        primary_set=name,
+        sensitivity=_sensitivity(sets, name, scored, level, guard),
+        ttr_regression=tuple(
+            guard.attempt(
+                "type-token ratio and preference", [], ttr_odds_ratios, encoded, level=level
+            )
+        ),
+        llm_agreement=_llm_agreement(everything, rows, options, guard),
+        judge=rows[0].annotator if is_model else None,
+        other_scales=tuple(scales[1:]),
+    )
+
+
+def _note_missing(
+    guard: StatisticsGuard,
+    rows: Sequence[Judgement],
+    scored: Sequence[Judgement],
+    checks: Sequence[data_quality.AttentionChecks],
+    name: str,
+) -> None:
+    """What these rows do not say, and what therefore is missing."""
+    if not scored:
+        guard.note(
+            "shares, worths and agreement",
+            f"no judgement is left in the primary set ({name}); the other sets stand below",
+        )
+    if unknown := sum(each.unknown for each in checks):
+        why = f"they do not say which text is better: name the worse arm {SHUFFLED!r}"
+        guard.note(f"{unknown} attention checks", why)
+    for column, what in _NEEDED.items():
+        if missing := sum(getattr(row, column) is None for row in rows):
+            guard.note(what, f"{missing} of {len(rows)} rows have no {column!r}")
+
+
+_NEEDED = {
+    "tokens": "shares by length",
+    "ttr_first": "type-token ratio and preference",
+    "seconds": "time on a page, and who is hasty",
+}
+"""Columns that rows from elsewhere may lack, and the analysis that needs each."""
+
+
+def _scales(encoded: EncodedJudgements, level: float, guard: StatisticsGuard) -> list[Davidson]:
+    """A scale of worths for each group of arms that comparisons link."""
+    groups = linked_arms(encoded.pairs)
+    if len(groups) > 1:
+        words = "each group has a scale of its own; compare an arm of each"
+        guard.note("one scale for all arms", f"{unlinked_in_words(groups)}: {words}")
+    fits = [
+        guard.attempt(
+            f"scale of {', '.join(sorted(group))}",
+            None,
+            fit_davidson,
+            _of_arms(encoded, group),
+            level=level,
+        )
+        for group in groups
+    ]
+    return [each for each in fits if each is not None]
+
+
+def _of_arms(encoded: EncodedJudgements, arms: frozenset[str]) -> EncodedJudgements:
+    """The judgements of pairs within a group of linked arms, with the positions of these pairs."""
+    kept = [index for index, pair in enumerate(encoded.pairs) if arms.issuperset(pair)]
+    chosen = encoded.where(np.isin(encoded.pair_N, kept))
+    return replace(
+        chosen,
+        pairs=tuple(encoded.pairs[index] for index in kept),
+        pair_N=np.searchsorted(kept, chosen.pair_N),
+    )
 
 
 def _sets(
@@ -160,16 +287,37 @@ def _sets(
 
 
 def _llm_agreement(
-    everything: Sequence[Judgement], source: JudgementSource, draws: int, seed: int, level: float
+    everything: Sequence[Judgement],
+    rows: Sequence[Judgement],
+    options: _Options,
+    guard: StatisticsGuard,
 ) -> tuple[LlmAgreement, ...]:
-    """Agreement of language models with people; none for simulated judgements."""
-    if source == "simulated":
+    """Agreement of language models with people; none for simulated judgements. In the analysis of
+    one model, its own.
+    """
+    if rows[0].source == "simulated":
         return ()
-    return tuple(llm_agreements(everything, draws=draws, seed=seed, level=level))
+    others = everything
+    if rows[0].source == "model":
+        mine = rows[0].annotator
+        others = [row for row in everything if row.source != "model" or row.annotator == mine]
+    return tuple(
+        guard.attempt(
+            "agreement of models with people",
+            [],
+            llm_agreements,
+            others,
+            draws=options.draws,
+            seed=options.seed,
+            level=options.level,
+        )
+    )
 
 
 def _counts(rows: Sequence[Judgement], scored: Sequence[Judgement]) -> JudgementCounts:
-    each = np.unique([row.comparison for row in scored], return_counts=True)[1]
+    each = Counter(row.comparison for row in scored).values()
+    tokens = [row.tokens for row in scored if row.tokens is not None]
+    seconds = [row.seconds for row in scored if row.seconds is not None]
     return JudgementCounts(
         rows=len(rows),
         counted=len(scored),
@@ -181,43 +329,62 @@ def _counts(rows: Sequence[Judgement], scored: Sequence[Judgement]) -> Judgement
         annotators_excluded=len({row.annotator for row in rows if row.excluded}),
         contexts=len({row.context for row in scored}),
         comparisons=len(each),
-        seconds_median=float(np.median([row.seconds for row in scored])),
-        judgements_each_least=int(each.min()),
-        judgements_each_most=int(each.max()),
-        tokens_least=min(row.tokens for row in scored),
-        tokens_most=max(row.tokens for row in scored),
+        seconds_median=float(np.median(seconds)) if seconds else None,
+        judgements_each_least=min(each, default=None),
+        judgements_each_most=max(each, default=None),
+        tokens_least=min(tokens, default=None),
+        tokens_most=max(tokens, default=None),
     )
 
 
 def _agreements(
-    encoded: EncodedJudgements, draws: int, seed: int, level: float
+    encoded: EncodedJudgements, options: _Options, guard: StatisticsGuard
 ) -> dict[str, tuple[Coefficient, ...]]:
-    found = {"all": tuple(agreement_coefficients(encoded, draws=draws, seed=seed, level=level))}
+    parts = {"all": encoded}
     if len(encoded.pairs) > 1:
-        for pair in encoded.pairs:
-            found[" / ".join(pair)] = tuple(
-                agreement_coefficients(encoded.of_pair(pair), draws=draws, seed=seed, level=level)
-            )
-    return found
-
-
-def _by_group(scored: Sequence[Judgement], level: float) -> dict[str, tuple[PairShares, ...]]:
-    """The primary rows clustered by book or article instead of context, where one holds several
-    contexts.
-    """
-    contexts = {row.context for row in scored}
-    if len({(row.domain, row.group) for row in scored}) == len(contexts):
-        return {}
-    found = pair_shares(encode(scored, by_group=True), level=level)
+        parts |= {" / ".join(pair): encoded.of_pair(pair) for pair in encoded.pairs}
     return {
-        BY_GROUP: tuple(
-            each for each in found if (each.domain, each.tokens) == (ALL_SLICES, ALL_SLICES)
+        name: tuple(
+            guard.attempt(
+                f"agreement, {name}",
+                [],
+                agreement_coefficients,
+                part,
+                draws=options.draws,
+                seed=options.seed,
+                level=options.level,
+            )
         )
+        for name, part in parts.items()
     }
 
 
-def _overall(rows: Sequence[Judgement], level: float) -> tuple[PairShares, ...]:
+def _sensitivity(
+    sets: dict[str, list[Judgement]],
+    primary: str,
+    scored: Sequence[Judgement],
+    level: float,
+    guard: StatisticsGuard,
+) -> dict[str, tuple[PairShares, ...]]:
+    """Each pair's shares by set of annotators. Of a language model only the primary set, since no
+    rule leaves it out; with books or articles as clusters where one holds several contexts.
+    """
+    is_model = sets[ANNOTATOR_SETS[0]][0].source == "model"
+    encoded = {
+        name: encode(counted_rows(rows, excluded=True))
+        for name, rows in sets.items()
+        if name == primary or not is_model
+    }
+    groups = {(row.domain, row.group) for row in scored}
+    if len(groups) != len({row.context for row in scored}):
+        encoded[BY_GROUP] = encode(scored, by_group=True)
+    return {
+        name: tuple(guard.attempt(f"shares, {name}", [], _overall, part, level))
+        for name, part in encoded.items()
+    }
+
+
+def _overall(encoded: EncodedJudgements, level: float) -> list[PairShares]:
     """Each pair's shares over all domains and lengths."""
-    scored = counted_rows(rows, excluded=True)
-    found = pair_shares(encode(scored), level=level) if scored else []
-    return tuple(each for each in found if (each.domain, each.tokens) == (ALL_SLICES, ALL_SLICES))
+    found = pair_shares(encoded, level=level)
+    return [each for each in found if (each.domain, each.tokens) == (ALL_SLICES, ALL_SLICES)]

@@ -6,7 +6,7 @@ Shapes: N judgements, P estimates side by side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,15 +17,19 @@ from scipy.stats import t as student
 from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
 from hyperfitting.preference.analysis.arrays import FloatArray, IntArray
 
+Generalises = Literal["both", "contexts", "annotators"]
+"""What an interval generalises to: new contexts and new annotators, or new ones of one kind."""
+
 
 @dataclass(frozen=True)
 class Interval:
     """A value, its standard error and interval, and the numbers of judgements, contexts and
     annotators.
 
-    The level is 95 % unless the protocol sets another. Below `LEAST_CLUSTERS` contexts or
-    annotators there are no error and no bounds. With `bound` the value is missing or at the edge,
-    and only this one-sided bound is known: `upper` (see `high`) or `lower` (see `low`).
+    The level is 95 % unless the protocol sets another. `over`: what the interval generalises to.
+    With one annotator it is new contexts alone, with one context new annotators alone; with one of
+    each there are no error and no bounds. With `bound` the value is missing or at the edge, and
+    only this one-sided bound is known: `upper` (see `high`) or `lower` (see `low`).
     """
 
     value: float | None
@@ -36,43 +40,75 @@ class Interval:
     contexts: int
     annotators: int
     bound: Literal["upper", "lower"] | None = None
+    over: Generalises = "both"
 
 
 @dataclass(frozen=True)
 class Variance:
-    """Variances of P estimates: by context, by annotator, and by their intersection."""
+    """Variances of P estimates: by context, by annotator, and by their intersection. `least_P` is
+    what their total is at least.
+    """
 
     context_P: FloatArray
     annotator_P: FloatArray
     both_P: FloatArray
     contexts: int
     annotators: int
+    least_P: FloatArray | float = 0.0
 
     def total(self) -> FloatArray:
         """By context + by annotator - by their intersection, never below the larger of the first
-        two.
+        two. With a single context or annotator, the other alone.
         """
-        return np.maximum(
-            self.context_P + self.annotator_P - self.both_P,
-            np.maximum(self.context_P, self.annotator_P),
-        )
+        if self.over == "both":
+            larger_P = np.maximum(self.context_P, self.annotator_P)
+            total_P = np.maximum(self.context_P + self.annotator_P - self.both_P, larger_P)
+        else:
+            total_P = self.context_P if self.over == "contexts" else self.annotator_P
+        return np.asarray(np.maximum(total_P, self.least_P))
+
+    @property
+    def over(self) -> Generalises:
+        """What an interval of this variance generalises to."""
+        return generalises(self.contexts, self.annotators)
 
     @property
     def clusters(self) -> int:
-        """The smaller of the two counts."""
-        return min(self.contexts, self.annotators)
+        """The smaller of the two counts, a single context or annotator aside."""
+        return effective_clusters(self.contexts, self.annotators)
 
-    @property
-    def enough(self) -> bool:
-        """Whether both counts allow an interval."""
-        return self.clusters >= LEAST_CLUSTERS
+    def reach(self, level: float, counts: tuple[int, int] | None = None) -> FloatArray:
+        """Half-widths of two-sided intervals of this level: t x the standard error.
+
+        `counts`: the contexts and annotators behind the estimates, where they are fewer than those
+        of the variance. With G the smaller count, t has G - 1 degrees of freedom. Below
+        `LEAST_CLUSTERS` it has Satterthwaite's where they are more: G - 1 would suppose that all
+        variance is between the few. Source: Satterthwaite 1946, "An Approximate Distribution of
+        Estimates of Variance Components".
+        """
+        contexts, annotators = counts or (self.contexts, self.annotators)
+        least = effective_clusters(contexts, annotators)
+        if least < 2:
+            return np.full(len(self.both_P), np.nan)
+        freedom_P = np.full(len(self.both_P), least - 1.0)
+        if least < LEAST_CLUSTERS and generalises(contexts, annotators) == "both":
+            parts_P = self.context_P**2 / (contexts - 1) + self.annotator_P**2 / (annotators - 1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                freedom_P = np.fmax(freedom_P, self.total() ** 2 / parts_P)
+        return np.asarray(student.ppf((1 + level) / 2, freedom_P) * np.sqrt(self.total()))
 
 
-def quantile(level: float, clusters: int) -> float:
-    """The half-width of a two-sided interval of this level in standard errors: t with `clusters` -
-    1 degrees of freedom.
+def effective_clusters(contexts: int, annotators: int) -> int:
+    """The number of clusters that an interval rests on: the smaller one, but a single context or
+    annotator leaves the other.
     """
-    return float(student.ppf((1 + level) / 2, clusters - 1))
+    least, most = sorted((contexts, annotators))
+    return most if least == 1 else least
+
+
+def generalises(contexts: int, annotators: int) -> Generalises:
+    """What an interval from so many contexts and annotators generalises to."""
+    return "both" if min(contexts, annotators) > 1 else "contexts" if contexts > 1 else "annotators"
 
 
 def two_way(influence_PN: FloatArray, context_N: IntArray, annotator_N: IntArray) -> Variance:
@@ -107,18 +143,19 @@ def share_intervals(
     The interval is symmetric in the log-odds (delta method), and so stays within 0 and 1 and holds
     for rare answers, where one symmetric in the share falls short. A share of exactly 0 or 1 gets a
     one-sided bound, 1 - (1 - level)^(1/G) away, with G the smaller count of clusters: as if each of
-    the G gave one answer. The caller checks that there are enough clusters.
+    the G gave one answer. Below `LEAST_CLUSTERS`, where sums over few clusters may cancel by
+    chance, no interval is narrower than from as many independent answers. Without two clusters of
+    a kind the bounds are NaN.
     """
+    number = hits_PN.shape[1]
     share_P = hits_PN.mean(axis=1)
-    variance = two_way((hits_PN - share_P[:, None]) / hits_PN.shape[1], context_N, annotator_N)
+    variance = two_way((hits_PN - share_P[:, None]) / number, context_N, annotator_N)
     inside_P = (share_P > 0) & (share_P < 1)
     middle_P = np.where(inside_P, share_P, 0.5)
-    with np.errstate(invalid="ignore"):
-        reach_P = (
-            quantile(level, variance.clusters)
-            * np.sqrt(variance.total())
-            / (middle_P * (1 - middle_P))
-        )
+    slope_P = middle_P * (1 - middle_P)
+    if variance.clusters < LEAST_CLUSTERS:
+        variance = replace(variance, least_P=slope_P / number)
+    reach_P = variance.reach(level) / slope_P
     edge = 1 - (1 - level) ** (1 / variance.clusters)
     low_P = np.where(inside_P, expit(logit(middle_P) - reach_P), np.where(share_P > 0, 1 - edge, 0))
     high_P = np.where(inside_P, expit(logit(middle_P) + reach_P), np.where(share_P > 0, 1, edge))
@@ -134,7 +171,7 @@ def share(
 ) -> Interval:
     """The share of judgements that are hits, with its two-way clustered interval.
 
-    Range [0, 1]. No interval below 10 contexts or 10 annotators.
+    Range [0, 1]. No interval from one context and one annotator.
 
     Raises:
         ValueError: there are no judgements.
@@ -144,10 +181,11 @@ def share(
     hits_PN = hits_N[None].astype(np.float64)
     share_P, low_P, high_P, variance = share_intervals(hits_PN, context_N, annotator_N, level=level)
     value, counts = float(share_P[0]), (len(hits_N), variance.contexts, variance.annotators)
-    if not variance.enough:
+    if variance.clusters < 2:
         return Interval(value, None, None, None, *counts)
     bound: Literal["upper", "lower"] | None = (
         "upper" if value == 0 else "lower" if value == 1 else None
     )
     error = None if bound else float(np.sqrt(variance.total()[0]))
-    return Interval(value, error, float(low_P[0]), float(high_P[0]), *counts, bound)
+    bounds = float(low_P[0]), float(high_P[0])
+    return Interval(value, error, *bounds, *counts, bound, variance.over)

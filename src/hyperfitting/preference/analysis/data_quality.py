@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import binomtest
 
-from hyperfitting.errors import StudyError
 from hyperfitting.metrics.stats import CONFIDENCE, holm
 from hyperfitting.preference.analysis.clustered_se import Interval, share
 from hyperfitting.preference.analysis.encode import EncodedJudgements, answer_of, encode
@@ -117,6 +117,7 @@ class AttentionChecks:
     annotator: str
     checks: int
     failures: int
+    unknown: int = 0
 
 
 def attention_checks(
@@ -125,28 +126,22 @@ def attention_checks(
     """Attention checks and failures of every annotator, also of those without checks.
 
     The better text is the comparison's `one`; without comparisons, the arm that is not called
-    "shuffled".
-
-    Raises:
-        StudyError: neither rows nor comparisons say which text of a check is better.
+    "shuffled". A check of which neither says it counts as `unknown`.
     """
     better = {each.id: each.one.arm for each in comparisons if each.kind == "attention"}
     rows = list(judgements)
-    checks, failures = ({row.annotator: 0 for row in rows} for _ in range(2))
+    counts = {row.annotator: Counter[str]() for row in rows}
     for row in rows:
         if row.kind == "attention":
-            checks[row.annotator] += 1
-            failures[row.annotator] += row.preferred_arm != (
-                better.get(row.comparison) or _unshuffled(row)
-            )
-    return [AttentionChecks(name, checks[name], failures[name]) for name in sorted(checks)]
+            good = better.get(row.comparison) or _unshuffled(row)
+            failed = "unknown" if good is None else "failures" if row.preferred_arm != good else ""
+            counts[row.annotator].update(["checks", failed])
+    return [
+        AttentionChecks(name, count["checks"], count["failures"], count["unknown"])
+        for name, count in sorted(counts.items())
+    ]
 
 
-def _unshuffled(row: Judgement) -> str:
+def _unshuffled(row: Judgement) -> str | None:
     good = [arm for arm in (row.arm_first, row.arm_second) if arm != SHUFFLED]
-    if len(good) != 1:
-        raise StudyError(
-            f"attention check {row.comparison} does not say which text is better: name the worse "
-            f"arm {SHUFFLED!r}"
-        )
-    return good[0]
+    return good[0] if len(good) == 1 else None

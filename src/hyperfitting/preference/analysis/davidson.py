@@ -22,11 +22,16 @@ from scipy.optimize import brentq, linprog, minimize
 from scipy.special import logsumexp
 
 from hyperfitting.errors import StudyError
-from hyperfitting.metrics.stats import CONFIDENCE, LEAST_CLUSTERS
+from hyperfitting.metrics.stats import CONFIDENCE
 from hyperfitting.preference.analysis.arrays import FloatArray
-from hyperfitting.preference.analysis.clustered_se import Interval, quantile, two_way
+from hyperfitting.preference.analysis.clustered_se import (
+    Interval,
+    effective_clusters,
+    generalises,
+    two_way,
+)
 from hyperfitting.preference.analysis.encode import EncodedJudgements
-from hyperfitting.preference.records import ArmPair
+from hyperfitting.preference.records import ArmPair, linked_arms, unlinked_in_words
 from hyperfitting.records import REFERENCE
 
 _FURTHEST = 30.0
@@ -89,7 +94,8 @@ class DavidsonData:
 
 
 def fit_davidson(encoded: EncodedJudgements, *, level: float = CONFIDENCE) -> Davidson:
-    """Fit all arms. The baseline is `reference` where there is one, else the first by name.
+    """Fit all arms, which comparisons link (`linked_arms`). The baseline is `reference` where there
+    is one, else the first by name.
 
     Bounds of arms at the edge are one-sided, by profile likelihood: the values under which the
     log-likelihood stays within -ln(1 - level) of its supremum (ln 20 at 95 %), each judgement
@@ -154,18 +160,10 @@ def _unit(arm: int, parameters: int) -> FloatArray:
 
 
 def _refuse_disconnected(data: DavidsonData) -> None:
-    group = {arm: {arm} for arm in data.arms}
-    for pair, count in zip(data.pairs, data.counts_P3.sum(axis=1), strict=True):
-        if count:
-            joined = group[pair[0]] | group[pair[1]]
-            group.update(dict.fromkeys(joined, joined))
-    parts = {tuple(sorted(each)) for each in group.values()}
-    if len(parts) > 1:
-        named = " and ".join("{" + ", ".join(part) + "}" for part in sorted(parts))
-        raise StudyError(
-            f"no comparison links {named}: their worths have no common scale; compare an arm of "
-            "each"
-        )
+    seen_P = (data.counts_P3.sum(axis=1) > 0).tolist()
+    groups = linked_arms(pair for pair, seen in zip(data.pairs, seen_P, strict=True) if seen)
+    if len(groups) > 1:
+        raise StudyError(unlinked_in_words(groups))
 
 
 def limiting_outcomes(data: DavidsonData) -> tuple[NDArray[np.bool_], FloatArray]:
@@ -300,14 +298,16 @@ def _intervals(
     made = []
     for index, arm in enumerate(data.arms[1:]):
         value, counts = float(best_B[index]), _counts(encoded, _involves(encoded, arm))
-        if min(counts[1:]) < LEAST_CLUSTERS:
+        if effective_clusters(*counts[1:]) < 2:
             made.append(Interval(value, None, None, None, *counts))
             continue
-        error = float(
-            np.sqrt(two_way(pull_BN[[index]], encoded.context_N, encoded.annotator_N).total()[0])
+        variance = two_way(pull_BN[[index]], encoded.context_N, encoded.annotator_N)
+        error, reach = (
+            float(np.sqrt(variance.total()[0])),
+            float(variance.reach(level, counts[1:])[0]),
         )
-        reach = quantile(level, min(counts[1:])) * error
-        made.append(Interval(value, error, value - reach, value + reach, *counts))
+        ends = value - reach, value + reach
+        made.append(Interval(value, error, *ends, *counts, over=generalises(*counts[1:])))
     return made
 
 
@@ -338,14 +338,15 @@ def _bound(
     """
     counts = _counts(encoded, _involves(encoded, data.arms[1 + index]))
     up, down = _is_unbounded(edge_DB, index, 1), _is_unbounded(edge_DB, index, -1)
-    if (up and down) or min(counts[1:]) < LEAST_CLUSTERS:
+    if (up and down) or (least := effective_clusters(*counts[1:])) < 2:
         return Interval(None, None, None, None, *counts)
-    drop = -np.log(1 - level) * counts[0] / min(counts[1:])
+    drop = -np.log(1 - level) * counts[0] / least
     at = float(
         brentq(lambda value: supremum - _profile(data, index, value) - drop, -_FURTHEST, _FURTHEST)
     )
     side: Literal["upper", "lower"] = "lower" if up else "upper"
-    return Interval(None, None, at if up else None, None if up else at, *counts, side)
+    low, high = (at, None) if up else (None, at)
+    return Interval(None, None, low, high, *counts, side, generalises(*counts[1:]))
 
 
 def _is_unbounded(edge_DB: FloatArray, index: int, sign: int) -> bool:

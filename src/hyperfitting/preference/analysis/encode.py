@@ -87,6 +87,27 @@ def of_one_source(
     return chosen
 
 
+def of_one_judge(judgements: list[Judgement], judge: str | None = None) -> list[Judgement]:
+    """The rows of one language model, by its annotator; rows of people are all of one judge: the
+    people.
+
+    Raises:
+        StudyError: several models would be pooled, or there is no such one.
+    """
+    models = sorted({row.annotator for row in judgements if row.source == "model"})
+    if judge is None:
+        if len(models) > 1:
+            raise StudyError(
+                f"{len(models)} language models ({', '.join(models)}) never mix in one estimate: "
+                "choose one with --judge"
+            )
+        return judgements
+    if judge not in models:
+        there = f"there are: {', '.join(models)}" if models else "no language model judged here"
+        raise StudyError(f"--judge {judge}: no such judge; {there}")
+    return [row for row in judgements if row.annotator == judge]
+
+
 def counted_rows(judgements: Iterable[Judgement], *, excluded: bool = False) -> list[Judgement]:
     """The rows that enter a score: no checks, repeats or surplus rows, and without `excluded` no
     excluded ones.
@@ -141,7 +162,9 @@ def encode(rows: Sequence[Judgement], *, by_group: bool = False) -> EncodedJudge
     first_N = np.array(
         [1 if row.arm_first == pair_of(row)[0] else -1 for row in rows], dtype=np.int64
     )
-    ttr_N = np.array([row.ttr_first - row.ttr_second for row in rows], dtype=np.float64)
+    # Rows from elsewhere may lack their type-token ratios (NaN) and their length (-1).
+    ttr_NS = np.array([(row.ttr_first, row.ttr_second) for row in rows], dtype=np.float64)
+    ttr_N = np.subtract(*ttr_NS.reshape(-1, 2).T)
     return EncodedJudgements(
         pairs,
         contexts,
@@ -153,7 +176,7 @@ def encode(rows: Sequence[Judgement], *, by_group: bool = False) -> EncodedJudge
         annotator_N,
         comparison_N,
         domain_N,
-        np.array([row.tokens for row in rows], dtype=np.int64),
+        np.array([-1 if row.tokens is None else row.tokens for row in rows], dtype=np.int64),
         np.array([answer_of(row) for row in rows], dtype=np.int64),
         first_N,
         ttr_N * first_N,

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hyperfitting.errors import InputError
-from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.preference.analysis.clustered_se import share_intervals
 from hyperfitting.preference.analysis.population import Design, Population, draw_answers
 
@@ -160,7 +159,7 @@ def _power(
 def _widths(
     population: Population, design: Design, studies: int, rng: np.random.Generator
 ) -> tuple[float, float, float] | tuple[None, None, None]:
-    if min(design.contexts, design.annotators) < LEAST_CLUSTERS:
+    if design.contexts == design.annotators == 1:
         return None, None, None
     answer_SN, context_N, annotator_N, _ = draw_answers(population, design, studies, rng)
     hits_SN = (answer_SN >= 0).astype(np.float64)

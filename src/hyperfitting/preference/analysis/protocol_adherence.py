@@ -36,7 +36,7 @@ def hasty(judgements: Iterable[Judgement], rules: PlannedAnalysis) -> frozenset[
     """The annotators, models aside, whose median time on a page is under the least."""
     seconds: dict[str, list[float]] = {}
     for row in judgements:
-        if row.source != "model":
+        if row.source != "model" and row.seconds is not None:
             seconds.setdefault(row.annotator, []).append(row.seconds)
     return frozenset(
         name for name, each in seconds.items() if float(np.median(each)) < rules.least_seconds
@@ -53,11 +53,18 @@ def check_protocol(
 ) -> list[ProtocolCheck]:
     """Compare the rows of one source with the protocol. `left_out`: annotators left out by the
     protocol's rules.
+
+    A language model fills no quota and is left out by no rule, so that neither is checked of one.
     """
-    return [
+    checks = [
         _digest(digest, judgements),
         _order(created_at, judgements),
         _estimand(protocol, comparisons, judgements),
+    ]
+    if all(row.source == "model" for row in judgements):
+        return checks
+    return [
+        *checks,
         _stop(protocol, comparisons, judgements, left_out),
         _exclusions(protocol, judgements, left_out),
     ]
@@ -72,7 +79,8 @@ def _digest(digest: str, judgements: Sequence[Judgement]) -> ProtocolCheck:
 
 
 def _order(created_at: str, judgements: Sequence[Judgement]) -> ProtocolCheck:
-    fixed, first = _time(created_at), min(_time(row.answered_at) for row in judgements)
+    fixed = _time(created_at)
+    first = min(_time(row.answered_at) for row in judgements if row.answered_at)
     return ProtocolCheck(
         "order",
         f"protocol fixed {fixed:{_FORMAT}}",

@@ -63,7 +63,8 @@ def _cells(
         name: chosen_N & (encoded.domain_N == index) for index, name in enumerate(encoded.domains)
     }
     band_N = np.searchsorted(LENGTH_BANDS, encoded.tokens_N)
-    of_length = {_band(each): chosen_N & (band_N == each) for each in np.unique(band_N).tolist()}
+    bands = np.unique(band_N).tolist() if (encoded.tokens_N >= 0).all() else []
+    of_length = {_band(each): chosen_N & (band_N == each) for each in bands}
     yield ALL_SLICES, ALL_SLICES, chosen_N
     if len(in_domain) > 1:
         yield from ((domain, ALL_SLICES, mask_N) for domain, mask_N in in_domain.items())

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from hyperfitting.metrics.stats import CONFIDENCE
 from hyperfitting.preference.analysis.arrays import FloatArray
-from hyperfitting.preference.analysis.clustered_se import Interval, quantile, two_way
+from hyperfitting.preference.analysis.clustered_se import Interval, two_way
 from hyperfitting.preference.analysis.encode import EncodedJudgements
 
 TTR_STEP = 0.1
@@ -62,18 +62,17 @@ def _slope(name: str, decided: EncodedJudgements, level: float) -> TtrOddsRatio:
     information_BB = (features_NB * (chance_N * (1 - chance_N))[:, None]).T @ features_NB
     pull_BN = np.linalg.pinv(information_BB) @ (features_NB * (wins_N - chance_N)[:, None]).T
     variance = two_way(pull_BN[[-1]], decided.context_N, decided.annotator_N)
-    value, counts = (
-        float(np.exp(best_B[-1])),
-        (len(decided), variance.contexts, variance.annotators),
+    counts = len(decided), variance.contexts, variance.annotators
+    if variance.clusters < 2:
+        return TtrOddsRatio(name, Interval(float(np.exp(best_B[-1])), None, None, None, *counts))
+    error, reach = np.sqrt(variance.total()[0]), variance.reach(level)[0]
+    with np.errstate(over="ignore"):
+        value, low, high = np.exp(best_B[-1] + reach * np.array([0, -1, 1])).tolist()
+    if not np.isfinite([value * error, high]).all():
+        return TtrOddsRatio(name, None, "the differences in type-token ratio are too small")
+    return TtrOddsRatio(
+        name, Interval(value, float(value * error), low, high, *counts, over=variance.over)
     )
-    if not variance.enough:
-        return TtrOddsRatio(name, Interval(value, None, None, None, *counts))
-    error = float(np.sqrt(variance.total()[0]))
-    low, high = (
-        float(np.exp(best_B[-1] + sign * quantile(level, variance.clusters) * error))
-        for sign in (-1, 1)
-    )
-    return TtrOddsRatio(name, Interval(value, value * error, low, high, *counts))
 
 
 def _features(decided: EncodedJudgements) -> FloatArray:

@@ -2,62 +2,39 @@
 in Li et al. 2026.
 
 Each comparison is asked twice, once in each order of the texts. A text preferred both times is the
-answer; a preference that changes with the order is a tie. Model, settings, prompt and replies are
-kept. The judgements are marked `model`, fill no quota, and have no influence on what people are
-asked.
+answer; a preference that changes with the order is a tie. Model, settings, prompt and every reply
+are kept, also those that hold no answer. The judgements are marked `model`, fill no quota, and have
+no influence on what people are asked.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
 import re
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from hyperfitting.errors import HyperfittingError, StudyError
+from hyperfitting.preference.judges.endpoint import (
+    ChatEndpoint,
+    EndpointFailure,
+    LlmJudgeSettings,
+    RefusedRequest,
+)
 from hyperfitting.preference.records import Answer, BlindedComparison, Reply
 from hyperfitting.preference.settings_input import settings_from
 from hyperfitting.preference.store import Store, open_store
-from hyperfitting.preference.store.llm_judgements import is_flipped
+from hyperfitting.preference.store.llm_judgements import KeptReply, is_flipped
 from hyperfitting.preference.study import Study
 from hyperfitting.progress import Bar, NoProgress, Progress
-from hyperfitting.recipe import Count, CountOrZero, Positive, Settings
 
-PROMPT = """\
-{instructions}
-
-The beginning of the text:
-<beginning>
-{context}
-</beginning>
-
-Continuation A:
-<a>
-{first}
-</a>
-
-Continuation B:
-<b>
-{second}
-</b>
-
-{question} Answer with one word: A, B, or EQUAL if you cannot choose."""
-"""The prompt. Instructions and question are those of the protocol, which annotators read too."""
-
-_MOST_BYTES = 10_000_000
 _ANSWERS: dict[str, Answer] = {
     "A": "first",
     "B": "second",
@@ -65,27 +42,10 @@ _ANSWERS: dict[str, Answer] = {
     "C": "equal",
     "TIE": "equal",
 }
-
-
-class LlmJudgeSettings(Settings):
-    """Which model judges, and how it is asked. The key is not a setting, since settings are
-    stored.
-    """
-
-    url: str = Field(
-        description="The endpoint: .../v1, or the whole address of its chat completions."
-    )
-    model: str = Field(min_length=1, description="Name of the model at the endpoint.")
-    prompt: str = Field(PROMPT, description="The prompt; {first} and {second} are the texts.")
-    temperature: Annotated[float, Field(ge=0, le=5)] = Field(
-        0.0, description="0: the most probable answer."
-    )
-    max_tokens: Count = Field(
-        16, description="Most tokens of a reply; raise it for a model that thinks first."
-    )
-    seed: CountOrZero | None = Field(0, description="Seed sent to the endpoint; none: not sent.")
-    timeout_seconds: Positive = Field(60.0, description="Longest time for one reply.")
-    retries: CountOrZero = Field(4, description="Further attempts after a failure.")
+_MOST_FAILURES = 3
+"""Comparisons in a row at which an endpoint may fail before the rest is not asked."""
+_MOST_REFUSALS = 10
+"""Comparisons that an endpoint may refuse before its first answer."""
 
 
 def read_llm_settings(
@@ -108,7 +68,7 @@ def read_llm_settings(
 @dataclass(frozen=True)
 class LlmJudging:
     """The result of asking a model: comparisons answered now and before, flips among all, and those
-    without answer.
+    without answer. `example`: one reply without an answer, or the reason of one refusal.
     """
 
     model: str
@@ -116,6 +76,7 @@ class LlmJudging:
     before: int
     flips: int
     unanswered: int
+    example: str = ""
 
 
 def judge_with_llm(
@@ -128,8 +89,11 @@ def judge_with_llm(
     progress: Progress | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> LlmJudging:
-    """Ask a model about every comparison and check that it has not judged yet. Each answer is kept
+    """Ask a model about every comparison and check that it has not judged yet. Each reply is kept
     at once.
+
+    A comparison that the endpoint refuses or fails at, or whose reply holds no answer, is counted,
+    and the others are asked.
 
     Args:
         study: the study to judge.
@@ -142,7 +106,7 @@ def judge_with_llm(
         pause: waits so many seconds between two attempts.
 
     Raises:
-        StudyError: the endpoint refuses, or the study holds simulated judgements.
+        StudyError: the endpoint refuses everything, or the study holds simulated judgements.
         HyperfittingError: the endpoint fails again and again.
     """
     endpoint = ChatEndpoint(settings, key, pause)
@@ -151,9 +115,11 @@ def judge_with_llm(
         done = store.llm.judged(annotator)
         left = [row for row in study.comparisons() if row.id not in done]
         with (progress or NoProgress()).bar("comparisons", len(done) + len(left), len(done)) as bar:
-            answered = _ask_about(left, endpoint, store, annotator, parallel, bar)
+            asking = _Asking(endpoint, settings, store, annotator, bar, len(done))
+            answered = asking.ask_about(left, parallel)
         flips = sum(is_flipped(first, second) for first, second in store.llm.replies(annotator))
-    return LlmJudging(settings.model, answered, len(done), flips, len(left) - answered)
+    unanswered = len(left) - answered
+    return LlmJudging(settings.model, answered, len(done), flips, unanswered, asking.example)
 
 
 def _annotator_of(store: Store, settings: LlmJudgeSettings) -> str:
@@ -168,64 +134,117 @@ def _annotator_of(store: Store, settings: LlmJudgeSettings) -> str:
     return store.llm.annotator(settings.model, settings.model_dump_json())
 
 
-def _ask_about(
-    left: Sequence[BlindedComparison],
-    endpoint: ChatEndpoint,
-    store: Store,
-    annotator: str,
-    parallel: int,
-    bar: Bar,
-) -> int:
-    """Ask about comparisons side by side; returns how many were answered. After a failure no
-    further one begins.
-    """
-    stop = threading.Event()
-    protocol = store.study.protocol
+class _Asking:
+    """Asks a model about comparisons side by side, and keeps what it replies."""
 
-    def ask_about(row: BlindedComparison) -> bool:
-        if stop.is_set():
+    def __init__(
+        self,
+        endpoint: ChatEndpoint,
+        settings: LlmJudgeSettings,
+        store: Store,
+        annotator: str,
+        bar: Bar,
+        answered: int,
+    ):
+        self._endpoint, self._settings, self._store = endpoint, settings, store
+        self._annotator, self._bar = annotator, bar
+        self._answered, self._refused, self._failed = answered, 0, 0
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self.example = ""
+
+    def ask_about(self, left: Sequence[BlindedComparison], parallel: int) -> int:
+        """Ask about comparisons; returns how many were answered. After an error no further one
+        begins.
+        """
+        with ThreadPoolExecutor(parallel) as pool:
+            try:
+                return sum(pool.map(self._ask_about_one, left))
+            finally:
+                self._stop.set()
+
+    def _ask_about_one(self, row: BlindedComparison) -> bool:
+        if self._stop.is_set():
             return False
         try:
-            replies = ask_in_both_orders(endpoint, row, protocol.instructions, protocol.question)
-            if replies is not None:
-                store.llm.submit(annotator, row.id, replies)
+            replies, error = self._ask_in_both_orders(row)
+            answered = error is None and all(reply.answer for reply in replies)
+            if answered:
+                said = [
+                    Reply(r.one_first, r.answer, r.text, r.seconds) for r in replies if r.answer
+                ]
+                self._store.llm.submit(self._annotator, row.id, said)
+            else:
+                self._store.llm.keep_unanswered(replies)
+            self._count(replies[-1], error)
         except BaseException:
-            stop.set()
+            self._stop.set()
             raise
-        bar.advance()
-        return replies is not None
+        self._bar.advance()
+        return answered
 
-    with ThreadPoolExecutor(parallel) as pool:
-        try:
-            return sum(pool.map(ask_about, left))
-        finally:
-            stop.set()
+    def _ask_in_both_orders(
+        self, row: BlindedComparison
+    ) -> tuple[list[KeptReply], HyperfittingError | None]:
+        """The replies with `one` first and with `other` first, up to the first one without an
+        answer; and why the endpoint gave none.
+        """
+        replies: list[KeptReply] = []
+        for one_first in (True, False):
+            about = self._annotator, row.id, one_first
+            try:
+                text, seconds = self._endpoint.ask(_texts(row, one_first, self._store.study))
+            except (RefusedRequest, EndpointFailure) as error:
+                return [*replies, KeptReply(*about, None, "", 0.0, str(error))], error
+            answer = read_answer(text, self._settings.pattern)
+            problem = "" if answer else "it holds no answer"
+            replies.append(KeptReply(*about, answer, text, seconds, problem))
+            if answer is None:
+                break
+        return replies, None
+
+    def _count(self, last: KeptReply, error: HyperfittingError | None) -> None:
+        """Count an outcome.
+
+        Raises:
+            StudyError, HyperfittingError: the endpoint refuses or fails too often to go on.
+        """
+        with self._lock:
+            if last.problem and not self.example:
+                self.example = f"“{last.text[:300]}”" if last.text else last.problem
+            self._answered += not last.problem
+            self._refused += isinstance(error, RefusedRequest)
+            self._failed = self._failed + 1 if isinstance(error, EndpointFailure) else 0
+            refused = not self._answered and self._refused >= _MOST_REFUSALS
+            if error is not None and (refused or self._failed >= _MOST_FAILURES):
+                kind = StudyError if refused else HyperfittingError
+                raise kind(
+                    f"{error}; the judgements so far are kept, and the same command continues"
+                ) from error
 
 
-def ask_in_both_orders(
-    endpoint: ChatEndpoint, row: BlindedComparison, instructions: str, question: str
-) -> tuple[Reply, Reply] | None:
-    """The replies with `one` first and with `other` first; None if one of them holds no answer."""
-    replies = []
-    for one_first in (True, False):
-        first, second = (
-            (row.one.text, row.other.text) if one_first else (row.other.text, row.one.text)
-        )
-        texts = {"context": row.context_text, "first": first, "second": second}
-        text, seconds = endpoint.ask({"instructions": instructions, "question": question, **texts})
-        answer = read_answer(text)
-        if answer is None:
-            return None
-        replies.append(Reply(one_first, answer, text, seconds))
-    return replies[0], replies[1]
+def _texts(row: BlindedComparison, one_first: bool, study: Study) -> dict[str, str]:
+    """What the prompt is filled with."""
+    first, second = (row.one, row.other) if one_first else (row.other, row.one)
+    return {
+        "instructions": study.protocol.instructions,
+        "question": study.protocol.question,
+        "context": row.context_text,
+        "first": first.text,
+        "second": second.text,
+    }
 
 
-def read_answer(reply: str) -> Answer | None:
-    """The answer (A, B or EQUAL) in the first line of a reply, or in the last one after reasoning;
-    else None.
+def read_answer(reply: str, pattern: str | None = None) -> Answer | None:
+    """The answer (A, B or EQUAL) in a reply; None without one.
+
+    Without a pattern it stands in the first line, or in the last one after reasoning. With one it
+    is the group of the last match, in capitals or not.
     """
-    words = re.sub(r"<think>.*?</think>", "", reply, flags=re.S).upper().strip()
-    lines = words.splitlines() or [""]
+    words = re.sub(r"<think>.*?</think>", "", reply, flags=re.S).strip()
+    if pattern is not None:
+        matches = list(re.finditer(pattern, words))
+        return _ANSWERS.get((matches[-1][1] or "").strip().upper()) if matches else None
+    lines = words.upper().splitlines() or [""]
     for line in (lines[0], lines[-1]):
         found = re.fullmatch(
             r"\W*(?:(?:THE )?(?:ANSWER|CONTINUATION)(?: IS)?\W*)?(A|B|C|EQUAL|TIE)\b\W*", line
@@ -233,155 +252,3 @@ def read_answer(reply: str) -> Answer | None:
         if found is not None:
             return _ANSWERS[found[1]]
     return None
-
-
-class ChatEndpoint:
-    """An endpoint of chat completions. Temporary failures are tried again, each time after twice
-    the pause.
-    """
-
-    def __init__(
-        self, settings: LlmJudgeSettings, key: str | None, pause: Callable[[float], object]
-    ):
-        self._settings, self._pause = settings, pause
-        self._address, self._key = _address(settings.url), key
-        self._opener = urllib.request.build_opener(_NoRedirect)
-        _check_prompt(settings.prompt)
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if key:
-            self._headers["Authorization"] = f"Bearer {key}"
-
-    def ask(self, texts: dict[str, str]) -> tuple[str, float]:
-        """The reply to the prompt filled with `texts`, and its time in seconds.
-
-        Raises:
-            StudyError: the endpoint refuses, or the reply is not a chat completion.
-            HyperfittingError: every attempt failed.
-        """
-        body = self._body(texts)
-        for attempt in range(self._settings.retries + 1):
-            started = time.monotonic()
-            try:
-                return self._send(body), round(time.monotonic() - started, 3)
-            except _TemporaryFailure as failure:
-                if attempt == self._settings.retries:
-                    raise HyperfittingError(
-                        f"{self._address}: {failure} ({attempt + 1} attempts); the judgements so "
-                        "far are kept, and the same command continues"
-                    ) from failure
-                self._pause(failure.after or min(60.0, 2.0**attempt))
-        raise AssertionError("unreachable")
-
-    def _body(self, texts: dict[str, str]) -> bytes:
-        prompt = re.sub(r"\{(\w+)\}", lambda found: texts[found[1]], self._settings.prompt)
-        body: dict[str, Any] = {
-            "model": self._settings.model,
-            "messages": [{"role": "user", "content": prompt}],
-            "temperature": self._settings.temperature,
-            "max_tokens": self._settings.max_tokens,
-        }
-        if self._settings.seed is not None:
-            body["seed"] = self._settings.seed
-        return json.dumps(body).encode()
-
-    def _send(self, body: bytes) -> str:
-        request = urllib.request.Request(self._address, body, self._headers)
-        try:
-            with self._opener.open(request, timeout=self._settings.timeout_seconds) as response:
-                return _text_of(response.read(_MOST_BYTES), self._address)
-        except urllib.error.HTTPError as error:
-            with error:
-                said = _one_line(error.read(2000), self._key)
-            if error.code in (408, 409, 425, 429) or error.code >= 500:
-                raise _TemporaryFailure(
-                    f"HTTP {error.code}{said}", _seconds(error.headers.get("Retry-After"))
-                ) from error
-            raise StudyError(f"{self._address}: HTTP {error.code}{said}") from error
-        except urllib.error.URLError as error:
-            raise _TemporaryFailure(
-                f"cannot be reached: {getattr(error.reason, 'strerror', None) or error.reason}"
-            ) from error
-        except TimeoutError as error:
-            raise _TemporaryFailure(
-                f"no reply within {self._settings.timeout_seconds:g} s"
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise _TemporaryFailure(f"the connection broke: {type(error).__name__}") from error
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is an error, so that the key is not sent to another host."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Follow no redirect."""
-
-
-class _TemporaryFailure(Exception):
-    """A temporary failure. `after`: seconds that the endpoint asks to wait."""
-
-    def __init__(self, what: str, after: float | None = None):
-        super().__init__(what)
-        self.after = after
-
-
-def _address(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise StudyError(f"--url {url}: write it as https://host/v1")
-    if parts.username is not None or parts.password is not None:
-        raise StudyError(
-            "--url: leave the user and the password out: a key is read from the environment "
-            "(--key-from)"
-        )
-    whole = url.rstrip("/")
-    return whole if whole.endswith("/chat/completions") else whole + "/chat/completions"
-
-
-def _check_prompt(prompt: str) -> None:
-    names = set(re.findall(r"\{(\w+)\}", prompt))
-    known = {"instructions", "context", "first", "second", "question"}
-    if not names <= known or not {"context", "first", "second"} <= names:
-        raise StudyError(
-            "a prompt holds {context}, {first} and {second}; {instructions} and {question} may be "
-            "there too"
-        )
-
-
-def _text_of(raw: bytes, address: str) -> str:
-    try:
-        content = json.loads(raw)["choices"][0]["message"]["content"]
-        if isinstance(content, str):
-            return content
-    except (ValueError, LookupError, TypeError):
-        pass
-    raise StudyError(
-        f"{address}: the reply is not a chat completion{_one_line(raw)}: is this the right --url?"
-    )
-
-
-def _one_line(raw: bytes, key: str | None = None) -> str:
-    text = " ".join(raw.decode("utf-8", "replace").split())
-    text = text.replace(key, "(the key)") if key else text
-    return f": {text[:200]}" if text else ""
-
-
-def _seconds(header: str | None) -> float | None:
-    return (
-        min(300.0, float(header))
-        if header is not None and re.fullmatch(r"\d{1,6}", header.strip())
-        else None
-    )
-
-
-def key_from_environment(variable: str | None) -> str | None:
-    """The key in an environment variable; None without a variable.
-
-    Raises:
-        StudyError: the variable is not set.
-    """
-    if variable is None:
-        return None
-    key = os.environ.get(variable)
-    if not key:
-        raise StudyError(f"--key-from {variable}: that environment variable is not set")
-    return key

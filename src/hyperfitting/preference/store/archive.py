@@ -54,6 +54,9 @@ def _fill(study: Study, collected: CollectedJudgements, made: Study, *, texts: b
     )
     write_judgements(made.judgements_file, collected.rows)
     write_rows(made.llm_judges_file, collected.llm_judges)
+    if collected.replies:  # they may quote the texts
+        hashed = [replace(each, text=_hashed(each.text)) for each in collected.replies]
+        write_rows(made.llm_replies_file, collected.replies if texts else hashed)
     if texts:
         shutil.copyfile(study.comparisons_file, made.comparisons_file)
     else:

@@ -145,6 +145,20 @@ replies = Table(
 )
 """Replies of language models, one row for each order of the texts."""
 
+unanswered = Table(
+    "unanswered",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("annotator", ForeignKey("annotators.id"), nullable=False),
+    Column("comparison", String(60), nullable=False),
+    Column("one_first", Boolean, nullable=False),
+    Column("answer", String(10)),  # of the other order, where only one reply holds an answer
+    Column("text", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("problem", Text, nullable=False),
+)
+"""Replies of language models to comparisons that they left without an answer, and refusals."""
+
 marks = Table(
     "marks",
     metadata,

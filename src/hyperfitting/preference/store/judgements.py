@@ -16,6 +16,7 @@ from hyperfitting.preference.store.database import (
     assignments,
     judgements,
     replies,
+    unanswered,
     voids,
 )
 from hyperfitting.preference.store.rows import AssignmentRow
@@ -119,6 +120,7 @@ def delete_answers(connection: Connection, annotator: str) -> int:
     connection.execute(delete(voids).where(voids.c.judgement.in_(given)))
     connection.execute(delete(judgements).where(judgements.c.assignment.in_(theirs)))
     connection.execute(delete(replies).where(replies.c.assignment.in_(theirs)))
+    connection.execute(delete(unanswered).where(unanswered.c.annotator == annotator))
     connection.execute(delete(assignments).where(assignments.c.annotator == annotator))
     return count
 

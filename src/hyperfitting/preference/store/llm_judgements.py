@@ -20,6 +20,7 @@ from hyperfitting.preference.store.database import (
     judgements,
     models,
     replies,
+    unanswered,
 )
 
 
@@ -32,6 +33,21 @@ class LlmJudge:
     annotator: str
     name: str | None
     settings: str
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptReply:
+    """A reply of a language model to one order of a comparison, in full. Without an answer,
+    `problem` says why; the text is empty where the endpoint sent none.
+    """
+
+    annotator: str
+    comparison: str
+    one_first: bool
+    answer: Answer | None
+    text: str
+    seconds: float
+    problem: str = ""
 
 
 class LlmJudgements:
@@ -131,6 +147,32 @@ class LlmJudgements:
         with self._context.database.reading() as connection:
             each = [Reply(**row._mapping) for row in connection.execute(wanted)]
         return list(zip(each[::2], each[1::2], strict=True))
+
+    def keep_unanswered(self, replies_: Sequence[KeptReply]) -> None:
+        """Keep what a model replied to a comparison that it left without an answer."""
+        with self._context.database.writing() as connection:
+            rows = [dataclasses.asdict(each) for each in replies_]
+            connection.execute(insert(unanswered), rows)
+
+    def every_reply(self) -> list[KeptReply]:
+        """Every reply of every model: first those that hold an answer, then those that do not."""
+        theirs = replies.join(assignments, assignments.c.id == replies.c.assignment)
+        names = ("one_first", "answer", "text", "seconds")
+        answered = (
+            select(
+                assignments.c.annotator, assignments.c.comparison, *(replies.c[n] for n in names)
+            )
+            .select_from(theirs)
+            .order_by(assignments.c.annotator, assignments.c.ordinal, replies.c.one_first.desc())
+        )
+        columns = [each for each in unanswered.c if each.name != "id"]
+        without = select(*columns).order_by(unanswered.c.id)
+        with self._context.database.reading() as connection:
+            return [
+                KeptReply(**row._mapping)
+                for query in (answered, without)
+                for row in connection.execute(query)
+            ]
 
 
 def answer_of_both_orders(first: Reply, second: Reply) -> Answer:

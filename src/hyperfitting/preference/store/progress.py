@@ -99,6 +99,7 @@ def _person(row: AnnotatorRow, given: Sequence[Judgement]) -> AnnotatorProgress:
     checks = [each for each in given if each.kind == "attention"]
     repeats = [each for each in given if each.kind == "repeat"]
     earlier = {each.comparison: each.preferred_arm for each in given if each.kind == "scored"}
+    seconds = [each.seconds for each in given if each.seconds is not None]
     return AnnotatorProgress(
         id=row.id,
         source=row.source,
@@ -109,7 +110,7 @@ def _person(row: AnnotatorRow, given: Sequence[Judgement]) -> AnnotatorProgress:
         attention_failed=sum(attention_failed(each) for each in checks),
         repeats_shown=len(repeats),
         repeats_kept=sum(_same_as_before(each, earlier) for each in repeats),
-        seconds=statistics.median([each.seconds for each in given]) if given else None,
+        seconds=statistics.median(seconds) if seconds else None,
         completion_code=row.completion_code,
         excluded=row.excluded,
     )

@@ -4,8 +4,13 @@ its commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -131,6 +136,30 @@ def open_store(
     except BaseException:
         database.close()
         raise
+
+
+@contextmanager
+def reading_store(study: Study, url: str | None = None) -> Iterator[Store]:
+    """The store of a study, to be read. Of a folder that cannot be written to, such as one on a
+    read-only disk, it is a copy in a temporary folder, since SQLite writes beside its file even to
+    read it.
+
+    Raises:
+        StudyError: as `open_store`.
+    """
+    if url is not None or all(_is_writable(each) for each in (study.folder, study.database_file)):
+        with open_store(study, url) as store:
+            yield store
+        return
+    with TemporaryDirectory(prefix="hyperfit-") as scratch:
+        for file in study.folder.glob(f"{study.database_file.name}*"):  # -wal holds late answers
+            shutil.copyfile(file, Path(scratch) / file.name)
+        with open_store(study, f"sqlite:///{scratch}/{study.database_file.name}") as store:
+            yield store
+
+
+def _is_writable(path: Path) -> bool:
+    return not path.exists() or os.access(path, os.W_OK)
 
 
 def _claim(connection: Connection, study: Study) -> None:

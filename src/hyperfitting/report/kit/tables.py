@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from hyperfitting.spreadsheets import csv_table
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     """Rows as CSV under the keys of the first; an empty field where there is no value."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    names = list(rows[0]) if rows else []
+    return csv_table(names, ([row.get(name) for name in names] for row in rows))
 
 
 def markdown_grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

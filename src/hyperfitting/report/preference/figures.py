@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -18,59 +20,82 @@ from hyperfitting.report.preference.tables import (
     pair_name,
     primary_share,
     slice_name,
+    whole_shares,
 )
 
-_WIDTH = 3.8  # inches, at which words keep their size on a phone
+WIDTHS = {"wide": 9.2, "narrow": 3.8}
+"""Width in inches of each drawing of a figure: across a page, and on a phone, where words keep
+their size.
+"""
+
+_Row = tuple[str, str, Interval]
+"""A line of a forest: the heading of its group, its own label, its interval."""
+
 _SMALL = 8.5
 
 
-def preference_figures(analysis: Analysis, primary: str) -> dict[str, tuple[Figure, str]]:
-    """Every figure by the name of its file, with its description; intervals are of the primary
-    share.
+@dataclass(frozen=True)
+class PreferenceFigure:
+    """One figure, drawn in each of `WIDTHS`, and what it shows."""
+
+    widths: dict[str, Figure]
+    description: str
+
+
+def preference_figures(analysis: Analysis, primary: str) -> dict[str, PreferenceFigure]:
+    """Every figure by the name of its file; intervals are of the primary share. A figure without
+    rows is left out.
     """
     what = PRIMARY_SHARES[primary]
-    whole = [row for row in analysis.shares if (row.domain, row.tokens) == ("all", "all")]
+    whole = whole_shares(analysis)
     sliced = [row for row in analysis.shares if "all" in (row.domain, row.tokens)]
-    made = {
-        "shares": (
-            shares_bars(whole, primary),
-            "Shares preferred, equal and not preferred, by pair of arms",
-        )
-    }
-    if len(sliced) > len(whole):
-        rows = [
-            (pair_name(row.one, row.other), slice_name(row), primary_share(row, primary))
-            for row in sliced
-        ]
-        made["slices"] = (shares_forest(rows), f"Share {what}, by domain and length")
-    worths = [
-        (each.arm, each.log_worth)
-        for each in analysis.davidson.worths
-        if each.arm != analysis.davidson.baseline
+    slices: list[_Row] = [
+        (pair_name(row.one, row.other), slice_name(row), primary_share(row, primary))
+        for row in (sliced if len(sliced) > len(whole) else [])
     ]
-    made["worths"] = (
-        worth_forest(worths, analysis.davidson.baseline),
-        "Log-worths of all arms on one scale",
-    )
-    tried = [
+    worths: list[_Row] = [
+        (f"{scale.baseline} = 0", each.arm, each.log_worth)
+        for scale in analysis.scales
+        for each in scale.worths
+        if each.arm != scale.baseline
+    ]
+    tried: list[_Row] = [
         (pair_name(row.one, row.other), name, primary_share(row, primary))
-        for pair in dict.fromkeys((row.one, row.other) for row in whole)
+        for pair in dict.fromkeys((row.one, row.other) for row in analysis.shares)
         for name, kept in analysis.sensitivity.items()
         for row in kept
         if (row.one, row.other) == pair
     ]
-    made["sensitivity"] = (shares_forest(tried), f"Share {what}, by set of annotators")
-    return made
+    drawn: dict[str, tuple[Sequence[Any], Callable[[float], Figure], str]] = {
+        "shares": (
+            whole,
+            partial(shares_bars, whole, primary),
+            "Shares preferred, equal and not preferred, by pair of arms",
+        ),
+        "slices": (slices, partial(shares_forest, slices), f"Share {what}, by domain and length"),
+        "worths": (worths, partial(worth_forest, worths), "Log-worths of all arms"),
+        "sensitivity": (
+            tried if len(analysis.sensitivity) > 1 else [],
+            partial(shares_forest, tried),
+            f"Share {what}, by set of annotators",
+        ),
+    }
+    return {
+        name: PreferenceFigure({each: draw(width) for each, width in WIDTHS.items()}, description)
+        for name, (rows, draw, description) in drawn.items()
+        if rows
+    }
 
 
-def shares_bars(rows: Sequence[PairShares], primary: str) -> Figure:
+def shares_bars(rows: Sequence[PairShares], primary: str, width: float) -> Figure:
     """One bar a pair, preferred from the left; the line is the interval of the primary share."""
-    figure = Figure(figsize=(_WIDTH, 0.85 + 0.72 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(width, 0.95 + 0.72 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
         _bar(axes, place, row, primary_share(row, primary))
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.45, -0.75), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
-    _legend(axes, PRIMARY_SHARES[primary])
+    _legend(axes, PRIMARY_SHARES[primary], columns=4 if width == WIDTHS["wide"] else 2)
+    _mark(axes, 0.5, "50 %")
     _dress(axes)
     return figure
 
@@ -112,42 +137,55 @@ def _bar(axes: Any, place: int, row: PairShares, score: Interval) -> None:
     )
 
 
-def _legend(axes: Any, what: str) -> None:
+def _mark(axes: Any, at: float, label: str) -> None:
+    """A dashed line down the picture, with what it means at its foot."""
+    axes.axvline(at, color=TRUE, lw=1.2, ls="--", zorder=0.5)
+    axes.annotate(
+        label, (at, 0), (3, 3), xycoords=("data", "axes fraction"), textcoords="offset points",
+        color=TRUE, fontsize=_SMALL, va="bottom",
+    )  # fmt: skip
+
+
+def _legend(axes: Any, what: str, *, columns: int) -> None:
     for label, colour in (("preferred", AFTER), ("equal", GRID), ("not preferred", BEFORE)):
         axes.barh(0, 0, color=colour, label=label)
     axes.plot([], [], color=INK, marker="o", ms=3.6, lw=1.6, label=f"interval, {what}")
     axes.legend(
-        frameon=False, labelcolor=INK, fontsize=_SMALL, ncols=2, loc="lower left",
+        frameon=False, labelcolor=INK, fontsize=_SMALL, ncols=columns, loc="lower left",
         bbox_to_anchor=(-0.02, 1), borderpad=0, handlelength=1.2, columnspacing=1.0,
     )  # fmt: skip
 
 
-def shares_forest(rows: Sequence[tuple[str, str, Interval]]) -> Figure:
-    """Intervals of shares, grouped by pair: (pair, slice, interval). The dashed line is one
-    half.
-    """
-    figure, axes = _forest(rows)
-    axes.axvline(0.5, color=TRUE, lw=1.2, ls="--", zorder=0)
+def shares_forest(rows: Sequence[_Row], width: float) -> Figure:
+    """Intervals of shares, grouped by pair. The dashed line is one half."""
+    figure, axes = _forest(rows, width)
+    _mark(axes, 0.5, "50 %")
     axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
     _dress(axes)
     return figure
 
 
-def worth_forest(rows: Sequence[tuple[str, Interval]], baseline: str) -> Figure:
+def worth_forest(rows: Sequence[_Row], width: float) -> Figure:
     """Log-worths with their intervals; a bound is an arrow. The dashed line is the baseline."""
-    figure, axes = _forest([("", arm, interval) for arm, interval in rows], share=False)
-    axes.axvline(0, color=TRUE, lw=1.2, ls="--", zorder=0)
+    scales = dict.fromkeys(heading for heading, _, _ in rows)
+    several = len(scales) > 1
+    shown = rows if several else [("", arm, interval) for _, arm, interval in rows]
+    figure, axes = _forest(shown, width, share=False)
+    _mark(axes, 0, "baseline" if several else next(iter(scales)))
     ends = [
-        abs(end) for _, each in rows for end in (each.low, each.high, each.value) if end is not None
+        abs(end)
+        for _, _, each in rows
+        for end in (each.low, each.high, each.value)
+        if end is not None
     ]
     reach = 1.25 * max([0.5, *ends])
     axes.set(xlim=(-reach, reach))
-    axes.set_xlabel(f"log-worth ({baseline} = 0)", color=INK, fontsize=_SMALL)
+    axes.set_xlabel("log-worth", color=INK, fontsize=_SMALL)
     _dress(axes, percent=False)
     return figure
 
 
-def _forest(rows: Sequence[tuple[str, str, Interval]], *, share: bool = True) -> tuple[Figure, Any]:
+def _forest(rows: Sequence[_Row], width: float, *, share: bool = True) -> tuple[Figure, Any]:
     """Lines under each other; a pair's name stands above its first."""
     places, heads, line = [], [], -1.0
     for index, (pair, _, _) in enumerate(rows):
@@ -156,12 +194,12 @@ def _forest(rows: Sequence[tuple[str, str, Interval]], *, share: bool = True) ->
             heads.append((line, pair))
         line += 0.9
         places.append(line)
-    figure = Figure(figsize=(_WIDTH, 0.7 + 0.27 * (line + 1.5)), layout="constrained")
+    figure = Figure(figsize=(width, 0.8 + 0.27 * (line + 1.8)), layout="constrained")
     axes = figure.subplots()
     for place, (_, _, interval) in zip(places, rows, strict=True):
         _line(axes, place, interval, share)
     axes.set_yticks(places, [label for _, label, _ in rows])
-    axes.set_ylim(line + 0.7, -0.7)
+    axes.set_ylim(line + 1.2, -0.7)
     for place, pair in heads:
         # At the left edge of the picture, where a long name has room; the layout need not make any
         # for it.

@@ -119,8 +119,6 @@ def sheet_csv(sheet: Sheet) -> str:
 
 
 def _fields(cell: Any, wide: bool) -> list[Any]:
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")):
-        cell = "'" + cell  # a spreadsheet would take the name of an arm for a formula
     if not wide:
         return [cell]
     if isinstance(cell, Interval):

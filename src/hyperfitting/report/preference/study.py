@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hyperfitting.environment import Environment
 from hyperfitting.preference.analysis import Analysis, analyse_judgements
+from hyperfitting.preference.analysis.encode import counted_rows, of_one_judge, of_one_source
+from hyperfitting.preference.analysis.guard import NotComputed
 from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck, check_protocol
 from hyperfitting.preference.judges.simulated import read_simulations
-from hyperfitting.preference.records import JudgementSource
-from hyperfitting.preference.store.judgement_files import collected_judgements, read_judgements
+from hyperfitting.preference.records import Judgement, JudgementSource
+from hyperfitting.preference.store.judgement_files import collected_judgements, read_judgements_file
 from hyperfitting.preference.study import Study
 from hyperfitting.report.preference.write import (
     BANNERS,
@@ -37,7 +40,11 @@ class PreferenceReport:
 
 
 @dataclass(frozen=True)
-class _Bootstrap:
+class _Choice:
+    """What the caller chose."""
+
+    source: JudgementSource | None
+    judge: str | None
     draws: int
     seed: int
 
@@ -46,6 +53,7 @@ def report_preference(
     what: Path,
     *,
     source: JudgementSource | None = None,
+    judge: str | None = None,
     out: Path | None = None,
     database: str | None = None,
     draws: int = 2000,
@@ -54,31 +62,32 @@ def report_preference(
     """Analyse a study, its archive or a file of judgements, and write the report.
 
     The protocol of a study says which annotators are left out, which share is primary, and the
-    level of the intervals. A file of judgements has no protocol.
+    level of the intervals. A file of judgements has no protocol. Several language models are
+    analysed each for itself, one column a judge.
 
     Args:
         what: a study's folder, its archive, or judgements in a .jsonl or .csv file.
-        source: whose judgements; None: the only source that there is.
+        source: whose judgements; None: the only source that there is. In a file, rows that do not
+            say their source are of this one, else of people.
+        judge: the language model, by name or annotator, that the report shows in detail; None: the
+            first.
         out: the report's folder; None: in the study's folder, or beside the file.
         database: a PostgreSQL database; None: SQLite in the study's folder.
         draws: bootstrap draws of the agreement coefficients.
         seed: seed of the bootstrap.
 
     Raises:
-        StudyError: there is no such study or file, a row cannot be used, sources would mix, or
-            `out` is taken.
+        StudyError: there is no such study or file, rows cannot be used, sources would mix, there is
+            no such judge, or `out` is taken or cannot be written.
     """
     if out is not None:
         refuse_unless_report(out)
-    bootstrap = _Bootstrap(draws, seed)
+    choice = _Choice(source, judge, draws, seed)
     if what.is_file() or what.suffix.lower() in (".jsonl", ".csv"):
-        analysis = analyse_judgements(read_judgements(what), source=source, draws=draws, seed=seed)
-        context = PreferenceContext(
-            what.name, provenance={"file": what.name, **_provenance(analysis, bootstrap)}
-        )
+        analysis, context = _of_file(what, choice)
         beside = what.with_name(f"{what.stem}-report-{analysis.source}")
     else:
-        analysis, context = _of_study(Study.find(what), source, database, bootstrap)
+        analysis, context = _of_study(Study.find(what), database, choice)
         beside = what / f"report-{analysis.source}"
     banner = BANNERS.get(analysis.source)
     return PreferenceReport(
@@ -90,59 +99,117 @@ def report_preference(
     )
 
 
+def _of_file(file: Path, choice: _Choice) -> tuple[Analysis, PreferenceContext]:
+    read = read_judgements_file(file, source=choice.source or "human")
+    analysis, judges, people = _analyses(read.rows, {}, choice)
+    missing = tuple(
+        NotComputed(what, f"no column {column!r}{so}")
+        for column, (what, so) in _MISSING_COLUMNS.items()
+        if column in read.missing
+    )
+    analysis = replace(analysis, not_computed=(*analysis.not_computed, *missing))
+    provenance = {"file": file.name, **_provenance(analysis, choice)}
+    context = PreferenceContext(file.name, judges=judges, people=people, provenance=provenance)
+    return analysis, context
+
+
+_MISSING_COLUMNS = {
+    "source": ("who judged", ": the rows are taken as those of people, unless --source says else"),
+    "kind": ("attention checks and self-consistency", ": every row is taken as a scored answer"),
+    "context": ("intervals over contexts", ": every comparison is taken as a context of its own"),
+    "group": ("intervals by book or article", ""),
+    "domain": ("shares by domain", ""),
+}
+"""Columns that a file of rows may lack, what that costs, and what is assumed instead."""
+
+
 def _of_study(
-    study: Study, source: JudgementSource | None, database: str | None, bootstrap: _Bootstrap
+    study: Study, database: str | None, choice: _Choice
 ) -> tuple[Analysis, PreferenceContext]:
     protocol, comparisons = study.protocol, study.comparisons()
     collected = collected_judgements(study, database=database)
     rows, models = collected.rows, collected.llm_judges
-    analysis = analyse_judgements(
-        rows,
-        comparisons,
-        source=source,
-        rules=protocol.analysis,
-        level=protocol.analysis.level,
-        draws=bootstrap.draws,
-        seed=bootstrap.seed,
-    )
     # Two prompts make two judges of one model, so its name stands beside the annotator's id.
     names = {each.annotator: f"{each.name} ({each.annotator})" for each in models if each.name}
-    named = tuple(
-        replace(each, model=names.get(each.model, each.model)) for each in analysis.llm_agreement
+    by_name = {each.name: each.annotator for each in models}
+    choice = replace(
+        choice, judge=by_name.get(choice.judge, choice.judge) if choice.judge else None
     )
-    analysis = replace(analysis, llm_agreement=named)
-    mine = [row for row in rows if row.source == analysis.source]
+    planned = protocol.analysis
+    settings = {"comparisons": comparisons, "rules": planned, "level": planned.level}
+    analysis, judges, people = _analyses(rows, settings, choice)
+    analysis, *judges = (_with_names(each, names) for each in (analysis, *judges))
+    mine = of_one_judge([row for row in rows if row.source == analysis.source], analysis.judge)
     left_out = frozenset(analysis.inattentive) | frozenset(analysis.hasty)
     simulations = read_simulations(study) if analysis.source == "simulated" else ()
+    scored = {each.id for each in comparisons if each.kind == "scored"}
     facts = study.facts
     return analysis, PreferenceContext(
         title=protocol.name,
-        primary=protocol.analysis.primary,
-        level=protocol.analysis.level,
+        primary=planned.primary,
+        level=planned.level,
         checks=check_protocol(
             protocol, study.digest, facts.created_at, comparisons, mine, left_out
         ),
         # Several simulations may have had different preferences: then there are no true shares to
         # show.
         truth=simulations[0].truth if len({each.truth for each in simulations}) == 1 else (),
+        judges=judges,
+        people=people,
+        names=names,
+        replies=[
+            each
+            for each in collected.replies
+            if analysis.source == "model" and each.comparison in scored
+        ],
         provenance={
             "digest": study.digest,
             "created_at": facts.created_at,
             "protocol": protocol.model_dump(mode="json"),
             "simulations": [each.model_dump(mode="json") for each in simulations],
             "models": {each.annotator: json.loads(each.settings) for each in models},
-            **_provenance(analysis, bootstrap),
+            **_provenance(analysis, choice),
         },
     )
 
 
-def _provenance(analysis: Analysis, bootstrap: _Bootstrap) -> dict[str, Any]:
+def _analyses(
+    rows: Sequence[Judgement], settings: Mapping[str, Any], choice: _Choice
+) -> tuple[Analysis, list[Analysis], Analysis | None]:
+    """The analysis to report; of language models also those of the other judges, and of people who
+    judged the same, all with the same settings.
+    """
+
+    def analyse(source: JudgementSource | None, judge: str | None = None) -> Analysis:
+        return analyse_judgements(
+            rows, source=source, judge=judge, draws=choice.draws, seed=choice.seed, **settings
+        )
+
+    if of_one_source(rows, choice.source)[0].source != "model":
+        return analyse(choice.source, choice.judge), [], None
+    scored = counted_rows(rows, excluded=True)
+    models = sorted({row.annotator for row in scored if row.source == "model"})
+    first = choice.judge or next(iter(models), None)
+    others = [analyse("model", each) for each in models if each != first]
+    people = analyse("human") if any(row.source == "human" for row in scored) else None
+    return analyse("model", first), others, people
+
+
+def _with_names(analysis: Analysis, names: Mapping[str, str]) -> Analysis:
+    """An analysis in which the agreement of each model names it."""
+    named = [
+        replace(each, model=names.get(each.model, each.model)) for each in analysis.llm_agreement
+    ]
+    return replace(analysis, llm_agreement=tuple(named))
+
+
+def _provenance(analysis: Analysis, choice: _Choice) -> dict[str, Any]:
     made = asdict(Environment.of_this_process())
     # An address may hold a password.
     made["command"] = ["URL" if "://" in word else word for word in made["command"]]
     return {
         "source": analysis.source,
         "studies": list(analysis.studies),
-        "bootstrap": {"draws": bootstrap.draws, "seed": bootstrap.seed},
+        "bootstrap": {"draws": choice.draws, "seed": choice.seed},
         "environment": made,
     }

@@ -6,22 +6,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hyperfitting.errors import StudyError
 from hyperfitting.files import new_folder, write_text
+from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.preference.analysis import Analysis
 from hyperfitting.preference.analysis.analyse import JudgementCounts
 from hyperfitting.preference.analysis.clustered_se import Interval
+from hyperfitting.preference.analysis.guard import without_non_finite
 from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck
 from hyperfitting.preference.analysis.published import PUBLISHED_SOURCE
 from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.preference.judges.simulated import TrueShares
+from hyperfitting.preference.store.llm_judgements import KeptReply
 from hyperfitting.report.kit.page import style, templates
+from hyperfitting.report.preference import conduct_tables, judge_tables, tables
 from hyperfitting.report.preference.sheets import (
     Sheet,
     bounds,
@@ -30,7 +35,6 @@ from hyperfitting.report.preference.sheets import (
     sheet_markdown,
     shown,
 )
-from hyperfitting.report.preference.tables import preference_sheets, primary_share
 
 _MARK = "sensitivity.csv"  # in every report of a preference study
 
@@ -53,8 +57,10 @@ class PreferenceContext:
     """What a report shows besides the analysis.
 
     `primary`: the share of the headline; `level`: that of the intervals; `checks`: adherence to the
-    protocol; `truth`: the true shares of a simulation; `provenance`: protocol, settings and
-    environment.
+    protocol; `truth`: the true shares of a simulation; `judges`: the other language models that
+    judged, `people`: the people who did, each analysed for itself; `names`: names of language
+    models by annotator; `replies`: their replies to scored comparisons; `provenance`: protocol,
+    settings and environment.
     """
 
     title: str
@@ -62,6 +68,10 @@ class PreferenceContext:
     level: float = 0.95
     checks: Sequence[ProtocolCheck] = ()
     truth: Sequence[TrueShares] = ()
+    judges: Sequence[Analysis] = ()
+    people: Analysis | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    replies: Sequence[KeptReply] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
@@ -75,12 +85,18 @@ def write_preference_report(analysis: Analysis, context: PreferenceContext, fold
     from hyperfitting.report.kit import figures
     from hyperfitting.report.preference.figures import preference_figures
 
-    made = preference_sheets(analysis, context.checks, context.truth)
+    made = preference_sheets(analysis, context)
     drawn = preference_figures(analysis, context.primary)
-    svgs = {name: (figures.svg(figure, name), words) for name, (figure, words) in drawn.items()}
+    svgs = {
+        name: (
+            [figures.svg(figure, f"{name}-{width}") for width, figure in each.widths.items()],
+            each.description,
+        )
+        for name, each in drawn.items()
+    }
     with new_folder(folder) as partial:
-        for name, (figure, _) in drawn.items():
-            figures.save_png(figure, partial / f"{name}.png")
+        for name, each in drawn.items():
+            figures.save_png(each.widths["wide"], partial / f"{name}.png")
         for sheet in made:
             write_text(partial / f"{sheet.name}.csv", sheet_csv(sheet))
         write_text(partial / "summary.json", preference_summary(analysis, context))
@@ -90,28 +106,69 @@ def write_preference_report(analysis: Analysis, context: PreferenceContext, fold
 
 
 def refuse_unless_report(folder: Path) -> None:
-    """Refuse a folder that holds something else than an older report.
+    """Refuse a folder that holds something else than an older report, or cannot be written.
 
     Raises:
-        StudyError: the folder holds something else than such a report.
+        StudyError: the folder holds something else than such a report, or its disk is read-only.
     """
     if folder.exists() and not (
         folder.is_dir() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
     ):
         raise StudyError(f"{folder} holds something else than a report: choose another --out")
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not os.access(there, os.W_OK):
+        raise StudyError(f"{folder}: this place cannot be written to: choose another with --out")
+
+
+def preference_sheets(analysis: Analysis, context: PreferenceContext) -> list[Sheet]:
+    """Every table that has rows, in the order of the page."""
+    judges = [analysis, *context.judges] if analysis.source == "model" else []
+    columns = {judge_name(each, context): each for each in judges}
+    if context.people is not None:
+        columns[judge_tables.PEOPLE] = context.people
+    made = [
+        conduct_tables.protocol_sheet(context.checks),
+        conduct_tables.not_computed_sheet(analysis),
+        tables.shares_sheet(analysis),
+        tables.slices_sheet(analysis),
+        tables.truth_sheet(analysis, context.truth),
+        judge_tables.judges_sheet(columns if len(columns) > 1 else {}, context.primary),
+        judge_tables.flips_sheet(context.replies, context.names),
+        judge_tables.unanswered_sheet(context.replies, context.names),
+        judge_tables.llm_agreement_sheet(judges or [analysis]),
+        tables.worths_sheet(analysis),
+        tables.fit_sheet(analysis),
+        conduct_tables.agreement_sheet(analysis),
+        conduct_tables.agreement_by_pair_sheet(analysis),
+        conduct_tables.data_quality_sheet(analysis),
+        tables.sensitivity_sheet(analysis),
+        tables.ttr_sheet(analysis),
+        conduct_tables.annotators_sheet(analysis),
+        tables.published_sheet(analysis),
+    ]
+    return [sheet for sheet in made if sheet.rows or sheet.name == "sensitivity"]
+
+
+def judge_name(analysis: Analysis, context: PreferenceContext) -> str:
+    """The language model of an analysis, by the name that tables show."""
+    judge = str(analysis.judge)
+    return context.names.get(judge, judge)
 
 
 def preference_headlines(analysis: Analysis, context: PreferenceContext) -> list[str]:
-    """One sentence for each pair of arms, those against the reference first; three at most."""
-    whole = [row for row in analysis.shares if (row.domain, row.tokens) == ("all", "all")]
+    """One sentence for each pair of arms, those against the reference first; of each judge."""
+    if not analysis.shares:
+        return ["No judgement counts: the rules left out everybody who answered."]
+    by_judge = [analysis, *context.judges] if analysis.judge else [analysis]
     return [
-        _headline(row, context)
-        for row in sorted(whole, key=lambda row: row.other != "reference")[:3]
+        _headline(row, context, f" by {judge_name(each, context)}" if each.judge else "")
+        for each in by_judge
+        for row in sorted(tables.whole_shares(each), key=lambda row: row.other != "reference")
     ]
 
 
-def _headline(row: PairShares, context: PreferenceContext) -> str:
-    score = primary_share(row, context.primary)
+def _headline(row: PairShares, context: PreferenceContext, by: str) -> str:
+    score = tables.primary_share(row, context.primary)
     what = "preferred to" if context.primary == "preferred" else "preferred to, or found equal to,"
     other = "the true text" if row.other == "reference" else row.other
     parts = (
@@ -121,20 +178,26 @@ def _headline(row: PairShares, context: PreferenceContext) -> str:
     )
     rest = ", ".join(f"{name} {number_text(share.value, 'share')}" for name, share in parts)
     value = _value_with_interval(score, context.level)
-    return f"{row.one} was {what} {other} in {value} of {score.n} judgements ({rest})."
+    return f"{row.one} was {what} {other} in {value} of {score.n} judgements{by} ({rest})."
 
 
 def _value_with_interval(score: Interval, level: float) -> str:
     value = number_text(score.value, "share")
-    few = (
-        f"no interval from {_count_of(score.contexts, 'context')} and "
-        f"{_count_of(score.annotators, 'annotator')}"
+    clusters = (
+        f"{_count_of(score.contexts, 'context')} and {_count_of(score.annotators, 'annotator')}"
     )
     if score.low is None or score.high is None:
-        return f"{value} ({few})"
+        return f"{value} (no interval from {clusters})"
+    ends = bounds(score.low, score.high, "share")
+    words = f"{level_text(level)} interval {ends}"
     if score.bound is not None:
-        return f"{value} ({shown(score, 'share')[1]})"
-    return f"{value} ({level_text(level)} interval {bounds(score.low, score.high, 'share')})"
+        words = shown(score, "share")[1]
+    if score.over != "both":
+        others = "annotators" if score.over == "contexts" else "contexts"
+        words += f" over {score.over} alone: it says nothing of other {others}"
+    elif min(score.contexts, score.annotators) < LEAST_CLUSTERS:
+        words += f", from {clusters} only"
+    return f"{value} ({words})"
 
 
 def _count_of(count: int, what: str) -> str:
@@ -159,9 +222,13 @@ def preference_summary(analysis: Analysis, context: PreferenceContext) -> str:
         "protocol": [dataclasses.asdict(each) for each in context.checks],
         "truth": [each.model_dump(mode="json") for each in context.truth],
         "analysis": dataclasses.asdict(analysis),
+        "other_judges": [dataclasses.asdict(each) for each in context.judges],
+        "people": context.people and dataclasses.asdict(context.people),
         "provenance": context.provenance,
     }
-    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    finite, lost = without_non_finite(whole)
+    finite["not_finite"] = lost
+    return json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def table_notes(analysis: Analysis, context: PreferenceContext) -> dict[str, str]:
@@ -171,8 +238,8 @@ def table_notes(analysis: Analysis, context: PreferenceContext) -> dict[str, str
         "counts": (
             f"Of {counts.rows:,} {analysis.source} judgements {counts.counted:,} count: "
             f"{counts.annotators} annotators, {counts.contexts} contexts, {counts.comparisons} "
-            f"comparisons with {_span(counts)} judgements each, {counts.seconds_median:.0f} "
-            f"seconds a page at the median. Besides: {counts.attention} attention checks, "
+            f"comparisons with {_span(counts)} judgements each, "
+            f"{_seconds(counts)}. Besides: {counts.attention} attention checks, "
             f"{counts.repeats} repeats, {counts.surplus} surplus; {counts.annotators_excluded} "
             "annotators excluded by hand."
         ),
@@ -180,6 +247,12 @@ def table_notes(analysis: Analysis, context: PreferenceContext) -> dict[str, str
         "agreement": _AGREEMENT.format(level=level),
         **_NOTES,
     }
+
+
+def _seconds(counts: JudgementCounts) -> str:
+    if counts.seconds_median is None:
+        return "the time on a page is not known"
+    return f"{counts.seconds_median:.0f} seconds a page at the median"
 
 
 def _span(counts: JudgementCounts) -> str:
@@ -191,12 +264,14 @@ _INTERVALS = """\
 Answers are coded by arm, not by side. Small numbers are {level} intervals, clustered two ways: \
 variance by context + by annotator - by their intersection, never below the larger of the first \
 two, each with its factor G / (G - 1), and t with the smaller number of clusters minus one, on \
-the log-odds. Below 10 contexts or 10 annotators there is no interval. Of many slices, one in \
-twenty intervals misses the true value by chance."""
+the log-odds. Below 10 contexts or annotators, t has Satterthwaite's degrees of freedom, and the \
+interval is wide: it rests on few. With one annotator it is over contexts alone and says nothing \
+of other annotators. Of many slices, one in twenty intervals misses the true value by chance."""
 
 _AGREEMENT = """\
 Worse < equal < better, coded by arm. Small numbers are {level} bootstrap intervals over \
-contexts, for these annotators; other annotators would add variance. Alpha falls where one \
+contexts (below 10, jackknife intervals), for these annotators; other annotators would add \
+variance. Alpha falls where one \
 answer prevails, even if annotators agree. AC1 does not, and can be too high."""
 
 _NOTES = {
@@ -207,6 +282,16 @@ annotators, whichever are fewer.""",
     "llm-agreement": """\
 On comparisons that both judged; intervals over contexts. Where the first two columns are equal, \
 the model agrees with people as they agree with each other.""",
+    "judges": """\
+Each judge is analysed for itself; judges are never pooled. The other tables of this report are of \
+one judge; `--judge NAME` chooses it. The interval of a model is over contexts alone.""",
+    "flips": """\
+Each comparison is asked in both orders; a flip is an answer that the order decided, and counts as \
+a tie. A model without a bias names the first text in one order as often as the second in the \
+other. The test for a side bias of people would test the arms here, so it is left out.""",
+    "unanswered": """\
+These comparisons are not counted unless the model answered later. The same command asks about \
+them again.""",
     "data-quality": """\
 Sides are random within each annotator, so a side bias costs precision but favours no arm. \
 Repeats show the same two texts with the sides swapped. Neither repeats nor attention checks \
@@ -253,13 +338,15 @@ def _page(
     analysis: Analysis,
     context: PreferenceContext,
     made: Sequence[Sheet],
-    svgs: dict[str, tuple[str, str]],
+    svgs: dict[str, tuple[list[str], str]],
 ) -> str:
     return (
         templates()
         .get_template("preference/page.html.j2")
         .render(
             title=context.title,
+            judge=judge_name(analysis, context) if analysis.judge else None,
+            several=bool(context.judges),
             banner=BANNERS.get(analysis.source),
             headlines=preference_headlines(analysis, context),
             sheets=defaultdict(lambda: None, {sheet.name: sheet.readable() for sheet in made}),
