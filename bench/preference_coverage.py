@@ -30,9 +30,17 @@ from hyperfitting.preference.analysis.ttr_regression import TTR_STEP, ttr_odds_r
 SEED, TRUTH_SEED = 20261125, 412_04318
 MILLION = 1_000_002  # divisible by three judgements
 DESIGNS = (Design(300, 30, 3), Design(60, 10, 3))
+SMALL_DESIGNS = (Design(24, 5, 3), Design(24, 5, 5), Design(24, 3, 3))
 USUAL = Population()
 RARE = Population(lean=-3.5)
 NO_SPREAD = Population(context_sd=0.0, annotator_sd=0.0, tie_sd=0.0, side_sd=0.0)
+POPULATIONS = {
+    "": USUAL,
+    ", rare": RARE,
+    ", no spread": NO_SPREAD,
+    ", annotators far apart": Population(annotator_sd=2.0, tie_sd=0.8),
+    ", contexts far apart": Population(context_sd=2.0),
+}
 PAIRS = (("a", "b"), ("a", "reference"), ("b", "reference"))
 LEANS = np.array([1.2, 0.6, -0.6])  # of the pairs, as worths 0.6, -0.6 and 0 would have it
 TTR_EFFECT = 0.4  # on the latent preference, for each 0.1 of type-token ratio
@@ -229,6 +237,14 @@ def required(found: Coverage) -> bool:
     return low <= 0.96 and high >= 0.94 if found.design == DESIGNS[0] else found.share >= 0.92
 
 
+def small_designs(studies: int) -> Iterator[Coverage]:
+    """Studies of fewer than ten annotators, in every population."""
+    for design in SMALL_DESIGNS:
+        for label, population in POPULATIONS.items():
+            yield from shares(design, population, studies, label)
+        yield from worths(design, studies)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -253,6 +269,9 @@ def main() -> None:
             f"required of the first five: {'met' if all(map(required, asked)) else 'NOT MET'}",
             flush=True,
         )
+    small = list(small_designs(studies))
+    print("\n".join(each.line() for each in small))
+    print(f"required of small studies: {'met' if all(map(required, small)) else 'NOT MET'}")
     print(f"{time.perf_counter() - started:.0f} s")
 
 

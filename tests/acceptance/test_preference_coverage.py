@@ -16,3 +16,17 @@ def test_coverage_is_as_required(design: Design):
     for each in found:
         print(each.line())
         assert coverage.required(each), each.line()
+
+
+@pytest.mark.parametrize("design", coverage.SMALL_DESIGNS, ids=["24x5x3", "24x5x5", "24x3x3"])
+def test_small_studies_are_covered_in_every_population(design: Design):
+    """With five annotators and 24 contexts, and with three, the intervals hold the truth in at least
+    92 of 100 studies.
+    """
+    for label, population in coverage.POPULATIONS.items():
+        for each in coverage.shares(design, population, 1000, label):
+            print(each.line())
+            assert each.share >= 0.92, each.line()
+    for each in coverage.worths(design, 1000):
+        print(each.line())
+        assert each.share >= 0.92, each.line()

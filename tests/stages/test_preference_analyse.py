@@ -138,7 +138,7 @@ def test_sources_are_chosen_and_a_model_stands_beside_people(
     assert analyse(tmp_path / "rows.jsonl", "--source", "model") == 0
     page = (tmp_path / "rows-report-model" / "index.html").read_text(encoding="utf-8")
     assert "Judgements of a language model." in page
-    assert "over contexts alone: it says nothing of other annotators" in page
+    assert "over contexts alone: it says nothing of other judges" in page
 
 
 def test_a_simulated_study_carries_its_banner_and_its_truth(
@@ -285,7 +285,7 @@ def test_no_password_of_a_database_reaches_the_report(
 def test_power_prints_a_line_a_design(capsys: pytest.CaptureFixture[str]):
     words = "preference power --contexts 60,300 --annotators 9,30 --seconds 60 --studies 50"
     assert main(words.split()) == 0
-    head, _, *lines, note = capsys.readouterr().out.splitlines()
+    head, _, *lines, small, more, note = capsys.readouterr().out.splitlines()
     rows = [dict(zip(_cells(head), _cells(line), strict=True)) for line in lines]
     assert [(row["contexts"], row["annotators"]) for row in rows] == [
         ("60", "9"),
@@ -296,6 +296,8 @@ def test_power_prints_a_line_a_design(capsys: pytest.CaptureFixture[str]):
     assert rows[3]["hours"] == "15.0"
     assert 8 < float(rows[0]["half-width"].removesuffix("%")) < 14
     assert 3 < float(rows[3]["half-width"].removesuffix("%")) < 8
+    assert small.startswith("small    60 contexts and 9 annotators tell a share from 50 % if it is")
+    assert more.endswith("roughly; more annotators narrow it most")
     assert "preferred 30%, equal 15%" in note
 
 

@@ -269,13 +269,15 @@ def _analyse(options: argparse.Namespace) -> None:
         print(f"note     {made.banner}")
     for line in made.headlines:
         print(f"result   {line}")
+    for each in made.analysis.not_computed:
+        print(f"missing  {each.what}: {each.why}")
     for check in made.protocol_checks:
         print(f"protocol {'kept' if check.kept else 'NOT KEPT'}: {check.what}: {check.found}")
     print(f"report   {made.page}")
 
 
 def _power(options: argparse.Namespace) -> None:
-    from hyperfitting.preference.analysis.power import power_of_grid, power_table
+    from hyperfitting.preference.analysis.power import power_in_words, power_of_grid, power_table
 
     rows = power_of_grid(
         contexts=options.contexts,
@@ -290,6 +292,8 @@ def _power(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     print(power_table(rows))
+    for line in power_in_words(rows):
+        print(f"small    {line}")
     print(
         f"for one pair of arms; preferred {options.preferred:.0%}, equal {options.equal:.0%}; "
         f"contexts and annotators differ by {options.context_sd:g} and {options.annotator_sd:g} in "

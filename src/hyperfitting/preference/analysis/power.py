@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hyperfitting.errors import InputError
+from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.preference.analysis.clustered_se import share_intervals
 from hyperfitting.preference.analysis.population import Design, Population, draw_answers
 
@@ -25,7 +26,8 @@ class DesignPower:
     equal", as shares.
 
     `half_width` is the median over simulated studies, `half_width_90` the 90th percentile; None
-    below 10 contexts or annotators. `decides_half`: the share of intervals without 50 %. Hours are
+    with one context and one annotator. With one annotator the interval is over contexts alone.
+    `decides_half`: the share of intervals without 50 %. Hours are
     of judging alone.
     """
 
@@ -166,6 +168,23 @@ def _widths(
     _, low_S, high_S, _ = share_intervals(hits_SN, context_N, annotator_N)
     median, most = np.quantile((high_S - low_S) / 2, [0.5, 0.9])
     return float(median), float(most), float(((low_S > 0.5) | (high_S < 0.5)).mean())
+
+
+def power_in_words(rows: Iterable[DesignPower]) -> list[str]:
+    """What a study can show, for each design of fewer than 10 contexts or annotators."""
+    return [_in_words(row) for row in rows if min(row.contexts, row.annotators) < LEAST_CLUSTERS]
+
+
+def _in_words(row: DesignPower) -> str:
+    who = f"{row.contexts} contexts and {row.annotators} annotators"
+    if row.half_width is None:
+        return f"{who} show nothing: there is no interval"
+    low, high = max(0.0, 0.5 - row.half_width), min(1.0, 0.5 + row.half_width)
+    words = f"{who} tell a share from 50 % if it is below {low:.0%} or above {high:.0%}, roughly"
+    if row.annotators == 1:
+        return f"{words}; that speaks of this one annotator"
+    few = "annotators" if row.annotators < LEAST_CLUSTERS else "contexts"
+    return f"{words}; more {few} narrow it most"
 
 
 def power_table(rows: Iterable[DesignPower]) -> str:

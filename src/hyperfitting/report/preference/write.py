@@ -177,11 +177,11 @@ def _headline(row: PairShares, context: PreferenceContext, by: str) -> str:
         ("not preferred", row.not_preferred),
     )
     rest = ", ".join(f"{name} {number_text(share.value, 'share')}" for name, share in parts)
-    value = _value_with_interval(score, context.level)
+    value = _value_with_interval(score, context.level, "judges" if by else "annotators")
     return f"{row.one} was {what} {other} in {value} of {score.n} judgements{by} ({rest})."
 
 
-def _value_with_interval(score: Interval, level: float) -> str:
+def _value_with_interval(score: Interval, level: float, judges: str) -> str:
     value = number_text(score.value, "share")
     clusters = (
         f"{_count_of(score.contexts, 'context')} and {_count_of(score.annotators, 'annotator')}"
@@ -193,7 +193,7 @@ def _value_with_interval(score: Interval, level: float) -> str:
     if score.bound is not None:
         words = shown(score, "share")[1]
     if score.over != "both":
-        others = "annotators" if score.over == "contexts" else "contexts"
+        others = "contexts" if score.over == "annotators" else judges
         words += f" over {score.over} alone: it says nothing of other {others}"
     elif min(score.contexts, score.annotators) < LEAST_CLUSTERS:
         words += f", from {clusters} only"
@@ -257,6 +257,8 @@ def _seconds(counts: JudgementCounts) -> str:
 
 def _span(counts: JudgementCounts) -> str:
     least, most = counts.judgements_each_least, counts.judgements_each_most
+    if least is None:
+        return "no"
     return str(least) if least == most else f"{least} to {most}"
 
 
@@ -284,7 +286,7 @@ On comparisons that both judged; intervals over contexts. Where the first two co
 the model agrees with people as they agree with each other.""",
     "judges": """\
 Each judge is analysed for itself; judges are never pooled. The other tables of this report are of \
-one judge; `--judge NAME` chooses it. The interval of a model is over contexts alone.""",
+one judge; --judge NAME chooses it. The interval of a model is over contexts alone.""",
     "flips": """\
 Each comparison is asked in both orders; a flip is an answer that the order decided, and counts as \
 a tie. A model without a bias names the first text in one order as often as the second in the \
