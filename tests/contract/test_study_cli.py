@@ -140,7 +140,7 @@ def status(ran, tmp_path):
 
 def test_a_status_has_a_line_for_each_cell_that_runs_or_failed(status):
     assert status_lines(status) == [
-        "running   seed 0: training hyperfitted  update 5 of 8  loss 1.250  TTR 0.50",
+        "running   update 5 of 8        loss 1.250  TTR 0.50  seed 0: training hyperfitted",
         "failed    seed 0: no such file",
         "tiny: 1 of 4 cells finished, 1 running, 1 failed, 1 waiting, about 2 min left",
     ]

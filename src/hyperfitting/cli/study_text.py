@@ -25,10 +25,10 @@ def cell_line(each: CellStatus) -> str:
     """How far one cell has come, or why it failed."""
     if each.state == "failed":
         return f"failed    {each.cell.title}: {each.line}"
-    update = f"  update {each.update:,} of {each.updates:,}" if each.update else ""
-    loss = "" if each.loss is None else f"  loss {each.loss:.3f}"
-    ttr = "" if each.ttr is None else f"  TTR {each.ttr:.2f}"
-    return f"{each.state:9s} {each.cell.title}: {each.doing}{update}{loss}{ttr}".rstrip(": ")
+    update = f"update {each.update:,} of {each.updates:,}" if each.update else ""
+    loss = "" if each.loss is None else f"loss {each.loss:.3f}"
+    ttr = "" if each.ttr is None else f"TTR {each.ttr:.2f}"
+    return f"{each.state:9s} {update:20s} {loss:11s} {ttr:9s} {each.cell.title}: {each.doing}"
 
 
 class StatusTable:

@@ -82,11 +82,14 @@ class ClaimWatch:
     ):
         self._folder, self._stale_seconds, self._now = folder, stale_seconds, now
         self._seen: dict[Path, tuple[int, float]] = {}
+        self._last: dict[str, int] = {}
 
     def next_number(self, cell: str) -> int | None:
         """The number of the claim that may be made on a cell now; None while another holds it."""
-        files = self._folder.glob(f"{cell}.*.json")
-        last = max((int(file.name.split(".")[-2]) for file in files), default=0)
+        last = self._last.get(cell, 0)
+        while _file(self._folder, cell, last + 1).exists():
+            last += 1
+        self._last[cell] = last
         return None if last and self._is_held(_file(self._folder, cell, last)) else last + 1
 
     def _is_held(self, file: Path) -> bool:

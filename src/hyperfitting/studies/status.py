@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -18,6 +18,7 @@ from hyperfitting.studies.folder import StudyFolder, study_folder
 from hyperfitting.studies.grid import Cell, study_cells
 from hyperfitting.studies.settings import StudySettings
 
+_NONE: Mapping[str, CellStatus] = {}
 CellState = Literal["finished", "running", "failed", "waiting"]
 
 
@@ -95,10 +96,18 @@ def study_status(
 
 
 def status_of(
-    study: StudySettings, folder: StudyFolder, cells: Sequence[Cell], watch: ClaimWatch
+    study: StudySettings,
+    folder: StudyFolder,
+    cells: Sequence[Cell],
+    watch: ClaimWatch,
+    finished: Mapping[str, CellStatus] = _NONE,
 ) -> StudyStatus:
-    """The same of cells that are known."""
-    found = tuple(_cell_status(folder, cell, watch) for cell in cells)
+    """The same of cells that are known; `finished` are those, by folder name, that were found
+    finished before.
+    """
+    found = tuple(
+        finished.get(cell.folder_name) or _cell_status(folder, cell, watch) for cell in cells
+    )
     return StudyStatus(study.name, folder.folder, found)
 
 

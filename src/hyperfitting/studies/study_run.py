@@ -43,7 +43,7 @@ from hyperfitting.studies.launchers.protocol import Launcher, WorkerHandle
 from hyperfitting.studies.page import write_progress_page
 from hyperfitting.studies.reuse import ReusableExperiment, reusable_experiments, take_over
 from hyperfitting.studies.settings import StudySettings
-from hyperfitting.studies.status import StudyStatus, status_of
+from hyperfitting.studies.status import CellStatus, StudyStatus, status_of
 
 _SHOW_SECONDS = 2.0
 _STOP_SECONDS = 60.0
@@ -183,6 +183,7 @@ class _StudyRun:
         self._losses: Counter[str] = Counter()
         self._reached: dict[str, tuple[int, ...]] = {}
         self._ended: set[str] = set()
+        self._finished: dict[str, CellStatus] = {}
         self._shown = 0.0
 
     def prepare(self) -> None:
@@ -296,7 +297,9 @@ class _StudyRun:
 
     def status(self) -> StudyStatus:
         """How far the study has come."""
-        return status_of(self._study, self._folder, self._cells, self._watch)
+        found = status_of(self._study, self._folder, self._cells, self._watch, self._finished)
+        self._finished |= {each.cell.folder_name: each for each in found.in_state("finished")}
+        return found
 
     def how_far(self) -> str:
         """What to say after Ctrl-C."""
