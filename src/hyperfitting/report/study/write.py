@@ -14,6 +14,8 @@ from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.kit.tables import csv_text, markdown_grid
 from hyperfitting.report.study.content import StudyFigure, StudyPage
 
+_PX_PER_INCH = 96
+
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 PUBLISHED_HEAD = ("metric", "where", "value", "source", "note")
@@ -31,13 +33,14 @@ def write_study_page(page: StudyPage, folder: Path, beside: Mapping[str, str] = 
     from hyperfitting.report.kit import figures
     from hyperfitting.report.study.figures import study_figure
 
-    pictures: list[tuple[StudyFigure, str]] = []
+    pictures: list[tuple[StudyFigure, str, int]] = []
     with new_folder(folder) as partial:
         for drawn in page.findings.figures:
             figure = study_figure(drawn)
             figures.save_png(figure, partial / f"{drawn.name}.png")
             figures.save_svg(figure, partial / f"{drawn.name}.svg")
-            pictures.append((drawn, figures.svg(figure, drawn.name)))
+            width_px = round(_PX_PER_INCH * figure.get_figwidth())
+            pictures.append((drawn, figures.svg(figure, drawn.name), width_px))
         for table in page.findings.tables:
             write_text(partial / f"{table.name}.csv", csv_text([asdict(row) for row in table.rows]))
         for name, text in {**beside, "report.md": study_markdown(page)}.items():
