@@ -18,9 +18,9 @@ LAYERS = [
     {"wording"},
     {"protocol"},
     {"settings_input", "study"},
-    {"design", "store"},
+    {"store"},
     {"judges", "analysis"},
-    {"settings_tables", "web"},
+    {"design", "settings_tables", "web"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(ROOM.rglob("*.py"))

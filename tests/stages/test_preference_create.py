@@ -21,6 +21,7 @@ from hyperfitting.preference.design.pairing import pair_texts
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
+from hyperfitting.preference.wording import PageWords
 from hyperfitting.records import Continuation
 from tests.support import studies
 
@@ -319,6 +320,31 @@ def test_a_protocol_that_is_wrong_is_one_line(tmp_path, text, options, words):
 def test_a_protocol_that_is_not_there(tmp_path):
     with pytest.raises(StudyError, match=r"gone\.toml: no such file"):
         read_protocol(tmp_path / "gone.toml", {})
+
+
+def test_a_new_study_has_a_number_of_items_and_replaces_the_careless(experiment, tmp_path):
+    study = create_study([experiment], tmp_path / "s", Protocol(name="x")).study
+    assert study.protocol.items == 40  # two checks, more than which the rule allows to fail
+    assert study.protocol.replace_careless
+    said = preview_study([experiment], Protocol(name="x", items=None, replace_careless=False))
+    assert said.protocol.items is None
+    assert not said.protocol.replace_careless
+    assert said.work.items == 40
+    own = preview_study([experiment], Protocol(name="x", items=12)).work
+    assert (own.items, own.annotators, own.minutes) == (12, 14, 8.0)  # 160 items
+    assert Protocol(name="x").items is None  # as in every study before
+
+
+def test_words_of_ones_own_stay_beside_those_that_the_texts_bring(tmp_path):
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("context,a,b\nSay it,one two,three four\n")
+    protocol = Protocol(name="x", words=PageWords(equal="No difference"))
+    made = preview_study([pairs], protocol).protocol
+    assert made.material == "answers"
+    assert made.words.equal == "No difference"
+    usual = Protocol(name="x", material="answers")
+    assert made.words == usual.words.model_copy(update={"equal": "No difference"})
+    assert made.question == usual.question
 
 
 def test_what_cleaning_took_is_counted_and_kept(experiment, tmp_path):

@@ -124,6 +124,13 @@ def _print_preview(preview: StudyPreview) -> None:
         f"{protocol.attention_rate:.0%} attention checks ({preview.checks} made) and "
         f"{protocol.repeat_rate:.0%} repeats on top"
     )
+    work = preview.work
+    print(
+        "people   as many items each as there are"
+        if protocol.items is None
+        else f"people   {protocol.items} items each at most (some {work.minutes:.0f} minutes): "
+        f"{work.annotators} annotators fill the study"
+    )
     print(
         f"analysis {analysis.primary}, {analysis.level:.0%} intervals; annotators with more than "
         f"{analysis.attention_failures} failed checks or less than {analysis.least_seconds:g} s a "

@@ -113,7 +113,8 @@ class Protocol(Settings):
     )
     items: Count | None = Field(
         None,
-        description="Most items for one annotator, checks and repeats included; none: no limit.",
+        description="Most items for one annotator, checks and repeats included; none: no limit. "
+        "`create` sets it from `power`, unless told otherwise.",
     )
     replace_careless: bool = Field(
         False,

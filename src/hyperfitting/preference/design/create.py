@@ -6,15 +6,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from hyperfitting.data.formats import format_of
 from hyperfitting.environment import Environment
 from hyperfitting.errors import RecipeError, StudyError
+from hyperfitting.preference.analysis.workload import Workload, workload
 from hyperfitting.preference.design.arms import read_contexts
-from hyperfitting.preference.design.comparisons import PairedTexts
+from hyperfitting.preference.design.comparisons import PairedTexts, without_spare_checks
 from hyperfitting.preference.design.given_pairs import pair_given
 from hyperfitting.preference.design.pairing import pair_texts
 from hyperfitting.preference.design.pairs_file import FORMATS, PairsFile, read_pairs
@@ -60,6 +61,7 @@ class StudyPreview:
     tokens_most: int
     left_out: dict[str, int]
     cleaning: CleaningFacts
+    work: Workload
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,9 @@ def _design(sources: Sequence[Path], protocol: Protocol, columns: Columns) -> _D
         protocol = with_defaults(protocol, _file_defaults(file))
         paired = pair_given(file, protocol)
         protocol = _without_impossible_checks(protocol, paired)
+    work = _workload(paired, protocol)
+    protocol = with_defaults(protocol, {"items": work.items, "replace_careless": True})
+    paired = replace(paired, comparisons=without_spare_checks(paired.comparisons, protocol))
     origin = StudyOrigin(
         runs=tuple(
             sorted({shown.run for row in paired.comparisons for shown in (row.one, row.other)})
@@ -140,8 +145,15 @@ def _design(sources: Sequence[Path], protocol: Protocol, columns: Columns) -> _D
         file=file and FileFacts(name=file.name, sha256=file.sha256, columns=file.columns),
         environment=asdict(Environment.of_this_process()),
     )
-    preview = preview_of(paired, protocol, "tokens" if file is None else "words")
+    preview = preview_of(paired, protocol, "tokens" if file is None else "words", work=work)
     return _Design(protocol, paired, origin, preview)
+
+
+def _workload(paired: PairedTexts, protocol: Protocol) -> Workload:
+    pairs = Counter(
+        (row.one.arm, row.other.arm) for row in paired.comparisons if row.kind == "scored"
+    )
+    return workload(max(pairs.values()), pairs.total(), protocol)
 
 
 def _file_of(sources: Sequence[Path], columns: Columns) -> PairsFile | None:
@@ -195,7 +207,11 @@ def _without_impossible_checks(protocol: Protocol, paired: PairedTexts) -> Proto
 
 
 def preview_of(
-    paired: PairedTexts, protocol: Protocol, unit: Literal["tokens", "words"] = "tokens"
+    paired: PairedTexts,
+    protocol: Protocol,
+    unit: Literal["tokens", "words"] = "tokens",
+    *,
+    work: Workload | None = None,
 ) -> StudyPreview:
     """The summary of paired texts."""
     scored = [row for row in paired.comparisons if row.kind == "scored"]
@@ -217,6 +233,7 @@ def preview_of(
         tokens_most=lengths[-1],
         left_out=dict(paired.left_out),
         cleaning=paired.cleaning,
+        work=work or _workload(paired, protocol),
     )
 
 

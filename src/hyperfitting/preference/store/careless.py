@@ -124,7 +124,7 @@ def _conduct(connection: Connection, annotator: str, *, last: bool) -> tuple[lis
     return [row.seconds for row in counted], sum(bool(row.failed) for row in counted)
 
 
-def _suspects(context: StoreContext) -> Select[tuple[str]]:
+def _suspects(context: StoreContext) -> Select[str]:
     """Those who have finished or left, with too many failed checks or half of their answers quick;
     `left`: the time before which those who left gave their last answer.
     """

@@ -15,7 +15,7 @@ class TableRow:
     """The base of the records here."""
 
     @classmethod
-    def of(cls, row: Row[Any]) -> Self:
+    def of(cls, row: Row[*tuple[Any, ...]]) -> Self:
         """The record of a database row that has the same names."""
         return cls(**row._mapping)
 
