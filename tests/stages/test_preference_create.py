@@ -318,8 +318,20 @@ def test_a_protocol_that_is_wrong_is_one_line(tmp_path, text, options, words):
 
 
 def test_a_protocol_that_is_not_there(tmp_path):
-    with pytest.raises(StudyError, match=r"gone\.toml: no such file"):
+    with pytest.raises(StudyError, match=r"gone\.toml: no such file; .* called paper-table-1$"):
         read_protocol(tmp_path / "gone.toml", {})
+
+
+def test_the_papers_table_1_is_a_shipped_protocol(experiment, tmp_path):
+    protocol = read_protocol(Path("paper-table-1"), {"judgements": "2"}, default_name="mine")
+    assert (protocol.name, protocol.judgements, protocol.tokens) == ("mine", 2, 256)
+    study = create_study([experiment], tmp_path / "s", protocol).study
+    pairs = {(row.one.arm, row.other.arm) for row in study.comparisons() if row.kind == "scored"}
+    assert pairs == {
+        (arm, "reference")
+        for arm in ("hyperfitted, greedy", "original, greedy", "original, nucleus")
+    }
+    assert study.protocol.question == "Which continuation is better?"
 
 
 def test_a_new_study_has_a_number_of_items_and_replaces_the_careless(experiment, tmp_path):

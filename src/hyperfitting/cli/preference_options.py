@@ -50,7 +50,10 @@ def create_options(made: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="STUDY", help="the study's folder; never overwritten"
     )
     made.add_argument(
-        "--protocol", type=Path, metavar="FILE", help="a .toml file with settings of the protocol"
+        "--protocol",
+        type=Path,
+        metavar="FILE|NAME",
+        help="a .toml file with settings of the protocol, or a shipped one: paper-table-1",
     )
     made.add_argument("--plan", action=_Renamed, new="--protocol")
     for option, (setting, metavar, help_) in PROTOCOL_OPTIONS.items():

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from hyperfitting.assets import asset_path
 from hyperfitting.data.formats import format_of
 from hyperfitting.environment import Environment
 from hyperfitting.errors import RecipeError, StudyError
@@ -244,16 +245,14 @@ def read_protocol(
     *,
     default_name: str | None = None,
 ) -> Protocol:
-    """A protocol from a TOML file, options by name, and overrides such as `analysis.level=0.9`;
-    later ones win.
+    """A protocol from a TOML file or a shipped one by its name, options by name, and overrides such
+    as `analysis.level=0.9`; later ones win.
 
     Raises:
         StudyError: the file, the setting or the value that is wrong, in one line.
     """
-    if file is not None and not file.is_file():
-        raise StudyError(f"{file}: no such file")
     try:
-        tree = {} if file is None else read_tree(file)
+        tree = {} if file is None else read_tree(_protocol_file(file))
     except RecipeError as error:
         raise StudyError(
             str(error).replace("not a readable recipe", "not a readable protocol")
@@ -264,6 +263,16 @@ def read_protocol(
         tree.setdefault("name", default_name)
     given = [f"{name}={text}" for name, text in options.items() if name != "pairs"]
     return settings_from(Protocol, tree, [*given, *overrides], str(file or "the protocol"))
+
+
+def _protocol_file(name_or_path: Path) -> Path:
+    """A file of this name, else the shipped protocol that is called so."""
+    shipped = {path.stem: path for path in sorted(asset_path("protocols").glob("*.toml"))}
+    if not name_or_path.is_file() and str(name_or_path) not in shipped:
+        raise StudyError(
+            f"{name_or_path}: no such file; shipped protocols are called {', '.join(shipped)}"
+        )
+    return name_or_path if name_or_path.is_file() else shipped[str(name_or_path)]
 
 
 def _pairs(text: str) -> str | list[list[str]]:
