@@ -239,14 +239,14 @@ def test_a_pair_has_the_same_side_of_the_score_in_every_row(tmp_path):
     )
     study = made(tmp_path, text, attention_rate=0.0).study
     assert {(row.one.arm, row.other.arm) for row in scored(study)} == {
-        ("m", "k"),
+        ("k", "m"),
         ("m", "reference"),
     }
-    swapped = next(row for row in scored(study) if row.one.text == "other 1")
-    assert (swapped.one.arm, swapped.other.text) == ("m", "text 1")
-    chosen = {"pairs": (("k", "m"),)}
+    swapped = next(row for row in scored(study) if row.one.text == "other 0")
+    assert (swapped.one.arm, swapped.other.text) == ("k", "text 0")
+    chosen = {"pairs": (("m", "k"),)}
     preview = preview_study([tmp_path / "pairs.csv"], Protocol(name="x", **chosen))
-    assert [(pair.one, pair.other) for pair in preview.pairs] == [("k", "m")]
+    assert [(pair.one, pair.other) for pair in preview.pairs] == [("m", "k")]
     only = preview_study([tmp_path / "pairs.csv"], Protocol(name="x", pairs="reference"))
     assert [(pair.one, pair.other) for pair in only.pairs] == [("m", "reference")]
     with pytest.raises(StudyError, match="no row compares 'k' with 'reference'"):

@@ -49,7 +49,7 @@ def pair_given(file: PairsFile, protocol: Protocol) -> PairedTexts:
         for row in rows
         if pairing.name(row) in chosen
         for pair in pairs
-        if frozenset(pair) == frozenset(row.arms) and (made := pairing.comparison(row, pair))
+        if _ordered(pair) == _ordered(row.arms) and (made := pairing.comparison(row, pair))
     ]
     left_out = pairing.left_out()
     if not scored:
@@ -64,24 +64,18 @@ def pair_given(file: PairsFile, protocol: Protocol) -> PairedTexts:
 
 
 def _pairs(rows: Sequence[GivenPair], protocol: Protocol) -> list[ArmPair]:
-    """The pairs of arms in the order of the file, the reference second."""
-    found: dict[frozenset[str], ArmPair] = {}
-    for row in rows:
-        found.setdefault(frozenset(row.arms), row.arms)
+    """The pairs of arms by name, the reference second, as the analysis has them."""
+    found = {_ordered(row.arms) for row in rows}
     known = sorted({arm for row in rows for arm in row.arms})
     refuse_unknown(protocol.arms or (), known, "arms")
     if isinstance(protocol.pairs, tuple):
         refuse_unknown(itertools.chain.from_iterable(protocol.pairs), known, "pairs")
         for pair in protocol.pairs:
-            if frozenset(pair) not in found:
+            if _ordered(pair) not in found:
                 raise StudyError(f"pairs: no row compares {pair[0]!r} with {pair[1]!r}")
         return list(protocol.pairs)
-    arms = set(known if protocol.arms is None else (*protocol.arms, REFERENCE))
-    wanted = [
-        (other, one) if one == REFERENCE else (one, other)
-        for one, other in found.values()
-        if {one, other} <= arms
-    ]
+    arms = {*(known if protocol.arms is None else protocol.arms), REFERENCE}
+    wanted = sorted(pair for pair in found if arms.issuperset(pair))
     if protocol.pairs == "reference":
         wanted = [pair for pair in wanted if REFERENCE in pair]
     if not wanted:
@@ -89,6 +83,11 @@ def _pairs(rows: Sequence[GivenPair], protocol: Protocol) -> list[ArmPair]:
             f"pairs = {protocol.pairs}: no row compares such arms; there are: {'; '.join(known)}"
         )
     return wanted
+
+
+def _ordered(arms: ArmPair) -> ArmPair:
+    one, other = sorted(arms, key=lambda arm: (arm == REFERENCE, arm))
+    return one, other
 
 
 def _context_names(rows: Sequence[GivenPair]) -> dict[tuple[str, str, int], str]:
