@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,38 @@ def test_threads_share_a_store(tmp_path, url):
                 pool.map(lambda pair: clumsy_work(store, pair[1], pair[0]), enumerate(people))
             )
         check(store.judgements(), [each for some in done for each in some], study)
+
+
+def careless_work(store: Store, annotator: str) -> list[str]:
+    """Answer without reading until the rule ends it; returns what was acknowledged."""
+    acknowledged = []
+    with suppress(Refused):
+        while (item := store.items.next(annotator)) is not None:
+            store.items.submit(annotator, item.assignment, "first", item.assignment, 0.5)
+            acknowledged.append(item.assignment)
+    return acknowledged
+
+
+def test_careless_annotators_are_replaced_beside_others_at_work(tmp_path, url):
+    """Nothing that was acknowledged is lost, and what counts in the end are the quotas."""
+    study = studies.study(tmp_path, rows=studies.comparisons(5, 0), replace_careless=True)
+    with open_store(study, url) as store, ThreadPoolExecutor(7) as pool:
+        people = [studies.ready(store) for _ in range(7)]
+        jobs = [pool.submit(careless_work, store, each) for each in people[:3]]
+        jobs += [pool.submit(clumsy_work, store, who, n) for n, who in enumerate(people[3:])]
+        acknowledged = [each for job in jobs for each in job.result()]
+        for number, who in enumerate(people[3:]):  # what came back after they had finished
+            acknowledged += clumsy_work(store, who, 10 + number)
+        rows = store.judgements()
+        states = Counter(person.state for person in store.progress().annotators)
+    assert sorted(acknowledged) == sorted(row.assignment for row in rows)
+    assert states == {"excluded": 3, "finished": 4}
+    assert {row.annotator for row in rows if row.replaced} == set(people[:3])
+    check(
+        [row for row in rows if not row.replaced],
+        [row.assignment for row in rows if not row.replaced],
+        study,
+    )
 
 
 def in_a_process(folder: Path, url: str | None, people: list[str], seed: int) -> list[str]:

@@ -16,15 +16,6 @@ from tests.support.stores import refusal_of, table_rows
 RULED = {"replace_careless": True, "attention_rate": 0.25, "judgements": 1}
 
 
-@pytest.fixture
-def clock():
-    return studies.Clock()
-
-
-def opened(tmp_path, clock, **settings):
-    return open_store(studies.study(tmp_path, **{**RULED, **settings}), clock=clock)
-
-
 def answer(store, who, item, *, right=True, seconds=9.0):
     """Answer an item, a check rightly or wrongly; returns its kind."""
     comparison, one_first = store.items.unblinded(item.assignment)
@@ -56,8 +47,8 @@ def loads(store):
     return held, Counter(row.comparison for row in rows)
 
 
-def test_whoever_fails_too_many_checks_is_replaced(tmp_path, clock):
-    with opened(tmp_path, clock) as store:
+def test_whoever_fails_too_many_checks_is_replaced(open_study):
+    with open_study(**RULED) as store:
         careless, careful = studies.ready(store), studies.ready(store)
         assert until_refused(store, careless, right=False) == "excluded"
         rows = [row for row in store.judgements() if row.annotator == careless]
@@ -91,8 +82,8 @@ def test_whoever_fails_too_many_checks_is_replaced(tmp_path, clock):
         assert all(check.kept for check in checks if check.what != "order")
 
 
-def test_the_last_answer_can_still_be_taken_back(tmp_path, clock):
-    with opened(tmp_path, clock) as store:
+def test_the_last_answer_can_still_be_taken_back(open_study):
+    with open_study(**RULED) as store:
         who, failed = studies.ready(store), 0
         while failed < 2:
             failed += answer(store, who, store.items.next(who), right=False) == "attention"
@@ -105,8 +96,8 @@ def test_the_last_answer_can_still_be_taken_back(tmp_path, clock):
         assert store.progress().annotators[0].state == "finished"
 
 
-def test_whoever_is_too_quick_is_replaced_after_ten_answers(tmp_path, clock):
-    with opened(tmp_path, clock) as store:
+def test_whoever_is_too_quick_is_replaced_after_ten_answers(open_study):
+    with open_study(**RULED) as store:
         who = studies.ready(store)
         assert until_refused(store, who, seconds=1.2) == "excluded"
         rows = store.judgements()
@@ -116,8 +107,8 @@ def test_whoever_is_too_quick_is_replaced_after_ten_answers(tmp_path, clock):
         )
 
 
-def test_a_short_study_is_judged_at_its_end(tmp_path, clock):
-    with opened(tmp_path, clock, items=4, attention_rate=0.0) as store:
+def test_a_short_study_is_judged_at_its_end(open_study):
+    with open_study(**{**RULED, "items": 4, "attention_rate": 0.0}) as store:
         quick, careful = studies.ready(store), studies.ready(store)
         assert until_refused(store, quick, seconds=0.9) == "excluded"
         assert len(store.judgements()) == 4
@@ -125,11 +116,9 @@ def test_a_short_study_is_judged_at_its_end(tmp_path, clock):
         assert store.progress().annotators[1].state == "finished"
 
 
-def test_the_study_is_not_full_while_somebody_careless_fills_it(tmp_path, clock):
+def test_the_study_is_not_full_while_somebody_careless_fills_it(open_study, clock):
     """Those who left, or whose last page was never asked for, are replaced when room is needed."""
-    rows = studies.comparisons(1)
-    study = studies.study(tmp_path, rows, **{**RULED, "attention_rate": 0.0})
-    with open_store(study, clock=clock) as store:
+    with open_study(rows=studies.comparisons(1), **{**RULED, "attention_rate": 0.0}) as store:
         left, token = studies.ready(store), store.invitations.create(1)[0]
         for _ in range(4):
             answer(store, left, store.items.next(left), seconds=0.5)
@@ -144,16 +133,16 @@ def test_the_study_is_not_full_while_somebody_careless_fills_it(tmp_path, clock)
         assert set(loads(store)[0].values()) == {1}
 
 
-def test_a_kill_in_between_changes_nothing(tmp_path, clock):
+def test_a_kill_in_between_changes_nothing(tmp_path, store_url, clock):
     """The answers decide anew: a rule that was not applied in time is applied later."""
     study = studies.study(tmp_path, **RULED)
-    with open_store(study, clock=clock) as store:
+    with open_store(study, store_url, clock) as store:
         who, failed = studies.ready(store), 0
         while failed < 2:
             failed += answer(store, who, store.items.next(who), right=False) == "attention"
         answer(store, who, store.items.next(who))
         kept = len(store.judgements())
-    with open_store(study, clock=clock) as store:
+    with open_store(study, store_url, clock) as store:
         assert len(store.judgements()) == kept
         assert refusal_of(store.items.next, who) == "excluded"
         assert refusal_of(store.items.next, who) == "excluded"
@@ -162,8 +151,8 @@ def test_a_kill_in_between_changes_nothing(tmp_path, clock):
         assert [mark.what for mark in table_rows(store, marks)] == ["replaced"]
 
 
-def test_the_admins_word_stands(tmp_path, clock):
-    with opened(tmp_path, clock) as store:
+def test_the_admins_word_stands(open_study):
+    with open_study(**RULED) as store:
         who = studies.ready(store)
         until_refused(store, who, right=False)
         store.annotators.include(who)
@@ -172,8 +161,8 @@ def test_the_admins_word_stands(tmp_path, clock):
         assert {row.excluded for row in store.judgements()} == {None}
 
 
-def test_a_study_without_the_setting_replaces_nobody(tmp_path, clock):
-    with opened(tmp_path, clock, replace_careless=False) as store:
+def test_a_study_without_the_setting_replaces_nobody(open_study):
+    with open_study(**{**RULED, "replace_careless": False}) as store:
         who = studies.ready(store)
         work(store, who, right=False, seconds=0.5)
         assert store.progress().annotators[0].state == "finished"
