@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -49,6 +50,9 @@ def chromium():
         browser.close()
 
 
+DESKTOP = {"width": 1280, "height": 800}
+
+
 class Place:
     """A study, its admin's token, and the server that shows it."""
 
@@ -63,6 +67,11 @@ class Place:
     def invite(self, count: int = 1) -> list[str]:
         with open_store(self.study) as store:
             return [f"{self.base}/i/{token}" for token in store.invitations.create(count)]
+
+    def take_at_once(self) -> None:
+        """For pages without scripts, on which a test cannot see when they may be answered."""
+        app = self.server.app
+        app.state.context = dataclasses.replace(app.state.context, unread_seconds=0.0)
 
     def judgements(self):
         with open_store(self.study) as store:
@@ -81,3 +90,28 @@ def serve(tmp_path):
     yield begin
     for place in places:
         place.server.stop()
+
+
+@pytest.fixture
+def visit(chromium):
+    """A function that opens a page in a fresh browser profile; at the end no page may have
+    complained.
+    """
+    contexts, complaints = [], []
+
+    def open_page(**options):
+        contexts.append(chromium.new_context(**{"viewport": DESKTOP, **options}))
+        contexts[-1].set_default_timeout(15_000)
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
+        )
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

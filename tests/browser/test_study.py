@@ -8,71 +8,10 @@ import pytest
 
 from hyperfitting.preference.records import BlindedComparison, ShownText
 from tests.support import studies
+from tests.support.browsing import at, begin, number, pass_test, press, texts
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-
-
-@pytest.fixture
-def visit(chromium):
-    """A function that opens a page in a fresh browser profile; at the end no page may have
-    complained.
-    """
-    contexts, complaints = [], []
-
-    def open_page(**options):
-        contexts.append(chromium.new_context(**{**DESKTOP, **options}))
-        contexts[-1].set_default_timeout(15_000)
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if "Content Security" in said.text else None,
-        )
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def begin(page, link):
-    """From the link to the first comparison, by labels as a reader knows them."""
-    page.goto(link)
-    page.get_by_label("I agree to take part").check()
-    page.get_by_role("button", name="Agree and go on").click()
-    pass_test(page)
-
-
-def pass_test(page):
-    for words in (
-        "Which continuation is better?",
-        "I read both and cannot choose",
-        "set it by the window",
-    ):
-        page.get_by_label(words).check()
-    page.get_by_role("button", name="Check my answers").click()
-    page.wait_for_url("**/judge")
-
-
-def number(page):
-    return int(page.locator("label[for=progress] b").inner_text())
-
-
-def at(page, expected):
-    page.locator("label[for=progress] b", has_text=str(expected)).wait_for()
-    assert number(page) == expected
-
-
-def press(page, key):
-    page.locator("#answers[data-settled]").wait_for()
-    page.keyboard.press(key)
-
-
-def texts(page):
-    return page.locator(".text").all_inner_texts()
 
 
 def test_from_the_invitation_to_the_export(serve, visit, tmp_path):
@@ -112,7 +51,7 @@ def test_from_the_invitation_to_the_export(serve, visit, tmp_path):
     press(page, "a")
     page.wait_for_url("**/done")
     page.get_by_role("button", name="Undo the last answer").click()
-    page.wait_for_url("**/judge?back=true")
+    page.wait_for_url("**/judge")
     assert (number(page), texts(page)) == (20, shown)
     page.get_by_role("button", name="B is better").click()
     answers.append("second")
@@ -191,6 +130,7 @@ def test_keys_can_be_switched_off_and_stay_off(serve, visit):
 
 def test_everything_works_without_scripts(serve, visit):
     place = serve(items=3)
+    place.take_at_once()
     page = visit(java_script_enabled=False)
     begin(page, *place.invite())
     assert page.get_by_label("Answer with the keys").is_hidden()
@@ -200,7 +140,7 @@ def test_everything_works_without_scripts(serve, visit):
         page.get_by_role("button", name=name).click()
     page.get_by_text("Your completion code").wait_for()
     assert [row.answer for row in place.judgements()] == ["second", "equal", "first"]
-    page.get_by_role("link", name="withdraw your answers").click()
+    page.get_by_role("link", name="Withdraw your answers").click()
     page.get_by_label("Yes, delete my answers").check()
     page.get_by_role("button", name="Withdraw").click()
     page.get_by_role("heading", name="You have withdrawn").wait_for()

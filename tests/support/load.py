@@ -113,17 +113,15 @@ class Client:
         self.report.taken_back += 1
 
     def fields(self) -> dict[str, str]:
-        return {name: html.unescape(value) for name, value in _HIDDEN.findall(self.page)}
+        """The hidden fields of the page, as if it had been read for a second."""
+        fields = {name: html.unescape(value) for name, value in _HIDDEN.findall(self.page)}
+        return fields | {"shown": str(int(fields.get("shown", 1000)) - 1000)}
 
     async def go(
         self, method: str, path: str, allowed: tuple[int, ...] = (200,), **data: str
     ) -> None:
         """Ask until there is an answer, follow it, and keep the page."""
-        body = (
-            urlencode({"form_token": self.fields().get("form_token", ""), **data})
-            if method == "POST"
-            else ""
-        )
+        body = urlencode({**self.fields(), **data}) if method == "POST" else ""
         status, headers, page = await self.ask(method, path, body)
         while status == 303:
             path = headers["location"]

@@ -85,8 +85,8 @@ class Thread:
         self._store = open_store(study)
         address = Address(port=free_port())
         self.base, self._listener = address.origin, bind(address)
-        app = make_app(study, self._store, address=address, open_link=study.protocol.open_link)
-        self._server = uvicorn.Server(server_config(app))
+        self.app = make_app(study, self._store, address=address, open_link=study.protocol.open_link)
+        self._server = uvicorn.Server(server_config(self.app))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._listener]}
         )

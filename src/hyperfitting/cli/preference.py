@@ -207,6 +207,8 @@ def _serve(options: argparse.Namespace) -> None:
 def _print_links(links: ServedLinks) -> None:
     print(f"annotators  {links.annotators}", flush=True)
     print(f"admin       {links.admin}", flush=True)
+    if links.note is not None:
+        print(f"note        {links.note}", flush=True)
     print("Ctrl-C stops the server; every confirmed answer is kept", flush=True)
 
 

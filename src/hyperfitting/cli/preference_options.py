@@ -106,8 +106,8 @@ def invite_options(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument(
         "--url",
-        default="http://127.0.0.1:8000",
-        help="address under which the study is served (%(default)s)",
+        help="address under which browsers reach the study (that of the last `serve`; before the "
+        "first one http://127.0.0.1:8000)",
     )
     what = made.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the links, without their tokens")

@@ -5,8 +5,10 @@ fetched once.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from gettext import NullTranslations
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,14 @@ _MEDIA_TYPES = {
 class PageTemplates:
     """The pages of an app under the path `prefix`, from `folder/templates` and `folder/static`,
     read when it is made.
+
+    `translations` gives the messages of the pages in their language; every page sees `shared`.
     """
 
     folder: Path
     prefix: str = ""
+    translations: NullTranslations = field(default_factory=NullTranslations)
+    shared: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read and compile every file."""
@@ -49,8 +55,12 @@ class PageTemplates:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
         )
-        templates.globals.update(link=self.link, asset=self._asset_link)
+        # Under "newstyle" the values in a message are escaped, and the message itself is not: it
+        # may hold marks. So pages give it no text but their own.
+        templates.install_gettext_translations(self.translations, newstyle=True)  # type: ignore[attr-defined]
+        templates.globals.update(self.shared, link=self.link, asset=self._asset_link)
         templates.filters["markdown"] = markdown
         for name in templates.list_templates():
             templates.get_template(name)  # compiled now, not while somebody waits
@@ -63,6 +73,10 @@ class PageTemplates:
     def _asset_link(self, name: str) -> str:
         version = hashlib.sha256(self.assets[name]).hexdigest()[:12]
         return self.link(f"/static/{name}?v={version}")
+
+    def say(self, message: str) -> str:
+        """A message in the language of the pages."""
+        return self.translations.gettext(message)
 
     def show(self, name: str, status: int = 200, /, **values: Any) -> HTMLResponse:
         """A filled template."""

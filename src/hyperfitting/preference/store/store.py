@@ -90,6 +90,20 @@ class Store:
         with self._context.database.reading() as connection:
             return is_paused(connection)
 
+    @property
+    def base_url(self) -> str | None:
+        """The address under which the study was served last, as browsers see it. Empty: nothing
+        says how others reach it. None: it was never served.
+        """
+        with self._context.database.reading() as connection:
+            return get_fact(connection, "base_url")
+
+    def remember_base_url(self, base_url: str) -> None:
+        """Keep the address under which the study is served, for links that are made later."""
+        with self._context.database.writing() as connection:
+            remove_fact(connection, "base_url")
+            set_fact(connection, "base_url", base_url)
+
     def pause(self) -> None:
         """Assign nothing more until `resume`. Answers to open items are still kept."""
         with self._context.database.writing() as connection:

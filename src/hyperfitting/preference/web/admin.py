@@ -22,8 +22,19 @@ from hyperfitting.preference.web.dependencies import (
     app_of,
     bearer_token,
     form_bearer_token,
+    form_fields,
 )
-from hyperfitting.web.tokens import form_token, is_well_formed, new_token
+from hyperfitting.preference.web.messages import (
+    NO_ANNOTATOR,
+    NO_INVITATION,
+    NO_REASON,
+    TOO_MANY_REQUESTS,
+    TOO_MANY_TOKENS,
+    WRONG_TOKEN,
+    PageMessage,
+)
+from hyperfitting.web.address import Address
+from hyperfitting.web.tokens import is_well_formed, new_token
 
 admin_router = APIRouter(prefix="/admin")
 
@@ -52,12 +63,8 @@ AdminPost = Annotated[str, Depends(admin_form_token)]
 def _checked(app: AppContext, token: str) -> str:
     if not (is_well_formed(token) and app.study.is_admin(token)):
         if not app.wrong_tokens.allows(""):
-            raise PageError(429, "Too many wrong tokens", "Wait a minute, then try again.")
-        raise PageError(
-            403,
-            "That is not the admin's token",
-            "Check that the whole token was copied, and try again.",
-        )
+            raise PageError(TOO_MANY_TOKENS)
+        raise PageError(WRONG_TOKEN)
     return token
 
 
@@ -68,23 +75,28 @@ def show_progress(request: Request, app: App) -> Response:
     if token is None or not app.study.is_admin(token):
         return _ask_for_token(app)
     if not app.requests.allows(token):
-        raise PageError(429, "That was very fast", "Wait a few seconds, then reload this page.")
+        raise PageError(TOO_MANY_REQUESTS)
     values = {
         "name": app.study.protocol.name,
         "digest": app.study.digest,
         "study": app.store.progress(),
         "invitations": app.store.invitations.all(),
-        "open_link": app.address.link("/join") if app.open_link else None,
+        "join_link": _address(request, app).link("/join") if app.open_link else None,
         "now": datetime.now(UTC).isoformat(),
     }
-    return app.pages.show("admin", form_token=form_token(token, "admin"), **values)
+    return app.pages.show("admin", form=form_fields(token, "admin"), **values)
+
+
+def _address(request: Request, app: AppContext) -> Address:
+    """The address for links: the public one, or that by which the admin has come."""
+    return app.address.as_seen(request.headers.get("host", ""))
 
 
 def _ask_for_token(app: AppContext) -> Response:
     # A new token without rights that binds the form to this browser. The admin's own cookie stays:
     # a browser that comes from another site does not send it.
     token = new_token()
-    response = app.pages.show("sign_in", form_token=form_token(token, "visitor"))
+    response = app.pages.show("sign_in", form=form_fields(token, "visitor"))
     app.cookies.give(response, "visitor", token)
     return response
 
@@ -137,24 +149,22 @@ def resume(app: App, token: AdminPost) -> Response:
 @admin_router.get("/annotators/{annotator}")
 def show_annotator(app: App, token: AdminToken, annotator: AnnotatorId) -> Response:
     """One annotator, with the actions for them."""
-    values = {"person": _person(app, annotator)}
-    return app.pages.show("annotator", form_token=form_token(token, "admin"), **values)
+    person, form = _person(app, annotator), form_fields(token, "admin")
+    return app.pages.show("annotator", form=form, person=person)
 
 
 def _person(app: AppContext, annotator: str) -> AnnotatorProgress:
     for person in app.store.progress().annotators:
         if person.id == annotator:
             return person
-    raise PageError(404, "No such annotator", "Nobody in this study has that number.")
+    raise PageError(NO_ANNOTATOR)
 
 
 @admin_router.post("/annotators/{annotator}/exclude")
 def exclude(app: App, token: AdminPost, annotator: AnnotatorId, reason: Line) -> Response:
     """Exclude an annotator. Their answers are kept and marked with the reason."""
     if not reason.strip():
-        raise PageError(
-            422, "A reason is needed", "It is kept with the answers and stands in the report."
-        )
+        raise PageError(NO_REASON)
     _person(app, annotator)
     return _done(app, lambda: app.store.annotators.exclude(annotator, reason.strip()))
 
@@ -177,6 +187,7 @@ def withdraw_annotator(
 
 @admin_router.post("/invitations")
 def make_invitations(
+    request: Request,
     app: App,
     token: AdminPost,
     count: Annotated[int, Form(ge=1, le=500)],
@@ -186,15 +197,16 @@ def make_invitations(
     """New personal links. No other page shows them."""
     expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
     tokens = app.store.invitations.create(count, expires_at, label.strip() or None)
-    links = [app.address.link(f"/i/{each}") for each in tokens]
-    return app.pages.show("links", links=links)
+    address = _address(request, app)
+    links = [address.link(f"/i/{each}") for each in tokens]
+    return app.pages.show("links", links=links, local=address.is_local)
 
 
 @admin_router.post("/invitations/{invitation}/revoke")
 def revoke(app: App, token: AdminPost, invitation: InvitationId) -> Response:
     """Make a personal link invalid."""
     if invitation not in {each.id for each in app.store.invitations.all()}:
-        raise PageError(404, "No such invitation", "There is no invitation of that number.")
+        raise PageError(NO_INVITATION)
     return _done(app, lambda: app.store.invitations.revoke(invitation))
 
 
@@ -214,5 +226,5 @@ def _done(app: AppContext, act: Callable[[], None]) -> Response:
     try:
         act()
     except InputError as error:
-        raise PageError(409, "That is not possible", str(error)) from error
+        raise PageError(PageMessage(409, "That is not possible", str(error))) from error
     return app.pages.go("/admin")

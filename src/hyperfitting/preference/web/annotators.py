@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Form, Query
+from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,10 +19,12 @@ from hyperfitting.preference.web.dependencies import (
     PageError,
     bearer_token,
     form_bearer_token,
+    form_fields,
     refusal,
     wrong_token,
 )
-from hyperfitting.web.tokens import form_token, is_well_formed, new_token
+from hyperfitting.preference.web.messages import ENDINGS, GOODBYE, NO_OPEN_LINK, NO_PAGE
+from hyperfitting.web.tokens import is_well_formed, new_token
 
 annotator_router = APIRouter()
 
@@ -41,13 +43,28 @@ def _known(app: AppContext, token: str) -> tuple[str, AnnotatorState]:
         raise wrong_token(app, error) from error
 
 
-async def _form_fields(request: Request) -> dict[str, object]:
+def _known_or_new(app: AppContext, token: str) -> tuple[str | None, AnnotatorState]:
+    """As `_known`; whoever has only opened their link is invited and has no number yet."""
+    try:
+        return app.store.annotators.identify(token)
+    except Refused as error:
+        if error.reason == "unready":
+            return None, "invited"
+        raise wrong_token(app, error) from error
+
+
+async def _form_values(request: Request) -> dict[str, object]:
     return dict(await request.form())
 
 
 def _page_of(state: AnnotatorState) -> str:
     """The page on which an annotator in this state continues."""
     return _PAGES.get(state, "/done")
+
+
+def _page(app: AppContext, name: str, token: str, who: str | None, /, **values: Any) -> Response:
+    """A page of the annotator `who`, whose number stands in its head."""
+    return app.pages.show(name, form=form_fields(token, "annotator"), who=who, **values)
 
 
 @annotator_router.get("/")
@@ -63,18 +80,18 @@ async def start(request: Request, app: App) -> Response:
 @annotator_router.get("/here")
 def here(app: App, token: AnnotatorToken) -> Response:
     """Redirect to the page on which this annotator continues."""
-    return app.pages.go(_page_of(_known(app, token)[1]))
+    return app.pages.go(_page_of(_known_or_new(app, token)[1]))
 
 
 @annotator_router.get("/i/{token}")
 def enter_by_link(app: App, token: str) -> Response:
-    """A personal link: its token moves from the address into a cookie. Opening it again changes
-    nothing.
+    """A personal link: its token moves from the address into a cookie. To open it makes no
+    annotator, since scanners of mails do that too, and to open it again changes nothing.
     """
     try:
         if not is_well_formed(token):
             raise Refused("unknown")
-        state = app.store.annotators.enter(token).state
+        state = app.store.annotators.state_at_the_door(token)
     except Refused as error:
         raise wrong_token(app, error) from error
     response = app.pages.go(_page_of(state))
@@ -85,102 +102,112 @@ def enter_by_link(app: App, token: str) -> Response:
 @annotator_router.get("/join")
 def ask_to_join(request: Request, app: App) -> Response:
     """The open link. The browser gets its cookie, but joins only when it posts the form, which no
-    link preview does.
+    link preview does. Where somebody has begun in this browser, it asks whether it is them.
     """
     _need_open_link(app)
-    token = app.cookies.read(request, "annotator") or new_token()
-    response = app.pages.show("join", form_token=form_token(token, "annotator"))
+    token, who = app.cookies.read(request, "annotator"), None
+    if token is not None:
+        try:
+            who, _ = app.store.annotators.identify(token)
+        except Refused as error:
+            token = token if error.reason in ("unknown", "unready") else None
+    token = token or new_token()
+    response = _page(app, "join", token, who)
     app.cookies.give(response, "annotator", token)
     return response
 
 
 @annotator_router.post("/join")
-def join(app: App, token: AnnotatorPost) -> Response:
-    """Make this browser an annotator, unless it is one."""
+def join(
+    app: App, token: AnnotatorPost, somebody_else: Annotated[bool, Form()] = False
+) -> Response:
+    """Make this browser an annotator, unless it is one; or `somebody_else`, in the place of the one
+    that it is.
+    """
     _need_open_link(app)
+    if somebody_else:
+        token = new_token()
     try:
-        return app.pages.go(_page_of(app.store.annotators.join(token).state))
+        response = app.pages.go(_page_of(app.store.annotators.join(token).state))
     except Refused as error:
         raise refusal(error) from error
+    if somebody_else:
+        app.cookies.give(response, "annotator", token)
+    return response
 
 
 def _need_open_link(app: AppContext) -> None:
     if not app.open_link:
-        raise PageError(
-            404,
-            "There is no open link",
-            "This study is by personal invitation. Open the link that you got.",
-        )
+        raise PageError(NO_OPEN_LINK)
 
 
 @annotator_router.get("/consent")
 def ask_consent(app: App, token: AnnotatorToken) -> Response:
     """Instructions and consent."""
-    _, state = _known(app, token)
-    if state != "invited":
-        return app.pages.go(_page_of(state))
-    protocol = app.study.protocol
-    texts = {"instructions": protocol.instructions, "consent": protocol.consent}
-    return app.pages.show("consent", form_token=form_token(token, "annotator"), **texts)
+    who, state = _known_or_new(app, token)
+    return (
+        app.pages.go(_page_of(state)) if state != "invited" else _page(app, "consent", token, who)
+    )
 
 
 @annotator_router.post("/consent")
 def consent(app: App, token: AnnotatorPost, agree: Annotated[Literal["yes"], Form()]) -> Response:
-    """Record the consent, once."""
-    who, state = _known(app, token)
-    if state == "invited":
-        app.store.annotators.consent(who)
-        if not asked_questions(app.study.protocol):
-            app.store.annotators.pass_test(who)
+    """Record the consent, once. Whoever came by a personal link becomes an annotator here."""
+    who, state = _known_or_new(app, token)
+    try:
+        if state == "invited":
+            who = who or app.store.annotators.enter(token).id
+            app.store.annotators.consent(who)
+            if not asked_questions(app.study.protocol):
+                app.store.annotators.pass_test(who)
+    except Refused as error:
+        raise refusal(error) from error
     return app.pages.go("/here")
 
 
 @annotator_router.get("/instructions")
 def instructions(app: App, token: AnnotatorToken) -> Response:
     """The instructions, to read again."""
-    _known(app, token)
-    return app.pages.show("instructions", instructions=app.study.protocol.instructions)
+    who, _ = _known(app, token)
+    return _page(app, "instructions", token, who)
 
 
 @annotator_router.get("/test")
-def ask_test(
-    app: App, token: AnnotatorToken, left: Annotated[int | None, Query(ge=1, le=99)] = None
-) -> Response:
-    """The comprehension test; after a failed attempt, `left` more are left."""
-    _, state = _known(app, token)
+def ask_test(app: App, token: AnnotatorToken) -> Response:
+    """The comprehension test; after a failed attempt, with the number of those that are left."""
+    who, state = _known(app, token)
     if state != "consented":
         return app.pages.go(_page_of(state))
-    protocol = app.study.protocol
-    values = {
-        "questions": asked_questions(protocol),
-        "instructions": protocol.instructions,
-        "left": left,
-    }
-    return app.pages.show("test", form_token=form_token(token, "annotator"), **values)
+    left = app.store.annotators.of_token(token).attempts_left
+    again = left < app.study.protocol.test_attempts
+    questions = asked_questions(app.study.protocol)
+    return _page(app, "test", token, who, questions=questions, left=left, again=again)
 
 
 @annotator_router.post("/test")
 def take_test(
-    app: App, token: AnnotatorPost, given: Annotated[dict[str, object], Depends(_form_fields)]
+    app: App,
+    token: AnnotatorPost,
+    given: Annotated[dict[str, object], Depends(_form_values)],
+    left: Annotated[int | None, Form(ge=0, le=99)] = None,
 ) -> Response:
-    """Mark the test as passed, or count a failed attempt."""
+    """Mark the test as passed, or count a failed attempt. `left` is the number of attempts that the
+    page named: a form sent twice counts once.
+    """
     who, state = _known(app, token)
     if state != "consented":
         return app.pages.go(_page_of(state))
     if is_passed(asked_questions(app.study.protocol), given):
         app.store.annotators.pass_test(who)
         return app.pages.go("/judge")
-    left = app.store.annotators.fail_test(who)
-    return app.pages.go(f"/test?left={left}" if left else "/done")
+    if left in (None, app.store.annotators.of_token(token).attempts_left):
+        app.store.annotators.fail_test(who)
+    return app.pages.go("/here")
 
 
 @annotator_router.get("/judge")
-def show_item(app: App, token: AnnotatorToken, back: bool = False, kept: bool = False) -> Response:
-    """The comparison that this annotator holds, or the next one.
-
-    `back`: its answer has just been taken back. `kept`: the last answer can no longer be taken
-    back.
-    """
+def show_item(app: App, token: AnnotatorToken) -> Response:
+    """The comparison that this annotator holds, or the next one."""
     who, state = _known(app, token)
     if state not in ("tested", "finished"):
         return app.pages.go(_page_of(state))
@@ -190,16 +217,7 @@ def show_item(app: App, token: AnnotatorToken, back: bool = False, kept: bool = 
         raise refusal(error) from error
     if item is None:
         return app.pages.go("/done")
-    values = {
-        "item": item,
-        "protocol": app.study.protocol,
-        "attempt": secrets.token_urlsafe(12),
-        "shown": int(time.time() * 1000),
-        "notice": "Your last answer was taken back. Here is that comparison again." if back else "",
-        "again": back,
-        "can_undo": item.number > 1 and not back and not kept,
-    }
-    return app.pages.show("judge", form_token=form_token(token, "annotator"), **values)
+    return _page(app, "judge", token, who, item=item, attempt=secrets.token_urlsafe(12))
 
 
 @annotator_router.post("/judge")
@@ -211,7 +229,6 @@ def judge(
     answer: Annotated[Answer, Form()],
     shown: Annotated[int, Form(ge=0, le=10**13)],
     seconds: Annotated[float | None, Form(ge=0, le=_A_DAY_SECONDS, allow_inf_nan=False)] = None,
-    again: Annotated[bool, Form()] = False,
 ) -> Response:
     """Keep one answer, then show the next item. `seconds` comes from the script; without it, the
     time since sending.
@@ -223,7 +240,7 @@ def judge(
         app.store.items.submit(who, assignment, answer, attempt, seconds)
     except Refused as error:
         raise refusal(error) from error
-    return app.pages.go("/judge?kept=true" if again else "/judge")
+    return app.pages.go("/judge")
 
 
 @annotator_router.post("/undo")
@@ -231,45 +248,47 @@ def undo(app: App, token: AnnotatorPost) -> Response:
     """Take back the last answer and show its comparison again, with the same sides."""
     who, _ = _known(app, token)
     try:
-        app.store.items.undo(who)
+        _take_back(app, who)
     except Refused as error:
         raise refusal(error) from error
-    return app.pages.go("/judge?back=true")
+    return app.pages.go("/judge")
+
+
+def _take_back(app: AppContext, who: str) -> None:
+    """Take the last answer back, unless that was done before: a form may be sent twice."""
+    try:
+        app.store.items.undo(who)
+    except Refused as error:
+        held = app.store.items.next(who) if error.reason == "no_undo" else None
+        if held is None or not held.taken_back:
+            raise
 
 
 @annotator_router.get("/done")
 def done(app: App, token: AnnotatorToken) -> Response:
     """The last page, with the completion code."""
-    _, state = _known(app, token)
+    who, state = _known(app, token)
     if state in _PAGES:
         return app.pages.go(_page_of(state))
-    finished, who = state == "finished", app.store.annotators.of_token(token)
-    title, text = _ENDINGS.get(state, _ENDINGS["excluded"])
-    values = {
-        "title": title,
-        "text": text,
-        "can_undo": finished and who.done > 0,
-        "can_withdraw": finished,
-    }
-    code = who.completion_code if finished else None
-    return app.pages.show("done", form_token=form_token(token, "annotator"), code=code, **values)
-
-
-_ENDINGS = {
-    "finished": (
-        "Thank you",
-        "That was the last comparison. All your answers are kept; you can close this page.",
-    ),
-    "failed": ("Thank you for trying", "The test was not passed, so there is nothing more to do."),
-    "excluded": ("Thank you", "There is nothing more for you to do here. You can close this page."),
-}
+    message, finished = ENDINGS.get(state, ENDINGS["excluded"]), state == "finished"
+    return _page(
+        app,
+        "done",
+        token,
+        who,
+        title=app.pages.say(message.title),
+        text=app.pages.say(message.text),
+        code=app.store.annotators.of_token(token).completion_code if finished else None,
+        can_undo=finished and app.store.items.can_undo(who),
+        can_withdraw=finished,
+    )
 
 
 @annotator_router.get("/withdraw")
 def ask_withdraw(app: App, token: AnnotatorToken) -> Response:
     """The meaning of a withdrawal, and a button."""
-    _known(app, token)
-    return app.pages.show("withdraw", form_token=form_token(token, "annotator"))
+    who, _ = _known(app, token)
+    return _page(app, "withdraw", token, who)
 
 
 @annotator_router.post("/withdraw")
@@ -282,13 +301,9 @@ def withdraw(app: App, token: AnnotatorPost, sure: Annotated[Literal["yes"], For
 
 
 @annotator_router.get("/goodbye")
-async def goodbye(app: App) -> Response:
+async def goodbye() -> Response:
     """The page after a withdrawal."""
-    text = (
-        "Whatever could tell who you are was deleted, and none of your answers is used. You can "
-        "close this page."
-    )
-    return app.pages.show("message", title="You have withdrawn", text=text, back=None)
+    raise PageError(GOODBYE)
 
 
 @annotator_router.get("/static/{name}")
@@ -296,5 +311,5 @@ async def static(app: App, name: str) -> Response:
     """Style sheet, script and icon."""
     found = app.pages.asset(name)
     if found is None:
-        raise PageError(404, "No such page", "The study has no page at this address.")
+        raise PageError(NO_PAGE)
     return found

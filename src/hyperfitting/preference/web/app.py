@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hyperfitting.errors import InputError
+from hyperfitting.preference.languages import direction, translations
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
 from hyperfitting.preference.web.admin import admin_router
@@ -19,9 +20,16 @@ from hyperfitting.preference.web.annotators import annotator_router
 from hyperfitting.preference.web.dependencies import (
     COOKIE_RULES,
     AppContext,
-    BrowserRole,
     PageError,
     app_of,
+)
+from hyperfitting.preference.web.messages import (
+    FAILED,
+    IMPOSSIBLE,
+    INVALID_FORM,
+    NO_PAGE,
+    NOT_TAKEN,
+    PageMessage,
 )
 from hyperfitting.web.address import Address
 from hyperfitting.web.cookies import Cookies
@@ -37,16 +45,24 @@ def make_app(
     """The app that serves `study` from an open `store` at `address`; `open_link` lets anybody join,
     up to the cap.
     """
-    address = address or Address()
+    address, protocol = address or Address(), study.protocol
     app = FastAPI(
         title="hyperfitting preference study", docs_url=None, redoc_url=None, openapi_url=None
     )
+    shared = {
+        "protocol": protocol,
+        "open_link": open_link,
+        "lang": protocol.language,
+        "dir": direction(protocol.language),
+    }
     app.state.context = AppContext(
         study=study,
         store=store,
         address=address,
         cookies=Cookies(address, f"study-{study.digest[:8]}", COOKIE_RULES),
-        pages=PageTemplates(Path(__file__).parent, address.prefix),
+        pages=PageTemplates(
+            Path(__file__).parent, address.prefix, translations(protocol.language), shared
+        ),
         open_link=open_link,
     )
     app.include_router(annotator_router)
@@ -62,60 +78,50 @@ def make_app(
     return app
 
 
-def _message(request: Request, status: int, title: str, text: str) -> Response:
-    app = app_of(request)
-    role: BrowserRole = "admin" if request.url.path.startswith("/admin") else "annotator"
-    known = app.cookies.read(request, role) is not None or role == "admin"
-    back = ("/admin" if role == "admin" else "/") if known else None
-    return app.pages.show("message", status, title=title, text=text, back=back)
+def _show(request: Request, message: PageMessage) -> Response:
+    app, status = app_of(request), message.status
+    if request.url.path.startswith("/admin"):
+        back = "/admin" if message.back else None
+        response = app.pages.show(
+            "admin_message", status, title=message.title, text=message.text, back=back
+        )
+    else:
+        title, text = app.pages.say(message.title), app.pages.say(message.text)
+        known = app.cookies.read(request, "annotator") is not None
+        back = "/" if known and message.back else None
+        response = app.pages.show("message", status, title=title, text=text, back=back)
+    if status in (429, 503):
+        response.headers["Retry-After"] = "10"
+    return response
 
 
 def _page_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PageError)
-    response = _message(request, error.status, error.title, error.text)
-    if error.status in (429, 503):
-        response.headers["Retry-After"] = "10"
-    return response
+    return _show(request, error.message)
 
 
 def _refused(request: Request, error: Exception) -> Response:
     # The log says what it was: the message may name what an annotator must not know.
     _LOG.warning("refused: %s", error)
-    return _message(
-        request,
-        409,
-        "The study cannot take this",
-        "Tell whoever runs it: the server's log says why.",
-    )
+    return _show(request, NOT_TAKEN)
 
 
 def _invalid_form(request: Request, error: Exception) -> Response:
-    return _message(
-        request,
-        422,
-        "That was not understood",
-        "Go back, fill in what is missing, and send it again.",
-    )
+    return _show(request, INVALID_FORM)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return _message(request, 404, "No such page", "The study has no page at this address.")
-    response = _message(
-        request, error.status_code, "That is not possible", "Go back to the study and try again."
-    )
+        return _show(request, NO_PAGE)
+    response = _show(request, IMPOSSIBLE._replace(status=error.status_code))
     response.headers.update(error.headers or {})
     return response
 
 
 def _failed(request: Request, error: Exception) -> Response:
     _LOG.error("%s failed", request.method, exc_info=error)
-    text = (
-        "Nothing that was confirmed is lost. Go back to the study and try again; if it happens "
-        "twice, tell us."
-    )
-    response = _message(request, 500, "Something went wrong on our side", text)
+    response = _show(request, FAILED)
     response.headers.update(
         SECURITY_HEADERS | {"Cache-Control": "no-store"}
     )  # this page is made outside of the middleware

@@ -4,6 +4,7 @@ refusals.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, cast
@@ -11,9 +12,21 @@ from typing import Annotated, Literal, cast
 from fastapi import Depends, Form
 from starlette.requests import Request
 
-from hyperfitting.errors import Reason, Refused
+from hyperfitting.errors import Refused
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
+from hyperfitting.preference.web.messages import (
+    ANOTHER_VISIT,
+    NEEDS_LINK,
+    NEEDS_SIGN_IN,
+    NO_COOKIE,
+    NOT_OURS,
+    REFUSALS,
+    TOO_MANY_LINKS,
+    TOO_MANY_REQUESTS,
+    UNREAD,
+    PageMessage,
+)
 from hyperfitting.web.address import Address
 from hyperfitting.web.cookies import CookieRules, Cookies
 from hyperfitting.web.rate_limit import RateLimit
@@ -33,16 +46,19 @@ COOKIE_RULES: dict[BrowserRole, CookieRules] = {
 
 
 class PageError(Exception):
-    """A request that is not served: the status, and title and text of the page shown instead."""
+    """A request that is not served; the page shown instead has this message."""
 
-    def __init__(self, status: int, title: str, text: str) -> None:
-        super().__init__(title)
-        self.status, self.title, self.text = status, title, text
+    def __init__(self, message: PageMessage) -> None:
+        super().__init__(message.title)
+        self.message = message
 
 
 @dataclass(frozen=True)
 class AppContext:
-    """The study, its store, and the means to answer requests. One for the whole server."""
+    """The study, its store, and the means to answer requests. One for the whole server.
+
+    A form that comes back within `unread_seconds` is not taken.
+    """
 
     study: Study
     store: Store
@@ -50,6 +66,9 @@ class AppContext:
     cookies: Cookies[BrowserRole]
     pages: PageTemplates
     open_link: bool = False
+    # The pages themselves wait for half a second. This is for browsers without scripts, and less,
+    # since it begins when the page is sent and not when it is seen.
+    unread_seconds: float = 0.3
     # A person needs seconds for a page. This allows reloads, and stops a program that answers.
     requests: RateLimit = field(default_factory=lambda: RateLimit(burst=40, per_second=5))
     # Counted over all: a wrong token has no owner. Right tokens are served all the same.
@@ -69,89 +88,22 @@ async def _context(
 
 App = Annotated[AppContext, Depends(_context)]
 
-_NOBODY: dict[BrowserRole, tuple[int, str, str]] = {
-    "annotator": (
-        401,
-        "Please open your link",
-        "This page needs the personal link that you were given. Open it again in this browser, "
-        "with cookies allowed.",
-    ),
-    "visitor": (
-        401,
-        "Please begin again",
-        "This form needs a cookie of ours: allow cookies, and go back.",
-    ),
-    "admin": (
-        401,
-        "Please sign in",
-        "This page is for whoever runs the study: it needs the admin's token.",
-    ),
-}
-_REFUSALS: dict[Reason, tuple[int, str, str]] = {
-    "unknown": (
-        403,
-        "This link is not valid",
-        "Check that the whole link was copied, or ask for a new one.",
-    ),
-    "expired": (
-        410,
-        "This link has expired",
-        "It was valid for a limited time. Ask whoever sent it for a new one.",
-    ),
-    "revoked": (
-        403,
-        "This link was withdrawn",
-        "Whoever runs the study has taken it back. Ask them for a new one.",
-    ),
-    "paused": (
-        503,
-        "The study is paused",
-        "Your answers are safe. Come back later with the same link.",
-    ),
-    "full": (
-        409,
-        "The study has enough people",
-        "Thank you for your interest; nobody else is needed now.",
-    ),
-    "withdrawn": (410, "You have withdrawn", "Your answers were deleted. Thank you for your time."),
-    "failed": (
-        403,
-        "The test was not passed",
-        "There is nothing more to do. Thank you for trying.",
-    ),
-    "unready": (409, "One step is missing", "Consent and the short test come first."),
-    "not_theirs": (
-        403,
-        "That is not your comparison",
-        "It was given to somebody else. Go back to the study.",
-    ),
-    "answered": (
-        409,
-        "That was answered already",
-        "Your first answer is kept. Go back to the study.",
-    ),
-    "no_undo": (
-        409,
-        "There is nothing to take back",
-        "Only the last answer can be taken back, and only once.",
-    ),
-    "excluded": (
-        403,
-        "You cannot go on",
-        "Whoever runs the study has ended your part in it. They can tell you why.",
-    ),
+_NOBODY: dict[BrowserRole, PageMessage] = {
+    "annotator": NEEDS_LINK,
+    "visitor": NO_COOKIE,
+    "admin": NEEDS_SIGN_IN,
 }
 
 
 def refusal(error: Refused) -> PageError:
     """The page for a refusal of the store."""
-    return PageError(*_REFUSALS[error.reason])
+    return PageError(REFUSALS[error.reason])
 
 
 def wrong_token(app: AppContext, error: Refused) -> PageError:
     """The page for a refused token. After too many unknown ones, over all, it asks to wait."""
     if error.reason == "unknown" and not app.wrong_tokens.allows(""):
-        return PageError(429, "Too many wrong links", "Wait a minute, then open your link again.")
+        return PageError(TOO_MANY_LINKS)
     return refusal(error)
 
 
@@ -162,21 +114,32 @@ def bearer_token(role: BrowserRole) -> Callable[[Request], Awaitable[str]]:
         app = app_of(request)
         token = app.cookies.read(request, role)
         if token is None:
-            raise PageError(*_NOBODY[role])
+            raise PageError(_NOBODY[role])
         if not app.requests.allows(token):
-            raise PageError(
-                429,
-                "That was very fast",
-                "Wait a few seconds, then reload this page. Nothing is lost.",
-            )
+            raise PageError(TOO_MANY_REQUESTS)
         return token
 
     return find
 
 
+def form_fields(token: str, role: BrowserRole) -> dict[str, str]:
+    """The hidden fields of every form on a page: whose it is, and when the page was sent.
+
+    `visit` names the bearer, so that a form of another one can be told from a forged one.
+    """
+    fields = {"form_token": form_token(token, role)}
+    if role == "annotator":
+        fields["visit"] = _visit(token)
+    return fields | {"shown": str(int(time.time() * 1000))}
+
+
+def _visit(token: str) -> str:
+    return form_token(token, "visit")[:16]
+
+
 def form_bearer_token(role: BrowserRole) -> Callable[..., Awaitable[str]]:
     """A dependency: the bearer's token of a post that comes from a page of this study, with its
-    form token.
+    form token, and not before that page could be read.
     """
 
     bearing = Depends(
@@ -187,13 +150,16 @@ def form_bearer_token(role: BrowserRole) -> Callable[..., Awaitable[str]]:
         request: Request,
         token: str = bearing,
         given: Annotated[str, Form(alias="form_token", max_length=200)] = "",
+        visit: Annotated[str, Form(max_length=200)] = "",
+        shown: Annotated[int, Form(ge=0, le=10**13)] = 0,
     ) -> str:
-        if not is_from_this_study(request) or not same_secret(given, form_token(token, role)):
-            raise PageError(
-                403,
-                "That form is not ours",
-                "It came from elsewhere or is too old. Go back and try again.",
-            )
+        if not is_from_this_study(request):
+            raise PageError(NOT_OURS)
+        if not same_secret(given, form_token(token, role)):
+            theirs = role == "annotator" and visit and not same_secret(visit, _visit(token))
+            raise PageError(ANOTHER_VISIT if theirs else NOT_OURS)
+        if 0 <= time.time() - shown / 1000 < app_of(request).unread_seconds:
+            raise PageError(UNREAD)
         return token
 
     return check

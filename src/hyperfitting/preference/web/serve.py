@@ -15,12 +15,14 @@ from hyperfitting.web.server import bind, log_requests, serve_app
 
 @dataclass(frozen=True)
 class ServedLinks:
-    """The links of a served study. `annotators` ends in TOKEN where everybody has a personal
-    link.
+    """The links of a served study. `annotators` ends in TOKEN where everybody has a personal link.
+
+    `note` says what is wrong with them, if nothing says how others reach the server.
     """
 
     annotators: str
     admin: str
+    note: str | None = None
 
 
 def serve_study(
@@ -53,7 +55,17 @@ def serve_study(
     with listener, open_store(study, database) as store:
         log_requests()
         app = make_app(study, store, address=address, open_link=open_link)
-        ready(
-            ServedLinks(address.link("/join" if open_link else "/i/TOKEN"), address.link("/admin"))
-        )
+        store.remember_base_url("" if address.is_unnamed else address.link(""))
+        links = (address.link("/join" if open_link else "/i/TOKEN"), address.link("/admin"))
+        ready(ServedLinks(*links, note=_note(address)))
         serve_app(app, listener)
+
+
+def _note(address: Address) -> str | None:
+    if not address.is_unnamed:
+        return None
+    return (
+        f"{address.host} is every address of this machine and none that a browser can open: these "
+        f"links work here only; for others give --public-url http://NAME:{address.port} with its "
+        "name or address in their network"
+    )

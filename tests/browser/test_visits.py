@@ -1,0 +1,236 @@
+"""Impatient hands and shared computers, in a real browser."""
+
+import itertools
+
+import pytest
+
+from tests.support.browsing import at, begin, number, press, settled
+
+GAPS = [60, 100, 180, 250, 400]
+
+
+def point_of(page, button):
+    box = button.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def click_twice(page, button, gap):
+    """By the mouse, where the button stands: the second click meets whatever is there then."""
+    x, y = point_of(page, button)
+    for pause in (gap, 0):
+        page.mouse.click(x, y)
+        page.wait_for_timeout(pause)
+
+
+@pytest.mark.parametrize("means", ["mouse", "touch", "enter", "key"])
+def test_an_answer_given_twice_answers_once(serve, visit, means):
+    place = serve()
+    page = visit(has_touch=means == "touch")
+    begin(page, *place.invite())
+    for done, gap in enumerate(GAPS, start=1):
+        settled(page)
+        button = page.get_by_role("button", name="A is better")
+        x, y = point_of(page, button)
+        if means == "enter":
+            button.focus()
+        for pause in (gap, 0):
+            if means == "mouse":
+                page.mouse.click(x, y)
+            elif means == "touch":
+                page.touchscreen.tap(x, y)
+            else:
+                page.keyboard.press("Enter" if means == "enter" else "a")
+            page.wait_for_timeout(pause)
+        at(page, done + 1)
+        settled(page)
+        assert number(page) == done + 1
+        assert len(place.judgements()) == done
+
+
+def test_no_step_is_skipped_by_a_double_click(serve, visit):
+    place = serve(items=1, open_link=True)
+    for gap in (100, 250):
+        page = visit()
+        page.goto(f"{place.base}/join")
+        settled(page)
+        click_twice(page, page.get_by_role("button", name="Begin"), gap)
+        page.wait_for_url("**/consent")
+        settled(page)
+        page.get_by_label("I agree to take part").check()
+        click_twice(page, page.get_by_role("button", name="Agree and go on"), gap)
+        page.wait_for_url("**/test")
+        settled(page)
+        assert page.locator("input:checked").count() == 0
+        for words in ("Which continuation", "I read both and cannot choose", "set it by the"):
+            page.get_by_label(words).check()
+        click_twice(page, page.get_by_role("button", name="Check my answers"), gap)
+        page.wait_for_url("**/judge")
+        settled(page)
+        click_twice(page, page.get_by_role("button", name="Equally good"), gap)
+        page.wait_for_url("**/done")
+        settled(page)
+        click_twice(page, page.get_by_role("button", name="Undo the last answer"), gap)
+        page.wait_for_url("**/judge")
+        settled(page)
+        assert page.get_by_role("status").count() == 1
+    assert place.judgements() == []
+
+
+def test_the_admins_pause_is_not_taken_back_by_a_double_click(serve, visit):
+    place = serve()
+    page = visit()
+    page.goto(f"{place.base}/admin")
+    page.get_by_label("Admin token").fill(place.token)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    settled(page)
+    click_twice(page, page.get_by_role("button", name="Pause"), 180)
+    page.get_by_role("button", name="Resume").wait_for()
+    settled(page)
+    assert page.get_by_role("heading", name="Collecting: paused").count() == 1
+
+
+def test_a_page_that_was_stopped_works_again(serve, visit):
+    """The net is slow, somebody stops, and answers again: once by the key Escape, once by the
+    browser's button, which a page cannot see.
+    """
+    place = serve()
+    page = visit()
+    begin(page, *place.invite())
+    held = []
+    page.route("**/judge", lambda route: held.append(route) if hold(route) else route.continue_())
+    for escape in (True, False):
+        holding.append(True)
+        button = page.get_by_role("button", name="A is better")
+        button.click(no_wait_after=True)
+        page.locator("button.sending").wait_for()
+        assert page.locator("#answers[aria-busy=true]").count() == 1
+        page.evaluate("window.stop()")
+        if escape:
+            page.keyboard.press("Escape")
+        page.locator("#answers:not([aria-busy])").wait_for()
+        holding.clear()
+        done = len(place.judgements())
+        button.click()
+        at(page, done + 2)
+    assert [row.answer for row in place.judgements()] == ["first", "first"]
+    page.unroute("**/judge")
+
+
+holding: list[bool] = []
+
+
+def hold(route):
+    return bool(holding) and route.request.method == "POST"
+
+
+@pytest.mark.parametrize(
+    ("layout", "keys"),
+    [
+        ("Russian", ["ф", "и", "у"]),
+        ("Greek", ["α", "β", "ε"]),
+        ("Hebrew", ["ש", "נ", "ק"]),
+        ("Arabic", ["ش", "لا", "ث"]),
+        ("French digits", ["&", "é", '"']),
+    ],
+)
+def test_keys_answer_on_every_layout(serve, visit, layout, keys):
+    place = serve()
+    page = visit()
+    begin(page, *place.invite())
+    codes = ["Digit1", "Digit2", "Digit3"] if "digits" in layout else ["KeyA", "KeyB", "KeyE"]
+    for done, (key, code) in enumerate(zip(keys, codes, strict=True), start=1):
+        settled(page)
+        type_key(page, key, code)
+        at(page, done + 1)
+    settled(page)
+    type_key(page, "г", "KeyU")
+    page.get_by_text("taken back").wait_for()
+    assert [row.answer for row in place.judgements()] == ["first", "second"]
+
+
+def test_a_letter_counts_before_the_place_of_its_key(serve, visit):
+    """On a French layout the key that says Q stands where others have A."""
+    place = serve()
+    page = visit()
+    begin(page, *place.invite())
+    settled(page)
+    type_key(page, "q", "KeyA")
+    type_key(page, "a", "KeyQ")
+    at(page, 2)
+    assert [row.answer for row in place.judgements()] == ["first"]
+
+
+def type_key(page, key, code):
+    page.evaluate(
+        "([key, code]) => document.dispatchEvent(new KeyboardEvent('keydown', "
+        "{key, code, bubbles: true, cancelable: true}))",
+        [key, code],
+    )
+
+
+def test_a_class_on_shared_computers(serve, visit):
+    """Two computers, two lessons; the one who comes second does not go on as the first."""
+    place = serve(items=2, open_link=True)
+    computers, codes = [visit(), visit()], []
+    for lesson, page in itertools.product((1, 2), computers):
+        page.goto(place.base)
+        if lesson == 2:
+            page.goto(f"{place.base}/")
+            assert page.url.endswith("/done")
+            page.get_by_role("link", name="Not you?").click()
+            page.get_by_role("button", name="Begin as somebody else").click()
+        else:
+            page.get_by_role("button", name="Begin").click()
+        page.wait_for_url("**/consent")
+        begin(page, None)
+        for done in (1, 2):
+            assert number(page) == done
+            press(page, "a")
+            page.wait_for_load_state()
+            page.wait_for_url("**/done") if done == 2 else at(page, 2)
+        codes.append(page.locator("output").inner_text())
+    assert len(set(codes)) == 4
+    by_person = sorted(row.annotator for row in place.judgements())
+    assert by_person == ["a0001"] * 2 + ["a0002"] * 2 + ["a0003"] * 2 + ["a0004"] * 2
+
+
+def test_two_tabs_of_two_people_never_answer_for_each_other(serve, visit):
+    place = serve()
+    first, second = place.invite(2)
+    tab = visit()
+    begin(tab, first)
+    assert tab.locator(".who").inner_text() == "a0001"
+    other = tab.context.new_page()
+    begin(other, second)
+    assert other.locator(".who").inner_text() == "a0002"
+    press(tab, "a")
+    tab.get_by_role("heading", name="Another link was opened in this browser").wait_for()
+    assert tab.get_by_role("main").get_by_role("link").count() == 0
+    assert place.judgements() == []
+    tab.goto(first)
+    assert tab.locator(".who").inner_text() == "a0001"
+    press(tab, "a")
+    at(tab, 2)
+    assert [row.annotator for row in place.judgements()] == ["a0001"]
+
+
+def test_links_and_codes_are_copied(serve, visit):
+    place = serve(items=1)
+    page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=place.base)
+    begin(page, *place.invite())
+    press(page, "a")
+    page.wait_for_url("**/done")
+    page.get_by_role("button", name="Copy the code").click()
+    page.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("output").inner_text()
+    page.goto(f"{place.base}/admin")
+    page.get_by_label("Admin token").fill(place.token)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Make links").click()
+    page.get_by_role("button", name="Copy the links").click()
+    page.get_by_text("Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.get_by_label("Personal links, one a line").input_value()
+    assert copied.count(f"{place.base}/i/") == 5
