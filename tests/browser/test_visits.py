@@ -10,6 +10,7 @@ GAPS = [60, 100, 180, 250, 400]
 
 
 def point_of(page, button):
+    button.scroll_into_view_if_needed()
     box = button.bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
@@ -97,31 +98,34 @@ def test_a_page_that_was_stopped_works_again(serve, visit):
     place = serve()
     page = visit()
     begin(page, *place.invite())
-    held = []
-    page.route("**/judge", lambda route: held.append(route) if hold(route) else route.continue_())
-    for escape in (True, False):
-        holding.append(True)
-        button = page.get_by_role("button", name="A is better")
-        button.click(no_wait_after=True)
-        page.locator("button.sending").wait_for()
-        assert page.locator("#answers[aria-busy=true]").count() == 1
-        page.evaluate("window.stop()")
+    settled(page)
+    # Playwright's own steps wait for the navigation; those of the protocol below it do not.
+    raw = page.context.new_cdp_session(page)
+
+    def busy():
+        found = "!!document.querySelector('[aria-busy] .sending')"
+        return raw.send("Runtime.evaluate", {"expression": found})["result"]["value"]
+
+    for done, escape in enumerate((True, False)):
+        x, y = point_of(page, page.get_by_role("button", name="A is better"))
+        raw.send("Fetch.enable", {"patterns": [{"urlPattern": "*/judge"}]})  # and nobody goes on
+        for kind in ("mousePressed", "mouseReleased"):
+            raw.send(
+                "Input.dispatchMouseEvent",
+                {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1},
+            )
+        assert busy()
+        raw.send("Page.stopLoading")
+        raw.send("Fetch.disable")
         if escape:
-            page.keyboard.press("Escape")
+            raw.send("Input.dispatchKeyEvent", {"type": "keyDown", "key": "Escape"})
+            assert not busy()
         page.locator("#answers:not([aria-busy])").wait_for()
-        holding.clear()
-        done = len(place.judgements())
-        button.click()
+        assert len(place.judgements()) == done
+        page.get_by_role("button", name="A is better").click()
         at(page, done + 2)
+        settled(page)
     assert [row.answer for row in place.judgements()] == ["first", "first"]
-    page.unroute("**/judge")
-
-
-holding: list[bool] = []
-
-
-def hold(route):
-    return bool(holding) and route.request.method == "POST"
 
 
 @pytest.mark.parametrize(
@@ -223,14 +227,14 @@ def test_links_and_codes_are_copied(serve, visit):
     press(page, "a")
     page.wait_for_url("**/done")
     page.get_by_role("button", name="Copy the code").click()
-    page.get_by_text("Copied").wait_for()
+    page.get_by_text("Copied", exact=True).wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("output").inner_text()
     page.goto(f"{place.base}/admin")
     page.get_by_label("Admin token").fill(place.token)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Make links").click()
     page.get_by_role("button", name="Copy the links").click()
-    page.get_by_text("Copied").wait_for()
+    page.get_by_text("Copied", exact=True).wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == page.get_by_label("Personal links, one a line").input_value()
     assert copied.count(f"{place.base}/i/") == 5

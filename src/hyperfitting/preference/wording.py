@@ -88,11 +88,7 @@ _BUTTONS = (
     gettext_noop("B is better"),
     gettext_noop("Equally good"),
 )
-_OWN_BUTTONS = (
-    gettext_noop("A"),
-    gettext_noop("B"),
-    gettext_noop("Both equally"),
-)
+_OWN_BUTTONS = ("A", "B", gettext_noop("Both equally"))
 
 
 class PageWords(Settings):
