@@ -20,8 +20,8 @@ def test_coverage_is_as_required(design: Design):
 
 @pytest.mark.parametrize("design", coverage.SMALL_DESIGNS, ids=["24x5x3", "24x5x5", "24x3x3"])
 def test_small_studies_are_covered_in_every_population(design: Design):
-    """With five annotators and 24 contexts, and with three, the intervals hold the truth in at least
-    92 of 100 studies.
+    """With five annotators and 24 contexts, and with three, the intervals hold the truth in at
+    least 92 of 100 studies.
     """
     for label, population in coverage.POPULATIONS.items():
         for each in coverage.shares(design, population, 1000, label):

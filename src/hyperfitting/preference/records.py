@@ -21,6 +21,7 @@ ArmPair = tuple[str, str]
 PairColumn = Literal["context", "a", "b", "arm_a", "arm_b", "domain", "group", "id"]
 """What a column of a file of pairs holds."""
 
+
 def linked_arms(pairs: Iterable[ArmPair]) -> list[frozenset[str]]:
     """The groups of arms that chains of pairs link: the one with the reference first, the others by
     name. Only arms of one group have a common scale.

@@ -209,10 +209,11 @@ def compare_with_reference(
         text for text in run.continuations() if text.variant == variant and text.context < contexts
     ]
     generator, *_ = _load_generator(experiment, run, place, "float32", models.NO_CACHE)
-    found = []
+    found: list[Difference] = []
     with progress.bar(f"reference mode, {variant}", len(texts)) as bar:
         for text in texts:
-            found += filter(None, [generator.first_difference(text)])
+            if difference := generator.first_difference(text):
+                found.append(difference)
             bar.advance()
     return Agreement(variant, len(texts), tuple(found))
 
