@@ -1,9 +1,8 @@
-"""The plan against real trainings: three shapes that nothing in it was fitted to, counted tensor by
-tensor.
-"""
+"""The plan of memory: what it knows of, what it refuses, and what its parts are."""
 
 import json
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,72 +13,14 @@ from hyperfitting.errors import ModelError
 from hyperfitting.recipe import EngineSettings, load_recipe, parse_recipe
 from hyperfitting.training.memory_plan import LiveBytes, dry_run, memory_of
 from tests.conftest import train_once
+from tests.support.shapes import shape_tree
 
 GIB = 2**30
 
 
-def shapes():
-    from transformers import Gemma2Config, GPT2Config, LlamaConfig, Qwen2Config
-
-    wide = LlamaConfig(
-        vocab_size=9000,
-        hidden_size=128,
-        intermediate_size=352,
-        num_hidden_layers=3,
-        num_attention_heads=8,
-        num_key_value_heads=2,
-    )
-    tall = GPT2Config(vocab_size=1000, n_embd=192, n_layer=4, n_head=6, n_positions=128)
-    tied = Qwen2Config(
-        vocab_size=20000,
-        hidden_size=64,
-        intermediate_size=256,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        tie_word_embeddings=True,
-    )
-    capped = Gemma2Config(
-        vocab_size=20000,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=16,
-    )
-    return {"llama": wide, "gpt2": tall, "qwen2": tied, "gemma2": capped}
-
-
 @pytest.fixture
 def shaped(tree, tmp_path):
-    def make(name, **engine):
-        shapes()[name].save_pretrained(tmp_path / name)
-        tree["model"] = {"source": str(tmp_path / name), "initialise": "random"}
-        tree["data"]["block_tokens"], tree["train"]["batch_blocks"] = 96, 6
-        tree["train"] |= {"epochs": None, "updates": 2}
-        tree["engine"] = engine
-        return tree
-
-    return make
-
-
-@pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16-autocast", "bf16-stochastic"])
-@pytest.mark.parametrize(
-    "engine", [{}, {"activation_checkpointing": True, "micro_batch_blocks": 2}]
-)
-def test_the_plan_is_within_a_tenth_of_what_training_takes(
-    shaped, tmp_path, name, precision, engine
-):
-    tree = shaped(name, **engine)
-    tree["train"]["precision"] = precision
-    ids = np.random.default_rng(0).integers(1, 900, (12, 96)).astype(np.int32)
-    with LiveBytes() as live:
-        train_once(tree, ids, tmp_path / "checkpoints")
-    recipe = parse_recipe(tree, source="t")
-    planned = memory_of(recipe, precision, recipe.engine, device="cpu")
-    assert planned.peak == pytest.approx(live.peak, rel=0.1)
+    return partial(shape_tree, tree, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["gemma2", "gpt2"])
