@@ -3,6 +3,7 @@
 import json
 import weakref
 from functools import partial
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -92,20 +93,20 @@ def test_devices_share_weights_gradients_and_states(shaped):
     assert alone.peak / 2 < shared.peak < alone.peak
 
 
+def is_fp32(fit):
+    """The first precision of a plan, which tries one after the other as it is read."""
+    return fit.precision == "fp32"
+
+
 def test_levers_are_tried_until_it_fits_and_not_where_none_can_help(shaped):
     recipe = parse_recipe(shaped("gpt2"), source="t")
     needs = memory_of(recipe, "fp32", recipe.engine)
     tight = int((needs.weights + needs.gradients + needs.states + needs.activations / 2) / 0.95)
-    tried = [
-        fit for fit in training.plan(recipe, device_bytes=tight, count=1) if fit.precision == "fp32"
-    ]
+    fits = partial(training.plan, recipe, count=1)
+    tried = list(takewhile(is_fp32, fits(device_bytes=tight)))
     assert [fit.fits for fit in tried] == [False, True]
     assert tried[1].engine.activation_checkpointing
-    hopeless = [
-        fit
-        for fit in training.plan(recipe, device_bytes=needs.weights, count=1)
-        if fit.precision == "fp32"
-    ]
+    hopeless = list(takewhile(is_fp32, fits(device_bytes=needs.weights)))
     assert [fit.fits for fit in hopeless] == [False]
 
 
