@@ -5,12 +5,18 @@ itself.
 import json
 import shutil
 
+import numpy as np
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
 from hyperfitting.data import draw_data
 from hyperfitting.errors import DataError, ModelError, RecipeError
-from hyperfitting.models import load_codec, tokenizer_traits
+from hyperfitting.models import load_codec, load_model, tokenizer_traits
 from hyperfitting.recipe import ModelSettings, parse_recipe
+from hyperfitting.training import join_processes
+from hyperfitting.training.loop import accumulate_gradients
+from hyperfitting.training.loss import add_loss, choose_loss
 from tests.conftest import make_model, tiny_tree
 from tests.support.gguf_files import TEMPLATE
 
@@ -141,3 +147,27 @@ def test_a_token_that_opens_turns_is_told_from_one_that_begins_texts(tmp_path, t
         assert traits.ends == ("<|end|>",)
         assert traits.special == {"<|end|>": 0}
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_the_loss_of_a_chat_is_that_of_the_assistants_turn(tmp_path, tiny_tokenizer, kind):
+    folder = make_model(tmp_path / kind, tiny_tokenizer, kind)
+    model = load_model(ModelSettings(source=str(folder)), torch.device("cpu"))
+    add_loss(model)
+    noise = np.random.default_rng(0)
+    ids_NT = noise.integers(1, 300, size=(4, 24), dtype=np.int32)
+    ranks = join_processes(torch.device("cpu"))
+    loss_of = choose_loss(model, "fp32", ranks.device)
+    loss, accuracy = accumulate_gradients(
+        loss_of, ids_NT, torch.arange(4), ranks, "fp32", 3, untrained_tokens=9
+    )
+    gradient = model.get_input_embeddings().weight.grad.clone()
+    model.zero_grad()
+    ids_BT = torch.as_tensor(ids_NT).long()
+    logits_NV, target_N = model(ids_BT).logits[:, 8:-1].flatten(0, 1), ids_BT[:, 9:].flatten()
+    expected = cross_entropy(logits_NV, target_N)
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+    assert accuracy == pytest.approx(float((logits_NV.argmax(-1) == target_N).float().mean()))
+    own = model.get_input_embeddings().weight.grad
+    assert torch.allclose(gradient, own, atol=1e-6)

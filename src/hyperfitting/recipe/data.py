@@ -149,6 +149,13 @@ class DataSettings(Settings):
         return "chat" in (self.context_format, self.train_format)
 
     @property
+    def untrained_tokens(self) -> int:
+        """First tokens of a training block that the loss leaves out: the first one, which nothing
+        predicts, or the user's turn of a chat.
+        """
+        return self.context_tokens if self.train_format == "chat" else 1
+
+    @property
     def sources(self) -> list[TextSource]:
         """Every source that is named: of training, validation and contexts."""
         named = (self.train, self.validation, *(each.source for each in self.domains))

@@ -227,6 +227,7 @@ class _Loop:
             setup.ranks,
             setup.precision,
             self._recipe.engine.micro_batch_blocks,
+            untrained_tokens=self._recipe.data.untrained_tokens,
         )
         self._model.eval()
         return loss, accuracy, clip_gradients(self._weights, self._settings.clip_norm)
@@ -348,19 +349,24 @@ def accumulate_gradients(
     ranks: ProcessGroup,
     precision: Precision,
     micro: int | None,
+    *,
+    untrained_tokens: int = 1,
 ) -> tuple[float, float]:
     """Add up the gradients of the mean loss of the rows' predicted tokens, over micro-batches and
     processes; that loss, and the share in [0, 1] of those tokens that were the most probable.
 
     Sums over tokens divided by all tokens, whatever the parts: a mean of the parts' means would
-    not be the same.
+    not be the same. The first `untrained_tokens` of a block do not count: the first one, which
+    nothing predicts, and in a chat the user's turn.
     """
-    predicted = len(rows) * (ids_NT.shape[1] - 1)
+    predicted = len(rows) * (ids_NT.shape[1] - untrained_tokens)
     total, hits = (torch.zeros((), device=ranks.device) for _ in range(2))
     for part, weights in ranks.share(rows.tolist(), micro):
         ids_BT = torch.as_tensor(ids_NT[part]).long().to(ranks.device)
         with autocast(precision, ranks.device):
-            sums = loss_of(ids_BT, torch.tensor(weights, device=ranks.device))
+            weight_BS = torch.tensor(weights).unsqueeze(1).repeat(1, ids_BT.shape[1] - 1)
+            weight_BS[:, : untrained_tokens - 1] = 0
+            sums = loss_of(ids_BT, weight_BS.to(ranks.device))
             loss = sums.loss / predicted
         (loss * ranks.world).backward()  # FSDP takes the mean over processes, and the sum is meant
         total += loss.detach()

@@ -20,7 +20,7 @@ from hyperfitting.models import Precision, autocast
 
 
 class TokenSums(NamedTuple):
-    """Sums over predicted tokens, each times the weight of its block; float32 scalars.
+    """Sums over predicted tokens, each times its weight; float32 scalars.
 
     `loss` in nats. `hits` counts the tokens that were the argmax of the logits, the lowest id of
     those that tie: the token that greedy decoding would choose.
@@ -31,7 +31,9 @@ class TokenSums(NamedTuple):
 
 
 LossOf = Callable[[Tensor, Tensor], TokenSums]
-"""(ids_BT, weight_B) -> the sums over all predicted tokens."""
+"""(ids_BT, weights) -> the sums over all predicted tokens. Weights are those of blocks (B,), or of
+predicted tokens (B, T - 1).
+"""
 
 _CHUNK_BYTES = 2**27
 """The float32 logits of one chunk: 256 tokens at the 128,256 words of Llama 3, all 2,048 of an
@@ -48,14 +50,14 @@ def add_loss(model: nn.Module) -> None:
         model.next_token_loss = MethodType(next_token_loss, model)  # type: ignore[assignment]
 
 
-def next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> TokenSums:
-    """Loss and hits summed over the predicted tokens of each block, times the block's weight.
+def next_token_loss(model: nn.Module, ids_BT: Tensor, weights: Tensor) -> TokenSums:
+    """Loss and hits summed over the predicted tokens of each block, times their weights.
 
     The head's product is taken in the dtype of autocast, or of the weights; softmax and sums in
     float32.
     """
     hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
-    weight_N = weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)
+    weight_N = _by_token(weights, ids_BT)
     head = models.output_head(model)
     return TokenSums(*head(hidden_BTH[:, :-1].flatten(0, 1), ids_BT[:, 1:].flatten(), weight_N))
 
@@ -72,16 +74,22 @@ def _logits_or_loss(
     return _SummedCrossEntropy.apply(hidden_NH, head.weight, target_N, weight_N)  # type: ignore[no-untyped-call]
 
 
-def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weight_B: Tensor) -> TokenSums:
+def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weights: Tensor) -> TokenSums:
     """The same from the model's own logits, for heads that do more than one product (bias, caps,
     scales).
     """
     logits_NV = models.plain_logits(model, ids_BT)[:, :-1].float().flatten(0, 1)
     target_N = ids_BT[:, 1:].flatten()
-    weight_N = weight_B.float().repeat_interleave(ids_BT.shape[1] - 1)
+    weight_N = _by_token(weights, ids_BT)
     loss_N = cross_entropy(logits_NV, target_N, reduction="none")
     hit_N = logits_NV.detach().argmax(-1) == target_N
     return TokenSums((loss_N * weight_N).sum(), (hit_N * weight_N).sum())
+
+
+def _by_token(weights: Tensor, ids_BT: Tensor) -> Tensor:
+    """The weight of each predicted token, (N,)."""
+    blocks, tokens = ids_BT.shape
+    return weights.float().reshape(blocks, -1).expand(-1, tokens - 1).flatten()
 
 
 def choose_loss(model: nn.Module, precision: Precision, device: torch.device) -> LossOf:
