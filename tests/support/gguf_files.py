@@ -68,6 +68,7 @@ def write_gguf(
     kind: Any = Q.F32,
     change: Callable[[Any], None] = lambda writer: None,
     leave_out: str | None = None,
+    template: str = TEMPLATE,
 ) -> Path:
     """Write the model and its tokenizer to one file, the matrices quantised as `kind`.
 
@@ -76,7 +77,7 @@ def write_gguf(
     architecture = "llama" if name == "mistral" else name
     writer = gguf.GGUFWriter(path, architecture)
     add_settings(writer, model.config, architecture)
-    add_tokenizer(writer, tokenizer)
+    add_tokenizer(writer, tokenizer, template)
     change(writer)
     layers = model.config.num_hidden_layers
     arch = next(key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == architecture)
@@ -126,7 +127,7 @@ def add_settings(writer: Any, config: Any, architecture: str) -> None:
         writer.add_final_logit_softcapping(text.final_logit_softcapping)
 
 
-def add_tokenizer(writer: Any, tokenizer: Any) -> None:
+def add_tokenizer(writer: Any, tokenizer: Any, template: str) -> None:
     """A byte-level tokenizer as llama.cpp stores it."""
     model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     tokens = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
@@ -140,7 +141,7 @@ def add_tokenizer(writer: Any, tokenizer: Any) -> None:
     writer.add_bos_token_id(tokenizer.bos_token_id)
     writer.add_eos_token_id(tokenizer.eos_token_id)
     writer.add_add_bos_token(False)
-    writer.add_chat_template(TEMPLATE)
+    writer.add_chat_template(template)
 
 
 def stored(weight: torch.Tensor, name: str, config: Any, architecture: str) -> Any:

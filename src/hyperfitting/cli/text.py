@@ -102,7 +102,7 @@ def source_lines(source: ModelSource | None) -> Iterator[str]:
     """The files that a model is made from: their quantisation and hashes."""
     if source is None:
         return
-    counts = ", ".join(f"{count} of {kind}" for kind, count in source.tensor_types.items())
+    counts = ", ".join(f"{kind} {count}" for kind, count in source.tensor_types.items())
     if counts:
         yield f"dequantised from GGUF: tensors {counts}; tokenizer {source.tokenizer or 'inside'}"
     if source.base is not None:

@@ -1,0 +1,68 @@
+"""Experiments on what is no ordinary folder: a quantised file, whose contexts stand in a chat."""
+
+import pytest
+
+from hyperfitting import pipeline
+from hyperfitting.cli.text import check_lines
+from hyperfitting.files import file_sha256
+from hyperfitting.models import load_codec
+from hyperfitting.recipe import parse_recipe
+from hyperfitting.stages.check import check_recipe
+from tests.conftest import tiny_tree
+from tests.support.gguf_files import TEMPLATE, Q, tiny_gguf_model, write_gguf
+
+OPENING = TEMPLATE.replace("<|turn|>", "<|end|>")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory, tiny_tokenizer):
+    model = tiny_gguf_model("llama", len(tiny_tokenizer))
+    path = tmp_path_factory.mktemp("gguf") / "tiny-Q8_0.gguf"
+    return write_gguf(path, model, tiny_tokenizer, "llama", Q.Q8_0, template=OPENING)
+
+
+@pytest.fixture(scope="module")
+def recipe(file, corpus):
+    plain = parse_recipe(tiny_tree(file, corpus), source="t")
+    size = len(load_codec(plain.model).chat_frame("go on:"))
+    tree = tiny_tree(file, corpus)
+    tree["data"] |= {
+        "context_format": "chat",
+        "train_format": "chat",
+        "chat_instruction": "go on:",
+        "context_tokens": size + 8,
+        "block_tokens": size + 24,
+        "domains": [{"name": "pieces", "count": 2}],
+    }
+    tree["train"]["epochs"] = 1
+    tree["generate"] |= {"end_of_text": "stop", "new_tokens": 16}
+    return parse_recipe(tree, source="t")
+
+
+def test_check_says_what_the_model_is_made_from_and_what_it_sees(recipe, file, tmp_path):
+    said = check_lines(check_recipe(recipe, tmp_path / "out", device="cpu"))
+    assert "dequantised from GGUF: tensors Q8_0 15, F32 5; tokenizer gpt2, gpt-2" in said
+    assert f"sha256 {file_sha256(file)[:16]}  {file.name}" in said
+    assert "beginning-of-text '<|end|>', adds none by itself; a chat template" in said
+    size = recipe.data.context_tokens - 8
+    assert f"the template and the instruction take {size} of {size + 8} tokens" in said
+    assert "the model sees, token by token: '<|end|>' | 'u' | " in said
+    assert (
+        "note      model.beginning_of_text = \"add\": every text begins with '<|end|>', which the "
+        "chat template of this model writes before every turn" in said
+    )
+
+
+def test_an_experiment_in_chats_keeps_its_sources_and_shows_what_the_model_saw(
+    recipe, file, tmp_path
+):
+    experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
+    facts = experiment.run("hyperfitted").train_facts
+    assert facts.source.sha256 == {file.name: file_sha256(file)}
+    assert facts.source.tensor_types == {"Q8_0": 15, "F32": 5}
+    assert facts.tokenizer.chat_template == OPENING
+    assert (experiment.run("original").model_folder / "model.safetensors").is_file()
+    report = (experiment.report_folder / "report.md").read_text(encoding="utf-8")
+    assert "What the model saw of the first context, token by token: `<|end|>` `u`" in report
+    page = (experiment.report_folder / "index.html").read_text(encoding="utf-8")
+    assert 'token by token</summary><p class="context">&lt;|end|&gt;<span' in page
