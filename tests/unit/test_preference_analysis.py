@@ -485,7 +485,11 @@ def test_a_plan_that_was_kept_and_every_way_not_to_keep_it():
     assert counted_rows(by_hand) != counted_rows(rows)
 
 
-@pytest.mark.parametrize("design", coverage.DESIGNS, ids=["300x30x3", "60x10x3"])
+@pytest.mark.parametrize(
+    "design",
+    [*coverage.DESIGNS, coverage.SMALL_DESIGNS[0]],
+    ids=["300x30x3", "60x10x3", "24x5x3"],
+)
 def test_intervals_hold_the_truth_in_a_small_coverage_study(design: Design):
     # The full one has 1,000 studies: `make acceptance`, or `python -m bench.preference_coverage`.
     found = [*coverage.shares(design, coverage.USUAL, 300), *coverage.worths(design, 40)]
