@@ -48,12 +48,13 @@ ORDER = {
     "design.presentation store.rows web.messages wording < analysis.agreement "
     "analysis.data_quality analysis.davidson analysis.population analysis.shares "
     "analysis.ttr_regression protocol < analysis.llm_agreement analysis.power "
-    "analysis.protocol_adherence store.assignment study web.comprehension_test < analysis.analyse "
-    "analysis.workload design.comparisons store.context store.judgements store.progress < "
-    "analysis design.given_pairs design.pairing store.careless store.invitations < design.create "
-    "store.annotators < store.items store.llm_judgements < store.store < store "
-    "store.judgement_files store.links < judges.llm judges.simulated store.archive "
-    "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
+    "analysis.protocol_adherence store.assignment study web.comprehension_test < "
+    "analysis.analyse analysis.workload design.comparisons store.context store.judgements "
+    "store.progress < analysis design.given_pairs design.pairing store.careless "
+    "store.invitations < design.create store.annotators < store.items store.llm_judgements < "
+    "store.store < store store.judgement_files store.links < judges.llm judges.simulated "
+    "store.archive web.dependencies < settings_tables web.admin web.annotators < web.app < "
+    "web.serve",
     "recipe": "base former_names tree < data strategies train < variants < settings < differences "
     "notes paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "

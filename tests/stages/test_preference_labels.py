@@ -1,10 +1,17 @@
 """The label of an invitation says who is who, wherever annotators are listed."""
 
+import codecs
+import csv
+import io
+
 import pytest
 from sqlalchemy import update
 
+from hyperfitting.cli import main
+from hyperfitting.errors import StudyError
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.store.database import annotators as annotator_table
+from hyperfitting.preference.store.links import read_names
 from hyperfitting.preference.web.app import make_app
 from tests.support import studies
 from tests.support.stores import table_rows
@@ -49,3 +56,54 @@ def test_it_goes_with_whoever_withdraws(study):
         store.annotators.withdraw(store.annotators.enter(link).id)
         assert store.progress().annotators[0].label is None
         assert store.invitations.all()[0].label is None
+
+
+NAMES = "Anna\n\n  Bert, from upstairs \n=Carla\nЖанна\n"
+
+
+def test_each_name_on_a_list_gets_a_link_of_its_own(study, tmp_path, capsys):
+    (tmp_path / "names.txt").write_bytes(codecs.BOM_UTF16_LE + NAMES.encode("utf-16-le"))
+    command = ["preference", "invite", str(study.folder), "--names", str(tmp_path / "names.txt")]
+    out = tmp_path / "links.csv"
+    assert main([*command, "--url", "https://x.example", "--out", str(out)]) == 0
+    assert f"links    4: {out}" in capsys.readouterr().out
+    data = out.read_bytes()
+    assert data.startswith(codecs.BOM_UTF8)  # or a spreadsheet takes it for another encoding
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert rows[0] == ["invitation", "name", "link"]
+    assert [row[1] for row in rows[1:]] == ["Anna", "Bert, from upstairs", "'=Carla", "Жанна"]
+    with open_store(study) as store:
+        for number, name, link in rows[1:]:
+            who = store.annotators.enter(link.removeprefix("https://x.example/i/"))
+            (label,) = [each.label for each in store.progress().annotators if each.id == who.id]
+            assert label == name.removeprefix("'")
+            assert store.invitations.all()[int(number) - 1].annotator == who.id
+    assert main([*command, "--out", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert out.read_bytes() == data
+    with open_store(study) as store:
+        assert len(store.invitations.all()) == 4  # nothing half done
+    assert main(command) == 0
+    assert capsys.readouterr().out.startswith(
+        "\ufeffinvitation,name,link\r\n5,Anna,http://127.0.0.1"
+    )
+
+
+def test_names_come_from_a_table_too(tmp_path):
+    (tmp_path / "n.csv").write_text("Group; Name \nA;Anna\nB;Bert\n;\n")
+    assert read_names(tmp_path / "n.csv") == ["Anna", "Bert"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("\n \n", "n.txt", "no name in it"),
+        ("Anna\nBert\nAnna\n", "n.txt", r"change 'Anna' \(row 1\), 'Anna' \(row 3\)"),
+        ("x" * 201, "n.txt", r"200 printable characters at most.*\(row 1\)"),
+        ("first,last\nA,B\n", "n.csv", "no column 'name'; there are: first, last"),
+    ],
+)
+def test_lists_that_do_not_say_who_is_who(tmp_path, text, name, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(StudyError, match=words):
+        read_names(tmp_path / name)

@@ -139,7 +139,14 @@ def _print_preview(preview: StudyPreview) -> None:
 
 
 def _invite(options: argparse.Namespace) -> None:
-    from hyperfitting.preference.store.links import invite, list_invitations, revoke_invitation
+    from hyperfitting.preference.store.links import (
+        invite,
+        invite_names,
+        links_table,
+        list_invitations,
+        read_names,
+        revoke_invitation,
+    )
     from hyperfitting.preference.study import Study
 
     study, database = Study.find(options.folder), options.database
@@ -161,9 +168,13 @@ def _invite(options: argparse.Namespace) -> None:
     elif options.revoke:
         revoke_invitation(study, options.revoke, database=database)
         print(f"revoked  {options.revoke}")
+    elif options.names:
+        how = {"base_url": options.url, "expires_at": options.expires, "database": database}
+        made = invite_names(study, read_names(options.names), out=options.out, **how)
+        print(f"links    {len(made)}: {options.out}" if options.out else links_table(made).rstrip())
     else:
-        made = {"base_url": options.url, "expires_at": options.expires, "label": options.label}
-        print("\n".join(invite(study, options.count, database=database, **made)))
+        how = {"base_url": options.url, "expires_at": options.expires, "label": options.label}
+        print("\n".join(invite(study, options.count, database=database, **how)))
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -109,7 +109,17 @@ def invite_options(made: argparse.ArgumentParser) -> None:
         help="address under which browsers reach the study (that of the last `serve`; before the "
         "first one http://127.0.0.1:8000)",
     )
+    made.add_argument(
+        "--out", type=Path, metavar="FILE", help="a new .csv file for the links of --names"
+    )
     what = made.add_mutually_exclusive_group()
+    what.add_argument(
+        "--names",
+        type=Path,
+        metavar="FILE",
+        help="a link for each name, as CSV that a spreadsheet opens: a name on each line, or the "
+        "column `name` of a .csv file",
+    )
     what.add_argument("--list", action="store_true", help="list the links, without their tokens")
     what.add_argument("--revoke", type=_count, metavar="ID", help="make a link invalid")
     what.add_argument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -26,19 +27,28 @@ class Invitations:
         self, count: int, expires_at: datetime | None = None, label: str | None = None
     ) -> list[str]:
         """Tokens of new links. They cannot be shown again."""
-        tokens = [new_token() for _ in range(count)]
-        row = {
-            "label": one_line(label or "") or None,
-            "created_at": self._context.now(),
-            "expires_at": None if expires_at is None else utc_stamp(expires_at),
-        }
-        if tokens:
-            with self._context.database.writing() as connection:
-                connection.execute(
-                    insert(invitations),
-                    [{"token_hash": token_hash(each), **row} for each in tokens],
-                )
-        return tokens
+        return [token for _, token in self.create_labelled([label] * count, expires_at)]
+
+    def create_labelled(
+        self, labels: Sequence[str | None], expires_at: datetime | None = None
+    ) -> list[tuple[int, str]]:
+        """The number and the token of a new link for each label."""
+        expires = None if expires_at is None else utc_stamp(expires_at)
+        tokens, now = [new_token() for _ in labels], self._context.now()
+        rows = [
+            {
+                "token_hash": token_hash(token),
+                "label": one_line(label or "") or None,
+                "created_at": now,
+                "expires_at": expires,
+            }
+            for label, token in zip(labels, tokens, strict=True)
+        ]
+        if not rows:
+            return []
+        made = insert(invitations).returning(invitations.c.id, sort_by_parameter_order=True)
+        with self._context.database.writing() as connection:
+            return list(zip(connection.scalars(made, rows).all(), tokens, strict=True))
 
     def revoke(self, invitation: int) -> None:
         """Make a link invalid, also for an annotator who has begun with it. Their answers stay.
