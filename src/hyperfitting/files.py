@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from uuid import uuid4
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -23,9 +24,11 @@ Row = TypeVar("Row")
 Content = TypeVar("Content")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+def write_text(path: Path, text: str, *, shared: bool = False) -> None:
+    """Write a whole file or nothing. `shared`: other processes may write it at the same time, and
+    the last one's stays.
+    """
+    with replacing(path, shared=shared) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -153,10 +156,13 @@ def refuse_to_replace(
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to beside `path`, which takes its place only if the block ends well."""
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """A path to write to beside `path`, which takes its place only if the block ends well; one of
+    its own where `path` is shared with other processes.
+    """
     make_folder(path.parent)
-    partial = path.with_name(f".{path.name}.partial")
+    own = f".{uuid4().hex}" if shared else ""
+    partial = path.with_name(f".{path.name}{own}.partial")
     try:
         yield partial
         _to_disk(partial)

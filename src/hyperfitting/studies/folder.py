@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from hyperfitting import __version__
 from hyperfitting.facts import Facts, RunFacts, read_facts
+from hyperfitting.files import write_text
+from hyperfitting.recipe import Recipe, stored_recipe
 from hyperfitting.records import MetricRow, ProbeRow, UpdateRow
 from hyperfitting.runs import Experiment
 from hyperfitting.studies.grid import Cell
@@ -166,6 +169,20 @@ class StudyFolder:
         self.logs_folder = folder / "logs"
         self.progress_page = folder / "progress.html"
         self.report_folder = folder / "report"
+
+    def holds_others(self) -> bool:
+        """Whether files stand there that no study has."""
+        own = {path.name for path in vars(self).values() if path != self.folder}
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return any(each.name not in own and not each.name.startswith(".") for each in found)
+
+    def keep_study(self, study: StudySettings, base: Recipe) -> None:
+        """Write the study as it is run now, and its base recipe; several commands may do so at
+        once.
+        """
+        record = StudyRecord(hyperfitting=__version__, study=study)
+        write_text(self.base_file, stored_recipe(base, self.folder), shared=True)
+        write_text(self.study_file, record.model_dump_json(indent=1) + "\n", shared=True)
 
     def cell_folder(self, cell: Cell) -> Path:
         """Where a cell's experiment stands."""

@@ -50,7 +50,7 @@ def write_progress_page(path: Path, status: StudyStatus, *, running: bool) -> No
         summary=escape(status_summary(status)),
         rows=rows,
     )
-    write_text(path, page)
+    write_text(path, page, shared=True)
 
 
 def status_summary(status: StudyStatus) -> str:

@@ -30,9 +30,12 @@ def share_data(recipe: Recipe, folder: Path, others: Iterable[Path]) -> Path | N
     source = next((each for each in map(Experiment, others) if _has_data_of(each, recipe)), None)
     if source is None:
         return None
-    with new_folder(folder) as partial:
-        shutil.copytree(source.data_folder, partial / source.data_folder.name)
-        write_text(Experiment(partial).recipe_file, stored_recipe(recipe, folder))
+    try:
+        with new_folder(folder) as partial:
+            shutil.copytree(source.data_folder, partial / source.data_folder.name)
+            write_text(Experiment(partial).recipe_file, stored_recipe(recipe, folder))
+    except (FileNotFoundError, shutil.Error):  # that cell has failed since, and was removed
+        return None
     return source.folder
 
 
@@ -72,7 +75,10 @@ def share_original(
         return None
     for other in map(Experiment, others):
         if _has_original_of(other, experiment, threads, device):
-            _copy_run(other.run(ORIGINAL), run, experiment.recipe.of(ORIGINAL))
+            try:
+                _copy_run(other.run(ORIGINAL), run, experiment.recipe.of(ORIGINAL))
+            except (FileNotFoundError, InputError):  # as in share_data
+                continue
             return other.folder
     return None
 

@@ -121,7 +121,7 @@ def _cell_status(folder: StudyFolder, cell: Cell, watch: ClaimWatch) -> CellStat
     experiment = Experiment(folder.cell_folder(cell))
     try:
         return _so_far(experiment, cell, state, doing=_doing(experiment))
-    except InputError:  # it changes while it is read
+    except (InputError, FileNotFoundError):  # it changes while it is read
         return CellStatus(cell, state)
 
 

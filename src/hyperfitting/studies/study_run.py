@@ -17,14 +17,12 @@ from pathlib import Path
 from hyperfitting import __version__
 from hyperfitting.errors import DiskFull, Interrupted, RunError
 from hyperfitting.facts import write_facts
-from hyperfitting.files import write_text
 from hyperfitting.recipe import (
     Overrides,
     Recipe,
     differing_settings,
     load_stored_recipe,
     read_tree,
-    stored_recipe,
 )
 from hyperfitting.runs import Experiment
 from hyperfitting.studies.agreement import first_disagreement
@@ -32,7 +30,6 @@ from hyperfitting.studies.claims import STALE_SECONDS, ClaimWatch, claim
 from hyperfitting.studies.folder import (
     CellFailure,
     StudyFolder,
-    StudyRecord,
     drop_weights,
     read_cell_facts,
     study_folder,
@@ -103,8 +100,7 @@ def run_study(
     cells = study_cells(study, overrides, allow_many=options.allow_many)
     folder, base = study_folder(study, out), base_recipe(study, overrides)
     refuse_other_study(folder, base, cells)
-    write_facts(folder.study_file, StudyRecord(hyperfitting=__version__, study=study))
-    write_text(folder.base_file, stored_recipe(base, folder.folder))
+    folder.keep_study(study, base)
     with launcher:
         run = _StudyRun(study, folder, cells, launcher, options, on_status)
         run.prepare()
@@ -133,7 +129,7 @@ def refuse_other_study(folder: StudyFolder, base: Recipe, cells: Iterable[Cell])
             f"{folder.folder} is a file, and a folder is needed there: choose another --out"
         )
     if not folder.base_file.is_file():
-        if folder.folder.is_dir() and any(folder.folder.iterdir()):
+        if folder.holds_others():
             raise RunError(f"{folder.folder} is not empty and holds no study: choose another --out")
         return
     held = load_stored_recipe(folder.base_file)
