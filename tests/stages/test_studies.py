@@ -8,14 +8,15 @@ import pytest
 
 from hyperfitting.cli import main
 from hyperfitting.errors import DiskFull, HyperfittingError, RunError
+from hyperfitting.files import replacing
 from hyperfitting.recipe import load_recipe
-from hyperfitting.studies import study_cells, study_folder
+from hyperfitting.studies import base_recipe, study_cells, study_folder
 from hyperfitting.studies.cell_run import run_cell
 from hyperfitting.studies.jobs import CellJob, CellOptions, CellOutcome
 from hyperfitting.studies.launchers.here import Ended, ThisProcess
 from hyperfitting.studies.report import report_study, study_results
 from hyperfitting.studies.status import study_status
-from hyperfitting.studies.study_run import RunOptions, run_study
+from hyperfitting.studies.study_run import RunOptions, refuse_other_study, run_study
 from hyperfitting.studies.worker import work
 from tests.conftest import tiny_tree
 from tests.support.grids import METRIC_FILES, metric_files, small, tiny_study
@@ -119,7 +120,7 @@ def test_a_finished_study_is_not_made_again(made):
 def test_the_table_has_every_metric_of_every_cell(made):
     study, out = made
     report = report_study(study, out=out)
-    with report.files[0].open() as file:
+    with report.files[-1].open() as file:
         rows = list(csv.DictReader(file))
     held = [row for cell in study_results(study, out=out).finished for row in cell.metrics]
     assert len(rows) == len(held) > 50
@@ -152,6 +153,39 @@ def test_an_experiment_with_another_setting_is_not_used(made, base, tmp_path, ch
     options = RunOptions(device="cpu", poll_seconds=0, reuse=(out,), most_losses=1)
     status = run_study(other, launcher, out=tmp_path / "out", options=options)
     assert (launcher.started, len(status.in_state("failed"))) == (1, 1)
+
+
+def test_a_control_is_used_again_with_the_same_engine_only(made, base, tmp_path):
+    _, out = made
+    again = tmp_path / "again"
+    shutil.copytree(out / "cells", again)
+    for file in again.glob("*/cell.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"repeat": 1}))
+    point = '{ name = "again", repeat = 1, set = { "train.learning_rate" = 1e-3%s } }'
+    options = RunOptions(device="cpu", poll_seconds=0, reuse=(again,), most_losses=1)
+    for engine, state in (("", "finished"), (', "engine.keep_last" = 1', "failed")):
+        axis = f'predictions = true\n[[axes]]\nname = "time"\npoints = [{point % engine}]\n'
+        study = tiny_study(tmp_path, base, axis, seeds="[0]")
+        status = run_study(
+            study, Ends(CellOutcome.LOST), out=tmp_path / "runs" / state, options=options
+        )
+        assert [each.state for each in status.cells] == [state]
+        shutil.rmtree(tmp_path / "runs" / state)
+
+
+def test_two_commands_may_begin_a_study_at_the_same_moment(base, tmp_path):
+    """One has begun to write what the other one looks for."""
+    study = tiny_study(tmp_path, base, RATES, seeds="[0]")
+    folder = study_folder(study, tmp_path / "out")
+    recipe = base_recipe(study)
+    folder.claims_folder.mkdir(parents=True)
+    (folder.folder / ".base.json.0123.partial").write_text("{")
+    refuse_other_study(folder, recipe, study_cells(study))
+    with replacing(folder.study_file, shared=True) as one:
+        one.write_text("one")
+        folder.keep_study(study, recipe)
+    assert folder.study_file.read_text() == "one"
+    refuse_other_study(folder, recipe, study_cells(study))
 
 
 def test_an_ordinary_experiment_is_used_again(finished, tree, tmp_path):

@@ -53,6 +53,8 @@ class ReusableExperiment:
             return False
         if (facts.repeat if facts else 0) != cell.repeat:
             return False
+        if cell.repeat and self.stored["engine"] != recipe.engine.model_dump(mode="json"):
+            return False  # a control may be about nothing else
         try:
             runs = self.experiment.runs().values()
             threads = {run.train_facts.threads for run in runs}
