@@ -32,14 +32,4 @@ def unguarded(cell: str) -> str:
 
 
 def _guarded(cell: Any) -> Any:
-    if isinstance(cell, str) and cell.startswith(_FORMULA) and not _is_number(cell):
-        return "'" + cell
-    return cell
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -101,6 +101,10 @@ class RefusedRequest(StudyError):
     """The endpoint refuses one request, or sends a reply without text; others may still succeed."""
 
 
+class StrangeReply(StudyError):
+    """What came back is no chat completion."""
+
+
 class EndpointFailure(HyperfittingError):
     """The endpoint failed in every attempt at one request."""
 
@@ -126,7 +130,8 @@ class ChatEndpoint:
 
         Raises:
             RefusedRequest: the endpoint refuses this request, or sends no text.
-            StudyError: the endpoint refuses every request, or sends no chat completion.
+            StrangeReply: what it sends is no chat completion.
+            StudyError: it refuses every request.
             EndpointFailure: every attempt failed.
         """
         body = self._body(texts)
@@ -228,14 +233,17 @@ def _text_of(raw: bytes, address: str) -> str:
     try:
         choice = json.loads(raw)["choices"][0]
         content = choice["message"]["content"]
+        if isinstance(content, list):
+            content = "".join(part["text"] for part in content if part["type"] == "text")
         if isinstance(content, str):
-            return content
+            # Half a character, or a zero, is nothing that a database keeps.
+            return content.encode("utf-8", "replace").decode().replace("\0", "?")
         if content is None:  # a filter, or a model that spent all its tokens on thinking
             why = choice["message"].get("refusal") or choice.get("finish_reason") or "no reason"
             raise RefusedRequest(f"{address}: a reply without text ({str(why)[:200]})")
     except (ValueError, LookupError, TypeError, AttributeError):
         pass
-    raise StudyError(
+    raise StrangeReply(
         f"{address}: the reply is not a chat completion{_one_line(raw)}: is this the right --url?"
     )
 

@@ -27,6 +27,7 @@ from hyperfitting.preference.judges.endpoint import (
     EndpointFailure,
     LlmJudgeSettings,
     RefusedRequest,
+    StrangeReply,
 )
 from hyperfitting.preference.records import Answer, BlindedComparison, Reply
 from hyperfitting.preference.settings_input import settings_from
@@ -193,7 +194,7 @@ class _Asking:
             about = self._annotator, row.id, one_first
             try:
                 text, seconds = self._endpoint.ask(_texts(row, one_first, self._store.study))
-            except (RefusedRequest, EndpointFailure) as error:
+            except (RefusedRequest, StrangeReply, EndpointFailure) as error:
                 return [*replies, KeptReply(*about, None, "", 0.0, str(error))], error
             answer = read_answer(text, self._settings.pattern)
             problem = "" if answer else "it holds no answer"
@@ -213,10 +214,13 @@ class _Asking:
                 self.example = f"“{last.text[:300]}”" if last.text else last.problem
             self._answered += not last.problem
             self._refused += isinstance(error, RefusedRequest)
-            self._failed = self._failed + 1 if isinstance(error, EndpointFailure) else 0
-            refused = not self._answered and self._refused >= _MOST_REFUSALS
-            if error is not None and (refused or self._failed >= _MOST_FAILURES):
-                kind = StudyError if refused else HyperfittingError
+            fails = isinstance(error, EndpointFailure | StrangeReply)
+            self._failed = self._failed + 1 if fails else 0
+            wrong = not self._answered and (
+                isinstance(error, StrangeReply) or self._refused >= _MOST_REFUSALS
+            )
+            if error is not None and (wrong or self._failed >= _MOST_FAILURES):
+                kind = StudyError if wrong else HyperfittingError
                 raise kind(
                     f"{error}; the judgements so far are kept, and the same command continues"
                 ) from error

@@ -232,7 +232,10 @@ def read_judgements_file(path: Path, *, source: JudgementSource = "human") -> Re
         raise StudyError(f"{path}: no judgement in it")
     named = {name for each in values.values() for name in each}
     if _WRONG not in named and (absent := [repr(each) for each in NEEDED if each not in named]):
-        raise StudyError(f"{path}: no column {', '.join(absent)}: rows need {', '.join(NEEDED)}")
+        raise StudyError(
+            f"{path}: no column {', '.join(absent)}: rows need {', '.join(NEEDED)}, and there are "
+            f"{', '.join(sorted(named))}"
+        )
     rows: dict[int, Judgement] = {}
     errors: dict[int, str] = {}
     for number, each in values.items():
@@ -266,7 +269,8 @@ def _text_of(path: Path) -> str:
 def _values(path: Path, text: str) -> dict[int, dict[str, Any]]:
     """The values of each row by column, by the row's number. Values that are empty are left out."""
     if _format(path) == "csv":
-        return dict(enumerate(_csv_rows(path, text), start=1))
+        # A spreadsheet leaves rows of empty cells behind.
+        return {number: row for number, row in enumerate(_csv_rows(path, text), start=1) if row}
     lines = {number: line for number, line in enumerate(text.split("\n"), 1) if line.strip()}
     return {number: _json_row(line) for number, line in lines.items()}
 
