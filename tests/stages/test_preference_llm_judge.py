@@ -14,9 +14,11 @@ import pytest
 
 from hyperfitting.cli import main
 from hyperfitting.errors import HyperfittingError, StudyError
+from hyperfitting.preference.design.create import create_study
 from hyperfitting.preference.judges.endpoint import PROMPT, LlmJudgeSettings
 from hyperfitting.preference.judges.llm import judge_with_llm, read_answer
 from hyperfitting.preference.judges.simulated import SimulationSettings, simulate
+from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from tests.support import studies
@@ -475,3 +477,33 @@ def test_a_setting_added_later_makes_no_other_judge(study):
             store.llm.annotator("judge-1", json.dumps(stored | {"moods": 3}))
         _, rows = ask(study, server)
     assert {row.annotator for row in rows} == {annotator}
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "asked"),
+    [
+        ("a,b", "one {n} is so,two {n} is so", ["Text A:", "Which text is better?"]),
+        (
+            "context,a,b",
+            "why {n}?,one {n} is so,two {n} is so",
+            ["The request:\n<context>\nwhy 0?\n</context>\n\nAnswer A:", "Which answer is better?"],
+        ),
+    ],
+)
+def test_pairs_from_a_file_are_asked_about_as_what_they_are(tmp_path, head, cells, asked):
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join([head, *(cells.format(n=n) for n in range(3))]) + "\n")
+    protocol = Protocol(name="x", attention_rate=0.0)
+    study = create_study([path], tmp_path / "s", protocol).study
+    with serving(lambda first, second: "A") as server:
+        settings = LlmJudgeSettings(url=server.url, model="m")
+        assert judge_with_llm(study, settings).now == 3
+        assert judge_with_llm(study, settings).before == 3
+        prompts = [body["messages"][-1]["content"] for _, body in server.asked]
+        with pytest.raises(StudyError, match=r"a prompt holds \{context\}, \{first\} and"):
+            judge_with_llm(study, settings.model_copy(update={"prompt": "{first}"}))
+    text = "\n".join(prompts)
+    assert len(prompts) == 6
+    assert all(words in text for words in asked)
+    assert "beginning" not in text
+    assert "Continuation" not in text

@@ -39,6 +39,18 @@ Continuation B:
 {question} Answer with one word: A, B, or EQUAL if you cannot choose."""
 """The prompt. Instructions and question are those of the protocol, which annotators read too."""
 
+
+def prompt_about(text: str, context: str | None) -> str:
+    """The prompt where other material than continuations is compared: what a text is called, and
+    its context; None where there is none.
+    """
+    said = PROMPT.replace("Continuation", text)
+    if context is not None:
+        return said.replace("The beginning of the text", context).replace("beginning>", "context>")
+    before, _, after = said.partition("The beginning of the text:")
+    return before + after.partition("</beginning>\n\n")[2]
+
+
 _MOST_BYTES = 10_000_000
 _OWN_FIELDS = {"model", "messages", "temperature", "max_tokens", "max_completion_tokens", "seed"}
 
@@ -111,16 +123,21 @@ class EndpointFailure(HyperfittingError):
 
 class ChatEndpoint:
     """An endpoint of chat completions. Temporary failures are tried again, each time after twice
-    the pause.
+    the pause. `contexts`: the prompt has to show a context.
     """
 
     def __init__(
-        self, settings: LlmJudgeSettings, key: str | None, pause: Callable[[float], object]
+        self,
+        settings: LlmJudgeSettings,
+        key: str | None,
+        pause: Callable[[float], object],
+        *,
+        contexts: bool = True,
     ):
         self._settings, self._pause = settings, pause
         self._address, self._key = _address(settings.url), key
         self._opener = urllib.request.build_opener(_NoRedirect)
-        _check_prompt(settings.prompt)
+        _check_prompt(settings.prompt, contexts=contexts)
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
@@ -219,10 +236,11 @@ def _address(url: str) -> str:
     return whole if whole.endswith("/chat/completions") else whole + "/chat/completions"
 
 
-def _check_prompt(prompt: str) -> None:
+def _check_prompt(prompt: str, *, contexts: bool) -> None:
     names = set(re.findall(r"\{(\w+)\}", prompt))
     known = {"instructions", "context", "first", "second", "question"}
-    if not names <= known or not {"context", "first", "second"} <= names:
+    needed = {"first", "second", *(["context"] if contexts else [])}
+    if not names <= known or not needed <= names:
         raise StudyError(
             "a prompt holds {context}, {first} and {second}; {instructions} and {question} may be "
             "there too"

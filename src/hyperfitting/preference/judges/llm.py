@@ -23,17 +23,20 @@ from pydantic import ValidationError
 
 from hyperfitting.errors import HyperfittingError, StudyError
 from hyperfitting.preference.judges.endpoint import (
+    PROMPT,
     ChatEndpoint,
     EndpointFailure,
     LlmJudgeSettings,
     RefusedRequest,
     StrangeReply,
+    prompt_about,
 )
 from hyperfitting.preference.records import Answer, BlindedComparison, Reply
 from hyperfitting.preference.settings_input import settings_from
 from hyperfitting.preference.store import Store, open_store
 from hyperfitting.preference.store.llm_judgements import KeptReply, is_flipped
 from hyperfitting.preference.study import Study
+from hyperfitting.preference.wording import Material
 from hyperfitting.progress import Bar, NoProgress, Progress
 
 _ANSWERS: dict[str, Answer] = {
@@ -110,7 +113,9 @@ def judge_with_llm(
         StudyError: the endpoint refuses everything, or the study holds simulated judgements.
         HyperfittingError: the endpoint fails again and again.
     """
-    endpoint = ChatEndpoint(settings, key, pause)
+    contexts = any(row.context_text for row in study.comparisons())
+    settings = _with_prompt_for(settings, study.protocol.material, contexts=contexts)
+    endpoint = ChatEndpoint(settings, key, pause, contexts=contexts)
     with open_store(study, database) as store:
         annotator = _annotator_of(store, settings)
         done = store.llm.judged(annotator)
@@ -121,6 +126,23 @@ def judge_with_llm(
         flips = sum(is_flipped(first, second) for first, second in store.llm.replies(annotator))
     unanswered = len(left) - answered
     return LlmJudging(settings.model, answered, len(done), flips, unanswered, asking.example)
+
+
+_NAMED: dict[Material, tuple[str, str]] = {
+    "texts": ("Text", "The context"),
+    "answers": ("Answer", "The request"),
+}
+
+
+def _with_prompt_for(
+    settings: LlmJudgeSettings, material: Material, *, contexts: bool
+) -> LlmJudgeSettings:
+    """Settings whose default prompt says what is compared."""
+    if material not in _NAMED or settings.prompt != PROMPT:
+        return settings
+    text, context = _NAMED[material]
+    prompt = prompt_about(text, context if contexts else None)
+    return settings.model_copy(update={"prompt": prompt})
 
 
 def _annotator_of(store: Store, settings: LlmJudgeSettings) -> str:
