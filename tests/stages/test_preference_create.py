@@ -300,7 +300,7 @@ def test_a_protocol_comes_from_a_file_from_options_and_from_overrides(tmp_path):
         ('pairs = [["a", "a"]]', {}, "a pair compares an arm with itself"),
         ('pairs = [["a", "b"], ["b", "a"]]', {}, "the same pair stands in pairs twice"),
         ("pairs = []", {}, "pairs is empty"),
-        ("", {"pairs": "a"}, "--pairs a: write it as reference, all, or"),
+        ("", {"pairs": "a"}, "--pairs a: write it as reference, all, given, or"),
         ("", {"attention_rate": "0.9"}, "attention_rate = 0.9: it must be at most 0.25"),
         ("hold_minutes = -1", {}, "hold_minutes = -1"),
         (

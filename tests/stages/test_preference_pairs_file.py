@@ -264,7 +264,7 @@ def test_quotas_and_domains_make_sense_here_too(tmp_path):
     assert preview.protocol.attention_rate == 0  # no text has the words for one
     with pytest.raises(StudyError, match="attention checks need texts of some words"):
         preview_study([path], Protocol(name="x", attention_rate=0.1))
-    with pytest.raises(StudyError, match="domains: there is no 'poems'"):
+    with pytest.raises(StudyError, match=r"domains: there is no 'poems' in pairs\.csv"):
         preview_study([path], Protocol(name="x", domains=("poems",)))
     cut = made(tmp_path, MANY, tokens=3).study
     assert {row.one.text for row in scored(cut)} == {"The first text"}

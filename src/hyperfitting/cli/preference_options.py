@@ -72,7 +72,7 @@ PROTOCOL_OPTIONS = {
     "--name": ("name", "NAME", "the study's name (that of its folder)"),
     "--pairs": (
         "pairs",
-        "reference|all|ARM=ARM;...",
+        "reference|all|given|ARM=ARM;...",
         "each arm with the true text, every two arms, or pairs by name",
     ),
     "--per-domain": (

@@ -55,8 +55,10 @@ class CleaningLog:
         )
 
 
-def refuse_unknown(names: Iterable[str], known: Sequence[str], setting: str) -> None:
-    """Refuse names of arms or domains that the texts do not have.
+def refuse_unknown(
+    names: Iterable[str], known: Sequence[str], setting: str, where: str = "these runs"
+) -> None:
+    """Refuse names of arms or domains that the texts do not have, which stand in `where`.
 
     Raises:
         StudyError: names the setting, and what there is.
@@ -65,18 +67,21 @@ def refuse_unknown(names: Iterable[str], known: Sequence[str], setting: str) -> 
         if name not in known:
             now = name.replace(" · ", ", ")  # labels of older versions
             hint = f"it is called {now!r} now" if now in known else f"there are: {'; '.join(known)}"
-            raise StudyError(f"{setting}: there is no {name!r} in these runs; {hint}")
+            raise StudyError(f"{setting}: there is no {name!r} in {where}; {hint}")
 
 
 def of_domains(
-    items: Sequence[_Item], domain_of: Callable[[_Item], str], protocol: Protocol
+    items: Sequence[_Item],
+    domain_of: Callable[[_Item], str],
+    protocol: Protocol,
+    where: str = "these runs",
 ) -> list[_Item]:
     """What belongs to the domains that the protocol names."""
     known = sorted(set(map(domain_of, items)))
-    refuse_unknown(protocol.domains or (), known, "domains")
+    refuse_unknown(protocol.domains or (), known, "domains", where)
     wanted = set(known if protocol.domains is None else protocol.domains)
     if isinstance(protocol.per_domain, dict):
-        refuse_unknown(protocol.per_domain, known, "per_domain")
+        refuse_unknown(protocol.per_domain, known, "per_domain", where)
         wanted &= set(protocol.per_domain)
     return [each for each in items if domain_of(each) in wanted]
 

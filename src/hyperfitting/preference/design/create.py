@@ -276,15 +276,15 @@ def _protocol_file(name_or_path: Path) -> Path:
 
 
 def _pairs(text: str) -> str | list[list[str]]:
-    """`reference`, `all`, or pairs of arms such as `hyperfitted, greedy=original, greedy`, with
+    """`reference`, `all`, `given`, or pairs of arms such as `hyperfitted, greedy=original, greedy`, with
     semicolons between.
     """
-    if text in ("reference", "all"):
+    if text in ("reference", "all", "given"):
         return text
     pairs = [[arm.strip() for arm in pair.split("=")] for pair in text.split(";")]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
         raise StudyError(
-            f"--pairs {text}: write it as reference, all, or 'one arm=another arm'; semicolons "
-            "between pairs"
+            f"--pairs {text}: write it as reference, all, given, or 'one arm=another arm'; "
+            "semicolons between pairs"
         )
     return pairs

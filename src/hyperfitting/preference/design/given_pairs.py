@@ -40,8 +40,8 @@ def pair_given(file: PairsFile, protocol: Protocol) -> PairedTexts:
         StudyError: the protocol names an arm, a pair or a domain that the file does not have, or
             nothing is left to compare.
     """
-    rows = of_domains(file.pairs, lambda each: each.domain, protocol)
-    pairs = _pairs(rows, protocol)
+    rows = of_domains(file.pairs, lambda each: each.domain, protocol, file.name)
+    pairs = _pairs(rows, protocol, file.name)
     pairing = _GivenPairing(file, protocol, _context_names(rows))
     chosen = drawn({pairing.name(each): each.domain for each in rows}, protocol)
     scored = [
@@ -63,13 +63,13 @@ def pair_given(file: PairsFile, protocol: Protocol) -> PairedTexts:
     return PairedTexts(comparisons, pairs, left_out, pairing.log.facts())
 
 
-def _pairs(rows: Sequence[GivenPair], protocol: Protocol) -> list[ArmPair]:
+def _pairs(rows: Sequence[GivenPair], protocol: Protocol, where: str) -> list[ArmPair]:
     """The pairs of arms by name, the reference second, as the analysis has them."""
     found = {_ordered(row.arms) for row in rows}
     known = sorted({arm for row in rows for arm in row.arms})
-    refuse_unknown(protocol.arms or (), known, "arms")
+    refuse_unknown(protocol.arms or (), known, "arms", where)
     if isinstance(protocol.pairs, tuple):
-        refuse_unknown(itertools.chain.from_iterable(protocol.pairs), known, "pairs")
+        refuse_unknown(itertools.chain.from_iterable(protocol.pairs), known, "pairs", where)
         for pair in protocol.pairs:
             if _ordered(pair) not in found:
                 raise StudyError(f"pairs: no row compares {pair[0]!r} with {pair[1]!r}")
