@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 
 import torch
 
 from hyperfitting import models
-from hyperfitting.recipe import HYPERFITTED, ORIGINAL, Overrides, Recipe
+from hyperfitting.recipe import ORIGINAL, ModelSettings, Overrides, Recipe
 from hyperfitting.stages.plan import try_updates
 from hyperfitting.studies.folder import StudyFolder, study_folder
 from hyperfitting.studies.grid import Cell, base_recipe, study_cells
@@ -159,15 +160,16 @@ def _weights_bytes(cells: Iterable[Cell], workers: int) -> int:
 
 def _working_bytes(recipe: Recipe) -> int:
     checkpoints = _ADAM_COPIES * (recipe.engine.keep_last + 1)  # a new one is written first
-    return _saved_bytes(recipe) + checkpoints * _model_bytes(recipe)
+    return _saved_bytes(recipe) + checkpoints * _model_bytes(recipe.model)
 
 
 def _saved_bytes(recipe: Recipe) -> int:
-    return (len(recipe.variant_names) - 1) * _model_bytes(recipe)
+    return (len(recipe.variant_names) - 1) * _model_bytes(recipe.model)
 
 
-def _model_bytes(recipe: Recipe) -> int:
-    return _FLOAT_BYTES * models.count_parameters(recipe.of(HYPERFITTED).model)
+@cache
+def _model_bytes(model: ModelSettings) -> int:
+    return _FLOAT_BYTES * models.count_parameters(model)
 
 
 def _results_bytes(folder: StudyFolder, finished_cells: Sequence[Cell]) -> float | None:

@@ -83,14 +83,13 @@ def study_status(
     *,
     out: Path | None = None,
     overrides: Overrides = (),
-    allow_many: bool = True,
 ) -> StudyStatus:
     """How far a study has come in its folder.
 
     Raises:
         InputError: the study is wrong, or a cell cannot be read.
     """
-    cells = study_cells(study, overrides, allow_many=allow_many)
+    cells = study_cells(study, overrides, allow_many=True)
     folder = study_folder(study, out)
     return status_of(study, folder, cells, ClaimWatch(folder.claims_folder))
 

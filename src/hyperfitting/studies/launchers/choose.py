@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import apply_overrides
@@ -14,7 +14,6 @@ from hyperfitting.studies.launchers.ray_cluster import RayCluster
 from hyperfitting.studies.launchers.slurm import SlurmJobs
 
 LauncherName = Literal["local", "ray", "slurm"]
-LAUNCHERS: tuple[LauncherName, ...] = get_args(LauncherName)
 
 
 def choose_launcher(
