@@ -20,11 +20,11 @@ ONE = 'description = "one cell"\n'
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory, tiny_model, corpus):
-    """A study of one cell that is finished: its file and its folder, as texts."""
+def ran(tmp_path_factory, tiny_model, corpus, finished):
+    """A study of one cell, which is finished elsewhere: its file and its folder, as texts."""
     folder = tmp_path_factory.mktemp("ran")
-    path = write_study(folder, small(tiny_tree(tiny_model, corpus)), ONE, seeds="[0]")
-    options = RunOptions(device="cpu", poll_seconds=0)
+    path = write_study(folder, tiny_tree(tiny_model, corpus), ONE, seeds="[0]")
+    options = RunOptions(device="cpu", poll_seconds=0, reuse=(finished.folder.parent,))
     run_study(load_study(path), ThisProcess(), out=folder / "out", options=options)
     return str(path), str(folder / "out")
 
@@ -112,7 +112,7 @@ def test_a_wrong_study_is_refused_in_one_line(tree, tmp_path, capsys, case, verb
 def test_a_study_whose_base_changed_is_refused(ran, capsys):
     path, out = ran
     words = refused(capsys, "study", "run", path, "--out", out, "--set", "train.epochs=5")
-    assert f"{out} was made of another base (train.epochs 2 -> 5): choose another --out" in words
+    assert f"{out} was made of another base (train.epochs 3 -> 5): choose another --out" in words
 
 
 def test_there_is_nothing_to_report_yet(tree, tmp_path, capsys):
