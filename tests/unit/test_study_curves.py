@@ -78,14 +78,14 @@ def test_no_rise_has_no_half():
 
 @pytest.fixture
 def results(tmp_path):
-    def made(**ends):
+    def made(validation=VALIDATION, **ends):
         def trainings(cell, variant):
             if variant == "original":
-                return [], [probe(0, TTR[0], VALIDATION[0])]
+                return [], [probe(0, TTR[0], validation[0])]
             shift = ends.get(cell.points["training"].replace("-", "_"), 0.0)
             probes = [
-                probe(4 * i, ttr + (shift if i else 0.0) + 0.01 * cell.seed, validation)
-                for i, (ttr, validation) in enumerate(zip(TTR, VALIDATION, strict=True))
+                probe(4 * i, ttr + (shift if i else 0.0) + 0.01 * cell.seed, loss)
+                for i, (ttr, loss) in enumerate(zip(TTR, validation, strict=True))
             ]
             updates = [update(i, 4.0 - 0.1 * i, accuracy=i / 20) for i in range(1, 21)]
             return updates, probes
@@ -112,6 +112,19 @@ def test_what_agrees_is_said_in_words(results):
     assert "trained on, 0.705" in said
     assert "goes from 3.60 to 5.20 (a paper, Figure 2), ours from 4.00" in said
     assert "the same direction." in said
+
+
+@pytest.mark.parametrize(
+    ("validation", "verdict"),
+    [
+        ([4.0, 3.0, 6.0, 7.0, 5.0, 4.0], "it comes back, unlike in the paper"),
+        ([6.0, 5.0, 4.0, 3.0, 2.0, 1.0], "Validation loss does not rise again, unlike in"),
+    ],
+)
+def test_a_validation_loss_that_falls_is_said_to(results, validation, verdict):
+    said = " ".join(find_curves(results(validation)).sentences)
+    assert verdict in said
+    assert "as the paper argues" not in said
 
 
 @pytest.mark.parametrize(("shift", "word"), [(0.1, "higher"), (-0.1, "lower")])

@@ -287,16 +287,18 @@ def _of_published(
         "rise is done."
     )
     back = found["validation_return"]
-    if back is not None and found["validation_rise"] is not None:
-        verdict = (
-            "it does not come back, as the paper argues: neither grokking nor double descent"
-            if back.value < _CAME_BACK
-            else "it comes back, unlike in the paper"
-        )
-        yield (
-            f"Validation loss then rises by {found['validation_rise']} and comes back by {back} "
-            f"of that: {verdict}."
-        )
+    if back is None:
+        yield "Validation loss does not rise again, unlike in the paper."
+        return
+    verdict = (
+        "it does not come back, as the paper argues: neither grokking nor double descent"
+        if back.value < _CAME_BACK
+        else "it comes back, unlike in the paper"
+    )
+    yield (
+        f"Validation loss then rises by {found['validation_rise']} and comes back by {back} of "
+        f"that: {verdict}."
+    )
 
 
 def _compared(training: str, moments: dict[str, dict[int, list[Moment]]]) -> str:
@@ -320,7 +322,7 @@ def _against_published(
 ) -> Iterator[str]:
     """The first and last published TTR and validation loss beside ours."""
     held = moments.get(PUBLISHED, {})
-    for metric in ("ttr", "validation_loss"):
+    for metric, words in {"ttr": "TTR", "validation_loss": "validation loss"}.items():
         values = [each for each in published_values(results.study, metric) if "epoch" in each.at]
         ours = [
             [value for each in seed if (value := _CURVES[metric][1](each)) is not None]
@@ -331,7 +333,7 @@ def _against_published(
         first, last = (over_seeds([seed[place] for seed in ours]) for place in (0, -1))
         same = (values[-1].value - values[0].value) * (last.value - first.value) > 0
         yield (
-            f"The paper's {_CURVES[metric][0].split(' (')[0]} goes from {number(values[0].value)} "
+            f"The paper's {words} goes from {number(values[0].value)} "
             f"to {number(values[-1].value)} ({values[0].source}), ours from {first} to {last}: "
             f"{'the same direction' if same else 'the other direction'}."
         )

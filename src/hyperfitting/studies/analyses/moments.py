@@ -37,7 +37,8 @@ class Timing:
         lowest_validation_epoch: when validation loss was lowest.
         rise_at_lowest_validation: share of TTR's way covered by then.
         validation_rise: what validation loss rose by, from its lowest to its highest afterwards.
-        validation_return: share of that rise by which it had fallen again at the end.
+        validation_return: share of that rise by which it had fallen again at the end; None where
+            it did not rise.
     """
 
     half_rise_epoch: float | None
@@ -46,7 +47,7 @@ class Timing:
     lowest_validation_epoch: float
     rise_at_lowest_validation: float | None
     validation_rise: float
-    validation_return: float
+    validation_return: float | None
 
 
 def moments_of(cell: FinishedCell, variant: str) -> list[Moment]:
@@ -91,7 +92,7 @@ def timing_of(moments: Sequence[Moment]) -> Timing:
         lowest_validation_epoch=lowest.epoch,
         rise_at_lowest_validation=(lowest.ttr - start) / rise if rise > 0 else None,
         validation_rise=risen,
-        validation_return=(max(after) - after[-1]) / risen if risen > 0 else 0.0,
+        validation_return=(max(after) - after[-1]) / risen if risen > 0 else None,
     )
 
 
