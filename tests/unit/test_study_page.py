@@ -75,7 +75,7 @@ def test_the_page_leaves_every_file_that_it_links_to(written):
     links = set(re.findall(r'href="([^"#]+)"', html))
     assert {"quantity.svg", "quantity.png", "values.csv"} <= links
     assert "../cells/a/report/index.html" in links
-    with (written / "values.csv").open() as file:
+    with (written / "values.csv").open(encoding="utf-8-sig") as file:
         assert list(csv.DictReader(file)) == [{"texts": "8", "value": "0.4", "low": ""}]
 
 
