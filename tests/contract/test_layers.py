@@ -65,10 +65,10 @@ ORDER = {
     "runs": "blocks run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
-    "analyses.cells analyses.curves analyses.data_type analyses.long_texts analyses.quantity "
-    "analyses.shuffle page worker < analyses launchers.here launchers.processes "
-    "launchers.ray_cluster launchers.slurm study_run < estimate findings launchers.choose < "
-    "report",
+    "analyses.cells analyses.curves analyses.data_type analyses.long_texts analyses.pairs "
+    "analyses.quantity page worker < analyses.shuffle launchers.here launchers.processes "
+    "launchers.ray_cluster launchers.slurm study_run < analyses estimate launchers.choose < "
+    "findings < report",
     "stages": "__init__ archive compare draw listing model_card plan report < check train < "
     "generate measure",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "

@@ -46,7 +46,7 @@ def test_the_report_holds_page_figures_and_tables(reported):
     folder = report.files[0].parent
     assert (report.finished, report.missing) == (4, 0)
     assert {path.name for path in folder.iterdir()} == {
-        *("index.html", "report.md", "cells.csv", "pairs.csv", "bins.csv"),
+        *("index.html", "report.md", "cells.csv", "pairs.csv", "matrix.csv", "bins.csv"),
         *("matrix.png", "matrix.svg", "agreement.png", "agreement.svg"),
     }
     page = report.files[0].read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import pytest
 from hyperfitting.recipe import recipe_notes
 from hyperfitting.studies import load_study, shipped_studies, study_cells
 from hyperfitting.studies.analyses import ANALYSES
-from hyperfitting.studies.analyses.shuffle import KINDS
+from hyperfitting.studies.analyses.pairs import KINDS
 
 AXES = {
     "curves": {"training"},

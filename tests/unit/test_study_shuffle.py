@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hyperfitting.studies import Predictions
-from hyperfitting.studies.analyses.shuffle import KINDS, compare_cells, find_shuffle, pair_kind
+from hyperfitting.studies.analyses.pairs import KINDS, compare_cells, pair_kind
+from hyperfitting.studies.analyses.shuffle import find_shuffle
 from tests.support.finished_cells import results_of
 
 STUDY = """
@@ -109,6 +110,11 @@ def test_the_matrix_and_the_rows_hold_every_pair(results):
     assert held["two-threads"][6] == pytest.approx(0.7)
     assert len(found.tables[0].rows) == 7 * 6 / 2
     assert {row.seeds for row in found.tables[0].rows} == {2}
+    matrix = found.tables[1]
+    assert matrix.head == ("", *held)
+    line = next(line for line in matrix.body if line[0] == "one-swap")
+    assert line[1] == "0.800 (0.800 to 0.800)"
+    assert line[6] == ""  # itself
 
 
 def test_how_much_of_an_order_is_rounding_is_said(results):
@@ -131,7 +137,7 @@ def test_one_swap_that_changes_more_than_the_paper_has_is_said(results):
 
 
 def test_bins_are_of_positions_and_of_confidence(results):
-    bins = [row for row in find_shuffle(results()).tables[1].rows if row.kind == "another order"]
+    bins = [row for row in find_shuffle(results()).tables[2].rows if row.kind == "another order"]
     position = {row.start: row.value for row in bins if row.by == "position"}
     # Tokens 1 to 31 of a text: 28 the same; 32 to 40: none.
     assert position == {0: pytest.approx(28 / 31), 32: 0.0}
