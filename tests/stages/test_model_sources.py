@@ -41,7 +41,7 @@ def recipe(file, corpus):
 
 def test_check_says_what_the_model_is_made_from_and_what_it_sees(recipe, file, tmp_path):
     said = check_lines(check_recipe(recipe, tmp_path / "out", device="cpu"))
-    assert "dequantised from GGUF: tensors Q8_0 15, F32 5; tokenizer gpt2, gpt-2" in said
+    assert "dequantised from GGUF: tensors Q8_0 15, F32 5; tokenizer gpt2 gpt-2" in said
     assert f"sha256 {file_sha256(file)[:16]}  {file.name}" in said
     assert "beginning-of-text '<|end|>', adds none by itself; a chat template" in said
     size = recipe.data.context_tokens - 8

@@ -53,6 +53,10 @@ NOTES = [
         "data.shares: it shares out groups, and data.train.group is not set",
     ),
     (
+        ["data.chat_instruction=Go on."],
+        "data.chat_instruction: no context and no training text stands in a chat",
+    ),
+    (
         ["model.revision=main"],
         "model.revision: asset:reference-lm is a folder here, which has none",
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 from hyperfitting.files import file_hashes
 from hyperfitting.models.chat import opens_turns
 from hyperfitting.models.codec import TextCodec
+from hyperfitting.models.gguf_files import tokenizer_in_words
 from hyperfitting.models.locate import locate
 from hyperfitting.models.plain_errors import translate_model_errors
 from hyperfitting.recipe import ModelSettings
@@ -42,13 +43,12 @@ def source_of(settings: ModelSettings) -> ModelSource | None:
     with translate_model_errors(settings, "read its files"):
         location = locate(settings)
         if location.gguf is not None:
-            file, held = location.gguf.path, location.gguf.settings
-            named = (held.get(f"tokenizer.ggml.{name}") for name in ("model", "pre"))
+            file = location.gguf.path
             return ModelSource(
                 kind="GGUF",
                 sha256=file_hashes(file.parent, [file]),
                 tensor_types=location.gguf.tensor_types,
-                tokenizer=", ".join(str(each) for each in named if each),
+                tokenizer=tokenizer_in_words(location.gguf),
             )
         if location.base is None:
             return None

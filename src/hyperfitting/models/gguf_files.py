@@ -64,6 +64,19 @@ class GgufFile:
         return {name: self.settings.get(name) for name in names}
 
 
+def tokenizer_in_words(file: GgufFile) -> str:
+    """The kind of the file's tokenizer, and how it splits texts into words, as llama.cpp names
+    them; with a warning where transformers does not know the latter.
+    """
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+
+    kind, split = (
+        str(file.settings.get(f"tokenizer.ggml.{name}", "")) for name in ("model", "pre")
+    )
+    known = kind != "gpt2" or split in ("", "default", "gpt-2", *GGUF_PRE_TOKENIZER_SPLITS)
+    return f"{kind} {split}".strip() + ("" if known else " (not known: split as GPT-2's)")
+
+
 def gguf_in(path: Path) -> Path | None:
     """The GGUF file that a local path means: the file itself, or the only one of a folder without a
     config.json.

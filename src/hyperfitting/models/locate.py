@@ -51,8 +51,6 @@ def locate(settings: ModelSettings) -> Location:
         tried = "" if str(path) == settings.source else f" (tried {path})"
         raise ModelError(f"{settings.source}: no such model folder{tried}")
     if (file := gguf_in(path)) is not None:
-        if settings.initialise == "random":
-            raise ModelError(f"{settings.source}: a GGUF file cannot begin at random weights")
         return Location(str(file.parent), {"gguf_file": file.name}, gguf=read_gguf(file))
     if _is_adapter(path):
         return Location(str(path), options, base=_base_of(path, settings))

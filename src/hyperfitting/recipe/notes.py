@@ -52,6 +52,10 @@ def _of_model_and_data(recipe: Recipe) -> list[_Note]:
             data.shares is not None and data.train.group is None and data.blocks != "passages",
             "data.shares: it shares out groups, and data.train.group is not set",
         ),
+        (
+            not data.holds_chats and _differs(data, "chat_instruction"),
+            "data.chat_instruction: no context and no training text stands in a chat",
+        ),
     ]
 
 
