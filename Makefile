@@ -7,7 +7,7 @@ BIN := .venv/bin
 demo: .venv/.runs
 	$(BIN)/hyperfit demo
 
-demo-135m: .venv/.smollm2     # a real model of 135 million parameters: some 20 minutes on two quiet cores
+demo-135m: .venv/.smollm2     # a real model of 135 million parameters, sized for 25 minutes on two quiet cores
 	$(BIN)/hyperfit run smollm2
 
 test: .venv/.dev
