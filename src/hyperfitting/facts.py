@@ -182,10 +182,14 @@ class MauveFacts(Facts):
 class MeasureFacts(Facts):
     """How a run was measured: its weights' digest and the original's, and how words were cut.
 
-    `bleu` is sacrebleu's signature, `scorer` the third model. None: not measured, or as usual.
+    `dtype` is that of the weights that scored, `bleu` sacrebleu's signature, `scorer` the third
+    model. `tokens_scored` are those that each model read for this run, and not for one measured
+    before it: by the variant's name, or `scorer` or `mauve`. None: not measured, or as usual.
     """
 
     weights: tuple[str | None, str | None]
+    dtype: str | None = None
+    tokens_scored: dict[str, int] | None = None
     words: str | None = None
     bleu: str | None = None
     scorer: str | None = None

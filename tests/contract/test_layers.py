@@ -37,7 +37,7 @@ ORDER = {
     "cli": "console text values < options preference_options study_text < experiments measuring "
     "planning preference recipes studies < __init__",
     "compare": "load < differences nearest < __init__",
-    "measure": "aggregate pooled_metrics text_metrics < model_metrics < texts < experiment "
+    "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < experiment "
     "external_texts < __init__",
     "metrics": "__init__ controls diversity overlap repetition specs.spec specs.tokens stats "
     "token_scores words < bleu mauve multiple_comparisons specs.of_models < specs.of_texts < "

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hyperfitting.metrics.token_scores import TokenScores, rank_under
 from hyperfitting.models import chunked_logits as heads
-from hyperfitting.models import keep_head_exact, rank_choices, score_texts
+from hyperfitting.models import keep_head_exact, last_hidden_states, score_rows, score_texts
 from hyperfitting.models.adapt.head import head_accepts_chunks
 from tests.support.scores import token_scores
 
@@ -262,20 +262,45 @@ def test_choices_are_ranked_under_another_model(monkeypatch):
     in_chunks_of(monkeypatch, 5)
     one, other, ids_NT = make("llama"), make("gpt2"), texts()
     choices_NS = score_texts(other, ids_NT, batch_blocks=2).top1_id
-    rank_NS = rank_choices(one, ids_NT.numpy(), choices_NS, batch_blocks=2)
+
+    def ranks(model, *choices):
+        found = score_rows(model, list(ids_NT), batch_texts=2, choices=[list(c) for c in choices])
+        return [torch.stack(each) for each in zip(*(t.choice_ranks for t in found), strict=True)]
+
+    [rank_NS, true_NS] = ranks(one, choices_NS, ids_NT[:, 1:])
     assert rank_NS.shape == (3, 11)
     assert torch.equal(rank_NS, rank_under(whole_logits(one, ids_NT)[:, :-1], choices_NS))
     assert (rank_NS > 1).any()
-    assert (rank_choices(other, ids_NT, choices_NS, batch_blocks=3) == 1).all()
-    true = score_texts(one, ids_NT, batch_blocks=2).rank
-    assert torch.equal(rank_choices(one, ids_NT, ids_NT[:, 1:], batch_blocks=2), true)
+    assert (ranks(other, choices_NS)[0] == 1).all()
+    assert torch.equal(true_NS, score_texts(one, ids_NT, batch_blocks=2).rank)
 
 
 def test_choices_that_are_not_one_a_predicted_token_are_refused():
-    with pytest.raises(
-        ValueError, match=r"choices of shape \(3, 12\) for texts that need \(3, 11\)"
-    ):
-        rank_choices(make("llama"), texts(), texts(), batch_blocks=2)
+    with pytest.raises(ValueError, match="12 choices for 11 predicted tokens of a text"):
+        score_rows(make("llama"), texts().tolist(), batch_texts=2, choices=[list(texts())])
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "bias"])
+def test_texts_of_other_lengths_are_scored_as_each_alone(kind):
+    """Padding is not scored; texts come back in the order in which they were given."""
+    model, lengths = make(kind), (3, 12, 0, 7, 1, 12, 2)
+    rows = [texts(1, length, seed=length)[0].tolist() for length in lengths]
+    read, told = [], []
+    hook = model.get_input_embeddings().register_forward_hook(
+        lambda _, inputs, __: read.append(tuple(inputs[0].shape))
+    )
+    found = score_rows(model, rows, batch_texts=2, keep_last=True, advance=told.append)
+    hook.remove()
+    assert read == [(1, 8), (1, 8), (2, 12), (2, 7), (1, 2)]  # the first two are the trial
+    assert told == [2, 2, 1]
+    for row, text in zip(rows, found, strict=True):
+        assert len(text.scores.loss) == max(0, len(row) - 1)
+        if len(row) > 1:
+            alone = score_texts(model, torch.tensor([row]), batch_blocks=1)
+            assert torch.allclose(text.scores.loss, alone.loss[0], atol=1e-5)
+            assert torch.equal(text.scores.top1_id, alone.top1_id[0])
+            [last_H] = last_hidden_states(model, [row], batch_texts=1)
+            assert torch.allclose(text.last_H, torch.tensor(last_H), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "bias"])

@@ -2,6 +2,7 @@
 
 text_metrics.py    what is measured of each text
 pooled_metrics.py  what is measured of all texts of an arm together
+reading.py         models that read each text once: needs torch
 model_metrics.py   what a model is on true texts, and what it says of others' texts: needs torch
 aggregate.py       all of them -> rows, each with its interval
 texts.py           everything that is measured of texts, in one call

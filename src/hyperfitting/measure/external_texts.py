@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hyperfitting.data import Mistakes, RowError, read_texts, refuse_name
 from hyperfitting.errors import DataError, plain_out_of_memory
@@ -28,9 +27,6 @@ from hyperfitting.metrics.specs import AgainstTrueTexts, metrics_measured_as
 from hyperfitting.metrics.words import characters_said, spaced_pieces
 from hyperfitting.recipe import MeasureSettings, ModelSettings, TextSource
 from hyperfitting.records import REFERENCE, Codec, Continuation, Document, MetricRow
-
-if TYPE_CHECKING:
-    from hyperfitting.models import ScoringModel
 
 EXTERNAL = "texts"
 """The variant and the domain of texts from a file."""
@@ -124,14 +120,12 @@ def _with_models(baselines: TextBaselines, request: ExternalTextsRequest) -> Tex
     """The baselines with the models that the request names; torch is imported for them only."""
     if request.scorer is None and request.mauve is None:
         return baselines
-    from hyperfitting import models
+    from hyperfitting.measure.reading import third_models
+    from hyperfitting.models import resolve_device
 
-    device = models.resolve_device(request.device)
-
-    def load(source: str | None) -> ScoringModel | None:
-        return models.load_scoring_model(source, device) if source is not None else None
-
-    return replace(baselines, scorer=load(request.scorer), features=load(request.mauve))
+    device = resolve_device(request.device)
+    scorer, features = third_models(request.scorer, request.mauve, device)
+    return replace(baselines, scorer=scorer, features=features)
 
 
 class WordTokens:

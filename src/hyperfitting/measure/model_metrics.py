@@ -1,5 +1,5 @@
-"""What a model is on true texts, and what it says of texts that others wrote. The one module here
-that needs torch.
+"""What a model is on true texts, and what it says of texts that others wrote. Needs
+torch.
 
 Shapes: N texts, S = T - 1 predicted tokens of a text.
 """
@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from hyperfitting.measure.aggregate import Intervals, ModelOnDomain, by_arm, metric_row
+from hyperfitting.measure.reading import TextReader, ThirdModel
 from hyperfitting.measure.text_metrics import TextInputs
 from hyperfitting.metrics.mauve import mauve, mauve_standard_error
 from hyperfitting.metrics.specs import (
@@ -28,7 +28,6 @@ from hyperfitting.metrics.specs import (
 from hyperfitting.metrics.specs.tokens import sums_and_counts
 from hyperfitting.metrics.stats import Estimate, ratio_of_sums
 from hyperfitting.metrics.token_scores import TokenScores, choice_agreement, split_loss
-from hyperfitting.models import ScoringModel, last_hidden_states, score_texts
 from hyperfitting.records import REFERENCE, Arm, Continuation, MetricRow, TokenBlocks
 
 ModelInputs = dict[ModelInput, torch.Tensor]
@@ -113,64 +112,42 @@ def _median(values_NS: torch.Tensor, groups: Sequence[str]) -> Estimate:
     return Estimate(median, None, None, len(groups), len(set(groups)))
 
 
-def original_inputs(
-    original: nn.Module, texts: Sequence[Continuation], *, batch_blocks: int
-) -> TextInputs:
+def original_inputs(original: TextReader, texts: Sequence[Continuation]) -> TextInputs:
     """Loss in nats, and rank, of each token of each text after its context, under the untouched
     model.
     """
     rows = [[*text.context_ids, *text.ids] for text in texts]
-    found = _scored(original, rows, [len(text.context_ids) for text in texts], batch_blocks)
+    found = _scored(original, rows, [len(text.context_ids) for text in texts])
     return {
-        "original_loss": [None if each is None else each[0] for each in found],
-        "original_rank": [None if each is None else each[1] for each in found],
+        "original_loss": [None if each is None else each.loss for each in found],
+        "original_rank": [None if each is None else each.rank for each in found],
     }
 
 
-def scorer_inputs(
-    scorer: ScoringModel, texts: Sequence[Continuation], *, batch_blocks: int
-) -> TextInputs:
+def scorer_inputs(scorer: ThirdModel, texts: Sequence[Continuation]) -> TextInputs:
     """Loss in nats of each text after its context under a third model, in its tokens, as far as it
     has positions.
 
-    A token that reaches over the border between context and text counts as the text's. Texts
-    without strings have no loss.
+    Texts without strings have no loss.
     """
-    read = [_read_by(scorer, text) if text.pieces else ([], 0) for text in texts]
-    found = _scored(
-        scorer.model, [ids for ids, _ in read], [start for _, start in read], batch_blocks
-    )
-    return {"scorer_loss": [None if each is None else each[0] for each in found]}
-
-
-def _read_by(scorer: ScoringModel, text: Continuation) -> tuple[list[int], int]:
-    """Context and text in the tokens of a scoring model, and where the text begins."""
-    context = "".join(text.context_pieces)
-    before, ids = (
-        scorer.codec.encode(context),
-        scorer.codec.encode(context + text.text)[: scorer.positions],
-    )
-    same = (i for i, (one, other) in enumerate(zip(before, ids, strict=False)) if one != other)
-    return ids, next(same, len(before))
+    encoded = [scorer.encode(text) if text.pieces else ([], 0) for text in texts]
+    rows, starts = [ids for ids, _ in encoded], [start for _, start in encoded]
+    found = _scored(scorer.reader, rows, starts)
+    return {"scorer_loss": [None if each is None else each.loss for each in found]}
 
 
 def _scored(
-    model: nn.Module, rows: Sequence[Sequence[int]], starts: Sequence[int], batch_blocks: int
-) -> list[tuple[torch.Tensor, torch.Tensor] | None]:
-    """Loss and rank of each row's tokens from its start on (from the second, since nothing predicts
-    the first).
+    reader: TextReader, rows: Sequence[Sequence[int]], starts: Sequence[int]
+) -> list[TokenScores | None]:
+    """Scores of each row's tokens from its start on (from the second, since nothing predicts the
+    first); None where there are none.
     """
-    longest = max(map(len, rows), default=0)
-    if longest < 2:
-        return [None] * len(rows)
-    # Padded on the right, where a causal model does not look back from; the padding's own scores
-    # are not kept.
-    padded = np.array([[*row, *[0] * (longest - len(row))] for row in rows])
-    scores = score_texts(model, padded, batch_blocks=batch_blocks)
-    own = [slice(max(start, 1) - 1, len(row) - 1) for row, start in zip(rows, starts, strict=True)]
+    places = [max(start, 1) - 1 for start in starts]
     return [
-        (scores.loss[i, each], scores.rank[i, each]) if each.stop > each.start else None
-        for i, each in enumerate(own)
+        TokenScores(*(each_S[place:] for each_S in vars(text.scores).values()))
+        if len(text.scores.loss) > place
+        else None
+        for text, place in zip(reader.score(rows), places, strict=True)
     ]
 
 
@@ -198,7 +175,7 @@ class _Features:
 
 
 def mauve_rows(
-    scorer: ScoringModel, texts: Sequence[Continuation], *, batch_blocks: int, force: bool
+    model: ThirdModel, texts: Sequence[Continuation], *, force: bool
 ) -> tuple[list[MetricRow], list[MauveDetails]]:
     """MAUVE of each arm of a domain against the domain's true texts, of contexts and continuations
     together.
@@ -210,25 +187,25 @@ def mauve_rows(
         ValueError: a side has fewer texts than the metric needs, unless `force`.
     """
     arms = list(by_arm([text for text in texts if text.context_pieces or text.pieces]))
-    features = [_features(scorer, own, batch_blocks) for own in arms]
+    features = [_features(model, own) for own in arms]
     true = {
         own[0].domain: found
         for own, found in zip(arms, features, strict=True)
         if own[0].variant == REFERENCE
     }
-    rows, details = [], []
-    for own, found in zip(arms, features, strict=True):
-        if own[0].variant != REFERENCE and own[0].domain in true:
-            row, detail = _mauve_row(own[0], found, true[own[0].domain], force=force)
-            rows.append(row)
-            details.append(detail)
-    return rows, details
+    taken = [
+        _mauve_row(own[0], found, true[own[0].domain], force=force)
+        for own, found in zip(arms, features, strict=True)
+        if own[0].variant != REFERENCE and own[0].domain in true
+    ]
+    return [row for row, _ in taken], [details for _, details in taken]
 
 
-def _features(scorer: ScoringModel, texts: Sequence[Continuation], batch_blocks: int) -> _Features:
-    read = [(ids, text.group) for text in texts if (ids := _read_by(scorer, text)[0])]
-    points_NH = last_hidden_states(scorer.model, [ids for ids, _ in read], batch_texts=batch_blocks)
-    return _Features(points_NH, [group for _, group in read])
+def _features(model: ThirdModel, texts: Sequence[Continuation]) -> _Features:
+    read = [(ids, text.group) for text in texts if (ids := model.encode(text)[0])]
+    return _Features(
+        model.reader.last_states([ids for ids, _ in read]), [group for _, group in read]
+    )
 
 
 def _mauve_row(

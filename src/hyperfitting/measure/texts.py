@@ -23,10 +23,8 @@ from hyperfitting.metrics.words import characters_said
 from hyperfitting.records import CONTROLS, Continuation, MetricRow, PooledMetric, TextMetrics
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from hyperfitting.measure.model_metrics import MauveDetails
-    from hyperfitting.models import ScoringModel
+    from hyperfitting.measure.reading import TextReader, ThirdModel
     from hyperfitting.recipe import Recipe
 
 
@@ -34,16 +32,16 @@ if TYPE_CHECKING:
 class TextBaselines:
     """What texts are measured against. Metrics whose baseline is None, or empty, are skipped.
 
-    `index` and `training_texts` are the training texts as token ids and as strings. `original` is
-    the untouched model. `scorer` is the model that `measure.scorer` names, `features` the one that
-    `measure.mauve` names.
+    `index` and `training_texts` are the training texts as token ids and as strings. `original`
+    reads with the untouched model. `scorer` is the model that `measure.scorer` names, `features`
+    the one that `measure.mauve` names.
     """
 
     index: TrainingIndex | None = None
     training_texts: Sequence[str] = ()
-    original: nn.Module | None = None
-    scorer: ScoringModel | None = None
-    features: ScoringModel | None = None
+    original: TextReader | None = None
+    scorer: ThirdModel | None = None
+    features: ThirdModel | None = None
 
 
 @dataclass(frozen=True)
@@ -51,20 +49,19 @@ class MetricOptions:
     """Which metrics are taken, and how.
 
     `bleu`: Self-BLEU, and Dataset-BLEU where there are training texts. `force_mauve`: MAUVE of
-    fewer texts than it needs. `batch_blocks`: texts scored side by side under a model.
+    fewer texts than it needs.
     """
 
     intervals: Intervals
     bleu: bool = False
     force_mauve: bool = False
-    batch_blocks: int = 8
 
     @classmethod
     def of_recipe(cls, recipe: Recipe) -> MetricOptions:
         """As a recipe says."""
         how = recipe.measure
         intervals = Intervals(how.bootstrap_draws, recipe.seed)
-        return cls(intervals, how.bleu, how.force_mauve, how.batch_blocks)
+        return cls(intervals, how.bleu, how.force_mauve)
 
 
 @dataclass(frozen=True)
@@ -118,11 +115,10 @@ def _inputs(
         return inputs
     from hyperfitting.measure.model_metrics import original_inputs, scorer_inputs
 
-    batch = options.batch_blocks
     if baselines.original is not None:
-        inputs |= original_inputs(baselines.original, texts, batch_blocks=batch)
+        inputs |= original_inputs(baselines.original, texts)
     if baselines.scorer is not None:
-        inputs |= scorer_inputs(baselines.scorer, texts, batch_blocks=batch)
+        inputs |= scorer_inputs(baselines.scorer, texts)
     return inputs
 
 
@@ -133,9 +129,7 @@ def _mauve(
         return [], []
     from hyperfitting.measure.model_metrics import mauve_rows
 
-    return mauve_rows(
-        baselines.features, texts, batch_blocks=options.batch_blocks, force=options.force_mauve
-    )
+    return mauve_rows(baselines.features, texts, force=options.force_mauve)
 
 
 def text_signatures(texts: Sequence[str] = (), *, bleu: bool) -> dict[str, str]:

@@ -35,6 +35,7 @@ from hyperfitting.models.devices import (
     memory_bytes,
     resolve_device,
     resolve_precision,
+    return_freed_memory,
     weights_dtype,
 )
 from hyperfitting.models.loading import (
@@ -49,13 +50,20 @@ from hyperfitting.models.loading import (
     load_scoring_model,
 )
 from hyperfitting.models.saving import save_model
-from hyperfitting.models.scoring import last_hidden_states, rank_choices, score_texts
+from hyperfitting.models.scoring import (
+    ScoredText,
+    last_hidden_states,
+    score_rows,
+    score_texts,
+    stack_scores,
+)
 from hyperfitting.models.stepping import Stepper, plain_logits
 from hyperfitting.models.trainable import TrainableModel, select_trained
 
 __all__ = [
     "NO_CACHE",
     "Precision",
+    "ScoredText",
     "ScoringModel",
     "Stepper",
     "TextCodec",
@@ -88,16 +96,18 @@ __all__ = [
     "output_head",
     "plain_logits",
     "prefer_attention",
-    "rank_choices",
     "refuse_full_memory",
     "remember_traits",
     "resolve_device",
     "resolve_precision",
+    "return_freed_memory",
     "save_model",
+    "score_rows",
     "score_texts",
     "select_trained",
     "set_attention",
     "source_of",
+    "stack_scores",
     "stepper",
     "tokenizer_traits",
     "traits_of",

@@ -5,8 +5,8 @@ The model's own forward computes each chunk, with a body that returns given hidd
 bias, cap and scale of a head are included. The whole (B, T, V) tensor is made only for a model
 whose head does not accept chunks, which `head_accepts_chunks` finds out beforehand.
 
-Shapes: B texts, T tokens, H hidden units, V vocabulary, N = B x (T - 1) predicted tokens, C tokens
-of a chunk.
+Shapes: B texts, T tokens, S = T - 1 predicted tokens, H hidden units, V vocabulary, N predicted
+tokens that are wanted, C tokens of a chunk.
 """
 
 from __future__ import annotations
@@ -32,24 +32,28 @@ def chunk_tokens(vocabulary_size: int) -> int:
     return max(1, _CHUNK_BYTES // (4 * vocabulary_size))
 
 
-def logits_in_chunks(
-    model: nn.Module, ids_BT: Tensor, precision: Precision, *, accepts_chunks: bool
-) -> Iterator[Tensor]:
-    """Logits (C, V) that predict every token but the first of each text, text after text, in the
-    dtype of the head.
+def read_in_chunks(
+    model: nn.Module,
+    ids_BT: Tensor,
+    wanted_BS: Tensor,
+    precision: Precision,
+    *,
+    accepts_chunks: bool,
+) -> tuple[Tensor | None, Iterator[Tensor]]:
+    """The body's last hidden states (B, T, H) of the texts, and the logits (C, V) that predict the
+    wanted ones of all tokens but the first, text after text, in the dtype of the head.
 
-    Joined they are (N, V). `accepts_chunks` is the answer of `head_accepts_chunks`; if false, the
-    logits are computed whole and then split. Without gradients only. With a sharded model every
-    process must make the same calls.
+    The logits joined are (N, V). `accepts_chunks` is the answer of `head_accepts_chunks`; if false,
+    the logits are computed whole and then split, and the hidden states are None. Without gradients
+    only. With a sharded model every process must make the same calls.
     """
     if not accepts_chunks:
-        logits_NV = autocast_logits(model, ids_BT, precision)[:, :-1].flatten(0, 1)
-        yield from torch.split(logits_NV, chunk_tokens(logits_NV.shape[1]))
-        return
+        logits_NV = autocast_logits(model, ids_BT, precision)[:, :-1][wanted_BS]
+        return None, iter(torch.split(logits_NV, chunk_tokens(logits_NV.shape[1])))
     output, vocabulary_size = read_body(model, ids_BT, precision)
-    ids_N, hidden_NH = ids_BT[:, :-1].flatten(), output.last_hidden_state[:, :-1].flatten(0, 1)
+    wanted = (ids_BT[:, :-1][wanted_BS], output.last_hidden_state[:, :-1][wanted_BS])
     size = chunk_tokens(vocabulary_size)
-    for ids_C, hidden_CH in zip(
-        *(torch.split(each, size) for each in (ids_N, hidden_NH)), strict=True
-    ):
-        yield logits_of_hidden(model, output, ids_C, hidden_CH, precision)
+    chunks = zip(*(torch.split(each, size) for each in wanted), strict=True)
+    return output.last_hidden_state, (
+        logits_of_hidden(model, output, ids_C, hidden_CH, precision) for ids_C, hidden_CH in chunks
+    )

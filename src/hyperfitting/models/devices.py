@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 from contextlib import nullcontext
@@ -80,6 +81,16 @@ def keep_freed_memory() -> None:
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+def return_freed_memory() -> None:
+    """Give the memory that `keep_freed_memory` kept back to the system: what a training or the
+    writing of texts needed would else stay with the process while it measures.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        gc.collect()  # a model with its loss is a cycle of references
+        trim(0)
 
 
 def device_of(model: nn.Module) -> torch.device:

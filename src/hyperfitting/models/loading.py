@@ -20,7 +20,7 @@ from hyperfitting.models.codec import TextCodec, configured_ends, make_codec
 from hyperfitting.models.gguf_files import gguf_config, gguf_tokenizer, load_gguf
 from hyperfitting.models.locate import Location, locate
 from hyperfitting.models.plain_errors import translate_model_errors
-from hyperfitting.recipe import ModelSettings
+from hyperfitting.recipe import Dtype, ModelSettings
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -278,14 +278,16 @@ class ScoringModel:
     positions: int | None
 
 
-def load_scoring_model(source: str, device: torch.device) -> ScoringModel:
-    """A scoring model from a hub name or a folder, in float32; texts begin with beginning-of-text
-    if it has one.
+def load_scoring_model(
+    source: str, device: torch.device, *, dtype: Dtype = "float32"
+) -> ScoringModel:
+    """A scoring model from a hub name or a folder; texts begin with beginning-of-text if it has
+    one.
 
     Raises:
         ModelError: as `load_model`.
     """
-    settings = ModelSettings(source=source, beginning_of_text="none")
+    settings = ModelSettings(source=source, dtype=dtype, beginning_of_text="none")
     codec = load_codec(settings)
     if codec.tokenizer.bos_token_id is not None:
         codec = load_codec(settings.model_copy(update={"beginning_of_text": "add"}))

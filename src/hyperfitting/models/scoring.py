@@ -1,29 +1,55 @@
 """Score texts with a loaded model: losses, ranks and hidden states.
 
-Shapes: N texts, B of them at a time, T tokens, S = T - 1 predicted tokens, V vocabulary, M = B x S
-predicted tokens of a batch, C tokens of a chunk.
+Texts may differ in length. Those of like length are read together, so that little is padded, and
+padding stands on the right, where a causal model does not look back from.
+
+Shapes: N texts of T tokens, S = T - 1 predicted tokens of a text, B texts of a batch, M predicted
+tokens of all texts, V vocabulary, H hidden units, C tokens of a chunk of logits, P of a part of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from hyperfitting.errors import ModelError
 from hyperfitting.metrics.token_scores import TokenScores, rank_under, target_scores
 from hyperfitting.models.adapt.head import head_accepts_chunks
-from hyperfitting.models.chunked_logits import logits_in_chunks
+from hyperfitting.models.chunked_logits import read_in_chunks
 from hyperfitting.models.devices import Precision, device_of
 from hyperfitting.models.stepping import accepts
 
+_Rows = Sequence[Sequence[int]] | Sequence[Tensor]
 
-@torch.no_grad()
+_PART_BYTES = 2**20
+"""Logits are scored in parts of this size, which stay in a processor's cache: whole chunks take
+twice the time. A GPU scores whole chunks.
+"""
+
+_NO_STATES = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class ScoredText:
+    """What a model says of every token of a text but the first; tensors of shape (S,) on the CPU.
+
+    `choice_ranks` are the ranks (`rank_under`) of other models' choices under this model, a tensor
+    for each of them. `last_H` is the state of the last token after the last layer, in float32; None
+    where it was not asked for, and for a model whose head does not accept chunks.
+    """
+
+    scores: TokenScores
+    choice_ranks: tuple[Tensor, ...] = ()
+    last_H: Tensor | None = None
+
+
 def score_texts(
     model: nn.Module,
     ids_NT: NDArray[Any] | Tensor,
@@ -31,54 +57,84 @@ def score_texts(
     batch_blocks: int,
     precision: Precision = "fp32",
 ) -> TokenScores:
-    """Score every token but the first of N equally long texts; tensors of shape (N, T - 1) on the
-    CPU.
+    """`score_rows` of N equally long texts: tensors of shape (N, T - 1) on the CPU."""
+    rows = list(torch.as_tensor(ids_NT))
+    found = score_rows(model, rows, batch_texts=batch_blocks, precision=precision)
+    return stack_scores([each.scores for each in found])
 
-    Softmax and scores are computed in float32, a chunk of tokens at a time. The logits of a whole
-    batch are in memory only if the model's head does not accept chunks.
-    """
-    targets_NS = torch.as_tensor(ids_NT)[:, 1:]
-    columns: list[Tensor] = []
-    start = 0
-    for logits_CV, target_C in _predictions(model, ids_NT, targets_NS, batch_blocks, precision):
-        scores = target_scores(logits_CV, target_C)
-        part = [getattr(scores, field.name) for field in fields(TokenScores)]
-        # Filled in place: results allocated between the batches would fragment the memory, which
-        # would keep growing.
-        columns = columns or [torch.empty(targets_NS.numel(), dtype=each.dtype) for each in part]
-        for column_N, each_C in zip(columns, part, strict=True):
-            column_N[start : start + len(each_C)] = each_C
-        start += len(target_C)
-    return TokenScores(*(column_N.view(targets_NS.shape) for column_N in columns))
+
+def stack_scores(scores: Sequence[TokenScores]) -> TokenScores:
+    """The scores of N equally long texts as one: tensors of shape (N, T - 1)."""
+    columns = ([getattr(each, field.name) for each in scores] for field in fields(TokenScores))
+    return TokenScores(*map(torch.stack, columns))
 
 
 @torch.no_grad()
-def rank_choices(
+def score_rows(
     model: nn.Module,
-    ids_NT: NDArray[Any] | Tensor,
-    choices_NS: Tensor,
+    rows: _Rows,
     *,
-    batch_blocks: int,
+    batch_texts: int,
     precision: Precision = "fp32",
-) -> Tensor:
-    """The rank under this model (`rank_under`) of another model's choice at each predicted token;
-    (N, T - 1), int64.
+    choices: Sequence[Sequence[Tensor]] = (),
+    keep_last: bool = False,
+    advance: Callable[[int], None] = lambda texts: None,
+) -> list[ScoredText]:
+    """Score every token but the first of each text; each text is read once.
 
-    `choices_NS` is the other model's `TokenScores.top1_id` for the same texts. Source: Li et al.
-    2026, the rank map.
+    Softmax and scores are computed in float32, a few tokens at a time. The logits of a whole batch
+    are in memory only if the model's head does not accept chunks.
+
+    Args:
+        model: reads the texts.
+        rows: the ids of each text.
+        batch_texts: texts read together.
+        precision: in which the model computes.
+        choices: of other models, for each of them the `TokenScores.top1_id` of every text, to be
+            ranked (Li et al. 2026, the rank map).
+        keep_last: give the last hidden states too.
+        advance: told how many texts have been read, after each batch.
 
     Raises:
-        ValueError: `choices_NS` does not have shape (N, T - 1).
+        ValueError: a model's choices are not one for every predicted token.
     """
-    expected = (len(ids_NT), ids_NT.shape[1] - 1)
-    if tuple(choices_NS.shape) != expected:
-        raise ValueError(
-            f"choices of shape {tuple(choices_NS.shape)} for texts that need {expected}"
+    sizes = [max(0, len(row) - 1) for row in rows]
+    _refuse_other_sizes(choices, sizes)
+    order = _longest_first(sizes)
+    batches = _batches([text for text in order if sizes[text]], batch_texts)
+    first = next(iter(batches), [])[:1]
+    accepts_chunks = bool(first) and head_accepts_chunks(
+        model, _padded(model, rows, first)[0], precision
+    )
+    # Filled in place: results allocated between the batches would fragment the memory, which would
+    # keep growing.
+    dtypes = [*[torch.float32] * 5, *[torch.int64] * (2 + len(choices))]
+    columns = [torch.empty(sum(sizes), dtype=dtype) for dtype in dtypes]
+    last: dict[int, Tensor] = {}
+    start = 0
+    for batch in batches:
+        ids_BT, lengths_B = _padded(model, rows, batch)
+        places_T = torch.arange(1, ids_BT.shape[1], device=ids_BT.device)
+        wanted_BS = places_T < lengths_B[:, None]
+        hidden_BTH, chunks = read_in_chunks(
+            model, ids_BT, wanted_BS, precision, accepts_chunks=accepts_chunks
         )
-    chunks = _predictions(model, ids_NT, choices_NS, batch_blocks, precision)
-    return torch.cat(
-        [rank_under(logits_CV.float(), choice_C).cpu() for logits_CV, choice_C in chunks]
-    ).view(expected)
+        others = [torch.cat([own[text] for text in batch]).to(ids_BT.device) for own in choices]
+        for part in _scored_parts(chunks, [ids_BT[:, 1:][wanted_BS], *others]):
+            for column_M, each_P in zip(columns, part, strict=True):
+                column_M[start : start + len(each_P)] = each_P
+            start += len(part[0])
+        if keep_last and hidden_BTH is not None:
+            last |= dict(zip(batch, _last_states(hidden_BTH, lengths_B), strict=True))
+        advance(len(batch))
+    split = zip(
+        *(torch.split(column_M, [sizes[i] for i in order]) for column_M in columns), strict=True
+    )
+    found = {
+        text: ScoredText(TokenScores(*own[:7]), own[7:], last.get(text))
+        for text, own in zip(order, split, strict=True)
+    }
+    return [found[text] for text in range(len(rows))]
 
 
 @torch.no_grad()
@@ -87,8 +143,8 @@ def last_hidden_states(
 ) -> NDArray[np.float32]:
     """The hidden state of each text's last token after the last layer; (N, H), float32, on the CPU.
 
-    Texts may differ in length: they are padded on the right, which does not change the states of a
-    causal model.
+    Texts of like length are read together, padded on the right, where a causal model does not look
+    back from.
 
     Raises:
         ValueError: a text is empty.
@@ -96,15 +152,12 @@ def last_hidden_states(
     """
     if not all(rows):
         raise ValueError("an empty text has no last token")
-    device, parts = device_of(model), []
-    for start in range(0, len(rows), batch_texts):
-        batch = rows[start : start + batch_texts]
-        longest = max(map(len, batch))
-        ids_BT = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in batch], device=device)
-        hidden_BTH = _hidden_states(model, ids_BT)
-        last_B = torch.tensor([len(ids) - 1 for ids in batch], device=device)
-        parts.append(hidden_BTH[torch.arange(len(batch), device=device), last_B].float().cpu())
-    return torch.cat(parts).numpy() if parts else np.zeros((0, 0), np.float32)
+    last: dict[int, Tensor] = {}
+    for batch in _batches(_longest_first([len(ids) for ids in rows]), batch_texts):
+        ids_BT, lengths_B = _padded(model, rows, batch)
+        last_BH = _last_states(_hidden_states(model, ids_BT), lengths_B)
+        last |= dict(zip(batch, last_BH, strict=True))
+    return np.stack([last[text].numpy() for text in range(len(rows))]) if rows else _NO_STATES
 
 
 def _hidden_states(model: nn.Module, ids_BT: Tensor) -> Tensor:
@@ -120,24 +173,52 @@ def _hidden_states(model: nn.Module, ids_BT: Tensor) -> Tensor:
     return hidden_BTH
 
 
-def _predictions(
-    model: nn.Module,
-    ids_NT: NDArray[Any] | Tensor,
-    targets_NS: Tensor,
-    batch_blocks: int,
-    precision: Precision,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits (C, V) of every token but the first, text after text, and their targets (C,), on the
-    model's device.
+def _longest_first(sizes: Sequence[int]) -> list[int]:
+    """The numbers of the texts, so that too large a batch fails at once; equally long ones in
+    order.
     """
-    device, all_ids_NT = device_of(model), torch.as_tensor(ids_NT)
-    accepts_chunks = head_accepts_chunks(model, all_ids_NT[:1].long().to(device), precision)
-    batches = zip(
-        *(torch.split(each, batch_blocks) for each in (all_ids_NT, targets_NS)), strict=True
-    )
-    for ids_BT, targets_BS in batches:
-        start, target_M = 0, targets_BS.flatten().long().to(device)
-        ids_BT = ids_BT.long().to(device)
-        for logits_CV in logits_in_chunks(model, ids_BT, precision, accepts_chunks=accepts_chunks):
-            yield logits_CV, target_M[start : start + len(logits_CV)]
-            start += len(logits_CV)
+    return sorted(range(len(sizes)), key=lambda text: -sizes[text])
+
+
+def _batches(order: Sequence[int], batch_texts: int) -> list[Sequence[int]]:
+    return [order[start : start + batch_texts] for start in range(0, len(order), batch_texts)]
+
+
+def _padded(model: nn.Module, rows: _Rows, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The texts of a batch, ids (B, T) padded with 0, and their lengths (B,), on the model's
+    device.
+    """
+    ids = [torch.as_tensor(rows[text]).long() for text in batch]
+    lengths_B, device = torch.tensor([len(each) for each in ids]), device_of(model)
+    return pad_sequence(ids, batch_first=True).to(device), lengths_B.to(device)
+
+
+def _last_states(hidden_BTH: Tensor, lengths_B: Tensor) -> Tensor:
+    """The state of each text's last token (B, H), in float32, on the CPU."""
+    texts_B = torch.arange(len(lengths_B), device=hidden_BTH.device)
+    return hidden_BTH[texts_B, lengths_B - 1].float().cpu()
+
+
+def _scored_parts(chunks: Iterable[Tensor], targets: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """The columns of each part of the logits: every field of `TokenScores`, then the ranks of other
+    models' choices.
+
+    `targets` are the true ids of all wanted tokens of a batch, and those choices.
+    """
+    start = 0
+    for logits_CV in chunks:
+        on_gpu = logits_CV.device.type != "cpu"
+        tokens = len(logits_CV) if on_gpu else _PART_BYTES // (4 * logits_CV.shape[1])
+        for logits_PV in torch.split(logits_CV, max(1, tokens)):
+            true_P, *others = (each[start : start + len(logits_PV)] for each in targets)
+            scores = target_scores(logits_PV, true_P)
+            ranks = [rank_under(logits_PV, choice_P) for choice_P in others]
+            yield [*(getattr(scores, field.name) for field in fields(TokenScores)), *ranks]
+            start += len(logits_PV)
+
+
+def _refuse_other_sizes(choices: Sequence[Sequence[Tensor]], sizes: Sequence[int]) -> None:
+    for own in choices:
+        for choice_S, size in zip(own, sizes, strict=True):
+            if len(choice_S) != size:
+                raise ValueError(f"{len(choice_S)} choices for {size} predicted tokens of a text")

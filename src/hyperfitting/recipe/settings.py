@@ -122,6 +122,12 @@ class MeasureSettings(PathSettings):
         2000, description="Draws of the cluster bootstrap behind each interval."
     )
     batch_blocks: Count = Field(8, description="Texts scored side by side under a model.")
+    dtype: Dtype | None = Field(
+        None,
+        description="Dtype of the weights that score texts; none: `model.dtype`, and float32 for "
+        "`scorer` and `mauve`. `bfloat16` is faster where the processor has it, and changes "
+        "values a little.",
+    )
     bleu: bool = Field(
         False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`."
     )
@@ -245,6 +251,11 @@ class Recipe(Settings):
             if self.generate.mode == "reference"
             else self.generate.dtype or self.model.dtype
         )
+
+    @property
+    def measuring_dtype(self) -> Dtype:
+        """Dtype of the weights that score texts."""
+        return self.measure.dtype or self.model.dtype
 
     @property
     def text_tokens(self) -> int:

@@ -4,19 +4,24 @@ metrics.jsonl of a run.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
 import torch
 
 from hyperfitting import measure, models
 from hyperfitting.facts import MauveFacts, MauveTaken, MeasureFacts
 from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure, measure_runs
+from hyperfitting.measure.reading import TextReader, third_models
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import NO_PROGRESS, Progress
-from hyperfitting.recipe import ORIGINAL, MeasureSettings
-from hyperfitting.records import REFERENCE, Continuation
+from hyperfitting.recipe import ORIGINAL, Recipe
+from hyperfitting.records import REFERENCE, Continuation, TokenBlocks
 from hyperfitting.runs import Experiment, Run
 from hyperfitting.stages.train import drop_stale
 from hyperfitting.training import translate_torch_errors
-from hyperfitting.writing import load_run
+from hyperfitting.writing import load_run, load_run_codec
 
 
 @translate_torch_errors(
@@ -36,55 +41,100 @@ def measure_experiment(
             progress.log(f"{run.variant}: measured already")
     if not todo:
         return list(runs.values())
+    models.return_freed_memory()
     place = models.resolve_device(device)
-    original, codec = load_run(runs[ORIGINAL], place)
     names = ["train", "validation", *(each.name for each in recipe.data.domains)]
     blocks = [experiment.blocks(name) for name in names]
     true = [text for text in runs[ORIGINAL].continuations() if text.variant == REFERENCE]
-    with progress.bar("measuring", len(blocks) + len(todo) * (len(blocks) + 1)) as bar:
+    texts = {run.variant: _texts(run, true) for run in todo}
+    with progress.bar("measuring", _readings(recipe, blocks, texts, len(true))) as bar:
+
+        def reader(run: Run) -> TextReader:
+            model = load_run(run, place, dtype=recipe.measuring_dtype)[0]
+            size = recipe.measure.batch_blocks
+            return TextReader(run.variant, model, batch_texts=size, advance=bar.advance)
+
+        original = reader(runs[ORIGINAL])
         found = measure_runs(
-            (_run_to_measure(run, true, recipe.seed, place) for run in todo),
+            [
+                RunToMeasure(
+                    run.variant,
+                    run.name,
+                    texts[run.variant],
+                    None if run.variant == ORIGINAL else partial(reader, run),
+                )
+                for run in todo
+            ],
             original,
             blocks,
-            _baselines(experiment, original, codec, place),
+            _baselines(experiment, original, place, bar.advance),
             measure.MetricOptions.of_recipe(recipe),
             true_texts=true,
             context_tokens=recipe.data.context_tokens,
-            advance=bar.advance,
         )
+        tokens: Counter[str] = Counter()
         for run, measured in zip(todo, found, strict=True):
-            _keep_metrics(run, recipe.measure, measured)
+            _keep_metrics(run, recipe, measured)
+            tokens.update(measured.tokens)
+    progress.log(f"measured: {tokens.total():,} tokens scored by {_models_in_words(len(tokens))}")
     return list(runs.values())
 
 
-def _run_to_measure(
-    run: Run, true: list[Continuation], seed: int, place: torch.device
-) -> RunToMeasure:
-    texts = run.continuations()
-    if run.variant == ORIGINAL:
-        controls = measure.control_texts(true, seed)
-        return RunToMeasure(run.variant, run.name, [*texts, *controls], None)
-    return RunToMeasure(run.variant, run.name, texts, load_run(run, place)[0])
+def _models_in_words(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
+
+
+def _texts(run: Run, true: list[Continuation]) -> list[Continuation]:
+    """What a run wrote; with the original's, the true texts and the controls."""
+    controls = measure.control_texts(true, run.recipe.seed) if run.variant == ORIGINAL else []
+    return [*run.continuations(), *controls]
+
+
+def _readings(
+    recipe: Recipe,
+    blocks: Sequence[TokenBlocks],
+    texts: Mapping[str, Sequence[Continuation]],
+    true_texts: int,
+) -> int:
+    """How many times a model is asked for a text: every model for the blocks, the original and
+    third models for what was written.
+    """
+    trained = len(texts.keys() - {ORIGINAL})
+    third = sum(name is not None for name in (recipe.measure.scorer, recipe.measure.mauve))
+    beside = trained * true_texts if recipe.measure.mauve else 0
+    written = sum(map(len, texts.values()))
+    return (1 + trained) * sum(len(each.ids_NT) for each in blocks) + (1 + third) * written + beside
 
 
 def _baselines(
-    experiment: Experiment, original: torch.nn.Module, codec: models.TextCodec, place: torch.device
+    experiment: Experiment,
+    original: TextReader,
+    place: torch.device,
+    advance: Callable[[int], None],
 ) -> measure.TextBaselines:
     """What the texts of an experiment are measured against."""
     settings, training_ids = experiment.recipe.measure, experiment.blocks("train").ids_NT.tolist()
-    scorer, features = (settings.model_named(name) for name in ("scorer", "mauve"))
+    codec = load_run_codec(experiment.runs()[ORIGINAL])
+    scorer, features = third_models(
+        settings.model_named("scorer"),
+        settings.model_named("mauve"),
+        place,
+        dtype=settings.dtype or "float32",
+        batch_texts=settings.batch_blocks,
+        advance=advance,
+    )
     return measure.TextBaselines(
         index=TrainingIndex(training_ids),
         training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else (),
         original=original,
-        scorer=models.load_scoring_model(scorer, place) if scorer else None,
-        features=models.load_scoring_model(features, place) if features else None,
+        scorer=scorer,
+        features=features,
     )
 
 
-def _keep_metrics(run: Run, settings: MeasureSettings, measured: MeasuredRun) -> None:
+def _keep_metrics(run: Run, recipe: Recipe, measured: MeasuredRun) -> None:
     """Write what was measured of one run, and how. The rows come last."""
-    texts, mauve = measured.texts, None
+    settings, texts, mauve = recipe.measure, measured.texts, None
     if settings.mauve:
         values = {
             f"{each.domain}: {each.arm.title}": MauveTaken(
@@ -94,7 +144,12 @@ def _keep_metrics(run: Run, settings: MeasureSettings, measured: MeasuredRun) ->
         }
         mauve = MauveFacts(features=settings.mauve, values=values)
     facts = MeasureFacts(
-        weights=run.made_with, scorer=settings.scorer, mauve=mauve, **texts.signatures
+        weights=run.made_with,
+        dtype=recipe.measuring_dtype,
+        tokens_scored=measured.tokens,
+        scorer=settings.scorer,
+        mauve=mauve,
+        **texts.signatures,
     )
     run.update_facts(measure=facts)
     run.write_metrics(texts.each, texts.pooled, measured.rows)
