@@ -37,24 +37,23 @@ ORDER = {
     "cli": "console text values < options preference_options study_text < experiments measuring "
     "planning preference recipes studies < __init__",
     "compare": "load < differences nearest < __init__",
-    "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < experiment "
-    "external_texts < __init__",
+    "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < "
+    "experiment external_texts < __init__",
     "metrics": "__init__ controls diversity overlap repetition specs.spec specs.tokens stats "
-    "token_scores words < bleu mauve multiple_comparisons specs.of_models < specs.of_texts < "
-    "specs < specs.reference",
+    "token_scores words < bleu mauve multiple_comparisons specs.fluency specs.of_models < "
+    "specs.of_texts < specs < specs.reference",
     "preference": "__init__ analysis.arrays analysis.guard analysis.published design design.arms "
     "design.cleaning design.units judges judges.endpoint languages records settings_input "
     "store.database web < analysis.clustered_se analysis.encode design.pairs_file "
     "design.presentation store.rows web.messages wording < analysis.agreement "
     "analysis.data_quality analysis.davidson analysis.population analysis.shares "
     "analysis.ttr_regression protocol < analysis.llm_agreement analysis.power "
-    "analysis.protocol_adherence store.assignment study web.comprehension_test < "
-    "analysis.analyse analysis.workload design.comparisons store.context store.judgements "
-    "store.progress < analysis design.given_pairs design.pairing store.careless "
-    "store.invitations < design.create store.annotators < store.items store.llm_judgements < "
-    "store.store < store store.judgement_files store.links < judges.llm judges.simulated "
-    "store.archive web.dependencies < settings_tables web.admin web.annotators < web.app < "
-    "web.serve",
+    "analysis.protocol_adherence store.assignment study web.comprehension_test < analysis.analyse "
+    "analysis.workload design.comparisons store.context store.judgements store.progress < "
+    "analysis design.given_pairs design.pairing store.careless store.invitations < design.create "
+    "store.annotators < store.items store.llm_judgements < store.store < store "
+    "store.judgement_files store.links < judges.llm judges.simulated store.archive "
+    "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
     "recipe": "base former_names tree < data strategies train < variants < settings < differences "
     "notes paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "

@@ -5,6 +5,7 @@ counted.
 import json
 import math
 import shutil
+from html import unescape
 from statistics import fmean
 
 import pytest
@@ -127,6 +128,24 @@ def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
     short = sum(len(text.ids) < 8 for text in texts)
     assert rows["recited_8gram_share"].n == 12 - short
     assert rows["recited_8gram_share"].left_out == short
+    rate = rows["termination_rate"]
+    assert (rate.value, rate.n) == (pytest.approx(len(ended) / 12), 12)
+    assert rate.low <= rate.value <= rate.high
+    all_rows = [row for run in experiment.runs().values() for row in run.metrics()]
+    assert {row.variant for row in all_rows if row.name == "termination_rate"} == {
+        "original",
+        "hyperfitted",
+    }
+    page = (experiment.report_folder / "index.html").read_text(encoding="utf-8")
+    assert "texts that end by themselves</th>" in page
+    assert "texts that end by themselves (needs" not in page
+
+
+def test_where_end_of_text_is_suppressed_the_report_says_why_no_termination_rate_is_given(finished):
+    assert not any(row.name == "termination_rate" for row in finished.run("original").metrics())
+    for name in ("report.md", "index.html"):
+        page = unescape((finished.report_folder / name).read_text(encoding="utf-8"))
+        assert 'texts that end by themselves (needs generate.end_of_text = "stop")' in page
 
 
 def test_bleu_is_measured_where_it_is_asked_for(tree, finished, tmp_path):

@@ -1,11 +1,16 @@
 """What is measured of one text. The metrics themselves are tested where they are defined."""
 
+from dataclasses import replace
+
 import pytest
 
+from hyperfitting.measure.aggregate import Intervals, text_rows
 from hyperfitting.measure.text_metrics import measure_each_text
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.specs import metric
 from hyperfitting.records import Continuation
+
+HOW = Intervals(draws=1000, seed=0)
 
 
 def text_of(ids, pieces):
@@ -38,6 +43,39 @@ def test_windows_by_position_see_where_a_text_begins_to_loop(name):
     found = values_of(text_of(ids, (f"w{token} " for token in ids)))[name]
     assert found == ((65 / 96, 1.0), (33 / 96, 1.0))
     assert [metric(name).position(index) for index in (0, 1)] == [96, 128]
+
+
+@pytest.mark.parametrize(
+    ("ended", "rate"),
+    [
+        (["end_of_text", "length", "length", "end_of_text"], 0.5),
+        (["length", "length"], 0.0),
+        (["end_of_text"] * 3, 1.0),
+    ],
+)
+def test_the_termination_rate_is_the_share_of_texts_that_a_model_ended(ended, rate):
+    texts = [replace(text_of([1, 2], ["a ", "b"]), context=i) for i in range(len(ended))]
+    measured = measure_each_text(texts, {"ended": ended})
+    [row] = [each for each in text_rows(measured, HOW) if each.name == "termination_rate"]
+    assert (row.value, row.n, row.left_out) == (rate, len(ended), 0)
+    assert (row.low, row.high) == (None, None)  # one cluster
+
+
+def test_the_termination_rate_has_an_interval_over_clusters_and_none_of_true_texts():
+    texts = [replace(text_of([1], ["a"]), context=i, group=str(i // 2)) for i in range(40)]
+    texts += [replace(text, variant="reference", strategy=None) for text in texts]
+    ended = ["end_of_text" if i % 4 == 0 else "length" for i in range(40)] + [None] * 40
+    measured = measure_each_text(texts, {"ended": ended})
+    [row] = [each for each in text_rows(measured, HOW) if each.name == "termination_rate"]
+    assert (row.variant, row.value, row.n, row.clusters) == ("m", 0.25, 40, 20)
+    # Each cluster has one text of two that ends, or none: sd 1/4 a cluster, 1/4 / sqrt(20) of all.
+    assert row.low == pytest.approx(0.25 - 1.96 * 0.25 / 20**0.5, abs=0.03)
+    assert row.high == pytest.approx(0.25 + 1.96 * 0.25 / 20**0.5, abs=0.03)
+    assert row.target == "reference"
+
+
+def test_a_text_that_ends_at_once_counts_as_ended():
+    assert values_of(text_of([], []), ended=["end_of_text"]) == {"termination_rate": ((1.0, 1.0),)}
 
 
 def test_a_text_without_tokens_has_no_value():

@@ -20,7 +20,7 @@ from hyperfitting.metrics.bleu import bleu_signature
 from hyperfitting.metrics.controls import random_texts, shuffled_texts
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.words import characters_said
-from hyperfitting.records import CONTROLS, Continuation, MetricRow, PooledMetric, TextMetrics
+from hyperfitting.records import CONTROLS, Arm, Continuation, MetricRow, PooledMetric, TextMetrics
 
 if TYPE_CHECKING:
     from hyperfitting.measure.model_metrics import MauveDetails
@@ -49,19 +49,22 @@ class MetricOptions:
     """Which metrics are taken, and how.
 
     `bleu`: Self-BLEU, and Dataset-BLEU where there are training texts. `force_mauve`: MAUVE of
-    fewer texts than it needs.
+    fewer texts than it needs. `may_end`: models were free to end their texts, so it is measured how
+    many they ended.
     """
 
     intervals: Intervals
     bleu: bool = False
     force_mauve: bool = False
+    may_end: bool = False
 
     @classmethod
     def of_recipe(cls, recipe: Recipe) -> MetricOptions:
         """As a recipe says."""
         how = recipe.measure
         intervals = Intervals(how.bootstrap_draws, recipe.seed)
-        return cls(intervals, how.bleu, how.force_mauve)
+        may_end = recipe.generate.end_of_text == "stop"
+        return cls(intervals, how.bleu, how.force_mauve, may_end)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ def _inputs(
 ) -> TextInputs:
     """What the metrics read beside the texts, of the baselines that are there."""
     inputs = dict(overlap_inputs(texts, baselines.index) if baselines.index is not None else {})
+    if options.may_end:
+        inputs["ended"] = [text.ended if Arm(text.variant).is_model else None for text in texts]
     if options.bleu and baselines.training_texts:
         inputs |= bleu_inputs(texts, baselines.training_texts)
     if baselines.original is None and baselines.scorer is None:

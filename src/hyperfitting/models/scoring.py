@@ -113,19 +113,14 @@ def score_rows(
     last: dict[int, Tensor] = {}
     start = 0
     for batch in batches:
-        ids_BT, lengths_B = _padded(model, rows, batch)
-        places_T = torch.arange(1, ids_BT.shape[1], device=ids_BT.device)
-        wanted_BS = places_T < lengths_B[:, None]
-        hidden_BTH, chunks = read_in_chunks(
-            model, ids_BT, wanted_BS, precision, accepts_chunks=accepts_chunks
-        )
-        others = [torch.cat([own[text] for text in batch]).to(ids_BT.device) for own in choices]
-        for part in _scored_parts(chunks, [ids_BT[:, 1:][wanted_BS], *others]):
+        others = [[own[text] for text in batch] for own in choices]
+        last_BH, parts = _score_batch(model, rows, batch, others, precision, accepts_chunks)
+        for part in parts:
             for column_M, each_P in zip(columns, part, strict=True):
                 column_M[start : start + len(each_P)] = each_P
             start += len(part[0])
-        if keep_last and hidden_BTH is not None:
-            last |= dict(zip(batch, _last_states(hidden_BTH, lengths_B), strict=True))
+        if keep_last and last_BH is not None:
+            last |= dict(zip(batch, last_BH, strict=True))
         advance(len(batch))
     split = zip(
         *(torch.split(column_M, [sizes[i] for i in order]) for column_M in columns), strict=True
@@ -197,6 +192,27 @@ def _last_states(hidden_BTH: Tensor, lengths_B: Tensor) -> Tensor:
     """The state of each text's last token (B, H), in float32, on the CPU."""
     texts_B = torch.arange(len(lengths_B), device=hidden_BTH.device)
     return hidden_BTH[texts_B, lengths_B - 1].float().cpu()
+
+
+def _score_batch(
+    model: nn.Module,
+    rows: _Rows,
+    batch: Sequence[int],
+    choices: Sequence[Sequence[Tensor]],
+    precision: Precision,
+    accepts_chunks: bool,
+) -> tuple[Tensor | None, Iterator[list[Tensor]]]:
+    """The last states (B, H) of a batch of texts, of a model whose head accepts chunks, and the
+    scores of their tokens in parts.
+    """
+    ids_BT, lengths_B = _padded(model, rows, batch)
+    wanted_BS = torch.arange(1, ids_BT.shape[1], device=ids_BT.device) < lengths_B[:, None]
+    hidden_BTH, chunks = read_in_chunks(
+        model, ids_BT, wanted_BS, precision, accepts_chunks=accepts_chunks
+    )
+    others = [torch.cat(list(own)).to(ids_BT.device) for own in choices]
+    last_BH = None if hidden_BTH is None else _last_states(hidden_BTH, lengths_B)
+    return last_BH, _scored_parts(chunks, [ids_BT[:, 1:][wanted_BS], *others])
 
 
 def _scored_parts(chunks: Iterable[Tensor], targets: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -6,6 +6,7 @@ A new metric is one function and one row. Tables show the metrics in the order o
 spec.py       what a row holds
 of_models.py  rows for models on true texts
 of_texts.py   rows for written texts
+fluency.py    rows for what models say of written texts
 tokens.py     functions of a tensor with a number for each token
 reference.py  the table as a page
 """

@@ -22,12 +22,15 @@ Family = Literal[
     "recitation",
     "fluency",
     "similarity",
+    "ending",
 ]
 
 Aggregation = Literal["ratio of sums", "exponential of a ratio of sums", "median", "pooled"]
 """How one number is made of many texts. Of the last two, the first has no interval."""
 
-Setting = Literal["", "measure.bleu", "measure.scorer", "measure.mauve"]
+Setting = Literal[
+    "", "measure.bleu", "measure.scorer", "measure.mauve", 'generate.end_of_text = "stop"'
+]
 """The setting that asks for a metric; empty: it is always measured."""
 
 TextInput = Literal[
@@ -39,13 +42,15 @@ TextInput = Literal[
     "original_loss",
     "original_rank",
     "scorer_loss",
+    "ended",
 ]
 """What a metric of each text can read, in the order in which the metrics are measured.
 
 `tokens`: the ids. `text`: the string. `words`: `metrics.words.words` of it. `overlap`:
 `metrics.overlap.Shared`. `dataset_bleu`: the two scores of `metrics.bleu.dataset_bleu`.
 `original_loss`, `original_rank` and `scorer_loss`: a tensor (S,) of the text's tokens under the
-untouched model, or under the model that `measure.scorer` names.
+untouched model, or under the model that `measure.scorer` names. `ended`: why a text that a model
+was free to end does so (`Continuation.ended`).
 """
 
 ModelInput = Literal[

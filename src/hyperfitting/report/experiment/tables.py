@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from hyperfitting.metrics.specs import MetricSpec, metric, metrics_of_tables
+from hyperfitting.recipe import Recipe
 from hyperfitting.records import CONTROLS, REFERENCE, Arm, MetricRow
 from hyperfitting.report.kit.numbers import number, with_interval
 from hyperfitting.report.kit.tables import markdown_grid
@@ -75,6 +76,24 @@ def tables(experiment: Experiment) -> list[Table]:
         loss_table(experiment, rows),
         *(domain_table(experiment, each.name, rows) for each in domains),
     ]
+
+
+def not_measured(recipe: Recipe) -> str:
+    """The metrics of the tables that the recipe does not ask for, and what each needs; empty where
+    there are none.
+    """
+    asked = {
+        "measure.bleu": recipe.measure.bleu,
+        "measure.scorer": recipe.measure.scorer,
+        "measure.mauve": recipe.measure.mauve,
+        'generate.end_of_text = "stop"': recipe.generate.end_of_text == "stop",
+    }
+    absent = [
+        f"{spec.label} (needs {spec.setting})"
+        for spec in metrics_of_tables()
+        if spec.setting and not asked[spec.setting]
+    ]
+    return f"Not measured: {'; '.join(absent)}." if absent else ""
 
 
 def markdown_table(table: Table) -> str:

@@ -129,6 +129,8 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Recite
         "Values with 95 % intervals over clusters (none below 10 clusters). "
         "Diversity has no better end: compare with the reference."
     )
+    if absent := pivot.not_measured(experiment.recipe):
+        parts.append(absent)
     if not experiment.holds_texts:
         parts.append(NO_TEXTS)
     for count, example in enumerate(shown, 1):
@@ -190,6 +192,7 @@ def experiment_page(
             headline=pivot.headline(experiment),
             verdict=_verdict(experiment),
             tables=tables,
+            not_measured=pivot.not_measured(experiment.recipe),
             classes=variant_classes(arm.variant for table in tables for arm in table.arms),
             number=number,
             interval=interval,
