@@ -312,9 +312,13 @@ def test_the_judge_of_the_report_is_chosen(two_judges, capsys):
     page = (two_judges.folder / "report-model" / "index.html").read_text(encoding="utf-8")
     assert "All other tables and pictures are of large (" in page
     assert main([*words, "--judge", "huge"]) == 2
-    assert "--judge huge: no such judge; there are: a0004, a0005" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "--judge huge: no such judge; there are: small (a0004), large (a0005)" in error
     with open_store(two_judges) as store:
         rows = store.judgements()
+        store.llm.annotator("large", '{"model": "large", "prompt": "another"}')
+    with pytest.raises(StudyError, match="--judge large: several judges are called so"):
+        report_preference(two_judges.folder, judge="large", draws=20)
     with pytest.raises(StudyError, match=r"2 language models .* never mix in one estimate"):
         analyse_judgements(rows, source="model")
 

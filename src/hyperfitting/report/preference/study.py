@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.environment import Environment
+from hyperfitting.errors import StudyError
 from hyperfitting.preference.analysis import Analysis, analyse_judgements
 from hyperfitting.preference.analysis.encode import counted_rows, of_one_judge, of_one_source
 from hyperfitting.preference.analysis.guard import NotComputed
@@ -16,6 +17,7 @@ from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck, c
 from hyperfitting.preference.judges.simulated import read_simulations
 from hyperfitting.preference.records import Judgement, JudgementSource
 from hyperfitting.preference.store.judgement_files import collected_judgements, read_judgements_file
+from hyperfitting.preference.store.llm_judgements import LlmJudge
 from hyperfitting.preference.study import Study
 from hyperfitting.report.preference.write import (
     BANNERS,
@@ -82,7 +84,7 @@ def report_preference(
     """
     if out is not None:
         refuse_unless_report(out)
-    choice = _Choice(source, judge, draws, seed)
+    choice = _Choice("model" if judge and source is None else source, judge, draws, seed)
     if what.is_file() or what.suffix.lower() in (".jsonl", ".csv"):
         analysis, context = _of_file(what, choice)
         beside = what.with_name(f"{what.stem}-report-{analysis.source}")
@@ -131,10 +133,7 @@ def _of_study(
     rows, models = collected.rows, collected.llm_judges
     # Two prompts make two judges of one model, so its name stands beside the annotator's id.
     names = {each.annotator: f"{each.name} ({each.annotator})" for each in models if each.name}
-    by_name = {each.name: each.annotator for each in models}
-    choice = replace(
-        choice, judge=by_name.get(choice.judge, choice.judge) if choice.judge else None
-    )
+    choice = replace(choice, judge=_chosen_judge(models, choice.judge))
     planned = protocol.analysis
     settings = {"comparisons": comparisons, "rules": planned, "level": planned.level}
     analysis, judges, people = _analyses(rows, settings, choice)
@@ -171,6 +170,22 @@ def _of_study(
             **_provenance(analysis, choice),
         },
     )
+
+
+def _chosen_judge(models: Sequence[LlmJudge], judge: str | None) -> str | None:
+    """The annotator of the model that the caller chose by its name or by that annotator.
+
+    Raises:
+        StudyError: no model is called so, or several are.
+    """
+    if judge is None:
+        return None
+    chosen = [each.annotator for each in models if judge in (each.name, each.annotator)]
+    if len(chosen) != 1:
+        there = ", ".join(f"{each.name} ({each.annotator})" for each in models) or "none"
+        number = "no such judge" if not chosen else "several judges are called so"
+        raise StudyError(f"--judge {judge}: {number}; there are: {there}")
+    return chosen[0]
 
 
 def _analyses(
