@@ -25,7 +25,7 @@ from hyperfitting.preference.analysis import (
 )
 from hyperfitting.preference.analysis.agreement import AC1, RAW, counts_table
 from hyperfitting.preference.analysis.data_quality import (
-    attention_checks,
+    checks_by_annotator,
     self_consistency,
     side_bias,
     side_bias_by_annotator,
@@ -53,7 +53,7 @@ def again(row: Judgement, answer: str) -> Judgement:
 
 
 def check(annotator: str, answer: str, number: int = 0, **changes: object) -> Judgement:
-    """An attention_checks check whose better text stands first."""
+    """An attention check whose better text stands first."""
     return judgement(
         answer,
         kind="attention",
@@ -118,19 +118,19 @@ def test_attention_checks_fail_by_the_wrong_text_and_by_equal():
         check("b", "equal"),
         judgement(annotator="c"),
     ]
-    assert [(each.annotator, each.checks, each.failures) for each in attention_checks(rows)] == [
+    assert [(each.annotator, each.checks, each.failures) for each in checks_by_annotator(rows)] == [
         ("a", 2, 1),
         ("b", 1, 1),
         ("c", 0, 0),
     ]
     unnamed = replace(check("a", "first"), arm_second="scrambled")
-    (unknown,) = attention_checks([unnamed])
+    (unknown,) = checks_by_annotator([unnamed])
     assert (unknown.checks, unknown.failures, unknown.unknown) == (1, 0, 1)
     text = ShownText("scrambled", "run", "text", 10, 0.5)
     comparison = BlindedComparison(
         "check-0", "attention", "wiki", "c", "g", "context", replace(text, arm=MODEL), text
     )
-    assert attention_checks([unnamed], [comparison])[0].failures == 0
+    assert checks_by_annotator([unnamed], [comparison])[0].failures == 0
 
 
 def test_annotators_who_answer_in_no_time_are_hasty_and_models_never_are():

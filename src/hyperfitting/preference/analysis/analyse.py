@@ -173,7 +173,7 @@ def _analysis(
     guard: StatisticsGuard,
 ) -> Analysis:
     level, source = options.level, rows[0].source
-    checks = data_quality.attention_checks(rows, comparisons)
+    checks = data_quality.checks_by_annotator(rows, comparisons)
     planned = rules or PlannedAnalysis()
     is_model = source == "model"
     unheeding = frozenset() if is_model else inattentive(checks, planned)

@@ -120,7 +120,7 @@ class AttentionChecks:
     unknown: int = 0
 
 
-def attention_checks(
+def checks_by_annotator(
     judgements: Iterable[Judgement], comparisons: Iterable[BlindedComparison] = ()
 ) -> list[AttentionChecks]:
     """Attention checks and failures of every annotator, also of those without checks.
