@@ -32,6 +32,7 @@ from hyperfitting.preference.analysis.data_quality import (
 )
 from hyperfitting.preference.analysis.encode import counted_rows, encode
 from hyperfitting.preference.analysis.llm_agreement import llm_agreements
+from hyperfitting.preference.analysis.power import power_in_words
 from hyperfitting.preference.analysis.protocol_adherence import check_protocol, hasty
 from hyperfitting.preference.analysis.ttr_regression import ttr_odds_ratios
 from hyperfitting.preference.protocol import PlannedAnalysis, Protocol
@@ -263,6 +264,24 @@ def test_power_shrinks_with_contexts_and_annotators_and_counts_hours():
     assert (large.judgements_total, large.judgements_each, large.hours_total) == (900, 30, 10)
     assert large.hours_each == pytest.approx(1 / 3)
     assert more.half_width < small.half_width < few.half_width < 2 * small.half_width
+
+
+def test_power_says_what_a_few_annotators_can_show():
+    designs = [
+        Design(60, 10, 3),
+        Design(24, 5, 3),
+        Design(8, 12, 3),
+        Design(24, 1, 1),
+        Design(1, 1, 1),
+    ]
+    rows = power_of_designs(Population(), designs, studies=50, seconds_each=40, seed=0)
+    five, few, alone, none = power_in_words(rows)  # of the first, the table says enough
+    assert five.startswith("24 contexts and 5 annotators tell a share from 50 % if it is below 3")
+    assert five.endswith("roughly; more annotators narrow it most")
+    assert few.endswith("roughly; more contexts narrow it most")
+    assert alone.startswith("24 contexts and 1 annotator tell a share")
+    assert alone.endswith("that speaks of this one annotator")
+    assert none == "1 context and 1 annotator tell no share from 50 %"
 
 
 def test_power_predicts_the_interval_of_a_study():

@@ -176,15 +176,15 @@ def power_in_words(rows: Iterable[DesignPower]) -> list[str]:
 
 
 def _in_words(row: DesignPower) -> str:
-    who = f"{row.contexts} contexts and {row.annotators} annotators"
-    if row.half_width is None:
-        return f"{who} show nothing: there is no interval"
-    low, high = max(0.0, 0.5 - row.half_width), min(1.0, 0.5 + row.half_width)
+    counts = {"context": row.contexts, "annotator": row.annotators}
+    who = " and ".join(f"{count} {name}{'s' * (count > 1)}" for name, count in counts.items())
+    if row.half_width is None or row.half_width > 0.49:
+        return f"{who} tell no share from 50 %"
+    low, high = 0.5 - row.half_width, 0.5 + row.half_width
     words = f"{who} tell a share from 50 % if it is below {low:.0%} or above {high:.0%}, roughly"
     if row.annotators == 1:
         return f"{words}; that speaks of this one annotator"
-    few = "annotators" if row.annotators < LEAST_CLUSTERS else "contexts"
-    return f"{words}; more {few} narrow it most"
+    return f"{words}; more {min(counts, key=lambda name: counts[name])}s narrow it most"
 
 
 def power_table(rows: Iterable[DesignPower]) -> str:
