@@ -292,21 +292,19 @@ def _llm_agreement(
     options: _Options,
     guard: StatisticsGuard,
 ) -> tuple[LlmAgreement, ...]:
-    """Agreement of language models with people; none for simulated judgements. In the analysis of
-    one model, its own.
+    """Agreement of each language model with people; none for simulated judgements. In the analysis
+    of one model, its own.
     """
-    if rows[0].source == "simulated":
-        return ()
-    others = everything
-    if rows[0].source == "model":
-        mine = rows[0].annotator
-        others = [row for row in everything if row.source != "model" or row.annotator == mine]
+    judges = rows if rows[0].source == "model" else everything
+    models = sorted({row.annotator for row in judges if row.source == "model"})
     return tuple(
-        guard.attempt(
-            "agreement of models with people",
+        found
+        for model in (() if rows[0].source == "simulated" else models)
+        for found in guard.attempt(
+            f"agreement of {model} with people",
             [],
             llm_agreements,
-            others,
+            [row for row in everything if row.source == "human" or row.annotator == model],
             draws=options.draws,
             seed=options.seed,
             level=options.level,

@@ -56,6 +56,17 @@ def _slope(name: str, decided: EncodedJudgements, level: float) -> TtrOddsRatio:
     decided = decided.where(_both_ways(decided))
     if note := _why_no_estimate(decided):
         return TtrOddsRatio(name, None, note)
+    try:
+        found = _odds_ratio(decided, level)
+    except (ArithmeticError, ValueError) as error:
+        return TtrOddsRatio(name, None, f"the fit failed: {error}")
+    if not np.isfinite([end for end in (found.value, found.error, found.high) if end]).all():
+        return TtrOddsRatio(name, None, "the differences in type-token ratio are too small")
+    return TtrOddsRatio(name, found)
+
+
+def _odds_ratio(decided: EncodedJudgements, level: float) -> Interval:
+    """The odds ratio with its interval; infinite where no number holds it."""
     features_NB, wins_N = _features(decided), (decided.answer_N == 1).astype(np.float64)
     best_B = fit_logistic(features_NB, wins_N)
     chance_N = expit(features_NB @ best_B)
@@ -63,16 +74,12 @@ def _slope(name: str, decided: EncodedJudgements, level: float) -> TtrOddsRatio:
     pull_BN = np.linalg.pinv(information_BB) @ (features_NB * (wins_N - chance_N)[:, None]).T
     variance = two_way(pull_BN[[-1]], decided.context_N, decided.annotator_N)
     counts = len(decided), variance.contexts, variance.annotators
-    if variance.clusters < 2:
-        return TtrOddsRatio(name, Interval(float(np.exp(best_B[-1])), None, None, None, *counts))
-    error, reach = np.sqrt(variance.total()[0]), variance.reach(level)[0]
     with np.errstate(over="ignore"):
+        if variance.clusters < 2:
+            return Interval(float(np.exp(best_B[-1])), None, None, None, *counts)
+        error, reach = np.sqrt(variance.total()[0]), variance.reach(level)[0]
         value, low, high = np.exp(best_B[-1] + reach * np.array([0, -1, 1])).tolist()
-    if not np.isfinite([value * error, high]).all():
-        return TtrOddsRatio(name, None, "the differences in type-token ratio are too small")
-    return TtrOddsRatio(
-        name, Interval(value, float(value * error), low, high, *counts, over=variance.over)
-    )
+        return Interval(value, float(value * error), low, high, *counts, over=variance.over)
 
 
 def _features(decided: EncodedJudgements) -> FloatArray:
