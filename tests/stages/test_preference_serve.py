@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 
+from hyperfitting.cli import main
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from tests.support import studies
@@ -60,6 +61,31 @@ def test_it_listens_on_this_machine_only_unless_told(made, tmp_path):
         assert f"00000000:{server.port:04X}" not in listening
     finally:
         server.stop()
+
+
+def test_every_address_of_a_machine_is_none_that_a_browser_opens(made, tmp_path, capsys):
+    server = Server(made[0], tmp_path / "log", "--host", "0.0.0.0")
+    try:
+        with urllib.request.urlopen(f"{server.base}/static/style.css") as style:
+            assert style.status == 200
+    finally:
+        server.stop()
+    log = server.log.read_text()
+    assert f"admin       http://127.0.0.1:{server.port}/admin\n" in log
+    assert "note        0.0.0.0 is every address of this machine and none that a browser can" in log
+    assert f"--public-url http://NAME:{server.port}" in log
+    assert "http://0.0.0.0" not in log
+    assert "say with --url" in refused(capsys, "preference", "invite", str(made[0]))
+    assert main(["preference", "invite", str(made[0]), "--url", "http://192.0.2.7:81"]) == 0
+    assert capsys.readouterr().out.startswith("http://192.0.2.7:81/i/")
+
+
+def test_links_are_made_for_the_address_of_the_last_serve(made, tmp_path, capsys):
+    server = Server(made[0], tmp_path / "log", "--public-url", "https://study.example.org/class")
+    server.stop()
+    assert main(["preference", "invite", str(made[0]), "--count", "2"]) == 0
+    links = capsys.readouterr().out.splitlines()
+    assert [link.rpartition("/")[0] for link in links] == ["https://study.example.org/class/i"] * 2
 
 
 def test_a_port_that_is_taken_is_one_line(made, capsys):
