@@ -128,6 +128,7 @@ def test_what_a_page_says_of_an_undo_is_what_the_store_holds(place):
     assert str(reader.page.url).endswith("/judge")
     assert "taken back" in reader.get("/judge").text  # a reload
     reader.answer()
+    assert reader.get("/goodbye").url.path == "/judge"
     reader.get("/judge?back=true")  # as an address of the version before says it
     assert "taken back" not in reader.page.text
     reader.answer()

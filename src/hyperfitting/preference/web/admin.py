@@ -24,15 +24,6 @@ from hyperfitting.preference.web.dependencies import (
     form_bearer_token,
     form_fields,
 )
-from hyperfitting.preference.web.messages import (
-    NO_ANNOTATOR,
-    NO_INVITATION,
-    NO_REASON,
-    TOO_MANY_REQUESTS,
-    TOO_MANY_TOKENS,
-    WRONG_TOKEN,
-    PageMessage,
-)
 from hyperfitting.web.address import Address
 from hyperfitting.web.tokens import is_well_formed, new_token
 
@@ -63,8 +54,8 @@ AdminPost = Annotated[str, Depends(admin_form_token)]
 def _checked(app: AppContext, token: str) -> str:
     if not (is_well_formed(token) and app.study.is_admin(token)):
         if not app.wrong_tokens.allows(""):
-            raise PageError(TOO_MANY_TOKENS)
-        raise PageError(WRONG_TOKEN)
+            raise PageError("too_many_tokens")
+        raise PageError("wrong_token")
     return token
 
 
@@ -75,7 +66,7 @@ def show_progress(request: Request, app: App) -> Response:
     if token is None or not app.study.is_admin(token):
         return _ask_for_token(app)
     if not app.requests.allows(token):
-        raise PageError(TOO_MANY_REQUESTS)
+        raise PageError("too_many_requests")
     values = {
         "name": app.study.protocol.name,
         "digest": app.study.digest,
@@ -157,14 +148,14 @@ def _person(app: AppContext, annotator: str) -> AnnotatorProgress:
     for person in app.store.progress().annotators:
         if person.id == annotator:
             return person
-    raise PageError(NO_ANNOTATOR)
+    raise PageError("no_annotator")
 
 
 @admin_router.post("/annotators/{annotator}/exclude")
 def exclude(app: App, token: AdminPost, annotator: AnnotatorId, reason: Line) -> Response:
     """Exclude an annotator. Their answers are kept and marked with the reason."""
     if not reason.strip():
-        raise PageError(NO_REASON)
+        raise PageError("no_reason")
     _person(app, annotator)
     return _done(app, lambda: app.store.annotators.exclude(annotator, reason.strip()))
 
@@ -206,7 +197,7 @@ def make_invitations(
 def revoke(app: App, token: AdminPost, invitation: InvitationId) -> Response:
     """Make a personal link invalid."""
     if invitation not in {each.id for each in app.store.invitations.all()}:
-        raise PageError(NO_INVITATION)
+        raise PageError("no_invitation")
     return _done(app, lambda: app.store.invitations.revoke(invitation))
 
 
@@ -226,5 +217,5 @@ def _done(app: AppContext, act: Callable[[], None]) -> Response:
     try:
         act()
     except InputError as error:
-        raise PageError(PageMessage(409, "That is not possible", str(error))) from error
+        raise PageError("not_now", str(error)) from error
     return app.pages.go("/admin")

@@ -23,7 +23,7 @@ from hyperfitting.preference.web.dependencies import (
     refusal,
     wrong_token,
 )
-from hyperfitting.preference.web.messages import ENDINGS, GOODBYE, NO_OPEN_LINK, NO_PAGE
+from hyperfitting.preference.web.messages import ENDINGS
 from hyperfitting.web.tokens import is_well_formed, new_token
 
 annotator_router = APIRouter()
@@ -138,7 +138,7 @@ def join(
 
 def _need_open_link(app: AppContext) -> None:
     if not app.open_link:
-        raise PageError(NO_OPEN_LINK)
+        raise PageError("no_open_link")
 
 
 @annotator_router.get("/consent")
@@ -301,9 +301,11 @@ def withdraw(app: App, token: AnnotatorPost, sure: Annotated[Literal["yes"], For
 
 
 @annotator_router.get("/goodbye")
-async def goodbye() -> Response:
-    """The page after a withdrawal."""
-    raise PageError(GOODBYE)
+async def goodbye(request: Request, app: App) -> Response:
+    """The page after a withdrawal, which took the cookie; whoever has one takes part."""
+    if app.cookies.read(request, "annotator") is not None:
+        return app.pages.go("/")
+    raise PageError("goodbye")
 
 
 @annotator_router.get("/static/{name}")
@@ -311,5 +313,5 @@ async def static(app: App, name: str) -> Response:
     """Style sheet, script and icon."""
     found = app.pages.asset(name)
     if found is None:
-        raise PageError(NO_PAGE)
+        raise PageError("no_page")
     return found

@@ -23,14 +23,7 @@ from hyperfitting.preference.web.dependencies import (
     PageError,
     app_of,
 )
-from hyperfitting.preference.web.messages import (
-    FAILED,
-    IMPOSSIBLE,
-    INVALID_FORM,
-    NO_PAGE,
-    NOT_TAKEN,
-    PageMessage,
-)
+from hyperfitting.preference.web.messages import MESSAGES, PageMessage
 from hyperfitting.web.address import Address
 from hyperfitting.web.cookies import Cookies
 from hyperfitting.web.middleware import SECURITY_HEADERS, BodyLimit, RequestLog, SecurityHeaders
@@ -103,25 +96,25 @@ def _page_error(request: Request, error: Exception) -> Response:
 def _refused(request: Request, error: Exception) -> Response:
     # The log says what it was: the message may name what an annotator must not know.
     _LOG.warning("refused: %s", error)
-    return _show(request, NOT_TAKEN)
+    return _show(request, MESSAGES["not_taken"])
 
 
 def _invalid_form(request: Request, error: Exception) -> Response:
-    return _show(request, INVALID_FORM)
+    return _show(request, MESSAGES["invalid_form"])
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return _show(request, NO_PAGE)
-    response = _show(request, IMPOSSIBLE._replace(status=error.status_code))
+        return _show(request, MESSAGES["no_page"])
+    response = _show(request, MESSAGES["impossible"]._replace(status=error.status_code))
     response.headers.update(error.headers or {})
     return response
 
 
 def _failed(request: Request, error: Exception) -> Response:
     _LOG.error("%s failed", request.method, exc_info=error)
-    response = _show(request, FAILED)
+    response = _show(request, MESSAGES["our_failure"])
     response.headers.update(
         SECURITY_HEADERS | {"Cache-Control": "no-store"}
     )  # this page is made outside of the middleware

@@ -12,21 +12,10 @@ from typing import Annotated, Literal, cast
 from fastapi import Depends, Form
 from starlette.requests import Request
 
-from hyperfitting.errors import Refused
+from hyperfitting.errors import Reason, Refused
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
-from hyperfitting.preference.web.messages import (
-    ANOTHER_VISIT,
-    NEEDS_LINK,
-    NEEDS_SIGN_IN,
-    NO_COOKIE,
-    NOT_OURS,
-    REFUSALS,
-    TOO_MANY_LINKS,
-    TOO_MANY_REQUESTS,
-    UNREAD,
-    PageMessage,
-)
+from hyperfitting.preference.web.messages import MESSAGES, MessageName
 from hyperfitting.web.address import Address
 from hyperfitting.web.cookies import CookieRules, Cookies
 from hyperfitting.web.rate_limit import RateLimit
@@ -46,11 +35,14 @@ COOKIE_RULES: dict[BrowserRole, CookieRules] = {
 
 
 class PageError(Exception):
-    """A request that is not served; the page shown instead has this message."""
+    """A request that is not served; the page shown instead has this message. `text` stands in the
+    place of the message's own.
+    """
 
-    def __init__(self, message: PageMessage) -> None:
-        super().__init__(message.title)
-        self.message = message
+    def __init__(self, name: MessageName | Reason, text: str | None = None) -> None:
+        super().__init__(name)
+        message = MESSAGES[name]
+        self.message = message if text is None else message._replace(text=text)
 
 
 @dataclass(frozen=True)
@@ -88,22 +80,22 @@ async def _context(
 
 App = Annotated[AppContext, Depends(_context)]
 
-_NOBODY: dict[BrowserRole, PageMessage] = {
-    "annotator": NEEDS_LINK,
-    "visitor": NO_COOKIE,
-    "admin": NEEDS_SIGN_IN,
+_NOBODY: dict[BrowserRole, MessageName] = {
+    "annotator": "needs_link",
+    "visitor": "no_cookie",
+    "admin": "needs_sign_in",
 }
 
 
 def refusal(error: Refused) -> PageError:
     """The page for a refusal of the store."""
-    return PageError(REFUSALS[error.reason])
+    return PageError(error.reason)
 
 
 def wrong_token(app: AppContext, error: Refused) -> PageError:
     """The page for a refused token. After too many unknown ones, over all, it asks to wait."""
     if error.reason == "unknown" and not app.wrong_tokens.allows(""):
-        return PageError(TOO_MANY_LINKS)
+        return PageError("too_many_links")
     return refusal(error)
 
 
@@ -116,7 +108,7 @@ def bearer_token(role: BrowserRole) -> Callable[[Request], Awaitable[str]]:
         if token is None:
             raise PageError(_NOBODY[role])
         if not app.requests.allows(token):
-            raise PageError(TOO_MANY_REQUESTS)
+            raise PageError("too_many_requests")
         return token
 
     return find
@@ -154,12 +146,12 @@ def form_bearer_token(role: BrowserRole) -> Callable[..., Awaitable[str]]:
         shown: Annotated[int, Form(ge=0, le=10**13)] = 0,
     ) -> str:
         if not is_from_this_study(request):
-            raise PageError(NOT_OURS)
+            raise PageError("not_ours")
         if not same_secret(given, form_token(token, role)):
             theirs = role == "annotator" and visit and not same_secret(visit, _visit(token))
-            raise PageError(ANOTHER_VISIT if theirs else NOT_OURS)
+            raise PageError("another_visit" if theirs else "not_ours")
         if 0 <= time.time() - shown / 1000 < app_of(request).unread_seconds:
-            raise PageError(UNREAD)
+            raise PageError("unread")
         return token
 
     return check

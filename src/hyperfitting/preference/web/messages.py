@@ -4,7 +4,7 @@ the admin are English only.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from hyperfitting.errors import Reason
 from hyperfitting.preference.languages import gettext_noop
@@ -20,106 +20,137 @@ class PageMessage(NamedTuple):
     back: bool = True
 
 
-NEEDS_LINK = PageMessage(
-    401,
-    gettext_noop("Please open your link"),
-    gettext_noop(
-        "This page needs the personal link that you were given. Open it again in this browser, "
-        "with cookies allowed."
-    ),
-)
-NO_COOKIE = PageMessage(
-    401, "Please begin again", "This form needs a cookie of ours: allow cookies, and go back."
-)
-NEEDS_SIGN_IN = PageMessage(
-    401, "Please sign in", "This page is for whoever runs the study: it needs the admin's token."
-)
-NOT_OURS = PageMessage(
-    403,
-    gettext_noop("That form is not ours"),
-    gettext_noop("It came from elsewhere or is too old. Go back and try again."),
-)
-ANOTHER_VISIT = PageMessage(
-    403,
-    gettext_noop("Another link was opened in this browser"),
-    gettext_noop(
-        "The page that you sent belongs to somebody else than the link that was opened last. "
-        "Nothing was taken. To go on with your own part, open your own link again."
-    ),
-    back=False,
-)
-UNREAD = PageMessage(
-    409,
-    gettext_noop("That was very quick"),
-    gettext_noop(
-        "It came before the page could be read, as a double click does, so nothing was taken and "
-        "nothing is lost. Go back and choose again, with one click."
-    ),
-)
-TOO_MANY_REQUESTS = PageMessage(
-    429,
-    gettext_noop("That was very fast"),
-    gettext_noop("Wait a few seconds, then reload this page. Nothing is lost."),
-)
-TOO_MANY_LINKS = PageMessage(
-    429,
-    gettext_noop("Too many wrong links"),
-    gettext_noop("Wait a minute, then open your link again."),
-)
-NO_OPEN_LINK = PageMessage(
-    404,
-    gettext_noop("There is no open link"),
-    gettext_noop("This study is by personal invitation. Open the link that you got."),
-)
-NO_PAGE = PageMessage(
-    404,
-    gettext_noop("No such page"),
-    gettext_noop("The study has no page at this address."),
-)
-NOT_TAKEN = PageMessage(
-    409,
-    gettext_noop("The study cannot take this"),
-    gettext_noop("Tell whoever runs it: the server's log says why."),
-)
-INVALID_FORM = PageMessage(
-    422,
-    gettext_noop("That was not understood"),
-    gettext_noop("Go back, fill in what is missing, and send it again."),
-)
-IMPOSSIBLE = PageMessage(
-    400,
-    gettext_noop("That is not possible"),
-    gettext_noop("Go back to the study and try again."),
-)
-FAILED = PageMessage(
-    500,
-    gettext_noop("Something went wrong on our side"),
-    gettext_noop(
-        "Nothing that was confirmed is lost. Go back to the study and try again; if it happens "
-        "twice, tell us."
-    ),
-)
-GOODBYE = PageMessage(
-    200,
-    gettext_noop("You have withdrawn"),
-    gettext_noop(
-        "Whatever could tell who you are was deleted, and none of your answers is used. You can "
-        "close this page."
-    ),
-    back=False,
-)
+MessageName = Literal[
+    "needs_link",
+    "no_cookie",
+    "needs_sign_in",
+    "not_ours",
+    "another_visit",
+    "unread",
+    "too_many_requests",
+    "too_many_links",
+    "no_open_link",
+    "no_page",
+    "not_taken",
+    "invalid_form",
+    "impossible",
+    "our_failure",
+    "goodbye",
+    "not_now",
+    "too_many_tokens",
+    "wrong_token",
+    "no_annotator",
+    "no_invitation",
+    "no_reason",
+]
+"""The messages that are no refusals of the store."""
 
-TOO_MANY_TOKENS = PageMessage(429, "Too many wrong tokens", "Wait a minute, then try again.")
-WRONG_TOKEN = PageMessage(
-    403, "That is not the admin's token", "Check that the whole token was copied, and try again."
-)
-NO_ANNOTATOR = PageMessage(404, "No such annotator", "Nobody in this study has that number.")
-NO_INVITATION = PageMessage(404, "No such invitation", "There is no invitation of that number.")
-NO_REASON = PageMessage(
-    422, "A reason is needed", "It is kept with the answers and stands in the report."
-)
-
-REFUSALS: dict[Reason, PageMessage] = {
+MESSAGES: dict[MessageName | Reason, PageMessage] = {
+    "needs_link": PageMessage(
+        401,
+        gettext_noop("Please open your link"),
+        gettext_noop(
+            "This page needs the personal link that you were given. Open it again in this browser, "
+            "with cookies allowed."
+        ),
+    ),
+    "no_cookie": PageMessage(
+        401, "Please begin again", "This form needs a cookie of ours: allow cookies, and go back."
+    ),
+    "needs_sign_in": PageMessage(
+        401,
+        "Please sign in",
+        "This page is for whoever runs the study: it needs the admin's token.",
+    ),
+    "not_ours": PageMessage(
+        403,
+        gettext_noop("That form is not ours"),
+        gettext_noop("It came from elsewhere or is too old. Go back and try again."),
+    ),
+    "another_visit": PageMessage(
+        403,
+        gettext_noop("Another link was opened in this browser"),
+        gettext_noop(
+            "The page that you sent belongs to somebody else than the link that was opened last. "
+            "Nothing was taken. To go on with your own part, open your own link again."
+        ),
+        back=False,
+    ),
+    "unread": PageMessage(
+        409,
+        gettext_noop("That was very quick"),
+        gettext_noop(
+            "It came before the page could be read, as a double click does, so nothing was taken "
+            "and nothing is lost. Go back and choose again, with one click."
+        ),
+    ),
+    "too_many_requests": PageMessage(
+        429,
+        gettext_noop("That was very fast"),
+        gettext_noop("Wait a few seconds, then reload this page. Nothing is lost."),
+    ),
+    "too_many_links": PageMessage(
+        429,
+        gettext_noop("Too many wrong links"),
+        gettext_noop("Wait a minute, then open your link again."),
+    ),
+    "no_open_link": PageMessage(
+        404,
+        gettext_noop("There is no open link"),
+        gettext_noop("This study is by personal invitation. Open the link that you got."),
+    ),
+    "no_page": PageMessage(
+        404,
+        gettext_noop("No such page"),
+        gettext_noop("The study has no page at this address."),
+    ),
+    "not_taken": PageMessage(
+        409,
+        gettext_noop("The study cannot take this"),
+        gettext_noop("Tell whoever runs it: the server's log says why."),
+    ),
+    "invalid_form": PageMessage(
+        422,
+        gettext_noop("That was not understood"),
+        gettext_noop("Go back, fill in what is missing, and send it again."),
+    ),
+    "impossible": PageMessage(
+        400,
+        gettext_noop("That is not possible"),
+        gettext_noop("Go back to the study and try again."),
+    ),
+    "our_failure": PageMessage(
+        500,
+        gettext_noop("Something went wrong on our side"),
+        gettext_noop(
+            "Nothing that was confirmed is lost. Go back to the study and try again; if it happens "
+            "twice, tell us."
+        ),
+    ),
+    "goodbye": PageMessage(
+        200,
+        gettext_noop("You have withdrawn"),
+        gettext_noop(
+            "Whatever could tell who you are was deleted, and none of your answers is used. You "
+            "can close this page."
+        ),
+        back=False,
+    ),
+    "not_now": PageMessage(409, "That is not possible", ""),
+    "too_many_tokens": PageMessage(429, "Too many wrong tokens", "Wait a minute, then try again."),
+    "wrong_token": PageMessage(
+        403,
+        "That is not the admin's token",
+        "Check that the whole token was copied, and try again.",
+    ),
+    "no_annotator": PageMessage(404, "No such annotator", "Nobody in this study has that number."),
+    "no_invitation": PageMessage(
+        404, "No such invitation", "There is no invitation of that number."
+    ),
+    "no_reason": PageMessage(
+        422, "A reason is needed", "It is kept with the answers and stands in the report."
+    ),
+    # The store refuses.
     "unknown": PageMessage(
         403,
         gettext_noop("This link is not valid"),
