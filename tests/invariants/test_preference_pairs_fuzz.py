@@ -68,9 +68,10 @@ def test_files_of_any_content(tmp_path_factory, text, bytes_, rows):
     for number, data in enumerate(
         (bytes_, text.encode("utf-8", "replace"), b"a,b\n" + body.encode("utf-8", "replace"))
     ):
-        path = folder / f"pairs{number}.csv"
-        path.write_bytes(data)
-        study_of(path, folder / f"s{number}")
+        for kind in ("csv", "jsonl", "json"):
+            path = folder / f"pairs{number}.{kind}"
+            path.write_bytes(data)
+            study_of(path, folder / f"{kind}{number}")
 
 
 @CASES

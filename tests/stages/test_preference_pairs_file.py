@@ -165,6 +165,7 @@ def test_a_long_list_of_rows_is_shortened(tmp_path):
         ("a and b", "p.txt", r"pairs are read from \.csv, \.tsv, \.jsonl, \.json files"),
         ('{"a": 1, "b": null}\n', "p.jsonl", r"'a' holds int, not text \(row 1\); b is empty"),
         ('[1]\n{"a": "x", "b": "y"}\n', "p.jsonl", r"not a JSON object.*\(row 1\)"),
+        ("not json\n\nnor this\n", "p.jsonl", r"not JSON \(rows 1, 3\)"),
         ('{"a": "\\ud800", "b": "y"}\n', "p.jsonl", r"half of a surrogate pair.*\(row 1\)"),
     ],
 )

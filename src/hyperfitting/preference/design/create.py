@@ -276,8 +276,8 @@ def _protocol_file(name_or_path: Path) -> Path:
 
 
 def _pairs(text: str) -> str | list[list[str]]:
-    """`reference`, `all`, `given`, or pairs of arms such as `hyperfitted, greedy=original, greedy`, with
-    semicolons between.
+    """`reference`, `all`, `given`, or pairs of arms such as `hyperfitted, greedy=original, greedy`,
+    with semicolons between.
     """
     if text in ("reference", "all", "given"):
         return text

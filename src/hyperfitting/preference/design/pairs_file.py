@@ -4,7 +4,7 @@ them, told together.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,21 +91,32 @@ def read_pairs(path: Path, columns: Mapping[PairColumn, str] | None = None) -> P
         raise StudyError(f"{path}: pairs are read from {', '.join(FORMATS)} files")
     source = TextSource(path=str(path), column=(columns or {}).get("a", "a"))
     rows = dict(read_source_rows(path, str(path), source, inside=False))
-    blank = [number for number, row in rows.items() if _is_blank(row)]
-    filled = {number: row for number, row in rows.items() if number not in set(blank)}
+    filled = {number: row for number, row in rows.items() if not _is_blank(row)}
     if not filled:
         raise StudyError(f"{path}: no pair in it")
     found = _found_columns(path, filled, columns or {})
     reading = _Reading(path, found)
     pairs = tuple(reading.pair(number, row) for number, row in filled.items())
     reading.refuse_mistakes(pairs)
-    return PairsFile(path.name, file_sha256(path), found, pairs, tuple(blank))
+    return PairsFile(
+        path.name, file_sha256(path), found, pairs, tuple(sorted(rows.keys() - filled.keys()))
+    )
 
 
 def _is_blank(row: Any) -> bool:
-    return isinstance(row, dict) and all(
-        is_null(value) or (isinstance(value, str) and not value.strip()) for value in row.values()
-    )
+    return isinstance(row, dict) and all(map(_is_empty, row.values()))
+
+
+def _is_empty(value: Any) -> bool:
+    return is_null(value) or (isinstance(value, str) and not value.strip())
+
+
+def _is_missing(row: dict[str, Any], column: str) -> bool:
+    """Whether a row has no such field, or an empty one."""
+    try:
+        return _is_empty(look_up(row, column))
+    except KeyError:
+        return True
 
 
 def _found_columns(
@@ -116,57 +127,38 @@ def _found_columns(
     there = list(dict.fromkeys(str(key) for row in fields for key in row))
     if there and there[0].lower().startswith("sep="):
         raise StudyError(f"{path}: remove the first line, {there[0]!r}, which only Excel reads")
-    found: dict[PairColumn, str] = {}
-    missing = []
-    for what in _COLUMNS:
-        name = asked.get(what, what)
-        column = _column(name, there) or (name if what in asked and _holds(fields, name) else None)
-        if column is not None:
-            found[what] = column
-        elif fields and (what in asked or what in _NEEDED):
-            missing.append(f"--column {what}={name}" if what in asked else repr(what))
-    if missing:
+    names = {what: asked.get(what, what) for what in _COLUMNS}
+    found = {
+        what: column
+        for what, name in names.items()
+        if (column := _column(name, there, fields if what in asked else ())) is not None
+    }
+    missing = [
+        f"--column {what}={name}" if what in asked else repr(what)
+        for what, name in names.items()
+        if what not in found and (what in asked or what in _NEEDED)
+    ]
+    if fields and missing:
         raise StudyError(
             f"{path}: no column for {' and '.join(missing)}; there are: "
             f"{first_few(there, _MOST_ROWS)}; name yours with --column a=COLUMN"
         )
-    return _used(path, rows, found)
+    twice = [column for column, count in Counter(found.values()).items() if count > 1]
+    if twice:
+        raise StudyError(f"{path}: the column {twice[0]!r} is used for two things")
+    if "context" in found and all(_is_missing(row, found["context"]) for row in fields):
+        del found["context"]
+    return found
 
 
-def _column(name: str, there: Sequence[str]) -> str | None:
+def _column(name: str, there: Sequence[str], nested_in: Sequence[dict[str, Any]]) -> str | None:
     """The column of a name; capitals and white space at its ends do not matter where only one is
-    called so.
+    called so, and it may be a field inside another of some row of `nested_in`.
     """
-    if name in there:
+    if name in there or not all(_is_missing(row, name) for row in nested_in):
         return name
     like = [each for each in there if each.strip().lower() == name.strip().lower()]
     return like[0] if len(like) == 1 else None
-
-
-def _holds(rows: Sequence[dict[str, Any]], name: str) -> bool:
-    """Whether any row has a field inside another by this dotted name."""
-
-    def has(row: dict[str, Any]) -> bool:
-        try:
-            return not is_null(look_up(row, name))
-        except KeyError:
-            return False
-
-    return any(map(has, rows))
-
-
-def _used(
-    path: Path, rows: Mapping[int, Any], found: dict[PairColumn, str]
-) -> dict[PairColumn, str]:
-    """The columns without that of a context which is empty in every row."""
-    twice = sorted({column for column in found.values() if list(found.values()).count(column) > 1})
-    if twice:
-        raise StudyError(f"{path}: the column {twice[0]!r} is used for two things")
-    if "context" in found and all(
-        isinstance(row, dict) and _is_missing(row, found["context"]) for row in rows.values()
-    ):
-        return {what: column for what, column in found.items() if what != "context"}
-    return found
 
 
 class _Reading:
@@ -187,8 +179,12 @@ class _Reading:
             values["context"],
             (values["a"], values["b"]),
             (
-                values["arm_a"] if "arm_a" in self._columns else self._columns["a"].strip(),
-                values["arm_b"] if "arm_b" in self._columns else self._columns["b"].strip(),
+                values["arm_a"]
+                if "arm_a" in self._columns
+                else self._columns.get("a", "a").strip(),
+                values["arm_b"]
+                if "arm_b" in self._columns
+                else self._columns.get("b", "b").strip(),
             ),
             values["domain"] if "domain" in self._columns else self._path.name.split(".")[0],
             values["group"],
@@ -229,14 +225,6 @@ class _Reading:
                 f"{mistake} ({rows_in_words(rows)})" for mistake, rows in self._mistakes.items()
             )
             raise StudyError(f"{self._path}: {'; '.join(each)}: correct or remove these rows")
-
-
-def _is_missing(row: dict[str, Any], column: str) -> bool:
-    try:
-        value = look_up(row, column)
-    except KeyError:
-        return True
-    return is_null(value) or (isinstance(value, str) and not value.strip())
 
 
 def _problem(what: PairColumn, label: str) -> str:
