@@ -10,6 +10,7 @@ from hyperfitting.cli import main
 from hyperfitting.cli.study_text import StatusTable, status_lines
 from hyperfitting.studies import load_study, study_cells, study_folder
 from hyperfitting.studies.launchers.here import ThisProcess
+from hyperfitting.studies.page import write_progress_page
 from hyperfitting.studies.status import CellStatus, StudyStatus
 from hyperfitting.studies.study_run import RunOptions, run_study
 from tests.conftest import tiny_tree
@@ -131,7 +132,7 @@ def status(ran, tmp_path):
     cells = study_cells(load_study(ran[0]))
     told = [
         CellStatus(cells[0], "running", "training hyperfitted", 5, 8, 1.25, 0.5),
-        CellStatus(cells[0], "failed", line="no such file"),
+        CellStatus(cells[0], "failed", line="no such file <here>"),
         CellStatus(cells[0], "finished", seconds=90.0),
         CellStatus(cells[0], "waiting"),
     ]
@@ -141,10 +142,23 @@ def status(ran, tmp_path):
 def test_a_status_has_a_line_for_each_cell_that_runs_or_failed(status):
     assert status_lines(status) == [
         "running   update 5 of 8        loss 1.250  TTR 0.50  seed 0: training hyperfitted",
-        "failed    seed 0: no such file",
+        "failed    seed 0: no such file <here>",
         "tiny: 1 of 4 cells finished, 1 running, 1 failed, 1 waiting, about 2 min left",
     ]
     assert status_lines(status, most=1)[1] == "          and 1 more"
+
+
+def test_the_page_reloads_itself_while_the_study_runs(status, tmp_path):
+    page = tmp_path / "progress.html"
+    write_progress_page(page, status, running=True)
+    text = page.read_text()
+    assert '<meta http-equiv="refresh" content="5">' in text
+    assert '<tr class="running"><td>seed 0</td><td>running: training hyperfitted</td>' in text
+    assert '<td class="number">5 of 8</td><td class="number">1.250</td>' in text
+    assert "failed: no such file &lt;here&gt;" in text
+    assert "1 of 4 cells finished, 1 running, 1 failed, 1 waiting, about 2 min left" in text
+    write_progress_page(page, status, running=False)
+    assert "refresh" not in page.read_text()
 
 
 def test_outside_a_terminal_a_line_stands_for_each_cell_that_ended(status, capsys):

@@ -103,9 +103,9 @@ def test_shared_work_is_that_of_a_cell_alone(made, tmp_path):
     first, second = study_results(study, out=out).finished
     assert (first.facts.data_from, first.facts.original_from) == (None, None)
     assert second.facts.data_from == second.facts.original_from == first.cell.folder_name
-    alone = run_cell(
-        second.cell.recipe, tmp_path / "alone", CellOptions(second.coordinates, device="cpu")
-    )
+    options = CellOptions(second.coordinates, device="cpu", keep_weights=True)
+    alone = run_cell(second.cell.recipe, tmp_path / "alone", options)
+    assert alone.run("hyperfitted").model_folder.is_dir()
     assert metric_files(alone.folder) == metric_files(second.experiment.folder)
     assert len(metric_files(alone.folder)) == 2 * len(METRIC_FILES)
     assert alone.manifest == second.experiment.manifest
