@@ -100,8 +100,8 @@ def run_study(
     cells = study_cells(study, overrides, allow_many=options.allow_many)
     folder, base = study_folder(study, out), base_recipe(study, overrides)
     refuse_other_study(folder, base, cells)
-    folder.keep_study(study, base)
     with launcher:
+        folder.keep_study(study, base)
         run = _StudyRun(study, folder, cells, launcher, options, on_status)
         run.prepare()
         try:
