@@ -9,12 +9,13 @@ import pytest
 from hyperfitting.cli import main
 from hyperfitting.errors import DiskFull, HyperfittingError, RunError
 from hyperfitting.files import replacing
-from hyperfitting.recipe import load_recipe
+from hyperfitting.recipe import load_recipe, parse_recipe
 from hyperfitting.studies import base_recipe, study_cells, study_folder
 from hyperfitting.studies.cell_run import run_cell
 from hyperfitting.studies.jobs import CellJob, CellOptions, CellOutcome
 from hyperfitting.studies.launchers.here import Ended, ThisProcess
 from hyperfitting.studies.report import report_study, study_results
+from hyperfitting.studies.sharing import data_key, original_key
 from hyperfitting.studies.status import study_status
 from hyperfitting.studies.study_run import RunOptions, refuse_other_study, run_study
 from hyperfitting.studies.worker import work
@@ -109,6 +110,40 @@ def test_shared_work_is_that_of_a_cell_alone(made, tmp_path):
     assert metric_files(alone.folder) == metric_files(second.experiment.folder)
     assert len(metric_files(alone.folder)) == 2 * len(METRIC_FILES)
     assert alone.manifest == second.experiment.manifest
+
+
+def test_data_are_shared_where_nothing_that_decides_them_differs(base):
+    recipe = parse_recipe(base, source="t")
+    first = data_key(recipe)
+    for setting, value, same in (
+        ("train.learning_rate", 1e-5, True),
+        ("model.dtype", "bfloat16", True),
+        ("model.initialise", "random", True),
+        ("train.order_seed", 3, True),
+        ("seed", 3, False),
+        ("data.leak_words", 8, False),
+        ("generate.new_tokens", 9, False),
+        ("model.beginning_of_text", "none", False),
+    ):
+        section, _, key = setting.rpartition(".")
+        changed = (
+            {**base, section: base[section] | {key: value}} if section else base | {key: value}
+        )
+        assert (data_key(parse_recipe(changed, source="t")) == first) is same, setting
+
+
+def test_originals_are_shared_where_nothing_that_decides_them_differs(base):
+    recipe = parse_recipe(base, source="t")
+    for changes, same in (
+        ({"train": base["train"] | {"learning_rate": 1e-5, "epochs": 9}}, True),
+        ({"variants": [{"name": "v", "set": {"train.epochs": 1}}]}, True),
+        ({"train": base["train"] | {"precision": "bf16-autocast"}}, False),
+        ({"measure": {"bootstrap_draws": 21}}, False),
+        ({"probe": base["probe"] | {"contexts": 3}}, False),
+        ({"seed": 1}, False),
+    ):
+        changed = parse_recipe(base | changes, source="t")
+        assert (original_key(changed) == original_key(recipe)) is same, changes
 
 
 def test_a_finished_study_is_not_made_again(made):

@@ -109,7 +109,7 @@ def estimate_study(
         reusable=len(left) - len(to_make),
         trainings=sum(len(_trainings(cell.recipe)) for cell in to_make),
         draws=len({data_key(cell.recipe) for cell in to_make}),
-        originals=len({original_key(cell.recipe) for cell in to_make}),
+        originals=len({(original_key(cell.recipe), cell.threads) for cell in to_make}),
         tokens_per_second=fmean(rates.values()) if rates else 0.0,
         training_seconds=sum(_tokens(cell.recipe) / rates[_kind(cell.recipe)] for cell in to_make),
         finished_seconds=fmean(taken) if taken else None,

@@ -52,7 +52,8 @@ def _has_data_of(other: Experiment, recipe: Recipe) -> bool:
 
 def data_key(recipe: Recipe) -> str:
     """What decides the drawn data: settings, and where model and texts stand on this machine."""
-    model = recipe.model.model_copy(update={"dtype": "float32", "architecture": None})
+    aside = {"dtype": "float32", "architecture": None, "initialise": "pretrained"}
+    model = recipe.model.model_copy(update=aside)
     return repr((model, recipe.data, recipe.data_seed, recipe.generate.new_tokens, _places(recipe)))
 
 
