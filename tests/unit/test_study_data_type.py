@@ -100,7 +100,9 @@ def test_the_preference_study_of_all_pairs_is_one_command(results):
     assert words == "A preference study of all pairs at seed 0, in the study's folder:"
     assert command.startswith("hyperfit preference create cells/data-fiction-seed-0-")
     assert " cells/data-news-seed-0-" in command
-    assert command.endswith(" --pairs all --out preference")
+    # The original, which is the same in every cell, is taken from the first alone.
+    assert command.endswith("/hyperfitted --pairs all --out preference")
+    assert command.count("/hyperfitted") == 1
 
 
 def test_published_preference_is_drawn_as_marks_alone(results):

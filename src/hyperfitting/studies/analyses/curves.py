@@ -83,6 +83,9 @@ _FIGURES = {
     "curves": ("ttr", "validation_loss", "train_loss"),
     "sharpness": ("entropy", "token_accuracy"),
 }
+_SHARES = ("ttr", "token_accuracy", "half_rise_token_accuracy")
+"""Curves and quantities whose intervals stay in [0, 1]."""
+
 _COLOURS = ("hyperfitted", "other-1", "other-2", "other-3", "other-4")
 
 
@@ -113,7 +116,7 @@ def _curve_rows(training: str, by_seed: dict[int, list[Moment]]) -> Iterator[Cur
                 if (value := read(each)) is not None:
                     held.setdefault((each.update, each.epoch), []).append(value)
         for (update, epoch), values in sorted(held.items()):
-            yield CurveRow(training, metric, update, epoch, *astuple(over_seeds(values)))
+            yield CurveRow(training, metric, update, epoch, *astuple(_mean(metric, values)))
 
 
 def _timing_rows(training: str, by_seed: dict[int, list[Moment]]) -> Iterator[TimingRow]:
@@ -122,7 +125,7 @@ def _timing_rows(training: str, by_seed: dict[int, list[Moment]]) -> Iterator[Ti
         values = [getattr(each, field.name) for each in timings]
         known = [each for each in values if each is not None]
         if known:
-            yield TimingRow(training, HYPERFITTED, field.name, *astuple(over_seeds(known)))
+            yield TimingRow(training, HYPERFITTED, field.name, *astuple(_mean(field.name, known)))
 
 
 def _end_rows(results: StudyResults) -> Iterator[TimingRow]:
@@ -135,7 +138,11 @@ def _end_rows(results: StudyResults) -> Iterator[TimingRow]:
                 values = [read(each) for each in kept]
                 known = [each for each in values if each is not None]
                 if known:
-                    yield TimingRow(training, variant, metric, *astuple(over_seeds(known)))
+                    yield TimingRow(training, variant, metric, *astuple(_mean(metric, known)))
+
+
+def _mean(name: str, values: Sequence[float]) -> SeedMean:
+    return over_seeds(values, share=name in _SHARES)
 
 
 def _epoch(moment: Moment) -> float | None:
@@ -313,7 +320,7 @@ def _compared(training: str, moments: dict[str, dict[int, list[Moment]]]) -> str
     words = {1: "higher", -1: "lower", 0: "not told apart"}[difference.sign]
     return (
         f"{training.replace('-', ' ').capitalize()}: TTR ends at "
-        f"{over_seeds(list(ends[training].values()))}, {difference} from as published ({words})."
+        f"{_mean('ttr', list(ends[training].values()))}, {difference} from as published ({words})."
     )
 
 
@@ -330,7 +337,7 @@ def _against_published(
         ]
         if len(values) < 2 or not ours:
             continue
-        first, last = (over_seeds([seed[place] for seed in ours]) for place in (0, -1))
+        first, last = (_mean(metric, [seed[place] for seed in ours]) for place in (0, -1))
         same = (values[-1].value - values[0].value) * (last.value - first.value) > 0
         yield (
             f"The paper's {words} goes from {number(values[0].value)} "

@@ -74,7 +74,7 @@ def _rows(results: StudyResults) -> Iterator[DataTypeRow]:
         for domain in domains_of(results.finished):
             for kind in kinds:
                 if found := _by_seed(results, kind, domain, metric):
-                    mean = over_seeds(list(found.values()))
+                    mean = over_seeds(list(found.values()), share=True)
                     yield DataTypeRow(kind, domain, metric, *astuple(mean))
 
 
@@ -221,10 +221,13 @@ def _order(results: StudyResults, means: dict[str, float], untrained: float) -> 
 
 
 def _preference_command(results: StudyResults) -> tuple[str, str]:
-    """The command that asks people about every two arms of one seed's cells."""
+    """The command that asks people about every two of the models of one seed, the original once,
+    and the true texts.
+    """
     seed = results.finished[0].cell.seed
-    cells = " ".join(f"cells/{cell.cell.folder_name}" for cell in results.at(seed=seed))
+    first, *others = [f"cells/{cell.cell.folder_name}" for cell in results.at(seed=seed)]
+    folders = " ".join([first, *(f"{cell}/{HYPERFITTED}" for cell in others)])
     return (
         f"A preference study of all pairs at seed {seed}, in the study's folder:",
-        f"hyperfit preference create {cells} --pairs all --out preference",
+        f"hyperfit preference create {folders} --pairs all --out preference",
     )

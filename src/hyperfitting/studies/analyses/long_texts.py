@@ -89,7 +89,7 @@ def _rows(trained: str, cells: Sequence[FinishedCell]) -> Iterator[LongRow]:
                     domain,
                     position,
                     context + position > block,
-                    *astuple(over_seeds(list(found.values()))),
+                    *astuple(over_seeds(list(found.values()), share=True)),
                 )
 
 
@@ -121,8 +121,8 @@ def fall_within(cells: Sequence[FinishedCell], variant: str, domain: str) -> Fal
         return None
     first, last = within[0], within[-1]
     falls = {seed: first[seed] - last[seed] for seed in first.keys() & last.keys()}
-    start, end, fall = (over_seeds(list(each.values())) for each in (first, last, falls))
-    return Fall(start, end, fall, falls)
+    start, end = (over_seeds(list(each.values()), share=True) for each in (first, last))
+    return Fall(start, end, over_seeds(list(falls.values())), falls)
 
 
 def _figure(results: StudyResults, rows: Sequence[LongRow], domain: str) -> StudyFigure:
@@ -227,7 +227,7 @@ def _beyond(cells: Sequence[FinishedCell], domain: str) -> Iterator[str]:
     held = _by_position(cells, HYPERFITTED, domain)
     beyond = [position for position in held if context + position > block]
     if beyond:
-        last = over_seeds(list(held[beyond[-1]].values()))
+        last = over_seeds(list(held[beyond[-1]].values()), share=True)
         yield (
             f"Beyond it, which the training never showed to the model, TTR is {last} at "
             f"{beyond[-1]} new tokens."

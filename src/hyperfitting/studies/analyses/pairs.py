@@ -149,9 +149,10 @@ def pair_rows(pairs: Sequence[Pair], domains: Sequence[str]) -> Iterator[PairRow
         mine = [each for each in pairs if (each.one, each.other) == (one, other)]
         for domain in (ALL_DOMAINS, *(domains if len(domains) > 1 else ())):
             masks = [_positions_of(each, domain) for each in mine]
-            mean = over_seeds(
-                [float(each.same_P[mask].mean()) for each, mask in zip(mine, masks, strict=True)]
-            )
+            shares = [
+                float(each.same_P[mask].mean()) for each, mask in zip(mine, masks, strict=True)
+            ]
+            mean = over_seeds(shares, share=True)
             if mean.seeds == 1:
                 mean = _over_texts(mine[0], masks[0])
             positions = sum(int(mask.sum()) for mask in masks)
@@ -201,7 +202,7 @@ def bin_rows(pairs: Sequence[Pair], by: Literal["confidence", "position"]) -> It
             same = {seed: np.concatenate(parts) for seed, parts in held.items()}
             shares = [float(each.mean()) for each in same.values() if len(each)]
             if shares:
-                mean = over_seeds(shares)
+                mean = over_seeds(shares, share=True)
                 bounds = (float(start), min(float(end), last + 1.0))
                 count = sum(map(len, same.values()))
                 yield BinRow(kind, by, *bounds, mean.value, mean.low, mean.high, mean.seeds, count)

@@ -76,7 +76,7 @@ def _rows(results: StudyResults) -> Iterator[QuantityRow]:
                 for domain in _domains(metric, domains_of(cells)):
                     found = _by_seed(results, metric, domain, texts=texts, schedule=schedule)
                     if found:
-                        mean = over_seeds(list(found.values()))
+                        mean = over_seeds(list(found.values()), share=_is_share(metric))
                         yield QuantityRow(
                             schedule,
                             blocks,
@@ -94,8 +94,13 @@ def _domains(metric: str, domains: Sequence[str]) -> Sequence[str]:
     return {"train_loss": ["train"], "validation_loss": ["validation"]}.get(metric, domains)
 
 
+def _is_share(metric: str) -> bool:
+    """Whether it is a share of texts' tokens, in [0, 1]; if not, it is a loss of the model."""
+    return not metric.endswith("_loss")
+
+
 def _by_seed(results: StudyResults, metric: str, domain: str, **point: str) -> dict[int, float]:
-    strategy = None if metric.endswith("_loss") else _GREEDY
+    strategy = _GREEDY if _is_share(metric) else None
     return by_seed(
         results.at(**point), metric, variant=HYPERFITTED, domain=domain, strategy=strategy
     )
@@ -136,7 +141,7 @@ def _reference(results: StudyResults, domain: str, places: Sequence[float]) -> l
     found = by_seed(results.finished, "ttr_last96", variant=REFERENCE, domain=domain, strategy=None)
     if not found:
         return []
-    mean = over_seeds(list(found.values()))
+    mean = over_seeds(list(found.values()), share=True)
     ends = (places[0], places[-1])
     points = tuple(SeedMean(mean.value, None, None, mean.seeds).at(x) for x in ends)
     return [Series("true texts", points, "reference", "dashed")]

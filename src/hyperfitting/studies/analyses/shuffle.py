@@ -125,7 +125,10 @@ def _kinds_figure(
     places = {kind: float(place) for place, kind in enumerate(kinds)}
     ours = Series(
         "ours",
-        tuple(over_seeds(list(found.values())).at(places[kind]) for kind, found in kinds.items()),
+        tuple(
+            over_seeds(list(found.values()), share=True).at(places[kind])
+            for kind, found in kinds.items()
+        ),
         "hyperfitted",
         "marks",
     )
@@ -154,7 +157,7 @@ def _bin_series(kind: str, by: str, bins: Sequence[BinRow]) -> Series:
 def _kinds_table(kinds: dict[str, dict[int, float]], rows: Sequence[PairRow]) -> StudyTable:
     body = []
     for kind, found in kinds.items():
-        mean = over_seeds(list(found.values()))
+        mean = over_seeds(list(found.values()), share=True)
         mine = [row for row in rows if (row.kind, row.domain) == (kind, ALL_DOMAINS)]
         lowest = min(mine, key=lambda row: row.value)
         body.append(
@@ -192,7 +195,7 @@ def _bins_table(bins: Sequence[BinRow]) -> StudyTable:
 def _sentences(
     results: StudyResults, kinds: dict[str, dict[int, float]], bins: Sequence[BinRow]
 ) -> Iterator[str]:
-    means = {kind: over_seeds(list(found.values())) for kind, found in kinds.items()}
+    means = {kind: over_seeds(list(found.values()), share=True) for kind, found in kinds.items()}
     listed = "; ".join(f"{kind} {mean}" for kind, mean in reversed(means.items()))
     if listed:
         yield f"The share of positions with the same most probable token: {listed}."

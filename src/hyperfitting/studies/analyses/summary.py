@@ -78,8 +78,8 @@ def mean_of(row: OverSeeds) -> SeedMean:
     return SeedMean(row.value, row.low, row.high, row.seeds)
 
 
-def over_seeds(values: Sequence[float]) -> SeedMean:
-    """The mean of one value a seed.
+def over_seeds(values: Sequence[float], *, share: bool = False) -> SeedMean:
+    """The mean of one value a seed. The interval of a `share` stays in [0, 1].
 
     Raises:
         ValueError: there are none.
@@ -91,7 +91,10 @@ def over_seeds(values: Sequence[float]) -> SeedMean:
         return SeedMean(mean, None, None, 1)
     quantile = _STUDENT[min(len(values) - 1, len(_STUDENT)) - 1]
     margin = quantile * stdev(values) / math.sqrt(len(values))
-    return SeedMean(mean, mean - margin, mean + margin, len(values))
+    low, high = mean - margin, mean + margin
+    if share:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return SeedMean(mean, low, high, len(values))
 
 
 def seed_difference(one: dict[int, float], other: dict[int, float]) -> SeedMean | None:
