@@ -75,13 +75,16 @@ def test_higher_and_slower_agree_with_the_paper(results):
     assert first.startswith(
         "Trained on blocks of 160 tokens, greedy TTR on fiction goes from 0.710"
     )
-    assert "it starts higher, as in the paper and falls slower, as in the paper (by 0.060" in first
+    assert (
+        "it starts higher, as in the paper, and falls slower, as in the paper (the difference of "
+        "the falls is 0.060" in first
+    )
     assert beyond.startswith("Beyond it, which the training never showed to the model, TTR is 0.51")
 
 
 def test_lower_and_faster_disagree(results):
     first, *_ = find_long_texts(results((0.25, 0.05, 0.0, 0.0), THEIRS)).sentences
-    assert "does not start higher, unlike the paper and falls no slower, unlike in" in first
+    assert "does not start higher, unlike the paper, and falls no slower, unlike in" in first
 
 
 def test_a_length_that_holds_one_window_says_nothing(tmp_path):

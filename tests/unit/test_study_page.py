@@ -113,6 +113,8 @@ def test_what_is_beyond_is_shaded_and_a_matrix_shows_its_numbers():
     (patch,) = axes.patches
     assert patch.get_x() == 12
     assert "beyond" in [text.get_text() for text in axes.texts]
+    (plain,) = study_figure(StudyFigure("x", "x", (replace(shaded, shaded_from=16.0),))).axes
+    assert not plain.patches  # nothing lies beyond
     assert [text.get_text() for text in matrix.texts] == ["100.0", "70.0", "70.0"]
 
 

@@ -81,7 +81,7 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     if panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=30, ha="right")
         axes.set_xlim(-0.5, len(panel.ticks) - 0.5)
-    if panel.shaded_from is not None:
+    if panel.shaded_from is not None and max(_places(panel.series)) > panel.shaded_from:
         _shade(axes, panel.shaded_from, panel.shaded)
 
 
@@ -122,8 +122,6 @@ def _places(series: Sequence[Series]) -> set[float]:
 
 def _shade(axes: Any, start: float, words: str) -> None:
     low, high = axes.get_xlim()
-    if start >= high:
-        return
     bottom, top = axes.get_ylim()
     axes.add_patch(
         Rectangle((start, bottom), high - start, top - bottom, color=GRID, alpha=0.5, zorder=0)

@@ -202,7 +202,7 @@ def _sentences(results: StudyResults, domain: str) -> Iterator[str]:
         yield (
             f"Trained on blocks of {block} tokens, greedy TTR on {domain} goes from {ours.first} "
             f"to {ours.last} within that length, that of the original from {theirs.first} to "
-            f"{theirs.last}: it {_starts(ours, theirs)} and {_falls(ours, theirs)}."
+            f"{theirs.last}: it {_starts(ours, theirs)}, and {_falls(ours, theirs)}."
         )
         yield from _beyond(cells, domain)
 
@@ -216,9 +216,9 @@ def _falls(ours: Fall, theirs: Fall) -> str:
     seeds = sorted(ours.by_seed.keys() & theirs.by_seed.keys())
     less = over_seeds([theirs.by_seed[seed] - ours.by_seed[seed] for seed in seeds])
     if less.value <= 0:
-        return f"falls no slower, unlike in the paper (by {less} less)"
+        return f"falls no slower, unlike in the paper (the difference of the falls is {less})"
     told = "" if less.sign > 0 else ", which is not told apart from none"
-    return f"falls slower, as in the paper (by {less} less{told})"
+    return f"falls slower, as in the paper (the difference of the falls is {less}{told})"
 
 
 def _beyond(cells: Sequence[FinishedCell], domain: str) -> Iterator[str]:
