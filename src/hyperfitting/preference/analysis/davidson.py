@@ -143,20 +143,13 @@ def design_matrix(encoded: EncodedJudgements) -> DavidsonData:
         raise StudyError("a scale of worths needs comparisons of two arms or more")
     counts_P3 = np.zeros((len(encoded.pairs), 3))
     np.add.at(counts_P3, (encoded.pair_N, 1 - encoded.answer_N), 1)
+    parameter_KB = np.eye(len(arms), k=-1)  # the baseline, arm 0, has none
     features_P3B = np.zeros((len(encoded.pairs), 3, len(arms)))
     for index, pair in enumerate(encoded.pairs):
-        one, other = (_unit(arms.index(arm), len(arms)) for arm in pair)
-        features_P3B[index] = [one, (one + other) / 2, other]
-        features_P3B[index, 1, -1] = 1
+        one_B, other_B = parameter_KB[[arms.index(arm) for arm in pair]]
+        features_P3B[index] = [one_B, (one_B + other_B) / 2, other_B]
+    features_P3B[:, 1, -1] = 1
     return DavidsonData(arms, encoded.pairs, counts_P3, features_P3B)
-
-
-def _unit(arm: int, parameters: int) -> FloatArray:
-    """The parameter of an arm; the baseline, arm 0, has none."""
-    unit_B = np.zeros(parameters)
-    if arm:
-        unit_B[arm - 1] = 1
-    return unit_B
 
 
 def _refuse_disconnected(data: DavidsonData) -> None:
@@ -205,19 +198,13 @@ def _slack(edge_DB: FloatArray) -> FloatArray:
     return np.asarray(found.x[parameters:])
 
 
-def maximise_likelihood(
-    data: DavidsonData, allowed_P3: NDArray[np.bool_], start_B: FloatArray | None = None
-) -> FloatArray:
+def maximise_likelihood(data: DavidsonData, allowed_P3: NDArray[np.bool_]) -> FloatArray:
     """The maximum-likelihood parameters among the outcomes allowed, by a trust-region Newton
     method.
     """
-
-    def minus(b: FloatArray) -> float:
-        return -log_likelihood_of(data, allowed_P3, b)
-
     found = minimize(
-        minus,
-        np.zeros(data.features_P3B.shape[2]) if start_B is None else start_B,
+        lambda b: -log_likelihood_of(data, allowed_P3, b),
+        np.zeros(data.features_P3B.shape[2]),
         jac=lambda b: -_gradient(data, allowed_P3, b),
         hess=lambda b: information_matrix(data, allowed_P3, b),
         method="trust-exact",
@@ -351,28 +338,24 @@ def _bound(
 
 def _is_unbounded(edge_DB: FloatArray, index: int, sign: int) -> bool:
     """Whether the parameter can grow to this side without limit and without loss."""
-    aim = np.zeros(edge_DB.shape[1])
-    aim[index] = -sign
-    bounds = [(-1, 1) if each == index else (None, None) for each in range(len(aim))]
-    found = linprog(aim, A_ub=-edge_DB, b_ub=np.zeros(len(edge_DB)), bounds=bounds)
+    parameters = edge_DB.shape[1]
+    aim_B = -sign * np.eye(parameters)[index]
+    bounds = [(-1, 1) if each == index else (None, None) for each in range(parameters)]
+    found = linprog(aim_B, A_ub=-edge_DB, b_ub=np.zeros(len(edge_DB)), bounds=bounds)
     return bool(sign * found.x[index] > 0.5)
 
 
 def _profile(data: DavidsonData, index: int, value: float) -> float:
     """The largest log-likelihood with one parameter held."""
     everything = np.ones(data.counts_P3.shape, dtype=bool)
-    others = [each for each in range(data.features_P3B.shape[2]) if each != index]
-
-    def whole(rest: FloatArray) -> FloatArray:
-        b = np.full(len(others) + 1, value)
-        b[others] = rest
-        return b
-
+    others = data.features_P3B.shape[2] - 1
     found = minimize(
-        lambda rest: -log_likelihood_of(data, everything, whole(rest)),
-        np.zeros(len(others)),
-        jac=lambda rest: -_gradient(data, everything, whole(rest))[others],
-        bounds=[(-2 * _FURTHEST, 2 * _FURTHEST)] * len(others),
+        lambda rest: -log_likelihood_of(data, everything, np.insert(rest, index, value)),
+        np.zeros(others),
+        jac=lambda rest: np.delete(
+            -_gradient(data, everything, np.insert(rest, index, value)), index
+        ),
+        bounds=[(-2 * _FURTHEST, 2 * _FURTHEST)] * others,
         method="L-BFGS-B",
     )
     return -float(found.fun)

@@ -69,9 +69,10 @@ def _odds_ratio(decided: EncodedJudgements, level: float) -> Interval:
     """The odds ratio with its interval; infinite where no number holds it."""
     features_NB, wins_N = _features(decided), (decided.answer_N == 1).astype(np.float64)
     best_B = fit_logistic(features_NB, wins_N)
-    chance_N = expit(features_NB @ best_B)
-    information_BB = (features_NB * (chance_N * (1 - chance_N))[:, None]).T @ features_NB
-    pull_BN = np.linalg.pinv(information_BB) @ (features_NB * (wins_N - chance_N)[:, None]).T
+    residuals_N = wins_N - expit(features_NB @ best_B)
+    pull_BN = (
+        np.linalg.pinv(_information(features_NB, best_B)) @ (features_NB * residuals_N[:, None]).T
+    )
     variance = two_way(pull_BN[[-1]], decided.context_N, decided.annotator_N)
     counts = len(decided), variance.contexts, variance.annotators
     with np.errstate(over="ignore"):
@@ -99,16 +100,23 @@ def fit_logistic(features_NB: FloatArray, wins_N: FloatArray) -> FloatArray:
     def gradient(b: FloatArray) -> FloatArray:
         return np.asarray(features_NB.T @ (expit(features_NB @ b) - wins_N))
 
-    def hessian(b: FloatArray) -> FloatArray:
-        chance_N = expit(features_NB @ b)
-        return np.asarray((features_NB * (chance_N * (1 - chance_N))[:, None]).T @ features_NB)
-
     start_B = np.zeros(features_NB.shape[1])
     options = {"gtol": 1e-8 * max(1, len(wins_N)), "maxiter": 500}
     found = minimize(
-        minus, start_B, jac=gradient, hess=hessian, method="trust-exact", options=options
+        minus,
+        start_B,
+        jac=gradient,
+        hess=lambda b: _information(features_NB, b),
+        method="trust-exact",
+        options=options,
     )
     return np.asarray(found.x)
+
+
+def _information(features_NB: FloatArray, b: FloatArray) -> FloatArray:
+    """Minus the second derivatives of the logistic log-likelihood."""
+    chance_N = expit(features_NB @ b)
+    return np.asarray((features_NB * (chance_N * (1 - chance_N))[:, None]).T @ features_NB)
 
 
 def _both_ways(decided: EncodedJudgements) -> NDArray[np.bool_]:
