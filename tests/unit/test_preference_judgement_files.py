@@ -171,18 +171,19 @@ def test_every_wrong_row_is_named_at_once(tmp_path):
     file.write_text(
         FIVE
         + "c3,ann,model,reference,both\nc4,,model,model,first\nc1,ann,model,reference,equal\n"
-        + "c5,ann,model\n",
+        + "c5,ann,model\nc2,eve,model,another,first\n",
         encoding="utf-8",
     )
     with pytest.raises(StudyError) as caught:
         read_judgements(file)
     head, *lines = str(caught.value).split("\n  ")
-    assert head == f"{file}: 4 rows are wrong:"
+    assert head == f"{file}: 5 rows are wrong:"
     assert lines == [
         "row 4: answer = \"both\": one of 'first', 'second' or 'equal' is needed",
         "row 5: no 'annotator'",
         "row 6: the assignment ann c1 has one already (row 1)",
         "row 7: it has not as many cells as the header",
+        "row 8: comparison c2 has other arms (row 2)",
     ]
     file.write_text("".join([FIVE, *(f"x{number},ann,m,m,first\n" for number in range(40))]))
     with pytest.raises(StudyError, match="40 rows are wrong") as caught:

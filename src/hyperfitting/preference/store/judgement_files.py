@@ -243,7 +243,7 @@ def read_judgements_file(path: Path, *, source: JudgementSource = "human") -> Re
             rows[number] = _judgement(each, source, strict=_format(path) == "jsonl")
         except StudyError as error:
             errors[number] = str(error)
-    errors |= _repeated(rows)
+    errors |= _contradictions(rows)
     if errors:
         raise StudyError(_all_errors(path, errors))
     return ReadJudgements(list(rows.values()), tuple(each for each in _FIELDS if each not in named))
@@ -363,23 +363,25 @@ def _in_words(problem: ErrorDetails) -> str:
     )
 
 
-def _repeated(rows: dict[int, Judgement]) -> dict[int, str]:
-    """Rows that judge an assignment again, or with which an annotator answers a comparison twice,
-    in words by number.
+def _contradictions(rows: dict[int, Judgement]) -> dict[int, str]:
+    """Rows that judge an assignment again, with which an annotator answers a comparison twice, or
+    that name other arms than an earlier row of the comparison; in words by number.
     """
     errors: dict[int, str] = {}
     seen: dict[tuple[str, ...], int] = {}
+    arms: dict[tuple[str, str], tuple[frozenset[str], int]] = {}
     for number, row in rows.items():
-        assignment = (row.study, row.assignment)
-        counts = row.kind == "scored" and not row.surplus
-        answer = ("annotator", row.study, row.annotator, row.comparison)
-        if assignment in seen:
-            first = f"the assignment {row.assignment} has one already"
-            errors[number] = f"{first} (row {seen[assignment]})"
-        elif counts and answer in seen:
-            first = f"annotator {row.annotator} has answered comparison {row.comparison}"
-            errors[number] = f"{first} already (row {seen[answer]})"
-        seen.setdefault(assignment, number)
-        if counts:
-            seen.setdefault(answer, number)
+        pair = frozenset((row.arm_first, row.arm_second))
+        before, first = arms.setdefault((row.study, row.comparison), (pair, number))
+        claims: dict[tuple[str, ...], str] = {
+            (row.study, row.assignment): f"the assignment {row.assignment} has one already"
+        }
+        if row.kind == "scored" and not row.surplus:
+            answered = f"annotator {row.annotator} has answered comparison {row.comparison} already"
+            claims["answer", row.study, row.annotator, row.comparison] = answered
+        if before != pair:
+            errors[number] = f"comparison {row.comparison} has other arms (row {first})"
+        for claim, words in claims.items():
+            if seen.setdefault(claim, number) != number:
+                errors.setdefault(number, f"{words} (row {seen[claim]})")
     return errors
