@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 # Drawn in these colours for PNG; in the SVG each becomes a CSS variable, so that one drawing serves
@@ -61,9 +66,31 @@ def dress_axes(axes: Any, title: str, *, x: str) -> None:
         spine.set_color(GRID)
 
 
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Without the warning for each character that matplotlib's own font lacks. A page shows it in
+    the font of its reader; a PNG shows it if one of `_FURTHER_FONTS` is installed, else as a box.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        yield
+
+
+_FURTHER_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Thai",
+    "Noto Sans Devanagari", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+)  # fmt: skip
+
+
 def save_png(figure: Figure, path: Path) -> None:
     """A picture on white, for README, slides and Markdown."""
-    figure.savefig(path, dpi=160, facecolor="white", metadata={"Software": None})
+    installed = get_font_names()
+    if further := [name for name in _FURTHER_FONTS if name in installed]:
+        for text in figure.findobj(Text):
+            text.set_fontfamily(["sans-serif", *further])
+    with _any_script():
+        figure.savefig(path, dpi=160, facecolor="white", metadata={"Software": None})
 
 
 def save_svg(figure: Figure, path: Path) -> None:
@@ -77,9 +104,8 @@ def svg(figure: Figure, name: str) -> str:
     with `name`.
     """
     buffer = io.StringIO()
-    with matplotlib.rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}
-    ):
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "hyperfitting", "font.family": "sans-serif"}
+    with matplotlib.rc_context(settings), _any_script():
         figure.savefig(
             buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
