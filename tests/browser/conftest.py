@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hyperfitting.preference.design.create import create_study
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from tests.support import studies
@@ -56,11 +57,13 @@ DESKTOP = {"width": 1280, "height": 800}
 class Place:
     """A study, its admin's token, and the server that shows it."""
 
-    def __init__(self, folder: Path, rows=None, **settings):
-        plan = studies.protocol(**settings)
-        self.study, self.token = Study.create(
-            folder / "study", plan, rows or studies.comparisons(12, 6)
-        )
+    def __init__(self, folder: Path, rows=None, pairs: Path | None = None, **settings):
+        plan, out = studies.protocol(**settings), folder / "study"
+        if pairs is not None:
+            made = create_study([pairs], out, plan)
+            self.study, self.token = made.study, made.admin_token
+        else:
+            self.study, self.token = Study.create(out, plan, rows or studies.comparisons(12, 6))
         self.server = Thread(self.study)
         self.base = self.server.base
 

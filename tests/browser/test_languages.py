@@ -2,6 +2,7 @@
 nothing left in English, right to left where that is how one reads.
 """
 
+import csv
 import re
 
 import pytest
@@ -39,6 +40,18 @@ TEXTS = {
         "market the the bread went market bread the awake awake.",
     ),
 }
+
+
+def pairs_csv(folder, language, context=True):
+    """The same texts as somebody's table of pairs."""
+    beginning, good, bad = TEXTS[language]
+    named = ["context", "a", "b"] if context else ["a", "b"]
+    with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(named)
+        for number in range(3):
+            table.writerow([f"{beginning} {number}", good, bad][-len(named) :])
+    return folder / "pairs.csv"
 
 
 def rows(language, count=3):
@@ -90,7 +103,9 @@ def walk(page, place, language):
         page.goto(place.base + path)
         yield path
     page.goto(place.base)
-    for name in (protocol.words.second, protocol.words.equal, protocol.words.first):
+    words = protocol.words
+    for number, name in enumerate((words.second, words.equal, words.first), start=1):
+        at(page, number)
         settled(page)
         page.get_by_role("button", name=name).click()
     page.wait_for_url("**/done")
@@ -109,14 +124,16 @@ def practice(language):
         for each in LANGUAGES
     ],
 )
-def test_a_study_in_another_language(serve, visit, language):
+def test_a_study_from_a_csv_in_another_language(serve, visit, tmp_path, language):
     """The words that are asked for by `walk` are those of the catalogue; here, that no others are
     there, that the page says its language, and that each page is accessible on a phone.
     """
     place = serve(
-        rows=rows(language),
+        pairs=pairs_csv(tmp_path, language),
         language=language,
         open_link=True,
+        items=3,
+        replace_careless=False,  # a browser that is driven takes less than two seconds
         practice=practice(language),
         institution="Institut 7",
         contact="post@example.org",
@@ -132,6 +149,10 @@ def test_a_study_in_another_language(serve, visit, language):
         if language != "en":
             seen = page.evaluate("document.body.innerText").lower() + page.title().lower()
             assert sorted(english & set(re.findall(r"[a-z]+", seen))) == [], name
+        if name == "judge":
+            context, first, second = page.locator(".text").all_inner_texts()
+            assert context.startswith(TEXTS[language][0])
+            assert {first, second} == {*TEXTS[language][1:]}
     assert [row.answer for row in place.judgements()] == ["second", "equal", "first"]
     assert len(page.locator("output").inner_text()) == 10
 
