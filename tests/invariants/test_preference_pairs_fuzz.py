@@ -16,7 +16,7 @@ from hyperfitting.preference.study import Study
 from tests.support.studies import continuation
 
 CASES = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

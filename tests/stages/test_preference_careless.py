@@ -169,8 +169,8 @@ def test_a_study_without_the_setting_replaces_nobody(open_study):
 
 
 def test_simulated_careless_annotators_are_replaced_and_nothing_is_doubled(tmp_path):
-    study = studies.study(tmp_path, **{**RULED, "judgements": 3, "items": 14})
-    record = simulate(study, 20, SimulationSettings(careless=0.4), seed=2)
+    study = studies.study(tmp_path, **{**RULED, "judgements": 2, "items": 14})
+    record = simulate(study, 14, SimulationSettings(careless=0.6), seed=2)
     with open_store(study) as store:
         rows = store.judgements()
         held, counted = loads(store)
@@ -178,4 +178,4 @@ def test_simulated_careless_annotators_are_replaced_and_nothing_is_doubled(tmp_p
     assert len({row.assignment for row in rows}) == len(rows)
     assert len({row.annotator for row in rows if row.replaced}) >= 4
     assert {row.seconds < 2 for row in rows if row.excluded is None} == {False}
-    assert counted == held == dict.fromkeys(held, 3)
+    assert counted == held == dict.fromkeys(held, 2)

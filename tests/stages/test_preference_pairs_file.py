@@ -204,6 +204,14 @@ def test_columns_that_are_not_there(tmp_path):
         read_pairs(path, {"b": "a"})
 
 
+def test_names_that_mean_something_else_are_not_taken_from_the_file(tmp_path):
+    (row,) = read_pairs(file(tmp_path, "a,b\nx,y\n", "all.csv")).pairs
+    assert row.domain == "pairs"  # "all" stands for every domain in the report
+    path = file(tmp_path, "shuffled,b\nx,y\n")
+    with pytest.raises(StudyError, match="the column 'shuffled' is 'shuffled', the arm of att"):
+        read_pairs(path, {"a": "shuffled"})
+
+
 def test_one_file_or_folders(tmp_path):
     path, folder = file(tmp_path, MANY), studies.experiment(tmp_path / "e", 2)
     with pytest.raises(StudyError, match="one file of pairs, or of folders"):

@@ -44,12 +44,13 @@ def pair_given(file: PairsFile, protocol: Protocol) -> PairedTexts:
     pairs = _pairs(rows, protocol, file.name)
     pairing = _GivenPairing(file, protocol, _context_names(rows))
     chosen = drawn({pairing.name(each): each.domain for each in rows}, protocol)
+    compared = {_ordered(pair): pair for pair in pairs}
     scored = [
         made
         for row in rows
         if pairing.name(row) in chosen
-        for pair in pairs
-        if _ordered(pair) == _ordered(row.arms) and (made := pairing.comparison(row, pair))
+        and (pair := compared.get(_ordered(row.arms))) is not None
+        and (made := pairing.comparison(row, pair)) is not None
     ]
     left_out = pairing.left_out()
     if not scored:

@@ -161,56 +161,64 @@ def _column(name: str, there: Sequence[str], nested_in: Sequence[dict[str, Any]]
     return like[0] if len(like) == 1 else None
 
 
+def _defaults(path: Path, columns: Mapping[PairColumn, str]) -> dict[PairColumn, str]:
+    """What stands for a column that the file does not have. The arms are called like the columns of
+    the texts, the domain like the file.
+    """
+    domain = path.name.split(".")[0]
+    arms = [columns.get(what, what).strip() for what in _NEEDED]
+    for arm in arms:
+        if problem := _problem("arm_a", arm):
+            raise StudyError(f"{path}: the column {arm!r} {problem}: give columns arm_a and arm_b")
+    return dict.fromkeys(_COLUMNS, "") | {
+        "arm_a": arms[0],
+        "arm_b": arms[1],
+        "domain": "pairs" if _problem("domain", domain) or not domain else domain,
+    }
+
+
 class _Reading:
     """The rows of one file, and what is wrong with them."""
 
     def __init__(self, path: Path, columns: Mapping[PairColumn, str]):
         self._path, self._columns = path, columns
+        self._defaults = _defaults(path, columns)
         self._mistakes: dict[str, list[int]] = defaultdict(list)
 
     def pair(self, number: int, row: Any) -> GivenPair:
         """The pair of a row, with empty texts in the place of what cannot be used."""
         if isinstance(row, RowError):
             self._mistakes[row.mistake].append(number)
-            row = {}
         values = {what: self._value(what, number, row) for what in _COLUMNS}
-        made = GivenPair(
+        arms = values["arm_a"], values["arm_b"]
+        if arms[0] == arms[1] != "":
+            self._mistakes["arm_a and arm_b are the same"].append(number)
+        return GivenPair(
             number,
             values["context"],
             (values["a"], values["b"]),
-            (
-                values["arm_a"]
-                if "arm_a" in self._columns
-                else self._columns.get("a", "a").strip(),
-                values["arm_b"]
-                if "arm_b" in self._columns
-                else self._columns.get("b", "b").strip(),
-            ),
-            values["domain"] if "domain" in self._columns else self._path.name.split(".")[0],
+            arms,
+            values["domain"],
             values["group"],
             values["id"],
         )
-        if made.arms[0] == made.arms[1] != "":
-            self._mistakes["arm_a and arm_b are the same"].append(number)
-        return made
 
-    def _value(self, what: PairColumn, number: int, row: dict[str, Any]) -> str:
-        """The text or label of a row; empty where it has none."""
+    def _value(self, what: PairColumn, number: int, row: Any) -> str:
+        """The text or label of a row; empty where it cannot be used."""
         column = self._columns.get(what)
-        if column is None or not row:
-            return ""
+        if column is None or isinstance(row, RowError):
+            return self._defaults[what]
         is_text = what in ("context", "a", "b")
         try:
             if _is_missing(row, column):
                 raise RowError("", number, f"{what} is empty")
             value = (text_of if is_text else label_of)(row, column, "", number) or ""
-            problem = "" if is_text else _problem(what, value.strip())
-            if problem:
+            if not is_text and (problem := _problem(what, value := value.strip())):
                 raise RowError("", number, f"{what} {problem}")
+            return value
         except RowError as error:
             self._mistakes[error.mistake].append(number)
             return ""
-        return value if is_text else value.strip()
 
     def refuse_mistakes(self, pairs: Sequence[GivenPair]) -> None:
         """Refuse the file for all mistakes of its rows at once."""
