@@ -10,8 +10,10 @@ from hyperfitting.preference.judges.simulated import SimulationSettings, simulat
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.store.database import comparisons as comparison_table
 from hyperfitting.preference.store.database import marks
+from hyperfitting.preference.web.app import make_app
 from tests.support import studies
 from tests.support.stores import refusal_of, table_rows
+from tests.support.visitors import Visitor
 
 RULED = {"replace_careless": True, "attention_rate": 0.25, "judgements": 1}
 
@@ -131,6 +133,23 @@ def test_the_study_is_not_full_while_somebody_careless_fills_it(open_study, cloc
         store.annotators.pass_test(who)
         assert len(work(store, who)) == 4
         assert set(loads(store)[0].values()) == {1}
+
+
+def test_a_browser_comes_to_the_last_page(open_study):
+    with open_study(**{**RULED, "attention_rate": 0.0}) as store:
+        visitor = Visitor(make_app(store.study, store))
+        visitor.begin(store.invitations.create(1)[0])
+        while visitor.page.url.path == "/judge":
+            visitor.answer("first", seconds="0.9")
+        assert visitor.page.url.path == "/done"
+        assert visitor.page.status_code == 200
+        assert "nothing more for you to do" in visitor.page.text
+        assert "completion code" not in visitor.page.text
+        assert store.progress().annotators[0].state == "excluded"
+        assert "Withdraw your answers" in visitor.page.text  # as the consent says
+        visitor.get("/withdraw")
+        assert visitor.post("/withdraw", sure="yes").url.path == "/goodbye"
+        assert store.judgements() == []
 
 
 def test_a_kill_in_between_changes_nothing(tmp_path, store_url, clock):

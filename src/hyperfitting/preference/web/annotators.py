@@ -207,14 +207,18 @@ def take_test(
 
 @annotator_router.get("/judge")
 def show_item(app: App, token: AnnotatorToken) -> Response:
-    """The comparison that this annotator holds, or the next one."""
+    """The comparison that this annotator holds, or the next one; the last page where there is none,
+    or where the protocol's rule has just ended their work.
+    """
     who, state = _known(app, token)
     if state not in ("tested", "finished"):
         return app.pages.go(_page_of(state))
     try:
         item = app.store.items.next(who)
     except Refused as error:
-        raise refusal(error) from error
+        if error.reason != "excluded":
+            raise refusal(error) from error
+        item = None
     if item is None:
         return app.pages.go("/done")
     return _page(app, "judge", token, who, item=item, attempt=secrets.token_urlsafe(12))
@@ -280,7 +284,7 @@ def done(app: App, token: AnnotatorToken) -> Response:
         text=app.pages.say(message.text),
         code=app.store.annotators.of_token(token).completion_code if finished else None,
         can_undo=finished and app.store.items.can_undo(who),
-        can_withdraw=finished,
+        can_withdraw=state in ("finished", "excluded"),
     )
 
 
