@@ -19,7 +19,7 @@ from hyperfitting.preference.design.arms import read_contexts
 from hyperfitting.preference.design.comparisons import PairedTexts, without_spare_checks
 from hyperfitting.preference.design.given_pairs import pair_given
 from hyperfitting.preference.design.pairing import pair_texts
-from hyperfitting.preference.design.pairs_file import FORMATS, PairsFile, read_pairs
+from hyperfitting.preference.design.pairs_file import PAIR_FORMATS, PairsFile, read_pairs
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.records import PairColumn
 from hyperfitting.preference.settings_input import settings_from
@@ -163,7 +163,7 @@ def _file_of(sources: Sequence[Path], columns: Columns) -> PairsFile | None:
     Raises:
         StudyError: a file and something else, columns without a file, or rows that cannot be used.
     """
-    files = [each for each in sources if each.is_file() or format_of(each) in FORMATS]
+    files = [each for each in sources if each.is_file() or format_of(each) in PAIR_FORMATS]
     if not files:
         if columns:
             raise StudyError("--column is for a file of pairs, and there are only folders")

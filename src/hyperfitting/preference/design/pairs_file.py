@@ -17,7 +17,7 @@ from hyperfitting.files import file_sha256, first_few
 from hyperfitting.preference.records import AGAIN, SHUFFLED, PairColumn
 from hyperfitting.recipe import TextSource
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".json")
+PAIR_FORMATS = (".csv", ".tsv", ".jsonl", ".json")
 _COLUMNS: tuple[PairColumn, ...] = get_args(PairColumn)
 _NEEDED: tuple[PairColumn, ...] = ("a", "b")
 _MOST_LABEL = 100  # characters
@@ -87,8 +87,8 @@ def read_pairs(path: Path, columns: Mapping[PairColumn, str] | None = None) -> P
         StudyError: a column is missing, or rows cannot be used; the message names all of them.
         DataError: the file cannot be read.
     """
-    if format_of(path) not in FORMATS:
-        raise StudyError(f"{path}: pairs are read from {', '.join(FORMATS)} files")
+    if format_of(path) not in PAIR_FORMATS:
+        raise StudyError(f"{path}: pairs are read from {', '.join(PAIR_FORMATS)} files")
     source = TextSource(path=str(path), column=(columns or {}).get("a", "a"))
     rows = dict(read_source_rows(path, str(path), source, inside=False))
     filled = {number: row for number, row in rows.items() if not _is_blank(row)}
