@@ -27,6 +27,7 @@ from hyperfitting.cli.options import Parser, Verbs
 from hyperfitting.errors import (
     DiskFull,
     HyperfittingError,
+    InputError,
     Interrupted,
     TrainingFailed,
     name_the_extra,
@@ -82,35 +83,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8", errors="replace")  # noqa: SIM115 - one of torchrun's processes speaks for all
     try:
         options.function(options)
-    except (Interrupted, TrainingFailed) as error:  # all processes end so, and the main one says it
-        start = "\n" if isinstance(error, Interrupted) else ""
-        say(str(error), start=start, file=sys.stderr if is_main else sys.stdout)
-        return error.exit_code
-    except HyperfittingError as error:
-        say(str(error))
-        return error.exit_code
-    except ModuleNotFoundError as error:
-        named = name_the_extra(error)
-        if not isinstance(named, HyperfittingError):
-            raise
-        say(str(named))
-        return named.exit_code
-    except UnicodeEncodeError as error:
-        say(f"{error.object!r} cannot be written as {error.encoding}: {UTF8_LOCALE}")
-        return 2
-    except KeyboardInterrupt:
-        say(
-            "stopped; what was finished is kept, and the same command goes on from there",
-            start="\n",
-        )
-        return Interrupted.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            say(str(DiskFull()))
-            return DiskFull.exit_code
-        say(f"{error.filename or 'a file'}: {error.strerror or error}")
-        return 2
+    except (Exception, KeyboardInterrupt) as error:
+        said = _as_ours(error)
+        if said is None:
+            raise
+        # All processes of torchrun end by these, and the main one says it.
+        by_all = isinstance(said, Interrupted | TrainingFailed)
+        say(
+            str(said),
+            start="\n" if isinstance(said, Interrupted) else "",
+            file=sys.stdout if by_all and not is_main else sys.stderr,
+        )
+        return said.exit_code
     return 0
+
+
+def _as_ours(error: BaseException) -> HyperfittingError | None:
+    """An error as one of ours, with its line and exit code; None of a fault of the program."""
+    match error:
+        case HyperfittingError():
+            return error
+        case ModuleNotFoundError():
+            named = name_the_extra(error)
+            return named if isinstance(named, HyperfittingError) else None
+        case UnicodeEncodeError():
+            return InputError(
+                f"{error.object!r} cannot be written as {error.encoding}: {UTF8_LOCALE}"
+            )
+        case KeyboardInterrupt():
+            return Interrupted(
+                "stopped; what was finished is kept, and the same command goes on from there"
+            )
+        case OSError(errno=errno.ENOSPC):
+            return DiskFull()
+        case OSError():
+            return InputError(f"{error.filename or 'a file'}: {error.strerror or error}")
+    return None
