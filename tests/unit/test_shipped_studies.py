@@ -1,11 +1,24 @@
 """The shipped studies: each loads, says what it reproduces, and its analysis knows its axes."""
 
+import re
+
+import numpy as np
 import pytest
 
 from hyperfitting.recipe import recipe_notes
-from hyperfitting.studies import load_study, shipped_studies, study_cells
+from hyperfitting.records import ProbeRow, UpdateRow
+from hyperfitting.report.study.write import write_study_page
+from hyperfitting.studies import (
+    Predictions,
+    load_study,
+    shipped_studies,
+    study_cells,
+    study_path,
+)
 from hyperfitting.studies.analyses import ANALYSES
 from hyperfitting.studies.analyses.pairs import KINDS
+from hyperfitting.studies.findings import study_page
+from tests.support.finished_cells import results_of, row
 
 AXES = {
     "curves": {"training"},
@@ -31,6 +44,7 @@ def test_each_has_an_analysis_that_reads_its_axes(study):
     assert study.analysis == study.name
     assert study.analysis in ANALYSES
     assert {axis.name for axis in study.axes} == AXES[study.name]
+    assert set(ANALYSES[study.name].axes) == AXES[study.name]
     assert len(study.seeds) == 3
 
 
@@ -67,3 +81,28 @@ def test_published_values_stand_at_points_that_are_there(study):
 def test_the_paper_is_compared_where_it_gives_numbers():
     with_values = {name for name in AXES if load_study(name).published}
     assert with_values == {"curves", "data-type", "quantity", "shuffle"}
+
+
+@pytest.mark.parametrize("name", sorted(AXES))
+@pytest.mark.parametrize("finished", [1, 2])
+def test_a_report_can_be_made_when_the_first_cells_are_finished(tmp_path, name, finished):
+    folders = [cell.folder_name for cell in study_cells(load_study(name))]
+    probes = [
+        ProbeRow(8 * i, i / 2, None, 4.0 - i, 2.0, 0.3, 0.5, 0.6, 0.2 * i, 0.8, "", "")
+        for i in range(3)
+    ]
+    updates = [UpdateRow(i, 1, 3.0, 1e-3, 1.0, 1.0, token_accuracy=0.5) for i in range(1, 17)]
+    predicted = Predictions(np.zeros((4, 40), np.int32), np.full((4, 40), 0.5, np.float32))
+    found = results_of(
+        tmp_path,
+        study_path(name).read_text(encoding="utf-8"),
+        lambda cell: [row("ttr_last96", 0.5), row("ttr_by_position", 0.5, position=96)],
+        trainings=lambda cell, variant: (updates, probes),
+        predictions=lambda cell: {"fiction": predicted},
+        without=lambda cell: cell.folder_name not in folders[:finished],
+    )
+    assert len(found.finished) == finished
+    page = write_study_page(study_page(found, tmp_path / "report"), tmp_path / "report")
+    said = page.read_text(encoding="utf-8")
+    assert f"{len(folders) - finished} of {len(folders)} cells are not finished" in said
+    assert "None" not in re.sub(r"<style>.*?</style>", "", said, flags=re.DOTALL)

@@ -148,3 +148,11 @@ def test_an_analysis_that_is_not_there_is_one_line(tmp_path):
     wrong = replace(found, study=found.study.model_copy(update={"analysis": "quality"}))
     with pytest.raises(RecipeError, match=r"mine: no analysis 'quality'; there is cells, curves"):
         find_answers(wrong)
+
+
+def test_an_analysis_without_its_axis_is_one_line(tmp_path):
+    study = STUDY.replace('base = "demo"', 'base = "demo"\nanalysis = "quantity"')
+    with pytest.raises(
+        RecipeError, match="mine: the analysis quantity reads an axis 'schedule', which the study"
+    ):
+        find_answers(results_of(tmp_path, study))

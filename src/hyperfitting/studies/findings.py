@@ -36,14 +36,19 @@ def find_answers(results: StudyResults) -> Findings:
     """What the study's own analysis finds in its finished cells.
 
     Raises:
-        RecipeError: there is no such analysis.
+        RecipeError: there is no such analysis, or the study has not the axes that it reads.
     """
-    name = results.study.analysis or "cells"
+    study = results.study
+    name = study.analysis or "cells"
     if name not in ANALYSES:
+        raise RecipeError(f"{study.name}: no analysis {name!r}; there is {', '.join(ANALYSES)}")
+    analysis, axes = ANALYSES[name], [axis.name for axis in study.axes]
+    if missing := next((axis for axis in analysis.axes if axis not in axes), None):
         raise RecipeError(
-            f"{results.study.name}: no analysis {name!r}; there is {', '.join(ANALYSES)}"
+            f"{study.name}: the analysis {name} reads an axis {missing!r}, which the study does "
+            "not have: name one so, or leave out analysis"
         )
-    return ANALYSES[name](results)
+    return analysis.find(results)
 
 
 def _account(paper: PaperAccount) -> Iterator[tuple[str, str]]:

@@ -3,24 +3,35 @@ the page shows.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from hyperfitting.report.study.content import Findings
 from hyperfitting.studies.analyses.cells import find_cells
-from hyperfitting.studies.analyses.curves import find_curves
-from hyperfitting.studies.analyses.data_type import find_data_type
-from hyperfitting.studies.analyses.long_texts import find_long_texts
-from hyperfitting.studies.analyses.quantity import find_quantity
+from hyperfitting.studies.analyses.curves import TRAINING, find_curves
+from hyperfitting.studies.analyses.data_type import DATA, find_data_type
+from hyperfitting.studies.analyses.long_texts import TRAINED, find_long_texts
+from hyperfitting.studies.analyses.pairs import ORDER
+from hyperfitting.studies.analyses.quantity import SCHEDULE, TEXTS, find_quantity
 from hyperfitting.studies.analyses.shuffle import find_shuffle
 from hyperfitting.studies.folder import StudyResults
 
-ANALYSES: dict[str, Callable[[StudyResults], Findings]] = {
-    "cells": find_cells,
-    "curves": find_curves,
-    "data-type": find_data_type,
-    "long": find_long_texts,
-    "quantity": find_quantity,
-    "shuffle": find_shuffle,
+
+@dataclass(frozen=True)
+class StudyAnalysis:
+    """How findings are made of finished cells, and the axes that the study must have for it."""
+
+    find: Callable[[StudyResults], Findings]
+    axes: tuple[str, ...] = ()
+
+
+ANALYSES: dict[str, StudyAnalysis] = {
+    "cells": StudyAnalysis(find_cells),
+    "curves": StudyAnalysis(find_curves, (TRAINING,)),
+    "data-type": StudyAnalysis(find_data_type, (DATA,)),
+    "long": StudyAnalysis(find_long_texts, (TRAINED,)),
+    "quantity": StudyAnalysis(find_quantity, (TEXTS, SCHEDULE)),
+    "shuffle": StudyAnalysis(find_shuffle, (ORDER,)),
 }
 """By the name that a study gives as `analysis`; `cells` is that of a study without one."""
 
-__all__ = ["ANALYSES"]
+__all__ = ["ANALYSES", "StudyAnalysis"]

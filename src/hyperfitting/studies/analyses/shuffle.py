@@ -61,6 +61,8 @@ def find_shuffle(results: StudyResults) -> Findings:
         for seed in dict.fromkeys(cell.cell.seed for cell in results.finished)
         for one, other in combinations(results.at(seed=seed), 2)
     ]
+    if not pairs:
+        return Findings(("No two trainings of one seed are finished.",), (), ())
     rows = list(pair_rows(pairs, domains_of(results.finished)))
     bins = [*bin_rows(pairs, "confidence"), *bin_rows(pairs, "position")]
     names = [name for name in results.points(ORDER) if results.at(order=name)]
