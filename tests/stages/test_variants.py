@@ -211,6 +211,14 @@ def test_a_variant_that_has_ended_is_kept_when_the_training_fails_later(
     assert_all_alike(experiment, alone)
 
 
+def test_no_variant_is_kept_of_a_training_whose_steps_are_lost(turning, tmp_path):
+    lost = {"precision": "bf16", "force_plain_bf16": True, "learning_rate": 1e-6}
+    with pytest.raises(TrainingFailed, match="of the last intended steps reached the weights"):
+        made(turning, tmp_path / "both", EARLY, **lost)
+    runs = Experiment(tmp_path / "both").runs()
+    assert [name for name, run in runs.items() if run.trained] == ["original"]
+
+
 def test_token_accuracy_stops_one_variant_and_not_the_other(turning, tmp_path):
     turning["train"] |= {"learning_rate": 1e-2, "epochs": 8}
     known = {

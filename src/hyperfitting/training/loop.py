@@ -315,10 +315,11 @@ class _Loop:
         """The outcomes of the variants whose training ended before the failure.
 
         Raises:
-            TrainingFailed: there are none.
+            TrainingFailed: there are none, or the steps did not reach the weights, which holds of
+                those variants too.
         """
         names = [name for name in self._stops if name not in self._state.unfinished]
-        if not names:
+        if not names or self._meter.problem(self._setup.precision):
             raise failure
         kept = {name: replace(self.outcome(name), in_model=False) for name in names}
         return Outcomes(kept, failure)
