@@ -56,8 +56,10 @@ def problem(source, load=load_model, **changes):
 
 
 @pytest.mark.parametrize("name", tiny_shapes())
-def test_a_file_in_float32_gives_the_logits_of_its_model(write, name):
+def test_a_file_in_float32_gives_the_logits_and_ids_of_its_model(write, tiny_tokenizer, name):
     model, file = write(name)
+    text = "the old captain\n\nlooked  2024 naïve"
+    assert load_codec(settings(file)).encode(text)[1:] == tiny_tokenizer(text)["input_ids"]
     loaded = load_model(settings(file), CPU)
     assert distance(loaded, model) < 1e-5
     own, held = ({w.data_ptr(): w.numel() for w in each.parameters()} for each in (model, loaded))

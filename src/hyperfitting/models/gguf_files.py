@@ -107,18 +107,7 @@ def read_gguf(path: Path) -> GgufFile:
 
 @cache
 def _read_once(path: Path, *state: int) -> GgufFile:
-    with path.open("rb") as file:
-        if file.read(len(_BEGINNING)) != _BEGINNING:
-            raise ModelError("it is a file, and no GGUF file: name a folder, or another file")
-    try:
-        importlib.import_module("accelerate")  # transformers loads the weights through it
-        from gguf import GGUFReader
-    except ModuleNotFoundError as error:
-        raise name_the_extra(error) from error
-    try:
-        reader = GGUFReader(path)
-    except (ValueError, KeyError, IndexError, UnicodeDecodeError, MemoryError) as error:
-        raise ModelError("the GGUF file is damaged or truncated: download it again") from error
+    reader = _reader(path)
     lists = {name for name, field in reader.fields.items() if len(field.types) > 1}
     settings = {
         name: field.contents() for name, field in reader.fields.items() if name not in lists
@@ -128,16 +117,31 @@ def _read_once(path: Path, *state: int) -> GgufFile:
     if "tokenizer.ggml.tokens" not in lists:
         raise ModelError("the GGUF file holds no tokenizer: take one that has it")
     _refuse_unknown_types(reader.tensors)
+    factors = (each.data for each in reader.tensors if each.name == _FACTORS)
     return GgufFile(
         path=path,
         tensor_types=dict(Counter(each.tensor_type.name for each in reader.tensors).most_common()),
         values=sum(int(each.n_elements) for each in reader.tensors),
         tokens=len(reader.fields["tokenizer.ggml.tokens"].data),
         settings=settings,
-        rope_factors=next(
-            (tuple(map(float, each.data)) for each in reader.tensors if each.name == _FACTORS), ()
-        ),
+        rope_factors=tuple(map(float, next(factors, ()))),
     )
+
+
+def _reader(path: Path) -> Any:
+    """The file as the package gguf reads it."""
+    with path.open("rb") as file:
+        if file.read(len(_BEGINNING)) != _BEGINNING:
+            raise ModelError("it is a file, and no GGUF file: name a folder, or another file")
+    try:
+        importlib.import_module("accelerate")  # transformers loads the weights through it
+        from gguf import GGUFReader
+    except ModuleNotFoundError as error:
+        raise name_the_extra(error) from error
+    try:
+        return GGUFReader(path)
+    except (ValueError, KeyError, IndexError, UnicodeDecodeError, MemoryError) as error:
+        raise ModelError("the GGUF file is damaged or truncated: download it again") from error
 
 
 _FACTORS = "rope_freqs.weight"
@@ -166,7 +170,7 @@ def gguf_tokenizer(file: GgufFile) -> Any:
 @cache
 def _tokenizer_once(path: Path, *state: int) -> Any:
     """transformers builds some with the defaults of its own GPT-2, which have no embedding here."""
-    read = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    read = transformers.PreTrainedTokenizerFast.from_pretrained(path.parent, gguf_file=path.name)
     size = read_gguf(path).tokens
     added = {token for token, number in read.get_vocab().items() if number >= size}
     rules = json.loads(read.backend_tokenizer.to_str())
