@@ -5,6 +5,8 @@ training      tokens/s of an update, against the public loop and transformers' T
 time-to-loss  seconds from a process's start to a training loss below 0.1, against the public loop
 memory        step peak at a vocabulary of 128,256, against the public loop
 decoding      tokens/s of greedy decoding, against transformers' generate
+measuring     tokens/s of scoring texts, as a share of the model's own float32 products, and in
+              bfloat16; with --experiment, what bfloat16 changes of its metrics
 metrics       citation blocker, index, overlap and Self-BLEU, against their bounds and sacrebleu
 
 The public loop is that of the public code of Carlsson et al. 2025 (`baselines.py`).
@@ -14,10 +16,12 @@ from __future__ import annotations
 
 import argparse
 import platform
+from pathlib import Path
 
 import torch
 
 from bench.decoding import report_decoding
+from bench.measuring import report_changes, report_measuring
 from bench.memory import report_memory
 from bench.metrics import report_metrics
 from bench.time_to_loss import report_time_to_loss
@@ -33,11 +37,12 @@ def main() -> None:
         "what",
         nargs="*",
         metavar="WHAT",
-        default=["training", "memory", "decoding", "metrics", "time-to-loss"],
+        default=["training", "memory", "decoding", "measuring", "metrics", "time-to-loss"],
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--contexts", type=int, default=96)
+    parser.add_argument("--experiment", type=Path)
     options = parser.parse_args()
     device = resolve_device(options.device)
     cpu = f"{platform.processor() or 'CPU'}, {torch.get_num_threads()} threads"
@@ -49,6 +54,10 @@ def main() -> None:
         report_memory(device)
     if "decoding" in options.what:
         report_decoding(device, options.rounds, options.contexts)
+    if "measuring" in options.what:
+        report_measuring(device, options.rounds)
+        if options.experiment is not None:
+            report_changes(options.experiment, options.device)
     if "metrics" in options.what:
         report_metrics(device, options.rounds)
     if "time-to-loss" in options.what:

@@ -82,10 +82,15 @@ class PromptWriter:
 
 
 def load_run(
-    run: Run, device: torch.device, *, dtype: Dtype | None = None, tokens: int | None = None
+    run: Run,
+    device: torch.device,
+    *,
+    dtype: Dtype | None = None,
+    tokens: int | None = None,
+    exact_head: bool = True,
 ) -> tuple[Any, models.TextCodec]:
-    """A run's model, in the recipe's dtype or another, its head exact, for texts of so many tokens;
-    and its codec.
+    """A run's model, in the recipe's dtype or another, its head exact or not, for texts of so many
+    tokens; and its codec.
 
     Raises:
         RunError: the run is not trained, or its model has changed.
@@ -96,7 +101,8 @@ def load_run(
     if device.type == "cpu":
         models.keep_freed_memory()
     model = models.load_model(settings, device, tokens=tokens or run.recipe.text_tokens)
-    models.keep_head_exact(model)
+    if exact_head:
+        models.keep_head_exact(model)
     return model, codec
 
 

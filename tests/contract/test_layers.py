@@ -36,7 +36,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ORDER = {
     "cli": "console text values < options preference_options study_text < experiments measuring "
     "planning preference recipes studies < __init__",
-    "compare": "load < differences nearest < __init__",
+    "compare": "seeds < load < differences nearest < __init__",
     "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < "
     "experiment external_texts < __init__",
     "metrics": "__init__ controls diversity overlap repetition specs.spec specs.tokens stats "

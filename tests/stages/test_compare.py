@@ -36,8 +36,11 @@ GREEDY, ORIGINAL = Arm("hyperfitted", "greedy"), Arm("original", "greedy")
 
 
 def test_seeds_stand_one_by_one_in_their_order(both, finished, other_seed):
-    assert both.seeds == [0, 1]
-    assert [(table.domain, table.seed) for table in both.tables] == [("pieces", 0), ("pieces", 1)]
+    assert both.seeds == [(0, 0, 0, 0), (1, 1, 1, 1)]
+    assert [(table.domain, table.seeds.seed) for table in both.tables] == [
+        ("pieces", 0),
+        ("pieces", 1),
+    ]
     for table, experiment in zip(both.tables, (finished, other_seed), strict=True):
         rows = {
             (r.variant, r.strategy, r.name): r
@@ -49,6 +52,63 @@ def test_seeds_stand_one_by_one_in_their_order(both, finished, other_seed):
             == rows["hyperfitted", "greedy", "compression_ratio"]
         )
         assert table.cells[GREEDY, "compression_ratio"].n == 12  # a seed adds no texts
+
+
+def with_seeds(finished, folder, **seeds):
+    """A copy of the experiment as if other seeds had decided it: `order_seed=5`, for instance."""
+    shutil.copytree(finished.folder, folder)
+    recipe = json.loads((folder / "recipe.json").read_text())
+    places = {"order_seed": ("train", "order_seed"), "data_seed": ("data", "seed")}
+    for name, value in seeds.items():
+        section, key = places[name]
+        recipe[section][key] = value
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    return folder
+
+
+def test_seeds_that_are_set_apart_are_shown_one_by_one_and_said(finished, tmp_path):
+    order = with_seeds(finished, tmp_path / "order", order_seed=5)
+    found = compare([order, finished.folder])
+    assert found.seeds == [(0, 0, 0, 0), (0, 0, 5, 0)]
+    assert [each.title for each in found.seeds] == ["seed 0", "seed 0, train.order_seed 5"]
+    assert [arm.label for arm in found.tables[0].arms] == [""] * len(found.tables[0].arms)
+    page = write_comparison(found, tmp_path / "out").read_text(encoding="utf-8")
+    said = (
+        "These experiments share seed, data.seed, generate.seed: they differ, and spread, by "
+        "train.order_seed alone."
+    )
+    assert said in page
+    assert said in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert page.count("seed 0, train.order_seed 5: n =") > 0
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    assert {row["order_seed"] for row in rows} == {"0", "5"}
+    assert {row["seed"] for row in rows} == {row["data_seed"] for row in rows} == {"0"}
+    differences = (tmp_path / "out" / "differences.csv").read_text().splitlines()
+    assert {row["order_seed"] for row in csv.DictReader(differences)} == {"0", "5"}
+
+
+def test_experiments_that_share_some_seeds_are_no_sample(finished, other_seed, tmp_path):
+    order = with_seeds(finished, tmp_path / "order", order_seed=5)
+    found = compare([finished.folder, order, other_seed.folder])
+    page = write_comparison(found, tmp_path / "out").read_text(encoding="utf-8")
+    assert (
+        "Some of these experiments share seed, data.seed, generate.seed and some do not, so they "
+        "are no independent draws, and no spread is given." in page
+    )
+    assert "<small>sd " not in page
+    with pytest.raises(RunError, match="are the same run twice"):
+        compare([finished.folder, with_seeds(finished, tmp_path / "same", order_seed=0)])
+
+
+def test_recipes_side_by_side_need_the_same_seeds_of_each(tree, finished, tmp_path):
+    other = with_seeds(finished, tmp_path / "other", order_seed=5)
+    recipe = json.loads((other / "recipe.json").read_text())
+    recipe["train"]["learning_rate"] *= 2
+    (other / "recipe.json").write_text(json.dumps(recipe))
+    with pytest.raises(
+        RunError, match=r"train\.order_seed none -> 5\): give the same seeds of each"
+    ):
+        compare([finished.folder, other])
 
 
 def test_controls_stand_in_every_table_and_are_never_marked(both):
@@ -87,7 +147,7 @@ def test_differences_are_paired_by_context_and_corrected_within_a_table(both, fi
     by_hand = fmean(
         kept["original", "greedy", i] - kept["hyperfitted", "greedy", i] for i in range(12)
     )
-    own = [each for each in both.differences if each.seed == 0]
+    own = [each for each in both.differences if each.seeds.seed == 0]
     found = next(
         each for each in own if each.arm == ORIGINAL and each.metric == "compression_ratio"
     )
@@ -134,7 +194,9 @@ def test_perplexities_are_subtracted_as_losses(both, finished):
     found = next(
         each
         for each in both.differences
-        if each.seed == 0 and each.arm == ORIGINAL and each.metric == "perplexity_under_original"
+        if each.seeds.seed == 0
+        and each.arm == ORIGINAL
+        and each.metric == "perplexity_under_original"
     )
     import math
 

@@ -225,3 +225,21 @@ def test_the_worked_example_of_ranks():
     context, continuation = split_loss(torch.tensor([[1.0, 2.0, 3.0]]), context_tokens=2)
     assert perplexity(context) == pytest.approx(2.72, abs=5e-3)
     assert perplexity(continuation) == pytest.approx(12.18, abs=5e-3)
+
+
+@pytest.mark.parametrize("words", [3, 255, 256, 1_280, 1_536, 2_000])
+def test_largest_values_and_greedy_choices_are_those_of_a_search_among_all(words):
+    """Among logits of few different values, so that the largest is often met again."""
+    random = torch.Generator().manual_seed(words)
+    logits_PV = torch.randint(0, 9, (40, words), generator=random).float()
+    logits_PV[:20, -1] = 9  # the largest value in what fills no group of 256
+    logits_PV[torch.rand(40, words, generator=random) < 0.01] = -torch.inf
+    logits_PV[:, 0] = 4
+    scores = target_scores(logits_PV, torch.zeros(40, dtype=torch.long))
+    p_PV = logits_PV.softmax(-1)
+    top_P5 = p_PV.topk(min(5, words), -1).values
+    assert torch.allclose(scores.top1, top_P5[:, 0])
+    assert torch.allclose(scores.top5, top_P5.sum(-1))
+    assert torch.equal(scores.top1_id, logits_PV.argmax(-1))
+    assert torch.allclose(scores.entropy, torch.special.entr(p_PV).sum(-1), atol=1e-5)
+    assert torch.equal(scores.rank, 1 + (logits_PV > logits_PV[:, :1]).sum(-1))

@@ -1,9 +1,10 @@
 """Experiments side by side: arms x metrics, which arm is nearest to the true texts, and paired
 differences.
 
-Needs no torch. Seeds are shown one by one and never pooled: intervals reflect variation between
-texts, and variation between trainings is shown by each seed.
+Needs no torch. Experiments that differ in seeds alone are shown one by one and never pooled:
+intervals reflect variation between texts, and variation between trainings is shown by each seed.
 
+seeds.py        which seeds decided an experiment, and what experiments share
 load.py         what was measured of every arm, domain by domain and seed by seed
 nearest.py      tables with marks
 differences.py  each arm minus a baseline
@@ -18,6 +19,7 @@ from pathlib import Path
 from hyperfitting.compare.differences import PairedDifference, find_baseline, paired_differences
 from hyperfitting.compare.load import DomainMetrics, domain_metrics, load_experiments
 from hyperfitting.compare.nearest import Mark, MarkedTable, marked_table
+from hyperfitting.compare.seeds import Seeds, are_one_design, what_differs
 from hyperfitting.records import Arm
 from hyperfitting.runs import Experiment
 
@@ -27,14 +29,17 @@ __all__ = [
     "Mark",
     "MarkedTable",
     "PairedDifference",
+    "Seeds",
+    "are_one_design",
     "compare",
+    "what_differs",
 ]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a comparison found: metrics and a table for every domain at every seed, in this
-    order; differences.
+    """All that a comparison found: metrics and a table for every domain at every choice of seeds,
+    in this order; differences.
     """
 
     experiments: dict[str, list[Experiment]]
@@ -49,9 +54,9 @@ class Comparison:
         return list(dict.fromkeys(table.domain for table in self.tables))
 
     @property
-    def seeds(self) -> list[int]:
-        """The seeds."""
-        return list(dict.fromkeys(table.seed for table in self.tables))
+    def seeds(self) -> list[Seeds]:
+        """The seeds of each experiment of a recipe."""
+        return list(dict.fromkeys(table.seeds for table in self.tables))
 
     def tables_of(self, domain: str) -> list[MarkedTable]:
         """The tables of one domain, one for each seed."""
@@ -62,7 +67,7 @@ def compare(folders: Sequence[Path], *, baseline: str | None = None) -> Comparis
     """Measured experiments side by side.
 
     Args:
-        folders: seeds of one recipe, or recipes that continued the same contexts.
+        folders: one recipe with other seeds, or recipes that continued the same contexts.
         baseline: title of the arm that the others are compared with; None: the first hyperfitted
             one.
 

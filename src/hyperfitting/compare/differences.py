@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hyperfitting.compare.load import DomainMetrics
+from hyperfitting.compare.seeds import Seeds
 from hyperfitting.errors import InputError
 from hyperfitting.metrics.specs import MetricSpec, compared_metrics
 from hyperfitting.metrics.stats import Estimate, holm, jackknife, paired_difference, sign_flip_p
@@ -27,7 +28,7 @@ class PairedDifference:
     """
 
     domain: str
-    seed: int
+    seeds: Seeds
     arm: Arm
     baseline: Arm
     metric: str
@@ -101,11 +102,11 @@ def _difference(
         values, groups = _paired(held.texts[arm], held.texts[baseline], name)
         if not groups:
             return None
-        estimate = paired_difference(*values, groups, draws=draws, seed=held.seed)
-        p = sign_flip_p(np.subtract(*values).tolist(), groups, draws=flips, seed=held.seed)
+        estimate = paired_difference(*values, groups, draws=draws, seed=held.seeds.seed)
+        p = sign_flip_p(np.subtract(*values).tolist(), groups, draws=flips, seed=held.seeds.seed)
     return PairedDifference(
         held.domain,
-        held.seed,
+        held.seeds,
         arm,
         baseline,
         name,

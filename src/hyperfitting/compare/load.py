@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from hyperfitting.compare.seeds import Seeds, without_seeds
 from hyperfitting.errors import RunError
 from hyperfitting.recipe import Recipe, differing_settings
 from hyperfitting.records import REFERENCE, Arm, MetricRow, PooledMetric, TextMetrics
@@ -21,14 +22,14 @@ _TOKENS = "perplexity_under_original"
 
 @dataclass(frozen=True)
 class DomainMetrics:
-    """One domain at one seed: what was measured of the texts of every arm, models first.
+    """One domain at one choice of seeds: what was measured of the texts of every arm, models first.
 
     `unlike` names the metrics by which the experiments give the same true texts different values,
     as with other training texts: no arm can be nearest to two targets.
     """
 
     domain: str
-    seed: int
+    seeds: Seeds
     texts: dict[Arm, list[TextMetrics]] = field(default_factory=dict)
     pooled: dict[tuple[Arm, str], PooledMetric] = field(default_factory=dict)
     rows: dict[tuple[Arm, str], MetricRow] = field(default_factory=dict)
@@ -53,8 +54,8 @@ class DomainMetrics:
 
 
 def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
-    """The measured experiments in the folders: by what tells their recipes apart, in order of their
-    seeds.
+    """The measured experiments in the folders: by what tells their recipes apart beside seeds, in
+    order of their seeds.
 
     Raises:
         RunError: one is not measured, was measured by an earlier version, or does not compare with
@@ -62,8 +63,8 @@ def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
     """
     experiments = [_measured(Experiment(folder)) for folder in folders]
     kinds: dict[str, list[Experiment]] = {}
-    for each in sorted(experiments, key=lambda each: each.recipe.seed):
-        kinds.setdefault(each.recipe.model_copy(update={"seed": 0}).digest, []).append(each)
+    for each in sorted(experiments, key=lambda each: Seeds.of(each.recipe)):
+        kinds.setdefault(without_seeds(each.recipe).digest, []).append(each)
     for same in kinds.values():
         _refuse_equal_seeds(same)
     _refuse_other_contexts(list(kinds.values()))
@@ -86,7 +87,7 @@ def _measured(experiment: Experiment) -> Experiment:
 
 def _refuse_equal_seeds(same: Sequence[Experiment]) -> None:
     for one, other in pairwise(same):
-        if one.recipe.seed == other.recipe.seed:
+        if Seeds.of(one.recipe) == Seeds.of(other.recipe):
             raise RunError(f"{one.folder} and {other.folder} are the same run twice: name it once")
 
 
@@ -94,7 +95,7 @@ def _refuse_other_contexts(kinds: Sequence[Sequence[Experiment]]) -> None:
     """Texts pair only over the same contexts, and pooled metrics compare at equal length only."""
     first = kinds[0]
     for other in kinds[1:]:
-        if [each.recipe.seed for each in first] != [each.recipe.seed for each in other]:
+        if [Seeds.of(each.recipe) for each in first] != [Seeds.of(each.recipe) for each in other]:
             raise RunError(
                 f"{first[0].folder} and {other[0].folder} are different recipes "
                 f"({differing_settings(first[0].recipe, other[0].recipe)}): give the same seeds of "
@@ -138,7 +139,7 @@ def _labels(recipes: Sequence[Recipe]) -> list[str]:
 
 
 def domain_metrics(experiments: dict[str, list[Experiment]]) -> Iterator[DomainMetrics]:
-    """Every domain at every seed, domain by domain."""
+    """Every domain at every choice of seeds, domain by domain."""
     first = next(iter(experiments.values()))
     held = [
         _at_one_seed({label: same[i] for label, same in experiments.items()})
@@ -149,11 +150,12 @@ def domain_metrics(experiments: dict[str, list[Experiment]]) -> Iterator[DomainM
 
 
 def _at_one_seed(experiments: dict[str, Experiment]) -> dict[str, DomainMetrics]:
-    """What was measured in the experiments of one seed, by domain. True texts and controls stand
+    """What was measured in the experiments of equal seeds, by domain. True texts and controls stand
     once.
     """
     recipe = next(iter(experiments.values())).recipe
-    found = {each.name: DomainMetrics(each.name, recipe.seed) for each in recipe.data.domains}
+    seeds = Seeds.of(recipe)
+    found = {each.name: DomainMetrics(each.name, seeds) for each in recipe.data.domains}
     for number, (label, experiment) in enumerate(experiments.items()):
         for run in experiment.runs().values():
             for text in run.text_metrics():

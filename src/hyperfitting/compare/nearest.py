@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfitting.compare.load import DomainMetrics
+from hyperfitting.compare.seeds import Seeds
 from hyperfitting.metrics.multiple_comparisons import (
     drawn_pseudo_values,
     drawn_ratios,
@@ -29,14 +30,14 @@ from the nearest.
 
 @dataclass(frozen=True)
 class MarkedTable:
-    """One domain at one seed: for every arm and metric its row, and whether the arm is nearest to
-    the true texts.
+    """One domain at one choice of seeds: for every arm and metric its row, and whether the arm is
+    nearest to the true texts.
 
     Cells and marks are kept by arm and name of the metric.
     """
 
     domain: str
-    seed: int
+    seeds: Seeds
     arms: tuple[Arm, ...]
     metrics: tuple[MetricSpec, ...]
     cells: dict[tuple[Arm, str], MetricRow]
@@ -62,7 +63,7 @@ def marked_table(held: DomainMetrics, *, draws: int) -> MarkedTable:
         for name in (spec.name for spec in specs)
         for arm, mark in _marks(held, name, draws).items()
     }
-    return MarkedTable(held.domain, held.seed, arms, specs, cells, marks)
+    return MarkedTable(held.domain, held.seeds, arms, specs, cells, marks)
 
 
 def _marks(held: DomainMetrics, name: str, draws: int) -> dict[Arm, Mark]:
@@ -74,7 +75,9 @@ def _marks(held: DomainMetrics, name: str, draws: int) -> dict[Arm, Mark]:
         return {}
     clusters = sorted({text.group for text in held.texts[reference]})
     # One set of draws for all columns of a table.
-    weights_DK = cluster_weights(len(clusters), draws=draws, seed=held.seed).astype(np.float64)
+    weights_DK = cluster_weights(len(clusters), draws=draws, seed=held.seeds.seed).astype(
+        np.float64
+    )
     value_A, drawn_AD = _drawn(held, [*arms, reference], name, clusters, weights_DK)
     distance_A, drawn_distance_AD = (
         np.abs(value_A[:-1] - value_A[-1]),

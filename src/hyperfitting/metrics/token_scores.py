@@ -45,33 +45,50 @@ def target_scores(logits_PV: Tensor, target_P: Tensor) -> TokenScores:
     logits_PV = logits_PV.float()
     log_p_PV = logits_PV.log_softmax(-1)
     p_PV = log_p_PV.exp()
-    # 0 x log 0 is no number, and counts as 0.
-    entropy_P = -(p_PV * log_p_PV).nan_to_num_(0.0).sum(-1)
     loss_P = -log_p_PV.gather(-1, target_P.long().unsqueeze(-1)).squeeze(-1)
     mass_P5 = _largest(p_PV, min(5, p_PV.shape[-1])).cumsum(-1)
     top1, top3, top5 = (mass_P5[..., min(k, mass_P5.shape[-1]) - 1] for k in (1, 3, 5))
-    return TokenScores(
-        loss_P, entropy_P, top1, top3, top5, rank_under(logits_PV, target_P), logits_PV.argmax(-1)
-    )
+    # In place, as the probabilities are not needed any more. 0 x log 0 is no number, and counts 0.
+    entropy_P = -p_PV.mul_(log_p_PV).nan_to_num_(0.0).sum(-1)
+    rank_P, choice_P = rank_under(logits_PV, target_P), _greedy_choice(logits_PV)
+    return TokenScores(loss_P, entropy_P, top1, top3, top5, rank_P, choice_P)
 
 
 _GROUP = 256
+"""Neighbours whose largest value is found first. What is sought stands in few such groups, and to
+search only these takes a third of the time.
+"""
+
+
+def _groups(values_PV: Tensor) -> tuple[Tensor, Tensor]:
+    """The values in groups of neighbours (P, groups, 256), and those that fill no group."""
+    whole = values_PV.shape[-1] // _GROUP * _GROUP
+    shape = (*values_PV.shape[:-1], whole // _GROUP, _GROUP)
+    return values_PV[..., :whole].reshape(shape), values_PV[..., whole:]
 
 
 def _largest(values_PV: Tensor, count: int) -> Tensor:
-    """The largest values of each position, in order, (P, count).
-
-    They stand in those groups of neighbours whose largest values are the largest: only these are
-    sorted, in a third of the time.
-    """
-    size = values_PV.shape[-1] // _GROUP
-    if size <= count:
+    """The largest values of each position, in order, (P, count)."""
+    groups_PG, rest = _groups(values_PV)
+    if groups_PG.shape[-2] <= count:
         return values_PV.topk(count, -1).values
-    groups_PG = values_PV[..., : size * _GROUP].reshape(*values_PV.shape[:-1], size, _GROUP)
-    best_PC = groups_PG.amax(-1).topk(count, -1).indices
-    held = groups_PG.gather(-2, best_PC.unsqueeze(-1).expand(*best_PC.shape, _GROUP)).flatten(-2)
-    rest = values_PV[..., size * _GROUP :]
+    best_PC1 = groups_PG.amax(-1).topk(count, -1).indices.unsqueeze(-1)
+    held = groups_PG.gather(-2, best_PC1.expand(*best_PC1.shape[:-1], _GROUP)).flatten(-2)
     return torch.cat([held, rest], -1).topk(count, -1).values
+
+
+def _greedy_choice(logits_PV: Tensor) -> Tensor:
+    """The id of the largest logit of each position (P,), the lowest one of equals."""
+    groups_PG, rest = _groups(logits_PV)
+    if not groups_PG.numel():
+        return logits_PV.argmax(-1)
+    best_P1 = groups_PG.amax(-1).argmax(-1, keepdim=True)
+    held = groups_PG.gather(-2, best_P1.unsqueeze(-1).expand(*best_P1.shape, _GROUP)).squeeze(-2)
+    choice_P = best_P1.squeeze(-1) * _GROUP + held.argmax(-1)
+    if not rest.shape[-1]:
+        return choice_P
+    later = rest.amax(-1) > held.amax(-1)
+    return torch.where(later, logits_PV.shape[-1] - rest.shape[-1] + rest.argmax(-1), choice_P)
 
 
 def rank_under(logits_PV: Tensor, id_P: Tensor) -> Tensor:
@@ -83,7 +100,8 @@ def rank_under(logits_PV: Tensor, id_P: Tensor) -> Tensor:
     Target: none of its own, except for true tokens (lower). Source: Li et al. 2026, the rank map,
     for another model's choices; how ties are ranked is not said.
     """
-    return 1 + (logits_PV > logits_PV.gather(-1, id_P.long().unsqueeze(-1))).sum(-1)
+    above_PV = logits_PV > logits_PV.gather(-1, id_P.long().unsqueeze(-1))
+    return 1 + above_PV.sum(-1, dtype=torch.int32).long()
 
 
 def choice_agreement(top1_id_BS: Tensor, other_id_BS: Tensor) -> Tensor:

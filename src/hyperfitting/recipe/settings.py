@@ -125,8 +125,8 @@ class MeasureSettings(PathSettings):
     dtype: Dtype | None = Field(
         None,
         description="Dtype of the weights that score texts; none: `model.dtype`, and float32 for "
-        "`scorer` and `mauve`. `bfloat16` is faster where the processor has it, and changes "
-        "values a little.",
+        "`scorer` and `mauve`. `bfloat16` is faster where the processor has it; logits lose "
+        "digits, so values change: `python -m bench measuring` prints by how much.",
     )
     bleu: bool = Field(
         False, description="Self-BLEU and Dataset-BLEU too; needs the extra `measures`."

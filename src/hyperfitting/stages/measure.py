@@ -50,7 +50,9 @@ def measure_experiment(
     with progress.bar("measuring", _readings(recipe, blocks, texts, len(true))) as bar:
 
         def reader(run: Run) -> TextReader:
-            model = load_run(run, place, dtype=recipe.measuring_dtype)[0]
+            # A head that multiplies in float32 would halve what a named dtype gains.
+            dtype, exact = recipe.measuring_dtype, recipe.measure.dtype is None
+            model = load_run(run, place, dtype=dtype, exact_head=exact)[0]
             size = recipe.measure.batch_blocks
             return TextReader(run.variant, model, batch_texts=size, advance=bar.advance)
 

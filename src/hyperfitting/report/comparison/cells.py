@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
 
-from hyperfitting.compare import Comparison, DomainMetrics, MarkedTable
+from hyperfitting.compare import Comparison, DomainMetrics, MarkedTable, are_one_design
 from hyperfitting.metrics.specs import MetricSpec, metric
 from hyperfitting.records import REFERENCE, Arm, TextMetrics
 from hyperfitting.report.kit.numbers import interval, number
@@ -50,7 +50,7 @@ def seed_values(tables: Sequence[MarkedTable], arm: Arm, name: str) -> list[Seed
             number(row.value),
             _SIGNS[table.marks.get((arm, name), "")],
             interval(row),
-            f"seed {table.seed}: n = {row.n}, {row.clusters} clusters; run {row.run}",
+            f"{table.seeds.title}: n = {row.n}, {row.clusters} clusters; run {row.run}",
         )
         for table in tables
         if (row := table.cells.get((arm, name))) is not None
@@ -58,7 +58,11 @@ def seed_values(tables: Sequence[MarkedTable], arm: Arm, name: str) -> list[Seed
 
 
 def spread_of(tables: Sequence[MarkedTable], arm: Arm, name: str) -> str:
-    """The standard deviation of a cell over seeds, where there are several."""
+    """The standard deviation of a cell over seeds, where there are several and they are one
+    design.
+    """
+    if not are_one_design([table.seeds for table in tables]):
+        return ""
     rows = [table.cells.get((arm, name)) for table in tables]
     values = [row.value for row in rows if row is not None]
     return f"sd {number(stdev(values))}" if len(values) > 1 else ""
@@ -154,6 +158,6 @@ def _pictured(comparison: Comparison) -> Iterator[tuple[DomainMetrics, Arm]]:
     """
     for held in comparison.metrics:
         strategy = next(arm.strategy for arm in held.arms if arm.is_model)
-        for arm in held.arms if held.seed == comparison.seeds[0] else ():
+        for arm in held.arms if held.seeds == comparison.seeds[0] else ():
             if arm.variant == REFERENCE or (arm.strategy == strategy and arm.strategy):
                 yield held, arm

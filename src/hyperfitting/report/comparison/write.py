@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting.compare import Comparison, MarkedTable, PairedDifference
+from hyperfitting.compare import Comparison, MarkedTable, PairedDifference, Seeds, what_differs
 from hyperfitting.errors import RunError
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.records import Arm
@@ -103,7 +103,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         for (arm, name), row in table.cells.items():
             yield {
                 "domain": table.domain,
-                "seed": table.seed,
+                "seed": table.seeds.seed,
                 "column": arm.title,
                 "variant": arm.variant,
                 "strategy": arm.strategy,
@@ -118,6 +118,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 "left_out": row.left_out,
                 "mark": table.marks.get((arm, name), ""),
                 "run": row.run,
+                **table.seeds._asdict(),
                 "set": table.domain,
                 "model": arm.variant,
                 "arm": arm.strategy,
@@ -129,7 +130,9 @@ def _difference_row(each: PairedDifference) -> dict[str, Any]:
     """A difference's fields. `set`, `column` and `measure` are what earlier versions called domain,
     arm and metric.
     """
-    named = vars(each) | {"arm": each.arm.title, "baseline": each.baseline.title}
+    named = {"domain": each.domain, "seed": each.seeds.seed} | vars(each) | each.seeds._asdict()
+    named |= {"arm": each.arm.title, "baseline": each.baseline.title}
+    del named["seeds"]
     return named | {"set": each.domain, "column": each.arm.title, "measure": each.metric}
 
 
@@ -138,7 +141,8 @@ def comparison_markdown(comparison: Comparison, pictures: Sequence[str] = ()) ->
     their files' names.
     """
     parts = ["# Comparison", *(f"**{line}**" for line in verdict_lines(comparison))]
-    parts += [_sources(comparison), _LEGEND.format(baseline=comparison.baseline.title)]
+    parts += [_sources(comparison), *filter(None, [what_differs(comparison.seeds)])]
+    parts += [_LEGEND.format(baseline=comparison.baseline.title)]
     for domain in comparison.domains:
         tables = comparison.tables_of(domain)
         specs = tables[0].metrics
@@ -182,6 +186,8 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
         .render(
             comparison=comparison,
             verdicts=verdict_lines(comparison),
+            what_differs=what_differs(comparison.seeds),
+            seeds_of=lambda experiment: Seeds.of(experiment.recipe),
             written=sum(arm.is_model for arm in arms),
             classes=variant_classes(arm.variant for arm in arms),
             seed_values=seed_values,
