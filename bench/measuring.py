@@ -24,7 +24,7 @@ from hyperfitting.records import MetricRow
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.measure import measure_experiment
 
-TEXTS, TOKENS = 16, 256
+TEXTS, TOKENS = 8, 256
 SHAPE: dict[str, Any] = {
     "vocab_size": 49_152,
     "hidden_size": 576,
@@ -46,7 +46,7 @@ def report_measuring(device: torch.device, rounds: int) -> tuple[float, float]:
     """
     keep_freed_memory()
     original, trained = (make_model(device) for _ in range(2))
-    rows = texts(SHAPE["vocab_size"], device)
+    rows = texts(SHAPE["vocab_size"])
     score(original, rows)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     ways = {
@@ -87,13 +87,13 @@ def make_model(device: torch.device) -> Any:
     return model.eval().to(device)
 
 
-def texts(vocabulary: int, device: torch.device) -> list[Tensor]:
+def texts(vocabulary: int) -> list[Tensor]:
     random = torch.Generator().manual_seed(0)
     return list(torch.randint(1, vocabulary, (TEXTS, TOKENS), generator=random))
 
 
 def score(model: nn.Module, rows: list[Tensor]) -> None:
-    score_rows(model, rows, batch_texts=8)
+    score_rows(model, rows, batch_texts=TEXTS)
 
 
 def product_weights(model: Any) -> list[Tensor]:
@@ -103,19 +103,15 @@ def product_weights(model: Any) -> list[Tensor]:
 
 @torch.no_grad()
 def multiply(model: Any) -> None:
-    """All products of the model with the tokens of 8 texts, twice, and its head with chunks of
-    them.
-    """
+    """All products of the model with the tokens of all texts, and its head with chunks of them."""
     weights = product_weights(model)
-    inputs = {
-        size: torch.randn(8 * TOKENS, size, device=weights[0].device, dtype=weights[0].dtype)
-        for size in {weight.shape[1] for weight in weights}
-    }
-    for _ in range(TEXTS // 8):
-        for weight in weights[:-1]:
-            nn.functional.linear(inputs[weight.shape[1]], weight)
-        for part in inputs[weights[-1].shape[1]].split(chunk_tokens(SHAPE["vocab_size"])):
-            nn.functional.linear(part, weights[-1])
+    like = {"device": weights[0].device, "dtype": weights[0].dtype}
+    sizes = {weight.shape[1] for weight in weights}
+    inputs = {size: torch.randn(TEXTS * TOKENS, size, **like) for size in sizes}
+    for weight in weights[:-1]:
+        nn.functional.linear(inputs[weight.shape[1]], weight)
+    for part in inputs[weights[-1].shape[1]].split(chunk_tokens(SHAPE["vocab_size"])):
+        nn.functional.linear(part, weights[-1])
 
 
 def report_changes(folder: Path, device: str = "auto") -> dict[str, float]:

@@ -74,8 +74,8 @@ def test_seeds_that_are_set_apart_are_shown_one_by_one_and_said(finished, tmp_pa
     assert [arm.label for arm in found.tables[0].arms] == [""] * len(found.tables[0].arms)
     page = write_comparison(found, tmp_path / "out").read_text(encoding="utf-8")
     said = (
-        "These experiments share seed, data.seed, generate.seed: they differ, and spread, by "
-        "train.order_seed alone."
+        "Each cell shows, in this order: seed 0; seed 0, train.order_seed 5. These experiments "
+        "share seed, data.seed, generate.seed: they differ, and spread, by train.order_seed alone."
     )
     assert said in page
     assert said in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")

@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 import pytest
 
 from hyperfitting.files import write_rows
+from hyperfitting.records import ProbeRow
 from hyperfitting.report import before_and_after, headline, write_report
 from hyperfitting.report.experiment.examples import Example, examples, recited_passages
+from hyperfitting.report.experiment.figures import TrainingCurve, curves
 from hyperfitting.report.experiment.write import experiment_page
 from hyperfitting.report.kit.figures import CLASS_COLOURS, OTHERS
 from hyperfitting.report.kit.numbers import number
@@ -198,3 +200,50 @@ def test_the_terminal_table_names_models_and_controls(finished):
 )
 def test_numbers_show_the_digits_that_matter(value, shown):
     assert number(value) == shown
+
+
+def probe_row(update, train_loss, validation_loss, ttr):
+    return ProbeRow(
+        update, update / 8, train_loss, validation_loss, 1.0, 0.1, 0.2, 0.3, ttr, 0.7, "", ""
+    )
+
+
+def lines_of(axes):
+    """The labelled lines of a picture: label -> points."""
+    found = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
+    return {label: points for label, points in found.items() if not label.startswith("_")}
+
+
+def test_the_curves_of_every_trained_variant_are_drawn():
+    rows = [
+        probe_row(update, None if update == 0 else 4.0 - update / 8, 4.0 + update / 80, update / 80)
+        for update in (0, 8, 16, 24)
+    ]
+    other = [probe_row(0, None, 4.0, 0.0), probe_row(8, 2.0, 5.0, 0.5)]
+    loss, ttr = curves(
+        [
+            TrainingCurve("early-stopped", rows, 8),
+            TrainingCurve("other-order", other, 8),
+            TrainingCurve("hyperfitted", rows, 24),
+        ]
+    ).axes
+    assert lines_of(loss) == {
+        "hyperfitted, validation": [[0, 4.0], [1, 4.1], [2, 4.2], [3, 4.3]],
+        "hyperfitted, training": [[1, 3.0], [2, 2.0], [3, 1.0]],
+        "early-stopped, validation": [[0, 4.0], [1, 4.1]],
+        "early-stopped, training": [[1, 3.0]],
+        "other-order, validation": [[0, 4.0], [1, 5.0]],
+        "other-order, training": [[1, 2.0]],
+    }
+    assert lines_of(ttr)["other-order, greedy"] == [[0, 0.0], [1, 0.5]]
+    faint = [line for line in loss.get_lines() if line.get_alpha() is not None]
+    assert [line.get_xdata().tolist() for line in faint] == [[1, 2, 3], [1, 2, 3]]
+    single, _ = curves([TrainingCurve("hyperfitted", rows, 24)]).axes
+    assert list(lines_of(single)) == ["validation", "training"]
+
+
+def test_tables_say_of_which_texts_and_columns_they_are(page, finished):
+    assert "All but the training loss is of validation texts." in page
+    assert "What a model is on the true texts has no strategy" in page
+    report = (finished.report_folder / "report.md").read_text(encoding="utf-8")
+    assert "All but the training loss is of validation texts." in report

@@ -64,10 +64,12 @@ def settings_that(
 
 def what_differs(seeds: Sequence[Seeds]) -> str:
     """What experiments that differ in seeds alone share, and so what their spread is of; empty for
-    one experiment, and where all seeds differ.
+    one experiment.
     """
-    if len(seeds) < 2 or len(settings_that("differ", seeds)) == len(_SETTINGS):
+    if len(seeds) < 2:
         return ""
+    if len(settings_that("differ", seeds)) == len(_SETTINGS):
+        return "These experiments differ in all seeds: their spread is of independent draws."
     partly, shared, differing = (
         ", ".join(settings_that(how, seeds))
         for how in ("are partly shared", "are shared", "differ")

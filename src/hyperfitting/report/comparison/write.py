@@ -141,8 +141,8 @@ def comparison_markdown(comparison: Comparison, pictures: Sequence[str] = ()) ->
     their files' names.
     """
     parts = ["# Comparison", *(f"**{line}**" for line in verdict_lines(comparison))]
-    parts += [_sources(comparison), *filter(None, [what_differs(comparison.seeds)])]
-    parts += [_LEGEND.format(baseline=comparison.baseline.title)]
+    parts += [_sources(comparison), _LEGEND.format(baseline=comparison.baseline.title)]
+    parts += filter(None, [_seeds_line(comparison)])
     for domain in comparison.domains:
         tables = comparison.tables_of(domain)
         specs = tables[0].metrics
@@ -170,6 +170,13 @@ _LEGEND = (
 )
 
 
+def _seeds_line(comparison: Comparison) -> str:
+    """The order in which a cell shows several choices of seeds, and what these share."""
+    titles = "; ".join(each.title for each in comparison.seeds)
+    said = what_differs(comparison.seeds)
+    return f"Each cell shows, in this order: {titles}. {said}" if said else ""
+
+
 def _sources(comparison: Comparison) -> str:
     names = [each.recipe.run_name for same in comparison.experiments.values() for each in same]
     return "Of " + ", ".join(f"`{name}`" for name in names) + "."
@@ -186,7 +193,7 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
         .render(
             comparison=comparison,
             verdicts=verdict_lines(comparison),
-            what_differs=what_differs(comparison.seeds),
+            seeds_line=_seeds_line(comparison),
             seeds_of=lambda experiment: Seeds.of(experiment.recipe),
             written=sum(arm.is_model for arm in arms),
             classes=variant_classes(arm.variant for arm in arms),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
 from typing import Any
@@ -15,6 +16,7 @@ from hyperfitting.records import ProbeRow
 from hyperfitting.report.kit.figures import (
     AFTER,
     BEFORE,
+    CLASS_COLOURS,
     HEAT,
     INK,
     LINE,
@@ -23,78 +25,113 @@ from hyperfitting.report.kit.figures import (
     heat_step,
     svg,
 )
+from hyperfitting.report.kit.variants import variant_classes
 
 
-def curves(probes: Sequence[ProbeRow]) -> Figure:
-    """Loss and greedy type-token ratio by epoch, on validation texts (Carlsson et al. 2025, Figure
-    2), and token accuracy on training texts where the probes hold it, side by side.
+@dataclass(frozen=True)
+class TrainingCurve:
+    """The probes of one trained variant, and the update whose weights it kept."""
+
+    variant: str
+    probes: Sequence[ProbeRow]
+    kept_update: int
+
+
+Draw = Callable[[Any, Sequence[TrainingCurve]], None]
+
+
+def curves(trained: Sequence[TrainingCurve]) -> Figure:
+    """Loss and greedy type-token ratio by epoch, on validation texts, of every trained variant
+    (Carlsson et al. 2025, Figure 2), and token accuracy on training texts where the probes hold it,
+    side by side.
     """
-    pictures = _pictures(probes)
+    pictures = _pictures(trained)
     figure = Figure(figsize=(4.5 * len(pictures), 3.1), layout="constrained")
     for draw, axes in zip(pictures.values(), figure.subplots(1, len(pictures)), strict=True):
-        draw(axes, probes)
+        draw(axes, trained)
     return figure
 
 
-def _pictures(probes: Sequence[ProbeRow]) -> dict[str, Callable[[Any, Sequence[ProbeRow]], None]]:
-    counted = any(row.token_accuracy is not None for row in probes)
-    accuracy = {"token-accuracy": _token_accuracy} if counted else {}
+def _pictures(trained: Sequence[TrainingCurve]) -> dict[str, Draw]:
+    counted = any(row.token_accuracy is not None for one in trained for row in one.probes)
+    accuracy: dict[str, Draw] = {"token-accuracy": _token_accuracy} if counted else {}
     return {"loss": _loss, "ttr": _type_token_ratio, **accuracy}
 
 
-def curve_svgs(probes: Sequence[ProbeRow]) -> list[str]:
+def curve_svgs(trained: Sequence[TrainingCurve]) -> list[str]:
     """The same pictures apart, so that a page can stack them on a phone."""
     made = []
-    for name, draw in _pictures(probes).items():
+    for name, draw in _pictures(trained).items():
         figure = Figure(figsize=(5, 3.1), layout="constrained")
-        draw(figure.subplots(), probes)
+        draw(figure.subplots(), trained)
         made.append(svg(figure, name))
     return made
 
 
-def _loss(axes: Any, probes: Sequence[ProbeRow]) -> None:
-    trained = [row for row in probes if row.train_loss is not None]
-    axes.plot(
-        [row.epoch for row in probes],
-        [row.validation_loss for row in probes],
-        color=BEFORE,
-        **LINE,
-        label="validation",
-    )
-    axes.plot(
-        [row.epoch for row in trained],
-        [row.train_loss for row in trained],
-        color=AFTER,
-        **LINE,
-        label="training",
-    )
+def _loss(axes: Any, trained: Sequence[TrainingCurve]) -> None:
+    """One variant has a colour for each of its two losses, several have a colour each."""
+    several = len(trained) > 1
+    for one, colour in _coloured(trained):
+        name = f"{one.variant}, " if several else ""
+        validation, training = (colour, colour) if several else (BEFORE, AFTER)
+        _draw_line(
+            axes, one, lambda row: row.validation_loss, color=validation, label=f"{name}validation"
+        )
+        _draw_line(
+            axes,
+            one,
+            lambda row: row.train_loss,
+            color=training,
+            label=f"{name}training",
+            ls="--" if several else "-",
+        )
     dress_axes(axes, "loss (nats per token)", x="epoch")
 
 
-def _type_token_ratio(axes: Any, probes: Sequence[ProbeRow]) -> None:
-    axes.axhline(probes[-1].reference_ttr, color=TRUE, lw=1.5, ls="--", label="true continuations")
-    axes.plot(
-        [row.epoch for row in probes],
-        [row.ttr for row in probes],
-        color=AFTER,
-        **LINE,
-        label="greedy continuations",
-    )
+def _type_token_ratio(axes: Any, trained: Sequence[TrainingCurve]) -> None:
+    true = trained[-1].probes[-1].reference_ttr
+    axes.axhline(true, color=TRUE, lw=1.5, ls="--", label="true continuations")
+    for one, colour in _coloured(trained):
+        label = f"{one.variant}, greedy" if len(trained) > 1 else "greedy continuations"
+        _draw_line(axes, one, lambda row: row.ttr, color=colour, label=label)
     axes.set_ylim(0, 1)
     dress_axes(axes, "type-token ratio", x="epoch")
 
 
-def _token_accuracy(axes: Any, probes: Sequence[ProbeRow]) -> None:
-    counted = [row for row in probes if row.token_accuracy is not None]
-    axes.plot(
-        [row.epoch for row in counted],
-        [row.token_accuracy for row in counted],
-        color=AFTER,
-        **LINE,
-        label="training",
-    )
+def _token_accuracy(axes: Any, trained: Sequence[TrainingCurve]) -> None:
+    for one, colour in _coloured(trained):
+        label = one.variant if len(trained) > 1 else "training"
+        _draw_line(axes, one, lambda row: row.token_accuracy, color=colour, label=label)
     dress_axes(axes, "token accuracy", x="epoch")
     axes.set_ylim(0, 1)
+
+
+def _coloured(trained: Sequence[TrainingCurve]) -> list[tuple[TrainingCurve, str]]:
+    """The curves with their colours, those that end first last: variants of one training share
+    their beginning.
+    """
+    classes = variant_classes(one.variant for one in trained)
+    order = sorted(trained, key=lambda one: -one.kept_update)
+    return [(one, CLASS_COLOURS[classes[one.variant]]) for one in order]
+
+
+def _draw_line(
+    axes: Any, one: TrainingCurve, value: Callable[[ProbeRow], float | None], **style: Any
+) -> None:
+    """A line up to the weights that were kept, and a faint one from there on, behind all others; a
+    larger dot between the two.
+    """
+    points = [(row, each) for row in one.probes if (each := value(row)) is not None]
+    kept = [point for point in points if point[0].update <= one.kept_update]
+    rest = points[max(0, len(kept) - 1) :]
+    _plot(axes, kept, **LINE, **style)
+    if len(rest) > 1 or not kept:
+        _plot(axes, rest, **LINE, **style | {"alpha": 0.3, "zorder": 1, "label": None})
+        _plot(axes, kept[-1:], marker="o", ms=7, color=style["color"])
+
+
+def _plot(axes: Any, points: Sequence[tuple[ProbeRow, float]], **style: Any) -> None:
+    axes.plot([row.epoch for row, _ in points], [each for _, each in points], **style)
 
 
 def coloured_texts(

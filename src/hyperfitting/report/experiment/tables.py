@@ -18,11 +18,14 @@ from hyperfitting.runs import Experiment
 
 @dataclass(frozen=True)
 class Table:
-    """One table: an arm a column, a metric a row, in each cell a MetricRow or None."""
+    """One table: an arm a column, a metric a row, in each cell a MetricRow or None; `note` says
+    what its title does not.
+    """
 
     name: str
     arms: list[Arm]
     rows: list[tuple[MetricSpec, list[MetricRow | None]]]
+    note: str = ""
 
 
 def all_rows(experiment: Experiment) -> list[MetricRow]:
@@ -45,7 +48,8 @@ def domain_table(experiment: Experiment, domain: str, rows: Sequence[MetricRow])
         first = arm.strategy == strategies[0]
         return own or (cells.get((arm.variant, None, name)) if first else None)
 
-    return _table(domain, arms, cell)
+    of_models = "What a model is on the true texts has no strategy: it stands in its first column."
+    return _table(domain, arms, cell, of_models if len(strategies) > 1 else "")
 
 
 def texts_table(rows: Sequence[MetricRow]) -> Table:
@@ -59,14 +63,19 @@ def loss_table(experiment: Experiment, rows: Sequence[MetricRow]) -> Table:
     """Training and validation texts under each model."""
     arms = [Arm(variant) for variant in experiment.runs()]
     cells = {(row.variant, row.name): row for row in rows if row.domain in ("train", "validation")}
-    name = "training and validation texts"
-    return _table(name, arms, lambda arm, name: cells.get((arm.variant, name)))
+    name, note = (
+        "training and validation texts",
+        "All but the training loss is of validation texts.",
+    )
+    return _table(name, arms, lambda arm, name: cells.get((arm.variant, name)), note)
 
 
-def _table(name: str, arms: list[Arm], cell: Callable[[Arm, str], MetricRow | None]) -> Table:
+def _table(
+    name: str, arms: list[Arm], cell: Callable[[Arm, str], MetricRow | None], note: str = ""
+) -> Table:
     """Every metric that any arm has, in the order of the table of metrics."""
     found = [(spec, [cell(arm, spec.name) for arm in arms]) for spec in metrics_of_tables()]
-    return Table(name, arms, [(spec, cells) for spec, cells in found if any(cells)])
+    return Table(name, arms, [(spec, cells) for spec, cells in found if any(cells)], note)
 
 
 def tables(experiment: Experiment) -> list[Table]:

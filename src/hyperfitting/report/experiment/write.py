@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.files import new_folder, write_text
+from hyperfitting.recipe import ORIGINAL
 from hyperfitting.records import MetricRow
 from hyperfitting.report.experiment import tables as pivot
 from hyperfitting.report.experiment.examples import (
@@ -49,7 +50,12 @@ def write_report(experiment: Experiment) -> Path:
     Raises:
         RunError: if a run is not measured yet.
     """
-    from hyperfitting.report.experiment.figures import coloured_texts, curve_svgs, curves
+    from hyperfitting.report.experiment.figures import (
+        TrainingCurve,
+        coloured_texts,
+        curve_svgs,
+        curves,
+    )
     from hyperfitting.report.kit import figures
 
     experiment.refuse_unmeasured()
@@ -58,15 +64,19 @@ def write_report(experiment: Experiment) -> Path:
         examples(experiment),
         recited_passages(experiment),
     )
-    probes = experiment.run("hyperfitted").probes()
+    trained = [
+        TrainingCurve(variant, run.probes(), run.train_facts.kept_update)
+        for variant, run in experiment.runs().items()
+        if variant != ORIGINAL
+    ]
     with new_folder(experiment.report_folder) as folder:
-        figures.save_png(curves(probes), folder / "curves.png")
+        figures.save_png(curves(trained), folder / "curves.png")
         for count, example in enumerate(shown, 1):
             figures.save_png(coloured_texts(example.texts), folder / f"example-{count}.png")
         write_text(folder / "summary.json", summary_json(rows, verdict=_verdict(experiment)))
         write_text(folder / "table.csv", csv_text([table_row(row) for row in rows]))
         write_text(folder / "report.md", _markdown(experiment, shown, recited))
-        page = experiment_page(experiment, shown, recited, curve_svgs(probes))
+        page = experiment_page(experiment, shown, recited, curve_svgs(trained))
         write_text(folder / "index.html", page)
     return experiment.report_folder / "index.html"
 
@@ -124,7 +134,7 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Recite
         "![loss and type-token ratio by epoch](curves.png)",
     ]
     for table in pivot.tables(experiment):
-        parts += [f"## {table.name}", pivot.markdown_table(table)]
+        parts += filter(None, [f"## {table.name}", table.note, pivot.markdown_table(table)])
     parts.append(
         "Values with 95 % intervals over clusters (none below 10 clusters). "
         "Diversity has no better end: compare with the reference."
@@ -192,6 +202,9 @@ def experiment_page(
             headline=pivot.headline(experiment),
             verdict=_verdict(experiment),
             tables=tables,
+            kept_early=any(
+                run.train_facts.kept_update < run.train_facts.updates for run in runs.values()
+            ),
             not_measured=pivot.not_measured(experiment.recipe),
             classes=variant_classes(arm.variant for table in tables for arm in table.arms),
             number=number,
