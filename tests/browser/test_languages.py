@@ -158,7 +158,7 @@ def test_a_study_from_a_csv_in_another_language(serve, visit, tmp_path, language
 
 
 ENGLISH_WORDS = [
-    "better equally continuation text begins answer withdraw instructions undo thank comparison",
+    "better equally continuation begins answer withdraw instructions undo thank comparison",
     "welcome consent agree read take part back study questions that your this with page begin",
 ]
 
