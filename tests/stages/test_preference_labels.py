@@ -89,6 +89,16 @@ def test_each_name_on_a_list_gets_a_link_of_its_own(study, tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    "options", [("--names", "n.txt", "--label", "x"), ("--names", "n.txt", "--count", "2")]
+)
+def test_options_that_say_two_things_are_refused(study, capsys, options):
+    assert main(["preference", "invite", str(study.folder), *options]) == 2
+    assert "leave --count and --label out" in capsys.readouterr().err
+    assert main(["preference", "invite", str(study.folder), "--out", "x.csv"]) == 2
+    assert "--out is for the links of --names" in capsys.readouterr().err
+
+
 def test_names_come_from_a_table_too(tmp_path):
     (tmp_path / "n.csv").write_text("Group; Name \nA;Anna\nB;Bert\n;\n")
     assert read_names(tmp_path / "n.csv") == ["Anna", "Bert"]

@@ -149,6 +149,10 @@ def _invite(options: argparse.Namespace) -> None:
     )
     from hyperfitting.preference.study import Study
 
+    if options.names and (options.label or options.count > 1):
+        raise StudyError("--names makes and labels a link for each: leave --count and --label out")
+    if options.out and not options.names:
+        raise StudyError("--out is for the links of --names")
     study, database = Study.find(options.folder), options.database
     if options.admin:
         print(f"admin    {study.renew_admin_token()}")

@@ -13,7 +13,7 @@ from hyperfitting import __version__
 from hyperfitting.errors import StudyError
 from hyperfitting.facts import ArchiveFacts, write_facts
 from hyperfitting.files import file_hashes, new_folder, text_sha256, write_rows, write_text
-from hyperfitting.preference.records import BlindedComparison, ShownText
+from hyperfitting.preference.records import BlindedComparison
 from hyperfitting.preference.store.judgement_files import (
     CollectedJudgements,
     collected_judgements,
@@ -67,16 +67,9 @@ def _fill(study: Study, collected: CollectedJudgements, made: Study, *, texts: b
 
 
 def _without_texts(row: BlindedComparison) -> BlindedComparison:
-    return replace(
-        row,
-        context_text=_hashed(row.context_text),
-        one=_without_text(row.one),
-        other=_without_text(row.other),
-    )
-
-
-def _without_text(shown: ShownText) -> ShownText:
-    return replace(shown, text=_hashed(shown.text))
+    """A comparison with hashes in the place of its texts."""
+    one, other = (replace(each, text=_hashed(each.text)) for each in (row.one, row.other))
+    return replace(row, context_text=_hashed(row.context_text), one=one, other=other)
 
 
 def _hashed(text: str) -> str:

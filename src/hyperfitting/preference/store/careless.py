@@ -110,18 +110,21 @@ _BOUND = and_(
 )
 
 
+_CONDUCT = (
+    select(judgements.c.seconds, _FAILED.label("failed"))
+    .select_from(_ANSWERS)
+    .where(_BOUND, annotators.c.id == bindparam("annotator"))
+    .order_by(judgements.c.id)
+)
+
+
 def _conduct(connection: Connection, annotator: str, *, last: bool) -> tuple[list[float], int]:
     """The times of an annotator's answers, and how many checks they failed; without the last answer
     unless `last`.
     """
-    rows = connection.execute(
-        select(judgements.c.seconds, _FAILED.label("failed"))
-        .select_from(_ANSWERS)
-        .where(_BOUND, annotators.c.id == annotator)
-        .order_by(judgements.c.id)
-    ).all()
+    rows = connection.execute(_CONDUCT, {"annotator": annotator}).all()
     counted = rows if last else rows[:-1]
-    return [row.seconds for row in counted], sum(bool(row.failed) for row in counted)
+    return [row.seconds for row in counted], sum(row.failed for row in counted)
 
 
 def _suspects(context: StoreContext) -> Select[str]:
