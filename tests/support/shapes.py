@@ -1,4 +1,4 @@
-"""Three shapes that nothing in the plan of memory was fitted to, and one of capped logits."""
+"""Four shapes that nothing in the plan of memory was fitted to, and one of capped logits."""
 
 from transformers import Gemma2Config, GPT2Config, LlamaConfig, Qwen2Config
 
@@ -12,7 +12,8 @@ def shapes():
         num_attention_heads=8,
         num_key_value_heads=2,
     )
-    tall = GPT2Config(vocab_size=1000, n_embd=192, n_layer=9, n_head=6, n_positions=128)
+    narrow = {"vocab_size": 1000, "n_embd": 192, "n_head": 6, "n_positions": 128}
+    short, tall = (GPT2Config(**narrow, n_layer=layers) for layers in (4, 9))
     tied = Qwen2Config(
         vocab_size=20000,
         hidden_size=64,
@@ -31,7 +32,7 @@ def shapes():
         num_key_value_heads=2,
         head_dim=16,
     )
-    return {"llama": wide, "gpt2": tall, "qwen2": tied, "gemma2": capped}
+    return {"llama": wide, "gpt2": short, "gpt2-tall": tall, "qwen2": tied, "gemma2": capped}
 
 
 def shape_tree(tree, folder, name, **engine):

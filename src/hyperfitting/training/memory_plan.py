@@ -3,8 +3,8 @@ bytes.
 
 Nothing is estimated by a formula that could drift from the code: the model, the loss, FSDP over as
 many make-believe processes, checkpointing and the optimiser are those of training. What is not
-counted: the allocator's fragmentation, a GPU's context (about half a GiB), buffers inside kernels
-and collectives, and the few megabytes of the step meter.
+counted: the allocator's fragmentation, a GPU's context (about half a GiB), and buffers inside
+kernels and collectives.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from hyperfitting.training.loop import accumulate_gradients
 from hyperfitting.training.loss import choose_loss, plain_next_token_loss
 from hyperfitting.training.model_setup import equip, training_settings
 from hyperfitting.training.optimizer import StochasticAdamW, chunks, local_part, make_optimizer
+from hyperfitting.training.rounding_meter import meter_bytes
 
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16-autocast", "bf16-stochastic")
 USABLE_SHARE = 0.95
@@ -208,36 +209,44 @@ def _watch_updates(
 ) -> Memory:
     model, weights = selection.model, [weight for _, weight in selection.trained]
     optimizer = make_optimizer(weights, recipe.train, precision, seed=0)
-    if isinstance(optimizer, StochasticAdamW):
-        optimizer.chunks = lambda tensors: islice(
-            chunks(tensors), 1
-        )  # the others need no more than the first
     loss_of: Any = model.next_token_loss if in_chunks else partial(plain_next_token_loss, model)
     model.train(recipe.train.dropout)
     held = sum(_bytes(each) for each in [*model.parameters(), *model.buffers()])
     trained = sum(map(_bytes, weights))
     at_loss: list[tuple[int, int]] = []
     _watch_head(model, live, at_loss)
+    before = live.peak = live.now
     rows = list(range(recipe.train.batch_blocks))
-    for update in range(2):
-        at_loss.clear()
-        # Passes after the second repeat it.
-        for part, row_weights in islice(ranks.share(rows, engine.micro_batch_blocks), 2):
-            ids_BT = torch.ones(len(part), recipe.data.block_tokens, dtype=torch.long)
-            with autocast(precision, ranks.device):
-                loss = loss_of(ids_BT, torch.tensor(row_weights)).loss
-            loss.backward()
-            del loss, ids_BT
-        if update == 0:
-            live.peak = (
-                live.now
-            )  # without states the passes of the first update need less than those of the second
-            optimizer.step()
-            optimizer.zero_grad()
+    # Passes after the second repeat it.
+    for part, row_weights in islice(ranks.share(rows, engine.micro_batch_blocks), 2):
+        ids_BT = torch.ones(len(part), recipe.data.block_tokens, dtype=torch.long)
+        with autocast(precision, ranks.device):
+            loss = loss_of(ids_BT, torch.tensor(row_weights)).loss
+        loss.backward()
+        del loss, ids_BT
+    passes, live.peak = live.peak, live.now
+    _step(optimizer, weights)
+    step = live.peak
     optimizer.zero_grad()
+    # The passes of the second update are those of the first beside the states.
+    peak = max(passes + live.now - before, step) + meter_bytes(weights)
     states = sum(_bytes(value) for each in optimizer.state.values() for value in each.values())
     entered, height = at_loss[0]
-    return Memory(held, trained, states, entered - live.now, height - entered, live.peak)
+    return Memory(held, trained, states, entered - before, height - entered, peak)
+
+
+def _step(optimizer: torch.optim.Optimizer, weights: list[nn.Parameter]) -> None:
+    """Make the states and update beside them. Weights that are updated in turn: after all states
+    are there, and the largest alone, since the others need less.
+    """
+    if isinstance(optimizer, StochasticAdamW):
+        optimizer.chunks = lambda _: iter(())
+        optimizer.step()
+        largest = max(map(_bytes, weights))
+        optimizer.chunks = lambda tensors: islice(
+            chunks(tensors), int(_bytes(tensors[0]) == largest)
+        )
+    optimizer.step()
 
 
 def _watch_head(model: nn.Module, live: LiveBytes, seen: list[tuple[int, int]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -172,19 +173,17 @@ class StepMeter:
         self._state = dict(state) if state and len(state["start"]) == size else {}
 
 
+def meter_bytes(weights: Sequence[nn.Parameter]) -> int:
+    """Bytes of a `StepMeter` over these weights: the places, and a window's four float32 values of
+    each.
+    """
+    return sum(_takes(weights)) * (torch.int64.itemsize + 4 * torch.float32.itemsize)
+
+
 def _draw(
     weights: Sequence[nn.Parameter], generator: torch.Generator
 ) -> list[tuple[nn.Parameter, Tensor]]:
-    """Weights with the places in them that are sampled, in proportion to size, of about `_TENSORS`
-    tensors at most.
-    """
-    sizes = torch.tensor([local_part(weight).numel() for weight in weights], dtype=torch.double)
-    parts = sizes / sizes.sum()
-    if len(weights) > _TENSORS:
-        points = (torch.arange(_TENSORS, dtype=torch.double) + 0.5) / _TENSORS
-        chosen = torch.searchsorted(parts.cumsum(0), points).clamp(max=len(weights) - 1)
-        parts = torch.bincount(chosen, minlength=len(weights)) / _TENSORS
-    takes = torch.minimum((SAMPLE * parts).ceil(), sizes).nan_to_num().int().tolist()
+    """The weights that are sampled, each with the places in it."""
     return [
         (
             weight,
@@ -192,6 +191,20 @@ def _draw(
                 weight.device
             ),
         )
-        for weight, take in zip(weights, takes, strict=True)
+        for weight, take in zip(weights, _takes(weights), strict=True)
         if take
     ]
+
+
+def _takes(weights: Sequence[nn.Parameter]) -> list[int]:
+    """How many places of each weight are sampled: in proportion to size, of about `_TENSORS`
+    tensors at most.
+    """
+    # In numpy, which also counts where torch's tensors have no values (`memory_plan`).
+    sizes = np.array([local_part(weight).numel() for weight in weights], dtype=float)
+    parts = sizes / max(sizes.sum(), 1)
+    if len(weights) > _TENSORS:
+        points = (np.arange(_TENSORS) + 0.5) / _TENSORS
+        chosen = np.searchsorted(parts.cumsum(), points).clip(max=len(weights) - 1)
+        parts = np.bincount(chosen, minlength=len(weights)) / _TENSORS
+    return np.minimum(np.ceil(SAMPLE * parts), sizes).astype(int).tolist()  # type: ignore[no-any-return]

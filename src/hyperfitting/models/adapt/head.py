@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from hyperfitting.models.adapt.parts import output_head
+from hyperfitting.errors import ModelError
+from hyperfitting.models.adapt.parts import decoder_layers, output_head
 from hyperfitting.models.devices import Precision, autocast, device_of
 from hyperfitting.models.stepping import plain_logits
 
@@ -152,13 +153,41 @@ def has_plain_head(model: nn.Module) -> bool:
         return False
     hook = head.register_forward_hook(lambda _, __, logits_BTV: handed.append(logits_BTV))
     try:
-        with hook, torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+        with (
+            hook,
+            _layers_repeat_the_first(model),
+            torch.no_grad(),
+            FakeTensorMode(allow_non_fake_inputs=True),
+        ):
             logits_BTV = plain_logits(
                 model, torch.ones(1, _TRIED_TOKENS, dtype=torch.long, device="meta")
             )
     except Exception:  # a model that does not run on tensors without values
         return False
     return getattr(head, "bias", None) is None and bool(handed) and logits_BTV is handed[0]
+
+
+@contextmanager
+def _layers_repeat_the_first(model: nn.Module) -> Iterator[None]:
+    """Let layers of the first one's class return what it returned: without values they all return
+    the same.
+    """
+    try:
+        first, *others = decoder_layers(model)
+    except (ModelError, ValueError):  # it has none, or none that are found: all of it is run
+        yield
+        return
+    returned: list[Any] = []
+    alike = [each for each in others if type(each) is type(first) and "forward" not in vars(each)]
+    hook = first.register_forward_hook(lambda _, __, output: returned.append(output))
+    try:
+        for layer in alike:
+            layer.forward = lambda *_, **__: returned[-1]
+        with hook:
+            yield
+    finally:
+        for layer in alike:
+            del layer.forward
 
 
 def head_is_one_product(model: nn.Module, ids_BT: Tensor) -> bool:
