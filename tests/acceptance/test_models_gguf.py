@@ -91,7 +91,7 @@ def test_one_update_lowers_the_loss_on_its_block_and_is_saved(codec, tmp_path):
     recipe = load_recipe("smollm2", changes)
     run = train_experiment(recipe, tmp_path / "out", device="cpu").run("hyperfitted")
     first, second = (row.loss for row in run.updates())
-    assert second < first < 5
+    assert second < first < 6
     facts = run.train_facts
     assert facts.source.kind == "GGUF"
     assert facts.tokenizer.opens_turns

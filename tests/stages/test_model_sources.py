@@ -2,12 +2,14 @@
 
 import pytest
 
-from hyperfitting import pipeline
 from hyperfitting.cli.text import check_lines
 from hyperfitting.files import file_sha256
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import parse_recipe
+from hyperfitting.report.experiment.examples import examples
 from hyperfitting.stages.check import check_recipe
+from hyperfitting.stages.generate import generate_experiment
+from hyperfitting.stages.train import train_experiment
 from tests.conftest import tiny_tree
 from tests.support.gguf_files import TEMPLATE, Q, tiny_gguf_model, write_gguf
 
@@ -36,6 +38,7 @@ def recipe(file, corpus):
     }
     tree["train"]["epochs"] = 1
     tree["generate"] |= {"end_of_text": "stop", "new_tokens": 16}
+    tree["generate"]["strategies"] = tree["generate"]["strategies"][:1]
     return parse_recipe(tree, source="t")
 
 
@@ -56,13 +59,13 @@ def test_check_says_what_the_model_is_made_from_and_what_it_sees(recipe, file, t
 def test_an_experiment_in_chats_keeps_its_sources_and_shows_what_the_model_saw(
     recipe, file, tmp_path
 ):
-    experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
+    experiment = train_experiment(recipe, tmp_path / "out", device="cpu")
+    generate_experiment(experiment, device="cpu")
     facts = experiment.run("hyperfitted").train_facts
     assert facts.source.sha256 == {file.name: file_sha256(file)}
     assert facts.source.tensor_types == {"Q8_0": 15, "F32": 5}
     assert facts.tokenizer.chat_template == OPENING
     assert (experiment.run("original").model_folder / "model.safetensors").is_file()
-    report = (experiment.report_folder / "report.md").read_text(encoding="utf-8")
-    assert "What the model saw of the first context, token by token: `<|end|>` `u`" in report
-    page = (experiment.report_folder / "index.html").read_text(encoding="utf-8")
-    assert 'token by token</summary><p class="context">&lt;|end|&gt;<span' in page
+    seen = examples(experiment)[0].seen
+    assert (seen[:3], len(seen)) == (["<|end|>", "u", "s"], recipe.data.context_tokens)
+    assert seen.count("<|end|>") == 3  # the user's turn, its end, the assistant's turn

@@ -100,6 +100,7 @@ def test_texts_are_escaped(finished, tmp_path):
     made = experiment_page(finished, [evil], [], [])
     assert "<script>" not in made
     assert "&lt;script&gt;" in made
+    assert 'token by token</summary><p class="context">&lt;u&gt;<span' in made
     assert replace(evil, domain="y").domain == "y"
 
 
