@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import transformers
@@ -36,13 +36,22 @@ SHAPE: dict[str, Any] = {
 }
 
 
-def report_measuring(device: torch.device, rounds: int) -> tuple[float, float]:
-    """Print tokens/s in both dtypes, and the peak of resident memory with an original and a trained
-    model in memory.
+class Measured(NamedTuple):
+    """`share` of the products' FLOP/s in float32, `times` that bfloat16 is as fast, and the peak of
+    resident memory in `gib`.
+    """
 
-    Returns the share of the products' FLOP/s in float32, and how many times faster bfloat16 is. The
-    products are those of the model's linear modules and head, of as many tokens, one after another
-    in the same process: what attention computes is not counted for scoring.
+    share: float
+    times: float
+    gib: float
+
+
+def report_measuring(device: torch.device, rounds: int) -> Measured:
+    """Print tokens/s in both dtypes, and the peak of resident memory with an original and a trained
+    model in memory; all in turn.
+
+    The products are those of the model's linear modules and head, of as many tokens, one after
+    another in the same process: what attention computes is not counted for scoring.
     """
     keep_freed_memory()
     original, trained = (make_model(device) for _ in range(2))
@@ -72,7 +81,7 @@ def report_measuring(device: torch.device, rounds: int) -> tuple[float, float]:
         f"{spread(times, '{:.2f}x')} float32",
         flush=True,
     )
-    return statistics.median(share), statistics.median(times)
+    return Measured(statistics.median(share), statistics.median(times), peak)
 
 
 def spread(ratios: Iterable[float], form: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import memory, time_to_loss, training
+from bench import measuring, memory, time_to_loss, training
 from tests.support.corpora import needs_data
 
 pytestmark = pytest.mark.slow
@@ -33,6 +33,14 @@ def test_a_17m_llama_trains_at_twice_the_public_loop_and_six_tenths_of_the_best_
 
 def test_a_step_at_the_vocabulary_of_llama_3_peaks_at_a_third_of_the_public_loop():
     assert memory.report_memory(CPU) <= 1 / 3
+
+
+def test_scoring_keeps_pace_with_the_products_of_a_135m_model_in_4_gib():
+    found = measuring.report_measuring(CPU, rounds=5)
+    assert found.share >= 0.80
+    assert found.gib <= 4
+    if "avx512_bf16" in CPU_INFO or "amx_bf16" in CPU_INFO:
+        assert found.times >= 2.0
 
 
 @needs_data

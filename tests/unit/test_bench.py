@@ -7,7 +7,8 @@ import pytest
 import torch
 import transformers
 
-from bench import memory, training
+from bench import measuring, memory, training
+from hyperfitting.records import MetricRow
 
 CPU = torch.device("cpu")
 
@@ -65,3 +66,36 @@ def test_flops_of_a_token_by_hand(tied, body):
 
 def test_memory_at_a_large_vocabulary_is_below_that_of_the_public_loop(small):
     assert memory.report_memory(CPU, vocabulary=16_384) < 0.6
+
+
+def test_scoring_in_both_dtypes_and_the_products_take_turns(small, monkeypatch, capsys):
+    monkeypatch.setattr(measuring, "SHAPE", small)
+    monkeypatch.setattr(measuring, "TOKENS", 32)
+    found = measuring.report_measuring(CPU, rounds=1)
+    float32, bfloat16 = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        rf"measuring, 135M, float32: [\d,]+ tokens/s, {found.share:.0%} \(from [\d%]+ to [\d%]+\) "
+        rf"of the products' \d+ GFLOP/s; {found.gib:.1f} GiB resident with two models",
+        float32,
+    )
+    times = f"{found.times:.2f}x"
+    assert re.fullmatch(
+        rf"measuring, 135M, bfloat16: [\d,]+ tokens/s, {times} \(from {times} to {times}\) float32",
+        bfloat16,
+    )
+
+
+def row(name, value, variant="original", position=None):
+    return MetricRow(
+        variant, "d", "s", name, value, None, None, 1, 1, "", "lower", "r", 0, position
+    )
+
+
+def test_the_largest_change_of_a_metric_is_told_with_its_value():
+    one = [row("a", 1.0), row("a", 4.0, "hyperfitted"), row("b", 0.0), row("c", 1.0, position=96)]
+    other = [row("c", 1.0, position=96), row("b", 0.0), row("a", 1.5), row("a", 3.0, "hyperfitted")]
+    assert measuring.largest_changes(one, other) == {
+        "a": (1.0, 4.0),
+        "b": (0.0, 0.0),
+        "c": (0.0, 1.0),
+    }
