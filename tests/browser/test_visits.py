@@ -24,7 +24,10 @@ def click_twice(page, button, gap):
         page.wait_for_timeout(pause)
 
 
-@pytest.mark.parametrize("means", ["mouse", "enter", "key"])
+@pytest.mark.parametrize(
+    "means",
+    ["mouse", *(pytest.param(each, marks=pytest.mark.slow) for each in ("enter", "key"))],
+)
 def test_an_answer_given_twice_answers_once(serve, visit, means):
     place = serve()
     page = visit()
@@ -46,7 +49,8 @@ def test_an_answer_given_twice_answers_once(serve, visit, means):
         assert number(page) == done + 1
 
 
-def test_no_step_is_skipped_by_a_double_click(serve, visit):
+@pytest.mark.slow
+def test_no_step_is_skipped_by_pressing_twice(serve, visit):
     place = serve(items=1, open_link=True)
     for gap in (100, 250):
         page = visit()
@@ -75,7 +79,8 @@ def test_no_step_is_skipped_by_a_double_click(serve, visit):
     assert place.judgements() == []
 
 
-def test_the_admins_pause_is_not_taken_back_by_a_double_click(serve, visit):
+@pytest.mark.slow
+def test_the_admins_pause_is_not_taken_back_by_pressing_twice(serve, visit):
     place = serve()
     page = visit()
     page.goto(f"{place.base}/admin")
@@ -104,6 +109,7 @@ ANSWER_AND_STOP = """async () => {
 }"""
 
 
+@pytest.mark.slow
 def test_a_page_that_was_stopped_works_again(serve, visit):
     """The net is slow, somebody stops, and answers again: once by the key Escape, once by the
     browser's button, which a page cannot see.
@@ -124,31 +130,36 @@ def test_a_page_that_was_stopped_works_again(serve, visit):
     assert [row.answer for row in place.judgements()] == ["first"]
 
 
-@pytest.mark.parametrize(
-    ("layout", "keys"),
-    [
-        ("Russian", ["ф", "и", "у"]),
-        ("Greek", ["α", "β", "ε"]),
-        ("Hebrew", ["ש", "נ", "ק"]),
-        ("Arabic", ["ش", "لا", "ث"]),
-        ("French digits", ["&", "é", '"']),
-    ],
-)
-def test_keys_answer_on_every_layout(serve, visit, layout, keys):
+LAYOUTS = {
+    "Russian": "фиуг",
+    "Greek": "αβεθ",
+    "Hebrew": "שנקו",
+    "Arabic": "شلثع",
+    "French digits": '&é"',
+}
+LETTERS, DIGITS = ("KeyA", "KeyB", "KeyE", "KeyU"), ("Digit1", "Digit2", "Digit3")
+
+
+def test_keys_answer_on_every_layout(serve, visit):
     place = serve()
     page = visit()
     begin(page, *place.invite())
-    codes = ["Digit1", "Digit2", "Digit3"] if "digits" in layout else ["KeyA", "KeyB", "KeyE"]
-    for done, (key, code) in enumerate(zip(keys, codes, strict=True), start=1):
-        settled(page)
-        type_key(page, key, code)
-        at(page, done + 1)
-    settled(page)
-    type_key(page, "г", "KeyU")
-    page.get_by_text("taken back").wait_for()
-    assert [row.answer for row in place.judgements()] == ["first", "second"]
+    done = 0
+    for layout, keys in LAYOUTS.items():
+        for key, code in zip(keys, DIGITS if "digits" in layout else LETTERS, strict=True):
+            at(page, done + 1)
+            settled(page)
+            type_key(page, key, code)
+            if code == "KeyU":
+                page.get_by_text("taken back").wait_for()
+                press(page, "e")
+            else:
+                done += 1
+    at(page, done + 1)
+    assert [row.answer for row in place.judgements()] == ["first", "second", "equal"] * 5
 
 
+@pytest.mark.slow
 def test_a_letter_counts_before_the_place_of_its_key(serve, visit):
     """On a French layout the key that says Q stands where others have A."""
     place = serve()
@@ -169,6 +180,7 @@ def type_key(page, key, code):
     )
 
 
+@pytest.mark.slow
 def test_a_class_on_shared_computers(serve, visit):
     """Two computers, two lessons; the one who comes second does not go on as the first."""
     place = serve(items=2, open_link=True)
@@ -215,6 +227,7 @@ def test_two_tabs_of_two_people_never_answer_for_each_other(serve, visit):
     assert [row.annotator for row in place.judgements()] == ["a0001"]
 
 
+@pytest.mark.slow
 def test_links_and_codes_are_copied(serve, visit):
     place = serve(items=1)
     page = visit()

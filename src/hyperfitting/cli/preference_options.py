@@ -85,6 +85,11 @@ PROTOCOL_OPTIONS = {
         "N",
         "truncate every text to at most so many tokens (the shorter one's)",
     ),
+    "--language": (
+        "language",
+        "TAG",
+        "language of the annotators' pages: ar, de, es, zh-Hans (en)",
+    ),
     "--judgements": ("judgements", "K", "judgements that count for each comparison (3)"),
     "--items": ("items", "N", "most items for one annotator (all)"),
     "--attention-rate": ("attention_rate", "SHARE", "share of attention checks (0.05)"),
