@@ -31,6 +31,7 @@ from hyperfitting.studies.analyses.summary import (
     SeedMean,
     mean_of,
     over_seeds,
+    published_series,
     published_values,
     seed_difference,
     seeds_in_words,
@@ -171,23 +172,12 @@ def _figure(
             for training, colour in zip(moments, _COLOURS, strict=False)
         ]
         true = _true_texts(results, moments) if metric == "ttr" else []
+        theirs = published_series(results.study, metric, "epoch", float, colour="original")
         limits = (0.0, 1.0) if metric in ("ttr", "token_accuracy") else None
-        series = (*ours, *true, *_published(results, metric))
+        series = (*ours, *true, *theirs)
         panels.append(Panel(_CURVES[metric][0], "epoch", series, limits=limits))
     caption = "By epoch, with 95 % intervals over seeds (Carlsson et al. 2025, Figure 2)."
     return StudyFigure(name, caption, tuple(panels))
-
-
-def _published(results: StudyResults, metric: str) -> list[Series]:
-    held: dict[str, list[Point]] = {}
-    for each in published_values(results.study, metric):
-        if "epoch" in each.at:
-            point = Point(float(each.at["epoch"]), each.value)
-            held.setdefault(each.source, []).append(point)
-    return [
-        Series("published", tuple(points), "original", source=source)
-        for source, points in held.items()
-    ]
 
 
 def _true_texts(results: StudyResults, moments: dict[str, dict[int, list[Moment]]]) -> list[Series]:

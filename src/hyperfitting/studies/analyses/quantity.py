@@ -125,7 +125,9 @@ def _figure(results: StudyResults, rows: Sequence[QuantityRow], domain: str) -> 
         ]
         if metric == "ttr_last96":
             ours += _reference(results, domain, sorted(places.values()))
-        theirs = published_series(results.study, metric, TEXTS, places, colour="original")
+        theirs = published_series(
+            results.study, metric, TEXTS, lambda texts: places.get(str(texts)), colour="original"
+        )
         limits = (0.0, 1.0) if metric == "ttr_last96" else None
         panels.append(
             Panel(title, "training texts", (*ours, *theirs), logarithmic=True, limits=limits)

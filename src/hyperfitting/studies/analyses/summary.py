@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Protocol
@@ -129,14 +129,21 @@ def domains_of(cells: Sequence[FinishedCell]) -> list[str]:
 
 
 def published_series(
-    study: StudySettings, metric: str, axis: str, places: dict[str, float], *, colour: str
+    study: StudySettings,
+    metric: str,
+    coordinate: str,
+    place: Callable[[str | int | float], float | None],
+    *,
+    colour: str,
 ) -> list[Series]:
-    """The published values of a metric at points of an axis as marks, a series for each source."""
+    """The published values of a metric as marks, a series for each source; `place` is where a value
+    of the coordinate stands in the figure, None where it does not.
+    """
     held: dict[str, list[Point]] = {}
     for each in published_values(study, metric):
-        name = str(each.at.get(axis))
-        if name in places:
-            point = Point(places[name], each.value, each.low, each.high)
+        x = place(each.at[coordinate]) if coordinate in each.at else None
+        if x is not None:
+            point = Point(x, each.value, each.low, each.high)
             held.setdefault(each.source, []).append(point)
     return [
         Series("published", tuple(points), colour, source=source) for source, points in held.items()
