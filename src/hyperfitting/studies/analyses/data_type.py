@@ -22,6 +22,7 @@ from hyperfitting.studies.analyses.summary import (
     by_seed,
     domains_of,
     mean_of,
+    metric_label,
     over_seeds,
     published_series,
     published_values,
@@ -35,11 +36,7 @@ DATA, NONE, TRUE = "data", "none", "true texts"
 _PREFERENCE = "mean_preference"
 """What the paper measured: the share of texts that raters prefer or find equal."""
 
-_MEASURED = {
-    "ttr_last96": "type-token ratio, last 96 tokens",
-    "repeated_4gram_share": "share of repeated 4-grams",
-    "recited_8gram_share": "share of 8-grams that stand in the training texts",
-}
+_MEASURED = ("ttr_last96", "repeated_4gram_share", "recited_8gram_share")
 _COLOURS = ("hyperfitted", "other-1", "other-2", "other-3")
 
 
@@ -132,7 +129,9 @@ def _panel(
             level = tuple(Point(x, held[TRUE].value) for x in (0.0, len(kinds) - 1.0))
             series.append(Series(f"true {domain}", level, colour, "dashed"))
     limits = (0.0, 1.0) if metric == "ttr_last96" else None
-    return Panel(_MEASURED[metric], "trained on", tuple(series), ticks=tuple(kinds), limits=limits)
+    return Panel(
+        metric_label(metric), "trained on", tuple(series), ticks=tuple(kinds), limits=limits
+    )
 
 
 def _table(rows: Sequence[DataTypeRow], domains: Sequence[str], metric: str) -> StudyTable:
@@ -147,7 +146,7 @@ def _table(rows: Sequence[DataTypeRow], domains: Sequence[str], metric: str) -> 
     ]
     return StudyTable(
         name=metric,
-        title=_MEASURED[metric].capitalize(),
+        title=metric_label(metric).capitalize(),
         note="A row for what was trained on, a column for what is continued, greedy. "
         f"{seeds_in_words(max((row.seeds for row in mine), default=1))}",
         head=("", *domains),

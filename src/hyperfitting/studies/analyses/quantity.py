@@ -17,6 +17,7 @@ from hyperfitting.studies.analyses.summary import (
     by_seed,
     domains_of,
     mean_of,
+    metric_label,
     over_seeds,
     published_series,
     published_values,
@@ -29,12 +30,7 @@ TEXTS, SCHEDULE = "texts", "schedule"
 """The axes: how many texts, and what is held constant (`updates`, or `epochs`)."""
 
 _GREEDY = "greedy"
-_MEASURED = (
-    ("ttr_last96", "type-token ratio, last 96 tokens"),
-    ("recited_8gram_share", "share of 8-grams that stand in the training texts"),
-    ("train_loss", "training loss (nats per token)"),
-    ("validation_loss", "validation loss (nats per token)"),
-)
+_MEASURED = ("ttr_last96", "recited_8gram_share", "train_loss", "validation_loss")
 _COLOURS = ("hyperfitted", "other-1", "other-2", "other-3")
 
 
@@ -72,7 +68,7 @@ def _rows(results: StudyResults) -> Iterator[QuantityRow]:
                 continue
             recipe = cells[0].experiment.recipe
             blocks = recipe.data.train_blocks
-            for metric, _ in _MEASURED:
+            for metric in _MEASURED:
                 for domain in _domains(metric, domains_of(cells)):
                     found = _by_seed(results, metric, domain, texts=texts, schedule=schedule)
                     if found:
@@ -114,7 +110,7 @@ def _of(rows: Sequence[QuantityRow], schedule: str, metric: str, domain: str) ->
 def _figure(results: StudyResults, rows: Sequence[QuantityRow], domain: str) -> StudyFigure:
     places = {str(row.texts): float(row.texts) for row in rows}
     panels = []
-    for metric, title in _MEASURED:
+    for metric in _MEASURED:
         ours = [
             Series(
                 f"constant {schedule}",
@@ -130,7 +126,13 @@ def _figure(results: StudyResults, rows: Sequence[QuantityRow], domain: str) -> 
         )
         limits = (0.0, 1.0) if metric == "ttr_last96" else None
         panels.append(
-            Panel(title, "training texts", (*ours, *theirs), logarithmic=True, limits=limits)
+            Panel(
+                metric_label(metric),
+                "training texts",
+                (*ours, *theirs),
+                logarithmic=True,
+                limits=limits,
+            )
         )
     caption = (
         f"Greedy text on {domain} and losses after training on so many texts "
@@ -154,7 +156,7 @@ def _table(rows: Sequence[QuantityRow], domain: str) -> StudyTable:
     for schedule, texts in dict.fromkeys((row.schedule, row.texts) for row in rows):
         held = {
             metric: [row for row in _of(rows, schedule, metric, domain) if row.texts == texts]
-            for metric, _ in _MEASURED
+            for metric in _MEASURED
         }
         updates = next(row.updates for found in held.values() for row in found)
         values = [str(mean_of(found[0])) if found else "" for found in held.values()]
@@ -164,7 +166,7 @@ def _table(rows: Sequence[QuantityRow], domain: str) -> StudyTable:
         title="By number of texts",
         note=f"Greedy text on {domain}; every domain stands in the CSV. "
         f"{seeds_in_words(max((row.seeds for row in rows), default=1))}",
-        head=("", "updates", *(title for _, title in _MEASURED)),
+        head=("", "updates", *map(metric_label, _MEASURED)),
         body=tuple(body),
         rows=rows,
     )

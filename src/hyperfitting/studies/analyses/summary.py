@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Protocol
 
+from hyperfitting.metrics.specs import metric
 from hyperfitting.records import MetricRow
 from hyperfitting.report.kit.numbers import number
 from hyperfitting.report.study.content import Point, Series
@@ -121,6 +122,11 @@ def metric_of(
     """The row of one metric of whole texts, or of a model; None where it was not measured."""
     rows = cell.metric_rows(name, variant=variant, domain=domain, strategy=strategy)
     return next((row for row in rows if row.position is None), None)
+
+
+def metric_label(name: str) -> str:
+    """How the table of metrics calls a metric."""
+    return metric(name).label
 
 
 def domains_of(cells: Sequence[FinishedCell]) -> list[str]:
