@@ -20,7 +20,6 @@ from hyperfitting.preference.web.dependencies import (
     bearer_token,
     form_bearer_token,
     form_fields,
-    refusal,
     wrong_token,
 )
 from hyperfitting.preference.web.messages import ENDINGS
@@ -127,10 +126,7 @@ def join(
     _need_open_link(app)
     if somebody_else:
         token = new_token()
-    try:
-        response = app.pages.go(_page_of(app.store.annotators.join(token).state))
-    except Refused as error:
-        raise refusal(error) from error
+    response = app.pages.go(_page_of(app.store.annotators.join(token).state))
     if somebody_else:
         app.cookies.give(response, "annotator", token)
     return response
@@ -154,14 +150,11 @@ def ask_consent(app: App, token: AnnotatorToken) -> Response:
 def consent(app: App, token: AnnotatorPost, agree: Annotated[Literal["yes"], Form()]) -> Response:
     """Record the consent, once. Whoever came by a personal link becomes an annotator here."""
     who, state = _known_or_new(app, token)
-    try:
-        if state == "invited":
-            who = who or app.store.annotators.enter(token).id
-            app.store.annotators.consent(who)
-            if not asked_questions(app.study.protocol):
-                app.store.annotators.pass_test(who)
-    except Refused as error:
-        raise refusal(error) from error
+    if state == "invited":
+        who = who or app.store.annotators.enter(token).id
+        app.store.annotators.consent(who)
+        if not asked_questions(app.study.protocol):
+            app.store.annotators.pass_test(who)
     return app.pages.go("/here")
 
 
@@ -217,7 +210,7 @@ def show_item(app: App, token: AnnotatorToken) -> Response:
         item = app.store.items.next(who)
     except Refused as error:
         if error.reason != "excluded":
-            raise refusal(error) from error
+            raise
         item = None
     if item is None:
         return app.pages.go("/done")
@@ -240,32 +233,23 @@ def judge(
     who, _ = _known(app, token)
     if seconds is None:
         seconds = min(max(time.time() - shown / 1000, 0.0), _A_DAY_SECONDS)
-    try:
-        app.store.items.submit(who, assignment, answer, attempt, seconds)
-    except Refused as error:
-        raise refusal(error) from error
+    app.store.items.submit(who, assignment, answer, attempt, seconds)
     return app.pages.go("/judge")
 
 
 @annotator_router.post("/undo")
 def undo(app: App, token: AnnotatorPost) -> Response:
-    """Take back the last answer and show its comparison again, with the same sides."""
+    """Take back the last answer and show its comparison again, with the same sides. The form may be
+    sent twice.
+    """
     who, _ = _known(app, token)
-    try:
-        _take_back(app, who)
-    except Refused as error:
-        raise refusal(error) from error
-    return app.pages.go("/judge")
-
-
-def _take_back(app: AppContext, who: str) -> None:
-    """Take the last answer back, unless that was done before: a form may be sent twice."""
     try:
         app.store.items.undo(who)
     except Refused as error:
         held = app.store.items.next(who) if error.reason == "no_undo" else None
         if held is None or not held.taken_back:
             raise
+    return app.pages.go("/judge")
 
 
 @annotator_router.get("/done")

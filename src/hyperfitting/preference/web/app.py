@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hyperfitting.errors import InputError
+from hyperfitting.errors import InputError, Refused
 from hyperfitting.preference.languages import direction, translations
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
@@ -61,7 +61,8 @@ def make_app(
     app.include_router(annotator_router)
     app.include_router(admin_router)
     app.add_exception_handler(PageError, _page_error)
-    app.add_exception_handler(InputError, _refused)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(InputError, _not_taken)
     app.add_exception_handler(RequestValidationError, _invalid_form)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _failed)
@@ -94,6 +95,11 @@ def _page_error(request: Request, error: Exception) -> Response:
 
 
 def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return _show(request, MESSAGES[error.reason])
+
+
+def _not_taken(request: Request, error: Exception) -> Response:
     # The log says what it was: the message may name what an annotator must not know.
     _LOG.warning("refused: %s", error)
     return _show(request, MESSAGES["not_taken"])

@@ -87,16 +87,11 @@ _NOBODY: dict[BrowserRole, MessageName] = {
 }
 
 
-def refusal(error: Refused) -> PageError:
-    """The page for a refusal of the store."""
-    return PageError(error.reason)
-
-
 def wrong_token(app: AppContext, error: Refused) -> PageError:
     """The page for a refused token. After too many unknown ones, over all, it asks to wait."""
     if error.reason == "unknown" and not app.wrong_tokens.allows(""):
         return PageError("too_many_links")
-    return refusal(error)
+    return PageError(error.reason)
 
 
 def bearer_token(role: BrowserRole) -> Callable[[Request], Awaitable[str]]:
