@@ -3,10 +3,8 @@ states its bound, as in `tests/support/trajectories.py`.
 """
 
 import json
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ from hyperfitting.runs import Experiment
 from hyperfitting.stages.generate import generate_texts
 from tests.conftest import make_model, tiny_tree
 from tests.support.trajectories import (
+    PROCESS_ENVIRONMENT,
     assert_near,
     train_alone,
     train_facts,
@@ -25,9 +24,10 @@ from tests.support.trajectories import (
 
 # What torchrun gives its processes, in processes forked from one that has imported everything:
 # seconds instead of minutes. torchrun's own launcher forks beside threads of its own, and such a
-# process can hang; the command itself is tested below. A job is [processes, the update after which
-# the last process is sent Ctrl-C or null, recipes with their folders, copies of the first folder];
-# with "generate" in the update's place a trained folder's contexts are continued.
+# process can hang; the command itself is tested in `test_training_killed.py`. A job is [processes,
+# the update after which the last process is sent Ctrl-C or null, recipes with their folders, copies
+# of the first folder]; with "generate" in the update's place a trained folder's contexts are
+# continued.
 LAUNCH = """
 import errno, json, os, shutil, signal, socket, sys, traceback
 from pathlib import Path
@@ -102,14 +102,13 @@ def run(processes, stop_after, trainings, copies):
 for job in json.load(sys.stdin):
     run(*job)
 """
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def launch(jobs):
     """Run jobs one after the other; of each its exit codes, and what it said on standard error."""
     done = subprocess.run(
         [sys.executable, "-c", LAUNCH], input=json.dumps(jobs), capture_output=True, text=True,
-        timeout=300, env=ENVIRONMENT, check=False,
+        timeout=300, env=PROCESS_ENVIRONMENT, check=False,
     )  # fmt: skip
     codes = [
         json.loads(line.removeprefix("codes "))
@@ -252,54 +251,3 @@ def test_one_of_two_processes_that_fails_ends_both_in_plain_words(many, failure)
         next(line for line in said.splitlines() if line.startswith(start))
         for start in FAILURES[failure]
     ]
-
-
-def test_a_run_killed_on_two_processes_goes_on_on_one(tree, tmp_path):
-    """The command as users give it, ended by torchrun once two checkpoints are there; bounds for
-    120 updates.
-
-    torchrun passes SIGTERM on and waits: to a process of ours, which does not catch it, that is as
-    sudden as SIGKILL.
-    """
-    tree |= {"probe": {"contexts": 1, "new_tokens": 2}, "train": tree["train"] | {"epochs": 30}}
-    recipe = write_recipe(tree, tmp_path / "recipe.json")
-    out, often = tmp_path / "killed", "engine.checkpoint_updates=2"
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-    ]
-    command = [
-        "-m",
-        "hyperfitting",
-        "train",
-        str(recipe),
-        "--out",
-        str(out),
-        "--device",
-        "cpu",
-        "--set",
-        often,
-    ]
-    with (tmp_path / "said").open("w") as said:
-        running = subprocess.Popen([*torchrun, *command], stdout=said, stderr=said, env=ENVIRONMENT)
-    deadline = time.monotonic() + 120
-    try:
-        while len(list((out / "hyperfitted" / "checkpoint").glob("update-*"))) < 2:
-            assert time.monotonic() < deadline, (tmp_path / "said").read_text()
-            try:
-                running.wait(timeout=0.02)
-            except subprocess.TimeoutExpired:
-                continue
-            pytest.fail(f"it ended before it was killed: {(tmp_path / 'said').read_text()}")
-    finally:
-        running.terminate()
-        running.wait(timeout=60)
-    assert Experiment(out).run("original").trained
-    assert not (out / "hyperfitted" / "model").exists()
-    assert_near(
-        train_alone(recipe, out), train_alone(recipe, tmp_path / "whole"), losses=1e-3, weights=1e-2
-    )

@@ -6,6 +6,7 @@ start to the end.
 
 import json
 import math
+import os
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,9 @@ from hyperfitting.recipe import ModelSettings, load_recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.stages.train import train_run
+
+# Of processes that train: the machine's cores are shared, and nothing is fetched.
+PROCESS_ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 CPU = torch.device("cpu")
 
