@@ -240,7 +240,7 @@ def _step(optimizer: torch.optim.Optimizer, weights: list[nn.Parameter]) -> None
     are there, and the largest alone, since the others need less.
     """
     if isinstance(optimizer, StochasticAdamW):
-        optimizer.chunks = lambda _: iter(())
+        optimizer.chunks = lambda tensors: iter(())
         optimizer.step()
         largest = max(map(_bytes, weights))
         optimizer.chunks = lambda tensors: islice(
