@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,14 @@ def templates() -> jinja2.Environment:
     Raises:
         ModuleNotFoundError: the extra `report` is not installed.
     """
+    import jinja2  # noqa: F401
+
+    return _environment()
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """One for all pages, since each compiles its templates anew."""
     import jinja2
 
     return jinja2.Environment(
