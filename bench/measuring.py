@@ -8,8 +8,9 @@ import resource
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ import transformers
 from torch import Tensor, nn
 
 from bench.timing import clock
-from hyperfitting.models import keep_freed_memory, score_rows
+from hyperfitting.measure.reading import TextReader
+from hyperfitting.models import keep_freed_memory
 from hyperfitting.models.chunked_logits import chunk_tokens
 from hyperfitting.records import MetricRow
 from hyperfitting.runs import Experiment
@@ -55,15 +57,13 @@ def report_measuring(device: torch.device, rounds: int) -> Measured:
     """
     keep_freed_memory()
     original, trained = (make_model(device) for _ in range(2))
-    rows = texts(SHAPE["vocab_size"])
-    score(original, rows)
+    readers = [TextReader("", model, batch_texts=TEXTS) for model in (original, trained)]
+    float32, bfloat16 = (partial(read, reader, count()) for reader in readers)
+    float32()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    ways = {
-        "float32": partial(score, original, rows),
-        "bfloat16": partial(score, trained.bfloat16(), rows),
-        "products": partial(multiply, original),
-    }
-    ways["bfloat16"](), ways["products"]()
+    trained.bfloat16()
+    ways = {"float32": float32, "bfloat16": bfloat16, "products": partial(multiply, original)}
+    bfloat16(), ways["products"]()
     turns = [{name: clock(work)[0] for name, work in ways.items()} for _ in range(rounds)]
     share, times = (
         [turn[one] / turn[other] for turn in turns]
@@ -96,13 +96,10 @@ def make_model(device: torch.device) -> Any:
     return model.eval().to(device)
 
 
-def texts(vocabulary: int) -> list[Tensor]:
-    random = torch.Generator().manual_seed(0)
-    return list(torch.randint(1, vocabulary, (TEXTS, TOKENS), generator=random))
-
-
-def score(model: nn.Module, rows: list[Tensor]) -> None:
-    score_rows(model, rows, batch_texts=TEXTS)
+def read(reader: TextReader, seeds: Iterator[int]) -> None:
+    """Score texts that the reader has not read."""
+    random = torch.Generator().manual_seed(next(seeds))
+    reader.score(list(torch.randint(1, SHAPE["vocab_size"], (TEXTS, TOKENS), generator=random)))
 
 
 def product_weights(model: Any) -> list[Tensor]:

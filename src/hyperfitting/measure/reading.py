@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hyperfitting.models import (
     ScoredText,
     TextCodec,
+    accepts_chunks_of,
     last_hidden_states,
     load_scoring_model,
     score_rows,
@@ -46,6 +47,7 @@ class TextReader:
         self.name, self.tokens = name, 0
         self._model, self._batch_texts, self._keep_last = model, batch_texts, keep_last
         self._advance = advance
+        self._accepts_chunks: bool | None = None
         self._scored: dict[bytes, ScoredText] = {}
         self._last: dict[bytes, NDArray[np.float32]] = {}
 
@@ -60,16 +62,19 @@ class TextReader:
         keys = [_key(row) for row in rows]
         new = {key: text for text, key in enumerate(keys) if key not in self._scored}
         read = [rows[text] for text in new.values()]
+        lengths = [len(row) for row in read if len(row) > 1]  # nothing predicts a single token
+        if self._accepts_chunks is None and lengths:
+            self._accepts_chunks = accepts_chunks_of(self._model, read)
         found = score_rows(
             self._model,
             read,
             batch_texts=self._batch_texts,
+            accepts_chunks=self._accepts_chunks,
             choices=[[own[text] for text in new.values()] for own in choices],
             keep_last=self._keep_last,
             advance=self._advance,
         )
         self._scored |= dict(zip(new, found, strict=True))
-        lengths = [len(row) for row in read if len(row) > 1]  # nothing predicts a single token
         self.tokens += sum(lengths)
         self._advance(len(rows) - len(lengths))
         return [self._scored[key] for key in keys]

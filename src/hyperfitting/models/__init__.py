@@ -52,6 +52,7 @@ from hyperfitting.models.loading import (
 from hyperfitting.models.saving import save_model
 from hyperfitting.models.scoring import (
     ScoredText,
+    accepts_chunks_of,
     last_hidden_states,
     score_rows,
     score_texts,
@@ -68,6 +69,7 @@ __all__ = [
     "Stepper",
     "TextCodec",
     "TrainableModel",
+    "accepts_chunks_of",
     "assert_dtype",
     "attention_of",
     "autocast",

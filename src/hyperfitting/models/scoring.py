@@ -78,6 +78,7 @@ def score_rows(
     precision: Precision = "fp32",
     choices: Sequence[Sequence[Tensor]] = (),
     keep_last: bool = False,
+    accepts_chunks: bool | None = None,
     advance: Callable[[int], None] = lambda texts: None,
 ) -> list[ScoredText]:
     """Score every token but the first of each text; each text is read once.
@@ -93,6 +94,7 @@ def score_rows(
         choices: of other models, for each of them the `TokenScores.top1_id` of every text, to be
             ranked (Li et al. 2026, the rank map).
         keep_last: give the last hidden states too.
+        accepts_chunks: what `accepts_chunks_of` said of the model; none: it is tried now.
         advance: told how many texts have been read, after each batch.
 
     Raises:
@@ -102,10 +104,8 @@ def score_rows(
     _refuse_other_sizes(choices, sizes)
     order = _longest_first(sizes)
     batches = _batches([text for text in order if sizes[text]], batch_texts)
-    first = next(iter(batches), [])[:1]
-    accepts_chunks = bool(first) and head_accepts_chunks(
-        model, _padded(model, rows, first)[0], precision
-    )
+    if accepts_chunks is None:
+        accepts_chunks = accepts_chunks_of(model, rows, precision)
     # Filled in place: results allocated between the batches would fragment the memory, which would
     # keep growing.
     dtypes = [*[torch.float32] * 5, *[torch.int64] * (2 + len(choices))]
@@ -130,6 +130,17 @@ def score_rows(
         for text, own in zip(order, split, strict=True)
     }
     return [found[text] for text in range(len(rows))]
+
+
+@torch.no_grad()
+def accepts_chunks_of(model: nn.Module, rows: _Rows, precision: Precision = "fp32") -> bool:
+    """Whether the model's head accepts chunks of hidden states, tried on the first tokens of the
+    longest text; false of texts of which no token is predicted.
+    """
+    longest = _longest_first([len(row) for row in rows])[:1]
+    if not longest or len(rows[longest[0]]) < 2:
+        return False
+    return head_accepts_chunks(model, _padded(model, rows, longest)[0], precision)
 
 
 @torch.no_grad()
