@@ -42,7 +42,7 @@ def measure_experiment(
     if not todo:
         return list(runs.values())
     models.return_freed_memory()
-    place = models.resolve_device(device)
+    place, codec = models.resolve_device(device), load_run_codec(runs[ORIGINAL])
     names = ["train", "validation", *(each.name for each in recipe.data.domains)]
     blocks = [experiment.blocks(name) for name in names]
     true = [text for text in runs[ORIGINAL].continuations() if text.variant == REFERENCE]
@@ -69,7 +69,7 @@ def measure_experiment(
             ],
             original,
             blocks,
-            _baselines(experiment, original, place, bar.advance),
+            _baselines(experiment, original, codec, place, bar.advance),
             measure.MetricOptions.of_recipe(recipe),
             true_texts=true,
             context_tokens=recipe.data.context_tokens,
@@ -111,12 +111,12 @@ def _readings(
 def _baselines(
     experiment: Experiment,
     original: TextReader,
+    codec: models.TextCodec,
     place: torch.device,
     advance: Callable[[int], None],
 ) -> measure.TextBaselines:
     """What the texts of an experiment are measured against."""
     settings, training_ids = experiment.recipe.measure, experiment.blocks("train").ids_NT.tolist()
-    codec = load_run_codec(experiment.runs()[ORIGINAL])
     scorer, features = third_models(
         settings.model_named("scorer"),
         settings.model_named("mauve"),
