@@ -135,7 +135,8 @@ def test_what_is_missing_is_told_with_the_path_that_was_tried(project):
 @pytest.mark.parametrize(
     "name", ["my novel", "a/b/c", "novel.TXT", "novel.md.zst", "-x", "../x", "C:\\x", "x//y"]
 )
-def test_what_no_hub_would_take_for_a_name_is_a_path(name, tmp_path):
+def test_what_no_hub_would_take_for_a_name_is_a_path(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert local_path(name, tmp_path) == tmp_path / name
     with pytest.raises(DataError, match="no such file or folder"):
         read_texts(TextSource(path=name))

@@ -258,7 +258,12 @@ def test_many_problems_are_counted(tree):
             'generate.strategies = "greedy": a list is needed, such as [...]',
         ),
         ("model", "source", 3, "model.source = 3: a text in quotes is needed"),
-        ("train", "stop", "now", 'one of "end", "train-loss", "best-validation", "auto"'),
+        (
+            "train",
+            "stop",
+            "now",
+            'one of "end", "train-loss", "token-accuracy", "best-validation", "auto"',
+        ),
     ],
 )
 def test_a_wrong_value_is_said_in_words(tree, section, key, value, words):

@@ -26,8 +26,8 @@ def with_variants(tree, *variants):
         ),
         (
             [{"name": "a", "set": {"train.stop": "late"}}],
-            'variants.0.set: train.stop = "late": one of "end", "train-loss", "best-validation", '
-            '"auto"',
+            'variants.0.set: train.stop = "late": one of "end", "train-loss", "token-accuracy", '
+            '"best-validation", "auto"',
         ),
         (
             [{"name": "a", "set": {"train.updates": 3}}],

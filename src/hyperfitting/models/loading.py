@@ -39,10 +39,11 @@ def load_codec(settings: ModelSettings) -> TextCodec:
             model does not have.
     """
     with translate_model_errors(settings, "read its tokenizer"):
+        config = load_config(settings)  # first: the tokenizer reads it too, and would be blamed
         location = _of_tokenizer(settings)
         return make_codec(
             _tokenizer(location),
-            load_config(settings),
+            config,
             ends=_configured_ends(location),
             beginning_of_text=settings.beginning_of_text,
         )
