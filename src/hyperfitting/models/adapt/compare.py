@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from hyperfitting.errors import ModelError, is_out_of_memory, kind_of
-from hyperfitting.models.adapt.parts import output_head, text_config, vocabulary_size
+from hyperfitting.models.adapt.parts import layer_count, output_head, text_config, vocabulary_size
 from hyperfitting.models.devices import device_of
 from hyperfitting.models.stepping import CannotStep, plain_logits
 
@@ -31,6 +31,8 @@ BOUNDS = {torch.float32: (1e-3, 2e-2), torch.bfloat16: (5e-2, 0.3)}
 """Largest relative difference of logits that rounding explains: with the weights as they are, and
 made large.
 """
+
+_BOUND_PER_ROOT_OF_LAYERS = 0.02
 
 
 def texts_to_try(model: nn.Module, tokens: int | None = None) -> tuple[Tensor, int]:
@@ -112,7 +114,17 @@ def logits_match(logits_BTV: Tensor, plain_BTV: Tensor, model: nn.Module, *, lar
     were made large.
     """
     same_shape = logits_BTV.shape == plain_BTV.shape
-    return same_shape and logits_difference(logits_BTV, plain_BTV) <= BOUNDS[dtype_of(model)][large]
+    return same_shape and logits_difference(logits_BTV, plain_BTV) <= _bound(model, large)
+
+
+def _bound(model: nn.Module, large: bool) -> float:
+    """What rounding explains. In bfloat16 it adds up over the layers: with the weights as they are,
+    SmolLM2-135M of 30 layers was 0.063 from itself, in texts of other lengths and in steps.
+    """
+    bound = BOUNDS[dtype_of(model)][large]
+    if dtype_of(model) != torch.bfloat16 or large:
+        return bound
+    return max(bound, _BOUND_PER_ROOT_OF_LAYERS * math.sqrt(layer_count(model) or 1))
 
 
 def logits_difference(logits: Tensor, plain: Tensor) -> float:
