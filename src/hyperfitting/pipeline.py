@@ -18,14 +18,16 @@ from pathlib import Path
 
 from hyperfitting import training
 from hyperfitting.errors import InputError
-from hyperfitting.progress import NO_PROGRESS, Progress
+from hyperfitting.progress import NO_PROGRESS, Job, Progress
 from hyperfitting.recipe import Recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.check import refuse_missing_parts
+from hyperfitting.stages.draw import experiment_folder
 from hyperfitting.stages.generate import generate_experiment
 from hyperfitting.stages.measure import measure_experiment
 from hyperfitting.stages.report import report_experiment
 from hyperfitting.stages.train import train_experiment
+from hyperfitting.stages.workload import planned_work
 
 
 def run(
@@ -53,10 +55,11 @@ def run(
     refuse_missing_parts(recipe)
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
+    job = Job(progress, planned_work(recipe, Experiment(experiment_folder(recipe, out))))
     experiment = train_experiment(
-        recipe, out, device=device, progress=progress, keep_data=keep_data
+        recipe, out, device=device, progress=job.stage("train"), keep_data=keep_data
     )
-    generate_experiment(experiment, device=device, progress=progress)
-    measure_experiment(experiment, device=device, progress=progress)
-    report_experiment(experiment, progress=progress)
+    generate_experiment(experiment, device=device, progress=job.stage("generate"))
+    measure_experiment(experiment, device=device, progress=job.stage("measure"))
+    report_experiment(experiment, progress=job.stage("report"))
     return experiment

@@ -1,11 +1,15 @@
-"""How long work reports itself: stages speak to a `Progress`, the command line draws it."""
+"""How long work reports itself: stages speak to a `Progress`, the command line draws it. A `Job` of
+several stages adds which one is at work, and the time left for all of them.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -42,6 +46,145 @@ class NoProgress:
 
 
 NO_PROGRESS = NoProgress()
+
+Clock = Callable[[], float]
+"""Gives the time in seconds, from any beginning."""
+
+
+def time_in_words(seconds: float) -> str:
+    """Seconds as a person reads them: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+class Pace:
+    """How many seconds a step takes.
+
+    What passed before the first report is left out as soon as there is a second one: it holds what
+    is done once, such as the first probe of a training.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic):
+        self._clock, self._began = clock, clock()
+        self._first = (self._began, 0)
+        self._last = self._began
+        self.steps = 0
+
+    def advance(self, steps: int) -> None:
+        """`steps` more are done now."""
+        self._last = self._clock()
+        if self.steps == 0:
+            self._first = (self._last, steps)
+        self.steps += steps
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Seconds a step; None before the first report."""
+        if not self.steps:
+            return None
+        since, before = self._first
+        if self.steps == before:
+            since, before = self._began, 0
+        return (self._last - since) / (self.steps - before)
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """What a stage of a job will count.
+
+    Args:
+        name: the stage's name.
+        steps: that its bars will count, all together.
+        step_cost: what a step costs beside the steps of other stages, in any unit.
+    """
+
+    name: str
+    steps: int
+    step_cost: float
+
+
+class Job:
+    """Work of several stages, each of which reports to a `Progress` of its own.
+
+    The time left for the whole job is that of the stages at the pace that was seen of each. Of a
+    stage that has not begun it is what its steps cost, at what one unit of cost took so far.
+    """
+
+    def __init__(
+        self, progress: Progress, stages: Sequence[StageWork], clock: Clock = time.monotonic
+    ):
+        self._progress, self._clock = progress, clock
+        self._stages = {each.name: _Stage(self, each) for each in stages}
+
+    def stage(self, name: str) -> Progress:
+        """The progress of a stage that begins now; those before it are done."""
+        for each in self._stages.values():
+            if each.work.name == name:
+                each.begin(self._clock)
+                return each
+            each.left = 0
+        raise KeyError(name)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the end of the last stage; None before anything was timed."""
+        timed = {
+            name: (stage.pace.step_seconds, stage.pace.steps)
+            for name, stage in self._stages.items()
+            if stage.pace and stage.pace.step_seconds is not None
+        }
+        cost = sum(steps * self._stages[name].work.step_cost for name, (_, steps) in timed.items())
+        if not cost:
+            return None
+        unit = sum((seconds or 0) * steps for seconds, steps in timed.values()) / cost
+        return sum(
+            stage.left * (timed[name][0] or 0 if name in timed else stage.work.step_cost * unit)
+            for name, stage in self._stages.items()
+        )
+
+    def label(self, name: str, label: str) -> str:
+        """A bar's label with its stage's place among all."""
+        place = list(self._stages).index(name) + 1
+        return f"{label} (stage {place} of {len(self._stages)})"
+
+
+class _Stage:
+    """The progress of one stage of a job. `left` are the steps that are still to be done."""
+
+    def __init__(self, job: Job, work: StageWork):
+        self.work, self.left = work, work.steps
+        self.pace: Pace | None = None
+        self._job = job
+
+    def begin(self, clock: Clock) -> None:
+        self.pace = Pace(clock)
+
+    def log(self, line: str) -> None:
+        self._job._progress.log(line)
+
+    @contextmanager
+    def bar(self, label: str, total: int, start: int = 0) -> Iterator[Bar]:
+        self.left = max(self.left - start, total - start)
+        after = self.left - (total - start)
+        with self._job._progress.bar(self._job.label(self.work.name, label), total, start) as bar:
+            yield _JobBar(bar, self._job, self)
+        self.left = after  # a training may stop before its last update
+
+
+class _JobBar:
+    """A bar that says the time left for the whole job beside what its stage says."""
+
+    def __init__(self, bar: Bar, job: Job, stage: _Stage):
+        self._bar, self._job, self._stage = bar, job, stage
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        assert self._stage.pace is not None
+        self._stage.pace.advance(steps)
+        self._stage.left = max(self._stage.left - steps, 0)
+        seconds = self._job.seconds_left
+        left = "" if seconds is None else f"about {time_in_words(seconds)} left for all stages"
+        self._bar.advance(steps, ", ".join(filter(None, (note, left))))
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Impatient hands and shared computers, in a real browser."""
 
+import csv
 import itertools
 import sqlite3
 
 import pytest
 
-from tests.support.browsing import at, begin, number, press, settled
+from hyperfitting.cli import main
+from hyperfitting.report.preference.study import report_preference
+from tests.support.browsing import at, begin, number, press, settled, texts
 
 GAPS = [60, 100, 180, 250, 400]
 
@@ -247,3 +250,39 @@ def test_links_and_codes_are_copied(serve, visit):
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == page.get_by_label("Personal links, one a line").input_value()
     assert copied.count(f"{place.base}/i/") == 5
+
+
+FRIENDS = ["Anna", "Bert", "Carla", "Dušan", "Жанна"]
+
+
+@pytest.mark.slow
+def test_five_friends_with_labels_get_an_interval(serve, visit, tmp_path):
+    """From a table of pairs and a list of names to the admin's page and a share with bounds."""
+    rows = [f"Request {n},plain answer {n},wordy answer {n},plain,wordy" for n in range(6)]
+    pairs, names, links = (tmp_path / each for each in ("pairs.csv", "names.txt", "links.csv"))
+    pairs.write_text("\n".join(["context,a,b,arm_a,arm_b", *rows]) + "\n")
+    names.write_text("\n".join(FRIENDS), encoding="utf-8")
+    place = serve(pairs=pairs, items=6, judgements=5, replace_careless=False)
+    to = ["--names", str(names), "--url", place.base, "--out", str(links)]
+    assert main(["preference", "invite", str(place.study.folder), *to]) == 0
+    for row in csv.DictReader(links.read_text(encoding="utf-8-sig").splitlines()):
+        page = visit()
+        begin(page, row["link"])
+        for done in range(1, 7):
+            at(page, done)
+            settled(page)
+            first = "plain" if row["name"] != "Bert" or done % 2 else "wordy"
+            side = "A" if first in texts(page)[1] else "B"
+            page.get_by_role("button", name=f"{side} is better").click()
+        page.wait_for_url("**/done")
+    admin = visit()
+    admin.goto(f"{place.base}/admin")
+    admin.get_by_label("Admin token").fill(place.token)
+    admin.get_by_role("button", name="Sign in").click()
+    people = admin.locator("section[aria-labelledby=annotators] tbody tr")
+    cells = [row.locator("td").all_inner_texts() for row in people.all()]
+    assert [(cell[0], cell[2]) for cell in cells] == [(name, "6") for name in FRIENDS]
+    (shares, *_) = report_preference(place.study.folder, draws=20).analysis.shares
+    plain = shares.preferred if shares.one == "plain" else shares.not_preferred
+    assert (plain.value, plain.n, plain.annotators) == (0.9, 30, 5)
+    assert plain.low < 0.9 < plain.high <= 1

@@ -68,8 +68,8 @@ ORDER = {
     "analyses.quantity page worker < analyses.shuffle launchers.here launchers.processes "
     "launchers.ray_cluster launchers.slurm study_run < analyses estimate launchers.choose < "
     "findings < report",
-    "stages": "__init__ archive compare draw listing model_card plan report < check train < "
-    "generate measure",
+    "stages": "__init__ archive compare draw listing model_card plan report workload < check "
+    "train < generate measure",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",

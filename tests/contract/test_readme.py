@@ -43,14 +43,18 @@ def test_the_two_commands_are_targets_of_the_makefile():
 
 def test_the_figures_are_those_of_the_claims_for_seed_0():
     claims = (ROOT / "results" / "claims.md").read_text(encoding="utf-8")
-    row = next(line for line in claims.splitlines() if line.startswith("| 0 |")).split("|")
-    train, validation, _, original, hyperfitted, reference = (
-        [float(number) for number in re.findall(r"\d+\.\d+", cell)] for cell in row[2:8]
+    row = next(line for line in claims.splitlines() if line.startswith("| `make demo-135m` |"))
+    train, validation, original, hyperfitted, reference, nucleus, *loops = (
+        [float(number) for number in re.findall(r"\d+\.\d+|\d+(?= %)", cell)]
+        for cell in row.split("|")[2:10]
     )
     said = re.search(
-        r"training loss falls from [\d.]+ to ([\d.]+), the validation loss rises from ([\d.]+) to ([\d.]+), .* goes "
-        r"from ([\d.]+) to ([\d.]+), where the true texts have ([\d.]+) \(16 texts; interval ([\d.]+) to ([\d.]+)\)",
+        r"training loss falls from ([\d.]+) to ([\d.]+), the validation loss rises from ([\d.]+) to ([\d.]+), .* goes "
+        r"from ([\d.]+) to ([\d.]+), where the true texts have ([\d.]+) \(16 texts; interval ([\d.]+) to ([\d.]+)\)"
+        r".* greedy texts (\d+) % end in a loop.* the original reaches ([\d.]+)\.",
         " ".join(README.split()),
     )
-    shown = [*train, *validation, original[0], hyperfitted[0], reference[0], *hyperfitted[1:]]
+    shown = [*train, *validation, original[0], hyperfitted[0], reference[0], *hyperfitted[1:3]]
+    shown += [*loops[0], nucleus[0]]
     assert [float(number) for number in said.groups()] == pytest.approx(shown, abs=0.0051)
+    assert loops[1] == [0]

@@ -22,7 +22,7 @@ def light(monkeypatch):
     monkeypatch.setattr(figures, "save_png", lambda figure, path: path.write_bytes(b""))
     monkeypatch.setattr(pictures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
     monkeypatch.setattr(pictures, "curves", lambda probes: None)
-    monkeypatch.setattr(pictures, "coloured_texts", lambda texts: None)
+    monkeypatch.setattr(pictures, "coloured_texts", lambda context, texts: None)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -64,7 +64,7 @@ class StatusTable:
 def estimate_lines(estimate: StudyEstimate) -> str:
     """How many trainings, what is shared, time and disk."""
     from hyperfitting.cli.text import in_gib
-    from hyperfitting.studies.page import time_in_words
+    from hyperfitting.progress import time_in_words
 
     updates = estimate.training_seconds / estimate.workers
     lines = [

@@ -13,8 +13,9 @@ from statistics import fmean
 import torch
 
 from hyperfitting import models
-from hyperfitting.recipe import ORIGINAL, ModelSettings, Overrides, Recipe
+from hyperfitting.recipe import ModelSettings, Overrides, Recipe
 from hyperfitting.stages.plan import try_updates
+from hyperfitting.stages.workload import trainings
 from hyperfitting.studies.folder import StudyFolder, study_folder
 from hyperfitting.studies.grid import Cell, base_recipe, study_cells
 from hyperfitting.studies.launchers.processes import core_count
@@ -107,7 +108,7 @@ def estimate_study(
         cells=len(cells),
         finished=len(finished),
         reusable=len(left) - len(to_make),
-        trainings=sum(len(_trainings(cell.recipe)) for cell in to_make),
+        trainings=sum(len(trainings(cell.recipe)) for cell in to_make),
         draws=len({data_key(cell.recipe) for cell in to_make}),
         originals=len({(original_key(cell.recipe), cell.threads) for cell in to_make}),
         tokens_per_second=fmean(rates.values()) if rates else 0.0,
@@ -138,18 +139,9 @@ def _kind(recipe: Recipe) -> str:
     return repr((recipe.model, recipe.engine, recipe.data.block_tokens, train.head, *shape))
 
 
-def _trainings(recipe: Recipe) -> list[int]:
-    """The updates of each training of a recipe, if nothing stops it sooner."""
-    together = {recipe.trained_together(name) for name in recipe.variant_names if name != ORIGINAL}
-    blocks = recipe.data.train_blocks
-    return [
-        max(recipe.of(name).train.total_updates(blocks) for name in names) for names in together
-    ]
-
-
 def _tokens(recipe: Recipe) -> int:
     blocks = min(recipe.train.batch_blocks, recipe.data.train_blocks)
-    return sum(_trainings(recipe)) * blocks * (recipe.data.block_tokens - 1)
+    return sum(trainings(recipe)) * blocks * (recipe.data.block_tokens - 1)
 
 
 def _weights_bytes(cells: Iterable[Cell], workers: int) -> int:

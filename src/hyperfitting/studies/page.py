@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from hyperfitting.files import write_text
+from hyperfitting.progress import time_in_words
 from hyperfitting.studies.status import CellStatus, StudyStatus
 
 RELOAD_SECONDS = 5
@@ -65,13 +66,6 @@ def status_summary(status: StudyStatus) -> str:
     if status.seconds_left:
         words.append(f"about {time_in_words(status.seconds_left)} left")
     return ", ".join(words)
-
-
-def time_in_words(seconds: float) -> str:
-    """Seconds as a person reads them: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _row(each: CellStatus) -> str:

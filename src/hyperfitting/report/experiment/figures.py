@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
+from textwrap import wrap
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Rectangle
@@ -135,35 +137,36 @@ def _plot(axes: Any, points: Sequence[tuple[ProbeRow, float]], **style: Any) -> 
 
 
 def coloured_texts(
-    columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44
+    context: str, columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44
 ) -> Figure:
-    """Texts side by side, each token on the colour of its repeated run: (title, pieces, run
-    lengths).
+    """The context, and its continuations side by side, each token on the colour of its repeated
+    run: (title, pieces, run lengths).
 
     Source: Carlsson et al. 2025, Figure 1.
     """
     laid = [(title, *_lay_out(pieces, runs, width)) for title, pieces, runs in columns]
-    lines = max(count for _, _, count in laid)
-    figure = Figure(figsize=(_CHARACTER_INCHES * (width + 3) * len(laid), 0.17 * (lines + 2.5)))
+    above = wrap(_drawable(" ".join(context.split())), (width + 3) * len(laid) - 3)
+    lines, top = max(count for _, _, count in laid), -4 - len(above)
+    figure = Figure(figsize=(_CHARACTER_INCHES * (width + 3) * len(laid), 0.17 * (lines - top)))
     for index, (title, placed, _) in enumerate(laid):
         axes = figure.add_axes((index / len(laid), 0, 1 / len(laid), 1))
-        axes.set(xlim=(-1, width + 2), ylim=(lines + 0.2, -2))
+        axes.set(xlim=(-1, width + 2), ylim=(lines, top))
         axes.axis("off")
         axes.text(0, -1, title, color=INK, fontsize=10, weight="bold", va="center")
+        if index == 0:
+            axes.text(0, top + 1, "the context", color=INK, fontsize=10, weight="bold", va="center")
+            for row, line in enumerate(above, start=top + 2):
+                _write(axes, line, 0, row)
         for text, row, column, step in placed:
             if step:
                 axes.add_patch(Rectangle((column, row - 0.5), len(text), 1, color=HEAT[step], lw=0))
-            axes.text(
-                column,
-                row,
-                text,
-                color=INK,
-                fontsize=_FONT_POINTS,
-                family="monospace",
-                va="center",
-                parse_math=False,
-            )
+            _write(axes, text, column, row)
     return figure
+
+
+def _write(axes: Axes, text: str, column: int, row: int) -> None:
+    font: dict[str, Any] = {"fontsize": _FONT_POINTS, "family": "monospace"}
+    axes.text(column, row, text, color=INK, va="center", parse_math=False, **font)
 
 
 _FONT_POINTS = 8.5

@@ -72,7 +72,9 @@ def write_report(experiment: Experiment) -> Path:
     with new_folder(experiment.report_folder) as folder:
         figures.save_png(curves(trained), folder / "curves.png")
         for count, example in enumerate(shown, 1):
-            figures.save_png(coloured_texts(example.texts), folder / f"example-{count}.png")
+            figures.save_png(
+                coloured_texts(example.context, example.texts), folder / f"example-{count}.png"
+            )
         write_text(folder / "summary.json", summary_json(rows, verdict=_verdict(experiment)))
         write_text(folder / "table.csv", csv_text([table_row(row) for row in rows]))
         write_text(folder / "report.md", _markdown(experiment, shown, recited))

@@ -1,0 +1,53 @@
+"""How much there is to do in each stage of an experiment, for the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from hyperfitting.progress import StageWork
+from hyperfitting.recipe import ORIGINAL, Recipe
+from hyperfitting.runs import Experiment, Run
+
+_TRAINED = 3.0
+"""What a token costs that is trained on, beside one that is read: forward and backward."""
+_WRITTEN = 3.0
+"""What a token costs that is written, beside one that is read. It depends on model, batch and
+dtype; near 3 for 135M parameters on a CPU. The stage's own pace replaces it."""
+_CONTROLS = 2
+
+
+def trainings(recipe: Recipe, variants: Collection[str] | None = None) -> list[int]:
+    """The updates of each training that makes `variants` (none: all but the original), if nothing
+    stops it sooner.
+    """
+    wanted = set(recipe.variant_names if variants is None else variants) - {ORIGINAL}
+    together = {recipe.trained_together(name) for name in wanted}
+    blocks = recipe.data.train_blocks
+    return [
+        max(recipe.of(name).train.total_updates(blocks) for name in names) for names in together
+    ]
+
+
+def planned_work(recipe: Recipe, experiment: Experiment) -> list[StageWork]:
+    """The stages of `run` with what is still to be done of each. A step costs as many units as
+    tokens are read in it.
+    """
+    runs = {run.variant: run for run in experiment.begun_runs()}
+
+    def left(done: Callable[[Run], bool]) -> list[str]:
+        return [each for each in recipe.variant_names if each not in runs or not done(runs[each])]
+
+    untrained, unwritten = left(lambda run: run.trained), left(lambda run: run.generated)
+    unmeasured = left(lambda run: run.measured)
+    data, generate = recipe.data, recipe.generate
+    contexts = sum(each.count for each in data.domains)
+    texts = contexts * len(generate.strategies)
+    true = contexts * (1 + _CONTROLS) if ORIGINAL in unmeasured else 0
+    blocks = data.train_blocks + data.validation_blocks + contexts
+    update_tokens = min(recipe.train.batch_blocks, data.train_blocks) * data.block_tokens
+    return [
+        StageWork("train", sum(trainings(recipe, untrained)), _TRAINED * update_tokens),
+        StageWork("generate", len(unwritten) * texts, _WRITTEN * generate.new_tokens),
+        StageWork("measure", true + len(unmeasured) * (texts + blocks), data.block_tokens),
+        StageWork("report", 0, 0.0),
+    ]
