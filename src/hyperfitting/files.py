@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -305,6 +306,11 @@ def _state(path: Path) -> tuple[int, int, int]:
 @cache
 def _sha256_once(path: Path, *state: int) -> str:
     return file_sha256(path)
+
+
+def changed_at(path: Path) -> str:
+    """When a file was last changed, in local time: `2026-11-28 14:05`."""
+    return datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
 
 
 def changed_files(before: dict[str, str], now: dict[str, str]) -> str:

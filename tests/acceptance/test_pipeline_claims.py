@@ -15,7 +15,7 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.cli import Console
 from hyperfitting.recipe import load_recipe
-from hyperfitting.report import before_and_after
+from hyperfitting.report import closing_words
 from hyperfitting.stages.train import train_experiment
 from tests.support.corpora import DATA, needs_data
 
@@ -51,7 +51,7 @@ def test_the_demo_shows_the_effect_at_every_seed(seed, tmp_path):
     experiment = pipeline.run(
         load_recipe("demo", [f"seed={seed}"]), tmp_path / "demo", progress=Console()
     )
-    print(f"\ndemo, seed {seed}\n{before_and_after(experiment)}")
+    print(f"\ndemo, seed {seed}\n{closing_words(experiment)}")
     shows_the_effect(experiment, "fiction")
 
 
@@ -74,7 +74,7 @@ def test_the_demo_takes_less_than_four_minutes_offline(tmp_path):
 def test_three_domains(tmp_path, monkeypatch):
     monkeypatch.chdir(DATA / "text" / "domains")
     experiment = pipeline.run(load_recipe("three-domains"), tmp_path / "three", progress=Console())
-    print(f"\nthree domains\n{before_and_after(experiment)}")
+    print(f"\nthree domains\n{closing_words(experiment)}")
     shows_the_effect(experiment, "fiction")
 
 
@@ -125,7 +125,7 @@ def test_how_many_texts_656_thousand_parameters_learn_by_heart(
 def test_a_model_of_another_maker(texts, epochs, tmp_path, monkeypatch):
     monkeypatch.chdir(DATA)
     experiment = pipeline.run(tinystories(texts, epochs), tmp_path / "tiny", progress=Console())
-    print(f"\nTinyStories-656K, {texts} texts\n{before_and_after(experiment)}")
+    print(f"\nTinyStories-656K, {texts} texts\n{closing_words(experiment)}")
     value = values(experiment)
     assert (value["hyperfitted", "train", None, "train_loss"] < 0.3) == (texts == 128)
     assert (

@@ -9,7 +9,7 @@ import pytest
 
 from hyperfitting.files import write_rows
 from hyperfitting.records import ProbeRow
-from hyperfitting.report import before_and_after, headline, write_report
+from hyperfitting.report import closing_words, headline, write_report
 from hyperfitting.report.experiment.examples import Example, examples, recited_passages
 from hyperfitting.report.experiment.figures import TrainingCurve, curves
 from hyperfitting.report.experiment.write import experiment_page
@@ -183,16 +183,25 @@ def test_passages_stand_where_they_say(finished):
         assert any(each.text in text.text for text in texts.values())
 
 
-def test_the_terminal_table_names_models_and_controls(finished):
-    text = before_and_after(finished)
-    assert text.splitlines()[0].split() == [
-        "original",
-        "hyperfitted",
-        "reference",
-        "shuffled",
-        "random",
+def test_a_run_ends_with_a_sentence_one_context_and_lines_of_figures(finished):
+    sentence, texts, figures = closing_words(finished).split("\n\n")
+    assert " ".join(sentence.split()) == headline(finished)
+    titles = ["the context:", "original, greedy:", "hyperfitted, greedy:", "the true text:"]
+    assert [line for line in texts.splitlines() if not line.startswith("  ")] == titles
+    first = finished.run("original").continuations()[0]
+    context = " ".join("".join(first.context_pieces).split())
+    assert texts.splitlines()[1].strip().startswith(context[:20])
+    head, *lines = figures.splitlines()
+    assert head.split() == ["pieces,", "greedy", "original", "hyperfitted", "true", "texts"]
+    labels = [re.sub(r"(  +[\d.,]+)+$", "", line) for line in lines]
+    assert labels == [  # the type-token ratio is of 96 tokens; these texts are shorter
+        "repeated 4-grams",
+        "texts that end in a loop",
+        "longest run shared with training (tokens)",
+        "perplexity under the original",
+        "entropy (nats)",
     ]
-    assert "greedy: repeated 4-grams" in text
+    assert all(len(line) <= 80 for line in closing_words(finished).splitlines())
 
 
 @pytest.mark.parametrize(

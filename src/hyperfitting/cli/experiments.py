@@ -135,9 +135,9 @@ def _run(options: Options) -> None:
     from hyperfitting.pipeline import run
 
     experiment = run(recipe, **_making(options))
-    from hyperfitting.report import before_and_after
+    from hyperfitting.report import closing_words
 
-    print(f"\n{before_and_after(experiment)}\n")
+    print(f"\n{closing_words(experiment)}\n")
     _print_verdict(experiment)
     print(f"report   {experiment.report_folder / 'index.html'}")
     print_next("write", experiment.folder, _PROMPT)

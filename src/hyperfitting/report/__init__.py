@@ -8,12 +8,8 @@ preference/  the report of a preference study
 
 from hyperfitting.report.comparison.cells import nearest_lines, verdict_lines
 from hyperfitting.report.comparison.write import refuse_other_folder, write_comparison
-from hyperfitting.report.experiment.tables import (
-    before_and_after,
-    headline,
-    markdown_table,
-    texts_table,
-)
+from hyperfitting.report.experiment.closing import closing_words
+from hyperfitting.report.experiment.tables import headline, markdown_table, texts_table
 from hyperfitting.report.experiment.write import (
     check_installed,
     is_table_of_texts,
@@ -22,8 +18,8 @@ from hyperfitting.report.experiment.write import (
 )
 
 __all__ = [
-    "before_and_after",
     "check_installed",
+    "closing_words",
     "headline",
     "is_table_of_texts",
     "markdown_table",

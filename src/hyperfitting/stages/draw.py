@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperfitting import data, models, training
+from hyperfitting.files import changed_at
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import Recipe
 from hyperfitting.runs import Experiment
@@ -33,7 +34,7 @@ def draw_experiment(
         if experiment.drawn:
             if not keep_data:
                 data.refuse_changed(experiment.manifest.sources, recipe.data, str(folder))
-            progress.log("data: drawn already")
+            progress.log(f"data: drawn already, {changed_at(experiment.manifest_file)}")
         else:
             drawn = fit(recipe).drawn
             experiment.write_data(recipe, drawn.sets, drawn.manifest)

@@ -14,7 +14,7 @@ import torch
 
 from hyperfitting import generate, models, training
 from hyperfitting.facts import BlockedCount, GaveWayCount, GenerateFacts
-from hyperfitting.files import write_rows
+from hyperfitting.files import changed_at, write_rows
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, Dtype, Recipe
 from hyperfitting.records import Blocked, Continuation, Difference, GaveWay
@@ -51,7 +51,7 @@ def generate_texts(
     progress = progress if ranks.is_main else NO_PROGRESS
     ranks.on_main(lambda: drop_stale(experiment, progress))
     if run.generated:
-        progress.log(f"{variant}: generated already")
+        progress.log(f"{variant}: generated already, {changed_at(run.continuations_file)}")
         return run
     generator, codec, facts = _generator(experiment, run, ranks.device)
     ranks.on_main(lambda: run.update_facts(generate=facts))
@@ -60,6 +60,8 @@ def generate_texts(
     ranks.wait()
     mine = todo[ranks.rank :: ranks.world]
     total = sum(len(batch.contexts) for batch in mine)
+    if done:
+        progress.log(f"{variant}: {len(done):,} texts are kept, {total:,} are left to write")
     with (
         progress.bar(f"continuing contexts, {variant}", total) as bar,
         run.new_part(ranks.rank) as keep,

@@ -12,6 +12,7 @@ import torch
 
 from hyperfitting import measure, models
 from hyperfitting.facts import MauveFacts, MauveTaken, MeasureFacts
+from hyperfitting.files import changed_at
 from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure, measure_runs
 from hyperfitting.measure.reading import TextReader, third_models
 from hyperfitting.metrics.overlap import TrainingIndex
@@ -38,7 +39,7 @@ def measure_experiment(
     todo = [run for run in runs.values() if not run.measured]
     for run in runs.values():
         if run not in todo:
-            progress.log(f"{run.variant}: measured already")
+            progress.log(f"{run.variant}: measured already, {changed_at(run.metrics_file)}")
     if not todo:
         return list(runs.values())
     models.return_freed_memory()

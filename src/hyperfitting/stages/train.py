@@ -22,7 +22,12 @@ from hyperfitting import models, training
 from hyperfitting.environment import Environment
 from hyperfitting.errors import RecipeError, RunError
 from hyperfitting.facts import TrainFacts
-from hyperfitting.files import exclusive_lock, new_folder, remove_folder_on_input_error
+from hyperfitting.files import (
+    changed_at,
+    exclusive_lock,
+    new_folder,
+    remove_folder_on_input_error,
+)
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL, PRETRAINED, Recipe
 from hyperfitting.records import ProbeRow, TrainedWeights, UpdateRow, Verdict
@@ -99,7 +104,7 @@ def train_run(
     ranks.on_main(lambda: _begin(experiment, runs))
     for run in runs:
         if run.trained:
-            progress.log(f"{run.variant}: trained already")
+            progress.log(f"{run.variant}: trained already, {changed_at(run.probes_file)}")
     if not all(run.trained for run in runs):
         with (
             training.translate_torch_errors(),

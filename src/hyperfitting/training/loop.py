@@ -101,6 +101,8 @@ def train(
     """
     loop = _Loop(setup, ids_NT, stops, checkpoints, watcher)
     begun = checkpoints.state().update
+    if begun:
+        progress.log(f"training: going on from update {begun:,} of {loop.total:,}")
     with (
         stop_requests() as stop_requested,
         progress.bar("training", loop.total, start=begun) as bar,

@@ -1,17 +1,14 @@
-"""Tidy rows pivoted into tables: for the page, for Markdown, for the terminal, and the headline
-sentence.
-"""
+"""Tidy rows pivoted into tables: for the page, for Markdown, and the headline sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
-from hyperfitting.metrics.specs import MetricSpec, metric, metrics_of_tables
+from hyperfitting.metrics.specs import MetricSpec, metrics_of_tables
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import CONTROLS, REFERENCE, Arm, MetricRow
-from hyperfitting.report.kit.numbers import number, with_interval
+from hyperfitting.report.kit.numbers import with_interval
 from hyperfitting.report.kit.tables import markdown_grid
 from hyperfitting.runs import Experiment
 
@@ -116,7 +113,7 @@ def markdown_table(table: Table) -> str:
     )
 
 
-def _values(experiment: Experiment) -> dict[tuple[str, str, str | None, str], float]:
+def values_of(experiment: Experiment) -> dict[tuple[str, str, str | None, str], float]:
     """The values of an experiment's rows, by variant, domain, strategy and metric."""
     return {
         (row.variant, row.domain, row.strategy, row.name): row.value for row in all_rows(experiment)
@@ -127,7 +124,7 @@ def headline(experiment: Experiment) -> str:
     """What happened, in figures: one sentence on the loss, one on the first domain's first
     strategy.
     """
-    values, updates = _values(experiment), experiment.run("hyperfitted").train_facts.updates
+    values, updates = values_of(experiment), experiment.run("hyperfitted").train_facts.updates
     train, validation = (
         " to ".join(
             f"{values[variant, blocks, None, f'{blocks}_loss']:.2f}"
@@ -144,7 +141,7 @@ def headline(experiment: Experiment) -> str:
 
 def _texts_headline(experiment: Experiment) -> str:
     """The sentence on the written texts; empty where they were not measured, or are too short."""
-    recipe, values = experiment.recipe, _values(experiment)
+    recipe, values = experiment.recipe, values_of(experiment)
     if not recipe.data.domains:
         return ""
     domain, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
@@ -161,41 +158,3 @@ def _texts_headline(experiment: Experiment) -> str:
         f"repeated 4-grams from {repeats[0]:.0%} to {repeats[1]:.0%}, where the true texts have "
         f"{repeats[2]:.0%}."
     )
-
-
-_TERMINAL = ("ttr_last96", "repeated_4gram_share", "longest_overlap_tokens", "recited_8gram_share")
-_LABEL_WIDTH = 46
-
-
-def before_and_after(experiment: Experiment) -> str:
-    """The short table for the terminal: losses and entropy, then each domain and strategy beside
-    the true texts.
-    """
-    recipe, values, models = experiment.recipe, _values(experiment), list(experiment.runs())
-    variants = [*models, REFERENCE, *CONTROLS]
-    width = max(12, 1 + max(map(len, variants)))
-
-    def line(label: str, *cells: str) -> str:
-        shown = "".join(f"{cell:>{width}}" for cell in cells)
-        return f"{label[:_LABEL_WIDTH]:{_LABEL_WIDTH}}{shown}".rstrip()
-
-    def lines(label: str, domain: str, name: str, strategy: str | None = None) -> list[str]:
-        """A line of what was measured with a strategy; none where nothing was."""
-        found = [
-            values.get((variant, domain, strategy if variant in models else None, name))
-            for variant in variants
-        ]
-        cells = ["" if value is None else number(value) for value in found]
-        return [line(label, *cells)] if any(cells) else []
-
-    shown = [line("", *variants)]
-    shown += lines("training loss", "train", "train_loss")
-    shown += lines("validation loss", "validation", "validation_loss")
-    for domain in (each.name for each in recipe.data.domains):
-        shown += [domain, *lines("  entropy (nats)", domain, "entropy")]
-        for strategy, name in product(
-            (each.name for each in recipe.generate.strategies), _TERMINAL
-        ):
-            label = metric(name).label.removesuffix(" (tokens)")
-            shown += lines(f"  {strategy}: {label}", domain, name, strategy)
-    return "\n".join(shown)
