@@ -52,7 +52,7 @@ def test_recipes_list_show_copy_and_settings(tmp_path, capsys):
     assert "paper silent" in capsys.readouterr().out
     assert main(["recipes", "copy", "demo", str(tmp_path / "mine.toml")]) == 0
     assert "next     hyperfit check" in capsys.readouterr().out
-    assert (tmp_path / "mine.toml").read_text().startswith("# The demo")
+    assert (tmp_path / "mine.toml").read_text().splitlines()[2].startswith("# The demo")
     assert main(["recipes", "settings"]) == 0
     assert "`train.learning_rate`" in capsys.readouterr().out
     assert "is there already" in refused(
@@ -62,7 +62,7 @@ def test_recipes_list_show_copy_and_settings(tmp_path, capsys):
     assert "is there already" in refused(
         capsys, "recipes", "copy", "paper", str(tmp_path / "link.toml")
     )
-    assert (tmp_path / "mine.toml").read_text().startswith("# The demo")
+    assert (tmp_path / "mine.toml").read_text().splitlines()[2].startswith("# The demo")
     assert "needs a name" in refused(capsys, "recipes", "show")
     assert "no shipped recipe 'x'" in refused(capsys, "recipes", "copy", "x")
 

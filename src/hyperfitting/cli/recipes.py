@@ -14,7 +14,9 @@ def add_recipes(verbs: Verbs) -> None:
         "recipes", "list, show or copy the shipped recipes; document the settings", _recipes
     )
     recipes.add_argument(
-        "action", choices=list(_ACTIONS), help="settings: every setting with its default"
+        "action",
+        choices=list(_ACTIONS),
+        help="settings: every setting with its default; schema: the same as a JSON schema",
     )
     recipes.add_argument("name", nargs="?", help="the recipe to show or copy")
     recipes.add_argument("to", nargs="?", type=Path, help="where to copy it (NAME.toml)")
@@ -52,7 +54,21 @@ def _settings(options: Options) -> None:
     print(settings_markdown(), end="")
 
 
-_ACTIONS = {"list": _list, "show": _show, "copy": _copy, "settings": _settings}
+def _schema(_: Options) -> None:
+    import json
+
+    from hyperfitting.recipe import recipe_schema
+
+    print(json.dumps(recipe_schema(), indent=1))
+
+
+_ACTIONS = {
+    "list": _list,
+    "show": _show,
+    "copy": _copy,
+    "settings": _settings,
+    "schema": _schema,
+}
 
 
 def _name(options: Options) -> str:

@@ -29,7 +29,12 @@ from hyperfitting.recipe.load import (
 from hyperfitting.recipe.notes import recipe_notes
 from hyperfitting.recipe.paths import stored_recipe
 from hyperfitting.recipe.problems import is_unicode
-from hyperfitting.recipe.reference import settings_list, settings_markdown, settings_table
+from hyperfitting.recipe.reference import (
+    recipe_schema,
+    settings_list,
+    settings_markdown,
+    settings_table,
+)
 from hyperfitting.recipe.settings import (
     LEAST_MAUVE_TEXTS,
     GenerateSettings,
@@ -96,6 +101,7 @@ __all__ = [
     "read_tree",
     "recipe_notes",
     "recipe_path",
+    "recipe_schema",
     "settings_list",
     "settings_markdown",
     "settings_table",

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from hyperfitting.errors import RecipeError, RunError
+from hyperfitting.files import write_text
 from hyperfitting.recipe.base import Settings
 from hyperfitting.recipe.former_names import is_of_former_version
 from hyperfitting.recipe.paths import PATHS_FROM, count_paths
@@ -86,8 +87,15 @@ def copy_recipe(name: str, to: Path | None = None) -> Path:
         )
     if target.exists():
         raise RecipeError(f"{target} is there already: name another file")
-    target.write_bytes((_SHIPPED / f"{name}.toml").read_bytes())
+    text = (_SHIPPED / f"{name}.toml").read_text(encoding="utf-8")
+    write_text(target, _EDITORS + text)
     return target
+
+
+_EDITORS = """\
+#:schema ./recipe.schema.json
+# `hyperfit recipes schema > recipe.schema.json` lets an editor complete and explain the settings.
+"""
 
 
 def load_recipe(

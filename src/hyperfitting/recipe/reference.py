@@ -1,5 +1,5 @@
-"""Every setting with its default and what it does: docs/reference/settings.md, and the names known
-to typos.
+"""Every setting with its default and what it does: docs/reference/settings.md, a JSON schema for
+editors, and the names known to typos.
 """
 
 from __future__ import annotations
@@ -15,6 +15,26 @@ from hyperfitting.recipe.settings import Recipe
 def settings_markdown() -> str:
     """The page docs/reference/settings.md: every setting, its default and what it does."""
     return f"# Settings\n\n{_INDEX}\n\n{settings_table(Recipe)}"
+
+
+def recipe_schema() -> dict[str, Any]:
+    """A JSON schema of recipes, with which an editor completes and explains settings.
+
+    No setting is required in it, since a recipe may be `based_on` another; what is missing, and
+    what one setting asks of another, is said by `hyperfit check`.
+    """
+    schema = _without_required(Recipe.model_json_schema())
+    based_on = {"type": "string", "description": "The shipped recipe whose settings these change."}
+    schema["properties"] = {"based_on": based_on, **schema["properties"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _without_required(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_without_required(each) for each in part]
+    if isinstance(part, dict):
+        return {key: _without_required(each) for key, each in part.items() if key != "required"}
+    return part
 
 
 _INDEX = (
