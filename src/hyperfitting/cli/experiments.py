@@ -11,6 +11,7 @@ from hyperfitting.cli.options import (
     Options,
     Parser,
     Verbs,
+    print_json,
     print_next,
     read_experiment,
     read_recipe,
@@ -108,7 +109,10 @@ def add_reading(verbs: Verbs) -> None:
     )
     write.add_argument("--seed", type=whole_number(), default=0, help="seed of the sampling (0)")
     runs = verbs.add(
-        "runs", "list the experiments in a folder and in those inside it, oldest first", _runs
+        "runs",
+        "list the experiments in a folder and in those inside it, oldest first",
+        _runs,
+        shared.as_json,
     )
     runs.add_argument(
         "folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)"
@@ -230,6 +234,9 @@ def _runs(options: Options) -> None:
     from hyperfitting.stages.listing import list_experiments
 
     found = list_experiments(options.folder)
+    if options.json:
+        print_json(found)
+        return
     for each in found:
         print(listing_line(each))
     if not found:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from hyperfitting.cli import options as shared
 from hyperfitting.cli.console import Console
-from hyperfitting.cli.options import Options, Parser, Verbs, print_next, read_experiment
+from hyperfitting.cli.options import (
+    Options,
+    Parser,
+    Verbs,
+    print_json,
+    print_next,
+    read_experiment,
+)
 from hyperfitting.errors import InputError
 
 _OF_A_FILE = (
@@ -31,12 +38,14 @@ def add_measuring(verbs: Verbs) -> None:
             "only measure what was generated; or anybody's texts in a file",
             _measure,
             shared.device,
+            shared.as_json,
         )
     )
     compare = verbs.add(
         "compare",
         "measured experiments side by side: every strategy, marked where it is nearest",
         _compare,
+        shared.as_json,
     )
     compare.add_argument(
         "folders",
@@ -114,7 +123,11 @@ def _measure_folder(options: Options) -> None:
     experiment = read_experiment(options)
     from hyperfitting.stages.measure import measure_experiment
 
-    for run in measure_experiment(experiment, device=options.device, progress=Console()):
+    runs = measure_experiment(experiment, device=options.device, progress=Console())
+    if options.json:
+        print_json([row for run in runs for row in run.metrics()])
+        return
+    for run in runs:
         print(f"metrics  {run.metrics_file}")
     print_next("report", experiment.folder)
 
@@ -136,9 +149,13 @@ def _measure_file(options: Options) -> None:
     chosen = {name: getattr(options, name) for name in _OF_A_FILE}
     request = ExternalTextsRequest(options.folder, **chosen, device=options.device)
     rows = measure_external_texts(request, on_warning=Console().log)
-    print(report.markdown_table(report.texts_table(rows)))
     if options.out is not None:
         write_text(options.out, report.summary_json(rows))
+    if options.json:
+        print_json(rows)
+        return
+    print(report.markdown_table(report.texts_table(rows)))
+    if options.out is not None:
         print(f"metrics  {options.out}")
 
 
@@ -147,6 +164,9 @@ def _compare(options: Options) -> None:
     from hyperfitting.stages.compare import compare_experiments
 
     compared = compare_experiments(options.folders, options.out, baseline=options.baseline)
+    if options.json:
+        print(compared.summary.read_text(encoding="utf-8"), end="")
+        return
     print("\n".join(report.nearest_lines(compared.comparison)))
     for line in report.verdict_lines(compared.comparison):
         print(f"note     {line}")

@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperfitting.cli.console import say
 
@@ -105,6 +105,20 @@ def device(made: Parser) -> None:
         default="auto",
         help="auto (the accelerator if there is one), cpu, cuda, cuda:1, mps, ...",
     )
+
+
+def as_json(made: Parser) -> None:
+    """--json."""
+    made.add_argument(
+        "--json", action="store_true", help="print what was found as JSON, and nothing else"
+    )
+
+
+def print_json(found: Any) -> None:
+    """Data as JSON, for programs: dataclasses and models as objects, no number as null."""
+    from pydantic_core import to_json
+
+    print(to_json(found, indent=1, inf_nan_mode="null", fallback=str).decode())
 
 
 def experiment(made: Parser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from hyperfitting.cli import options as shared
-from hyperfitting.cli.options import Options, Verbs, print_next, read_recipe
+from hyperfitting.cli.options import Options, Verbs, print_json, print_next, read_recipe
 from hyperfitting.cli.values import memory_size, whole_number
 from hyperfitting.errors import InputError
 
@@ -19,12 +19,14 @@ def add_planning(verbs: Verbs) -> None:
         shared.recipe,
         shared.out,
         shared.device,
+        shared.as_json,
     )
     plan = verbs.add(
         "plan",
         "what memory a recipe's training needs, and which settings fit",
         _plan,
         shared.recipe,
+        shared.as_json,
     )
     plan.add_argument(
         "--memory",
@@ -56,7 +58,11 @@ def _check(options: Options) -> None:
     from hyperfitting.cli.text import check_lines
     from hyperfitting.stages.check import check_recipe
 
-    print(check_lines(check_recipe(recipe, options.out, device=options.device)))
+    found = check_recipe(recipe, options.out, device=options.device)
+    if options.json:
+        print_json(found)
+        return
+    print(check_lines(found))
     changes = [part for change in options.set for part in ("--set", change)]
     verb = "run" if recipe.model.initialise == "pretrained" else "pretrain"
     print_next(verb, options.recipe, *changes, *(["--out", options.out] if options.out else []))
@@ -72,6 +78,8 @@ def _plan(options: Options) -> None:
     from hyperfitting.stages.plan import plan_memory, try_updates
 
     if options.dry_run:
-        print(dry_run_line(try_updates(recipe)))
-    else:
-        print(plan_table(plan_memory(recipe, memory=options.memory, count=options.count)))
+        tried = try_updates(recipe)
+        print_json(tried) if options.json else print(dry_run_line(tried))
+        return
+    plan = plan_memory(recipe, memory=options.memory, count=options.count)
+    print_json(plan) if options.json else print(plan_table(plan))

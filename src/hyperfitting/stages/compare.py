@@ -16,6 +16,11 @@ class Compared:
     comparison: compare.Comparison
     page: Path
 
+    @property
+    def summary(self) -> Path:
+        """The same values as JSON, a row for each metric of each column."""
+        return self.page.with_name("summary.json")
+
 
 def compare_experiments(
     folders: Sequence[Path], out: Path | None = None, *, baseline: str | None = None
