@@ -54,13 +54,14 @@ ORDER = {
     "store.annotators < store.items store.llm_judgements < store.store < store "
     "store.judgement_files store.links < judges.llm judges.simulated store.archive "
     "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
-    "recipe": "base former_names tree < data strategies train < variants < settings < differences "
-    "notes paths reference < problems < load < __init__",
+    "recipe": "base former_names tree < data strategies train < variants < settings < differences notes "
+    "paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
-    "kit.tables kit.variants preference study study.content < comparison.cells comparison.figures "
-    "experiment.figures experiment.tables preference.sheets study.figures < comparison.write "
-    "experiment.write preference.conduct_tables preference.tables study.write < __init__ "
-    "preference.figures preference.judge_tables < preference.write < preference.study",
+    "kit.tables kit.variants preference study study.content < comparison.cells "
+    "comparison.figures experiment.figures experiment.tables preference.sheets study.figures "
+    "< comparison.write experiment.closing experiment.write preference.conduct_tables "
+    "preference.tables study.write < __init__ preference.figures preference.judge_tables < "
+    "preference.write < preference.study",
     "runs": "blocks run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
@@ -68,8 +69,8 @@ ORDER = {
     "analyses.quantity page worker < analyses.shuffle launchers.here launchers.processes "
     "launchers.ray_cluster launchers.slurm study_run < analyses estimate launchers.choose < "
     "findings < report",
-    "stages": "__init__ archive compare draw listing model_card plan report workload < check "
-    "train < generate measure",
+    "stages": "__init__ archive compare draw listing model_card plan report workload < check train < "
+    "generate measure",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",

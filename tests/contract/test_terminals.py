@@ -193,6 +193,8 @@ def test_the_traceback_is_shown_where_it_is_asked_for(monkeypatch, tmp_path, cap
     monkeypatch.setenv("HYPERFIT_DEBUG", "0")
     assert main(["report", str(tmp_path)]) == 2
     assert "Traceback" not in capsys.readouterr().err
+    assert main(["measure", str(tmp_path), "--verbose"]) == 2
+    assert capsys.readouterr().err.startswith("Traceback")
 
 
 TOLD_EARLY = {

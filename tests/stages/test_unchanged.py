@@ -216,6 +216,9 @@ def test_what_is_skipped_is_said(here, capsys):
             for role in ROLES
         ),
     ]
+    assert main(["run", *COMMAND, "--quiet"]) == 0
+    quiet = capsys.readouterr()
+    assert (quiet.err, "report   " in quiet.out) == ("", True)
 
 
 def test_the_library_says_through_its_narrator_and_takes_keep_data(here):

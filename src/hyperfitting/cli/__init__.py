@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             str(said),
             start="\n" if isinstance(said, Interrupted) else "",
             file=sys.stdout if by_all and not is_main else sys.stderr,
+            verbose=getattr(options, "verbose", False),
         )
         return said.exit_code
     return 0

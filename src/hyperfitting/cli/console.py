@@ -28,11 +28,14 @@ def take_any_text() -> None:
             stream.reconfigure(errors="replace")
 
 
-def say(message: str, *, start: str = "", file: TextIO | None = None) -> None:
-    """An error in one line, whatever the names in it hold; with its traceback where HYPERFIT_DEBUG
-    asks for it.
+def say(
+    message: str, *, start: str = "", file: TextIO | None = None, verbose: bool = False
+) -> None:
+    """An error in one line, whatever the names in it hold; with its traceback where `verbose` or
+    HYPERFIT_DEBUG asks for it.
     """
-    if os.environ.get("HYPERFIT_DEBUG", "0") not in ("", "0") and sys.exc_info()[1] is not None:
+    debug = verbose or os.environ.get("HYPERFIT_DEBUG", "0") not in ("", "0")
+    if debug and sys.exc_info()[1] is not None:
         traceback.print_exc()
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: ascii(found[0])[1:-1], message)
     print(f"{start}hyperfit: {line}", file=file or sys.stderr)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting.cli import options as shared
-from hyperfitting.cli.console import Console
 from hyperfitting.cli.options import (
     Options,
     Parser,
@@ -26,7 +25,7 @@ _PROMPT = "It was late when the carriage stopped, and"
 
 def add_making(verbs: Verbs) -> None:
     """`demo` and `run`."""
-    made = (shared.kept_out, shared.device)
+    made = (shared.kept_out, shared.device, shared.loudness)
     verbs.add(
         "demo",
         "the shipped demo: train, generate, measure, report, offline",
@@ -45,7 +44,7 @@ def add_making(verbs: Verbs) -> None:
 
 def add_stages(verbs: Verbs) -> None:
     """`train`, `pretrain`, `generate`, `report` and `archive`."""
-    made = (shared.recipe, shared.kept_out, shared.device)
+    made = (shared.recipe, shared.kept_out, shared.device, shared.loudness)
     verbs.add("train", "only draw the data and train the runs of a recipe", _train, *made)
     verbs.add(
         "pretrain",
@@ -59,6 +58,7 @@ def add_stages(verbs: Verbs) -> None:
         _generate,
         shared.experiment,
         shared.device,
+        shared.loudness,
     )
     generate.add_argument(
         "--compare-reference",
@@ -130,7 +130,7 @@ def _making(options: Options) -> dict[str, Any]:
         "out": options.out,
         "device": options.device,
         "keep_data": options.keep_data,
-        "progress": Console(),
+        "progress": shared.progress(options),
     }
 
 
@@ -172,7 +172,7 @@ def _generate(options: Options) -> None:
     from hyperfitting.cli.text import agreement_lines
     from hyperfitting.stages.generate import compare_all_with_reference, generate_experiment
 
-    how: dict[str, Any] = {"device": options.device, "progress": Console()}
+    how: dict[str, Any] = {"device": options.device, "progress": shared.progress(options)}
     for run in generate_experiment(experiment, **how):
         print(f"texts    {run.continuations_file}")
     if contexts:

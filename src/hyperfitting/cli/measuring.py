@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from hyperfitting.cli import options as shared
-from hyperfitting.cli.console import Console
 from hyperfitting.cli.options import (
     Options,
     Parser,
@@ -38,6 +37,7 @@ def add_measuring(verbs: Verbs) -> None:
             "only measure what was generated; or anybody's texts in a file",
             _measure,
             shared.device,
+            shared.loudness,
             shared.as_json,
         )
     )
@@ -123,7 +123,7 @@ def _measure_folder(options: Options) -> None:
     experiment = read_experiment(options)
     from hyperfitting.stages.measure import measure_experiment
 
-    runs = measure_experiment(experiment, device=options.device, progress=Console())
+    runs = measure_experiment(experiment, device=options.device, progress=shared.progress(options))
     if options.json:
         print_json([row for run in runs for row in run.metrics()])
         return
@@ -148,7 +148,7 @@ def _measure_file(options: Options) -> None:
 
     chosen = {name: getattr(options, name) for name in _OF_A_FILE}
     request = ExternalTextsRequest(options.folder, **chosen, device=options.device)
-    rows = measure_external_texts(request, on_warning=Console().log)
+    rows = measure_external_texts(request, on_warning=shared.progress(options).log)
     if options.out is not None:
         write_text(options.out, report.summary_json(rows))
     if options.json:

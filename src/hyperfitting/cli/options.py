@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hyperfitting.cli.console import say
+from hyperfitting.cli.console import Console, say
+from hyperfitting.progress import NO_PROGRESS, Progress
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe
@@ -105,6 +107,27 @@ def device(made: Parser) -> None:
         default="auto",
         help="auto (the accelerator if there is one), cpu, cuda, cuda:1, mps, ...",
     )
+
+
+def loudness(made: Parser) -> None:
+    """-q and -v."""
+    one = made.add_mutually_exclusive_group()
+    one.add_argument("-q", "--quiet", action="store_true", help="no progress, only the outcome")
+    one.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="also what libraries log, and an error's traceback (as HYPERFIT_DEBUG=1 does)",
+    )
+
+
+def progress(options: Options) -> Progress:
+    """Where the progress of a verb with `loudness` goes."""
+    if options.quiet:
+        return NO_PROGRESS
+    if options.verbose:
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    return Console()
 
 
 def as_json(made: Parser) -> None:
