@@ -90,7 +90,9 @@ def test_a_cell_is_an_experiment_whose_weights_are_dropped(made):
 
 def test_predictions_are_kept_of_every_model(made):
     study, out = made
-    for cell in study_results(study, out=out).finished:
+    finished = study_results(study, out=out).finished
+    assert len(finished) == 2
+    for cell in finished:
         before, after = cell.predictions("original"), cell.predictions("hyperfitted")
         assert set(before) == {"train", "validation", "pieces"}
         assert before["pieces"].top1_NS.shape == after["pieces"].probability_NS.shape == (10, 15)
@@ -155,8 +157,9 @@ def test_a_finished_study_is_not_made_again(made):
 def test_the_table_has_every_metric_of_every_cell(made):
     study, out = made
     report = report_study(study, out=out)
-    with report.files[-1].open() as file:
-        rows = list(csv.DictReader(file))
+    table = report.files[-1].read_text(encoding="utf-8")
+    assert table.startswith("\N{ZERO WIDTH NO-BREAK SPACE}cell,rate,seed,")  # as Excel needs it
+    rows = list(csv.DictReader(table.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").splitlines()))
     held = [row for cell in study_results(study, out=out).finished for row in cell.metrics]
     assert len(rows) == len(held) > 50
     assert {(row["rate"], row["seed"]) for row in rows} == {("0-003", "0"), ("0-001", "0")}

@@ -142,7 +142,7 @@ def test_tables_hold_the_kept_weights_of_each_variant(results):
         "weight-decay",
         "weight-decay, early-stopped",
     ]
-    kept = {row.variant: row.value for row in ends.rows if row.quantity == "epoch"}
+    kept = {row.variant: row.mean.value for row in ends.rows if row.quantity == "epoch"}
     assert kept == {"hyperfitted": 5.0, "early-stopped": 2.0}
     assert len(points.rows) == 2 * (3 * 6 + 2 * 5)
-    assert {row.seeds for row in timing.rows} == {2}
+    assert {row.mean.seeds for row in timing.rows} == {2}

@@ -67,12 +67,12 @@ def test_every_pair_of_kinds_has_its_mean(results):
     table = found.tables[0]
     assert table.head == ("", *DOMAINS)
     assert [line[0] for line in table.body] == ["none", "fiction", "news", "true texts"]
-    values = {(row.trained_on, row.domain): row.value for row in table.rows}
+    values = {(row.trained_on, row.domain): row.mean.value for row in table.rows}
     assert values["fiction", "news"] == pytest.approx(0.41)
     assert values["none", "news"] == pytest.approx(0.1)
     recited = next(each for each in found.tables if each.name == "recited_8gram_share")
     none = next(each for each in recited.rows if each.trained_on == "none")
-    assert none.value == pytest.approx(0.02)
+    assert none.mean.value == pytest.approx(0.02)
 
 
 def test_what_agrees_with_the_order_of_preference_is_said(results):

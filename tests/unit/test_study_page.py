@@ -20,6 +20,7 @@ from hyperfitting.report.study.content import (
 )
 from hyperfitting.report.study.figures import study_figure
 from hyperfitting.report.study.write import write_study_page
+from hyperfitting.studies.analyses.summary import SeedMean
 from hyperfitting.studies.findings import find_answers, study_page
 from tests.support.finished_cells import results_of, row
 
@@ -27,10 +28,10 @@ from tests.support.finished_cells import results_of, row
 @dataclass(frozen=True)
 class Row:
     texts: int
-    value: float
-    low: float | None = None
+    mean: SeedMean
 
 
+ROW = Row(8, SeedMean(0.4, None, None, 1))
 OURS = Series("ours", (Point(8, 0.4, 0.3, 0.5), Point(16, 0.6)), "hyperfitted")
 THEIRS = Series("published", (Point(8, 0.5),), "original", source="a paper, Figure 5")
 PANEL = Panel("TTR", "texts", (OURS, THEIRS), logarithmic=True, limits=(0.0, 1.0))
@@ -43,9 +44,7 @@ PAGE = StudyPage(
         sentences=("TTR rises.", "This agrees."),
         figures=(StudyFigure("quantity", "By texts", (PANEL, HEATMAP)),),
         tables=(
-            StudyTable(
-                "values", "Values", "A note.", ("", "TTR"), (("8 texts", "0.4"),), [Row(8, 0.4)]
-            ),
+            StudyTable("values", "Values", "A note.", ("", "TTR"), (("8 texts", "0.4"),), [ROW]),
         ),
         commands=(("Ask people:", "hyperfit preference create a b"),),
     ),
@@ -76,7 +75,10 @@ def test_the_page_leaves_every_file_that_it_links_to(written):
     assert {"quantity.svg", "quantity.png", "values.csv"} <= links
     assert "../cells/a/report/index.html" in links
     with (written / "values.csv").open(encoding="utf-8-sig") as file:
-        assert list(csv.DictReader(file)) == [{"texts": "8", "value": "0.4", "low": ""}]
+        assert list(csv.reader(file)) == [
+            ["texts", "value", "low", "high", "seeds"],
+            ["8", "0.4", "", "", "1"],
+        ]
 
 
 def test_page_and_markdown_say_the_same(written):

@@ -63,10 +63,10 @@ def test_means_over_seeds_have_students_interval(results):
         if (each.schedule, each.texts, each.domain, each.metric)
         == ("updates", 16, "fiction", "ttr_last96")
     )
-    assert found.value == pytest.approx(0.61)
+    assert found.mean.value == pytest.approx(0.61)
     margin = 4.303 * 0.01 / 3**0.5
-    assert (found.low, found.high) == pytest.approx((0.61 - margin, 0.61 + margin))
-    assert (found.seeds, found.updates) == (3, 40)
+    assert (found.mean.low, found.mean.high) == pytest.approx((0.61 - margin, 0.61 + margin))
+    assert (found.mean.seeds, found.updates) == (3, 40)
     assert {each.updates for each in rows if each.schedule == "epochs"} == {10, 20, 40}
     assert {each.domain for each in rows} == {"fiction", "news", "validation"}
 
@@ -104,6 +104,6 @@ def test_what_is_not_finished_is_left_out(results):
         results(FALLING, without=lambda cell: cell.points["texts"] == "8" or cell.seed > 0)
     )
     assert {each.texts for each in found.tables[0].rows} == {16, 32}
-    assert all(each.low is None for each in found.tables[0].rows)
+    assert all(each.mean.low is None for each in found.tables[0].rows)
     assert "From 16 texts to 8" not in " ".join(found.sentences)
     assert "One seed, so no interval" in found.tables[0].note

@@ -109,7 +109,7 @@ def test_the_matrix_and_the_rows_hold_every_pair(results):
     assert held["given"] == pytest.approx((1, 1, 1, 1, 0.9, 0.8, 0.7))
     assert held["two-threads"][6] == pytest.approx(0.7)
     assert len(found.tables[0].rows) == 7 * 6 / 2
-    assert {row.seeds for row in found.tables[0].rows} == {2}
+    assert {row.mean.seeds for row in found.tables[0].rows} == {2}
     matrix = found.tables[1]
     assert matrix.head == ("", *held)
     line = next(line for line in matrix.body if line[0] == "one-swap")
@@ -138,10 +138,10 @@ def test_one_swap_that_changes_more_than_the_paper_has_is_said(results):
 
 def test_bins_are_of_positions_and_of_confidence(results):
     bins = [row for row in find_shuffle(results()).tables[2].rows if row.kind == "another order"]
-    position = {row.start: row.value for row in bins if row.by == "position"}
+    position = {row.start: row.mean.value for row in bins if row.by == "position"}
     # Tokens 1 to 31 of a text: 28 the same; 32 to 40: none.
     assert position == {0: pytest.approx(28 / 31), 32: 0.0}
-    confidence = [row.value for row in bins if row.by == "confidence"]
+    confidence = [row.mean.value for row in bins if row.by == "confidence"]
     assert confidence == sorted(confidence)
     per_pair = TEXTS * STEPS
     assert sum(row.positions for row in bins if row.by == "confidence") == 2 * 6 * per_pair
@@ -150,5 +150,6 @@ def test_bins_are_of_positions_and_of_confidence(results):
 def test_one_seed_has_intervals_over_texts(results):
     found = find_shuffle(results(study=STUDY.replace("seeds = [0, 1]", "seeds = [0]")))
     row = next(each for each in found.tables[0].rows if each.other == "order-1")
-    assert (row.value, row.low, row.high) == (pytest.approx(0.7),) * 3  # every text alike
-    assert row.seeds == 1
+    mean = row.mean
+    assert (mean.value, mean.low, mean.high) == (pytest.approx(0.7),) * 3  # every text alike
+    assert mean.seeds == 1

@@ -4,9 +4,7 @@ table, for whoever analyses them.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from hyperfitting.errors import RunError
 from hyperfitting.recipe import Overrides
 from hyperfitting.records import MetricRow
 from hyperfitting.report.study.write import write_study_page
+from hyperfitting.spreadsheets import csv_table
 from hyperfitting.studies.findings import study_page
 from hyperfitting.studies.folder import StudyResults, study_folder
 from hyperfitting.studies.grid import study_cells
@@ -67,13 +66,9 @@ def report_study(
 
 def cells_table(results: StudyResults) -> str:
     """Every metric row of every finished cell as CSV, after where the cell stands on each axis."""
-    written = io.StringIO()
     axes = [*(axis.name for axis in results.study.axes), "seed"]
     columns = [field.name for field in dataclasses.fields(MetricRow)]
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(["cell", *axes, *columns])
-    writer.writerows(_table_rows(results, axes, columns))
-    return written.getvalue()
+    return csv_table(["cell", *axes, *columns], _table_rows(results, axes, columns))
 
 
 def _table_rows(results: StudyResults, axes: list[str], columns: list[str]) -> Iterator[list[Any]]:

@@ -80,7 +80,9 @@ class StudyFigure:
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A table as it is read, and the typed rows behind it, which become `name`.csv."""
+    """A table as it is read, and the typed rows behind it, which become `name`.csv: a column for
+    each field, and for each field of a mean that a row holds.
+    """
 
     name: str
     title: str

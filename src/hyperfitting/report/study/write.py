@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.report.kit.page import style, templates
@@ -42,7 +43,7 @@ def write_study_page(page: StudyPage, folder: Path, beside: Mapping[str, str] = 
             width_px = round(_PX_PER_INCH * figure.get_figwidth())
             pictures.append((drawn, figures.svg(figure, drawn.name), width_px))
         for table in page.findings.tables:
-            write_text(partial / f"{table.name}.csv", csv_text([asdict(row) for row in table.rows]))
+            write_text(partial / f"{table.name}.csv", csv_text(list(map(_columns, table.rows))))
         for name, text in {**beside, "report.md": study_markdown(page)}.items():
             write_text(partial / name, text)
         html = templates().get_template("study/page.html.j2")
@@ -54,6 +55,14 @@ def write_study_page(page: StudyPage, folder: Path, beside: Mapping[str, str] = 
         )
         write_text(partial / "index.html", filled)
     return folder / "index.html"
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    """A row's fields by their names. A field that has fields is replaced by them."""
+    held: dict[str, Any] = {}
+    for name, value in asdict(row).items():
+        held |= value if isinstance(value, dict) else {name: value}
+    return held
 
 
 def study_markdown(page: StudyPage) -> str:

@@ -7,7 +7,7 @@ come back?
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from statistics import fmean
 
 from hyperfitting.recipe import HYPERFITTED
@@ -29,7 +29,6 @@ from hyperfitting.studies.analyses.moments import (
 )
 from hyperfitting.studies.analyses.summary import (
     SeedMean,
-    mean_of,
     over_seeds,
     published_series,
     published_values,
@@ -54,10 +53,7 @@ class CurveRow:
     metric: str
     update: int
     epoch: float
-    value: float
-    low: float | None
-    high: float | None
-    seeds: int
+    mean: SeedMean
 
 
 @dataclass(frozen=True)
@@ -67,10 +63,7 @@ class TimingRow:
     training: str
     variant: str
     quantity: str
-    value: float
-    low: float | None
-    high: float | None
-    seeds: int
+    mean: SeedMean
 
 
 _CURVES: dict[str, tuple[str, Callable[[Moment], float | None]]] = {
@@ -117,7 +110,7 @@ def _curve_rows(training: str, by_seed: dict[int, list[Moment]]) -> Iterator[Cur
                 if (value := read(each)) is not None:
                     held.setdefault((each.update, each.epoch), []).append(value)
         for (update, epoch), values in sorted(held.items()):
-            yield CurveRow(training, metric, update, epoch, *astuple(_mean(metric, values)))
+            yield CurveRow(training, metric, update, epoch, _mean(metric, values))
 
 
 def _timing_rows(training: str, by_seed: dict[int, list[Moment]]) -> Iterator[TimingRow]:
@@ -126,7 +119,7 @@ def _timing_rows(training: str, by_seed: dict[int, list[Moment]]) -> Iterator[Ti
         values = [getattr(each, field.name) for each in timings]
         known = [each for each in values if each is not None]
         if known:
-            yield TimingRow(training, HYPERFITTED, field.name, *astuple(_mean(field.name, known)))
+            yield TimingRow(training, HYPERFITTED, field.name, _mean(field.name, known))
 
 
 def _end_rows(results: StudyResults) -> Iterator[TimingRow]:
@@ -139,7 +132,7 @@ def _end_rows(results: StudyResults) -> Iterator[TimingRow]:
                 values = [read(each) for each in kept]
                 known = [each for each in values if each is not None]
                 if known:
-                    yield TimingRow(training, variant, metric, *astuple(_mean(metric, known)))
+                    yield TimingRow(training, variant, metric, _mean(metric, known))
 
 
 def _mean(name: str, values: Sequence[float]) -> SeedMean:
@@ -163,7 +156,7 @@ def _figure(
             Series(
                 training,
                 tuple(
-                    Point(row.epoch, row.value, row.low, row.high)
+                    row.mean.at(row.epoch)
                     for row in rows
                     if (row.training, row.metric) == (training, metric)
                 ),
@@ -203,7 +196,7 @@ def _timing_table(rows: Sequence[TimingRow]) -> StudyTable:
         name="timing",
         title="When",
         note="TTR's rise is from the original's to the mean of its last three probes. "
-        f"{seeds_in_words(max((row.seeds for row in rows), default=1))}",
+        f"{seeds_in_words(max((row.mean.seeds for row in rows), default=1))}",
         head=("", *_QUANTITIES.values()),
         body=tuple(_body(rows, _QUANTITIES)),
         rows=rows,
@@ -225,7 +218,7 @@ def _end_table(rows: Sequence[TimingRow]) -> StudyTable:
 def _body(rows: Sequence[TimingRow], titles: dict[str, str]) -> Iterator[tuple[str, ...]]:
     for training, variant in dict.fromkeys((row.training, row.variant) for row in rows):
         held = {
-            row.quantity: str(mean_of(row))
+            row.quantity: str(row.mean)
             for row in rows
             if (row.training, row.variant) == (training, variant)
         }
@@ -255,8 +248,8 @@ def _sentences(
     timings: Sequence[TimingRow],
     ends: Sequence[TimingRow],
 ) -> Iterator[str]:
-    of_timing = {(row.training, row.quantity): mean_of(row) for row in timings}
-    of_end = {(row.training, row.variant, row.quantity): mean_of(row) for row in ends}
+    of_timing = {(row.training, row.quantity): row.mean for row in timings}
+    of_end = {(row.training, row.variant, row.quantity): row.mean for row in ends}
     if PUBLISHED in moments:
         yield from _of_published(of_timing, of_end)
     if (PUBLISHED, _EARLY, "ttr") in of_end:

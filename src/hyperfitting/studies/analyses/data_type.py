@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL
@@ -19,9 +19,9 @@ from hyperfitting.report.study.content import (
     StudyTable,
 )
 from hyperfitting.studies.analyses.summary import (
+    SeedMean,
     by_seed,
     domains_of,
-    mean_of,
     metric_label,
     over_seeds,
     published_series,
@@ -42,15 +42,14 @@ _COLOURS = ("hyperfitted", "other-1", "other-2", "other-3")
 
 @dataclass(frozen=True)
 class DataTypeRow:
-    """One metric of greedy texts in one domain after training on one kind of text."""
+    """One metric of greedy texts in one domain after training on one kind of text: the mean over
+    seeds with its interval.
+    """
 
     trained_on: str
     domain: str
     metric: str
-    value: float
-    low: float | None
-    high: float | None
-    seeds: int
+    mean: SeedMean
 
 
 def find_data_type(results: StudyResults) -> Findings:
@@ -72,7 +71,7 @@ def _rows(results: StudyResults) -> Iterator[DataTypeRow]:
             for kind in kinds:
                 if found := _by_seed(results, kind, domain, metric):
                     mean = over_seeds(list(found.values()), share=True)
-                    yield DataTypeRow(kind, domain, metric, *astuple(mean))
+                    yield DataTypeRow(kind, domain, metric, mean)
 
 
 def _by_seed(results: StudyResults, kind: str, domain: str, metric: str) -> dict[int, float]:
@@ -120,13 +119,11 @@ def _panel(
         held = {row.trained_on: row for row in rows if (row.domain, row.metric) == (domain, metric)}
         shift = 0.08 * (number - (len(domains) - 1) / 2)  # intervals stand beside each other
         points = [
-            mean_of(held[kind]).at(place + shift)
-            for place, kind in enumerate(kinds)
-            if kind in held
+            held[kind].mean.at(place + shift) for place, kind in enumerate(kinds) if kind in held
         ]
         series.append(Series(f"continued: {domain}", tuple(points), colour, "marks"))
         if metric == "ttr_last96" and TRUE in held:
-            level = tuple(Point(x, held[TRUE].value) for x in (0.0, len(kinds) - 1.0))
+            level = tuple(Point(x, held[TRUE].mean.value) for x in (0.0, len(kinds) - 1.0))
             series.append(Series(f"true {domain}", level, colour, "dashed"))
     limits = (0.0, 1.0) if metric == "ttr_last96" else None
     return Panel(
@@ -140,7 +137,7 @@ def _table(rows: Sequence[DataTypeRow], domains: Sequence[str], metric: str) -> 
     body = [
         (
             kind,
-            *(str(mean_of(held[kind, each])) if (kind, each) in held else "" for each in domains),
+            *(str(held[kind, each].mean) if (kind, each) in held else "" for each in domains),
         )
         for kind in dict.fromkeys(row.trained_on for row in mine)
     ]
@@ -148,7 +145,7 @@ def _table(rows: Sequence[DataTypeRow], domains: Sequence[str], metric: str) -> 
         name=metric,
         title=metric_label(metric).capitalize(),
         note="A row for what was trained on, a column for what is continued, greedy. "
-        f"{seeds_in_words(max((row.seeds for row in mine), default=1))}",
+        f"{seeds_in_words(max((row.mean.seeds for row in mine), default=1))}",
         head=("", *domains),
         body=tuple(body),
         rows=mine,
@@ -158,7 +155,9 @@ def _table(rows: Sequence[DataTypeRow], domains: Sequence[str], metric: str) -> 
 def _sentences(
     results: StudyResults, rows: Sequence[DataTypeRow], domains: Sequence[str]
 ) -> Iterator[str]:
-    held = {(row.trained_on, row.domain): row.value for row in rows if row.metric == "ttr_last96"}
+    held = {
+        (row.trained_on, row.domain): row.mean.value for row in rows if row.metric == "ttr_last96"
+    }
     kinds = [kind for kind in results.points(DATA) if all((kind, each) in held for each in domains)]
     means = {kind: fmean(held[kind, each] for each in domains) for kind in kinds}
     if not means or not all((NONE, each) in held for each in domains):

@@ -5,7 +5,7 @@ trained on and beyond (Carlsson et al. 2025, Figure 9).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL
 from hyperfitting.records import REFERENCE
@@ -13,7 +13,6 @@ from hyperfitting.report.study.content import Findings, Panel, Series, StudyFigu
 from hyperfitting.studies.analyses.summary import (
     SeedMean,
     domains_of,
-    mean_of,
     over_seeds,
     seeds_in_words,
 )
@@ -48,10 +47,7 @@ class LongRow:
     domain: str
     position: int
     beyond: bool
-    value: float
-    low: float | None
-    high: float | None
-    seeds: int
+    mean: SeedMean
 
 
 @dataclass(frozen=True)
@@ -89,7 +85,7 @@ def _rows(trained: str, cells: Sequence[FinishedCell]) -> Iterator[LongRow]:
                     domain,
                     position,
                     context + position > block,
-                    *astuple(over_seeds(list(found.values()), share=True)),
+                    over_seeds(list(found.values()), share=True),
                 )
 
 
@@ -135,7 +131,7 @@ def _figure(results: StudyResults, rows: Sequence[LongRow], domain: str) -> Stud
             Series(
                 _LABELS[variant],
                 tuple(
-                    mean_of(row).at(row.position)
+                    row.mean.at(row.position)
                     for row in rows
                     if (row.trained, row.variant, row.domain) == (trained, variant, domain)
                 ),
@@ -163,7 +159,7 @@ def _figure(results: StudyResults, rows: Sequence[LongRow], domain: str) -> Stud
 
 def _table(rows: Sequence[LongRow], domain: str) -> StudyTable:
     held = [row for row in rows if row.domain == domain]
-    seeds = max((row.seeds for row in held), default=1)
+    seeds = max((row.mean.seeds for row in held), default=1)
     positions = sorted({row.position for row in held})
     body = []
     for trained, variant in dict.fromkeys((row.trained, row.variant) for row in held):
@@ -183,7 +179,7 @@ def _table(rows: Sequence[LongRow], domain: str) -> StudyTable:
 
 
 def _cell(row: LongRow | None) -> str:
-    return "" if row is None else f"{mean_of(row)}{'*' if row.beyond else ''}"
+    return "" if row is None else f"{row.mean}{'*' if row.beyond else ''}"
 
 
 def _sentences(results: StudyResults, domain: str) -> Iterator[str]:

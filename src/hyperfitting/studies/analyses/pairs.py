@@ -49,10 +49,7 @@ class PairRow:
     other: str
     kind: str
     domain: str
-    value: float
-    low: float | None
-    high: float | None
-    seeds: int
+    mean: SeedMean
     positions: int
 
 
@@ -68,10 +65,7 @@ class BinRow:
     by: str
     start: float
     end: float
-    value: float
-    low: float | None
-    high: float | None
-    seeds: int
+    mean: SeedMean
     positions: int
 
 
@@ -156,9 +150,7 @@ def pair_rows(pairs: Sequence[Pair], domains: Sequence[str]) -> Iterator[PairRow
             if mean.seeds == 1:
                 mean = _over_texts(mine[0], masks[0])
             positions = sum(int(mask.sum()) for mask in masks)
-            yield PairRow(
-                one, other, kind, domain, mean.value, mean.low, mean.high, mean.seeds, positions
-            )
+            yield PairRow(one, other, kind, domain, mean, positions)
 
 
 def _positions_of(pair: Pair, domain: str) -> NDArray[np.bool_]:
@@ -205,4 +197,4 @@ def bin_rows(pairs: Sequence[Pair], by: Literal["confidence", "position"]) -> It
                 mean = over_seeds(shares, share=True)
                 bounds = (float(start), min(float(end), last + 1.0))
                 count = sum(map(len, same.values()))
-                yield BinRow(kind, by, *bounds, mean.value, mean.low, mean.high, mean.seeds, count)
+                yield BinRow(kind, by, *bounds, mean, count)

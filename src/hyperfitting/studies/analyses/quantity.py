@@ -16,7 +16,6 @@ from hyperfitting.studies.analyses.summary import (
     SeedMean,
     by_seed,
     domains_of,
-    mean_of,
     metric_label,
     over_seeds,
     published_series,
@@ -24,7 +23,7 @@ from hyperfitting.studies.analyses.summary import (
     seed_difference,
     seeds_in_words,
 )
-from hyperfitting.studies.folder import StudyResults
+from hyperfitting.studies.folder import FinishedCell, StudyResults
 
 TEXTS, SCHEDULE = "texts", "schedule"
 """The axes: how many texts, and what is held constant (`updates`, or `epochs`)."""
@@ -43,10 +42,7 @@ class QuantityRow:
     updates: int
     domain: str
     metric: str
-    value: float
-    low: float | None
-    high: float | None
-    seeds: int
+    mean: SeedMean
 
 
 def find_quantity(results: StudyResults) -> Findings:
@@ -63,27 +59,20 @@ def find_quantity(results: StudyResults) -> Findings:
 def _rows(results: StudyResults) -> Iterator[QuantityRow]:
     for schedule in results.points(SCHEDULE):
         for texts in results.points(TEXTS):
-            cells = results.at(texts=texts, schedule=schedule)
-            if not cells:
-                continue
-            recipe = cells[0].experiment.recipe
-            blocks = recipe.data.train_blocks
-            for metric in _MEASURED:
-                for domain in _domains(metric, domains_of(cells)):
-                    found = _by_seed(results, metric, domain, texts=texts, schedule=schedule)
-                    if found:
-                        mean = over_seeds(list(found.values()), share=_is_share(metric))
-                        yield QuantityRow(
-                            schedule,
-                            blocks,
-                            recipe.train.total_updates(blocks),
-                            domain,
-                            metric,
-                            mean.value,
-                            mean.low,
-                            mean.high,
-                            mean.seeds,
-                        )
+            if cells := results.at(texts=texts, schedule=schedule):
+                yield from _rows_of(schedule, cells)
+
+
+def _rows_of(schedule: str, cells: Sequence[FinishedCell]) -> Iterator[QuantityRow]:
+    """The rows of one point of both axes."""
+    recipe = cells[0].experiment.recipe
+    texts = recipe.data.train_blocks
+    updates = recipe.train.total_updates(texts)
+    for metric in _MEASURED:
+        for domain in _domains(metric, domains_of(cells)):
+            if found := _by_seed(cells, metric, domain):
+                mean = over_seeds(list(found.values()), share=_is_share(metric))
+                yield QuantityRow(schedule, texts, updates, domain, metric, mean)
 
 
 def _domains(metric: str, domains: Sequence[str]) -> Sequence[str]:
@@ -95,11 +84,9 @@ def _is_share(metric: str) -> bool:
     return not metric.endswith("_loss")
 
 
-def _by_seed(results: StudyResults, metric: str, domain: str, **point: str) -> dict[int, float]:
+def _by_seed(cells: Sequence[FinishedCell], metric: str, domain: str) -> dict[int, float]:
     strategy = _GREEDY if _is_share(metric) else None
-    return by_seed(
-        results.at(**point), metric, variant=HYPERFITTED, domain=domain, strategy=strategy
-    )
+    return by_seed(cells, metric, variant=HYPERFITTED, domain=domain, strategy=strategy)
 
 
 def _of(rows: Sequence[QuantityRow], schedule: str, metric: str, domain: str) -> list[QuantityRow]:
@@ -114,7 +101,7 @@ def _figure(results: StudyResults, rows: Sequence[QuantityRow], domain: str) -> 
         ours = [
             Series(
                 f"constant {schedule}",
-                tuple(mean_of(row).at(row.texts) for row in _of(rows, schedule, metric, domain)),
+                tuple(row.mean.at(row.texts) for row in _of(rows, schedule, metric, domain)),
                 colour,
             )
             for schedule, colour in zip(results.points(SCHEDULE), _COLOURS, strict=False)
@@ -159,13 +146,13 @@ def _table(rows: Sequence[QuantityRow], domain: str) -> StudyTable:
             for metric in _MEASURED
         }
         updates = next(row.updates for found in held.values() for row in found)
-        values = [str(mean_of(found[0])) if found else "" for found in held.values()]
+        values = [str(found[0].mean) if found else "" for found in held.values()]
         body.append((f"{texts:,} texts, constant {schedule}", f"{updates:,}", *values))
     return StudyTable(
         name="quantity",
         title="By number of texts",
         note=f"Greedy text on {domain}; every domain stands in the CSV. "
-        f"{seeds_in_words(max((row.seeds for row in rows), default=1))}",
+        f"{seeds_in_words(max((row.mean.seeds for row in rows), default=1))}",
         head=("", "updates", *map(metric_label, _MEASURED)),
         body=tuple(body),
         rows=rows,
@@ -180,14 +167,11 @@ def _sentences(results: StudyResults, rows: Sequence[QuantityRow], domain: str) 
         fewest, most = ttr[0], ttr[-1]
         recited = _of(rows, schedule, "recited_8gram_share", domain)
         words = (
-            f"At constant {schedule}, greedy TTR on {domain} is {mean_of(most)} with "
-            f"{most.texts:,} texts and {mean_of(fewest)} with {fewest.texts:,}"
+            f"At constant {schedule}, greedy TTR on {domain} is {most.mean} with "
+            f"{most.texts:,} texts and {fewest.mean} with {fewest.texts:,}"
         )
         if recited:
-            words += (
-                f"; the share of recited 8-grams is {mean_of(recited[-1])} and "
-                f"{mean_of(recited[0])}"
-            )
+            words += f"; the share of recited 8-grams is {recited[-1].mean} and {recited[0].mean}"
         yield words + "."
     if "updates" in results.points(SCHEDULE):
         yield from _against_the_paper(results, rows, domain)
@@ -216,14 +200,14 @@ def _against_the_paper(
         if ours is not None:
             yield (
                 f"The paper has {number(each.value)} at {ours.texts:,} texts ({each.source}"
-                f"{', ' + each.note if each.note else ''}); ours is {mean_of(ours)}."
+                f"{', ' + each.note if each.note else ''}); ours is {ours.mean}."
             )
 
 
 def _drop(results: StudyResults, domain: str, more: int, fewer: int) -> SeedMean | None:
     """By how much TTR falls from more texts to fewer, paired by seed."""
     one, other = (
-        _by_seed(results, "ttr_last96", domain, texts=str(texts), schedule="updates")
+        _by_seed(results.at(texts=str(texts), schedule="updates"), "ttr_last96", domain)
         for texts in (more, fewer)
     )
     return seed_difference(one, other)

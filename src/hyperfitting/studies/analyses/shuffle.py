@@ -35,7 +35,6 @@ from hyperfitting.studies.analyses.pairs import (
 from hyperfitting.studies.analyses.summary import (
     SeedMean,
     domains_of,
-    mean_of,
     over_seeds,
     published_series,
     published_values,
@@ -94,7 +93,7 @@ def _pooled(rows: Sequence[PairRow]) -> dict[frozenset[str], PairRow]:
 
 def _value(held: dict[frozenset[str], PairRow], one: str, other: str) -> float | None:
     row = held.get(frozenset((one, other)))
-    return None if row is None else row.value
+    return None if row is None else row.mean.value
 
 
 def _matrix_table(names: Sequence[str], rows: Sequence[PairRow]) -> StudyTable:
@@ -103,13 +102,13 @@ def _matrix_table(names: Sequence[str], rows: Sequence[PairRow]) -> StudyTable:
         (
             one,
             *(
-                str(mean_of(row)) if (row := held.get(frozenset((one, other)))) else ""
+                str(row.mean) if (row := held.get(frozenset((one, other)))) else ""
                 for other in names
             ),
         )
         for one in names
     ]
-    seeds = max((row.seeds for row in rows), default=1)
+    seeds = max((row.mean.seeds for row in rows), default=1)
     over = "seeds" if seeds > 1 else "clusters of texts, at one seed"
     return StudyTable(
         name="matrix",
@@ -151,7 +150,9 @@ def _kinds_figure(
 
 def _bin_series(kind: str, by: str, bins: Sequence[BinRow]) -> Series:
     points = tuple(
-        Point((row.start + min(row.end, 1.0 if by == "confidence" else row.end)) / 2, row.value)
+        Point(
+            (row.start + min(row.end, 1.0 if by == "confidence" else row.end)) / 2, row.mean.value
+        )
         for row in bins
         if (row.kind, row.by) == (kind, by)
     )
@@ -163,11 +164,11 @@ def _kinds_table(kinds: dict[str, dict[int, float]], rows: Sequence[PairRow]) ->
     for kind, found in kinds.items():
         mean = over_seeds(list(found.values()), share=True)
         mine = [row for row in rows if (row.kind, row.domain) == (kind, ALL_DOMAINS)]
-        lowest = min(mine, key=lambda row: row.value)
+        lowest = min(mine, key=lambda row: row.mean.value)
         body.append(
-            (kind, str(len(mine)), str(mean), f"{lowest.one}, {lowest.other}: {mean_of(lowest)}")
+            (kind, str(len(mine)), str(mean), f"{lowest.one}, {lowest.other}: {lowest.mean}")
         )
-    seeds = max((row.seeds for row in rows), default=1)
+    seeds = max((row.mean.seeds for row in rows), default=1)
     return StudyTable(
         name="pairs",
         title="By what differs",
@@ -184,7 +185,7 @@ def _bins_table(bins: Sequence[BinRow]) -> StudyTable:
     edges = list(dict.fromkeys(row.start for row in held))
     body = []
     for kind in dict.fromkeys(row.kind for row in held):
-        mine = {row.start: str(mean_of(row)) for row in held if row.kind == kind}
+        mine = {row.start: str(row.mean) for row in held if row.kind == kind}
         body.append((kind, *(mine.get(start, "") for start in edges)))
     return StudyTable(
         name="bins",
@@ -214,8 +215,8 @@ def _sentences(
     shuffled = [row for row in bins if (row.kind, row.by) == (OTHER_ORDER, "confidence")]
     if len(shuffled) > 1:
         yield (
-            f"After another order they agree at {mean_of(shuffled[-1])} where they are surest and "
-            f"at {mean_of(shuffled[0])} where they are least sure."
+            f"After another order they agree at {shuffled[-1].mean} where they are surest and "
+            f"at {shuffled[0].mean} where they are least sure."
         )
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Protocol
 
 from hyperfitting.metrics.specs import metric
 from hyperfitting.records import MetricRow
@@ -52,31 +51,6 @@ class SeedMean:
     def at(self, x: float) -> Point:
         """The mean at a place of a figure."""
         return Point(x, self.value, self.low, self.high)
-
-
-class OverSeeds(Protocol):
-    """A row of a table that holds a mean over seeds."""
-
-    @property
-    def value(self) -> float:
-        """The mean."""
-
-    @property
-    def low(self) -> float | None:
-        """The lower bound of its interval."""
-
-    @property
-    def high(self) -> float | None:
-        """The upper bound of its interval."""
-
-    @property
-    def seeds(self) -> int:
-        """How many seeds it is of."""
-
-
-def mean_of(row: OverSeeds) -> SeedMean:
-    """The mean that a row holds."""
-    return SeedMean(row.value, row.low, row.high, row.seeds)
 
 
 def over_seeds(values: Sequence[float], *, share: bool = False) -> SeedMean:
