@@ -172,6 +172,8 @@ def test_right_to_left_the_first_text_stands_on_the_right(serve, visit):
             buttons = [each.bounding_box()["x"] for each in page.locator("#answers button").all()]
             assert buttons == sorted(buttons, reverse=True)
             break
+    else:
+        pytest.fail("the walk came by no page to judge")
 
 
 @pytest.mark.slow
@@ -186,6 +188,8 @@ def test_context_and_cards_are_as_wide_as_each_other(serve, visit, language):
             assert abs(context["x"] - pair["x"]) < 1
             assert abs(context["width"] - pair["width"]) < 1
             break
+    else:
+        pytest.fail("the walk came by no page to judge")
 
 
 @pytest.mark.slow
@@ -198,6 +202,8 @@ def test_the_question_stands_at_the_buttons(serve, visit):
             first = page.get_by_role("button", name="A is better").bounding_box()
             assert 0 <= first["y"] - asked["y"] - asked["height"] < 24
             break
+    else:
+        pytest.fail("the walk came by no page to judge")
 
 
 def test_texts_without_a_context_and_a_question_of_ones_own(serve, visit):

@@ -112,6 +112,7 @@ def test_recipes_side_by_side_need_the_same_seeds_of_each(tree, finished, tmp_pa
 
 
 def test_controls_stand_in_every_table_and_are_never_marked(both):
+    assert both.tables
     for table in both.tables:
         assert [arm.variant for arm in table.arms[-3:]] == [
             "reference",

@@ -241,7 +241,9 @@ def test_relabelling_the_arms_mirrors_the_shares(seed: int):
         replace(row, arm_first=other[row.arm_first], arm_second=other[row.arm_second])
         for row in rows
     ]
-    for one, two in zip(pair_shares(encode(rows)), pair_shares(encode(mirrored)), strict=True):
+    shares = pair_shares(encode(rows))
+    assert shares
+    for one, two in zip(shares, pair_shares(encode(mirrored)), strict=True):
         assert one.preferred == two.not_preferred
         assert one.equal == two.equal
         if one.preferred.low is not None and one.preferred.bound is None:
