@@ -34,8 +34,8 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Inside a room, from the ground up: a module may import those of the groups before its own. A
 # folder's name stands for all its modules that are not named themselves.
 ORDER = {
-    "cli": "console text values < options preference_options study_text < experiments measuring "
-    "planning preference recipes studies < __init__",
+    "cli": "console preference_text text values < options preference_options study_text < "
+    "experiments measuring planning preference recipes studies < __init__",
     "compare": "seeds < load < differences nearest < __init__",
     "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < "
     "experiment external_texts < __init__",

@@ -28,10 +28,10 @@ from hyperfitting.cli.preference_options import (
     simulate_options,
     study_options,
 )
+from hyperfitting.cli.preference_text import invitation_line, preview_lines
 from hyperfitting.errors import HyperfittingError, StudyError
 
 if TYPE_CHECKING:
-    from hyperfitting.preference.design.create import StudyPreview
     from hyperfitting.preference.web.serve import ServedLinks
     from hyperfitting.progress import Progress
 
@@ -72,12 +72,12 @@ def _create(options: argparse.Namespace) -> None:
     )
     columns = read_columns(options.column)
     if options.dry_run:
-        _print_preview(preview_study(options.sources, protocol, columns=columns))
+        print("\n".join(preview_lines(preview_study(options.sources, protocol, columns=columns))))
         return
     if options.out is None:
         raise StudyError("--out STUDY is needed: the folder of the new study")
     made = create_study(options.sources, options.out, protocol, columns=columns)
-    _print_preview(made.preview)
+    print("\n".join(preview_lines(made.preview)))
     print(f"protocol {made.study.digest[:8]}, fixed from now on: {made.study.protocol_file}")
     print(f"study    {made.study.folder}")
     remedy = "`hyperfit preference invite STUDY --admin` makes another"
@@ -90,52 +90,6 @@ def _study_name(folder: Path | None) -> str:
     """The default name of a study: that of its folder."""
     words = "study" if folder is None else folder.name.lower()
     return re.sub(r"[^a-z0-9_-]+", "-", words).strip("-_")[:60] or "study"
-
-
-def _print_preview(preview: StudyPreview) -> None:
-    from hyperfitting.preference.design.comparisons import left_out_in_words
-    from hyperfitting.preference.records import linked_arms, unlinked_in_words
-
-    protocol, analysis = preview.protocol, preview.protocol.analysis
-    for pair in preview.pairs:
-        counts = ", ".join(f"{count} {domain}" for domain, count in pair.by_domain.items())
-        print(f"pair     {pair.one} against {pair.other}: {counts}")
-    cut = preview.unit == "tokens" or protocol.tokens is not None
-    print(
-        f"texts    {preview.contexts} contexts; both of a pair "
-        f"{'truncated to the same number of' if cut else 'shown whole,'} {preview.unit}: "
-        f"{preview.tokens_least} to {preview.tokens_most}, median {preview.tokens_median}"
-    )
-    lost = preview.cleaning
-    print(
-        f"cleaned  {lost.texts_with_losses} of {lost.texts} texts lost {lost.characters_removed} "
-        f"characters of markup, and {lost.characters_replaced} became ASCII"
-        if protocol.clean == "markup"
-        else "cleaned  nothing: texts are shown as they were written"
-    )
-    groups = linked_arms((pair.one, pair.other) for pair in preview.pairs)
-    if len(groups) > 1:
-        print(f"scale    {unlinked_in_words(groups)}; the report gives each group its own")
-    if preview.left_out:
-        print(f"left out {left_out_in_words(preview.left_out)}")
-    print(
-        f"work     {preview.comparisons} comparisons x {protocol.judgements} = "
-        f"{preview.comparisons * protocol.judgements} judgements, with "
-        f"{protocol.attention_rate:.0%} attention checks ({preview.checks} made) and "
-        f"{protocol.repeat_rate:.0%} repeats on top"
-    )
-    work = preview.work
-    print(
-        "people   as many items each as there are"
-        if protocol.items is None
-        else f"people   {protocol.items} items each at most (some {work.minutes:.0f} minutes): "
-        f"{work.annotators} annotators fill the study"
-    )
-    print(
-        f"analysis {analysis.primary}, {analysis.level:.0%} intervals; annotators with more than "
-        f"{analysis.attention_failures} failed checks or less than {analysis.least_seconds:g} s a "
-        "page are left out; it ends when every comparison has its judgements"
-    )
 
 
 def _invite(options: argparse.Namespace) -> None:
@@ -158,17 +112,7 @@ def _invite(options: argparse.Namespace) -> None:
         print(f"admin    {study.renew_admin_token()}")
     elif options.list:
         for each in list_invitations(study, database=database):
-            state = (
-                "revoked"
-                if each.revoked
-                else f"used by {each.annotator}"
-                if each.annotator
-                else "not used"
-            )
-            print(
-                f"{each.id:6d}  {state:16s}  expires {each.expires_at or 'never':32s}  "
-                f"{each.label or ''}"
-            )
+            print(invitation_line(each))
     elif options.revoke:
         revoke_invitation(study, options.revoke, database=database)
         print(f"revoked  {options.revoke}")
