@@ -34,53 +34,71 @@ def measure_experiment(
     """Measure the texts and models of all runs. True texts and controls stand with the original's
     rows.
     """
-    runs, recipe = experiment.runs(), experiment.recipe
+    runs = list(experiment.runs().values())
     drop_stale(experiment, progress)
-    todo = [run for run in runs.values() if not run.measured]
-    for run in runs.values():
+    todo = [run for run in runs if not run.measured]
+    for run in runs:
         if run not in todo:
             progress.log(f"{run.variant}: measured already, {changed_at(run.metrics_file)}")
-    if not todo:
-        return list(runs.values())
-    models.return_freed_memory()
-    place, codec = models.resolve_device(device), load_run_codec(runs[ORIGINAL])
-    names = ["train", "validation", *(each.name for each in recipe.data.domains)]
-    blocks = [experiment.blocks(name) for name in names]
-    true = [text for text in runs[ORIGINAL].continuations() if text.variant == REFERENCE]
+    if todo:
+        models.return_freed_memory()
+        read = _measure(experiment, todo, models.resolve_device(device), progress)
+        progress.log(f"measured: {read.total():,} tokens scored by {_models_in_words(len(read))}")
+    return runs
+
+
+def _measure(
+    experiment: Experiment, todo: Sequence[Run], place: torch.device, progress: Progress
+) -> Counter[str]:
+    """Measure runs and write the metrics of each as they come; how many tokens each model has
+    read.
+    """
+    original, recipe = experiment.run(ORIGINAL), experiment.recipe
+    codec, blocks = load_run_codec(original), _blocks(experiment)
+    true = [text for text in original.continuations() if text.variant == REFERENCE]
     texts = {run.variant: _texts(run, true) for run in todo}
+    tokens: Counter[str] = Counter()
     with progress.bar("measuring", _readings(recipe, blocks, texts, len(true))) as bar:
-
-        def reader(run: Run) -> TextReader:
-            # A head that multiplies in float32 would halve what a named dtype gains.
-            dtype, exact = recipe.measuring_dtype, recipe.measure.dtype is None
-            model = load_run(run, place, dtype=dtype, exact_head=exact)[0]
-            size = recipe.measure.batch_blocks
-            return TextReader(run.variant, model, batch_texts=size, advance=bar.advance)
-
-        original = reader(runs[ORIGINAL])
+        load = partial(_reader, recipe, place, bar.advance)
+        reader = load(original)
         found = measure_runs(
-            [
-                RunToMeasure(
-                    run.variant,
-                    run.name,
-                    texts[run.variant],
-                    None if run.variant == ORIGINAL else partial(reader, run),
-                )
-                for run in todo
-            ],
-            original,
+            [_run_to_measure(run, texts[run.variant], load) for run in todo],
+            reader,
             blocks,
-            _baselines(experiment, original, codec, place, bar.advance),
+            _baselines(experiment, reader, codec, place, bar.advance),
             measure.MetricOptions.of_recipe(recipe),
             true_texts=true,
             context_tokens=recipe.data.context_tokens,
         )
-        tokens: Counter[str] = Counter()
         for run, measured in zip(todo, found, strict=True):
             _keep_metrics(run, recipe, measured)
             tokens.update(measured.tokens)
-    progress.log(f"measured: {tokens.total():,} tokens scored by {_models_in_words(len(tokens))}")
-    return list(runs.values())
+    return tokens
+
+
+def _blocks(experiment: Experiment) -> list[TokenBlocks]:
+    """What every model reads: the blocks of training and validation, and the texts of each
+    domain.
+    """
+    domains = (each.name for each in experiment.recipe.data.domains)
+    return [experiment.blocks(name) for name in ("train", "validation", *domains)]
+
+
+def _reader(
+    recipe: Recipe, place: torch.device, advance: Callable[[int], None], run: Run
+) -> TextReader:
+    """A run's model as a reader of texts."""
+    # A head that multiplies in float32 would halve what a named dtype gains.
+    dtype, exact = recipe.measuring_dtype, recipe.measure.dtype is None
+    model, _ = load_run(run, place, dtype=dtype, exact_head=exact)
+    return TextReader(run.variant, model, batch_texts=recipe.measure.batch_blocks, advance=advance)
+
+
+def _run_to_measure(
+    run: Run, texts: Sequence[Continuation], load: Callable[[Run], TextReader]
+) -> RunToMeasure:
+    own = None if run.variant == ORIGINAL else partial(load, run)
+    return RunToMeasure(run.variant, run.name, texts, own)
 
 
 def _models_in_words(count: int) -> str:
