@@ -250,29 +250,25 @@ def _save_tokenizer(
     tokenizer.save_pretrained(folder)
     file = folder / "tokenizer_config.json"
     written = json.loads(file.read_text(encoding="utf-8")) | {"clean_up_tokenization_spaces": False}
-    begins = bool(codec.start_ids)
-    flags = {"add_bos_token": begins, "add_eos_token": False}
-    generic = (
-        {"tokenizer_class": "PreTrainedTokenizerFast", "auto_map": None}
-        if backend is not None
-        else {}
-    )
-    for more in (
-        flags,
-        flags | generic,
-        {"special_tokens_pattern": "bos" if begins else "none"},
-        {},
-    ):
-        text = json.dumps(
-            {key: value for key, value in (written | more).items() if value is not None}, indent=2
-        )
-        file.write_text(text + "\n", encoding="utf-8")
+    for form in _forms(begins=bool(codec.start_ids), has_backend=backend is not None):
+        config = {key: value for key, value in (written | form).items() if value is not None}
+        file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         if _loads_alike(codec, saved):
             return
     _refuse(
         f"the saved tokenizer ({type(tokenizer).__name__}) gives other ids than this one "
         f'with model.beginning_of_text = "{saved.beginning_of_text}"'
     )
+
+
+def _forms(*, begins: bool, has_backend: bool) -> Iterator[dict[str, Any]]:
+    """Settings of a tokenizer that may make it begin texts or not; None takes one away."""
+    flags = {"add_bos_token": begins, "add_eos_token": False}
+    yield flags
+    if has_backend:
+        yield flags | {"tokenizer_class": "PreTrainedTokenizerFast", "auto_map": None}
+    yield {"special_tokens_pattern": "bos" if begins else "none"}
+    yield {}
 
 
 def _beginning(codec: TextCodec) -> Any:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from hyperfitting.preference.records import Answer, Reply
 from hyperfitting.preference.store.annotators import Annotators, update_annotator
@@ -95,43 +96,23 @@ class LlmJudgements:
         first, second = said
         id_ = assignment_id(self._context.protocol, annotator, comparison)
         now = self._context.now()
-        theirs = assignments.c.annotator == annotator
+        answer = {
+            "assignment": id_,
+            "round": 0,
+            "attempt": "both orders",
+            "answer": answer_of_both_orders(first, second),
+            "seconds": first.seconds + second.seconds,
+            "answered_at": now,
+        }
+        kept = [{"assignment": id_, **dataclasses.asdict(reply)} for reply in said]
+        answered = select(assignments.c.id).where(assignments.c.id == id_)
         with self._context.database.writing() as connection:
-            if (
-                connection.scalar(select(assignments.c.id).where(assignments.c.id == id_))
-                is not None
-            ):
-                return
-            item = {
-                "id": id_,
-                "annotator": annotator,
-                "comparison": comparison,
-                "kind": connection.scalar(
-                    select(comparisons.c.kind).where(comparisons.c.id == comparison)
-                ),
-                "ordinal": connection.scalar(
-                    select(func.count()).select_from(assignments).where(theirs)
-                ),
-                "one_first": first.one_first,
-                "dealt_at": now,
-                "held_until": now,
-                "state": "answered",
-                "round": 0,
-            }
-            answer = {
-                "assignment": id_,
-                "round": 0,
-                "attempt": "both orders",
-                "answer": answer_of_both_orders(first, second),
-                "seconds": first.seconds + second.seconds,
-                "answered_at": now,
-            }
-            connection.execute(insert(assignments).values(item))
-            connection.execute(insert(judgements).values(answer))
-            connection.execute(
-                insert(replies),
-                [{"assignment": id_, **dataclasses.asdict(reply)} for reply in said],
-            )
+            if connection.scalar(answered) is None:
+                item = _answered_item(connection, annotator, comparison, now)
+                item |= {"id": id_, "one_first": first.one_first}
+                connection.execute(insert(assignments).values(item))
+                connection.execute(insert(judgements).values(answer))
+                connection.execute(insert(replies), kept)
 
     def replies(self, annotator: str) -> list[tuple[Reply, Reply]]:
         """A model's replies to both orders of each comparison: with `one` first, then with `other`
@@ -173,6 +154,23 @@ class LlmJudgements:
                 for query in (answered, without)
                 for row in connection.execute(query)
             ]
+
+
+def _answered_item(
+    connection: Connection, annotator: str, comparison: str, now: str
+) -> dict[str, Any]:
+    """An item that a model has answered as soon as it was dealt; without its id and its order."""
+    theirs = assignments.c.annotator == annotator
+    return {
+        "annotator": annotator,
+        "comparison": comparison,
+        "kind": connection.scalar(select(comparisons.c.kind).where(comparisons.c.id == comparison)),
+        "ordinal": connection.scalar(select(func.count()).select_from(assignments).where(theirs)),
+        "dealt_at": now,
+        "held_until": now,
+        "state": "answered",
+        "round": 0,
+    }
 
 
 def answer_of_both_orders(first: Reply, second: Reply) -> Answer:

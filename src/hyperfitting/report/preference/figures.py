@@ -46,26 +46,9 @@ def preference_figures(analysis: Analysis, primary: str) -> dict[str, Preference
     """Every figure by the name of its file; intervals are of the primary share. A figure without
     rows is left out.
     """
-    what = PRIMARY_SHARES[primary]
-    whole = whole_shares(analysis)
-    sliced = [row for row in analysis.shares if "all" in (row.domain, row.tokens)]
-    slices: list[_Row] = [
-        (pair_name(row.one, row.other), slice_name(row), primary_share(row, primary))
-        for row in (sliced if len(sliced) > len(whole) else [])
-    ]
-    worths: list[_Row] = [
-        (f"{scale.baseline} = 0", each.arm, each.log_worth)
-        for scale in analysis.scales
-        for each in scale.worths
-        if each.arm != scale.baseline
-    ]
-    tried: list[_Row] = [
-        (pair_name(row.one, row.other), name, primary_share(row, primary))
-        for pair in dict.fromkeys((row.one, row.other) for row in analysis.shares)
-        for name, kept in analysis.sensitivity.items()
-        for row in kept
-        if (row.one, row.other) == pair
-    ]
+    what, whole = PRIMARY_SHARES[primary], whole_shares(analysis)
+    slices, worths = _slices(analysis, primary), _worths(analysis)
+    sensitivity = _sensitivity(analysis, primary)
     drawn: dict[str, tuple[Sequence[Any], Callable[[float], Figure], str]] = {
         "shares": (
             whole,
@@ -75,8 +58,8 @@ def preference_figures(analysis: Analysis, primary: str) -> dict[str, Preference
         "slices": (slices, partial(shares_forest, slices), f"Share {what}, by domain and length"),
         "worths": (worths, partial(worth_forest, worths), "Log-worths of all arms"),
         "sensitivity": (
-            tried if len(analysis.sensitivity) > 1 else [],
-            partial(shares_forest, tried),
+            sensitivity,
+            partial(shares_forest, sensitivity),
             f"Share {what}, by set of annotators",
         ),
     }
@@ -85,6 +68,39 @@ def preference_figures(analysis: Analysis, primary: str) -> dict[str, Preference
         for name, (rows, draw, description) in drawn.items()
         if rows
     }
+
+
+def _slices(analysis: Analysis, primary: str) -> list[_Row]:
+    """The primary share by domain and by length; empty where there is only one of both."""
+    sliced = [row for row in analysis.shares if "all" in (row.domain, row.tokens)]
+    if len(sliced) <= len(whole_shares(analysis)):
+        return []
+    return [
+        (pair_name(row.one, row.other), slice_name(row), primary_share(row, primary))
+        for row in sliced
+    ]
+
+
+def _worths(analysis: Analysis) -> list[_Row]:
+    return [
+        (f"{scale.baseline} = 0", each.arm, each.log_worth)
+        for scale in analysis.scales
+        for each in scale.worths
+        if each.arm != scale.baseline
+    ]
+
+
+def _sensitivity(analysis: Analysis, primary: str) -> list[_Row]:
+    """The primary share by set of annotators; empty where there is only one."""
+    if len(analysis.sensitivity) < 2:
+        return []
+    return [
+        (pair_name(row.one, row.other), name, primary_share(row, primary))
+        for pair in dict.fromkeys((row.one, row.other) for row in analysis.shares)
+        for name, kept in analysis.sensitivity.items()
+        for row in kept
+        if (row.one, row.other) == pair
+    ]
 
 
 def shares_bars(rows: Sequence[PairShares], primary: str, width: float) -> Figure:

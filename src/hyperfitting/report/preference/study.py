@@ -14,7 +14,7 @@ from hyperfitting.preference.analysis import Analysis, analyse_judgements
 from hyperfitting.preference.analysis.encode import counted_rows, of_one_judge, of_one_source
 from hyperfitting.preference.analysis.guard import NotComputed
 from hyperfitting.preference.analysis.protocol_adherence import ProtocolCheck, check_protocol
-from hyperfitting.preference.judges.simulated import read_simulations
+from hyperfitting.preference.judges.simulated import SimulationRecord, read_simulations
 from hyperfitting.preference.records import Judgement, JudgementSource
 from hyperfitting.preference.store.judgement_files import collected_judgements, read_judgements_file
 from hyperfitting.preference.store.llm_judgements import LlmJudge
@@ -142,13 +142,12 @@ def _of_study(
     left_out = frozenset(analysis.inattentive) | frozenset(analysis.hasty)
     simulations = read_simulations(study) if analysis.source == "simulated" else ()
     scored = {each.id for each in comparisons if each.kind == "scored"}
-    facts = study.facts
     return analysis, PreferenceContext(
         title=protocol.name,
         primary=planned.primary,
         level=planned.level,
         checks=check_protocol(
-            protocol, study.digest, facts.created_at, comparisons, mine, left_out
+            protocol, study.digest, study.facts.created_at, comparisons, mine, left_out
         ),
         # Several simulations may have had different preferences: then there are no true shares to
         # show.
@@ -161,15 +160,20 @@ def _of_study(
             for each in collected.replies
             if analysis.source == "model" and each.comparison in scored
         ],
-        provenance={
-            "digest": study.digest,
-            "created_at": facts.created_at,
-            "protocol": protocol.model_dump(mode="json"),
-            "simulations": [each.model_dump(mode="json") for each in simulations],
-            "models": {each.annotator: json.loads(each.settings) for each in models},
-            **_provenance(analysis, choice),
-        },
+        provenance=_study_provenance(study, simulations, models) | _provenance(analysis, choice),
     )
+
+
+def _study_provenance(
+    study: Study, simulations: Sequence[SimulationRecord], models: Sequence[LlmJudge]
+) -> dict[str, Any]:
+    return {
+        "digest": study.digest,
+        "created_at": study.facts.created_at,
+        "protocol": study.protocol.model_dump(mode="json"),
+        "simulations": [each.model_dump(mode="json") for each in simulations],
+        "models": {each.annotator: json.loads(each.settings) for each in models},
+    }
 
 
 def _chosen_judge(models: Sequence[LlmJudge], judge: str | None) -> str | None:
