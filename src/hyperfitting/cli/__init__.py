@@ -7,7 +7,7 @@ planning.py     check, plan: what a recipe would do
 measuring.py    measure, compare: numbers
 recipes.py      recipes: the shipped ones
 studies.py      study ...: grids of experiments
-text.py         what verbs found out, in lines; study_text.py: that of studies
+text.py         what verbs found out, in lines; of studies: study_text.py, preference_text.py
 values.py       values of options, from text
 console.py      errors in one line, progress bars
 """
