@@ -55,7 +55,12 @@ def appending(path: Path) -> Iterator[Callable[[Any], None]]:
 
 
 def _json_line(row: Any) -> str:
-    return json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n"
+    return json.dumps(_fields(row), ensure_ascii=False, default=_fields) + "\n"
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, as they are: `asdict` would copy every token of a text."""
+    return {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
