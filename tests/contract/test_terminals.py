@@ -4,7 +4,6 @@ torch is loaded.
 
 import io
 import json
-import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -14,9 +13,9 @@ import pytest
 from hyperfitting import runs, writing
 from hyperfitting.cli import main
 from hyperfitting.errors import InputError
+from tests.support.cli import UTF8, Ended, in_turn, run_python
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
 NO_TORCH = (
     "import sys\nsys.modules['torch'] = None\nfrom hyperfitting.cli import main\nsys.exit(main())"
 )
@@ -26,28 +25,16 @@ def hyperfit(*arguments, environment=UTF8):
     """The command in a process of its own that has no torch, with bytes as arguments as a shell
     hands them over.
     """
-    return run(["-c", NO_TORCH, *arguments], environment)
+    done = run_python(["-c", NO_TORCH, *arguments], environment)
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def run(arguments, environment):
-    """Python in a process of its own, in another locale."""
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("LC_", "LANG", "PYTHONIO"))
-    }
-    command = [os.fsencode(part) for part in (sys.executable, *arguments)]
-    return subprocess.run(
-        command, env=kept | environment, capture_output=True, check=False, timeout=300
-    )
-
-
-def refused(done):
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == b""
-    assert done.stderr.startswith(b"hyperfit: ")
-    assert done.stderr.count(b"\n") == 1
-    return done.stderr.decode("utf-8", "replace")
+def refused(ended):
+    assert ended.code == 2, ended.err
+    assert ended.out == b""
+    assert ended.err.startswith(b"hyperfit: ")
+    assert ended.err.count(b"\n") == 1
+    return ended.err.decode("utf-8", "replace")
 
 
 BAD_BYTES = {
@@ -79,19 +66,6 @@ def test_an_accent_in_a_locale_without_any_is_one_line():
     )
 
 
-IN_TURN = """
-import sys
-from hyperfitting.cli import main
-
-arguments = sys.argv[1:]
-while arguments:
-    end = arguments.index("then")
-    code, arguments = main(arguments[:end]), arguments[end + 1:]
-    print(code, end="\\0")
-    print(end="\\0", file=sys.stderr)
-"""
-
-
 @pytest.fixture(scope="module")
 def in_ascii(finished, tmp_path_factory):
     """What two commands that load torch come to in a locale that has no accents: code and output of
@@ -100,23 +74,18 @@ def in_ascii(finished, tmp_path_factory):
     recipe = tmp_path_factory.mktemp("ascii") / "r.toml"
     recipe.write_text('based_on = "demo"\nmodel.source = "modèle/café"', encoding="utf-8")
     check, write = ["check", recipe], ["write", finished.folder, "She said", "--tokens", "8"]
-    done = run(["-c", IN_TURN, *check, "then", *write, "then"], UTF8 | ASCII)
-    assert done.returncode == 0, done.stderr
-    return list(zip(done.stdout.split(b"\0"), done.stderr.split(b"\0"), strict=True))[:-1]
+    return in_turn([check, write], environment=UTF8 | ASCII)
 
 
 def test_a_file_that_the_locale_cannot_name_is_one_line(in_ascii):
-    out, err = in_ascii[0]
-    assert out == b"2"
-    assert err.startswith(b"hyperfit: ")
-    assert err.count(b"\n") == 1
-    assert b"Traceback" not in err
+    assert "Traceback" not in refused(in_ascii[0])
 
 
 def test_what_a_terminal_without_accents_cannot_show_is_replaced(in_ascii):
-    out, err = in_ascii[1]
+    code, out, err = in_ascii[1]
+    assert code == 0
     assert out.startswith(b"She said")
-    assert out.endswith(b"\n0")
+    assert out.endswith(b"\n")
     assert out.isascii()
     assert err == b""
 
@@ -218,20 +187,27 @@ TOLD_EARLY = {
 }
 
 
+@pytest.fixture(scope="module")
+def told_early(finished, tmp_path_factory):
+    """What each of these commands comes to in a process without torch."""
+    nothing = tmp_path_factory.mktemp("early") / "nothing"
+    places = {"R": finished.recipe_file, "E": finished.folder, "NOTHING": nothing}
+    commands = [[places.get(part, part) for part in words] for words, _ in TOLD_EARLY.values()]
+    return dict(zip(TOLD_EARLY, in_turn(commands, missing="torch"), strict=True))
+
+
 @pytest.mark.parametrize("case", TOLD_EARLY)
-def test_wrong_input_is_told_without_loading_torch(finished, tmp_path, case):
-    arguments, words = TOLD_EARLY[case]
-    places = {"R": finished.recipe_file, "E": finished.folder, "NOTHING": tmp_path / "nothing"}
-    assert words in refused(hyperfit(*(str(places.get(part, part)) for part in arguments)))
+def test_wrong_input_is_told_without_loading_torch(told_early, case):
+    assert TOLD_EARLY[case][1] in refused(told_early[case])
 
 
 def test_reports_and_comparisons_need_no_torch(finished, tmp_path):
     out = tmp_path / "out"
-    done = hyperfit("compare", finished.folder, "--out", out)
-    assert done.returncode == 0, done.stderr
+    compare = ["compare", finished.folder, "--out", out]
+    others = ["report", finished.folder], ["runs", finished.folder.parent]
+    for ended in in_turn([compare, *others], missing="torch"):
+        assert ended.code == 0, ended.err
     assert (out / "index.html").is_file()
-    for verb in (["report", finished.folder], ["runs", finished.folder.parent]):
-        assert hyperfit(*verb).returncode == 0
 
 
 def test_a_comparison_has_a_place_by_default(finished, tmp_path, monkeypatch, capsys):

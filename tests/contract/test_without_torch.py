@@ -4,54 +4,60 @@ reporting.
 
 import json
 import shutil
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 
 from tests.conftest import write_corpus
+from tests.support.cli import in_turn
 
 
-def run_without_torch(*arguments):
-    """The command in a process in which torch cannot be imported."""
-    code = (
-        "import sys\nsys.modules['torch'] = None\nfrom hyperfitting.cli import main\n"
-        f"sys.exit(main({[str(each) for each in arguments]}))"
-    )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def without_torch(finished, tiny_model, tmp_path_factory):
+    """The folder in which commands have run in a process in which torch cannot be imported, and
+    what each came to.
+    """
+    folder = tmp_path_factory.mktemp("without-torch")
+    path = write_corpus(folder / "t.jsonl", documents=12, words=40)
+    true = write_corpus(folder / "r.jsonl", documents=12, words=40, seed=1)
+    shutil.rmtree(shutil.copytree(finished.folder, folder / "copy") / "report")
+    out = ["--out", folder / "rows.json"]
+    commands = {
+        "measure": ["measure", path, "--reference", true, "--training", path, *out],
+        "--tokenizer": ["measure", path, "--tokenizer", tiny_model],
+        "--scorer": ["measure", path, "--scorer", tiny_model],
+        "compare": ["compare", finished.folder, "--out", folder / "compared"],
+        "report": ["report", folder / "copy"],
+    }
+    ended = in_turn(list(commands.values()), missing="torch")
+    return SimpleNamespace(folder=folder, ended=dict(zip(commands, ended, strict=True)))
 
 
-def test_a_file_is_measured(tmp_path):
-    path = write_corpus(tmp_path / "t.jsonl", documents=12, words=40)
-    true = write_corpus(tmp_path / "r.jsonl", documents=12, words=40, seed=1)
-    out = tmp_path / "rows.json"
-    done = run_without_torch("measure", path, "--reference", true, "--training", path, "--out", out)
-    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
-    assert "| type-token ratio, whole |" in done.stdout
-    names = {row["name"] for row in json.loads(out.read_text())}
-    assert {"ttr", "distinct_2gram_share", "recited_8gram_share"} <= names
+def test_a_file_is_measured(without_torch):
+    ended = without_torch.ended["measure"]
+    assert (ended.code, ended.err.count(b"Traceback")) == (0, 0), ended.err
+    assert b"| type-token ratio, whole |" in ended.out
+    rows = json.loads((without_torch.folder / "rows.json").read_text())
+    assert {"ttr", "distinct_2gram_share", "recited_8gram_share"} <= {row["name"] for row in rows}
 
 
 @pytest.mark.parametrize("option", ["--tokenizer", "--scorer"])
-def test_a_model_is_refused_with_the_extra_that_it_needs(tmp_path, tiny_model, option):
-    path = write_corpus(tmp_path / "t.jsonl", documents=3, words=40)
-    done = run_without_torch("measure", path, option, tiny_model)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "hyperfit: this needs torch, which is not installed: pip install 'hyperfitting[models]'\n"
+def test_a_model_is_refused_with_the_extra_that_it_needs(without_torch, option):
+    assert without_torch.ended[option] == (
+        2,
+        b"",
+        b"hyperfit: this needs torch, which is not installed: pip install 'hyperfitting[models]'\n",
     )
 
 
-def test_experiments_are_compared(finished, tmp_path):
-    done = run_without_torch("compare", finished.folder, "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "index.html").is_file()
+def test_experiments_are_compared(without_torch):
+    ended = without_torch.ended["compare"]
+    assert ended.code == 0, ended.err
+    assert (without_torch.folder / "compared" / "index.html").is_file()
 
 
-def test_a_report_is_written(finished, tmp_path):
-    folder = shutil.copytree(finished.folder, tmp_path / "copy")
-    before = (folder / "report" / "summary.json").read_text()
-    shutil.rmtree(folder / "report")
-    done = run_without_torch("report", folder)
-    assert done.returncode == 0, done.stderr
-    assert (folder / "report" / "summary.json").read_text() == before
+def test_a_report_is_written(finished, without_torch):
+    ended = without_torch.ended["report"]
+    assert ended.code == 0, ended.err
+    summary = without_torch.folder / "copy" / "report" / "summary.json"
+    assert summary.read_text() == (finished.folder / "report" / "summary.json").read_text()
