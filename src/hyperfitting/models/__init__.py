@@ -24,6 +24,7 @@ from hyperfitting.models.adapt.parts import (
     vocabulary_size,
 )
 from hyperfitting.models.adapt.patches import cast_norm_outputs, castable_norms, prefer_attention
+from hyperfitting.models.chat import fill_template
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.models.description import source_of, tokenizer_traits
 from hyperfitting.models.devices import (
@@ -48,12 +49,15 @@ from hyperfitting.models.loading import (
     load_config,
     load_model,
     load_scoring_model,
+    positions_of,
 )
 from hyperfitting.models.saving import save_model
 from hyperfitting.models.scoring import (
+    ScoredContinuation,
     ScoredText,
     accepts_chunks_of,
     last_hidden_states,
+    score_continuations,
     score_rows,
     score_texts,
     stack_scores,
@@ -64,6 +68,7 @@ from hyperfitting.models.trainable import TrainableModel, select_trained
 __all__ = [
     "NO_CACHE",
     "Precision",
+    "ScoredContinuation",
     "ScoredText",
     "ScoringModel",
     "Stepper",
@@ -81,6 +86,7 @@ __all__ = [
     "decoder_layers",
     "describe_device",
     "device_of",
+    "fill_template",
     "give_head",
     "has_experts",
     "has_plain_head",
@@ -97,6 +103,7 @@ __all__ = [
     "memory_bytes",
     "output_head",
     "plain_logits",
+    "positions_of",
     "prefer_attention",
     "refuse_full_memory",
     "remember_traits",
@@ -104,6 +111,7 @@ __all__ = [
     "resolve_precision",
     "return_freed_memory",
     "save_model",
+    "score_continuations",
     "score_rows",
     "score_texts",
     "select_trained",

@@ -18,7 +18,7 @@ def texts_around(tokenizer: Any, instruction: str) -> tuple[str, str]:
     Raises:
         ModelError: there is no chat template, or it cannot be filled in so.
     """
-    text = _filled_in(tokenizer, [("user", f"{instruction}\n\n{_HERE}")], begin_answer=True)
+    text = fill_template(tokenizer, [("user", f"{instruction}\n\n{_HERE}")], begin_answer=True)
     before, found, after = text.partition(_HERE)
     if not found or _HERE in after:
         raise ModelError(
@@ -34,12 +34,18 @@ def opens_turns(tokenizer: Any) -> bool:
         return False
     turns = [("user", "a"), ("assistant", "b"), ("user", "c")]
     try:
-        return _filled_in(tokenizer, turns, begin_answer=False).count(tokenizer.bos_token) > 1
+        return fill_template(tokenizer, turns, begin_answer=False).count(tokenizer.bos_token) > 1
     except ModelError:
         return False
 
 
-def _filled_in(tokenizer: Any, turns: Sequence[tuple[str, str]], *, begin_answer: bool) -> str:
+def fill_template(tokenizer: Any, turns: Sequence[tuple[str, str]], *, begin_answer: bool) -> str:
+    """The text of a chat of (role, content) pairs in the tokenizer's own template, up to where the
+    assistant's turn begins if `begin_answer`.
+
+    Raises:
+        ModelError: there is no chat template, or it cannot be filled in.
+    """
     if not tokenizer.chat_template:
         raise ModelError(
             'its tokenizer has no chat template: set data.context_format = "plain", or take a '

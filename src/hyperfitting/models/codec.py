@@ -174,6 +174,14 @@ class TextCodec:
         start = () if written else self.start_ids
         return ChatFrame((*start, *before), tuple(after), len(self.start_ids))
 
+    def encode_prompt(self, text: str) -> list[int]:
+        """Ids of a filled-in chat template: special tokens in it are read as such, and the
+        beginning-of-text token of the policy comes first, once.
+        """
+        ids = self._tokenize(text)
+        written = tuple(ids[: len(self.start_ids)]) == self.start_ids
+        return ids if written else [*self.start_ids, *ids]
+
     def is_special(self, each: int) -> bool:
         """Whether this is the id of a special token."""
         return each in self._special

@@ -132,6 +132,92 @@ def score_rows(
     return [found[text] for text in range(len(rows))]
 
 
+@dataclass(frozen=True)
+class ScoredContinuation:
+    """What a model says of the tokens that continue a text: their summed cross-entropy in nats, and
+    whether each of them is the greedy choice after those before it.
+    """
+
+    loss: float
+    is_greedy: bool
+
+
+@torch.no_grad()
+def score_continuations(
+    model: nn.Module,
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    *,
+    batch_texts: int,
+    precision: Precision = "fp32",
+    accepts_chunks: bool | None = None,
+) -> list[ScoredContinuation]:
+    """Score only the tokens that continue each text; pairs of the ids of a text and of what
+    continues it.
+
+    Continuations of one text that differ in their last token only, such as the letters of a
+    question with choices, are scored by one reading. Softmax in float32. `batch_texts` are read
+    together; `accepts_chunks` is as in `score_rows`.
+
+    Raises:
+        ValueError: a text or a continuation is empty.
+    """
+    if not all(text and more for text, more in pairs):
+        raise ValueError("a continuation needs a text before it, and a token")
+    readings: dict[tuple[int, ...], list[int]] = {}
+    for number, (text, more) in enumerate(pairs):
+        readings.setdefault((len(text), *text, *more[:-1]), []).append(number)
+    asked = list(readings.values())
+    rows = [[*pairs[each[0]][0], *pairs[each[0]][1]] for each in asked]
+    if accepts_chunks is None:
+        accepts_chunks = accepts_chunks_of(model, rows, precision)
+    found: dict[int, ScoredContinuation] = {}
+    for batch in _batches(_longest_first([len(row) for row in rows]), batch_texts):
+        targets = [[pairs[number][1] for number in asked[each]] for each in batch]
+        starts = [len(pairs[asked[each][0]][0]) for each in batch]
+        scored = _score_targets(model, rows, batch, starts, targets, precision, accepts_chunks)
+        found |= dict(
+            zip([number for each in batch for number in asked[each]], scored, strict=True)
+        )
+    return [found[number] for number in range(len(pairs))]
+
+
+def _score_targets(
+    model: nn.Module,
+    rows: _Rows,
+    batch: Sequence[int],
+    starts: Sequence[int],
+    targets: Sequence[Sequence[Sequence[int]]],
+    precision: Precision,
+    accepts_chunks: bool,
+) -> list[ScoredContinuation]:
+    """The scores of all targets of a batch, row after row. The targets of a row are equally long
+    and begin at its token `start`.
+    """
+    ids_BT, lengths_B = _padded(model, rows, batch)
+    place_S = torch.arange(1, ids_BT.shape[1], device=ids_BT.device)
+    starts_B = torch.tensor(starts, device=ids_BT.device)
+    wanted_BS = (place_S < lengths_B[:, None]) & (place_S >= starts_B[:, None])
+    _, chunks = read_in_chunks(model, ids_BT, wanted_BS, precision, accepts_chunks=accepts_chunks)
+    most = max(map(len, targets))  # a row with fewer targets repeats its first
+    filled = [[*each, *[each[0]] * (most - len(each))] for each in targets]
+    target_NK = torch.cat([torch.tensor(each).T for each in filled]).to(ids_BT.device)
+    losses, greedy, start = [], [], 0
+    for logits_CV in chunks:
+        part_CK, logits_CV = target_NK[start : start + len(logits_CV)], logits_CV.float()
+        losses.append(logits_CV.logsumexp(-1, keepdim=True) - logits_CV.gather(-1, part_CK))
+        greedy.append(logits_CV.argmax(-1, keepdim=True) == part_CK)
+        start += len(logits_CV)
+    sizes = [len(each[0]) for each in targets]
+    by_row = zip(
+        targets, torch.cat(losses).split(sizes), torch.cat(greedy).split(sizes), strict=True
+    )
+    return [
+        ScoredContinuation(float(loss_LK[:, k].double().sum()), bool(greedy_LK[:, k].all()))
+        for own, loss_LK, greedy_LK in by_row
+        for k in range(len(own))
+    ]
+
+
 @torch.no_grad()
 def accepts_chunks_of(model: nn.Module, rows: _Rows, precision: Precision = "fp32") -> bool:
     """Whether the model's head accepts chunks of hidden states, tried on the first tokens of the
