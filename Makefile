@@ -19,7 +19,7 @@ check: .venv/.dev
 	$(BIN)/mypy
 
 # Real corpora and minutes of work. ROOM=name takes the tests of one room, each within an hour:
-# bench, browser, cli, data, decoding, metrics, models, pipeline, preference, training
+# bench, browser, cli, data, decoding, downstream, metrics, models, pipeline, preference, training
 acceptance: .venv/.dev
 	$(BIN)/python -m pytest -m "slow and not gpu" -s $(if $(ROOM),-k $(ROOM))
 

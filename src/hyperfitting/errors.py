@@ -120,6 +120,7 @@ _EXTRAS = {
     "jinja2": "report",
     "matplotlib": "report",
     "sacrebleu": "measures",
+    "lm_eval": "downstream",
     "sqlalchemy": "preference",
     "fastapi": "preference",
     "uvicorn": "preference",

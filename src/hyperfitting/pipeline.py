@@ -1,6 +1,6 @@
 """The main path: what `hyperfit run` does, stage after stage. Read this file first.
 
-    recipe -> draw -> train -> generate -> measure -> report
+    recipe -> draw -> train -> generate -> measure (-> evaluate) -> report
 
 Every stage is a function of `stages/`, which reads and writes files of an `Experiment` folder and
 skips what is there: each can be run again, alone, or after a stop.
@@ -9,6 +9,7 @@ skips what is there: each can be run again, alone, or after a stop.
     stages/train.py     data/ -> original/, hyperfitted/, ...: a Run for each variant
     stages/generate.py  contexts, models, decoding strategies -> continuations.jsonl of each run
     stages/measure.py   continuations and models -> metrics.jsonl of each run
+    stages/evaluate.py  benchmarks -> evaluation/ of each run, where the recipe names any
     stages/report.py    all of these -> report/index.html and its tables
 """
 
@@ -61,5 +62,10 @@ def run(
     )
     generate_experiment(experiment, device=device, progress=job.stage("generate"))
     measure_experiment(experiment, device=device, progress=job.stage("measure"))
+    if recipe.evaluate.tasks:
+        from hyperfitting.stages.evaluate import evaluate_experiment
+
+        asked = job.stage("evaluate")
+        evaluate_experiment(experiment, recipe.evaluate, device=device, progress=asked)
     report_experiment(experiment, progress=job.stage("report"))
     return experiment

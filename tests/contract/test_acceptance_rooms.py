@@ -15,6 +15,7 @@ ROOMS = [
     "cli",
     "data",
     "decoding",
+    "downstream",
     "metrics",
     "models",
     "pipeline",

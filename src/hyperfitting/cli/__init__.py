@@ -3,6 +3,7 @@ data.
 
 options.py      the parser, its verbs and the options that several share
 experiments.py  run, train, generate, report, write, ...: what makes and reads experiments
+evaluating.py   evaluate: benchmarks
 planning.py     check, plan: what a recipe would do
 measuring.py    measure, compare: numbers
 recipes.py      recipes: the shipped ones
@@ -21,7 +22,15 @@ import sys
 from collections.abc import Sequence
 
 from hyperfitting import __version__
-from hyperfitting.cli import experiments, measuring, planning, preference, recipes, studies
+from hyperfitting.cli import (
+    evaluating,
+    experiments,
+    measuring,
+    planning,
+    preference,
+    recipes,
+    studies,
+)
 from hyperfitting.cli.console import UTF8_LOCALE, Console, not_text, say, take_any_text
 from hyperfitting.cli.options import Parser, Verbs
 from hyperfitting.errors import (
@@ -60,6 +69,7 @@ def parser() -> Parser:
     planning.add_planning(verbs)
     experiments.add_stages(verbs)
     measuring.add_measuring(verbs)
+    evaluating.add_evaluating(verbs)
     experiments.add_reading(verbs)
     recipes.add_recipes(verbs)
     studies.add_studies(verbs.group("study", studies.STUDIES_HELP))

@@ -16,6 +16,7 @@ from hyperfitting.recipe.base import (
 )
 from hyperfitting.recipe.data import DataSettings, Domain, TextSource
 from hyperfitting.recipe.differences import differing_settings
+from hyperfitting.recipe.evaluate import FORMS, BenchmarkSettings, EvaluateSettings, Form
 from hyperfitting.recipe.load import (
     copy_recipe,
     load_recipe,
@@ -55,12 +56,14 @@ from hyperfitting.recipe.tree import Overrides, apply_overrides, as_overrides, d
 from hyperfitting.recipe.variants import HYPERFITTED, ORIGINAL, PRETRAINED, Variant
 
 __all__ = [
+    "FORMS",
     "GREEDY",
     "HYPERFITTED",
     "LEAST_MAUVE_TEXTS",
     "ORIGINAL",
     "PAPER_NUCLEUS",
     "PRETRAINED",
+    "BenchmarkSettings",
     "BlockerSettings",
     "Count",
     "CountOrZero",
@@ -70,6 +73,8 @@ __all__ = [
     "DrySettings",
     "Dtype",
     "EngineSettings",
+    "EvaluateSettings",
+    "Form",
     "GenerateSettings",
     "LoraSettings",
     "MeasureSettings",

@@ -25,6 +25,7 @@ from hyperfitting.recipe.base import (
     refuse_equal_names,
 )
 from hyperfitting.recipe.data import DataSettings
+from hyperfitting.recipe.evaluate import EvaluateSettings
 from hyperfitting.recipe.strategies import (
     GREEDY,
     Strategy,
@@ -188,6 +189,7 @@ class Recipe(Settings):
     probe: ProbeSettings = ProbeSettings()
     generate: GenerateSettings = GenerateSettings()
     measure: MeasureSettings = MeasureSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
     report: ReportSettings = ReportSettings()
     variants: tuple[Variant, ...] = Field(
         (),

@@ -9,6 +9,7 @@ preference/  the report of a preference study
 from hyperfitting.report.comparison.cells import nearest_lines, verdict_lines
 from hyperfitting.report.comparison.write import refuse_other_folder, write_comparison
 from hyperfitting.report.experiment.closing import closing_words
+from hyperfitting.report.experiment.evaluation import evaluation_grids
 from hyperfitting.report.experiment.tables import headline, markdown_table, texts_table
 from hyperfitting.report.experiment.write import (
     check_installed,
@@ -20,6 +21,7 @@ from hyperfitting.report.experiment.write import (
 __all__ = [
     "check_installed",
     "closing_words",
+    "evaluation_grids",
     "headline",
     "is_table_of_texts",
     "markdown_table",

@@ -16,6 +16,7 @@
         text_metrics.jsonl           what was measured of each text, and of sets of them as a whole
         pooled_metrics.jsonl
         metrics.jsonl
+        evaluation/                 answers to benchmarks, if any were asked (runs/evaluation.py)
       archive.json                  only in an archive: no weights (docs/howto/archive.md)
       report/
         index.html  report.md  table.csv  summary.json  *.png
@@ -24,8 +25,16 @@ A stage is done when its last file is there, made with the weights whose hashes 
 Every file and the model folder appear whole or not at all.
 """
 
+from hyperfitting.runs.evaluation import AnswerSheet, EvaluationFolder
 from hyperfitting.runs.experiment import Experiment
 from hyperfitting.runs.find import find_experiments, find_run
 from hyperfitting.runs.run import Run
 
-__all__ = ["Experiment", "Run", "find_experiments", "find_run"]
+__all__ = [
+    "AnswerSheet",
+    "EvaluationFolder",
+    "Experiment",
+    "Run",
+    "find_experiments",
+    "find_run",
+]

@@ -25,6 +25,7 @@ from hyperfitting.records import (
     UpdateRow,
     Verdict,
 )
+from hyperfitting.runs.evaluation import EvaluationFolder
 from hyperfitting.weights import Weights
 
 PARTS: dict[type[Any], str] = {
@@ -61,6 +62,7 @@ class Run:
         self.text_metrics_file = folder / "text_metrics.jsonl"
         self.pooled_metrics_file = folder / "pooled_metrics.jsonl"
         self.metrics_file = folder / "metrics.jsonl"
+        self.evaluation = EvaluationFolder(folder / "evaluation")
         self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._facts = StoredFile(self.facts_file, _facts_or_none)
 
@@ -142,9 +144,10 @@ class Run:
         return both[0] is None or (made is not None and made.weights == both)
 
     def drop_stale(self) -> bool:
-        """Remove texts and metrics that were made with other weights than the run's; whether there
-        were any.
+        """Remove texts, metrics and answers that were made with other weights than the run's;
+        whether there were any.
         """
+        answers = self.evaluation.drop_stale(self.made_with[0])
         texts = [self.continuations_file, self.blocked_file]
         metrics = [self.metrics_file, self.pooled_metrics_file, self.text_metrics_file]
         begun = self.parts_folder.is_dir() or self.continuations_file.is_file()
@@ -154,7 +157,7 @@ class Run:
         elif self.metrics_file.is_file() and not self._metrics_are_current:
             stale, former = metrics, {"measure": None}
         else:
-            return False
+            return answers
         for path in stale:
             path.unlink(missing_ok=True)
         self.update_facts(**former)

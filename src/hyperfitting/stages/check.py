@@ -141,6 +141,7 @@ def refuse_missing_parts(recipe: Recipe) -> None:
     Raises:
         ModuleNotFoundError: an extra is not installed.
         ModelError: a model to measure with is not there.
+        DataError: a benchmark that is to be answered is not there, or cannot be read.
     """
     from hyperfitting import report
 
@@ -149,6 +150,10 @@ def refuse_missing_parts(recipe: Recipe) -> None:
     for source in (recipe.measure.model_named("scorer"), recipe.measure.model_named("mauve")):
         if source is not None:
             models.load_codec(ModelSettings(source=source, beginning_of_text="none"))
+    if recipe.evaluate.tasks:
+        from hyperfitting.stages.evaluate import plan_tasks
+
+        plan_tasks(recipe.evaluate)
 
 
 def _memory_or_why_not(

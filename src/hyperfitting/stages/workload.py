@@ -45,9 +45,12 @@ def planned_work(recipe: Recipe, experiment: Experiment) -> list[StageWork]:
     true = contexts * (1 + _CONTROLS) if ORIGINAL in unmeasured else 0
     blocks = data.train_blocks + data.validation_blocks + contexts
     update_tokens = min(recipe.train.batch_blocks, data.train_blocks) * data.block_tokens
+    questions = sum((task.limit or 0) * len(task.forms) for task in recipe.evaluate.tasks)
+    evaluate = StageWork("evaluate", len(recipe.variant_names) * questions, data.block_tokens)
     return [
         StageWork("train", sum(trainings(recipe, untrained)), _TRAINED * update_tokens),
         StageWork("generate", len(unwritten) * texts, _WRITTEN * generate.new_tokens),
         StageWork("measure", true + len(unmeasured) * (texts + blocks), data.block_tokens),
+        *([evaluate] if recipe.evaluate.tasks else []),
         StageWork("report", 0, 0.0),
     ]

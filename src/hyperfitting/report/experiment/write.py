@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hyperfitting.downstream.tables import EvaluationRow, experiment_rows
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.recipe import ORIGINAL
 from hyperfitting.records import MetricRow
 from hyperfitting.report.experiment import tables as pivot
+from hyperfitting.report.experiment.evaluation import evaluation_csv_rows, evaluation_grids
 from hyperfitting.report.experiment.examples import (
     Example,
     RecitedPassage,
@@ -50,6 +52,7 @@ def write_report(experiment: Experiment) -> Path:
     Raises:
         RunError: if a run is not measured yet.
     """
+    from hyperfitting.report.experiment.evaluation_figure import difference_figure
     from hyperfitting.report.experiment.figures import (
         TrainingCurve,
         coloured_texts,
@@ -64,6 +67,7 @@ def write_report(experiment: Experiment) -> Path:
         examples(experiment),
         recited_passages(experiment),
     )
+    answers = experiment_rows(experiment)
     trained = [
         TrainingCurve(variant, run.probes(), run.train_facts.kept_update)
         for variant, run in experiment.runs().items()
@@ -77,8 +81,15 @@ def write_report(experiment: Experiment) -> Path:
             )
         write_text(folder / "summary.json", summary_json(rows, verdict=_verdict(experiment)))
         write_text(folder / "table.csv", csv_text([table_row(row) for row in rows]))
-        write_text(folder / "report.md", _markdown(experiment, shown, recited))
-        page = experiment_page(experiment, shown, recited, curve_svgs(trained))
+        if (differences := difference_figure(answers)) is not None:
+            figures.save_png(differences, folder / "evaluation.png")
+        if answers:
+            write_text(folder / "evaluation.csv", csv_text(evaluation_csv_rows(answers)))
+        write_text(folder / "report.md", _markdown(experiment, shown, recited, answers))
+        drawn = "" if differences is None else figures.svg(differences, "evaluation")
+        page = experiment_page(
+            experiment, shown, recited, curve_svgs(trained), answers=answers, differences=drawn
+        )
         write_text(folder / "index.html", page)
     return experiment.report_folder / "index.html"
 
@@ -128,7 +139,12 @@ def _of_texts(row: dict[str, Any]) -> bool:
     return row.get("domain") == "texts" and row["variant"] in ("texts", "reference")
 
 
-def _markdown(experiment: Experiment, shown: list[Example], recited: list[RecitedPassage]) -> str:
+def _markdown(
+    experiment: Experiment,
+    shown: list[Example],
+    recited: list[RecitedPassage],
+    answers: Sequence[EvaluationRow],
+) -> str:
     parts = [
         f"# {experiment.recipe.run_name}",
         pivot.headline(experiment),
@@ -143,6 +159,10 @@ def _markdown(experiment: Experiment, shown: list[Example], recited: list[Recite
     )
     if absent := pivot.not_measured(experiment.recipe):
         parts.append(absent)
+    for grid in evaluation_grids(answers):
+        parts += [f"## {grid.title}", grid.note, grid.markdown]
+    if any(row.difference for row in answers):
+        parts.append("![differences to the original by benchmark](evaluation.png)")
     if not experiment.holds_texts:
         parts.append(NO_TEXTS)
     for count, example in enumerate(shown, 1):
@@ -190,9 +210,15 @@ def _provenance(experiment: Experiment) -> dict[str, Any]:
 
 
 def experiment_page(
-    experiment: Experiment, shown: list[Example], recited: list[RecitedPassage], curves: list[str]
+    experiment: Experiment,
+    shown: list[Example],
+    recited: list[RecitedPassage],
+    curves: list[str],
+    *,
+    answers: Sequence[EvaluationRow] = (),
+    differences: str = "",
 ) -> str:
-    """The report's page in HTML; `curves` are SVG."""
+    """The report's page in HTML; `curves` and `differences` are SVG."""
     from hyperfitting.report.kit.figures import heat_step
 
     tables, runs = pivot.tables(experiment), experiment.runs()
@@ -204,11 +230,18 @@ def experiment_page(
             headline=pivot.headline(experiment),
             verdict=_verdict(experiment),
             tables=tables,
+            grids=evaluation_grids(answers),
+            differences=differences,
             kept_early=any(
                 run.train_facts.kept_update < run.train_facts.updates for run in runs.values()
             ),
             not_measured=pivot.not_measured(experiment.recipe),
-            classes=variant_classes(arm.variant for table in tables for arm in table.arms),
+            classes=variant_classes(
+                [
+                    *(arm.variant for table in tables for arm in table.arms),
+                    *(row.variant for row in answers),
+                ]
+            ),
             number=number,
             interval=interval,
             heat=heat_step,

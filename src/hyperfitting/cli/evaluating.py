@@ -1,0 +1,175 @@
+"""The verb that asks benchmarks: evaluate."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperfitting.cli import options as shared
+from hyperfitting.cli.console import Console
+from hyperfitting.cli.options import Options, Parser, Verbs, print_next
+from hyperfitting.cli.values import whole_number
+from hyperfitting.errors import InputError
+
+if TYPE_CHECKING:
+    from hyperfitting.downstream.tables import EvaluationRow
+    from hyperfitting.runs import Experiment
+
+_SETTINGS = (
+    "tasks",
+    "forms",
+    "limit",
+    "examples",
+    "data",
+    "seed",
+    "dtype",
+    "batch_items",
+    "chat",
+    "answer_tokens",
+)
+"""Options that replace settings of `[evaluate]`."""
+
+
+def add_evaluating(verbs: Verbs) -> None:
+    """`evaluate`."""
+    made = verbs.add(
+        "evaluate",
+        "benchmarks (MMLU, ARC, GLUE, tasks of lm-evaluation-harness) for a trained experiment or "
+        "a model",
+        _evaluate,
+        shared.device,
+    )
+    made.add_argument(
+        "target",
+        metavar="EXPERIMENT|MODEL",
+        help="an experiment's folder, all of whose variants answer; or a model, named as in "
+        "model.source",
+    )
+    _add_what(made)
+    _add_how(made)
+
+
+def _add_what(made: Parser) -> None:
+    made.add_argument(
+        "--tasks",
+        nargs="+",
+        metavar="NAME",
+        help="mmlu, arc, glue, arc_easy, rte, ..., or tasks of lm-evaluation-harness (the recipe's "
+        "evaluate.tasks)",
+    )
+    made.add_argument(
+        "--forms",
+        nargs="+",
+        choices=("letters", "cloze", "generated"),
+        help="how questions with choices are put (letters cloze)",
+    )
+    made.add_argument(
+        "--limit",
+        type=whole_number(1),
+        metavar="N",
+        help="at most N items of each subject, drawn by --seed (all)",
+    )
+    made.add_argument(
+        "--examples",
+        type=whole_number(),
+        metavar="N",
+        help="solved examples before each question (0)",
+    )
+    made.add_argument("--data", metavar="DIR", help="the folder of the benchmarks' files")
+    made.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the answers of a model go (runs/evaluate-NAME); those of an experiment lie "
+        "with its runs",
+    )
+
+
+def _add_how(made: Parser) -> None:
+    made.add_argument("--seed", type=whole_number(), help="decides the sample and the examples (0)")
+    made.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="dtype of the weights (the recipe's; of a model float32)",
+    )
+    made.add_argument(
+        "--beginning-of-text",
+        choices=("add", "none"),
+        help="of a model; default: as its tokenizer does by itself. An experiment has its recipe's",
+    )
+    made.add_argument(
+        "--batch",
+        dest="batch_items",
+        type=whole_number(1),
+        metavar="N",
+        help="texts read side by side (16)",
+    )
+    made.add_argument(
+        "--chat",
+        action=argparse.BooleanOptionalAction,
+        help="put questions into the user's turn of the model's chat template",
+    )
+    made.add_argument(
+        "--answer-tokens",
+        type=whole_number(1),
+        metavar="N",
+        help="new tokens of a generated answer (16)",
+    )
+
+
+def _evaluate(options: Options) -> None:
+    from hyperfitting.runs import Experiment
+
+    experiment = Experiment(Path(options.target))
+    if experiment.recipe_file.is_file():
+        _evaluate_experiment(experiment, options)
+    else:
+        _evaluate_model(options)
+
+
+def _evaluate_experiment(experiment: Experiment, options: Options) -> None:
+    for option in ("out", "beginning_of_text"):
+        if getattr(options, option) is not None:
+            raise InputError(
+                f"--{option.replace('_', '-')} is for a model, and {options.target} is an "
+                "experiment, which has its own: leave it out"
+            )
+    base = experiment.recipe.evaluate
+    from hyperfitting.stages.evaluate import chosen_settings, evaluate_experiment
+
+    settings = chosen_settings(base, **_chosen(options))
+    how: dict[str, Any] = {"device": options.device, "progress": Console()}
+    _print_rows(evaluate_experiment(experiment, settings, **how))
+    for run in experiment.runs().values():
+        print(f"answers  {run.evaluation.folder}")
+    print_next("report", experiment.folder)
+
+
+def _evaluate_model(options: Options) -> None:
+    from hyperfitting.recipe import EvaluateSettings
+    from hyperfitting.stages.evaluate import answers_folder, chosen_settings, evaluate_model
+
+    settings = chosen_settings(EvaluateSettings(), **_chosen(options))
+    out = options.out or answers_folder(options.target)
+    rows = evaluate_model(
+        options.target,
+        out,
+        settings,
+        beginning_of_text=options.beginning_of_text,
+        device=options.device,
+        progress=Console(),
+    )
+    _print_rows(rows)
+    print(f"answers  {out}")
+
+
+def _chosen(options: Options) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in _SETTINGS}
+
+
+def _print_rows(rows: list[EvaluationRow]) -> None:
+    from hyperfitting.report import evaluation_grids
+
+    for grid in evaluation_grids(rows):
+        print(f"{grid.title}\n\n{grid.markdown}\n")

@@ -1,0 +1,333 @@
+"""The door to lm-evaluation-harness: our models behind its interface, and its tasks.
+
+Its own models decide dtype, beginning-of-text and truncation themselves. Ours are loaded by this
+project, under one policy, and what is cut is counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lm_eval.tasks
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks import TaskManager
+from torch import nn
+
+from hyperfitting import models
+from hyperfitting.decoding import Ending, make_sampler, token_steps
+from hyperfitting.downstream.benchmarks import Benchmark, Question
+from hyperfitting.downstream.prompts import documents, harness_config
+from hyperfitting.downstream.task_files import benchmark_names, refuse_unknown_task
+from hyperfitting.errors import DataError, InputError, ModelError, kind_of
+from hyperfitting.recipe import GREEDY, Form
+
+logging.getLogger("lm_eval").setLevel(logging.ERROR)
+
+_NEW_TOKENS = 256
+"""Most new tokens of an answer where a task does not say."""
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """A model's answer to one request: a log-likelihood in nats and whether it is greedy, or a
+    text. `cut_tokens` were left out at the beginning of the prompt.
+    """
+
+    loglikelihood: float = 0.0
+    is_greedy: bool = False
+    text: str = ""
+    cut_tokens: int = 0
+
+
+class HarnessModel(LM):  # type: ignore[misc]
+    """A model of this project as lm-evaluation-harness asks it.
+
+    The prompt and what continues it are encoded together, and split where the prompt alone ends, as
+    in the harness's own models. A prompt that does not fit the model's `positions` loses tokens at
+    its beginning, after beginning-of-text.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        codec: models.TextCodec,
+        *,
+        positions: int | None = None,
+        batch_items: int = 16,
+        chat: bool = False,
+    ):
+        super().__init__()
+        self._model, self._codec, self._positions = model, codec, positions
+        self._batch_items, self._chat = batch_items, chat
+        self._stepper: Any = None
+
+    def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+        """The log-likelihood of each (context, continuation), and whether it is greedy."""
+        found = self.likelihoods([each.args for each in requests])
+        return [(each.loglikelihood, each.is_greedy) for each in found]
+
+    def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
+        """Refused: `hyperfit measure` gives the perplexity of texts."""
+        raise InputError(
+            "tasks of perplexity are not evaluated: `hyperfit measure TEXTS.jsonl --scorer MODEL`"
+        )
+
+    def generate_until(self, requests: Sequence[Any]) -> list[str]:
+        """The greedy text after each context, up to the first stop string."""
+        return [each.text for each in self.texts([each.args for each in requests])]
+
+    def apply_chat_template(
+        self, chat_history: Sequence[Mapping[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """The text of a chat in the model's own template."""
+        turns = [(each["role"], each["content"]) for each in chat_history]
+        return models.fill_template(
+            self._codec.tokenizer, turns, begin_answer=add_generation_prompt
+        )
+
+    def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[ModelAnswer]:
+        """Score the continuation of each context.
+
+        Raises:
+            ModelError: a continuation alone is longer than the model has positions.
+        """
+        encoded = [self._encode_pair(*pair) for pair in pairs]
+        cut = [self._fitted(text, len(more)) for text, more in encoded]
+        scored = models.score_continuations(
+            self._model,
+            [(text, more) for (text, _), (_, more) in zip(cut, encoded, strict=True)],
+            batch_texts=self._batch_items,
+        )
+        return [
+            ModelAnswer(-each.loss, each.is_greedy, cut_tokens=left_out)
+            for each, (_, left_out) in zip(scored, cut, strict=True)
+        ]
+
+    def texts(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[ModelAnswer]:
+        """Continue each context greedily. Contexts of equal length and settings are read together.
+
+        Raises:
+            InputError: a task asks for samples.
+        """
+        batches: dict[Any, list[int]] = {}
+        fitted = []
+        for number, (context, how) in enumerate(asked):
+            until, new_tokens = _stops(how)
+            ids, left_out = self._fitted(self._encode(context), new_tokens)
+            fitted.append((ids, left_out))
+            batches.setdefault((-len(ids), until, new_tokens), []).append(number)
+        found: dict[int, ModelAnswer] = {}
+        for (_, until, new_tokens), numbers in sorted(batches.items(), key=lambda it: it[0][0]):
+            for start in range(0, len(numbers), self._batch_items):
+                batch = numbers[start : start + self._batch_items]
+                texts = self._continue([fitted[each][0] for each in batch], until, new_tokens)
+                for each, text in zip(batch, texts, strict=True):
+                    found[each] = ModelAnswer(text=text, cut_tokens=fitted[each][1])
+        return [found[number] for number in range(len(asked))]
+
+    def _continue(
+        self, contexts: Sequence[Sequence[int]], until: Sequence[str], new_tokens: int
+    ) -> list[str]:
+        """The texts after equally long contexts; no step is made after all have stopped."""
+        self._stepper = self._stepper or models.stepper(self._model)
+        context_BT, ends = torch.tensor(contexts), set(self._codec.end_ids)
+        sampler = make_sampler(GREEDY, None, context_tokens=context_BT.shape[1])
+        new: list[list[int]] = [[] for _ in contexts]
+        texts, going = [""] * len(contexts), set(range(len(contexts)))
+        for ids_B in token_steps(
+            self._stepper,
+            context_BT,
+            sampler,
+            new_tokens=new_tokens,
+            ending=Ending(self._codec.end_ids, stop=True),
+        ):
+            for number in sorted(going):
+                token = int(ids_B[number])
+                if token not in ends:
+                    new[number].append(token)
+                    texts[number] = self._codec.decode(new[number])
+                if token in ends or any(stop in texts[number] for stop in until):
+                    going.discard(number)
+            if not going:
+                break
+        return [_before_stops(text, until) for text in texts]
+
+    def _encode(self, text: str) -> list[int]:
+        """Ids of a prompt; of an empty one that of end-of-text, if nothing begins a text."""
+        ids = self._codec.encode_prompt(text) if self._chat else self._codec.encode(text)
+        return ids or list(self._codec.end_ids[:1])
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        kept = context.rstrip(" ")
+        whole = self._encode(context + continuation)
+        before = min(len(self._encode(kept)), len(whole) - 1)
+        if not kept and not self._codec.start_ids:
+            return list(self._codec.end_ids[:1]), whole
+        return whole[:before], whole[before:]
+
+    def _fitted(self, ids: Sequence[int], more: int) -> tuple[list[int], int]:
+        """The ids of a prompt that `more` tokens follow, cut to the model's positions, and how many
+        were left out.
+        """
+        start = list(self._codec.start_ids)
+        if self._positions is None or len(ids) + more <= self._positions:
+            return list(ids), 0
+        room = self._positions - more - len(start)
+        if room < 1:
+            raise ModelError(
+                f"an answer of {more} tokens does not fit the model's {self._positions} positions: "
+                "lower evaluate.answer_tokens, or leave the benchmark out"
+            )
+        own = list(ids[len(start) :])
+        return [*start, *own[-room:]], len(own) - room
+
+
+def _stops(how: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
+    """Where an answer stops: its stop strings, and the most new tokens.
+
+    Raises:
+        InputError: samples are asked for.
+    """
+    if how.get("do_sample") or float(how.get("temperature") or 0) > 0:
+        raise InputError("a task asks for samples, and answers are greedy: leave it out")
+    until = how.get("until") or ()
+    until = (until,) if isinstance(until, str) else tuple(until)
+    return until, int(how.get("max_gen_toks", _NEW_TOKENS))
+
+
+def _before_stops(text: str, until: Sequence[str]) -> str:
+    return text[: min([len(text), *(text.index(stop) for stop in until if stop in text)])]
+
+
+class _Documents(list[dict[str, Any]]):
+    """Documents of a split, with the field names that a task asks a data set for."""
+
+    @property
+    def features(self) -> dict[str, None]:
+        return dict.fromkeys(self[0]) if self else {}
+
+
+@dataclass(frozen=True)
+class SubjectTask:
+    """A task of lm-evaluation-harness, and our questions that are its documents, in order."""
+
+    task: Any
+    questions: Sequence[Question]
+
+
+def subject_tasks(
+    benchmark: Benchmark,
+    form: Form,
+    *,
+    examples: int = 0,
+    seed: int = 0,
+    answer_tokens: int = 16,
+    chat: bool = False,
+) -> list[SubjectTask]:
+    """One task for each subject of a benchmark, so that examples are of the same subject. `seed`
+    decides the examples where they are drawn.
+    """
+    made = []
+    for subject in benchmark.subjects:
+        own = [each for each in benchmark.questions if each.subject == subject]
+        shown = [each for each in benchmark.examples if each.subject == subject]
+        config = harness_config(
+            benchmark, form, subject, examples=examples, answer_tokens=answer_tokens, chat=chat
+        )
+        made.append(SubjectTask(_task(config, documents(own), documents(shown), seed), own))
+    return made
+
+
+def _task(
+    config: dict[str, Any],
+    items: list[dict[str, Any]],
+    examples: list[dict[str, Any]],
+    seed: int,
+) -> Any:
+    splits = {"items": _Documents(items), "examples": _Documents(examples)}
+    task = ConfigurableTask(config={**config, "custom_dataset": lambda **_: splits})
+    if config.get("fewshot_split") == "items":  # all questions of the file, asked or not
+        task.sampler.replace_df(examples)
+    task.set_fewshot_seed(seed)
+    return task
+
+
+def foreign_tasks(name: str, *, examples: int, seed: int) -> list[Any]:
+    """The tasks that a name of lm-evaluation-harness stands for, or its task file.
+
+    Raises:
+        DataError: there is no such task, or its data cannot be had.
+    """
+    is_file = name.endswith((".yaml", ".yml"))
+    if not is_file:
+        _refuse_unknown(name)
+    try:
+        manager = TaskManager(include_defaults=not is_file)
+        found = list(manager.load([name])["tasks"].values())
+    except Exception as error:  # of whichever library reads the task's data
+        raise DataError(
+            f"{name}: lm-evaluation-harness cannot load this task ({kind_of(error)}): check the "
+            "name, the task file and the network"
+        ) from error
+    for task in found:
+        if task.config.num_fewshot is None or examples:
+            task.set_config(key="num_fewshot", value=examples)
+        task.set_fewshot_seed(seed)
+    return found
+
+
+_NAMED = re.compile(rb"""^["']?(?:task|group|tag)["']?:[ ]*["']?([\w.\-]+)""", re.M)
+
+
+def _refuse_unknown(name: str) -> None:
+    """Refuse a name that no task file of lm-evaluation-harness mentions. Their text is searched:
+    parsing all of these thousands of files takes ten seconds.
+    """
+    texts = [path.read_bytes() for path in Path(lm_eval.tasks.__file__).parent.rglob("*yaml")]
+    mentioned = re.compile(rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w.-])")
+    if not any(mentioned.search(text) for text in texts):
+        known = {found.decode() for text in texts for found in _NAMED.findall(text)}
+        raise refuse_unknown_task(name, [*benchmark_names(), *sorted(known)])
+
+
+def build_requests(
+    task: Any, number: int, document: Any, chat_template: Callable[..., str] | None
+) -> list[Any]:
+    """What a model is asked about one document of a task: one request for each choice, or one for a
+    text. Call it for all documents in order, since examples are drawn one after another.
+    """
+    context = task.fewshot_context(
+        document,
+        num_fewshot=task.config.num_fewshot or 0,
+        apply_chat_template=chat_template is not None,
+        chat_template=chat_template,
+        gen_prefix=task.doc_to_prefix(document),
+    )
+    made = task.construct_requests(
+        doc=document,
+        ctx=context,
+        metadata=(task.config.task, number, 1),
+        apply_chat_template=chat_template is not None,
+        chat_template=chat_template,
+    )
+    return [made] if isinstance(made, Instance) else list(made)
+
+
+def score_document(task: Any, document: Any, requests: Sequence[Any]) -> dict[str, Any]:
+    """The metrics of one document, as the task takes them from the answers in its requests."""
+    filters = task._filters
+    for each in filters:
+        each.apply(list(requests))
+    key = filters[0].name
+    found: dict[str, Any] = task.process_results(
+        document, [each.filtered_resps[key] for each in requests]
+    )
+    return found

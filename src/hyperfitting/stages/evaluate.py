@@ -1,0 +1,335 @@
+"""Answer benchmarks with every run's model: RUN/evaluation/, a sheet for each of them and form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from hyperfitting import models
+from hyperfitting.data.contamination import LeakIndex
+from hyperfitting.downstream.answering import AskedTask, answer_sheet, harness_tasks, own_tasks
+from hyperfitting.downstream.benchmarks import has_files, read_benchmark
+from hyperfitting.downstream.harness import HarnessModel
+from hyperfitting.downstream.overlap_check import find_contaminated, training_index
+from hyperfitting.downstream.parser import PARSER_VERSION
+from hyperfitting.downstream.tables import EvaluationRow, evaluation_rows, experiment_rows
+from hyperfitting.downstream.task_files import benchmark_names, expand_names
+from hyperfitting.environment import Environment
+from hyperfitting.errors import DataError
+from hyperfitting.files import text_sha256
+from hyperfitting.progress import NO_PROGRESS, Progress
+from hyperfitting.recipe import (
+    ORIGINAL,
+    BenchmarkSettings,
+    Dtype,
+    EvaluateSettings,
+    Form,
+    ModelSettings,
+)
+from hyperfitting.runs import EvaluationFolder, Experiment, Run
+from hyperfitting.runs.answers import SheetFacts, SheetIdentity
+from hyperfitting.stages.train import drop_stale
+from hyperfitting.training import translate_torch_errors
+from hyperfitting.weights import Weights, hash_model, ordinary_folder
+from hyperfitting.writing import load_run, load_run_codec
+
+_REMEDY = "ask with a smaller evaluate.batch_items (--batch), or name another --device"
+
+
+@dataclass(frozen=True)
+class _Answering:
+    """One model that is to answer: where its sheets go, its tokenizer, and how it is loaded."""
+
+    name: str
+    folder: EvaluationFolder
+    codec: models.TextCodec
+    source: str
+    weights: str | None
+    dtype: Dtype
+    load: Callable[[], Any]
+
+
+@translate_torch_errors(_REMEDY)
+def evaluate_experiment(
+    experiment: Experiment,
+    settings: EvaluateSettings | None = None,
+    *,
+    device: str = "auto",
+    progress: Progress = NO_PROGRESS,
+) -> list[EvaluationRow]:
+    """Answer the benchmarks with all variants of a trained experiment; the rows of the table.
+
+    What is answered already is kept. `settings` replace those of the recipe.
+
+    Raises:
+        DataError: a benchmark, a file or a row cannot be used; nothing is answered then.
+        RunError: a run is not trained, or its answers were given under other settings.
+    """
+    experiment.refuse_archive()
+    chosen = settings or experiment.recipe.evaluate
+    tasks = plan_tasks(chosen, progress=progress)
+    drop_stale(experiment, progress)
+    runs, place = experiment.runs(), models.resolve_device(device)
+    codec, blocks = load_run_codec(runs[ORIGINAL]), experiment.blocks("train").ids_NT.tolist()
+    index = training_index(codec.decode(ids) for ids in blocks)
+    for run in runs.values():
+        _answer(_answering_of(run, chosen, place), tasks, chosen, place, index, progress)
+    return experiment_rows(experiment)
+
+
+def _answering_of(run: Run, settings: EvaluateSettings, place: torch.device) -> _Answering:
+    model = run.recipe.model
+    dtype, exact = settings.dtype or model.dtype, settings.dtype is None
+    return _Answering(
+        name=run.variant,
+        folder=run.evaluation,
+        codec=load_run_codec(run),
+        source=model.source,
+        weights=run.made_with[0],
+        dtype=dtype,
+        load=lambda: load_run(run, place, dtype=dtype, exact_head=exact)[0],
+    )
+
+
+@translate_torch_errors(_REMEDY)
+def evaluate_model(
+    source: str,
+    out: Path,
+    settings: EvaluateSettings,
+    *,
+    beginning_of_text: Literal["add", "none"] | None = None,
+    device: str = "auto",
+    progress: Progress = NO_PROGRESS,
+) -> list[EvaluationRow]:
+    """Answer the benchmarks with one model, named as in `model.source`; the rows of the table.
+
+    Prompts begin with beginning-of-text as `beginning_of_text` says; None: if the tokenizer puts it
+    there by itself, as in the models of lm-evaluation-harness. The sheets go to the folder `out`.
+
+    Raises:
+        DataError: a benchmark, a file or a row cannot be used; nothing is answered then.
+        ModelError: the model cannot be loaded.
+        RunError: `out` holds something else, or answers that were given under other settings.
+    """
+    folder = EvaluationFolder(out)
+    folder.refuse_other_files()
+    tasks, place = plan_tasks(settings, progress=progress), models.resolve_device(device)
+    dtype = settings.dtype or "float32"
+    plain = ModelSettings(source=source, dtype=dtype, beginning_of_text="none")
+    codec = models.load_codec(plain)
+    policy = beginning_of_text or _own_policy(codec)
+    if policy == "add":
+        codec = models.load_codec(plain.model_copy(update={"beginning_of_text": "add"}))
+    answering = _Answering(
+        name="model",
+        folder=folder,
+        codec=codec,
+        source=source,
+        weights=_digest(plain),
+        dtype=dtype,
+        load=partial(models.load_model, plain, place),
+    )
+    _answer(answering, tasks, settings, place, None, progress)
+    return evaluation_rows({"model": folder})
+
+
+def answers_folder(source: str) -> Path:
+    """Where the answers of a model go unless told otherwise: `runs/evaluate-<its name>`."""
+    name = re.sub(r"[^\w.-]+", "-", source.rstrip("/").rpartition("/")[2])
+    return Path("runs") / f"evaluate-{name}"
+
+
+def chosen_settings(
+    base: EvaluateSettings,
+    *,
+    tasks: Sequence[str] | None = None,
+    forms: Sequence[Form] | None = None,
+    limit: int | None = None,
+    examples: int | None = None,
+    data: str | None = None,
+    **others: Any,
+) -> EvaluateSettings:
+    """Settings with some replaced; None keeps what stands in `base`.
+
+    Args:
+        base: those of a recipe, or the defaults.
+        tasks: names of benchmarks in the place of all others; one that `base` has too keeps its
+            limit, forms and examples.
+        forms: of every benchmark.
+        limit: of every benchmark.
+        examples: of every benchmark.
+        data: folder of the files, counted from the working folder.
+        others: further settings by name.
+    """
+    held = {each.name: each for each in base.tasks}
+    named = [*held] if tasks is None else [*dict.fromkeys(tasks)]
+    own = {"forms": forms and tuple(dict.fromkeys(forms)), "limit": limit, "examples": examples}
+    changes = {name: value for name, value in own.items() if value is not None}
+    asked = [held.get(name) or BenchmarkSettings(name=name) for name in named]
+    update = {name: value for name, value in others.items() if value is not None}
+    update["tasks"] = tuple(each.model_copy(update=changes) for each in asked)
+    made = base.model_copy(update=update | ({} if data is None else {"data": data}))
+    if data is not None:
+        made.count_from(lambda setting: Path.cwd())
+    return made
+
+
+def plan_tasks(
+    settings: EvaluateSettings, *, progress: Progress = NO_PROGRESS
+) -> list[tuple[BenchmarkSettings, AskedTask]]:
+    """The benchmarks of the settings with their items, each in each form.
+
+    Raises:
+        DataError: a name, a file or a row cannot be used; or nothing is left.
+    """
+    found: list[tuple[BenchmarkSettings, AskedTask]] = []
+    for each in settings.tasks:
+        for name in expand_names(each.name):
+            if name not in benchmark_names():
+                made = harness_tasks(name, settings, limit=each.limit, examples=each.examples)
+            elif name != each.name and not has_files(name, _data_folder(settings)):
+                progress.log(f"{each.name}: no file of {name}, which is left out")
+                continue
+            else:
+                benchmark = read_benchmark(
+                    name,
+                    _data_folder(settings),
+                    limit=each.limit,
+                    seed=settings.seed,
+                    examples=each.examples,
+                )
+                made = own_tasks(benchmark, each.forms, settings, examples=each.examples)
+            found += [(each, task) for task in made]
+    _refuse_none_or_twice(settings, [f"{task.name}-{task.form}" for _, task in found])
+    return found
+
+
+def _refuse_none_or_twice(settings: EvaluateSettings, names: list[str]) -> None:
+    if not names:
+        asked = ", ".join(each.name for each in settings.tasks) or "nothing"
+        raise DataError(
+            f"no benchmark is left of {asked}: name one with --tasks, or in evaluate.tasks, and "
+            "its folder of files in evaluate.data"
+        )
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"{twice} is asked for twice: name a benchmark once, alone or by its group")
+
+
+def _data_folder(settings: EvaluateSettings) -> Path:
+    if settings.data is None:
+        raise DataError(
+            "the folder of the benchmarks' files is not named: set evaluate.data, or --data"
+        )
+    folder = settings.tried("data")
+    if not folder.is_dir():
+        raise DataError(f"{settings.data}: no such folder of benchmarks (tried {folder})")
+    return folder
+
+
+def _answer(
+    answering: _Answering,
+    tasks: list[tuple[BenchmarkSettings, AskedTask]],
+    settings: EvaluateSettings,
+    place: torch.device,
+    index: LeakIndex | None,
+    progress: Progress,
+) -> None:
+    """Answer the tasks with one model, which is loaded at the first that is not done."""
+    model: HarnessModel | None = None
+    for asked, task in tasks:
+        sheet = answering.folder.sheet(task.name, task.form)
+        facts = _facts(answering, asked, task, settings, place, index)
+        sheet.begin(facts)
+        if sheet.done:
+            progress.log(f"{answering.name}: {sheet.name} answered already")
+            continue
+        model = model or _harness_model(answering, settings)
+        answer_sheet(
+            task,
+            model,
+            sheet,
+            facts,
+            batch_items=settings.batch_items,
+            label=f"{answering.name}, {sheet.name}",
+            progress=progress,
+        )
+
+
+def _harness_model(answering: _Answering, settings: EvaluateSettings) -> HarnessModel:
+    models.return_freed_memory()
+    model = answering.load()
+    return HarnessModel(
+        model,
+        answering.codec,
+        positions=models.positions_of(model.config),
+        batch_items=settings.batch_items,
+        chat=settings.chat,
+    )
+
+
+def _facts(
+    answering: _Answering,
+    asked: BenchmarkSettings,
+    task: AskedTask,
+    settings: EvaluateSettings,
+    place: torch.device,
+    index: LeakIndex | None,
+) -> SheetFacts:
+    """What is in effect for one sheet."""
+    codec, generated = answering.codec, task.form == "generated"
+    template = None
+    if settings.chat:
+        models.fill_template(codec.tokenizer, [("user", "a")], begin_answer=True)  # it has one
+        template = text_sha256(str(codec.tokenizer.chat_template))
+    identity = SheetIdentity(
+        task=task.name,
+        form=task.form,
+        task_sha256=task.definition_sha256,
+        files=task.files,
+        sample=task.sample_sha256,
+        items=len(task),
+        limit=asked.limit,
+        seed=settings.seed,
+        examples=asked.examples,
+        weights=answering.weights,
+        codec=codec.fingerprint,
+        beginning_of_text="add" if codec.start_ids else "none",
+        dtype=answering.dtype,
+        batch_items=settings.batch_items,
+        chat_template=template,
+        answer_tokens=settings.answer_tokens if generated else None,
+        parser=PARSER_VERSION if generated else None,
+        harness=metadata.version("lm_eval"),
+    )
+    leaked = find_contaminated(task.questions, index) if index and task.questions else None
+    return SheetFacts(
+        identity=identity,
+        source=answering.source,
+        title=task.title,
+        metric=task.metric,
+        chance=task.chance,
+        device=models.describe_device(place),
+        environment=Environment.of_this_process(),
+        contaminated=None if leaked is None else leaked.items,
+        unchecked=None if leaked is None else leaked.unchecked,
+    )
+
+
+def _own_policy(codec: models.TextCodec) -> Literal["add", "none"]:
+    return "add" if models.tokenizer_traits(codec, None).adds_beginning else "none"
+
+
+def _digest(settings: ModelSettings) -> str | None:
+    """The digest of a model's files, as run.json has it; None of a model on the hub."""
+    folder = ordinary_folder(settings)
+    if folder is not None:
+        return Weights(hash_model(folder)).digest
+    held = models.source_of(settings)
+    return None if held is None else Weights(held.sha256).digest

@@ -1,0 +1,74 @@
+"""Sheets of answers written by hand, so that every value of a table is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hyperfitting.environment import Environment
+from hyperfitting.runs import EvaluationFolder
+from hyperfitting.runs.answers import AnsweredItem, SheetFacts, SheetIdentity
+
+_IDENTITY = {
+    "task_sha256": "",
+    "files": {},
+    "sample": "",
+    "limit": None,
+    "seed": 0,
+    "examples": 0,
+    "weights": None,
+    "codec": "",
+    "beginning_of_text": "none",
+    "dtype": "float32",
+    "batch_items": 1,
+    "chat_template": None,
+    "answer_tokens": None,
+    "harness": "x",
+}
+
+
+def item(
+    number: int, gold: int, chosen: int | None, *, subject: str = "all", text: str | None = None
+) -> AnsweredItem:
+    """One of four choices; the chosen one has the likelihood 0.7 unless there is a text."""
+    likelihoods = [-1.2 if each == chosen else -2.3 for each in range(4)]
+    return AnsweredItem(
+        item=number,
+        subject=subject,
+        item_sha256=f"{number:016x}",
+        gold=gold,
+        chosen=chosen,
+        score=float(gold == chosen),
+        loglikelihoods=() if text is not None else tuple(likelihoods),
+        lengths=(),
+        cut_tokens=0,
+        text=text,
+    )
+
+
+def write_sheet(
+    folder: EvaluationFolder,
+    task: str,
+    form: str,
+    items: Sequence[AnsweredItem],
+    *,
+    metric: str = "acc",
+    **facts: Any,
+) -> None:
+    """A finished sheet of these items."""
+    parser = 1 if form == "generated" else None
+    identity = SheetIdentity(task=task, form=form, items=len(items), parser=parser, **_IDENTITY)
+    held = {"contaminated": (), "unchecked": 0, "cut_items": 0, "seconds": 1.0, **facts}
+    made = SheetFacts(
+        identity=identity,
+        source="x",
+        title=task.upper(),
+        metric=metric,
+        chance=0.25,
+        device="a processor",
+        environment=Environment.of_this_process(),
+        **held,
+    )
+    sheet = folder.sheet(task, form)
+    sheet.begin(made)
+    sheet.finish(items, made)
