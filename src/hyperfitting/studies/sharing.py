@@ -115,6 +115,8 @@ def _copy_run(run: Run, to: Run, recipe: Recipe) -> None:
     """Copy a run, every row of which gets the name of the run that it becomes."""
     with new_folder(to.folder) as partial:
         made = Run(partial)
+        if run.recipe.evaluate == recipe.evaluate and run.evaluation.folder.is_dir():
+            shutil.copytree(run.evaluation.folder, made.evaluation.folder)
         for file in _copied(run):
             shutil.copyfile(file, partial / file.name)
         for rows in _ROWS:

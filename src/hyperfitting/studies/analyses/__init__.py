@@ -9,6 +9,7 @@ from hyperfitting.report.study.content import Findings
 from hyperfitting.studies.analyses.cells import find_cells
 from hyperfitting.studies.analyses.curves import TRAINING, find_curves
 from hyperfitting.studies.analyses.data_type import DATA, find_data_type
+from hyperfitting.studies.analyses.downstream import find_downstream
 from hyperfitting.studies.analyses.long_texts import TRAINED, find_long_texts
 from hyperfitting.studies.analyses.pairs import ORDER
 from hyperfitting.studies.analyses.quantity import SCHEDULE, TEXTS, find_quantity
@@ -28,6 +29,7 @@ ANALYSES: dict[str, StudyAnalysis] = {
     "cells": StudyAnalysis(find_cells),
     "curves": StudyAnalysis(find_curves, (TRAINING,)),
     "data-type": StudyAnalysis(find_data_type, (DATA,)),
+    "downstream": StudyAnalysis(find_downstream),
     "long": StudyAnalysis(find_long_texts, (TRAINED,)),
     "quantity": StudyAnalysis(find_quantity, (TEXTS, SCHEDULE)),
     "shuffle": StudyAnalysis(find_shuffle, (ORDER,)),

@@ -1,0 +1,61 @@
+"""Benchmarks over seeds, on sheets written by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from hyperfitting.studies import load_study, study_cells
+from hyperfitting.studies.analyses.downstream import find_downstream
+from tests.support.finished_cells import results_of
+from tests.support.sheets import item, write_sheet
+
+STUDY = """
+name = "downstream"
+base = "demo"
+seeds = [0, 1, 2]
+analysis = "downstream"
+"""
+
+
+def answered(right, text=None):
+    return [item(n, n % 4, n % 4 if n in right else (n + 1) % 4, text=text) for n in range(1, 41)]
+
+
+def test_the_mean_over_seeds_stands_beside_what_the_items_exclude(tmp_path):
+    results = results_of(tmp_path, STUDY)
+    for cell in results.finished:
+        for form, text in (("letters", None), ("generated", "A")):
+            kept = range(1, 31 if text else 27 + cell.cell.seed)
+            for variant, right in (("original", range(1, 31)), ("hyperfitted", kept)):
+                run = cell.experiment.run(variant)
+                write_sheet(run.evaluation, "mmlu", form, answered(right, text))
+    found = find_downstream(results)
+    rows = {row.form: row for row in found.tables[0].rows}
+    letters = rows["letters"]
+    assert letters.value == pytest.approx(-3 / 40)
+    assert (letters.seeds, letters.lost, letters.gained) == (3, 4 + 3 + 2, 0)
+    assert letters.low < letters.value < letters.high
+    assert letters.excluded > 4 / 40
+    assert (rows["generated"].value, rows["generated"].unparsed) == (0, 0)
+    assert "letters: the hyperfitted model is below the original on 1 of 1" in found.sentences[0]
+    assert "generated: the hyperfitted model is below the original on 0 of 1" in found.sentences[1]
+    assert found.figures[0].panels[0].ticks == ("mmlu, letters", "mmlu, generated")
+
+
+def test_no_cell_is_no_figure(tmp_path):
+    found = find_downstream(results_of(tmp_path, STUDY, without=lambda cell: True))
+    assert (found.figures, found.tables[0].rows) == ((), [])
+
+
+def test_the_shipped_study_asks_the_same_items_of_all_seeds():
+    study = load_study("downstream")
+    cells = study_cells(study)
+    assert len(cells) == 3
+    assert len({cell.recipe.evaluate.model_dump_json() for cell in cells}) == 1
+    recipe = cells[0].recipe
+    assert recipe.variant_names == ("original", "early-stopped", "hyperfitted")
+    assert [(each.name, each.limit) for each in recipe.evaluate.tasks] == [
+        ("mmlu", 20),
+        ("arc", 500),
+        ("glue", 400),
+    ]
