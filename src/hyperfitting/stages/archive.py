@@ -117,6 +117,12 @@ def _fill_run(run: Run, made: Run, *, texts: bool) -> None:
     )
     for file in kept:
         _copy(file, made.folder / file.name)
+    for sheet in run.evaluation.finished():
+        to = made.evaluation.folder
+        _copy(sheet.facts_file, to / sheet.facts_file.name)
+        rows = sheet.items()
+        hashed = (row if row.text is None else replace(row, text=_hashed(row.text)) for row in rows)
+        write_rows(to / sheet.items_file.name, rows if texts else hashed)
     if not texts:
         hashed = (
             replace(row, sample=_hashed(row.sample), sample_context=_hashed(row.sample_context))
@@ -129,6 +135,9 @@ def _fill_run(run: Run, made: Run, *, texts: bool) -> None:
 def _texts(run: Run) -> Iterator[Path]:
     """The files of a run that hold texts or token ids."""
     yield from filter(Path.is_file, (run.probes_file, run.continuations_file, run.blocked_file))
+    for sheet in run.evaluation.finished():
+        if any(row.text is not None for row in sheet.items()):
+            yield sheet.items_file
 
 
 def _copy(file: Path, to: Path) -> None:
