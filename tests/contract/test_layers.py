@@ -34,13 +34,13 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Inside a room, from the ground up: a module may import those of the groups before its own. A
 # folder's name stands for all its modules that are not named themselves.
 ORDER = {
-    "cli": "console preference_text text values < options preference_options study_text < evaluating "
-    "experiments measuring planning preference recipes studies < __init__",
+    "cli": "console preference_text text values < options preference_options study_text < "
+    "evaluating experiments measuring planning preference recipes studies < __init__",
     "compare": "seeds < load < differences nearest < __init__",
     "downstream": "__init__ calibration parser task_files < benchmarks paired < overlap_check "
     "prompts tables < harness < answering",
-    "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < experiment "
-    "external_texts < __init__",
+    "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < "
+    "experiment external_texts < __init__",
     "metrics": "__init__ controls diversity overlap repetition specs.spec specs.tokens stats "
     "token_scores words < bleu mauve multiple_comparisons specs.fluency specs.of_models < "
     "specs.of_texts < specs < specs.reference",
@@ -50,38 +50,37 @@ ORDER = {
     "design.presentation store.rows web.messages wording < analysis.agreement "
     "analysis.data_quality analysis.davidson analysis.population analysis.shares "
     "analysis.ttr_regression protocol < analysis.llm_agreement analysis.power "
-    "analysis.protocol_adherence store.assignment study web.comprehension_test < "
-    "analysis.analyse analysis.workload design.comparisons store.context store.judgements "
-    "store.progress < analysis design.given_pairs design.pairing store.careless "
-    "store.invitations < design.create store.annotators < store.items store.llm_judgements < "
-    "store.store < store store.judgement_files store.links < judges.llm judges.simulated "
-    "store.archive web.dependencies < settings_tables web.admin web.annotators < web.app < "
-    "web.serve",
+    "analysis.protocol_adherence store.assignment study web.comprehension_test < analysis.analyse "
+    "analysis.workload design.comparisons store.context store.judgements store.progress < "
+    "analysis design.given_pairs design.pairing store.careless store.invitations < design.create "
+    "store.annotators < store.items store.llm_judgements < store.store < store "
+    "store.judgement_files store.links < judges.llm judges.simulated store.archive "
+    "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
     "recipe": "base former_names tree < data evaluate strategies train < variants < settings < "
     "differences notes paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
-    "kit.tables kit.variants preference study study.content < comparison.cells "
-    "comparison.figures experiment.evaluation experiment.evaluation_figure experiment.figures "
-    "experiment.tables preference.sheets study.figures < comparison.write experiment.closing "
-    "experiment.write preference.conduct_tables preference.tables study.write < __init__ "
-    "preference.figures preference.judge_tables < preference.write < preference.study",
+    "kit.tables kit.variants preference study study.content < comparison.cells comparison.figures "
+    "experiment.evaluation experiment.evaluation_figure experiment.figures experiment.tables "
+    "preference.sheets study.figures < comparison.write experiment.closing experiment.write "
+    "preference.conduct_tables preference.tables study.write < __init__ preference.figures "
+    "preference.judge_tables < preference.write < preference.study",
     "runs": "answers blocks < evaluation < run < experiment < find < __init__",
-    "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs < "
-    "__init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
+    "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
+    "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
     "analyses.cells analyses.curves analyses.data_type analyses.long_texts analyses.pairs "
     "analyses.quantity page worker < analyses.shuffle launchers.here launchers.processes "
     "launchers.ray_cluster launchers.slurm study_run < analyses estimate launchers.choose < "
     "findings < report",
-    "stages": "__init__ archive compare draw listing model_card plan report workload < train < evaluate "
-    "generate measure < check",
-    "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < checkpoint < "
-    "probe schedule stopping < loop < memory_plan < __init__",
+    "stages": "__init__ archive compare draw listing model_card plan report workload < train < "
+    "evaluate generate measure < check",
+    "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
+    "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
-    "data": "contamination decode folders lost_characters splits < passages repeats rows < formats "
-    "stretches < sources < requests < refusals < draw < __init__",
+    "data": "contamination decode folders lost_characters splits < passages repeats rows < "
+    "formats stretches < sources < requests < refusals < draw < __init__",
     "decoding": "citations rules < loop < __init__",
-    "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors < "
-    "codec locate stepping trainable < adapt.compare adapt.head description < adapt.decoding "
+    "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
+    "< codec locate stepping trainable < adapt.compare adapt.head description < adapt.decoding "
     "adapt.patches adapters chunked_logits < adapt scoring < loading < saving < __init__",
 }
 
