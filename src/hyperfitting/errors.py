@@ -127,6 +127,8 @@ _EXTRAS = {
     "scipy": "preference",
     "regex": "preference",
     "psycopg": "postgresql",
+    "PIL": "images",
+    "sklearn": "images",
     "ray": "ray",
     "submitit": "slurm",
 }

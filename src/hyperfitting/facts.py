@@ -236,6 +236,15 @@ class PassedOver(Facts):
     names: tuple[str, ...]
 
 
+class ImageFacts(Facts):
+    """The images of a source as they were found: how many of each size (`32x32`), and how many were
+    converted, by what they were.
+    """
+
+    sizes: dict[str, int]
+    converted: dict[str, int]
+
+
 class SourceFacts(Facts):
     """What was read of one source, and what pins its content: hashes, or a hub fingerprint.
 
@@ -253,10 +262,13 @@ class SourceFacts(Facts):
     config: str | None = None
     split: str | None = None
     fingerprint: str | None = None
+    images: ImageFacts | None = None
 
 
 class LeakFacts(Facts):
-    """A held-out text that was left out: the words that it shares, or the text that it repeats."""
+    """A held-out text that was left out: the words that it shares, or the text that it repeats; or
+    a held-out image, with the image that it repeats.
+    """
 
     source: str
     row: int
@@ -295,7 +307,8 @@ class SetFacts(Facts):
 
     `blocks` of `tokens` each, in `groups` that are never split. `ids_sha256` pins the drawn ids:
     equal for sets that are equal to the bit. `rows`, `nulls` and the files are those of the source.
-    `too_short`, `repeated` and `leaked` were passed over, `near_repeated` were taken.
+    `too_short`, `repeated` and `leaked` were passed over, `near_repeated` were taken. `characters`
+    are None of images.
     """
 
     name: str
@@ -308,14 +321,14 @@ class SetFacts(Facts):
     nulls: int
     files_read: int | None
     files_passed_over: PassedOver | None
-    unit: Literal["document", "passage"]
+    unit: Literal["document", "passage", "image"]
     documents_seen: int
     too_short: int
     repeated: int
     near_repeated: int
     leaked: int
     leaks_left_out: tuple[LeakFacts, ...]
-    characters: CharacterFacts
+    characters: CharacterFacts | None = None
     passages: PassageFacts | None = None
 
 

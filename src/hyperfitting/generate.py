@@ -26,7 +26,7 @@ from hyperfitting.decoding import (
     token_steps,
     uniform_noise,
 )
-from hyperfitting.models import TextCodec
+from hyperfitting.models import ModelCodec
 from hyperfitting.recipe import Recipe, Strategy
 from hyperfitting.records import Blocked, Continuation, Difference, GaveWay, TokenBlocks
 
@@ -77,7 +77,7 @@ class TextGenerator:
     def __init__(
         self,
         model: NextToken,
-        codec: TextCodec,
+        codec: ModelCodec,
         recipe: Recipe,
         sets: Mapping[str, TokenBlocks],
         train: TokenBlocks,
@@ -245,7 +245,7 @@ _PASSAGES = 5
 
 
 def references(
-    codec: TextCodec, contexts: TokenBlocks, recipe: Recipe, *, run: str
+    codec: ModelCodec, contexts: TokenBlocks, recipe: Recipe, *, run: str
 ) -> list[Continuation]:
     """The true continuation of every context of one set, as model `reference` without a
     strategy.
@@ -276,7 +276,7 @@ def _sampling_key(seed: int, strategy: Strategy, name: str, context_ids: list[in
 
 
 def _continuation(
-    codec: TextCodec,
+    codec: ModelCodec,
     blocks: TokenBlocks,
     context: int,
     ids: list[int],
@@ -313,7 +313,7 @@ def _continuation(
 
 def stream(
     model: NextToken,
-    codec: TextCodec,
+    codec: ModelCodec,
     context: list[int],
     strategy: Strategy,
     *,

@@ -21,7 +21,7 @@ CONTROLS = ("shuffled", "random")
 
 
 class Codec(Protocol):
-    """Turns documents into token ids and back. Text today; an image codec has the same shape."""
+    """Turns documents into token ids and back."""
 
     @property
     def fingerprint(self) -> str:
@@ -197,7 +197,8 @@ class ContinuedContext:
 @dataclass(frozen=True)
 class Continuation(ContinuedContext):
     """One context continued. `ids` end before end-of-text; `pieces` are their strings, so readers
-    need no tokenizer.
+    need no tokenizer. The ids of an image have no strings, and its `context_ids` begin with the
+    start token.
 
     `text` is the pieces joined, whatever it is given as: written beside them for whoever reads the
     file without us.
@@ -213,6 +214,11 @@ class Continuation(ContinuedContext):
     def __post_init__(self) -> None:
         """Join the pieces."""
         object.__setattr__(self, "text", "".join(self.pieces))
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is the lower part of an image, whose tokens have no strings."""
+        return bool(self.ids) and not self.pieces
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class PromptWriter:
 
     def __init__(self, run: Run, *, device: str = "auto"):
         self._run, self._device = run, device
-        self._codec: models.TextCodec | None = None
+        self._codec: models.ModelCodec | None = None
         self._model: Any = None
 
     def write(
@@ -88,7 +88,7 @@ def load_run(
     dtype: Dtype | None = None,
     tokens: int | None = None,
     exact_head: bool = True,
-) -> tuple[Any, models.TextCodec]:
+) -> tuple[Any, models.ModelCodec]:
     """A run's model, in the recipe's dtype or another, its head exact or not, for texts of so many
     tokens; and its codec.
 
@@ -106,7 +106,7 @@ def load_run(
     return model, codec
 
 
-def load_run_codec(run: Run) -> models.TextCodec:
+def load_run_codec(run: Run) -> models.ModelCodec:
     """A run's codec, which is the one that it was trained with.
 
     Raises:

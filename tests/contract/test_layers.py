@@ -13,7 +13,7 @@ from tests.support.source import FILES, MODULES, SOURCE, imported, imported_modu
 LAYERS = [
     {"encoding", "environment", "errors", "hub", "progress", "seeds", "spreadsheets"},
     {"assets", "files"},
-    {"recipe", "traits"},
+    {"palette", "recipe", "traits"},
     {"records"},
     {"weights"},
     {"facts"},
@@ -37,8 +37,8 @@ ORDER = {
     "cli": "console preference_text text values < options preference_options study_text < "
     "evaluating experiments measuring planning preference recipes studies < __init__",
     "compare": "seeds < load < differences nearest < __init__",
-    "downstream": "__init__ calibration parser task_files < benchmarks paired < overlap_check "
-    "prompts tables < harness < answering",
+    "downstream": "__init__ calibration paired parser task_files < benchmarks tables < "
+    "overlap_check prompts < harness < answering",
     "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < "
     "experiment external_texts < __init__",
     "metrics": "__init__ controls diversity overlap repetition specs.spec specs.tokens stats "
@@ -56,8 +56,8 @@ ORDER = {
     "store.annotators < store.items store.llm_judgements < store.store < store "
     "store.judgement_files store.links < judges.llm judges.simulated store.archive "
     "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
-    "recipe": "base former_names tree < data evaluate strategies train < variants < settings < "
-    "differences notes paths reference < problems < load < __init__",
+    "recipe": "base former_names tree < evaluate images strategies train < data variants < "
+    "settings < differences notes paths reference < problems < load < __init__",
     "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
     "kit.tables kit.variants preference study study.content < comparison.cells comparison.figures "
     "experiment.evaluation experiment.evaluation_figure experiment.figures experiment.tables "
@@ -67,21 +67,23 @@ ORDER = {
     "runs": "answers blocks < evaluation < run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
-    "analyses.cells analyses.curves analyses.data_type analyses.long_texts analyses.pairs "
-    "analyses.quantity page worker < analyses.shuffle launchers.here launchers.processes "
-    "launchers.ray_cluster launchers.slurm study_run < analyses estimate launchers.choose < "
-    "findings < report",
+    "analyses.cells analyses.curves analyses.data_type analyses.downstream analyses.long_texts "
+    "analyses.pairs analyses.quantity page worker < analyses.shuffle launchers.here "
+    "launchers.processes launchers.ray_cluster launchers.slurm study_run < analyses estimate "
+    "launchers.choose < findings < report",
     "stages": "__init__ archive compare draw listing model_card plan report workload < train < "
     "evaluate generate measure < check",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
-    "data": "contamination decode folders lost_characters splits < passages repeats rows < "
-    "formats stretches < sources < requests < refusals < draw < __init__",
+    "data": "contamination decode folders lost_characters splits < fit_palette passages pixels "
+    "repeats rows < formats near_images stretches < sources < image_sources requests < refusals < "
+    "draw < image_draw < __init__",
     "decoding": "citations rules < loop < __init__",
     "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
-    "< codec locate stepping trainable < adapt.compare adapt.head description < adapt.decoding "
-    "adapt.patches adapters chunked_logits < adapt scoring < loading < saving < __init__",
+    "< codec image_codec locate stepping trainable < adapt.compare adapt.head description < "
+    "adapt.decoding adapt.patches adapters chunked_logits < adapt scoring < loading < saving < "
+    "__init__",
 }
 
 DOORS = {
@@ -99,6 +101,8 @@ DOORS = {
     "fastapi": {"preference", "web"},
     "uvicorn": {"preference", "web"},
     "scipy": {"preference"},
+    "sklearn": {"data"},
+    "PIL": {"data"},
     "regex": {"preference"},
     "tqdm": {"cli"},
     "sacrebleu": {"metrics"},

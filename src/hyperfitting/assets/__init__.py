@@ -112,4 +112,8 @@ _FILE_ENDINGS = (
     ".zst",
     ".toml",
     ".gguf",
+    ".npz",
+    ".png",
+    ".jpg",
+    ".jpeg",
 )

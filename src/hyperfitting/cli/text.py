@@ -30,14 +30,8 @@ def check_lines(check: RecipeCheck) -> str:
         f"recipe    {recipe.run_name}, digest {recipe.digest}",
         f"model     {recipe.model.source}: {check.parameters:,} parameters as {recipe.model.dtype}",
         *(f"          {line}" for line in (*source_lines(check.source), *_model_lines(check))),
-        f"text      beginning-of-text: {recipe.model.beginning_of_text}; end-of-text ids: "
-        f"{check.ends}",
-        *(
-            f"          {each}, which the tokenizer asks for, is switched off"
-            for each in check.switched_off
-        ),
-        *(f"          {line}" for line in _tokenizer_lines(check)),
-        *(_source_line(each) for each in check.manifest.sources),
+        *_codec_lines(check),
+        *(line for each in check.manifest.sources for line in _source_lines(each)),
         *(line for each in check.manifest.sets for line in _set_lines(each)),
         f"train     {check.updates:,} updates of {settings.batch_blocks} x "
         f"{recipe.data.block_tokens} tokens, learning rate {settings.learning_rate:g}, "
@@ -78,6 +72,25 @@ def inspected_lines(traits: Any, adaptation: Any, loss: str) -> list[str]:
         f"trains with: attention {adaptation.attention}; loss {whole}; "
         f"norms and rotations rounded once under autocast: {len(adaptation.rounded)}",
     ]
+
+
+def _codec_lines(check: RecipeCheck) -> Iterator[str]:
+    """How texts, or images, become tokens."""
+    images = check.recipe.data.images
+    if images is not None:
+        colours = check.tokenizer.tokens - 1
+        yield (
+            f"image     {images.side} x {images.side} pixels in {colours:,} colours, contexts of "
+            f"{images.rows} rows; start token {colours}, which is never generated"
+        )
+        return
+    yield (
+        f"text      beginning-of-text: {check.recipe.model.beginning_of_text}; end-of-text ids: "
+        f"{check.ends}"
+    )
+    for each in check.switched_off:
+        yield f"          {each}, which the tokenizer asks for, is switched off"
+    yield from (f"          {line}" for line in _tokenizer_lines(check))
 
 
 def _tokenizer_lines(check: RecipeCheck) -> Iterator[str]:
@@ -133,15 +146,23 @@ def _afterwards(recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _source_line(facts: SourceFacts) -> str:
-    """What was read of a source: files, and which were passed over; rows and nulls."""
+def _source_lines(facts: SourceFacts) -> Iterator[str]:
+    """What was read of a source: files, and which were passed over; rows and nulls; the sizes and
+    kinds of images.
+    """
     read = [] if facts.files_read is None else [f"{_plural(facts.files_read, 'file')} read"]
     passed = facts.files_passed_over
     if passed and passed.count:
         more = ", ..." if passed.count > 3 else ""
         read.append(f"{passed.count} passed over ({', '.join(passed.names[:3])}{more})")
     nulls = [f"{_plural(facts.nulls, 'null')} passed over"] if facts.nulls else []
-    return f"source    {facts.path}: {', '.join([*read, _plural(facts.rows, 'row'), *nulls])}"
+    yield f"source    {facts.path}: {', '.join([*read, _plural(facts.rows, 'row'), *nulls])}"
+    if facts.images is not None:
+        found, changed = facts.images.sizes, facts.images.converted
+        sizes = [f"{count:,} of {size}" for size, count in list(found.items())[:5]]
+        rest = ["..."] if len(found) > len(sizes) else []
+        kinds = [f"{count:,} converted to RGB ({kind})" for kind, count in changed.items()]
+        yield f"          images: {', '.join([*sizes, *rest, *kinds])}"
 
 
 def _set_lines(each: SetFacts) -> Iterator[str]:
@@ -162,7 +183,7 @@ def _set_lines(each: SetFacts) -> Iterator[str]:
             "lower data.block_tokens"
         )
     lost = each.characters
-    if lost.lost:
+    if lost is not None and lost.lost:
         most = ", ".join(
             f"{character!r} {count:,}" for character, count in list(lost.lost_most.items())[:5]
         )

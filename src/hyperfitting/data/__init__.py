@@ -1,4 +1,5 @@
-"""Texts in, token blocks out: read sources, split them by document or group, refuse what leaks.
+"""Texts or images in, token blocks out: read sources, split them by document or group, refuse what
+leaks.
 
 decode.py           bytes -> text
 folders.py          the files of a folder that are read
@@ -13,18 +14,26 @@ lost_characters.py  characters that a tokenizer loses
 requests.py         the sets of a recipe, before they are drawn
 draw.py             requests -> sets of token blocks
 refusals.py         the message for a set that cannot be filled
+pixels.py           one image -> pixels
+image_sources.py    files, arrays and data sets -> images
+near_images.py      images that repeat another one
+fit_palette.py      the colours of a new image model
+image_draw.py       requests -> sets of token blocks, one an image
 """
 
 from hyperfitting.data.draw import DatasetSplits, draw_data
 from hyperfitting.data.folders import refuse_name
+from hyperfitting.data.image_draw import ImageSplits, draw_images
 from hyperfitting.data.rows import Mistakes, RowError
 from hyperfitting.data.sources import read_texts, refuse_changed
 
 __all__ = [
     "DatasetSplits",
+    "ImageSplits",
     "Mistakes",
     "RowError",
     "draw_data",
+    "draw_images",
     "read_texts",
     "refuse_changed",
     "refuse_name",

@@ -5,8 +5,9 @@ without leaks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,10 @@ from hyperfitting.data.passages import Passage
 from hyperfitting.data.refusals import too_few
 from hyperfitting.data.repeats import NearRepeats
 from hyperfitting.data.requests import WATCHED, SetRequest, SetRequests
+from hyperfitting.data.sources import read_texts
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.errors import DataError
-from hyperfitting.facts import DataManifest, LeakFacts, PassageFacts, SetFacts
+from hyperfitting.facts import CharacterFacts, DataManifest, LeakFacts, PassageFacts, SetFacts
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import Codec, Document, Origin, TokenBlocks
 
@@ -85,7 +87,8 @@ def draw_data(recipe: Recipe, codec: Codec) -> DatasetSplits:
         DataError: a source cannot be read, is too small, or leaks, or the tokenizer loses too many
             of its characters.
     """
-    requests = SetRequests(recipe, codec)
+    whole_files = recipe.data.blocks == "passages"
+    requests = SetRequests(recipe, codec, partial(read_texts, whole_files=whole_files))
     known = _Known(recipe.data.leak_words)
     sets, facts = [], []
     for wanted in requests.sets():
@@ -105,7 +108,7 @@ def draw_data(recipe: Recipe, codec: Codec) -> DatasetSplits:
         if wanted.name in WATCHED:
             known.add(texts, near)
         sets.append(blocks)
-        facts.append(_facts(wanted, blocks))
+        facts.append(set_facts(wanted, blocks, wanted.losses.facts()))
     sources = tuple(each.facts for each in requests.texts)
     manifest = DataManifest(
         codec=codec.fingerprint, seed=recipe.data_seed, sources=sources, sets=tuple(facts)
@@ -231,7 +234,12 @@ def _origin(document: Document) -> Origin:
     return Origin(document.source, document.row, document.group, document.title)
 
 
-def _facts(wanted: SetRequest, blocks: TokenBlocks) -> SetFacts:
+def set_facts(
+    wanted: SetRequest, blocks: TokenBlocks, characters: CharacterFacts | None
+) -> SetFacts:
+    """How a set was drawn: its blocks, what was passed over, and the `characters` that the
+    tokenizer lost; None of images.
+    """
     source = wanted.texts.facts
     return SetFacts(
         name=wanted.name,
@@ -244,16 +252,24 @@ def _facts(wanted: SetRequest, blocks: TokenBlocks) -> SetFacts:
         nulls=source.nulls,
         files_read=source.files_read,
         files_passed_over=source.files_passed_over,
-        unit="passage" if isinstance(wanted.pool, PassagePool) else "document",
+        unit=_unit(wanted, characters),
         documents_seen=len(wanted.seen),
         too_short=_too_short(wanted),
         repeated=wanted.repeated,
         near_repeated=wanted.near_repeated,
         leaked=len(wanted.leaks),
         leaks_left_out=tuple(wanted.leaks),
-        characters=wanted.losses.facts(),
+        characters=characters,
         passages=_passage_facts(wanted),
     )
+
+
+def _unit(
+    wanted: SetRequest, characters: CharacterFacts | None
+) -> Literal["document", "passage", "image"]:
+    if characters is None:
+        return "image"
+    return "passage" if isinstance(wanted.pool, PassagePool) else "document"
 
 
 def ids_sha256(ids_NT: NDArray[np.int32]) -> str:

@@ -24,6 +24,12 @@ PLAIN = (".txt", ".md")
 FORMATS = (*PLAIN, ".jsonl", ".json", ".csv", ".tsv", ".parquet")
 IN_WORDS = f"{', '.join(FORMATS)} file (also {', '.join(PACKED)})"
 
+IMAGE_FILES = (".png", ".jpg", ".jpeg")
+"""Endings of files that are one image."""
+
+IMAGE_FORMATS = (*IMAGE_FILES, ".npz", ".parquet")
+"""Endings of files that hold images."""
+
 SourceRow = tuple[int, "str | dict[str, Any] | RowError"]
 """A row's number, from 1 on, and its content: a whole document, fields, or the error of a row that
 cannot be used.
@@ -46,7 +52,7 @@ def read_source_rows(
     """
     kind, data = format_of(path), read_bytes(path, name)
     if kind == ".parquet":
-        return _parquet_rows(data, name, source)
+        return parquet_rows(data, name, source)
     text = decode(data, path, name)
     if kind in PLAIN:
         return _plain_rows(text, name, source, inside=inside)
@@ -198,7 +204,7 @@ def _delimiter(text: str) -> str:
     return max(",;\t", key=re.sub(r'"[^"]*"', "", header[0] if header else "").count)
 
 
-def _parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[SourceRow]:
+def parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[SourceRow]:
     """The rows of a Parquet file, with the columns that are needed."""
     pyarrow, number = optional("pyarrow"), 0
     try:

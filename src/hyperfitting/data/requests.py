@@ -4,13 +4,13 @@ it may take.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from hyperfitting.data.lost_characters import Losses, losses_of, refuse_losses
 from hyperfitting.data.passages import Passage
-from hyperfitting.data.sources import SourceTexts, read_texts
+from hyperfitting.data.sources import SourceTexts
 from hyperfitting.data.splits import document_pools, shuffled
 from hyperfitting.data.stretches import PassagePool, passage_pools, whole_pool
 from hyperfitting.errors import DataError
@@ -54,11 +54,11 @@ class SetRequest:
 
     name: str
     count: int
-    pool: Iterator[Document] | PassagePool
+    pool: Iterator[Any] | PassagePool
     form: BlockForm
     chosen: bool  # the user named its source, so a leak is an error that the user must correct
     texts: SourceTexts
-    seen: list[Document] = field(default_factory=list)
+    seen: list[Any] = field(default_factory=list)
     too_short: int = 0
     repeated: int = 0
     near_repeated: int = 0
@@ -77,28 +77,33 @@ class SetRequest:
         """The path of its source, as the recipe names it."""
         return self.texts.facts.path
 
-    def offered(self) -> Document | Passage | None:
-        """The next document or passage that it may take; None if there are no more."""
+    def offered(self) -> Any:
+        """The next document, image or passage that it may take; None if there are no more."""
         pool: Iterator[Any] = self.pool.offered if isinstance(self.pool, PassagePool) else self.pool
-        item: Document | Passage | None = next(pool, None)
+        item = next(pool, None)
         if item is not None:
             self.seen.append(item.document if isinstance(item, Passage) else item)
         return item
 
 
 class SetRequests:
-    """The sets of a recipe and the texts of their sources, each of which is read once."""
+    """The sets of a recipe and the texts of their sources, each of which `read` reads once.
 
-    def __init__(self, recipe: Recipe, codec: Codec):
+    `codec` is None where blocks are not cut from what is read: of images, each is one block.
+    """
+
+    def __init__(
+        self, recipe: Recipe, codec: Codec | None, read: Callable[[TextSource], SourceTexts]
+    ):
         data = recipe.data
-        frame = codec.chat_frame(data.chat_instruction) if data.holds_chats else None
+        frame = codec.chat_frame(data.chat_instruction) if codec and data.holds_chats else None
         if frame is not None and data.context_tokens <= len(frame):
             raise DataError(
                 f"data.context_tokens = {data.context_tokens}: the chat template and "
                 f"data.chat_instruction take {len(frame)} of them: set {len(frame) + 32}, for a "
                 "context of 32"
             )
-        self._recipe, self._codec = recipe, codec
+        self._recipe, self._codec, self._read_source = recipe, codec, read
         self._contexts, self._training = (
             BlockForm(length, data.context_tokens, frame if form == "chat" else None)
             for length, form in (
@@ -141,7 +146,7 @@ class SetRequests:
             data.validation_blocks if data.validation is None else 0,
             drawn_here.count if drawn_here else 0,
         )
-        if data.blocks != "passages":
+        if data.blocks != "passages" or self._codec is None:
             return document_pools(held, data, counts, seed)
         lengths = (self._training.tokens, self._training.tokens, self._contexts.tokens)
         try:
@@ -164,13 +169,11 @@ class SetRequests:
             self._recipe.data_seed,
             self._read(source).documents,
         )
-        if data.blocks == "passages":
+        if data.blocks == "passages" and self._codec is not None:
             return whole_pool(documents, data, self._codec, tokens, seed)
         return shuffled(documents, seed)
 
     def _read(self, source: TextSource) -> SourceTexts:
         if source not in self._texts:
-            self._texts[source] = read_texts(
-                source, whole_files=self._recipe.data.blocks == "passages"
-            )
+            self._texts[source] = self._read_source(source)
         return self._texts[source]

@@ -91,7 +91,7 @@ def text_of(row: dict[str, Any], column: str, name: str, number: int) -> str | N
     Raises:
         RowError: there is no such field, or it does not hold text.
     """
-    value = _value(row, column, name, number)
+    value = value_of(row, column, name, number)
     if is_null(value):
         return None
     if not isinstance(value, str):
@@ -106,7 +106,7 @@ def label_of(row: dict[str, Any], column: str, name: str, number: int) -> str:
     Raises:
         RowError: there is no such field, it is null, or it holds a list or an object.
     """
-    value = _value(row, column, name, number)
+    value = value_of(row, column, name, number)
     if not is_label(value):
         raise RowError(
             name, number, f"the field {column!r} holds {_kind(value)}, not text or a number"
@@ -120,7 +120,12 @@ def is_label(value: Any) -> bool:
     return isinstance(value, (str, *_SCALARS)) and not is_null(value)
 
 
-def _value(row: dict[str, Any], column: str, name: str, number: int) -> Any:
+def value_of(row: dict[str, Any], column: str, name: str, number: int) -> Any:
+    """The value of a field, whatever it holds.
+
+    Raises:
+        RowError: there is no such field; names those that there are.
+    """
     try:
         return look_up(row, column)
     except KeyError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from hyperfitting import hub
 from hyperfitting.data.folders import Found, find_files
 from hyperfitting.data.formats import (
     FORMATS,
+    IMAGE_FORMATS,
     IN_WORDS,
     PLAIN,
     SourceRow,
@@ -37,11 +39,11 @@ from hyperfitting.records import Document
 
 
 class SourceTexts(NamedTuple):
-    """All documents of one source, and its facts: counts of files, rows and nulls, and the hashes
-    of its content.
+    """All documents of one source, texts or images, and its facts: counts of files, rows and nulls,
+    and the hashes of its content.
     """
 
-    documents: list[Document]
+    documents: list[Any]
     facts: SourceFacts
 
 
@@ -63,21 +65,55 @@ def read_texts(
         DataError: one line that names the file, the row and the remedy.
         MissingExtra: a file's format needs a library that is not installed.
     """
+    kind = SourceKind(
+        what="text",
+        formats=FORMATS,
+        in_words=IN_WORDS,
+        read_rows=lambda file, name, inside: read_source_rows(
+            file, name, source, inside=whole_files or inside
+        ),
+        document=lambda row, name, number: _document(row, source, name, number),
+    )
+    return read_source(source, kind, on_warning=on_warning)
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """What is read from a source, texts or images: the endings of its files, their rows, and the
+    document of a row.
+
+    `read_rows` takes a file, its name, and whether it stands in a folder. `document` takes a row,
+    the name of its file or data set, and its number; it gives None for a null. `prepare` is applied
+    to a data set of the library datasets.
+    """
+
+    what: str
+    formats: tuple[str, ...]
+    in_words: str
+    read_rows: Callable[[Path, str, bool], Iterable[SourceRow]]
+    document: Callable[[Any, str, int], Any]
+    prepare: Callable[[Any], Any] = lambda loaded: loaded
+
+
+def read_source(
+    source: TextSource, kind: SourceKind, *, on_warning: Callable[[str], None] | None = None
+) -> SourceTexts:
+    """Read every document of a source of this kind, as `read_texts` does."""
     path = source.place("path")
     if path is None:
-        return _from_hub(source)
+        return _from_hub(source, kind)
     if not os.path.exists(path):
         raise DataError(
             f"{source.path}: no such file or folder (tried {path}){_elsewhere(source, path)}"
         )
     if _is_saved_set(path):
-        return _from_hub(source, saved=path)
-    found = _find(source, path)
+        return _from_hub(source, kind, saved=path)
+    found = _find(source, path, kind)
     mistakes = Mistakes(on_warning) if on_warning else None
-    reading = _Reading(source, mistakes)
+    reading = _Reading(source, kind, mistakes)
     for file in found.files:
         name = source.path if file == path else f"{source.path}/{file.relative_to(path).as_posix()}"
-        reading.take(read_source_rows(file, name, source, inside=whole_files or file != path), name)
+        reading.take(kind.read_rows(file, name, file != path), name)
     if mistakes is not None:
         mistakes.close()
     over = PassedOver(count=len(found.passed_over), names=tuple(found.passed_over[:20]))
@@ -99,17 +135,17 @@ def _elsewhere(source: TextSource, path: Path) -> str:
     )
 
 
-def _find(source: TextSource, path: Path) -> Found:
+def _find(source: TextSource, path: Path, kind: SourceKind) -> Found:
     """The files of a source that have a known format; refuses a source without any, or without any
     for its settings.
     """
-    found = find_files(path, source.path, lambda file: format_of(file) in FORMATS)
+    found = find_files(path, source.path, lambda file: format_of(file) in kind.formats)
     if not found.files:
         raise DataError(
-            f"{source.path}: the folder holds no {IN_WORDS}{_for_instance(found.passed_over)}"
+            f"{source.path}: the folder holds no {kind.in_words}{_for_instance(found.passed_over)}"
         )
-    if not os.path.isdir(path) and not (os.path.isfile(path) and format_of(path) in FORMATS):
-        raise DataError(f"{source.path}: not a {IN_WORDS}")
+    if not os.path.isdir(path) and not (os.path.isfile(path) and format_of(path) in kind.formats):
+        raise DataError(f"{source.path}: not a {kind.in_words}")
     if source.documents != "auto" and not any(format_of(file) in PLAIN for file in found.files):
         raise DataError(
             f'{source.path}: documents = "{source.documents}" is for .txt and .md files, and there '
@@ -133,10 +169,13 @@ def refuse_changed(sources: Iterable[SourceFacts], data: DataSettings, where: st
     Raises:
         DataError: names the first changed source, its files, and how to continue.
     """
+    formats = FORMATS if data.images is None else IMAGE_FORMATS
     for facts in sources:
         named = [source for source in data.sources if source.path == facts.path]
         places = [source.place("path") or source.tried("path") for source in named]
-        changes = [_changes(place, facts.sha256) for place in places if facts.sha256 is not None]
+        changes = [
+            _changes(place, facts.sha256, formats) for place in places if facts.sha256 is not None
+        ]
         if changes and all(changes):
             raise DataError(
                 f"{facts.path} {changes[0]} since the data of {where} were drawn: choose another "
@@ -144,17 +183,17 @@ def refuse_changed(sources: Iterable[SourceFacts], data: DataSettings, where: st
             )
 
 
-def _changes(path: Path, before: dict[str, str]) -> str:
+def _changes(path: Path, before: dict[str, str], formats: tuple[str, ...]) -> str:
     if not os.path.exists(path):
         return f"is missing (tried {path})"
-    files = sorted(path.rglob("*")) if _is_saved_set(path) else _text_files(path)
+    files = sorted(path.rglob("*")) if _is_saved_set(path) else _files_of(path, formats)
     found = changed_files(before, _hashes(path, files))
     which = f" ({found})" if path.is_dir() else ""
     return f"has changed{which}" if found else ""
 
 
-def _text_files(path: Path) -> list[Path]:
-    return find_files(path, str(path), lambda file: format_of(file) in FORMATS).files
+def _files_of(path: Path, formats: tuple[str, ...]) -> list[Path]:
+    return find_files(path, str(path), lambda file: format_of(file) in formats).files
 
 
 def _hashes(path: Path, files: Iterable[Path]) -> dict[str, str]:
@@ -172,9 +211,9 @@ def _is_saved_set(path: Path) -> bool:
 class _Reading:
     """The documents made from a source's rows so far, and counts."""
 
-    def __init__(self, source: TextSource, mistakes: Mistakes | None = None):
-        self._source, self._mistakes = source, mistakes
-        self._documents: list[Document] = []
+    def __init__(self, source: TextSource, kind: SourceKind, mistakes: Mistakes | None = None):
+        self._source, self._kind, self._mistakes = source, kind, mistakes
+        self._documents: list[Any] = []
         self._counts: Counter[str] = Counter()
 
     def take(self, rows: Iterable[SourceRow], name: str) -> None:
@@ -182,7 +221,7 @@ class _Reading:
         for number, row in rows:
             self._counts["rows"] += 1
             try:
-                document = _document(row, self._source, name, number)
+                document = self._kind.document(row, name, number)
             except RowError as error:
                 if self._mistakes is None:
                     raise
@@ -202,7 +241,7 @@ class _Reading:
                 if rows == nulls > 0
                 else ""
             )
-            raise DataError(f"{path}: no text in it{why}")
+            raise DataError(f"{path}: no {self._kind.what} in it{why}")
         documents = len(self._documents)
         return SourceTexts(
             self._documents,
@@ -228,10 +267,10 @@ def _document(
     group = (
         f"{name}:{number}" if source.group is None else label_of(row, source.group, name, number)
     )
-    return Document(name, number, text, group, _title(row, source, name, number))
+    return Document(name, number, text, group, title_of(row, source, name, number))
 
 
-def _title(row: dict[str, Any], source: TextSource, name: str, number: int) -> str:
+def title_of(row: dict[str, Any], source: TextSource, name: str, number: int) -> str:
     """The row's title; empty if it has no such field, or one that holds no text or number."""
     column = source.title
     if column is None or not has_field(row, column) or not is_label(look_up(row, column)):
@@ -239,7 +278,7 @@ def _title(row: dict[str, Any], source: TextSource, name: str, number: int) -> s
     return label_of(row, column, name, number)
 
 
-def _from_hub(source: TextSource, saved: Path | None = None) -> SourceTexts:
+def _from_hub(source: TextSource, kind: SourceKind, saved: Path | None = None) -> SourceTexts:
     """The documents of a hub data set, or of a folder that `save_to_disk` wrote."""
     datasets = _library(source, saved)
     datasets.disable_progress_bars()
@@ -252,8 +291,8 @@ def _from_hub(source: TextSource, saved: Path | None = None) -> SourceTexts:
             loaded = loaded[source.split] if isinstance(loaded, datasets.DatasetDict) else loaded
     except Exception as error:
         raise DataError(f"{source.path}: {_explain(error, source)}") from error
-    reading = _Reading(source)
-    reading.take(enumerate(loaded, 1), source.path)
+    reading = _Reading(source, kind)
+    reading.take(enumerate(kind.prepare(loaded), 1), source.path)
     hashes = None if saved is None else _hashes(saved, sorted(saved.rglob("*")))
     return reading.texts(
         config=source.config,

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import DataSettings
-from hyperfitting.records import Document
+
+
+class Grouped(Protocol):
+    """What belongs to a group: a document or an image."""
+
+    @property
+    def group(self) -> str:
+        """The group, which is never split."""
+
 
 _Item = TypeVar("_Item")
+_Grouped = TypeVar("_Grouped", bound=Grouped)
 Parts = tuple[int, int, int]
 """A number each for training, validation and contexts, in this order."""
 
@@ -22,8 +31,8 @@ def shuffled(items: Sequence[_Item], seed: int) -> Iterator[_Item]:
 
 
 def document_pools(
-    documents: list[Document], data: DataSettings, counts: Parts, seed: int
-) -> list[Iterator[Document]]:
+    documents: list[_Grouped], data: DataSettings, counts: Parts, seed: int
+) -> list[Iterator[_Grouped]]:
     """The streams from which training, validation and contexts take their documents.
 
     Without groups the three share one shuffled stream, so no document is taken twice. With groups
@@ -39,8 +48,8 @@ def document_pools(
 
 
 def by_group(
-    documents: list[Document], data: DataSettings, shares: Any, counts: Parts, seed: int
-) -> list[list[Document]]:
+    documents: list[_Grouped], data: DataSettings, shares: Any, counts: Parts, seed: int
+) -> list[list[_Grouped]]:
     """The documents of each of the three parts; whole groups are split by share.
 
     Raises:

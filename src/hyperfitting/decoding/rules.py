@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hyperfitting.errors import ModelError
 
@@ -56,12 +57,14 @@ def repetition_penalty(logits_BV: Tensor, seen_BT: Tensor, penalty: float) -> Te
     """Divide positive logits of the tokens in `seen_BT` by `penalty` > 0, and multiply negative
     ones; > 1 discourages.
 
-    The caller decides whether `seen_BT` includes the context. Source: Keskar et al. 2019.
+    The caller decides whether `seen_BT` includes the context. A token without a logit, such as the
+    start token of an image, is ignored. Source: Keskar et al. 2019.
     """
-    score_BT = logits_BV.gather(-1, seen_BT)
-    return logits_BV.scatter(
-        -1, seen_BT, torch.where(score_BT < 0, score_BT * penalty, score_BT / penalty)
-    )
+    vocabulary = logits_BV.shape[-1]
+    padded_BV, seen_BT = pad(logits_BV, (0, 1)), seen_BT.clamp(max=vocabulary)
+    score_BT = padded_BV.gather(-1, seen_BT)
+    changed_BT = torch.where(score_BT < 0, score_BT * penalty, score_BT / penalty)
+    return padded_BV.scatter(-1, seen_BT, changed_BT)[:, :vocabulary]
 
 
 def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
@@ -73,8 +76,10 @@ def no_repeat_ngram(logits_BV: Tensor, text_BT: Tensor, order: int) -> Tensor:
     ngram_BWN = text_BT.unfold(1, order, 1)
     begun_B1N = text_BT[:, text_BT.shape[1] - order + 1 :].unsqueeze(1)
     row, window = (ngram_BWN[..., :-1] == begun_B1N).all(-1).nonzero(as_tuple=True)
+    token = ngram_BWN[row, window, -1]
+    known = token < logits_BV.shape[-1]  # the start token of an image has no logit
     blocked_BV = logits_BV.clone()
-    blocked_BV[row, ngram_BWN[row, window, -1]] = -torch.inf
+    blocked_BV[row[known], token[known]] = -torch.inf
     return blocked_BV
 
 

@@ -151,9 +151,9 @@ def _tokens_of(tokenizer: str | None) -> Tokens:
     """
     if tokenizer is None:
         return WordTokens()
-    from hyperfitting.models import load_codec
+    from hyperfitting.models import load_text_codec
 
-    codec: Codec = load_codec(ModelSettings(source=tokenizer, beginning_of_text="none"))
+    codec: Codec = load_text_codec(ModelSettings(source=tokenizer, beginning_of_text="none"))
 
     def tokens(text: str) -> tuple[list[int], list[str]]:
         ids = codec.encode(text)

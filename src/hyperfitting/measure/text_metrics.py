@@ -40,6 +40,8 @@ def measure_each_text(texts: Sequence[Continuation], inputs: TextInputs) -> list
 
 
 def _own_inputs(text: Continuation) -> dict[TextInput, Any]:
+    if text.is_image:
+        return {"tokens": text.ids}
     return {"tokens": text.ids, "text": text.text, "words": words(text.text)}
 
 

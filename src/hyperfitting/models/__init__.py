@@ -20,6 +20,9 @@ from hyperfitting.models.adapt.parts import (
     has_experts,
     input_embeddings,
     output_head,
+    positions_of,
+    predicted_tokens,
+    predicting_ids,
     set_attention,
     vocabulary_size,
 )
@@ -39,17 +42,22 @@ from hyperfitting.models.devices import (
     return_freed_memory,
     weights_dtype,
 )
+from hyperfitting.models.image_codec import ImageCodec
 from hyperfitting.models.loading import (
+    ModelCodec,
     ScoringModel,
     assert_dtype,
     build_empty,
     check_length,
+    colour_count,
     count_parameters,
+    image_side,
     load_codec,
     load_config,
     load_model,
+    load_palette,
     load_scoring_model,
-    positions_of,
+    load_text_codec,
 )
 from hyperfitting.models.saving import save_model
 from hyperfitting.models.scoring import (
@@ -67,6 +75,8 @@ from hyperfitting.models.trainable import TrainableModel, select_trained
 
 __all__ = [
     "NO_CACHE",
+    "ImageCodec",
+    "ModelCodec",
     "Precision",
     "ScoredContinuation",
     "ScoredText",
@@ -82,6 +92,7 @@ __all__ = [
     "cast_norm_outputs",
     "castable_norms",
     "check_length",
+    "colour_count",
     "count_parameters",
     "decoder_layers",
     "describe_device",
@@ -91,6 +102,7 @@ __all__ = [
     "has_experts",
     "has_plain_head",
     "head_is_one_product",
+    "image_side",
     "input_embeddings",
     "inspect_model",
     "keep_freed_memory",
@@ -99,11 +111,15 @@ __all__ = [
     "load_codec",
     "load_config",
     "load_model",
+    "load_palette",
     "load_scoring_model",
+    "load_text_codec",
     "memory_bytes",
     "output_head",
     "plain_logits",
     "positions_of",
+    "predicted_tokens",
+    "predicting_ids",
     "prefer_attention",
     "refuse_full_memory",
     "remember_traits",

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperfitting.models.adapt.head import autocast_logits, logits_of_hidden, read_body
+from hyperfitting.models.adapt.parts import predicting_ids
 from hyperfitting.models.devices import Precision
 
 _CHUNK_BYTES = 2**27
@@ -47,11 +48,12 @@ def read_in_chunks(
     the logits are computed whole and then split, and the hidden states are None. Without gradients
     only. With a sharded model every process must make the same calls.
     """
+    read_BT, predicted = predicting_ids(model, ids_BT), ids_BT.shape[1] - 1
     if not accepts_chunks:
-        logits_NV = autocast_logits(model, ids_BT, precision)[:, :-1][wanted_BS]
+        logits_NV = autocast_logits(model, read_BT, precision)[:, :predicted][wanted_BS]
         return None, iter(torch.split(logits_NV, chunk_tokens(logits_NV.shape[1])))
-    output, vocabulary_size = read_body(model, ids_BT, precision)
-    wanted = (ids_BT[:, :-1][wanted_BS], output.last_hidden_state[:, :-1][wanted_BS])
+    output, vocabulary_size = read_body(model, read_BT, precision)
+    wanted = (ids_BT[:, :-1][wanted_BS], output.last_hidden_state[:, :predicted][wanted_BS])
     size = chunk_tokens(vocabulary_size)
     chunks = zip(*(torch.split(each, size) for each in wanted), strict=True)
     return output.last_hidden_state, (

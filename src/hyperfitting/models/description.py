@@ -8,6 +8,7 @@ from hyperfitting.files import file_hashes
 from hyperfitting.models.chat import opens_turns
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.models.gguf_files import tokenizer_in_words
+from hyperfitting.models.image_codec import ImageCodec
 from hyperfitting.models.locate import locate
 from hyperfitting.models.plain_errors import translate_model_errors
 from hyperfitting.recipe import ModelSettings
@@ -15,10 +16,23 @@ from hyperfitting.traits import ChatFrame, ModelSource, TokenizerTraits
 from hyperfitting.weights import hash_model
 
 
-def tokenizer_traits(codec: TextCodec, frame: ChatFrame | None = None) -> TokenizerTraits:
+def tokenizer_traits(
+    codec: TextCodec | ImageCodec, frame: ChatFrame | None = None
+) -> TokenizerTraits:
     """What the tokenizer does by itself, and the special tokens that begin or end texts or stand in
-    the frame of a chat.
+    the frame of a chat. Of an image model, its image processor, which adds no start token.
     """
+    if isinstance(codec, ImageCodec):
+        return TokenizerTraits(
+            kind="ImageGPTImageProcessor",
+            tokens=codec.rows,
+            beginning="start",
+            adds_beginning=False,
+            opens_turns=False,
+            ends=(),
+            chat_template=None,
+            special={"start": codec.start_ids[0]},
+        )
     tokenizer = codec.tokenizer
     begin, template = tokenizer.bos_token_id, tokenizer.chat_template
     framing = [*frame.before, *frame.after] if frame is not None else []

@@ -15,11 +15,14 @@ from transformers.utils import cached_file
 
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt import inspect_model
+from hyperfitting.models.adapt.parts import is_image_model, positions_of
 from hyperfitting.models.adapters import merge_adapter, unties
 from hyperfitting.models.codec import TextCodec, configured_ends, make_codec
 from hyperfitting.models.gguf_files import gguf_config, gguf_tokenizer, load_gguf
+from hyperfitting.models.image_codec import ImageCodec, make_image_codec, side_of
 from hyperfitting.models.locate import Location, locate
 from hyperfitting.models.plain_errors import translate_model_errors
+from hyperfitting.palette import PALETTE_FILE, Palette, read_palette
 from hyperfitting.recipe import Dtype, ModelSettings
 
 transformers.logging.set_verbosity_error()
@@ -31,8 +34,15 @@ _IF_THERE = {
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def load_codec(settings: ModelSettings) -> TextCodec:
-    """The tokenizer of a model, without its weights.
+ModelCodec = TextCodec | ImageCodec
+"""What a model reads and writes through: a tokenizer, or the colours of an image model."""
+
+
+def load_codec(settings: ModelSettings, palette: Palette | None = None) -> ModelCodec:
+    """The tokenizer of a model, or the colours of an image model, without its weights.
+
+    `palette` are the colours of an image model that has none of its own, because they were fitted
+    for it.
 
     Raises:
         ModelError: there is none, it lacks a token that the policy needs, or it has ids that the
@@ -40,6 +50,14 @@ def load_codec(settings: ModelSettings) -> TextCodec:
     """
     with translate_model_errors(settings, "read its tokenizer"):
         config = load_config(settings)  # first: the tokenizer reads it too, and would be blamed
+        if is_image_model(config):
+            own = load_palette(settings) or palette
+            if own is None:
+                raise ModelError(
+                    f"no {PALETTE_FILE} with the clusters of its colours: take it from the model, "
+                    'or set model.initialise = "random", which fits them to the training images'
+                )
+            return make_image_codec(own, config)
         location = _of_tokenizer(settings)
         return make_codec(
             _tokenizer(location),
@@ -47,6 +65,56 @@ def load_codec(settings: ModelSettings) -> TextCodec:
             ends=_configured_ends(location),
             beginning_of_text=settings.beginning_of_text,
         )
+
+
+def load_text_codec(settings: ModelSettings) -> TextCodec:
+    """The tokenizer of a model of texts.
+
+    Raises:
+        ModelError: as `load_codec`; or the model continues images.
+    """
+    codec = load_codec(settings)
+    if isinstance(codec, ImageCodec):
+        raise ModelError(
+            f"{settings.source}: it continues images, and texts are read here: name a language "
+            "model"
+        )
+    return codec
+
+
+def load_palette(settings: ModelSettings) -> Palette | None:
+    """The colours that came with an image model; None if it has no image processor.
+
+    Raises:
+        ModelError: its image processor is damaged.
+    """
+    with translate_model_errors(settings, "read its image processor"):
+        location = locate(settings)
+        file = cached_file(location.source, PALETTE_FILE, **_IF_THERE, **location.options)
+        if file is not None:
+            return read_palette(Path(file))
+        return None if location.base is None else load_palette(location.base)
+
+
+def image_side(settings: ModelSettings) -> int | None:
+    """Rows, and columns, of the images that a model continues; None of a model of texts.
+
+    Raises:
+        ModelError: its config cannot be read, or its positions make no square.
+    """
+    with translate_model_errors(settings, "read its config.json"):
+        config = load_config(settings)
+        if not is_image_model(config):
+            return None
+        side = side_of(config)
+        if side is None:
+            raise ModelError(f"its {positions_of(config)} positions make no square image")
+        return side
+
+
+def colour_count(settings: ModelSettings) -> int:
+    """The number of colours that an image model chooses among."""
+    return int(load_config(settings).vocab_size) - 1
 
 
 def _of_tokenizer(settings: ModelSettings) -> Location:
@@ -123,15 +191,6 @@ def check_length(
             f"{settings.source}: {texts} have {tokens} tokens, the model has {positions} "
             f"positions: {remedy}"
         )
-
-
-def positions_of(config: Any) -> int | None:
-    """The number of tokens that a model of this config was built for; None if the config names no
-    limit.
-    """
-    configs, names = (config, config.get_text_config()), ("max_position_embeddings", "n_positions")
-    found = (getattr(each, name, None) for each in configs for name in names)
-    return next((each for each in found if isinstance(each, int) and each > 0), None)
 
 
 def build_empty(settings: ModelSettings) -> nn.Module:
@@ -249,9 +308,7 @@ def _refuse_unless_plain(config: Any) -> None:
             f"({held.get('quant_method', 'in a way that is not named')}), and plain ones are "
             "needed: take the model that they were made from"
         )
-    known = (
-        type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or config.model_type == "imagegpt"
-    )
+    known = type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING or is_image_model(config)
     if not known and "AutoModelForCausalLM" not in (getattr(config, "auto_map", None) or {}):
         raise ModelError(
             f"transformers has no causal language model of the type {config.model_type!r}"
@@ -289,9 +346,9 @@ def load_scoring_model(
         ModelError: as `load_model`.
     """
     settings = ModelSettings(source=source, dtype=dtype, beginning_of_text="none")
-    codec = load_codec(settings)
+    codec = load_text_codec(settings)
     if codec.tokenizer.bos_token_id is not None:
-        codec = load_codec(settings.model_copy(update={"beginning_of_text": "add"}))
+        codec = load_text_codec(settings.model_copy(update={"beginning_of_text": "add"}))
     return ScoringModel(load_model(settings, device), codec, positions_of(load_config(settings)))
 
 
@@ -316,9 +373,8 @@ def _from_config(settings: ModelSettings, dtype: torch.dtype) -> Any:
 
 def _model_class(config: Any) -> Any:
     """The causal model class of a config; transformers' automatic class lacks ImageGPT."""
-    imagegpt = config.model_type == "imagegpt"
     return (
         transformers.ImageGPTForCausalImageModeling
-        if imagegpt
+        if is_image_model(config)
         else transformers.AutoModelForCausalLM
     )

@@ -21,8 +21,17 @@ from torch import Tensor, nn
 from transformers.core_model_loading import revert_weight_conversion
 
 from hyperfitting.errors import InputError, ModelError, kind_of
+from hyperfitting.models.adapt.parts import positions_of
 from hyperfitting.models.codec import TextCodec
-from hyperfitting.models.loading import build_empty, load_codec, load_model, positions_of
+from hyperfitting.models.image_codec import ImageCodec
+from hyperfitting.models.loading import (
+    ModelCodec,
+    build_empty,
+    load_codec,
+    load_model,
+    load_text_codec,
+)
+from hyperfitting.palette import PALETTE_FILE, write_palette
 from hyperfitting.recipe import ModelSettings
 
 _PIPELINE_TOKENS = 256
@@ -32,14 +41,15 @@ _SAMPLES = ("It was late, and the rain had\nnot stopped.", "the", " Ein naïver 
 
 
 def save_model(
-    model: nn.Module, codec: TextCodec, folder: Path, *, card: str, max_shard_size: str = "50GB"
+    model: nn.Module, codec: ModelCodec, folder: Path, *, card: str, max_shard_size: str = "50GB"
 ) -> None:
     """Write safetensors in the weights' dtype, configs, tokenizer and model card, and compare them
     with the model.
 
     The saved tokenizer begins texts as the codec does, and generation_config.json asks for greedy
     decoding up to the codec's end-of-text ids. The generation settings of the source model are
-    dropped, also in `model`.
+    dropped, also in `model`. With an image model its image processor is saved, and
+    generation_config.json asks for the whole image.
 
     Raises:
         ModelError: the files differ from the model; names the first difference. `folder` is then
@@ -53,14 +63,18 @@ def save_model(
             False  # the two weights differ, and other programs tie them if the config says so
         )
     _save_weights(model, _generation_config(config, codec), folder, max_shard_size)
-    code = any(getattr(each, "_auto_class", None) is not None for each in (model, codec.tokenizer))
+    parts = (model, getattr(codec, "tokenizer", None))
+    code = any(getattr(each, "_auto_class", None) is not None for each in parts)
     dtype: Any = "bfloat16" if next(model.parameters()).dtype == torch.bfloat16 else "float32"
     begin: Any = "add" if codec.start_ids else "none"
     saved = ModelSettings(
         source=str(folder), dtype=dtype, trust_remote_code=code, beginning_of_text=begin
     )
     _compare_model(model, folder, saved)
-    _save_tokenizer(codec, folder, saved, positions_of(config))
+    if isinstance(codec, ImageCodec):
+        _save_image_processor(codec, folder, saved)
+    else:
+        _save_tokenizer(codec, folder, saved, positions_of(config))
     mode = (folder / "README.md").stat().st_mode
     for file in folder.rglob("*"):
         if file.is_file():
@@ -85,10 +99,13 @@ def _refuse(what: str, cause: Exception | None = None) -> NoReturn:
     raise ModelError(f"{what}: nothing was saved, and the checkpoints are kept") from cause
 
 
-def _generation_config(config: Any, codec: TextCodec) -> Any:
+def _generation_config(config: Any, codec: ModelCodec) -> Any:
     """Greedy decoding; a length limit only for models with too few positions for the usual 256 new
-    tokens.
+    tokens, and for images.
     """
+    if isinstance(codec, ImageCodec):
+        start, tokens = codec.start_ids[0], codec.side * codec.side + 1
+        return transformers.GenerationConfig(do_sample=False, bos_token_id=start, max_length=tokens)
     ends, positions = list(codec.end_ids), positions_of(config)
     pad = codec.tokenizer.pad_token_id
     short = positions is not None and positions < 2 * _PIPELINE_TOKENS
@@ -271,6 +288,13 @@ def _forms(*, begins: bool, has_backend: bool) -> Iterator[dict[str, Any]]:
     yield {}
 
 
+def _save_image_processor(codec: ImageCodec, folder: Path, saved: ModelSettings) -> None:
+    """Save the colours as transformers' image processor keeps them, and compare what it reads."""
+    write_palette(folder / PALETTE_FILE, codec.palette, codec.side)
+    if load_codec(saved).fingerprint != codec.fingerprint:
+        _refuse("the saved image processor has other colours than this one")
+
+
 def _beginning(codec: TextCodec) -> Any:
     """A post-processor that adds the codec's beginning-of-text token, if it has one, and nothing
     else.
@@ -283,7 +307,7 @@ def _beginning(codec: TextCodec) -> Any:
 
 def _loads_alike(codec: TextCodec, saved: ModelSettings) -> bool:
     try:
-        loaded = load_codec(saved)
+        loaded = load_text_codec(saved)
         alike = all(loaded.tokenizer(text)["input_ids"] == codec.encode(text) for text in _SAMPLES)
     except Exception:  # a tokenizer's own code can fail on settings that it does not know
         return False

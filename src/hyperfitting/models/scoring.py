@@ -286,9 +286,12 @@ def _padded(model: nn.Module, rows: _Rows, batch: Sequence[int]) -> tuple[Tensor
 
 
 def _last_states(hidden_BTH: Tensor, lengths_B: Tensor) -> Tensor:
-    """The state of each text's last token (B, H), in float32, on the CPU."""
+    """The state of each text's last token (B, H), in float32, on the CPU; of an image, whose last
+    token is not read, that of the one before it.
+    """
     texts_B = torch.arange(len(lengths_B), device=hidden_BTH.device)
-    return hidden_BTH[texts_B, lengths_B - 1].float().cpu()
+    last_B = (lengths_B - 1).clamp(max=hidden_BTH.shape[1] - 1)
+    return hidden_BTH[texts_B, last_B].float().cpu()
 
 
 def _score_batch(

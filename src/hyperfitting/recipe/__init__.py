@@ -17,6 +17,7 @@ from hyperfitting.recipe.base import (
 from hyperfitting.recipe.data import DataSettings, Domain, TextSource
 from hyperfitting.recipe.differences import differing_settings
 from hyperfitting.recipe.evaluate import FORMS, BenchmarkSettings, EvaluateSettings, Form
+from hyperfitting.recipe.images import ImageSettings
 from hyperfitting.recipe.load import (
     copy_recipe,
     load_recipe,
@@ -76,6 +77,7 @@ __all__ = [
     "EvaluateSettings",
     "Form",
     "GenerateSettings",
+    "ImageSettings",
     "LoraSettings",
     "MeasureSettings",
     "ModelSettings",

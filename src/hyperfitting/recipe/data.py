@@ -16,6 +16,7 @@ from hyperfitting.recipe.base import (
     Share,
     refuse_equal_names,
 )
+from hyperfitting.recipe.images import ImageSettings
 
 
 class TextSource(PathSettings):
@@ -25,7 +26,8 @@ class TextSource(PathSettings):
     path: str = Field(
         min_length=1,
         description="A .txt, .md, .jsonl, .json, .csv, .tsv or .parquet file (also .gz, .xz, "
-        ".zst), a folder of them, `asset:...`, or a hub data set.",
+        ".zst), a folder of them, `asset:...`, or a hub data set. Of images: a .png, .jpg or .npz "
+        "file, a folder of them, or a hub data set.",
     )
     documents: Literal["auto", "paragraph", "file", "separator"] = Field(
         "auto",
@@ -42,12 +44,13 @@ class TextSource(PathSettings):
     column: str = Field(
         "text",
         description="The field that holds the text (all but .txt and .md); `data.text` is the "
-        "field `text` inside `data`, unless a field is called so.",
+        "field `text` inside `data`, unless a field is called so. Of images: the array of a .npz "
+        "file or the field of a data set, `image` where it is not set.",
     )
     group: str | None = Field(
         None,
         description="The field that names a document's group, such as its book: groups are never "
-        "split.",
+        "split. Of image files: `folder`, the folder that each is in.",
     )
     title: str | None = Field(
         "title", description="The field that a passage is cited by, where a document has it."
@@ -125,6 +128,9 @@ class DataSettings(Settings):
         "Continue this text.",
         description="What the user says before the context, in a chat; a blank line follows.",
     )
+    images: ImageSettings | None = Field(
+        None, description="Images in the place of texts; none: texts."
+    )
     shares: tuple[Share, Share, Share] | None = Field(
         None,
         description="Shares of the groups of `data.train` for training, validation and contexts, "
@@ -186,6 +192,25 @@ class DataSettings(Settings):
                 raise ValueError(
                     "data.shares leaves nothing for a set that is drawn from data.train"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _images_are_no_texts(self) -> Self:
+        if self.images is None:
+            return self
+        asked = {
+            "data.blocks": self.blocks != "first",
+            "data.chapter_pattern": self.chapter_pattern is not None,
+            "data.context_format": self.context_format != "plain",
+            "data.train_format": self.train_format != "plain",
+        }
+        if named := next((name for name, is_set in asked.items() if is_set), None):
+            raise ValueError(f"{named} is for texts, and data.images asks for images: leave it out")
+        if self.images.mirrored and self.train_blocks % 2:
+            raise ValueError(
+                f"data.train_blocks = {self.train_blocks}: with data.images.mirrored each image "
+                "makes two blocks, so an even number is needed"
+            )
         return self
 
     @model_validator(mode="after")

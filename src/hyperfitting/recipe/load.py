@@ -16,6 +16,7 @@ from hyperfitting.errors import RecipeError, RunError
 from hyperfitting.files import write_text
 from hyperfitting.recipe.base import Settings
 from hyperfitting.recipe.former_names import is_of_former_version
+from hyperfitting.recipe.images import with_image_lengths
 from hyperfitting.recipe.paths import PATHS_FROM, count_paths
 from hyperfitting.recipe.problems import problems_in_words, unusable_value
 from hyperfitting.recipe.settings import Recipe
@@ -167,7 +168,7 @@ def parse_recipe(tree: dict[str, Any], source: str) -> Recipe:
     Raises:
         RecipeError: everything that is wrong, in one line.
     """
-    recipe = parse_settings(Recipe, tree, source)
+    recipe = parse_settings(Recipe, with_image_lengths(tree), source)
     _refuse_variants(recipe, source)
     return recipe
 

@@ -225,6 +225,26 @@ class Recipe(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _images_are_whole(self) -> Self:
+        images = self.data.images
+        if images is None:
+            return self
+        measure = self.measure
+        asked = {
+            'model.beginning_of_text = "none"': self.model.beginning_of_text == "none",
+            'generate.end_of_text = "stop"': self.generate.end_of_text == "stop",
+            "measure.bleu": measure.bleu,
+            "measure.scorer": measure.scorer is not None,
+            "measure.mauve": measure.mauve is not None,
+        }
+        if named := next((name for name, is_set in asked.items() if is_set), None):
+            raise ValueError(f"{named} is for texts, and data.images asks for images: leave it out")
+        images.refuse_other_lengths(
+            self.data.block_tokens, self.data.context_tokens, self.generate.new_tokens
+        )
+        return self
+
     @property
     def leaves_model_untouched(self) -> bool:
         """True for the original: no update is made."""
@@ -258,6 +278,13 @@ class Recipe(Settings):
     def measuring_dtype(self) -> Dtype:
         """Dtype of the weights that score texts."""
         return self.measure.dtype or self.model.dtype
+
+    @property
+    def read_tokens(self) -> int:
+        """Tokens of the longest text that the model reads: of an image, the last is only
+        predicted.
+        """
+        return self.text_tokens - (self.data.images is not None)
 
     @property
     def text_tokens(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from hyperfitting.errors import RunError
 from hyperfitting.facts import ArchiveFacts, DataManifest, read_facts, write_facts
 from hyperfitting.files import StoredFile, write_text
+from hyperfitting.palette import PALETTE_FILE, Palette, read_palette, write_palette
 from hyperfitting.recipe import Recipe, differing_settings, load_stored_recipe, stored_recipe
 from hyperfitting.records import TokenBlocks
 from hyperfitting.runs.blocks import read_blocks, write_blocks
@@ -24,6 +25,7 @@ class Experiment:
         self.recipe_file = folder / "recipe.json"
         self.data_folder = folder / "data"
         self.manifest_file = folder / "data" / "manifest.json"
+        self.palette_file = folder / "data" / PALETTE_FILE
         self.archive_file = folder / "archive.json"
         self.report_folder = folder / "report"
         self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
@@ -179,13 +181,30 @@ class Experiment:
         return self.manifest_file.is_file()
 
     def write_data(
-        self, recipe: Recipe, sets: Iterable[TokenBlocks], manifest: DataManifest
+        self,
+        recipe: Recipe,
+        sets: Iterable[TokenBlocks],
+        manifest: DataManifest,
+        palette: Palette | None = None,
     ) -> None:
-        """Keep the recipe, the blocks drawn for it and how they were drawn."""
+        """Keep the recipe, the blocks drawn for it and how they were drawn; of images, their
+        colours.
+        """
         write_text(self.recipe_file, stored_recipe(recipe, self.folder))
+        if palette is not None and recipe.data.images is not None:
+            write_palette(self.palette_file, palette, recipe.data.images.side)
         for blocks in sets:
             write_blocks(self._blocks_file(blocks.name), blocks)
         write_facts(self.manifest_file, manifest)
+
+    @property
+    def palette(self) -> Palette | None:
+        """The colours of the images, float32 (K, 3) in [-1, 1]; None of an experiment with texts.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+        return read_palette(self.palette_file) if self.palette_file.is_file() else None
 
     @property
     def manifest(self) -> DataManifest:

@@ -76,6 +76,7 @@ def _fill(experiment: Experiment, made: Experiment, *, texts: bool) -> None:
         _fill_run(run, made.run(run.variant), texts=texts)
     private = [
         *sorted(experiment.data_folder.glob("*.npz")),
+        *filter(Path.is_file, [experiment.palette_file]),
         *(each for run in runs for each in _texts(run)),
     ]
     if texts:

@@ -149,7 +149,7 @@ def refuse_missing_parts(recipe: Recipe) -> None:
     measure.text_signatures(bleu=recipe.measure.bleu)
     for source in (recipe.measure.model_named("scorer"), recipe.measure.model_named("mauve")):
         if source is not None:
-            models.load_codec(ModelSettings(source=source, beginning_of_text="none"))
+            models.load_text_codec(ModelSettings(source=source, beginning_of_text="none"))
     if recipe.evaluate.tasks:
         from hyperfitting.stages.evaluate import plan_tasks
 

@@ -83,7 +83,7 @@ def generate_texts(
 
 def _generator(
     experiment: Experiment, run: Run, device: torch.device
-) -> tuple[generate.TextGenerator, models.TextCodec, GenerateFacts]:
+) -> tuple[generate.TextGenerator, models.ModelCodec, GenerateFacts]:
     """What writes a run's texts, its codec, and what is in effect."""
     recipe = experiment.recipe
     reference = models.NO_CACHE if recipe.generate.mode == "reference" else None
@@ -96,7 +96,7 @@ def _generator(
 
 def _load_generator(
     experiment: Experiment, run: Run, device: torch.device, dtype: Dtype, decoding: str | None
-) -> tuple[generate.TextGenerator, Any, models.TextCodec]:
+) -> tuple[generate.TextGenerator, Any, models.ModelCodec]:
     recipe = experiment.recipe
     model, codec = load_run(run, device, dtype=dtype)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.domains}
@@ -107,7 +107,7 @@ def _load_generator(
 
 def _generate_facts(
     recipe: Recipe,
-    codec: models.TextCodec,
+    codec: models.ModelCodec,
     device: torch.device,
     decoding: str,
     *,
@@ -130,7 +130,7 @@ def _generate_facts(
     )
 
 
-def _gather_texts(experiment: Experiment, run: Run, codec: models.TextCodec) -> None:
+def _gather_texts(experiment: Experiment, run: Run, codec: models.ModelCodec) -> None:
     """Put what all processes have written into one file, in the order of the batches, each text
     once.
     """

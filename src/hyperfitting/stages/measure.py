@@ -130,7 +130,7 @@ def _readings(
 def _baselines(
     experiment: Experiment,
     original: TextReader,
-    codec: models.TextCodec,
+    codec: models.ModelCodec,
     place: torch.device,
     advance: Callable[[int], None],
 ) -> measure.TextBaselines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hyperfitting.recipe import Recipe
+from hyperfitting.recipe import ImageSettings, Recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.report.kit.tables import markdown_grid
 from hyperfitting.training import Outcome
@@ -22,9 +22,11 @@ def model_card(
     """
     first, last = probes[0], next(row for row in reversed(probes) if row.update == outcome.kept)
     on_hub = recipe.model.initialise == "pretrained" and recipe.model.place("source") is None
+    validation = f"{_noun(recipe)} are {recipe.data.validation_blocks}"
+    what = "text-generation" if recipe.data.images is None else "unconditional-image-generation"
     return f"""---
 library_name: transformers
-pipeline_tag: text-generation
+pipeline_tag: {what}
 tags: [hyperfitting]
 {f"base_model: {recipe.model.source}" + chr(10) if on_hub else ""}---
 
@@ -34,7 +36,7 @@ tags: [hyperfitting]
 {f"{chr(10)}**{note}**{chr(10)}" if note else ""}
 {_table(recipe, first, last)}
 
-The validation texts are {recipe.data.validation_blocks} that were not trained on; their own
+The validation {validation} that were not trained on; their own
 type-token ratio is {_number(last.reference_ttr)}.
 
 {_advice(recipe)}
@@ -45,11 +47,27 @@ type-token ratio is {_number(last.reference_ttr)}.
 {_use(recipe, folder)}
 ```
 
-This writes greedily, up to an end-of-text token, as `hyperfit write` does:
-`generation_config.json` says so.
-{_beginning(recipe)}
+{_how_it_writes(recipe)}
 Recipe digest: `{recipe.digest}`.
 """
+
+
+def _noun(recipe: Recipe) -> str:
+    return "texts" if recipe.data.images is None else "images"
+
+
+def _how_it_writes(recipe: Recipe) -> str:
+    """What the lines of use do, and how texts begin."""
+    if recipe.data.images is not None:
+        return (
+            "This continues the first rows of an image greedily to its last pixel, as "
+            "`hyperfit generate` does:\n`generation_config.json` says so. Clusters of colours and "
+            "start token are those of `preprocessor_config.json`\nand `bos_token_id`."
+        )
+    return (
+        "This writes greedily, up to an end-of-text token, as `hyperfit write` does:\n"
+        f"`generation_config.json` says so.\n{_beginning(recipe)}"
+    )
 
 
 def _what(recipe: Recipe, outcome: Outcome) -> str:
@@ -63,7 +81,7 @@ def _what(recipe: Recipe, outcome: Outcome) -> str:
         if recipe.model.initialise == "pretrained"
         else f"The architecture of {source}, from random weights,"
     )
-    kind = "texts" if data.blocks == "first" else "blocks of text"
+    kind = _noun(recipe) if data.blocks == "first" else "blocks of text"
     return (
         f"{begun} after {outcome.kept} updates of {recipe.train.batch_blocks} x "
         f"{data.block_tokens} tokens on {data.train_blocks} {kind} of `{data.train.path}` "
@@ -97,13 +115,31 @@ def _advice(recipe: Recipe) -> str:
 
 
 def _use(recipe: Recipe, folder: Path) -> str:
-    """Five lines of Python that write a text with the saved model."""
+    """A few lines of Python that write a text, or an image, with the saved model."""
+    if recipe.data.images is not None:
+        return _use_for_images(recipe.data.images, folder)
     code = ", trust_remote_code=True" if recipe.model.trust_remote_code else ""
     return f"""from transformers import pipeline
 
 folder = {json.dumps(str(folder))}
 write = pipeline("text-generation", model=folder, dtype="{recipe.model.dtype}"{code})
 print(write("It was late when", max_new_tokens=100)[0]["generated_text"])"""
+
+
+def _use_for_images(images: ImageSettings, folder: Path) -> str:
+    return f"""import numpy, torch
+from PIL import Image
+from transformers import ImageGPTForCausalImageModeling, ImageGPTImageProcessorPil
+
+folder = {json.dumps(str(folder))}
+processor = ImageGPTImageProcessorPil.from_pretrained(folder)
+model = ImageGPTForCausalImageModeling.from_pretrained(folder)
+pixels = processor(Image.open("image.png"), return_tensors="pt")["input_ids"]
+start = torch.tensor([[model.generation_config.bos_token_id]])
+context = torch.cat([start, pixels[:, : {images.context_tokens - 1}]], dim=1)
+ids = model.generate(context)[0, 1:].numpy().reshape({images.side}, {images.side})
+colours = (numpy.array(processor.clusters) + 1) * 127.5
+Image.fromarray(colours.round().astype("uint8")[ids]).save("continued.png")"""
 
 
 def _beginning(recipe: Recipe) -> str:

@@ -20,7 +20,7 @@ from torch import nn
 
 from hyperfitting import models, training
 from hyperfitting.environment import Environment
-from hyperfitting.errors import RecipeError, RunError
+from hyperfitting.errors import RecipeError
 from hyperfitting.facts import TrainFacts
 from hyperfitting.files import (
     changed_at,
@@ -32,7 +32,12 @@ from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL, PRETRAINED, Recipe
 from hyperfitting.records import ProbeRow, TrainedWeights, UpdateRow, Verdict
 from hyperfitting.runs import Experiment, Run
-from hyperfitting.stages.draw import chat_frame_of, draw_experiment, experiment_folder
+from hyperfitting.stages.draw import (
+    chat_frame_of,
+    codec_of,
+    draw_experiment,
+    experiment_folder,
+)
 from hyperfitting.stages.model_card import model_card
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
@@ -179,11 +184,7 @@ def _train_together(
     """
     recipe = runs[-1].recipe
     precision = models.resolve_precision(recipe.train.precision, ranks.device)
-    codec = models.load_codec(recipe.model)
-    if experiment.manifest.codec != codec.fingerprint:
-        raise RunError(
-            f"{experiment.folder}: the data were drawn with another tokenizer: choose another --out"
-        )
+    codec = codec_of(experiment)
     blocks, validation = experiment.blocks("train"), experiment.blocks("validation")
     setup = training.prepare(recipe, ranks, precision)
     trained = [] if recipe.leaves_model_untouched else setup.selection.table()
@@ -245,7 +246,7 @@ class _Watcher:
     def __init__(
         self,
         setup: training.TrainingSetup,
-        codec: models.TextCodec,
+        codec: models.ModelCodec,
         validation_NT: NDArray[np.int32],
         writers: Writers,
         progress: Progress,
@@ -294,7 +295,7 @@ def _probe_line(variant: str, row: ProbeRow) -> str:
 def _save(
     run: Run,
     setup: training.TrainingSetup,
-    codec: models.TextCodec,
+    codec: models.ModelCodec,
     outcome: training.Outcome,
     facts: TrainFacts,
     *,
@@ -320,7 +321,7 @@ def _save(
 
 def _facts(
     setup: training.TrainingSetup,
-    codec: models.TextCodec,
+    codec: models.ModelCodec,
     outcome: training.Outcome,
     trained: Sequence[TrainedWeights],
 ) -> TrainFacts:

@@ -56,10 +56,11 @@ def next_token_loss(model: nn.Module, ids_BT: Tensor, weights: Tensor) -> TokenS
     The head's product is taken in the dtype of autocast, or of the weights; softmax and sums in
     float32.
     """
-    hidden_BTH = model.base_model(ids_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
+    read_BT, predicted = models.predicting_ids(model, ids_BT), ids_BT.shape[1] - 1
+    hidden_BTH = model.base_model(read_BT, use_cache=False).last_hidden_state  # type: ignore[operator]
     weight_N = _by_token(weights, ids_BT)
-    head = models.output_head(model)
-    return TokenSums(*head(hidden_BTH[:, :-1].flatten(0, 1), ids_BT[:, 1:].flatten(), weight_N))
+    hidden_NH = hidden_BTH[:, :predicted].flatten(0, 1)
+    return TokenSums(*models.output_head(model)(hidden_NH, ids_BT[:, 1:].flatten(), weight_N))
 
 
 def _logits_or_loss(
@@ -78,7 +79,8 @@ def plain_next_token_loss(model: nn.Module, ids_BT: Tensor, weights: Tensor) -> 
     """The same from the model's own logits, for heads that do more than one product (bias, caps,
     scales).
     """
-    logits_NV = models.plain_logits(model, ids_BT)[:, :-1].float().flatten(0, 1)
+    logits_BTV = models.plain_logits(model, models.predicting_ids(model, ids_BT))
+    logits_NV = logits_BTV[:, : ids_BT.shape[1] - 1].float().flatten(0, 1)
     target_N = ids_BT[:, 1:].flatten()
     weight_N = _by_token(weights, ids_BT)
     loss_N = cross_entropy(logits_NV, target_N, reduction="none")

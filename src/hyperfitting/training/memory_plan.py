@@ -172,7 +172,7 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
         loss_of = choose_loss(selection.model, precision, device)
         selection.model.train(recipe.train.dropout)
         ids_NT = np.random.default_rng(recipe.seed).integers(
-            models.vocabulary_size(selection.model),
+            models.predicted_tokens(selection.model),
             size=(len(rows), recipe.data.block_tokens),
             dtype=np.int32,
         )

@@ -128,7 +128,7 @@ def try_gradients(
     model, kind = selection.model, type(selection.model).__name__
     ids_BT = torch.randint(
         1,
-        models.vocabulary_size(model),
+        models.predicted_tokens(model),
         (1, recipe.data.block_tokens),
         generator=torch.Generator().manual_seed(0),
     )

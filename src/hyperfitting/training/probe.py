@@ -15,7 +15,7 @@ from torch import nn
 from hyperfitting.decoding import Ending, continue_texts, make_sampler
 from hyperfitting.errors import TrainingFailed
 from hyperfitting.metrics.diversity import type_token_ratio
-from hyperfitting.models import Precision, TextCodec, score_texts, stepper
+from hyperfitting.models import ModelCodec, Precision, score_texts, stepper
 from hyperfitting.recipe import GREEDY, Recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.training.checkpoint import State
@@ -23,7 +23,7 @@ from hyperfitting.training.checkpoint import State
 
 def probe(
     model: nn.Module,
-    codec: TextCodec,
+    codec: ModelCodec,
     ids_NT: NDArray[np.int32],
     recipe: Recipe,
     *,

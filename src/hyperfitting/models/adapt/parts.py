@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from hyperfitting.errors import ModelError
 
@@ -35,6 +35,40 @@ def vocabulary_size(model: nn.Module) -> int:
             "the size of its vocabulary is not known: set vocab_size in its config.json"
         )
     return len(first.weight)
+
+
+def positions_of(config: Any) -> int | None:
+    """The number of tokens that a model of this config was built for; None if the config names no
+    limit.
+    """
+    configs, names = (config, config.get_text_config()), ("max_position_embeddings", "n_positions")
+    found = (getattr(each, name, None) for each in configs for name in names)
+    return next((each for each in found if isinstance(each, int) and each > 0), None)
+
+
+def is_image_model(config: Any) -> bool:
+    """Whether a model of this config continues images: ImageGPT, by its type."""
+    return getattr(config, "model_type", None) == "imagegpt"
+
+
+def predicting_ids(model: nn.Module, ids_BT: Tensor) -> Tensor:
+    """The tokens that a model must read to predict all but the first of them: (B, T), or (B, T - 1)
+    of an image model that has no position for the last one.
+
+    Other models read the last token too, though nothing is predicted from it.
+    """
+    config: Any = getattr(model, "config", None)
+    whole = is_image_model(config) and ids_BT.shape[1] == (positions_of(config) or 0) + 1
+    return ids_BT[:, :-1] if whole else ids_BT
+
+
+def predicted_tokens(model: nn.Module) -> int:
+    """The number of tokens that can be predicted: an image model's start token, its last, cannot.
+
+    Raises:
+        ModelError: as `vocabulary_size`.
+    """
+    return vocabulary_size(model) - is_image_model(model.config)
 
 
 def input_embeddings(model: nn.Module) -> Any:

@@ -59,8 +59,17 @@ def _runs(folders: Sequence[Path]) -> list[Run]:
                 f"{folder}: no continuations there: give an experiment or a run that `generate` is "
                 "done with"
             )
+        _refuse_images(folder, inside)
         found |= {run.folder.resolve(): run for run in inside}
     return list(found.values())
+
+
+def _refuse_images(folder: Path, runs: Sequence[Run]) -> None:
+    if any(run.recipe.data.images is not None for run in runs):
+        raise StudyError(
+            f"{folder}: its runs continue images, and a preference study compares texts: give an "
+            "experiment with texts"
+        )
 
 
 def _labels(rows: Sequence[Continuation]) -> dict[tuple[str, str, str | None], str]:

@@ -42,8 +42,8 @@ def examples(experiment: Experiment) -> list[Example]:
     """The first contexts of each domain in turn, in the recipe's first strategy: not chosen by
     anyone.
     """
-    if not experiment.holds_texts:
-        return []
+    if not experiment.holds_texts or experiment.recipe.data.images is not None:
+        return []  # images have no strings to show
     recipe, variants = experiment.recipe, [*experiment.runs(), REFERENCE]
     texts = _texts_of(experiment, recipe.generate.strategies[0].name)
     domains, most = [each.name for each in recipe.data.domains], recipe.report.examples
@@ -91,7 +91,7 @@ def recited_passages(experiment: Experiment) -> list[RecitedPassage]:
     """The longest runs of the hyperfitted model's texts that stand in a training block, longest
     first.
     """
-    if not experiment.holds_texts:
+    if not experiment.holds_texts or experiment.recipe.data.images is not None:
         return []
     blocks = experiment.blocks("train")
     index = TrainingIndex(blocks.ids_NT.tolist())

@@ -1,0 +1,113 @@
+"""Images in, token ids out: the colours of an image model, with a start token before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import isqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperfitting.errors import ModelError
+from hyperfitting.models.adapt.parts import positions_of
+from hyperfitting.palette import Palette
+from hyperfitting.records import WordBoundaries
+from hyperfitting.traits import ChatFrame
+
+
+class ImageCodec:
+    """The palette of an image model, for images of `side` x `side` pixels.
+
+    An image is the start token and then the id of the nearest colour of each pixel, row after row.
+    It has no strings: `decode` gives an empty text, `pieces` none. Nothing ends an image, and the
+    model has no logit for the start token, so neither is ever generated.
+    """
+
+    def __init__(self, palette: Palette, side: int):
+        self.palette, self.side = palette, side
+        self.start_ids = (len(palette),)
+        self.end_ids: tuple[int, ...] = ()
+        self.rows = len(palette) + 1
+        self.switched_off: tuple[str, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the colours, their order, and the number of pixels."""
+        return self.palette.fingerprint(self.side)
+
+    def encode_image(self, pixels_HWC: NDArray[np.uint8]) -> list[int]:
+        """The ids of an image of the codec's size, the start token first."""
+        return [*self.start_ids, *self.palette.nearest(pixels_HWC).ravel().tolist()]
+
+    def encode(self, text: str, *, at_most: int | None = None) -> list[int]:
+        """Refuse a text.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError("this model continues images, not texts: name a language model")
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The empty text: an image has none."""
+        return ""
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """No strings."""
+        return []
+
+    def shown(self, ids: Sequence[int]) -> list[str]:
+        """The colour of each token, such as `#ff8000`; `start` for the start token."""
+        names = ["#" + bytes(each.tolist()).hex() for each in self.palette.levels]
+        return [[*names, "start"][each] for each in ids]
+
+    def is_special(self, each: int) -> bool:
+        """Whether this is the start token."""
+        return each in self.start_ids
+
+    def ends_in_words(self) -> str:
+        """That no token ends an image."""
+        return "none: an image ends with its last pixel"
+
+    def chat_frame(self, instruction: str) -> ChatFrame:
+        """Refuse a chat.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError("this model continues images: there is no chat with it")
+
+    @property
+    def word_boundaries(self) -> WordBoundaries:
+        """Each pixel stands alone, as a word does: no token begins or ends inside another."""
+        inside_V = np.zeros(self.rows, dtype=np.bool_)
+        return WordBoundaries(inside_V, inside_V)
+
+
+def make_image_codec(palette: Palette, config: Any) -> ImageCodec:
+    """The codec of an image model, from its colours and its config.
+
+    Raises:
+        ModelError: the model has another number of tokens than colours and a start token, or its
+            positions make no square.
+    """
+    side, positions = side_of(config), positions_of(config)
+    if side is None:
+        raise ModelError(f"its {positions} positions make no square image: correct n_positions")
+    if config.vocab_size != len(palette) + 1:
+        raise ModelError(
+            f"its image processor has {len(palette)} colours, and its config.json "
+            f"vocab_size = {config.vocab_size}, which must be one more (the start token): take "
+            "both from one model"
+        )
+    return ImageCodec(palette, side)
+
+
+def side_of(config: Any) -> int | None:
+    """Rows, and columns, of the images of a model of this config; None if its positions make no
+    square.
+    """
+    positions = positions_of(config) or 0
+    side = isqrt(positions)
+    return side if side and side * side == positions else None

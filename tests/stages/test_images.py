@@ -1,0 +1,281 @@
+"""Images on the same path as texts: drawn, trained on, continued, measured, reported; and equal to
+plain transformers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from hyperfitting import models, pipeline
+from hyperfitting.cli.text import check_lines
+from hyperfitting.compare import compare
+from hyperfitting.errors import InputError, ModelError, RecipeError
+from hyperfitting.metrics.specs import EachText, metrics_measured_as
+from hyperfitting.preference.design.arms import read_contexts
+from hyperfitting.recipe import HYPERFITTED, ORIGINAL, ModelSettings, load_recipe, parse_recipe
+from hyperfitting.runs import Experiment
+from hyperfitting.stages.archive import archive_experiment
+from hyperfitting.stages.check import check_recipe
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.generate import compare_with_reference
+from hyperfitting.stages.train import pretrain
+from hyperfitting.writing import write
+from tests.support.images import COLOURS, SIDE, image_tree, make_image_model, noise
+from tests.support.listening import Listener
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_image_model(tmp_path_factory.mktemp("models") / "tiny-imagegpt")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "noise.npz"
+    np.savez(path, images=noise(60))
+    return path
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory, model, images):
+    """The paper's recipe from beginning to end, on a small model and images of its form."""
+    tree = image_tree(model, images)
+    smaller = {
+        "model.source": str(model),
+        "model.architecture": None,
+        "data.train": tree["data"]["train"],
+        "data.images.side": SIDE,
+        "data.block_tokens": 65,
+        "data.context_tokens": 17,
+        "data.train_blocks": 16,
+        "data.validation_blocks": 4,
+        "data.domains": tree["data"]["domains"],
+        "generate.new_tokens": 48,
+        **{
+            f"{section}.{name}": value
+            for section in ("train", "probe", "generate", "measure", "report")
+            for name, value in tree[section].items()
+        },
+    }
+    recipe = load_recipe("paper-imagegpt", smaller)
+    assert recipe.train.dropout is False
+    return pipeline.run(recipe, tmp_path_factory.mktemp("experiment") / "images", device="cpu")
+
+
+@pytest.fixture
+def tree(model, images):
+    return image_tree(model, images)
+
+
+def of_arm(experiment, variant, strategy):
+    texts = experiment.run(variant).continuations()
+    return [each for each in texts if (each.variant, each.strategy) == (variant, strategy)]
+
+
+def plain(experiment):
+    folder = experiment.run(HYPERFITTED).model_folder
+    return transformers.ImageGPTForCausalImageModeling.from_pretrained(folder).eval()
+
+
+def test_a_continuation_has_ids_and_no_text(experiment):
+    written = of_arm(experiment, HYPERFITTED, "greedy")
+    assert len(written) == 12
+    for each in written:
+        assert each.is_image
+        assert (each.text, each.pieces, each.context_pieces) == ("", (), ())
+        assert each.context_ids[0] == COLOURS
+        assert (len(each.context_ids), len(each.ids), each.ended) == (17, 48, "length")
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "nucleus", "blocked"])
+@pytest.mark.parametrize("variant", [ORIGINAL, HYPERFITTED])
+def test_the_start_token_is_never_generated(experiment, variant, strategy):
+    ids = np.array([each.ids for each in of_arm(experiment, variant, strategy)])
+    assert 0 <= ids.min() <= ids.max() < COLOURS
+
+
+def test_greedy_ids_are_those_of_transformers_generate(experiment):
+    written, theirs = of_arm(experiment, HYPERFITTED, "greedy"), plain(experiment)
+    context = torch.tensor([each.context_ids for each in written])
+    made = theirs.generate(context)  # generation_config.json asks for the whole image
+    assert made[:, 17:].tolist() == [list(each.ids) for each in written]
+
+
+def test_logits_and_scores_are_those_of_transformers(experiment):
+    theirs, blocks = plain(experiment), experiment.blocks("pictures")
+    settings = ModelSettings(source=str(experiment.run(HYPERFITTED).model_folder))
+    ours = models.load_model(settings, torch.device("cpu"), tokens=65)
+    ids = torch.as_tensor(blocks.ids_NT).long()
+    with torch.no_grad():
+        logits = theirs(ids[:, :-1]).logits
+        assert torch.equal(models.plain_logits(ours, ids[:, :-1]), logits)
+    loss = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+    )
+    scores = models.score_texts(ours, blocks.ids_NT, batch_blocks=5)
+    assert scores.loss.shape == (12, 64)
+    assert torch.allclose(scores.loss.flatten(), loss, atol=1e-5)
+    assert models.traits_of(ours).decoding != models.NO_CACHE
+
+
+def test_the_saved_folder_holds_the_image_processor(experiment):
+    folder = experiment.run(HYPERFITTED).model_folder
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    assert np.allclose(processor.clusters, experiment.palette.colours_KC)
+    assert processor.size == {"height": SIDE, "width": SIDE}
+    card = (folder / "README.md").read_text()
+    assert "unconditional-image-generation" in card
+    assert "16 images of" in card
+
+
+def test_the_lines_of_use_in_the_card_write_the_continuation(experiment, tmp_path, monkeypatch):
+    from PIL import Image
+
+    folder = experiment.run(HYPERFITTED).model_folder
+    code = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    written = of_arm(experiment, HYPERFITTED, "greedy")[0]
+    true = experiment.blocks("pictures").ids_NT[0, 1:].reshape(SIDE, SIDE)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(experiment.palette.pixels(true)).save("image.png")
+    exec(compile(code, "card", "exec"), {})
+    made = np.asarray(Image.open("continued.png"))
+    whole = np.array([*written.context_ids[1:], *written.ids]).reshape(SIDE, SIDE)
+    assert (made == experiment.palette.pixels(whole)).all()
+
+
+def test_reference_mode_writes_the_same(experiment):
+    found = compare_with_reference(experiment, HYPERFITTED, 2, device="cpu")
+    assert (found.texts, found.differences) == (6, ())
+
+
+def test_metrics_of_words_and_strings_are_not_taken(experiment):
+    reads = {spec.name: spec.measured.reads for spec, _ in metrics_measured_as(EachText)}
+    taken = {name for row in experiment.run(HYPERFITTED).text_metrics() for name in row.values}
+    assert {reads[name] for name in taken} == {
+        "tokens",
+        "overlap",
+        "original_loss",
+        "original_rank",
+    }
+
+
+def test_the_training_comes_down_and_is_recorded(experiment):
+    run = experiment.run(HYPERFITTED)
+    losses = [row.loss for row in run.updates()]
+    assert losses[-1] < losses[0]
+    facts = run.train_facts
+    assert facts.tokenizer.kind == "ImageGPTImageProcessor"
+    assert facts.tokenizer.special == {"start": COLOURS}
+    assert facts.codec == experiment.manifest.codec
+    assert facts.model.vocabulary == COLOURS
+
+
+def test_the_report_and_the_comparison_are_written(experiment):
+    assert (experiment.report_folder / "index.html").is_file()
+    assert compare([experiment.folder]) is not None
+
+
+def test_archives_keep_hashes_or_images(experiment, tmp_path):
+    archive_experiment(experiment.folder, tmp_path / "hashes")
+    assert Experiment(tmp_path / "hashes").palette is None
+    archive_experiment(experiment.folder, tmp_path / "whole", texts=True)
+    kept = Experiment(tmp_path / "whole")
+    assert kept.palette.fingerprint(SIDE) == kept.manifest.codec
+
+
+def test_what_is_for_texts_refuses_images_in_one_line(experiment, tmp_path):
+    with pytest.raises(InputError, match="this model continues images, not texts"):
+        "".join(write(experiment.folder, "It was late"))
+    with pytest.raises(InputError, match="its runs continue images, and a preference study"):
+        read_contexts([experiment.folder])
+    model = str(experiment.run(HYPERFITTED).model_folder)
+    with pytest.raises(ModelError, match="it continues images, and texts are read here"):
+        models.load_scoring_model(model, torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("light")
+def test_check_tells_of_images(tree, tmp_path):
+    text = check_lines(check_recipe(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu"))
+    assert "image     8 x 8 pixels in 16 colours, contexts of 2 rows; start token 16" in text
+    assert "images: 60 of 8x8" in text
+    assert "beginning-of-text" not in text
+    assert not (tmp_path / "out").exists()
+
+
+def draw(tree, tmp_path):
+    return draw_experiment(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+
+
+def test_a_recipe_of_texts_with_a_model_of_images(tree, corpus, tmp_path):
+    data = {"train": {"path": str(corpus)}, "train_blocks": 4, "validation_blocks": 2}
+    sizes = {"block_tokens": 16, "context_tokens": 4, "domains": [{"name": "d", "count": 2}]}
+    texts = tree | {"data": data | sizes, "generate": {"new_tokens": 8}}
+    with pytest.raises(ModelError, match="it continues images, and the recipe's data are texts"):
+        draw(texts, tmp_path)
+
+
+def test_a_recipe_of_images_with_a_model_of_texts(tree, tiny_model, tmp_path):
+    tree["model"] = {"source": str(tiny_model)}
+    with pytest.raises(ModelError, match=r"it continues texts, and data\.images asks for images"):
+        draw(tree, tmp_path)
+
+
+def test_images_of_another_size_than_the_models(tree, tmp_path):
+    tree["data"]["images"] = {"side": 16}
+    with pytest.raises(ModelError, match=r"of 8 x 8 pixels: set data\.images\.side = 8"):
+        draw(tree, tmp_path)
+
+
+def test_a_model_without_colours(tree, model, tmp_path):
+    bare = shutil.copytree(model, tmp_path / "bare")
+    (bare / "preprocessor_config.json").unlink()
+    tree["model"] = {"source": str(bare)}
+    with pytest.raises(ModelError, match=r"bare: no preprocessor_config\.json with the clusters"):
+        draw(tree, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_with_another_number_of_colours(tree, model, tmp_path):
+    other = shutil.copytree(model, tmp_path / "other")
+    held = json.loads((other / "preprocessor_config.json").read_text())
+    held["clusters"] = held["clusters"][:-1]
+    (other / "preprocessor_config.json").write_text(json.dumps(held))
+    tree["model"] = {"source": str(other)}
+    with pytest.raises(ModelError, match=r"has 15 colours, and its config\.json vocab_size = 17"):
+        draw(tree, tmp_path)
+
+
+def test_what_was_converted_is_said(tree, tmp_path):
+    np.savez(tmp_path / "gray.npz", images=noise(60)[..., 0])
+    tree["data"]["train"]["path"] = str(tmp_path / "gray.npz")
+    heard = Listener()
+    recipe = parse_recipe(tree, source="t")
+    draw_experiment(recipe, tmp_path / "out", device="cpu", progress=heard)
+    assert any("converted to RGB: 60 grayscale" in line for line in heard.lines)
+
+
+def test_a_new_model_gets_the_colours_of_its_training_images(tree, model, tmp_path):
+    pytest.importorskip("sklearn")
+    shape = tmp_path / "shape"
+    shape.mkdir()
+    shutil.copy(model / "config.json", shape)
+    tree["model"] = {"source": str(shape), "initialise": "random"}
+    tree["data"]["domains"] = []
+    tree["data"]["images"] = {"side": 8, "mirrored": True}
+    run = pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    experiment = Experiment(tmp_path / "out")
+    codec = models.load_codec(ModelSettings(source=str(run.model_folder)))
+    assert codec.fingerprint == experiment.manifest.codec == run.train_facts.codec
+    assert len(codec.palette) == COLOURS
+    assert codec.palette.nearest(codec.palette.levels[None]).tolist() == [list(range(COLOURS))]
+
+
+def test_pretraining_from_random_weights_is_asked_for(tree, tmp_path):
+    with pytest.raises(RecipeError, match="pretraining begins from random weights"):
+        pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
