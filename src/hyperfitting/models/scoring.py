@@ -208,9 +208,10 @@ def _score_targets(
         greedy.append(logits_CV.argmax(-1, keepdim=True) == part_CK)
         start += len(logits_CV)
     sizes = [len(each[0]) for each in targets]
-    by_row = zip(
-        targets, torch.cat(losses).split(sizes), torch.cat(greedy).split(sizes), strict=True
+    losses_by_row, greedy_by_row = (
+        torch.split(torch.cat(each), sizes) for each in (losses, greedy)
     )
+    by_row = zip(targets, losses_by_row, greedy_by_row, strict=True)
     return [
         ScoredContinuation(float(loss_LK[:, k].double().sum()), bool(greedy_LK[:, k].all()))
         for own, loss_LK, greedy_LK in by_row

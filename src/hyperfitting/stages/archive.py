@@ -18,6 +18,7 @@ from hyperfitting.facts import ArchiveFacts, DataManifest, SetFacts, write_facts
 from hyperfitting.files import file_hashes, new_folder, text_sha256, write_rows, write_text
 from hyperfitting.records import Continuation, ContinuationHash, ContinuedContext
 from hyperfitting.runs import Experiment, Run
+from hyperfitting.runs.answers import AnsweredItem
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,7 @@ def _fill_run(run: Run, made: Run, *, texts: bool) -> None:
         to = made.evaluation.folder
         _copy(sheet.facts_file, to / sheet.facts_file.name)
         rows = sheet.items()
-        hashed = (row if row.text is None else replace(row, text=_hashed(row.text)) for row in rows)
-        write_rows(to / sheet.items_file.name, rows if texts else hashed)
+        write_rows(to / sheet.items_file.name, rows if texts else map(_with_hashed_text, rows))
     if not texts:
         hashed = (
             replace(row, sample=_hashed(row.sample), sample_context=_hashed(row.sample_context))
@@ -131,6 +131,10 @@ def _fill_run(run: Run, made: Run, *, texts: bool) -> None:
         )
         write_rows(made.probes_file, hashed)
         write_rows(made.continuation_hashes_file, map(_hash_of, run.continuations()))
+
+
+def _with_hashed_text(row: AnsweredItem) -> AnsweredItem:
+    return row if row.text is None else replace(row, text=_hashed(row.text))
 
 
 def _texts(run: Run) -> Iterator[Path]:

@@ -77,11 +77,18 @@ def evaluate_experiment(
     tasks = plan_tasks(chosen, progress=progress)
     drop_stale(experiment, progress)
     runs, place = experiment.runs(), models.resolve_device(device)
-    codec, blocks = load_run_codec(runs[ORIGINAL]), experiment.blocks("train").ids_NT.tolist()
+    codec, blocks = _text_codec(runs[ORIGINAL]), experiment.blocks("train").ids_NT.tolist()
     index = training_index(codec.decode(ids) for ids in blocks)
     for run in runs.values():
         _answer(_answering_of(run, chosen, place), tasks, chosen, place, index, progress)
     return experiment_rows(experiment)
+
+
+def _text_codec(run: Run) -> models.TextCodec:
+    codec = load_run_codec(run)
+    if isinstance(codec, models.ImageCodec):
+        raise RunError(f"{run.folder}: it continues images, and benchmarks ask language models")
+    return codec
 
 
 def _answering_of(run: Run, settings: EvaluateSettings, place: torch.device) -> _Answering:
@@ -90,7 +97,7 @@ def _answering_of(run: Run, settings: EvaluateSettings, place: torch.device) -> 
     return _Answering(
         name=run.variant,
         folder=run.evaluation,
-        codec=load_run_codec(run),
+        codec=_text_codec(run),
         source=model.source,
         weights=run.made_with[0],
         dtype=dtype,
@@ -123,10 +130,10 @@ def evaluate_model(
     tasks, place = plan_tasks(settings, progress=progress), models.resolve_device(device)
     dtype = settings.dtype or "float32"
     plain = ModelSettings(source=source, dtype=dtype, beginning_of_text="none")
-    codec = models.load_codec(plain)
+    codec = models.load_text_codec(plain)
     policy = beginning_of_text or _own_policy(codec)
     if policy == "add":
-        codec = models.load_codec(plain.model_copy(update={"beginning_of_text": "add"}))
+        codec = models.load_text_codec(plain.model_copy(update={"beginning_of_text": "add"}))
     answering = _Answering(
         name="model",
         folder=folder,
