@@ -76,9 +76,10 @@ ORDER = {
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
-    "data": "contamination decode folders lost_characters splits < fit_palette passages pixels "
-    "repeats rows < formats near_images stretches < sources < image_sources requests < refusals < "
-    "draw < image_draw < __init__",
+    "data": "contamination decode drawn.canvas folders lost_characters splits < drawn.faces "
+    "drawn.indoors drawn.outdoors drawn.patterns fit_palette passages pixels repeats rows < "
+    "drawn formats near_images stretches < drawn.__main__ sources < image_sources requests < "
+    "refusals < draw < image_draw < __init__",
     "decoding": "citations rules < loop < __init__",
     "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
     "< codec image_codec locate stepping trainable < adapt.compare adapt.head description < "

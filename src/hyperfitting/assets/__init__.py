@@ -1,5 +1,5 @@
-"""Files that a setting names: those that ship with this package (a model, tales, the papers' model
-configurations), those inside other installed packages, and paths.
+"""Files that a setting names: those that ship with this package (a model, tales, pictures, the papers'
+model configurations), those inside other installed packages, and paths.
 """
 
 import os
@@ -36,7 +36,7 @@ def asset_names() -> list[str]:
     shapes = sorted(
         f"{PREFIX}architectures/{path.name}" for path in (_FOLDER / "architectures").iterdir()
     )
-    return [f"{PREFIX}reference-lm", *shapes, *tales]
+    return [f"{PREFIX}reference-lm", *shapes, f"{PREFIX}pictures/drawn.npz", *tales]
 
 
 def package_path(name: str) -> Path:

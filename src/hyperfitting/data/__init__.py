@@ -19,6 +19,7 @@ image_sources.py    files, arrays and data sets -> images
 near_images.py      images that repeat another one
 fit_palette.py      the colours of a new image model
 image_draw.py       requests -> sets of token blocks, one an image
+drawn/              pictures that are drawn from a seed, to train on and to look at
 """
 
 from hyperfitting.data.draw import DatasetSplits, draw_data
