@@ -16,8 +16,10 @@ Target = Literal["lower", "higher", "reference"]
 REFERENCE = "reference"
 """The variant of the true texts, which stand beside what the models wrote."""
 
-CONTROLS = ("shuffled", "random")
-"""The variants of the two controls that are made of the true texts."""
+TEXT_CONTROLS = ("shuffled", "random")
+IMAGE_CONTROLS = ("shuffled", "copied-row", "nearest-training")
+CONTROLS = tuple(dict.fromkeys(TEXT_CONTROLS + IMAGE_CONTROLS))
+"""The variants of what no model wrote, beside the true texts or images (`measure` makes them)."""
 
 
 class Codec(Protocol):

@@ -39,11 +39,12 @@ ORDER = {
     "compare": "seeds < load < differences nearest < __init__",
     "downstream": "__init__ calibration paired parser task_files < benchmarks tables < "
     "overlap_check prompts < harness < answering",
-    "measure": "aggregate pooled_metrics reading text_metrics < model_metrics < texts < "
+    "measure": "aggregate pooled_metrics reading text_metrics < images model_metrics < texts < "
     "experiment external_texts < __init__",
-    "metrics": "__init__ controls diversity overlap repetition specs.spec specs.tokens stats "
-    "token_scores words < bleu mauve multiple_comparisons specs.fluency specs.of_models < "
-    "specs.of_texts < specs < specs.reference",
+    "metrics": "__init__ controls diversity images images.features images.grids images.recitation "
+    "overlap repetition specs.tokens stats token_scores words < bleu images.closeness "
+    "images.controls images.repetition mauve multiple_comparisons specs.spec < specs.fluency "
+    "specs.of_images specs.of_models < specs.of_texts < specs < specs.reference",
     "preference": "__init__ analysis.arrays analysis.guard analysis.published design design.arms "
     "design.cleaning design.units judges judges.endpoint languages records settings_input "
     "store.database web < analysis.clustered_se analysis.encode design.pairs_file "
@@ -77,9 +78,9 @@ ORDER = {
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
     "data": "contamination decode drawn.canvas folders lost_characters splits < drawn.faces "
-    "drawn.indoors drawn.outdoors drawn.patterns fit_palette passages pixels repeats rows < "
-    "drawn formats near_images stretches < drawn.__main__ sources < image_sources requests < "
-    "refusals < draw < image_draw < __init__",
+    "drawn.indoors drawn.outdoors drawn.patterns fit_palette passages pixels repeats rows < drawn "
+    "formats near_images stretches < drawn.__main__ sources < image_sources requests < refusals < "
+    "draw < image_draw < __init__",
     "decoding": "citations rules < loop < __init__",
     "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
     "< codec image_codec locate stepping trainable < adapt.compare adapt.head description < "

@@ -1,5 +1,5 @@
-"""Files that a setting names: those that ship with this package (a model, tales, pictures, the papers'
-model configurations), those inside other installed packages, and paths.
+"""Files that a setting names: those that ship with this package (a model, tales, pictures, the
+papers' model configurations), those inside other installed packages, and paths.
 """
 
 import os

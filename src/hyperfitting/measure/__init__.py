@@ -2,6 +2,7 @@
 
 text_metrics.py    what is measured of each text
 pooled_metrics.py  what is measured of all texts of an arm together
+images.py          continued images: what is measured of them beside texts, and their controls
 reading.py         models that read each text once: needs torch
 model_metrics.py   what a model is on true texts, and what it says of others' texts: needs torch
 aggregate.py       all of them -> rows, each with its interval
@@ -12,6 +13,7 @@ external_texts.py  anybody's texts, from files
 
 from hyperfitting.measure.aggregate import Intervals
 from hyperfitting.measure.external_texts import ExternalTextsRequest, measure_external_texts
+from hyperfitting.measure.images import ImageBaselines, control_images
 from hyperfitting.measure.texts import (
     MeasuredTexts,
     MetricOptions,
@@ -23,10 +25,12 @@ from hyperfitting.measure.texts import (
 
 __all__ = [
     "ExternalTextsRequest",
+    "ImageBaselines",
     "Intervals",
     "MeasuredTexts",
     "MetricOptions",
     "TextBaselines",
+    "control_images",
     "control_texts",
     "measure_external_texts",
     "measure_texts",

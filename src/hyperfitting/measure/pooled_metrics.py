@@ -11,17 +11,19 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from hyperfitting.metrics.specs import MetricSpec, PooledTexts, metrics_measured_as
+from hyperfitting.metrics.specs import DataKind, MetricSpec, PooledTexts, metrics_measured_as
 from hyperfitting.records import Continuation, PooledMetric
 
 
-def pooled_metrics(texts: Sequence[Continuation], *, bleu: bool) -> list[PooledMetric]:
-    """Every pooled metric of the texts of one arm in one domain; those of BLEU where they are asked
-    for.
+def pooled_metrics(
+    texts: Sequence[Continuation], *, bleu: bool, data: DataKind = "text"
+) -> list[PooledMetric]:
+    """Every pooled metric of this kind of `data` of the texts of one arm in one domain; those of
+    BLEU where they are asked for.
     """
     made = [
         _pooled(texts, spec, how)
-        for spec, how in metrics_measured_as(PooledTexts)
+        for spec, how in metrics_measured_as(PooledTexts, data)
         if bleu or spec.setting != "measure.bleu"
     ]
     return [each for each in made if each is not None]

@@ -9,7 +9,7 @@ from typing import Any
 
 from hyperfitting.metrics.bleu import dataset_bleu
 from hyperfitting.metrics.overlap import TrainingIndex
-from hyperfitting.metrics.specs import EachText, TextInput, metrics_measured_as
+from hyperfitting.metrics.specs import DataKind, EachText, TextInput, metrics_measured_as
 from hyperfitting.metrics.words import words
 from hyperfitting.records import Continuation, TextMetrics
 
@@ -19,11 +19,14 @@ none.
 """
 
 
-def measure_each_text(texts: Sequence[Continuation], inputs: TextInputs) -> list[TextMetrics]:
+def measure_each_text(
+    texts: Sequence[Continuation], inputs: TextInputs, *, data: DataKind = "text"
+) -> list[TextMetrics]:
     """The metrics of each text, in the order of the texts. What a text is too short for is left out
     of its values.
 
-    Metrics are skipped whose input is neither read from the text nor among the `inputs`.
+    Metrics are skipped that are not of this kind of `data`, or whose input is neither read from the
+    text nor among the `inputs`.
     """
     return [
         TextMetrics(
@@ -33,7 +36,7 @@ def measure_each_text(texts: Sequence[Continuation], inputs: TextInputs) -> list
             text.context,
             text.group,
             text.run,
-            _values(_own_inputs(text) | {name: each[index] for name, each in inputs.items()}),
+            _values(_own_inputs(text) | {name: each[index] for name, each in inputs.items()}, data),
         )
         for index, text in enumerate(texts)
     ]
@@ -45,10 +48,12 @@ def _own_inputs(text: Continuation) -> dict[TextInput, Any]:
     return {"tokens": text.ids, "text": text.text, "words": words(text.text)}
 
 
-def _values(inputs: Mapping[TextInput, Any]) -> dict[str, tuple[tuple[float, float], ...]]:
+def _values(
+    inputs: Mapping[TextInput, Any], data: DataKind
+) -> dict[str, tuple[tuple[float, float], ...]]:
     found = {
         spec.name: _pairs(how, read)
-        for spec, how in metrics_measured_as(EachText)
+        for spec, how in metrics_measured_as(EachText, data)
         if (read := inputs.get(how.reads)) is not None and len(read) >= how.least
     }
     return {name: pairs for name, pairs in found.items() if pairs}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hyperfitting.measure.aggregate import Intervals, by_arm, pooled_rows, text_rows
+from hyperfitting.measure.images import ImageBaselines, image_inputs, true_image_rows
 from hyperfitting.measure.pooled_metrics import pooled_metrics
 from hyperfitting.measure.text_metrics import (
     TextInputs,
@@ -19,8 +20,17 @@ from hyperfitting.measure.text_metrics import (
 from hyperfitting.metrics.bleu import bleu_signature
 from hyperfitting.metrics.controls import random_texts, shuffled_texts
 from hyperfitting.metrics.overlap import TrainingIndex
+from hyperfitting.metrics.specs import DataKind
 from hyperfitting.metrics.words import characters_said
-from hyperfitting.records import CONTROLS, Arm, Continuation, MetricRow, PooledMetric, TextMetrics
+from hyperfitting.records import (
+    CONTROLS,
+    TEXT_CONTROLS,
+    Arm,
+    Continuation,
+    MetricRow,
+    PooledMetric,
+    TextMetrics,
+)
 
 if TYPE_CHECKING:
     from hyperfitting.measure.model_metrics import MauveDetails
@@ -34,7 +44,7 @@ class TextBaselines:
 
     `index` and `training_texts` are the training texts as token ids and as strings. `original`
     reads with the untouched model. `scorer` is the model that `measure.scorer` names, `features`
-    the one that `measure.mauve` names.
+    the one that `measure.mauve` names. `images` is there where the texts are images.
     """
 
     index: TrainingIndex | None = None
@@ -42,6 +52,12 @@ class TextBaselines:
     original: TextReader | None = None
     scorer: ThirdModel | None = None
     features: ThirdModel | None = None
+    images: ImageBaselines | None = None
+
+    @property
+    def data(self) -> DataKind:
+        """Of which kind of data the texts are."""
+        return "text" if self.images is None else "image"
 
 
 @dataclass(frozen=True)
@@ -97,10 +113,17 @@ def measure_texts(
         ModuleNotFoundError: BLEU is asked for, and sacrebleu is not installed.
         ValueError: MAUVE is asked for of too few texts.
     """
-    each = measure_each_text(texts, _inputs(texts, baselines, options))
-    pooled = [found for arm in by_arm(texts) for found in pooled_metrics(arm, bleu=options.bleu)]
+    data = baselines.data
+    each = measure_each_text(texts, _inputs(texts, baselines, options), data=data)
+    pooled = [
+        found
+        for arm in by_arm(texts)
+        for found in pooled_metrics(arm, bleu=options.bleu, data=data)
+    ]
     rows = [*text_rows(each, options.intervals), *pooled_rows(pooled)]
     similarity, details = _mauve([*texts, *true_texts], baselines, options)
+    if baselines.images is not None:
+        similarity += true_image_rows([*texts, *true_texts], baselines.images)
     strings = [text.text for text in texts if text.variant not in CONTROLS]
     strings += baselines.training_texts if options.bleu else ()
     signatures = text_signatures(strings, bleu=options.bleu)
@@ -112,6 +135,8 @@ def _inputs(
 ) -> TextInputs:
     """What the metrics read beside the texts, of the baselines that are there."""
     inputs = dict(overlap_inputs(texts, baselines.index) if baselines.index is not None else {})
+    if baselines.images is not None:
+        inputs |= image_inputs(texts, baselines.images)
     if options.may_end:
         inputs["ended"] = [text.ended if Arm(text.variant).is_model else None for text in texts]
     if options.bleu and baselines.training_texts:
@@ -156,7 +181,7 @@ def control_texts(true_texts: Sequence[Continuation], seed: int) -> list[Continu
     made = []
     for own in by_arm(true_texts):
         ids, strings = [text.ids for text in own], _strings(own)
-        for variant, control in zip(CONTROLS, (shuffled_texts, random_texts), strict=True):
+        for variant, control in zip(TEXT_CONTROLS, (shuffled_texts, random_texts), strict=True):
             for text, new in zip(own, control(ids, seed=seed), strict=True):
                 pieces = tuple(strings[each] for each in new) if strings else ()
                 made.append(replace(text, variant=variant, ids=tuple(new), pieces=pieces))

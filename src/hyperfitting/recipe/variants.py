@@ -25,7 +25,8 @@ _RESERVED = {
     ORIGINAL,
     HYPERFITTED,
     PRETRAINED,
-    *("reference", "shuffled", "random", "texts"),  # what else stands in a table beside the models
+    # what else stands in a table beside the models
+    *("reference", "shuffled", "random", "copied-row", "nearest-training", "texts"),
     *("train", "validation"),
     *("data", "report"),  # folders of an experiment
 }

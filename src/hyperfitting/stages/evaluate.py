@@ -22,7 +22,7 @@ from hyperfitting.downstream.parser import PARSER_VERSION
 from hyperfitting.downstream.tables import EvaluationRow, evaluation_rows, experiment_rows
 from hyperfitting.downstream.task_files import benchmark_names, expand_names
 from hyperfitting.environment import Environment
-from hyperfitting.errors import DataError
+from hyperfitting.errors import DataError, RunError
 from hyperfitting.files import text_sha256
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import (

@@ -23,7 +23,7 @@ CANVAS_SIDE = 128
 Colour = tuple[float, float, float]
 """Red, green and blue, 0 to 255."""
 
-Point = tuple[float, float]
+Corner = tuple[float, float]
 Field = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -129,7 +129,7 @@ class Canvas:
         down = (self.y - y) / (width if height is None else height)
         return np.asarray(across * across + down * down < 1)
 
-    def polygon(self, *corners: Point) -> Mask:
+    def polygon(self, *corners: Corner) -> Mask:
         """What a line through the corners encloses."""
         found = np.full(self.x.shape, False)
         for (x0, y0), (x1, y1) in zip(corners, (*corners[1:], corners[0]), strict=True):
@@ -138,7 +138,7 @@ class Canvas:
                 found ^= crosses & (self.x < (x1 - x0) * (self.y - y0) / (y1 - y0) + x0)
         return found
 
-    def stroke(self, start: Point, end: Point, width: float) -> Mask:
+    def stroke(self, start: Corner, end: Corner, width: float) -> Mask:
         """A line with round ends."""
         (x0, y0), (x1, y1) = start, end
         across, down = x1 - x0, y1 - y0

@@ -6,6 +6,7 @@ A new metric is one function and one row. Tables show the metrics in the order o
 spec.py       what a row holds
 of_models.py  rows for models on true texts
 of_texts.py   rows for written texts
+of_images.py  rows for continued images
 fluency.py    rows for what models say of written texts
 tokens.py     functions of a tensor with a number for each token
 reference.py  the table as a page
@@ -15,10 +16,13 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from hyperfitting.metrics.specs.of_images import OF_IMAGES
 from hyperfitting.metrics.specs.of_models import OF_MODELS
 from hyperfitting.metrics.specs.of_texts import OF_TEXTS, TTR_WINDOW_TOKENS
 from hyperfitting.metrics.specs.spec import (
+    AgainstTrueImages,
     AgainstTrueTexts,
+    DataKind,
     EachText,
     Family,
     MetricSpec,
@@ -32,7 +36,9 @@ from hyperfitting.metrics.specs.spec import (
 __all__ = [
     "METRICS",
     "TTR_WINDOW_TOKENS",
+    "AgainstTrueImages",
     "AgainstTrueTexts",
+    "DataKind",
     "EachText",
     "Family",
     "MetricSpec",
@@ -46,9 +52,11 @@ __all__ = [
     "metrics_of_tables",
 ]
 
-_Measured = TypeVar("_Measured", EachText, PooledTexts, AgainstTrueTexts, TrueTexts)
+_Measured = TypeVar(
+    "_Measured", EachText, PooledTexts, AgainstTrueTexts, AgainstTrueImages, TrueTexts
+)
 
-METRICS: tuple[MetricSpec, ...] = (*OF_MODELS, *OF_TEXTS)
+METRICS: tuple[MetricSpec, ...] = (*OF_MODELS, *OF_TEXTS, *OF_IMAGES)
 """Every metric, in the order of a table's rows."""
 
 
@@ -64,11 +72,17 @@ def metric(name: str) -> MetricSpec:
     return found
 
 
-def metrics_measured_as(kind: type[_Measured]) -> list[tuple[MetricSpec, _Measured]]:
-    """The metrics that are measured in one way, and how, in the order in which they are
-    measured.
+def metrics_measured_as(
+    kind: type[_Measured], data: DataKind | None = None
+) -> list[tuple[MetricSpec, _Measured]]:
+    """The metrics that are measured in one way, and how, in the order in which they are measured;
+    with `data` only those of one kind of data.
     """
-    found = [(spec, spec.measured) for spec in METRICS if isinstance(spec.measured, kind)]
+    found = [
+        (spec, spec.measured)
+        for spec in METRICS
+        if isinstance(spec.measured, kind) and (data is None or data in spec.data)
+    ]
     return sorted(found, key=lambda pair: measuring_order(pair[0]))
 
 

@@ -4,7 +4,7 @@ ones.
 
 from __future__ import annotations
 
-from hyperfitting.metrics.specs.spec import AgainstTrueTexts, EachText, MetricSpec
+from hyperfitting.metrics.specs.spec import TEXT_ONLY, AgainstTrueTexts, EachText, MetricSpec
 from hyperfitting.metrics.specs.tokens import above, above_among_changed, of_one_text
 
 FLUENCY = (
@@ -36,6 +36,7 @@ FLUENCY = (
         failure="low for loops, as above; of texts longer than that model's positions, only what "
         "fits is read; depends on its tokenizer",
         comparison_column=8,
+        data=TEXT_ONLY,
     ),
     MetricSpec(
         name="mauve",
@@ -54,6 +55,7 @@ FLUENCY = (
         "cluster. Depends on the features, the number of texts and the clusters. Refused "
         "below 1,000 texts a side",
         comparison_column=9,
+        data=TEXT_ONLY,
     ),
     *(
         MetricSpec(

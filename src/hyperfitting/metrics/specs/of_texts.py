@@ -21,7 +21,7 @@ from hyperfitting.metrics.diversity import (
 from hyperfitting.metrics.overlap import LONG_OVERLAP_TOKENS, RECITED_ORDER, Shared
 from hyperfitting.metrics.repetition import compression_ratio, ends_in_loop, loop_start
 from hyperfitting.metrics.specs.fluency import FLUENCY
-from hyperfitting.metrics.specs.spec import EachText, MetricSpec, PooledTexts
+from hyperfitting.metrics.specs.spec import TEXT_ONLY, EachText, MetricSpec, PooledTexts
 
 TTR_WINDOW_TOKENS = 96
 """Diversity is taken on 96 tokens (Carlsson et al. 2025, sec. 4)."""
@@ -79,6 +79,7 @@ VARIETY = (
         source="as `ttr_last96`, in words",
         failure="as `ttr_words` but for length; 96 tokens hold fewer than 96 words, so "
         "continuations must be longer",
+        data=TEXT_ONLY,
     ),
     MetricSpec(
         name="ttr_words",
@@ -90,6 +91,7 @@ VARIETY = (
         source="the papers are silent on words",
         failure="falls with length; a word is one character where no spaces are written, so "
         "scripts do not compare",
+        data=TEXT_ONLY,
     ),
     MetricSpec(
         name="mattr",
@@ -184,6 +186,7 @@ REPETITION = (
         failure="rises with length, below 1 for a few words; other builds of zlib may differ by a "
         "few bytes",
         comparison_column=4,
+        data=TEXT_ONLY,
     ),
     MetricSpec(
         name="ttr_words_by_position",
@@ -201,6 +204,7 @@ REPETITION = (
         source="as `ttr_by_position`, in words",
         failure="as `ttr_words_last96`",
         in_tables=False,
+        data=TEXT_ONLY,
     ),
 )
 
@@ -245,6 +249,7 @@ POOLED = (
         failure="rises with the number of texts and falls with their length: compare equal sets "
         "only. Random words score lowest",
         comparison_column=6,
+        data=TEXT_ONLY,
     ),
 )
 
@@ -262,6 +267,7 @@ RECITATION = (
         source="Carlsson et al. 2025, Table 2",
         failure="rises with the size of the training set, until any fluent text is high",
         comparison_column=13,
+        data=TEXT_ONLY,
     ),
     MetricSpec(
         name="dataset_bleu_best_text",
@@ -275,6 +281,7 @@ RECITATION = (
         setting="measure.bleu",
         source="ours",
         failure="blind to a text pieced together from several",
+        data=TEXT_ONLY,
     ),
     MetricSpec(
         name="longest_overlap_tokens",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hyperfitting.metrics import specs
 from hyperfitting.metrics.specs.spec import (
+    AgainstTrueImages,
     AgainstTrueTexts,
     EachText,
     MetricSpec,
@@ -29,6 +30,12 @@ _SECTIONS = (
         AgainstTrueTexts,
         "Of the texts of an arm against the true texts",
         "One number for two sets of texts, with an interval from random halves of the clusters.",
+    ),
+    (
+        AgainstTrueImages,
+        "Of the images of an arm against the true images",
+        "One number for two sets of written rows, from features in the space that the definition "
+        "names, with an interval from random halves of the clusters.",
     ),
     (
         TrueTexts,
@@ -55,12 +62,14 @@ _INTRODUCTION = (
 )
 
 
-def _table(kind: type[EachText | PooledTexts | AgainstTrueTexts | TrueTexts]) -> Iterator[str]:
+def _table(
+    kind: type[EachText | PooledTexts | AgainstTrueTexts | AgainstTrueImages | TrueTexts],
+) -> Iterator[str]:
     yield (
-        "| name | in tables | family | definition | range, unit | target | needs | source | known "
-        "failure |"
+        "| name | in tables | family | data | definition | range, unit | target | needs | source | "
+        "known failure |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for spec in specs.METRICS:
         if isinstance(spec.measured, kind):
             yield f"| {' | '.join(_cells(spec))} |"
@@ -70,6 +79,7 @@ def _cells(spec: MetricSpec) -> list[str]:
     cells = [
         spec.label if spec.in_tables else "not shown",
         spec.family,
+        ", ".join(spec.data),
         spec.definition,
         f"{spec.range}, {spec.unit}" if spec.unit else spec.range,
         f"{spec.target}; {spec.target_note}" if spec.target_note else spec.target,
@@ -87,6 +97,8 @@ def _needs(spec: MetricSpec) -> str:
         needs.append(f"{how.least} {'words' if how.reads == 'words' else 'tokens'} of a text")
     if isinstance(how, PooledTexts | AgainstTrueTexts) and how.least_texts > 1:
         needs.append(f"{how.least_texts:,} texts")
+    if isinstance(how, AgainstTrueImages):
+        needs.append(f"{how.least_images:,} images")
     if spec.setting:
         needs.append(f"`{spec.setting}`")
     return ", ".join(needs)

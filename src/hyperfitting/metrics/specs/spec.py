@@ -4,13 +4,22 @@ row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from hyperfitting.metrics.images.features import FeatureSpace
 from hyperfitting.records import Target
+
+DataKind = Literal["text", "image"]
+"""What an experiment trains on and writes."""
+
+ANY_DATA: tuple[DataKind, ...] = ("text", "image")
+TEXT_ONLY: tuple[DataKind, ...] = ("text",)
+IMAGE_ONLY: tuple[DataKind, ...] = ("image",)
 
 Family = Literal[
     "loss",
@@ -43,6 +52,8 @@ TextInput = Literal[
     "original_rank",
     "scorer_loss",
     "ended",
+    "image",
+    "nearest_training",
 ]
 """What a metric of each text can read, in the order in which the metrics are measured.
 
@@ -50,7 +61,9 @@ TextInput = Literal[
 `metrics.overlap.Shared`. `dataset_bleu`: the two scores of `metrics.bleu.dataset_bleu`.
 `original_loss`, `original_rank` and `scorer_loss`: a tensor (S,) of the text's tokens under the
 untouched model, or under the model that `measure.scorer` names. `ended`: why a text that a model
-was free to end does so (`Continuation.ended`).
+was free to end does so (`Continuation.ended`). `image`: `metrics.images.grids.ContinuedImage`.
+`nearest_training`: an image's distances, in colours and in features, from the nearest training
+image (`metrics.images.recitation`).
 """
 
 ModelInput = Literal[
@@ -122,6 +135,20 @@ class AgainstTrueTexts:
 
 
 @dataclass(frozen=True)
+class AgainstTrueImages:
+    """A metric of how near the written rows of an arm's images are to those of the true images:
+    `function` of the features of both in a named `space`, those of the arm first.
+
+    Below `least_images` a side there is no value. `most`: where the metric, and its interval, end.
+    """
+
+    space: FeatureSpace
+    function: Callable[[Any, Any], float]
+    least_images: int
+    most: float = math.inf
+
+
+@dataclass(frozen=True)
 class TrueTexts:
     """A metric of a model on true texts: `function` of a tensor gives a number for each token.
 
@@ -141,12 +168,13 @@ class MetricSpec:
     `range`: the values that it can have. `target`: which end is better, or `reference`: the true
     texts' value. `comparison_column`: its place in `hyperfit compare`, None where it is not shown
     there. `in_tables`: whether the tables of a report show it. `failure`: where it misleads.
+    `data`: of which kinds of data it is measured.
     """
 
     name: str
     label: str
     family: Family
-    measured: EachText | PooledTexts | AgainstTrueTexts | TrueTexts
+    measured: EachText | PooledTexts | AgainstTrueTexts | AgainstTrueImages | TrueTexts
     definition: str
     range: str
     source: str
@@ -158,6 +186,7 @@ class MetricSpec:
     setting: Setting = ""
     comparison_column: int | None = None
     in_tables: bool = True
+    data: tuple[DataKind, ...] = ANY_DATA
 
     @property
     def log_distance(self) -> bool:

@@ -36,7 +36,7 @@ def domain_table(experiment: Experiment, domain: str, rows: Sequence[MetricRow])
     """
     strategies = [strategy.name for strategy in experiment.recipe.generate.strategies]
     arms = [Arm(variant, strategy) for strategy in strategies for variant in experiment.runs()]
-    arms += [Arm(variant) for variant in (REFERENCE, *CONTROLS)]
+    arms += [Arm(variant) for variant in _without_model(rows)]
     cells = {(row.variant, row.strategy, row.name): row for row in rows if row.domain == domain}
 
     def cell(arm: Arm, name: str) -> MetricRow | None:
@@ -47,6 +47,12 @@ def domain_table(experiment: Experiment, domain: str, rows: Sequence[MetricRow])
 
     of_models = "What a model is on the true texts has no strategy: it stands in its first column."
     return _table(domain, arms, cell, of_models if len(strategies) > 1 else "")
+
+
+def _without_model(rows: Sequence[MetricRow]) -> list[str]:
+    """The true texts, and the controls that were measured: those of texts or those of images."""
+    measured = {row.variant for row in rows}
+    return [REFERENCE, *(variant for variant in CONTROLS if variant in measured)]
 
 
 def texts_table(rows: Sequence[MetricRow]) -> Table:
