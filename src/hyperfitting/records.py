@@ -16,10 +16,8 @@ Target = Literal["lower", "higher", "reference"]
 REFERENCE = "reference"
 """The variant of the true texts, which stand beside what the models wrote."""
 
-TEXT_CONTROLS = ("shuffled", "random")
-IMAGE_CONTROLS = ("shuffled", "copied-row", "nearest-training")
-CONTROLS = tuple(dict.fromkeys(TEXT_CONTROLS + IMAGE_CONTROLS))
-"""The variants of what no model wrote, beside the true texts or images (`measure` makes them)."""
+CONTROLS = ("shuffled", "random", "copied-row", "nearest-training")
+"""The variants that no model wrote: two are made of true texts, all but `random` of true images."""
 
 
 class Codec(Protocol):

@@ -11,7 +11,7 @@ from tests.support.source import FILES, MODULES, SOURCE, imported, imported_modu
 # From the ground up. A room may import rooms below it, never another of its own layer nor anything
 # above.
 LAYERS = [
-    {"encoding", "environment", "errors", "hub", "progress", "seeds", "spreadsheets"},
+    {"encoding", "environment", "errors", "hub", "png", "progress", "seeds", "spreadsheets"},
     {"assets", "files"},
     {"palette", "recipe", "traits"},
     {"records"},
@@ -59,12 +59,13 @@ ORDER = {
     "web.dependencies < settings_tables web.admin web.annotators < web.app < web.serve",
     "recipe": "base former_names tree < evaluate images strategies train < data variants < "
     "settings < differences notes paths reference < problems < load < __init__",
-    "report": "comparison experiment experiment.examples kit kit.figures kit.numbers kit.page "
-    "kit.tables kit.variants preference study study.content < comparison.cells comparison.figures "
-    "experiment.evaluation experiment.evaluation_figure experiment.figures experiment.tables "
-    "preference.sheets study.figures < comparison.write experiment.closing experiment.write "
-    "preference.conduct_tables preference.tables study.write < __init__ preference.figures "
-    "preference.judge_tables < preference.write < preference.study",
+    "report": "comparison experiment kit kit.figures kit.heat kit.numbers kit.page kit.tables "
+    "kit.variants preference study study.content < comparison.cells comparison.figures "
+    "experiment.evaluation experiment.evaluation_figure experiment.figures experiment.pictures "
+    "experiment.tables preference.sheets study.figures < comparison.write experiment.examples "
+    "experiment.picture_figures preference.conduct_tables preference.tables study.write < "
+    "experiment.closing experiment.write preference.figures preference.judge_tables < __init__ "
+    "preference.write < preference.study",
     "runs": "answers blocks < evaluation < run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
@@ -104,7 +105,7 @@ DOORS = {
     "uvicorn": {"preference", "web"},
     "scipy": {"preference"},
     "sklearn": {"data"},
-    "PIL": {"data"},
+    "PIL": {"data", "png"},
     "regex": {"preference"},
     "tqdm": {"cli"},
     "sacrebleu": {"metrics"},

@@ -5,13 +5,17 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from hyperfitting.files import write_rows
-from hyperfitting.records import ProbeRow
+from hyperfitting.measure import ImageBaselines
+from hyperfitting.metrics.images.grids import ContinuedImage
+from hyperfitting.records import Arm, ProbeRow
 from hyperfitting.report import closing_words, headline, write_report
 from hyperfitting.report.experiment.examples import Example, examples, recited_passages
 from hyperfitting.report.experiment.figures import TrainingCurve, curves
+from hyperfitting.report.experiment.pictures import example_pictures
 from hyperfitting.report.experiment.write import experiment_page
 from hyperfitting.report.kit.figures import CLASS_COLOURS, OTHERS
 from hyperfitting.report.kit.numbers import number
@@ -102,6 +106,21 @@ def test_texts_are_escaped(finished, tmp_path):
     assert "&lt;script&gt;" in made
     assert 'token by token</summary><p class="context">&lt;u&gt;<span' in made
     assert replace(evil, domain="y").domain == "y"
+
+
+def test_images_stand_in_the_place_of_texts_in_the_same_page(finished):
+    ids = np.arange(16).reshape(4, 4)
+    baselines = ImageBaselines(np.full((16, 3), 90, dtype=np.uint8), ids[None])
+    arms = {Arm("hyperfitted", "greedy"): ContinuedImage(ids, 1)}
+    shown = example_pictures(arms, baselines, ["<p>.npz, row 1"])
+    example = Example("pictures", "a <b>", "", [], [], shown)
+    made = experiment_page(finished, [example], [], [])
+    assert made.count('<div class="picture" style="--given: 25%">') == 2
+    assert f'<img src="{shown[0].address}" alt="hyperfitted, greedy: 25% of the rows given' in made
+    assert '<svg class="map" viewBox="0 0 4 4" role="img" aria-label="map of repeats: 0 %' in made
+    assert "a copy of hyperfitted, greedy; &lt;p&gt;.npz, row 1" in made
+    assert "17 or more pixels" in made
+    assert "What the model saw" not in made
 
 
 def test_csv_and_json_hold_the_same_rows(finished):

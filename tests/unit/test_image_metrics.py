@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from hyperfitting import measure
+from hyperfitting.measure.images import IMAGE_CONTROLS
 from hyperfitting.metrics.specs import METRICS, metric
-from hyperfitting.records import IMAGE_CONTROLS, REFERENCE, Continuation
+from hyperfitting.records import REFERENCE, Continuation
 
 SIDE, GIVEN, START = 12, 3, 32
 NUMBER = 30

@@ -30,7 +30,10 @@ from hyperfitting.metrics.images.grids import ColourIds, ContinuedImage, colours
 from hyperfitting.metrics.images.recitation import nearest_in_colours, nearest_in_features
 from hyperfitting.metrics.specs import AgainstTrueImages, MetricSpec, metrics_measured_as
 from hyperfitting.metrics.stats import Estimate
-from hyperfitting.records import IMAGE_CONTROLS, REFERENCE, Continuation, MetricRow
+from hyperfitting.records import REFERENCE, Continuation, MetricRow
+
+IMAGE_CONTROLS = ("shuffled", "copied-row", "nearest-training")
+"""The variants of the controls of images."""
 
 
 @dataclass(frozen=True, eq=False)

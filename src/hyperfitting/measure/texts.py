@@ -24,7 +24,6 @@ from hyperfitting.metrics.specs import DataKind
 from hyperfitting.metrics.words import characters_said
 from hyperfitting.records import (
     CONTROLS,
-    TEXT_CONTROLS,
     Arm,
     Continuation,
     MetricRow,
@@ -181,7 +180,7 @@ def control_texts(true_texts: Sequence[Continuation], seed: int) -> list[Continu
     made = []
     for own in by_arm(true_texts):
         ids, strings = [text.ids for text in own], _strings(own)
-        for variant, control in zip(TEXT_CONTROLS, (shuffled_texts, random_texts), strict=True):
+        for variant, control in (("shuffled", shuffled_texts), ("random", random_texts)):
             for text, new in zip(own, control(ids, seed=seed), strict=True):
                 pieces = tuple(strings[each] for each in new) if strings else ()
                 made.append(replace(text, variant=variant, ids=tuple(new), pieces=pieces))

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from hyperfitting.records import REFERENCE, Arm
 from hyperfitting.report.kit.figures import (
     CLASS_COLOURS,
-    HEAT,
     INK,
     LINE,
     dress_axes,
 )
+from hyperfitting.report.kit.heat import HEAT
 from hyperfitting.report.kit.variants import variant_classes
 
 

@@ -1,4 +1,4 @@
-"""Texts to look at: the first contexts side by side, and the most recited passages."""
+"""Texts or images to look at: the first contexts side by side, and the most recited passages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from itertools import islice, product
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.records import REFERENCE, Arm, Continuation, Origin
+from hyperfitting.report.experiment.pictures import ExamplePicture
 from hyperfitting.runs import Experiment
 
 
 @dataclass(frozen=True)
 class Example:
-    """One context: the texts side by side, each token with the length of its repeated run.
+    """One context: the texts side by side, each token with the length of its repeated run; or the
+    images.
 
     `seen` are the context's tokens as the model saw them, special ones by name.
 
@@ -26,6 +28,7 @@ class Example:
     context: str
     seen: list[str]
     texts: list[tuple[str, Sequence[str], list[int]]]
+    pictures: Sequence[ExamplePicture] = ()
 
 
 @dataclass(frozen=True)

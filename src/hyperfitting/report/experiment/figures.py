@@ -19,14 +19,13 @@ from hyperfitting.report.kit.figures import (
     AFTER,
     BEFORE,
     CLASS_COLOURS,
-    HEAT,
     INK,
     LINE,
     TRUE,
     dress_axes,
-    heat_step,
     svg,
 )
+from hyperfitting.report.kit.heat import HEAT, heat_step
 from hyperfitting.report.kit.variants import variant_classes
 
 

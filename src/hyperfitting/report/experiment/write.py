@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.downstream.tables import EvaluationRow, experiment_rows
-from hyperfitting.files import new_folder, write_text
+from hyperfitting.files import make_folder, new_folder, write_text
 from hyperfitting.recipe import ORIGINAL
 from hyperfitting.records import MetricRow
 from hyperfitting.report.experiment import tables as pivot
@@ -22,6 +22,7 @@ from hyperfitting.report.experiment.examples import (
     examples,
     recited_passages,
 )
+from hyperfitting.report.kit.heat import heat_step
 from hyperfitting.report.kit.numbers import interval, number
 from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.kit.tables import csv_text
@@ -53,12 +54,7 @@ def write_report(experiment: Experiment) -> Path:
         RunError: if a run is not measured yet.
     """
     from hyperfitting.report.experiment.evaluation_figure import difference_figure
-    from hyperfitting.report.experiment.figures import (
-        TrainingCurve,
-        coloured_texts,
-        curve_svgs,
-        curves,
-    )
+    from hyperfitting.report.experiment.figures import TrainingCurve, curve_svgs, curves
     from hyperfitting.report.kit import figures
 
     experiment.refuse_unmeasured()
@@ -75,10 +71,7 @@ def write_report(experiment: Experiment) -> Path:
     ]
     with new_folder(experiment.report_folder) as folder:
         figures.save_png(curves(trained), folder / "curves.png")
-        for count, example in enumerate(shown, 1):
-            figures.save_png(
-                coloured_texts(example.context, example.texts), folder / f"example-{count}.png"
-            )
+        _save_examples(shown, folder)
         write_text(folder / "summary.json", summary_json(rows, verdict=_verdict(experiment)))
         write_text(folder / "table.csv", csv_text([table_row(row) for row in rows]))
         if (differences := difference_figure(answers)) is not None:
@@ -92,6 +85,27 @@ def write_report(experiment: Experiment) -> Path:
         )
         write_text(folder / "index.html", page)
     return experiment.report_folder / "index.html"
+
+
+def _save_examples(shown: Sequence[Example], folder: Path) -> None:
+    """A picture of each example; of images also each image as it is, and all of them as a grid."""
+    from hyperfitting.report.experiment.figures import coloured_texts
+    from hyperfitting.report.experiment.picture_figures import mapped_pictures, picture_grid
+    from hyperfitting.report.kit.figures import save_png
+
+    for count, example in enumerate(shown, 1):
+        figure = (
+            mapped_pictures(example.pictures)
+            if example.pictures
+            else coloured_texts(example.context, example.texts)
+        )
+        save_png(figure, folder / f"example-{count}.png")
+        for each in example.pictures:
+            name = each.title.replace(", ", "-").replace(" ", "-")
+            make_folder(folder / "pictures")
+            (folder / "pictures" / f"example-{count}-{name}.png").write_bytes(each.png)
+    if pictured := [example.pictures for example in shown if example.pictures]:
+        save_png(picture_grid(pictured), folder / "pictures.png")
 
 
 def summary_json(rows: Sequence[MetricRow], *, verdict: str = "") -> str:
@@ -165,13 +179,19 @@ def _markdown(
         parts.append("![differences to the original by benchmark](evaluation.png)")
     if not experiment.holds_texts:
         parts.append(NO_TEXTS)
+    if shown and shown[0].pictures:
+        parts += [
+            "## All examples",
+            "![the images; above the line is what was given](pictures.png)",
+        ]
     for count, example in enumerate(shown, 1):
         parts += [
             f"## Example {count}: {example.domain}",
-            f"> {_one_line(example.context)}",
-            f"![the texts, repeats coloured](example-{count}.png)",
+            f"> {_one_line(example.context or example.title)}",
+            f"![{'the images' if example.pictures else 'the texts'}, repeats coloured]"
+            f"(example-{count}.png)",
         ]
-    if shown:
+    if shown and shown[0].seen:
         seen = "` `".join(each.replace("\n", "\\n") for each in shown[0].seen)
         parts.append(f"What the model saw of the first context, token by token: `{seen}`")
     if recited:
@@ -219,8 +239,6 @@ def experiment_page(
     differences: str = "",
 ) -> str:
     """The report's page in HTML; `curves` and `differences` are SVG."""
-    from hyperfitting.report.kit.figures import heat_step
-
     tables, runs = pivot.tables(experiment), experiment.runs()
     return (
         templates()

@@ -38,17 +38,8 @@ CLASS_COLOURS = {
 }
 """The colour of a variant in pictures, by its class (`kit.variants`)."""
 
-HEAT = ("#ffffff", "#fde9c9", "#fbc98a", "#f59a5a", "#e0603f")
-"""Backgrounds of tokens, by step of `heat_step`; those of bars, from light to dark."""
-
-
 LINE: dict[str, Any] = {"marker": "o", "ms": 3}
 """How a curve is drawn."""
-
-
-def heat_step(run: int) -> int:
-    """0 to 4: how strongly a token is coloured whose longest repeated run is `run` tokens."""
-    return sum(run >= bound for bound in (3, 5, 9, 17))
 
 
 def dress_axes(axes: Any, title: str, *, x: str) -> None:

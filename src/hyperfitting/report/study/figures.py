@@ -15,11 +15,11 @@ from hyperfitting.report.kit.figures import (
     CARD,
     CLASS_COLOURS,
     GRID,
-    HEAT,
     INK,
     LINE,
     dress_axes,
 )
+from hyperfitting.report.kit.heat import HEAT
 from hyperfitting.report.study.content import Heatmap, Panel, Series, StudyFigure
 
 _PANELS_A_ROW = 3
