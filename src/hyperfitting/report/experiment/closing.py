@@ -1,5 +1,5 @@
-"""What the terminal shows at the end of a run: a sentence, one context with its continuations, six
-lines of figures.
+"""What the terminal shows at the end of a run: a sentence, one context with its continuations,
+unless they are images, and six lines of figures.
 """
 
 from __future__ import annotations
@@ -16,11 +16,19 @@ from hyperfitting.runs import Experiment
 _COLUMNS = 80
 _WORDS_CHARACTERS = 230
 """About forty words."""
-_FIGURES = (
+_OF_TEXTS = (
     "ttr_last96",
     "repeated_4gram_share",
     "looping_share",
     "longest_overlap_tokens",
+    "perplexity_under_original",
+    "entropy",
+)
+_OF_IMAGES = (
+    "image_ttr",
+    "rows_equal_to_above_share",
+    "one_colour_tail_share",
+    "nearest_training_rms",
     "perplexity_under_original",
     "entropy",
 )
@@ -36,7 +44,8 @@ def closing_words(experiment: Experiment) -> str:
 
 def _example(experiment: Experiment) -> str:
     """The first context, and the beginning of what each variant and the author went on with."""
-    for each in examples(experiment):
+    shown = [each for each in examples(experiment) if not each.pictures]
+    for each in shown[:1]:
         texts = [("the context", each.context)]
         texts += [(title, "".join(pieces)) for title, pieces, _ in each.texts]
         return "\n".join(_quoted(title, text) for title, text in texts)
@@ -56,7 +65,7 @@ def _figures(experiment: Experiment) -> str:
     domain, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
     variants = [*experiment.runs(), REFERENCE]
     lines = [(f"{domain}, {strategy}", [*variants[:-1], "true texts"])]
-    for name in _FIGURES:
+    for name in _OF_TEXTS if recipe.data.images is None else _OF_IMAGES:
         found = [
             values.get((each, domain, strategy, name), values.get((each, domain, None, name)))
             for each in variants
