@@ -61,8 +61,9 @@ def test_an_estimate_counts_trainings_and_what_they_share(tiny_model, corpus, tm
     assert said[1] == "trainings 8"  # the early-stopped one costs none
     assert said[2] == "shared    data are drawn 2 times, originals measured 2 times"
     assert "of updates with 1 at once, at" in said[3]
-    assert said[4].startswith("disk      ")
-    assert said[5] == f"next     hyperfit study run {path} --out {tmp_path / 'out'}"
+    assert "of writing and measuring; probes come on top" in said[4]
+    assert said[5].startswith("disk      ")
+    assert said[6] == f"next     hyperfit study run {path} --out {tmp_path / 'out'}"
     assert not (tmp_path / "out").exists()
 
 

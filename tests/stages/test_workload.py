@@ -6,7 +6,7 @@ from hyperfitting import pipeline
 from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.runs import Experiment
-from hyperfitting.stages.workload import planned_work
+from hyperfitting.stages.workload import planned_work, stage_work
 
 
 class Counted(NoProgress):
@@ -32,3 +32,15 @@ def test_the_planned_steps_are_those_that_are_counted(tree, tmp_path):
     pipeline.run(recipe, folder, device="cpu", progress=counted)
     assert list(counted.steps.values()) == [each.steps for each in planned if each.steps]
     assert [each.steps for each in planned_work(recipe, Experiment(folder))] == [0, 0, 0, 0]
+
+
+def test_only_the_work_of_the_named_variants_is_counted(tree):
+    recipe = parse_recipe(tree, source="test")
+    both = stage_work(recipe, ["original", "hyperfitted"], *[["original", "hyperfitted"]] * 2)
+    one = stage_work(recipe, ["hyperfitted"], ["hyperfitted"], ["hyperfitted"])
+    train, generate, measure, report = zip(both, one, strict=True)
+    assert train[0] == train[1]  # the original is not trained
+    assert generate[0].steps == 2 * generate[1].steps
+    contexts = sum(each.count for each in recipe.data.domains)
+    assert measure[0].steps == 2 * measure[1].steps + 3 * contexts  # true texts and two controls
+    assert report[0].steps == 0

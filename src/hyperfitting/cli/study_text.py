@@ -67,6 +67,7 @@ def estimate_lines(estimate: StudyEstimate) -> str:
     from hyperfitting.progress import time_in_words
 
     updates = estimate.training_seconds / estimate.workers
+    others = estimate.other_seconds / estimate.workers
     lines = [
         f"cells     {estimate.cells:,}: {estimate.finished:,} finished, {estimate.reusable:,} "
         f"finished elsewhere, {estimate.to_make:,} to make",
@@ -74,8 +75,8 @@ def estimate_lines(estimate: StudyEstimate) -> str:
         f"shared    data are drawn {estimate.draws:,} times, originals measured "
         f"{estimate.originals:,} times",
         f"time      {time_in_words(updates)} of updates with {estimate.workers} at once, at "
-        f"{estimate.tokens_per_second:,.0f} tokens/s as timed here; probes, texts and metrics come "
-        "on top",
+        f"{estimate.tokens_per_second:,.0f} tokens/s as timed here",
+        f"          roughly {time_in_words(others)} of writing and measuring; probes come on top",
     ]
     if estimate.finished_seconds is not None:
         whole = estimate.finished_seconds * estimate.to_make / estimate.workers

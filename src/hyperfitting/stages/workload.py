@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from hyperfitting.progress import StageWork
 from hyperfitting.recipe import ORIGINAL, Recipe
 from hyperfitting.runs import Experiment, Run
 
-_TRAINED = 3.0
+TRAINED_COST = 3.0
 """What a token costs that is trained on, beside one that is read: forward and backward."""
-_WRITTEN = 3.0
+_WRITTEN_COST = 3.0
 """What a token costs that is written, beside one that is read. It depends on model, batch and
 dtype; near 3 for 135M parameters on a CPU. The stage's own pace replaces it."""
 _CONTROLS = 2
@@ -29,16 +29,26 @@ def trainings(recipe: Recipe, variants: Collection[str] | None = None) -> list[i
 
 
 def planned_work(recipe: Recipe, experiment: Experiment) -> list[StageWork]:
-    """The stages of `run` with what is still to be done of each. A step costs as many units as
-    tokens are read in it.
-    """
+    """The stages of `run` with what is still to be done of each."""
     runs = {run.variant: run for run in experiment.begun_runs()}
 
     def left(done: Callable[[Run], bool]) -> list[str]:
         return [each for each in recipe.variant_names if each not in runs or not done(runs[each])]
 
-    untrained, unwritten = left(lambda run: run.trained), left(lambda run: run.generated)
-    unmeasured = left(lambda run: run.measured)
+    return stage_work(
+        recipe,
+        left(lambda run: run.trained),
+        left(lambda run: run.generated),
+        left(lambda run: run.measured),
+    )
+
+
+def stage_work(
+    recipe: Recipe, untrained: Sequence[str], unwritten: Sequence[str], unmeasured: Sequence[str]
+) -> list[StageWork]:
+    """The stages of `run` with what they have to do for the variants that are named. A step costs
+    as many units as tokens are read in it.
+    """
     data, generate = recipe.data, recipe.generate
     contexts = sum(each.count for each in data.domains)
     texts = contexts * len(generate.strategies)
@@ -48,8 +58,8 @@ def planned_work(recipe: Recipe, experiment: Experiment) -> list[StageWork]:
     questions = sum((task.limit or 0) * len(task.forms) for task in recipe.evaluate.tasks)
     evaluate = StageWork("evaluate", len(recipe.variant_names) * questions, data.block_tokens)
     return [
-        StageWork("train", sum(trainings(recipe, untrained)), _TRAINED * update_tokens),
-        StageWork("generate", len(unwritten) * texts, _WRITTEN * generate.new_tokens),
+        StageWork("train", sum(trainings(recipe, untrained)), TRAINED_COST * update_tokens),
+        StageWork("generate", len(unwritten) * texts, _WRITTEN_COST * generate.new_tokens),
         StageWork("measure", true + len(unmeasured) * (texts + blocks), data.block_tokens),
         *([evaluate] if recipe.evaluate.tasks else []),
         StageWork("report", 0, 0.0),

@@ -13,9 +13,9 @@ from statistics import fmean
 import torch
 
 from hyperfitting import models
-from hyperfitting.recipe import ModelSettings, Overrides, Recipe
+from hyperfitting.recipe import ORIGINAL, ModelSettings, Overrides, Recipe
 from hyperfitting.stages.plan import try_updates
-from hyperfitting.stages.workload import trainings
+from hyperfitting.stages.workload import TRAINED_COST, stage_work, trainings
 from hyperfitting.studies.folder import StudyFolder, study_folder
 from hyperfitting.studies.grid import Cell, base_recipe, study_cells
 from hyperfitting.studies.launchers.processes import core_count
@@ -42,6 +42,8 @@ class StudyEstimate:
         originals: different originals that they measure.
         tokens_per_second: of timed updates on this machine, the mean over the kinds of training.
         training_seconds: that the updates of all trainings take, one after another.
+        other_seconds: that writing and measuring take, judged from the updates by what a token
+            costs that is written or read: roughly.
         finished_seconds: that a finished cell took, on average; None where none was made here.
         workers: at work at once.
         weights_bytes: weights and checkpoints on the disk while so many workers train.
@@ -57,6 +59,7 @@ class StudyEstimate:
     originals: int
     tokens_per_second: float
     training_seconds: float
+    other_seconds: float
     finished_seconds: float | None
     workers: int
     weights_bytes: int
@@ -113,6 +116,10 @@ def estimate_study(
         originals=len({(original_key(cell.recipe), cell.threads) for cell in to_make}),
         tokens_per_second=fmean(rates.values()) if rates else 0.0,
         training_seconds=sum(_tokens(cell.recipe) / rates[_kind(cell.recipe)] for cell in to_make),
+        other_seconds=sum(
+            _other_seconds(cell.recipe, variants, rates[_kind(cell.recipe)])
+            for cell, variants in _to_write(to_make)
+        ),
         finished_seconds=fmean(taken) if taken else None,
         workers=workers,
         weights_bytes=_weights_bytes(to_make, workers),
@@ -137,6 +144,21 @@ def _kind(recipe: Recipe) -> str:
     train = recipe.train
     shape = (train.parameters, train.lora, train.precision, train.batch_blocks, train.embeddings)
     return repr((recipe.model, recipe.engine, recipe.data.block_tokens, train.head, *shape))
+
+
+def _to_write(cells: Sequence[Cell]) -> Iterator[tuple[Cell, list[str]]]:
+    """The variants that each cell writes and measures itself: the original's texts are shared."""
+    begun: set[tuple[str, int | None]] = set()
+    for cell in cells:
+        key = original_key(cell.recipe), cell.threads
+        own = [each for each in cell.recipe.variant_names if each != ORIGINAL or key not in begun]
+        begun.add(key)
+        yield cell, own
+
+
+def _other_seconds(recipe: Recipe, variants: Sequence[str], tokens_per_second: float) -> float:
+    work = stage_work(recipe, (), variants, variants)
+    return sum(each.steps * each.step_cost for each in work) / (TRAINED_COST * tokens_per_second)
 
 
 def _tokens(recipe: Recipe) -> int:
