@@ -6,7 +6,9 @@ Shapes: N images, H rows, W columns, C = 3 channels.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,35 +40,49 @@ class NearImages:
         self._pictures: list[Picture] = []
         self._hashes_N = np.zeros(0, np.uint64)
         self._copies: list[NDArray[np.float64]] = []
-        self._count = 0
 
     def find(self, picture: Picture) -> Picture | None:
         """The first added image that this one, or its mirror image, repeats nearly or exactly; None
         if there is none.
         """
-        both = map(self._find, (picture.pixels_HWC, picture.pixels_HWC[:, ::-1]))
-        number = min((each for each in both if each is not None), default=None)
-        return None if number is None else self._pictures[number]
+        both = (picture.pixels_HWC, picture.pixels_HWC[:, ::-1])
+        return self._first_of(map(_summary, both))
 
     def add(self, picture: Picture) -> Picture | None:
         """Add an image; returns what `find` gave before."""
-        found = self.find(picture)
-        if self._count == len(self._hashes_N):
-            self._hashes_N = np.resize(self._hashes_N, max(64, 2 * self._count))
-        self._hashes_N[self._count] = difference_hash(picture.pixels_HWC)
-        self._copies.append(_small_copy(picture.pixels_HWC))
+        own, mirrored = map(_summary, (picture.pixels_HWC, picture.pixels_HWC[:, ::-1]))
+        found = self._first_of((own, mirrored))
+        if len(self._pictures) == len(self._hashes_N):
+            self._hashes_N = np.resize(self._hashes_N, max(64, 2 * len(self._pictures)))
+        self._hashes_N[len(self._pictures)] = own.hash_bits
+        self._copies.append(own.copy_HWC)
         self._pictures.append(picture)
-        self._count += 1
         return found
 
-    def _find(self, pixels_HWC: NDArray[np.uint8]) -> int | None:
-        other_N = self._hashes_N[: self._count] ^ difference_hash(pixels_HWC)
-        copy_HWC = _small_copy(pixels_HWC)
-        near = np.flatnonzero(_bits(other_N) <= ALIKE_BITS)
-        return next(
-            (int(i) for i in near if _levels_apart(copy_HWC, self._copies[i]) <= ALIKE_LEVELS),
-            None,
-        )
+    def _first_of(self, summaries: Iterable[_Summary]) -> Picture | None:
+        numbers = map(self._number_of, summaries)
+        first = min((each for each in numbers if each is not None), default=None)
+        return None if first is None else self._pictures[first]
+
+    def _number_of(self, summary: _Summary) -> int | None:
+        """The first added image that an image of this summary repeats."""
+        other_N = self._hashes_N[: len(self._pictures)] ^ summary.hash_bits
+        for number in np.flatnonzero(_bits(other_N) <= ALIKE_BITS).tolist():
+            apart = summary.copy_HWC - self._copies[number]
+            if np.sqrt(np.square(apart).mean()) <= ALIKE_LEVELS:
+                return int(number)
+        return None
+
+
+class _Summary(NamedTuple):
+    """What is compared of an image: its hash, and its copy of 8 x 8 pixels."""
+
+    hash_bits: np.uint64
+    copy_HWC: NDArray[np.float64]
+
+
+def _summary(pixels_HWC: NDArray[np.uint8]) -> _Summary:
+    return _Summary(difference_hash(pixels_HWC), _shrunk(pixels_HWC, _COPY, _COPY))
 
 
 def difference_hash(pixels_HWC: NDArray[np.uint8]) -> np.uint64:
@@ -75,23 +91,18 @@ def difference_hash(pixels_HWC: NDArray[np.uint8]) -> np.uint64:
     """
     gray_HW = _shrunk(pixels_HWC, _COPY, _COPY + 1) @ _GRAY
     rises = (np.diff(gray_HW, axis=1) > 1).ravel()
-    return np.uint64(int("".join(map(str, rises.astype(int))), 2))
-
-
-def _small_copy(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return _shrunk(pixels_HWC, _COPY, _COPY)
+    return np.uint64(int.from_bytes(np.packbits(rises).tobytes(), "big"))
 
 
 def _shrunk(pixels_HWC: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.float64]:
     """The image at fewer rows and columns: each pixel is the mean over its area."""
-    along_rows = _means(pixels_HWC.shape[0], rows)
-    along_columns = _means(pixels_HWC.shape[1], columns)
-    shrunk: NDArray[np.float64] = np.einsum(
-        "rh,hwc,kw->rkc", along_rows, pixels_HWC.astype(np.float64), along_columns
-    )
+    height, width, channels = pixels_HWC.shape
+    flat_rS = _means(height, rows) @ pixels_HWC.reshape(height, width * channels)
+    shrunk: NDArray[np.float64] = _means(width, columns) @ flat_rS.reshape(rows, width, channels)
     return shrunk
 
 
+@cache
 def _means(size: int, parts: int) -> NDArray[np.float64]:
     """Weights (parts, size) of the mean over each of equal parts of a line of pixels."""
     borders = np.arange(parts + 1) * size / parts
@@ -100,10 +111,6 @@ def _means(size: int, parts: int) -> NDArray[np.float64]:
     covered = np.clip(np.minimum(ends, pixel + 1) - np.maximum(starts, pixel), 0, None)
     weights: NDArray[np.float64] = covered / covered.sum(1, keepdims=True)
     return weights
-
-
-def _levels_apart(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.square(one - other).mean()))
 
 
 def _bits(numbers_N: NDArray[Any]) -> NDArray[np.int64]:
