@@ -5,20 +5,25 @@ plain transformers.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from PIL import Image
 
 from hyperfitting import models, pipeline
 from hyperfitting.cli.text import check_lines
 from hyperfitting.compare import compare
 from hyperfitting.errors import InputError, ModelError, RecipeError
+from hyperfitting.measure.images import IMAGE_CONTROLS
 from hyperfitting.metrics.specs import EachText, metrics_measured_as
 from hyperfitting.preference.design.arms import read_contexts
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL, ModelSettings, load_recipe, parse_recipe
+from hyperfitting.report import headline
+from hyperfitting.report.experiment import tables as pivot
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.archive import archive_experiment
 from hyperfitting.stages.check import check_recipe
@@ -135,8 +140,6 @@ def test_the_saved_folder_holds_the_image_processor(experiment):
 
 
 def test_the_lines_of_use_in_the_card_write_the_continuation(experiment, tmp_path, monkeypatch):
-    from PIL import Image
-
     folder = experiment.run(HYPERFITTED).model_folder
     code = (folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
     written = of_arm(experiment, HYPERFITTED, "greedy")[0]
@@ -162,6 +165,8 @@ def test_metrics_of_words_and_strings_are_not_taken(experiment):
         "overlap",
         "original_loss",
         "original_rank",
+        "image",
+        "nearest_training",
     }
 
 
@@ -176,9 +181,43 @@ def test_the_training_comes_down_and_is_recorded(experiment):
     assert facts.model.vocabulary == COLOURS
 
 
-def test_the_report_and_the_comparison_are_written(experiment):
-    assert (experiment.report_folder / "index.html").is_file()
-    assert compare([experiment.folder]) is not None
+def test_the_comparison_is_made(experiment):
+    assert "image_ttr" in {spec.name for spec in compare([experiment.folder]).tables[0].metrics}
+
+
+def test_true_images_and_controls_stand_beside_what_the_models_drew(experiment):
+    rows = {(row.variant, row.strategy, row.name): row for row in pivot.all_rows(experiment)}
+    for variant, strategy in (
+        ("original", "greedy"),
+        ("hyperfitted", "nucleus"),
+        ("reference", None),
+        *((variant, None) for variant in IMAGE_CONTROLS),
+    ):
+        assert rows[variant, strategy, "image_ttr"].n == 12
+        assert rows[variant, strategy, "nearest_training_rms"].value >= 0
+    assert rows["copied-row", None, "rows_equal_to_above_share"].value == 1
+    assert rows["nearest-training", None, "nearest_training_rms"].value == 0
+    assert rows["nearest-training", None, "longest_overlap_tokens"].value == SIDE * SIDE * 3 // 4
+
+
+def test_the_report_shows_images_and_saves_them(experiment):
+    page = (experiment.report_folder / "index.html").read_text(encoding="utf-8")
+    titles = re.findall(r"<figcaption>([^<]*)</figcaption>", page)
+    assert titles[:2] == ["original, greedy", "hyperfitted, greedy"]
+    assert titles[-2:] == ["the true image", "nearest training image"]
+    assert page.count('style="--given: 25%"') == len(titles)
+    assert "where the true images have" in headline(experiment)
+    assert "<em>copied-row</em> repeats the last given row" in page
+    assert ">random<" not in page
+    saved = experiment.report_folder / "pictures" / "example-1-hyperfitted-greedy.png"
+    first = of_arm(experiment, HYPERFITTED, "greedy")[0]
+    whole = np.array([*first.context_ids[1:], *first.ids]).reshape(SIDE, SIDE)
+    large = np.asarray(Image.open(saved))
+    assert (large[::8, ::8] == experiment.palette.pixels(whole)).all()
+    markdown = (experiment.report_folder / "report.md").read_text(encoding="utf-8")
+    for name in ("pictures.png", "example-1.png"):
+        assert f"({name})" in markdown
+        assert (experiment.report_folder / name).is_file()
 
 
 def test_archives_keep_hashes_or_images(experiment, tmp_path):

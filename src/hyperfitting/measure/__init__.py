@@ -13,7 +13,7 @@ external_texts.py  anybody's texts, from files
 
 from hyperfitting.measure.aggregate import Intervals
 from hyperfitting.measure.external_texts import ExternalTextsRequest, measure_external_texts
-from hyperfitting.measure.images import ImageBaselines, control_images
+from hyperfitting.measure.images import ImageBaselines, control_images, image_baselines
 from hyperfitting.measure.texts import (
     MeasuredTexts,
     MetricOptions,
@@ -32,6 +32,7 @@ __all__ = [
     "TextBaselines",
     "control_images",
     "control_texts",
+    "image_baselines",
     "measure_external_texts",
     "measure_texts",
     "text_signatures",

@@ -31,6 +31,7 @@ from hyperfitting.metrics.images.recitation import nearest_in_colours, nearest_i
 from hyperfitting.metrics.specs import AgainstTrueImages, MetricSpec, metrics_measured_as
 from hyperfitting.metrics.stats import Estimate
 from hyperfitting.records import REFERENCE, Continuation, MetricRow
+from hyperfitting.runs import Experiment
 
 IMAGE_CONTROLS = ("shuffled", "copied-row", "nearest-training")
 """The variants of the controls of images."""
@@ -79,6 +80,14 @@ class ImageBaselines:
         if space == "random-convolutions-1":
             return random_convolution_features(colours_NHWC)
         return self.patch_pca.features(colours_NHWC)
+
+
+def image_baselines(experiment: Experiment) -> ImageBaselines | None:
+    """What the images of an experiment are measured against; None where it continues texts."""
+    palette = experiment.palette
+    if palette is None:
+        return None
+    return ImageBaselines.of_blocks(palette.levels, experiment.blocks("train").ids_NT)
 
 
 def image_inputs(texts: Sequence[Continuation], baselines: ImageBaselines) -> TextInputs:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -56,7 +57,8 @@ def _measure(
     original, recipe = experiment.run(ORIGINAL), experiment.recipe
     codec, blocks = load_run_codec(original), _blocks(experiment)
     true = [text for text in original.continuations() if text.variant == REFERENCE]
-    texts = {run.variant: _texts(run, true) for run in todo}
+    images = measure.image_baselines(experiment)
+    texts = {run.variant: _texts(run, true, images) for run in todo}
     tokens: Counter[str] = Counter()
     with progress.bar("measuring", _readings(recipe, blocks, texts, len(true))) as bar:
         load = partial(_reader, recipe, place, bar.advance)
@@ -65,7 +67,7 @@ def _measure(
             [_run_to_measure(run, texts[run.variant], load) for run in todo],
             reader,
             blocks,
-            _baselines(experiment, reader, codec, place, bar.advance),
+            replace(_baselines(experiment, reader, codec, place, bar.advance), images=images),
             measure.MetricOptions.of_recipe(recipe),
             true_texts=true,
             context_tokens=recipe.data.context_tokens,
@@ -105,10 +107,16 @@ def _models_in_words(count: int) -> str:
     return "1 model" if count == 1 else f"{count} models"
 
 
-def _texts(run: Run, true: list[Continuation]) -> list[Continuation]:
+def _texts(
+    run: Run, true: list[Continuation], images: measure.ImageBaselines | None
+) -> list[Continuation]:
     """What a run wrote; with the original's, the true texts and the controls."""
-    controls = measure.control_texts(true, run.recipe.seed) if run.variant == ORIGINAL else []
-    return [*run.continuations(), *controls]
+    written, seed = run.continuations(), run.recipe.seed
+    if run.variant != ORIGINAL:
+        return written
+    if images is None:
+        return [*written, *measure.control_texts(true, seed)]
+    return [*written, *measure.control_images(true, images, seed)]
 
 
 def _readings(

@@ -25,8 +25,8 @@ _OF_TEXTS = (
     "entropy",
 )
 _OF_IMAGES = (
-    "image_ttr",
-    "rows_equal_to_above_share",
+    "image_ttr_quarter4",
+    "tokens_equal_to_above_share",
     "one_colour_tail_share",
     "nearest_training_rms",
     "perplexity_under_original",

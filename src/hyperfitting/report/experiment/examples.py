@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
+from hyperfitting.measure import ImageBaselines, image_baselines
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.records import REFERENCE, Arm, Continuation, Origin
-from hyperfitting.report.experiment.pictures import ExamplePicture
+from hyperfitting.report.experiment.pictures import ExamplePicture, example_pictures
 from hyperfitting.runs import Experiment
+
+MOST_STRATEGIES = 3
+"""Images are shown in so many strategies, the recipe's first ones."""
 
 
 @dataclass(frozen=True)
@@ -42,31 +46,44 @@ class RecitedPassage:
 
 
 def examples(experiment: Experiment) -> list[Example]:
-    """The first contexts of each domain in turn, in the recipe's first strategy: not chosen by
-    anyone.
+    """The first contexts of each domain in turn: not chosen by anyone. Texts in the recipe's first
+    strategy, images in the first `MOST_STRATEGIES`.
     """
-    if not experiment.holds_texts or experiment.recipe.data.images is not None:
-        return []  # images have no strings to show
-    recipe, variants = experiment.recipe, [*experiment.runs(), REFERENCE]
-    texts = _texts_of(experiment, recipe.generate.strategies[0].name)
+    if not experiment.holds_texts:
+        return []
+    recipe, images = experiment.recipe, image_baselines(experiment)
+    strategies = recipe.generate.strategies[: 1 if images is None else MOST_STRATEGIES]
+    arms = [Arm(variant, each.name) for each in strategies for variant in experiment.runs()]
+    texts = _texts_of(experiment, [*arms, Arm(REFERENCE)])
     domains, most = [each.name for each in recipe.data.domains], recipe.report.examples
-    keys = [
-        [(domain, context, variant) for variant in variants]
-        for context, domain in islice(product(range(most), domains), most)
-    ]
-    found = [[texts[key] for key in each if key in texts] for each in keys]
+    first = islice(product(range(most), domains), most)
+    found = [texts[domain, context] for context, domain in first if (domain, context) in texts]
+    if images is not None:
+        sources = [_cite(origin) for origin in experiment.blocks("train").origins]
+        return [_picture_example(each, images, sources) for each in found]
     names = _special_tokens(experiment)
-    return [_example(each, names) for each in found if each]
+    return [_example(list(each.values()), names) for each in found]
 
 
-def _texts_of(experiment: Experiment, strategy: str) -> dict[tuple[str, int, str], Continuation]:
-    """The texts of one strategy and the true texts, by domain, context and variant."""
-    return {
-        (text.domain, text.context, text.variant): text
-        for run in experiment.runs().values()
-        for text in run.continuations()
-        if text.strategy in (strategy, None)
-    }
+def _texts_of(
+    experiment: Experiment, arms: Sequence[Arm]
+) -> dict[tuple[str, int], dict[Arm, Continuation]]:
+    """The texts of some arms, in their order, by domain and context."""
+    found: dict[tuple[str, int], dict[Arm, Continuation]] = {}
+    for run in experiment.runs().values():
+        for text in run.continuations():
+            held = found.setdefault((text.domain, text.context), {})
+            held[Arm(text.variant, text.strategy)] = text
+    return {key: {arm: held[arm] for arm in arms if arm in held} for key, held in found.items()}
+
+
+def _picture_example(
+    texts: Mapping[Arm, Continuation], baselines: ImageBaselines, sources: Sequence[str]
+) -> Example:
+    images = {arm: image for arm, text in texts.items() if (image := baselines.image(text))}
+    first = next(iter(texts.values()))
+    shown = example_pictures(images, baselines, sources)
+    return Example(first.domain, _cite(first), "", [], [], shown)
 
 
 def _special_tokens(experiment: Experiment) -> dict[int, str]:

@@ -30,6 +30,11 @@ def all_rows(experiment: Experiment) -> list[MetricRow]:
     return [row for run in experiment.runs().values() for row in run.metrics()]
 
 
+def data_noun(recipe: Recipe) -> str:
+    """What a report calls one of the data: `text` or `image`."""
+    return "text" if recipe.data.images is None else "image"
+
+
 def domain_table(experiment: Experiment, domain: str, rows: Sequence[MetricRow]) -> Table:
     """The table of one domain: what the models are on its texts, and what they wrote, beside true
     texts and controls.
@@ -66,9 +71,10 @@ def loss_table(experiment: Experiment, rows: Sequence[MetricRow]) -> Table:
     """Training and validation texts under each model."""
     arms = [Arm(variant) for variant in experiment.runs()]
     cells = {(row.variant, row.name): row for row in rows if row.domain in ("train", "validation")}
+    noun = data_noun(experiment.recipe)
     name, note = (
-        "training and validation texts",
-        "All but the training loss is of validation texts.",
+        f"training and validation {noun}s",
+        f"All but the training loss is of validation {noun}s.",
     )
     return _table(name, arms, lambda arm, name: cells.get((arm.variant, name)), note)
 
@@ -103,7 +109,7 @@ def not_measured(recipe: Recipe) -> str:
     absent = [
         f"{spec.label} (needs {spec.setting})"
         for spec in metrics_of_tables()
-        if spec.setting and not asked[spec.setting]
+        if spec.setting and not asked[spec.setting] and data_noun(recipe) in spec.data
     ]
     return f"Not measured: {'; '.join(absent)}." if absent else ""
 
@@ -139,7 +145,8 @@ def headline(experiment: Experiment) -> str:
         for blocks in ("train", "validation")
     )
     text = (
-        f"{updates} updates on {experiment.recipe.data.train_blocks} texts take the training loss "
+        f"{updates} updates on {experiment.recipe.data.train_blocks} "
+        f"{data_noun(experiment.recipe)}s take the training loss "
         f"from {train} and the validation loss from {validation}."
     )
     return " ".join(filter(None, [text, _texts_headline(experiment)]))
@@ -152,15 +159,30 @@ def _texts_headline(experiment: Experiment) -> str:
         return ""
     domain, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
     arms = ("original", strategy), ("hyperfitted", strategy), (REFERENCE, None)
+    noun = data_noun(recipe)
     ttr, repeats = (
         [values.get((variant, domain, own, name)) for variant, own in arms]
-        for name in ("ttr_last96", "repeated_4gram_share")
+        for name in _HEADLINE[noun]
     )
     if None in ttr or None in repeats:
         return ""
+    first, second = _HEADLINE[noun].values()
     return (
-        f"On {domain}, the type-token ratio of the last 96 tokens ({strategy}) goes from "
-        f"{ttr[0]:.2f} to {ttr[1]:.2f}, where the true texts have {ttr[2]:.2f}; the share of "
-        f"repeated 4-grams from {repeats[0]:.0%} to {repeats[1]:.0%}, where the true texts have "
+        f"On {domain}, the {first} ({strategy}) goes from "
+        f"{ttr[0]:.2f} to {ttr[1]:.2f}, where the true {noun}s have {ttr[2]:.2f}; the share of "
+        f"{second} from {repeats[0]:.0%} to {repeats[1]:.0%}, where the true {noun}s have "
         f"{repeats[2]:.0%}."
     )
+
+
+_HEADLINE = {
+    "text": {
+        "ttr_last96": "type-token ratio of the last 96 tokens",
+        "repeated_4gram_share": "repeated 4-grams",
+    },
+    "image": {
+        "image_ttr_quarter4": "type-token ratio of the last quarter of the rows",
+        "tokens_equal_to_above_share": "tokens equal to the token above",
+    },
+}
+"""The two metrics of the sentence on what was written, and how it calls them."""

@@ -245,6 +245,7 @@ def experiment_page(
         .get_template("experiment/page.html.j2")
         .render(
             recipe=experiment.recipe,
+            noun=pivot.data_noun(experiment.recipe),
             headline=pivot.headline(experiment),
             verdict=_verdict(experiment),
             tables=tables,
