@@ -10,7 +10,7 @@ import torch
 
 from hyperfitting import generate, models
 from hyperfitting.errors import InputError, RunError
-from hyperfitting.recipe import GREEDY, Dtype, ModelSettings, Strategy, is_unicode
+from hyperfitting.recipe import GREEDY, ContextFormat, Dtype, ModelSettings, Strategy, is_unicode
 from hyperfitting.runs import Run, find_run
 
 
@@ -22,30 +22,49 @@ def write(
     new_tokens: int = 200,
     seed: int = 0,
     device: str = "auto",
+    context_format: ContextFormat | None = None,
+    dtype: Dtype | None = None,
 ) -> Iterator[str]:
     """Continue one prompt with a run's model, piece by piece. End-of-text stops it.
 
     Args:
         folder: a run's folder, or an experiment's, whose hyperfitted model is taken.
-        prompt: the text to continue.
+        prompt: the text to continue; in a chat, what the user says after the instruction.
         strategy: how the next token is chosen.
         new_tokens: at most so many tokens are written.
         seed: decides the samples of a strategy that samples.
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
+        context_format: `plain`, or `chat`: the prompt stands in the user's turn of the model's own
+            chat template, after the recipe's `data.chat_instruction`, and the model writes the
+            assistant's. None: the recipe's `data.context_format`.
+        dtype: dtype of the weights; None: that with which the recipe continues contexts.
 
     Raises:
         RunError: the folder holds no trained run.
         InputError: the prompt and the new tokens do not fit the model.
+        ModelError: a chat is asked for, and the tokenizer has no chat template.
     """
-    writer = PromptWriter(find_run(folder), device=device)
+    writer = PromptWriter(
+        find_run(folder), device=device, context_format=context_format, dtype=dtype
+    )
     return writer.write(prompt, strategy, new_tokens=new_tokens, seed=seed)
 
 
 class PromptWriter:
     """A run's model, loaded at the first prompt, for any number of prompts."""
 
-    def __init__(self, run: Run, *, device: str = "auto"):
+    def __init__(
+        self,
+        run: Run,
+        *,
+        device: str = "auto",
+        context_format: ContextFormat | None = None,
+        dtype: Dtype | None = None,
+    ):
+        recipe = run.recipe
         self._run, self._device = run, device
+        self._format = context_format or recipe.data.context_format
+        self._dtype = dtype or recipe.generating_dtype
         self._codec: models.ModelCodec | None = None
         self._model: Any = None
 
@@ -56,7 +75,7 @@ class PromptWriter:
         if not is_unicode(prompt):
             raise InputError("the prompt holds bytes that are not UTF-8")
         codec = self._codec = self._codec or load_run_codec(self._run)
-        context = codec.encode(prompt)
+        context = self._context(codec, prompt)
         if not context:
             raise InputError(
                 "the prompt is empty, and this model's texts begin with no special token: give it "
@@ -70,7 +89,7 @@ class PromptWriter:
         )
         if self._model is None:
             device, tokens = models.resolve_device(self._device), len(context) + new_tokens
-            self._model, _ = load_run(self._run, device, tokens=tokens)
+            self._model, _ = load_run(self._run, device, dtype=self._dtype, tokens=tokens)
         return generate.stream(
             models.stepper(self._model),
             codec,
@@ -79,6 +98,14 @@ class PromptWriter:
             new_tokens=new_tokens,
             key=f"{seed}\n{prompt}",
         )
+
+    def _context(self, codec: models.ModelCodec, prompt: str) -> list[int]:
+        """The ids that the model continues: those of the prompt, in a chat within the template."""
+        ids = codec.encode(prompt)
+        if self._format == "plain":
+            return ids
+        frame = codec.chat_frame(self._run.recipe.data.chat_instruction)
+        return frame.around(ids, len(frame) + len(ids))
 
 
 def load_run(

@@ -273,6 +273,9 @@ def test_prompts_that_cannot_be_continued(tree, tmp_path, finished, capsys):
     assert main(["train", write_recipe(tree, tmp_path / "r.json"), "--out", out]) == 0
     capsys.readouterr()
     assert "the prompt is empty" in refused(capsys, "write", out, "")
+    assert "its tokenizer has no chat template" in refused(
+        capsys, "write", out, "once", "--format", "chat"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["fly"], ["run"], ["write", "x", "y", "--tokens", "-3"]])

@@ -1,18 +1,23 @@
 """Experiments on what is no ordinary folder: a quantised file, whose contexts stand in a chat."""
 
 import pytest
+import torch
 
+from hyperfitting.cli import main
 from hyperfitting.cli.text import check_lines
 from hyperfitting.files import file_sha256
-from hyperfitting.models import load_codec
-from hyperfitting.recipe import parse_recipe
+from hyperfitting.generate import stream
+from hyperfitting.models import load_codec, load_model, stepper
+from hyperfitting.recipe import GREEDY, parse_recipe
 from hyperfitting.report.experiment.examples import examples
 from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.generate import generate_experiment
 from hyperfitting.stages.train import train_experiment
+from hyperfitting.writing import write
 from tests.conftest import tiny_tree
 from tests.support.gguf_files import TEMPLATE, Q, tiny_gguf_model, write_gguf
 
+CPU = torch.device("cpu")
 OPENING = TEMPLATE.replace("<|turn|>", "<|end|>")
 
 
@@ -56,11 +61,16 @@ def test_check_says_what_the_model_is_made_from_and_what_it_sees(recipe, file, t
     )
 
 
+@pytest.fixture(scope="module")
+def experiment(recipe, tmp_path_factory):
+    made = train_experiment(recipe, tmp_path_factory.mktemp("chats") / "out", device="cpu")
+    generate_experiment(made, device="cpu")
+    return made
+
+
 def test_an_experiment_in_chats_keeps_its_sources_and_shows_what_the_model_saw(
-    recipe, file, tmp_path
+    experiment, recipe, file
 ):
-    experiment = train_experiment(recipe, tmp_path / "out", device="cpu")
-    generate_experiment(experiment, device="cpu")
     facts = experiment.run("hyperfitted").train_facts
     assert facts.source.sha256 == {file.name: file_sha256(file)}
     assert facts.source.tensor_types == {"Q8_0": 15, "F32": 5}
@@ -69,3 +79,30 @@ def test_an_experiment_in_chats_keeps_its_sources_and_shows_what_the_model_saw(
     seen = examples(experiment)[0].seen
     assert (seen[:3], len(seen)) == (["<|end|>", "u", "s"], recipe.data.context_tokens)
     assert seen.count("<|end|>") == 3  # the user's turn, its end, the assistant's turn
+
+
+def test_a_prompt_stands_in_the_format_of_the_experiment_or_in_the_one_that_is_named(
+    experiment, capsys
+):
+    run = experiment.run("hyperfitted")
+    codec = load_codec(run.recipe.model)
+    model = load_model(run.recipe.model.model_copy(update={"source": str(run.model_folder)}), CPU)
+    frame, prompt = codec.chat_frame("go on:"), codec.encode("the house")
+
+    def continued(ids):
+        how = {"new_tokens": 12, "key": ""}
+        return "".join(stream(stepper(model), codec, ids, GREEDY, **how))
+
+    in_chat = continued([*frame.before, *prompt[frame.start :], *frame.after])
+    plain = continued(prompt)
+    assert in_chat != plain
+    for context_format, expected in ((None, in_chat), ("chat", in_chat), ("plain", plain)):
+        pieces = write(run.folder, "the house", new_tokens=12, context_format=context_format)
+        assert "".join(pieces) == expected
+    folder = str(experiment.folder)
+    for options, expected in (
+        ([], f"the house\n{in_chat}\n"),
+        (["--format", "plain"], f"the house{plain}\n"),
+    ):
+        assert main(["write", folder, "the house", "--tokens", "12", *options]) == 0
+        assert capsys.readouterr().out == expected

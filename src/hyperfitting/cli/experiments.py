@@ -108,6 +108,17 @@ def add_reading(verbs: Verbs) -> None:
         help="sample as the baseline of Carlsson et al. 2025 (p 0.9, T 0.7, k 50); default: greedy",
     )
     write.add_argument("--seed", type=whole_number(), default=0, help="seed of the sampling (0)")
+    write.add_argument(
+        "--format",
+        choices=("plain", "chat"),
+        help="chat: the prompt stands in the user's turn of the model's chat template, after "
+        "data.chat_instruction (the recipe's data.context_format)",
+    )
+    write.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="dtype of the weights (that with which the recipe continues contexts)",
+    )
     runs = verbs.add(
         "runs",
         "list the experiments in a folder and in those inside it, oldest first",
@@ -212,7 +223,8 @@ def _write(options: Options) -> None:
     from hyperfitting.runs import find_run
 
     folder = options.folder / "original" if options.original else options.folder
-    find_run(folder)  # refuses one that holds none, before torch is loaded
+    run = find_run(folder)  # refuses one that holds none, before torch is loaded
+    context_format = options.format or run.recipe.data.context_format
     from hyperfitting import writing
 
     pieces = writing.write(
@@ -222,8 +234,10 @@ def _write(options: Options) -> None:
         new_tokens=options.tokens,
         seed=options.seed,
         device=options.device,
+        context_format=context_format,
+        dtype=options.dtype,
     )
-    print(options.prompt, end="", flush=True)
+    print(options.prompt, end="\n" if context_format == "chat" else "", flush=True)
     for piece in pieces:
         print(piece, end="", flush=True)
     print()

@@ -3,6 +3,7 @@ shipped ones.
 """
 
 from hyperfitting.recipe.base import (
+    ContextFormat,
     Count,
     CountOrZero,
     Decay,
@@ -66,6 +67,7 @@ __all__ = [
     "PRETRAINED",
     "BenchmarkSettings",
     "BlockerSettings",
+    "ContextFormat",
     "Count",
     "CountOrZero",
     "DataSettings",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from hyperfitting.recipe.base import (
+    ContextFormat,
     Count,
     CountOrZero,
     Name,
@@ -113,13 +114,13 @@ class DataSettings(Settings):
     context_tokens: Count = Field(
         32, description="Tokens of a context, beginning-of-text included."
     )
-    context_format: Literal["plain", "chat"] = Field(
+    context_format: ContextFormat = Field(
         "plain",
         description="`chat`: a context stands in the user's turn of the model's own chat template, "
         "after `chat_instruction`, and the model writes the assistant's. The template's tokens "
         "count among `context_tokens`; `check` says how many they are.",
     )
-    train_format: Literal["plain", "chat"] = Field(
+    train_format: ContextFormat = Field(
         "plain",
         description="`chat`: training and validation blocks have the form of contexts in a chat, "
         "and the training loss is that of the assistant's turn alone.",
