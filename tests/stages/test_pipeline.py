@@ -4,13 +4,14 @@ goes on.
 
 import json
 import os
+import re
 import shutil
 import signal
 import threading
 
 import pytest
 
-from hyperfitting import pipeline
+from hyperfitting import models, pipeline
 from hyperfitting.cli import main
 from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, TrainingFailed
@@ -386,7 +387,17 @@ def test_check_says_what_would_happen_and_writes_nothing(tree, tmp_path):
     assert "trained   28,832 parameters:\n          model.embed_tokens.weight" in text
     assert "memory    " in text
     assert "at the height of an update" in text
+    assert re.search(r"time      about \d+ s training, \d+ s writing, \d+ s measuring, ", text)
+    assert re.search(r"disk      [\d.]+ MiB of models and checkpoints while it trains, ", text)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_update_that_does_not_fit_is_not_timed(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "memory_bytes", lambda place: 200_000)
+    found = check_recipe(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    assert found.inspection is not None
+    assert found.stage_seconds == {}
+    assert "time      " not in check_lines(found)
 
 
 def test_check_shows_what_ends_a_text_and_what_the_tokenizer_would_cut(tree, tmp_path):

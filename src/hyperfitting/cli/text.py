@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperfitting.facts import PassageFacts, SetFacts, SourceFacts
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
+from hyperfitting.progress import time_in_words
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import TrainedWeights
 from hyperfitting.stages.listing import DamagedExperiment, ExperimentSummary
@@ -39,11 +40,23 @@ def check_lines(check: RecipeCheck) -> str:
         *_trained_lines(check.trained, check.left_out),
         *_variant_lines(recipe),
         f"memory    {_memory_line(check.memory, check.device_bytes)}",
+        *_time_lines(check),
+        f"disk      {in_gib(check.disk.working_bytes)} of models and checkpoints while it trains, "
+        f"{in_gib(check.disk.kept_bytes)} of models afterwards; "
+        f"{in_gib(check.disk.free_bytes)} are free",
         *_afterwards(recipe),
         *(f"note      {note}" for note in check.notes),
         f"write     {check.folder}: recipe.json, data/, {', '.join(f'{name}/' for name in made)}",
     ]
     return "\n".join(lines)
+
+
+def _time_lines(check: RecipeCheck) -> Iterator[str]:
+    """What each stage takes on this device, judged from one update."""
+    words = {"train": "training", "generate": "writing", "measure": "measuring"}
+    if seconds := check.stage_seconds:
+        parts = [f"{time_in_words(each)} {words.get(name, name)}" for name, each in seconds.items()]
+        yield f"time      about {', '.join(parts)}, judged from one update timed here"
 
 
 def _model_lines(check: RecipeCheck) -> list[str]:

@@ -4,7 +4,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hyperfitting.recipe import ModelSettings, Recipe, recipe_notes
 from hyperfitting.records import ModelTraits, TrainedWeights
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.draw import Fitted, chat_frame_of, experiment_folder, fit
+from hyperfitting.stages.workload import saved_bytes, stage_work, working_bytes
 from hyperfitting.traits import ModelSource, TokenizerTraits
 
 
@@ -32,6 +34,17 @@ class Inspection:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """Bytes on the disk of the experiment's folder: what models and checkpoints take at their
+    height, what the models take that stay, and what is free.
+    """
+
+    working_bytes: int
+    kept_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True)
 class RecipeCheck:
     """What a recipe would do.
 
@@ -41,8 +54,10 @@ class RecipeCheck:
     `source` the files of a model that is no ordinary folder. `prompt` are the tokens of the first
     context of the first domain, each in words. `trained` has a row for
     all weights of one place in the layers; `left_out` are weights of the adapted layers without
-    adapters. `memory` is the need of an update, or why it is not known. `notes` are settings that
-    have no effect as they stand.
+    adapters. `memory` is the need of an update, or why it is not known. `stage_seconds` are what
+    each stage takes on this device, judged from one timed update; empty where an update does not
+    fit. A token that is written or scored is taken to cost what it does on a CPU: roughly. `notes`
+    are settings that have no effect as they stand.
     """
 
     recipe: Recipe
@@ -64,6 +79,8 @@ class RecipeCheck:
     updates: int
     precision: str
     memory: training.Memory | str
+    stage_seconds: Mapping[str, float]
+    disk: Disk
     notes: Sequence[str]
 
 
@@ -78,7 +95,7 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
     if begun.drawn:
         data.refuse_changed(begun.manifest.sources, recipe.data, str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
-    if recipe.model.initialise == "pretrained":
+    if _writes(recipe):
         refuse_missing_parts(recipe)
     place = models.resolve_device(device)
     fitted = fit(recipe)
@@ -87,6 +104,7 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
     needed, inspection = 4 * parameters, None
     if needed <= room:
         inspection = Inspection(*training.inspect(recipe, precision, place))
+    memory = _memory_or_why_not(recipe, precision, place)
     frame = chat_frame_of(recipe, fitted.codec)
     tokenizer = models.tokenizer_traits(fitted.codec, frame)
     groups = {each.name: each.groups for each in fitted.drawn.manifest.sets}
@@ -109,9 +127,35 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
         left_out=fitted.selection.left_out,
         updates=recipe.train.total_updates(recipe.data.train_blocks),
         precision=precision,
-        memory=_memory_or_why_not(recipe, precision, place),
+        memory=memory,
+        stage_seconds=_stage_seconds(recipe, precision, place, memory),
+        disk=_disk(recipe, folder),
         notes=[*recipe_notes(recipe, groups), *_tokenizer_notes(recipe, tokenizer)],
     )
+
+
+def _stage_seconds(
+    recipe: Recipe,
+    precision: models.Precision,
+    place: torch.device,
+    memory: training.Memory | str,
+) -> dict[str, float]:
+    if isinstance(memory, str) or memory.peak > models.memory_bytes(place):
+        return {}
+    train, *others = stage_work(recipe, *[recipe.variant_names] * 3)
+    seconds = training.update_seconds(recipe, precision, place)
+    unit = seconds / train.step_cost
+    later = {each.name: each.steps * each.step_cost * unit for each in others if each.steps}
+    return {"train": train.steps * seconds} | (later if _writes(recipe) else {})
+
+
+def _writes(recipe: Recipe) -> bool:
+    return recipe.model.initialise == "pretrained"
+
+
+def _disk(recipe: Recipe, folder: Path) -> Disk:
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    return Disk(working_bytes(recipe), saved_bytes(recipe), shutil.disk_usage(there).free)
 
 
 def _prompt(recipe: Recipe, fitted: Fitted) -> list[str]:

@@ -1,12 +1,15 @@
-"""How much there is to do in each stage of an experiment, for the time left."""
+"""How much there is to do in each stage of an experiment, and how much disk it takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 
+from hyperfitting import models
 from hyperfitting.progress import StageWork
-from hyperfitting.recipe import ORIGINAL, Recipe
+from hyperfitting.recipe import ORIGINAL, ModelSettings, Recipe
 from hyperfitting.runs import Experiment, Run
+from hyperfitting.weights import ordinary_folder
 
 TRAINED_COST = 3.0
 """What a token costs that is trained on, beside one that is read: forward and backward."""
@@ -14,6 +17,9 @@ _WRITTEN_COST = 3.0
 """What a token costs that is written, beside one that is read. It depends on model, batch and
 dtype; near 3 for 135M parameters on a CPU. The stage's own pace replaces it."""
 _CONTROLS = 2
+_FLOAT_BYTES = 4
+_ADAM_COPIES = 3
+"""A checkpoint holds the weights and Adam's two moments."""
 
 
 def trainings(recipe: Recipe, variants: Collection[str] | None = None) -> list[int]:
@@ -64,3 +70,22 @@ def stage_work(
         *([evaluate] if recipe.evaluate.tasks else []),
         StageWork("report", 0, 0.0),
     ]
+
+
+def working_bytes(recipe: Recipe) -> int:
+    """Bytes on the disk that models and checkpoints take while an experiment is trained."""
+    checkpoints = _ADAM_COPIES * (recipe.engine.keep_last + 1)  # a new one is written first
+    return saved_bytes(recipe) + checkpoints * _model_bytes(recipe.model)
+
+
+def saved_bytes(recipe: Recipe) -> int:
+    """Bytes of the models that an experiment leaves. An original in an ordinary local folder is not
+    copied.
+    """
+    copied = len(recipe.variant_names) - (ordinary_folder(recipe.model) is not None)
+    return copied * _model_bytes(recipe.model)
+
+
+@cache
+def _model_bytes(model: ModelSettings) -> int:
+    return _FLOAT_BYTES * models.count_parameters(model)

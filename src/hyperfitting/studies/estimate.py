@@ -6,16 +6,20 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from statistics import fmean
 
 import torch
 
-from hyperfitting import models
-from hyperfitting.recipe import ORIGINAL, ModelSettings, Overrides, Recipe
+from hyperfitting.recipe import ORIGINAL, Overrides, Recipe
 from hyperfitting.stages.plan import try_updates
-from hyperfitting.stages.workload import TRAINED_COST, stage_work, trainings
+from hyperfitting.stages.workload import (
+    TRAINED_COST,
+    saved_bytes,
+    stage_work,
+    trainings,
+    working_bytes,
+)
 from hyperfitting.studies.folder import StudyFolder, study_folder
 from hyperfitting.studies.grid import Cell, base_recipe, study_cells
 from hyperfitting.studies.launchers.processes import core_count
@@ -23,10 +27,6 @@ from hyperfitting.studies.reuse import reusable_experiments
 from hyperfitting.studies.settings import StudySettings
 from hyperfitting.studies.sharing import data_key, original_key
 from hyperfitting.studies.study_run import refuse_other_study
-
-_FLOAT_BYTES = 4
-_ADAM_COPIES = 3
-"""A checkpoint holds the weights and Adam's two moments."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def estimate_study(
         finished_seconds=fmean(taken) if taken else None,
         workers=workers,
         weights_bytes=_weights_bytes(to_make, workers),
-        kept_bytes=sum(_saved_bytes(cell.recipe) for cell in to_make),
+        kept_bytes=sum(saved_bytes(cell.recipe) for cell in to_make),
         results_bytes=_results_bytes(folder, finished_cells=[each.cell for each in finished]),
     )
 
@@ -168,22 +168,8 @@ def _tokens(recipe: Recipe) -> int:
 
 def _weights_bytes(cells: Iterable[Cell], workers: int) -> int:
     """Of the largest cells that may be at work at once."""
-    sizes = sorted((_working_bytes(cell.recipe) for cell in cells), reverse=True)
+    sizes = sorted((working_bytes(cell.recipe) for cell in cells), reverse=True)
     return sum(sizes[:workers])
-
-
-def _working_bytes(recipe: Recipe) -> int:
-    checkpoints = _ADAM_COPIES * (recipe.engine.keep_last + 1)  # a new one is written first
-    return _saved_bytes(recipe) + checkpoints * _model_bytes(recipe.model)
-
-
-def _saved_bytes(recipe: Recipe) -> int:
-    return (len(recipe.variant_names) - 1) * _model_bytes(recipe.model)
-
-
-@cache
-def _model_bytes(model: ModelSettings) -> int:
-    return _FLOAT_BYTES * models.count_parameters(model)
 
 
 def _results_bytes(folder: StudyFolder, finished_cells: Sequence[Cell]) -> float | None:

@@ -2,7 +2,14 @@
 
 from hyperfitting.training.distributed import ProcessGroup, join_processes, process_count
 from hyperfitting.training.loop import Outcome, Outcomes, train
-from hyperfitting.training.memory_plan import Memory, MemoryFit, dry_run, memory_of, plan
+from hyperfitting.training.memory_plan import (
+    Memory,
+    MemoryFit,
+    dry_run,
+    memory_of,
+    plan,
+    update_seconds,
+)
 from hyperfitting.training.model_setup import (
     Adaptation,
     TrainingSetup,
@@ -32,4 +39,5 @@ __all__ = [
     "process_count",
     "train",
     "translate_torch_errors",
+    "update_seconds",
 ]

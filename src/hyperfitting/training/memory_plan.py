@@ -156,45 +156,62 @@ def dry_run(recipe: Recipe, precision: Precision, device: torch.device) -> tuple
     On a GPU the peak is the allocator's own count, elsewhere that of `LiveBytes`, which is not on
     while the clock runs.
     """
-    ranks = ProcessGroup(device)
-    settings = training_settings(recipe, precision).model_copy(update={"initialise": "random"})
-    rows = torch.arange(recipe.train.batch_blocks)
     counting = LiveBytes() if device.type != "cuda" else nullcontext()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with counting:
-        selection = models.select_trained(
-            models.load_model(settings, device, seed=recipe.seed), recipe.train
-        )
-        equip(selection.model, recipe, device)
-        weights = [weight for _, weight in selection.trained]
-        optimizer = make_optimizer(weights, recipe.train, precision, seed=recipe.seed)
-        loss_of = choose_loss(selection.model, precision, device)
-        selection.model.train(recipe.train.dropout)
-        ids_NT = np.random.default_rng(recipe.seed).integers(
-            models.predicted_tokens(selection.model),
-            size=(len(rows), recipe.data.block_tokens),
-            dtype=np.int32,
-        )
-
-        def update() -> float:
-            started = time.perf_counter()
-            accumulate_gradients(
-                loss_of, ids_NT, rows, ranks, precision, recipe.engine.micro_batch_blocks
-            )
-            optimizer.step()
-            optimizer.zero_grad()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            return time.perf_counter() - started
-
+        update = _random_updates(recipe, precision, device)
         update(), update()
     peak = (
         counting.peak
         if isinstance(counting, LiveBytes)
         else torch.cuda.max_memory_allocated(device)
     )
-    return peak, ids_NT.size / min(update(), update())
+    return peak, recipe.train.batch_blocks * recipe.data.block_tokens / min(update(), update())
+
+
+def update_seconds(recipe: Recipe, precision: Precision, device: torch.device) -> float:
+    """Seconds of an update of the recipe's shape on this device, its second, with random weights
+    and tokens.
+    """
+    update = _random_updates(recipe, precision, device)
+    update()
+    return update()
+
+
+def _random_updates(
+    recipe: Recipe, precision: Precision, device: torch.device
+) -> Callable[[], float]:
+    """A function that makes one update of a model with random weights, and returns its seconds."""
+    ranks = ProcessGroup(device)
+    settings = training_settings(recipe, precision).model_copy(update={"initialise": "random"})
+    rows = torch.arange(recipe.train.batch_blocks)
+    selection = models.select_trained(
+        models.load_model(settings, device, seed=recipe.seed), recipe.train
+    )
+    equip(selection.model, recipe, device)
+    weights = [weight for _, weight in selection.trained]
+    optimizer = make_optimizer(weights, recipe.train, precision, seed=recipe.seed)
+    loss_of = choose_loss(selection.model, precision, device)
+    selection.model.train(recipe.train.dropout)
+    ids_NT = np.random.default_rng(recipe.seed).integers(
+        models.predicted_tokens(selection.model),
+        size=(len(rows), recipe.data.block_tokens),
+        dtype=np.int32,
+    )
+
+    def update() -> float:
+        started = time.perf_counter()
+        accumulate_gradients(
+            loss_of, ids_NT, rows, ranks, precision, recipe.engine.micro_batch_blocks
+        )
+        optimizer.step()
+        optimizer.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - started
+
+    return update
 
 
 def _watch_updates(
