@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +109,34 @@ def make_bigram_model(folder: Path, tokenizer: Any, follows: Mapping[str, str]) 
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+class _Split(list[Any]):
+    @property
+    def features(self) -> dict[str, None]:
+        return dict.fromkeys(self[0])
+
+
+def harness_task(path: str, items: Sequence[Any], examples: Sequence[Any] = ()) -> Any:
+    """A task file of lm-evaluation-harness, pointed at these rows."""
+    import lm_eval
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    config = load_yaml(Path(lm_eval.__file__).parent / "tasks" / path)
+    for name in ("tag", "group"):
+        config.pop(name, None)
+    names = ("test", "validation", "validation_matched", "train")
+    splits = {name: _Split(items) for name in names}
+    splits["dev"] = _Split(examples)
+    config |= {"custom_dataset": lambda **_: splits, "dataset_path": None, "dataset_name": None}
+    return ConfigurableTask(config=config)
+
+
+def evaluated_by_harness(task: Any, model: Any) -> list[tuple[list[float], dict[str, Any]]]:
+    """What lm-evaluation-harness itself makes of a task: (log-likelihoods, sample) by document."""
+    import lm_eval
+
+    result = lm_eval.evaluate(model, {"tasks": {"t": task}}, bootstrap_iters=0, log_samples=True)
+    samples = sorted(result["samples"]["t"], key=lambda each: each["doc_id"])
+    return [([each[0][0] for each in one["resps"]], one) for one in samples]

@@ -87,13 +87,26 @@ def test_a_smaller_sample_is_part_of_a_larger_one_and_the_seed_decides(folder):
     assert items(60)[0] == items(None)[0]
 
 
+def test_rows_of_which_a_choice_has_no_text_are_left_out_and_named(tmp_path):
+    rows = mmlu_rows(4, subjects=("anatomy",))
+    rows[1]["choices"] = ["", "", "", ""]
+    rows[3]["choices"][2] = " "
+    write_jsonl(tmp_path / "mmlu_test.jsonl", rows)
+    found = read_benchmark("mmlu", tmp_path)
+    assert [each.item for each in found.questions] == [1, 3]
+    assert found.left_out == (2, 4)
+    write_jsonl(tmp_path / "mmlu_test.jsonl", rows[1:2])
+    with pytest.raises(DataError, match=r"mmlu: mmlu_test\.jsonl holds no item of it"):
+        read_benchmark("mmlu", tmp_path)
+
+
 ROW = mmlu_rows(1)[0]
 WRONG = {
     "no JSON": ("{", "row 2: not JSON: correct or remove the line"),
     "no object": ("[1]", "row 2: not a JSON object with named fields"),
     "other field": (
-        json.dumps({"q": "a"}),
-        "row 2: no field 'question'; there are: q: correct or remove the row",
+        json.dumps({name: value for name, value in ROW.items() if name != "question"}),
+        "row 2: no field 'question'; there are: subject, choices, answer: correct or remove the",
     ),
     "answer out of range": (
         json.dumps(ROW | {"answer": 4}),

@@ -63,6 +63,13 @@ def test_the_temperature_gives_back_what_sharpening_took():
     assert honest.entropy > found.entropy
 
 
+def test_a_temperature_that_nothing_decides_is_at_its_bound():
+    """Scores that prefer a wrong choice as often as they can are best ignored."""
+    found = calibrate([item(n, [4.0, 0, 0, 0], 1 + n % 3) for n in range(80)])
+    assert (found.temperature, found.is_at_bound) == (pytest.approx(50, rel=1e-3), True)
+    assert not calibrate(sharpened(400, 2.0)).is_at_bound
+
+
 def test_uniform_scores_have_the_entropy_and_loss_of_chance():
     found = calibrate([item(n, [-3.0] * 4, n % 4) for n in range(8)])
     assert (found.loss, found.entropy) == pytest.approx((math.log(4), math.log(4)))

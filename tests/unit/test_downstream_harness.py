@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
-import lm_eval
 import pytest
 import torch
-from lm_eval.api.task import ConfigurableTask
-from lm_eval.tasks._yaml_loader import load_yaml
 
 from hyperfitting import models
 from hyperfitting.downstream.answering import answered_portion, own_tasks
@@ -22,6 +18,8 @@ from tests.conftest import make_model
 from tests.support.benchmarks import (
     SUBJECTS,
     arc_rows,
+    evaluated_by_harness,
+    harness_task,
     make_bigram_model,
     mmlu_rows,
     write_benchmarks,
@@ -29,7 +27,6 @@ from tests.support.benchmarks import (
 )
 
 SETTINGS = EvaluateSettings()
-THEIRS = Path(lm_eval.__file__).parent / "tasks"
 
 
 @pytest.fixture(scope="module")
@@ -99,30 +96,6 @@ def test_the_cloze_form_is_divided_by_characters(says_b, tmp_path):
 # The same rows through the task files of lm-evaluation-harness
 
 
-class Split(list):
-    @property
-    def features(self):
-        return dict.fromkeys(self[0])
-
-
-def theirs(path, items, examples=()):
-    config = load_yaml(THEIRS / path)
-    for name in ("tag", "group"):
-        config.pop(name, None)
-    names = ("test", "validation", "validation_matched", "train")
-    splits = {name: Split(items) for name in names}
-    splits["dev"] = Split(examples)
-    config |= {"custom_dataset": lambda **_: splits, "dataset_path": None, "dataset_name": None}
-    return ConfigurableTask(config=config)
-
-
-def evaluated(task, model):
-    """What lm-evaluation-harness itself makes of a task: (log-likelihoods, metrics) by document."""
-    result = lm_eval.evaluate(model, {"tasks": {"t": task}}, bootstrap_iters=0, log_samples=True)
-    samples = sorted(result["samples"]["t"], key=lambda each: each["doc_id"])
-    return [([each[0][0] for each in one["resps"]], one) for one in samples]
-
-
 def assert_equal(rows, expected, metric):
     assert len(rows) == len(expected)
     for row, (loglikelihoods, sample) in zip(rows, expected, strict=True):
@@ -143,11 +116,13 @@ def test_mmlu_equals_their_task_files_item_by_item(loaded, folder, form, file, e
             [row for row in rows if row["subject"] == subject]
             for rows in (mmlu_rows(2), mmlu_rows(3, seed=7))
         )
-        task = theirs(f"{file}{subject}.yaml", items, shown)
+        task = harness_task(f"{file}{subject}.yaml", items, shown)
         task.set_config(key="num_fewshot", value=examples)
         task.set_fewshot_seed(0)
         rows = [row for row in ours if row.subject == subject]
-        assert_equal(rows, evaluated(task, model), "acc" if form == "letters" else "acc_norm")
+        assert_equal(
+            rows, evaluated_by_harness(task, model), "acc" if form == "letters" else "acc_norm"
+        )
 
 
 @pytest.mark.parametrize("name", ["arc_easy", "arc_challenge"])
@@ -163,14 +138,16 @@ def test_arc_equals_their_task_files_item_by_item(loaded, folder, name):
         for row in rows
     ]
     ours = answers(model, name, "cloze", folder)
-    assert_equal(ours, evaluated(theirs(f"arc/{name}.yaml", items), model), "acc_norm")
+    assert_equal(
+        ours, evaluated_by_harness(harness_task(f"arc/{name}.yaml", items), model), "acc_norm"
+    )
 
 
 @pytest.mark.parametrize("name", ["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2"])
 def test_glue_asks_what_their_task_files_ask(folder, name):
     benchmark = read_benchmark(name, folder)
     items = [{**each.fields, "label": each.answer} for each in benchmark.questions]
-    task = theirs(f"glue/{name}/default.yaml", items)
+    task = harness_task(f"glue/{name}/default.yaml", items)
     (ours,) = own_tasks(benchmark, ["cloze"], SETTINGS, examples=0)
     for number, (asked, document) in enumerate(zip(ours.asked(None), items, strict=True)):
         expected = build_requests(task, number, document, None)

@@ -55,6 +55,7 @@ class AskedTask:
     definition_sha256: str
     files: dict[str, str]
     questions: Sequence[Question] = ()
+    left_out: int = 0
 
     def __init__(self, name: str, form: str):
         self.name, self.form = name, form
@@ -86,7 +87,7 @@ class OwnTask(AskedTask):
             chat=settings.chat,
         )
         self.title, self.metric = benchmark.task.title, benchmark.task.metric
-        self.questions = benchmark.questions
+        self.questions, self.left_out = benchmark.questions, len(benchmark.left_out)
         self.chance = float(np.mean([1 / len(each.choices) for each in self.questions]))
         self.sample_sha256, self.files = benchmark.sample_sha256, dict(benchmark.files)
         self.definition_sha256 = benchmark.task.sha256

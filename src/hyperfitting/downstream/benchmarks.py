@@ -45,7 +45,8 @@ class Question:
 class Benchmark:
     """The questions that are asked, and the solved examples, by subject.
 
-    `files` are the SHA-256 of what was read, by name.
+    `files` are the SHA-256 of what was read, by name. `left_out` are the rows that were passed
+    over, because a choice has no text.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Benchmark:
     questions: tuple[Question, ...]
     examples: tuple[Question, ...]
     files: Mapping[str, str]
+    left_out: tuple[int, ...] = ()
 
     @property
     def sample_sha256(self) -> str:
@@ -88,14 +90,14 @@ def read_benchmark(
             names file, row and remedy.
     """
     task, files = read_task_file(name), dict[str, str]()
-    questions = sample_questions(
-        _questions(task, _found(name, task.files, folder), files), limit, seed
-    )
-    shown: Sequence[Question] = ()
+    held, left_out = _questions(task, _found(name, task.files, folder), files)
+    if not held:
+        raise DataError(f"{name}: {', '.join(files)} holds no item of it: leave the benchmark out")
+    questions, shown = sample_questions(held, limit, seed), list[Question]()
     if examples:
-        shown = _questions(task, _found(name, task.example_files, folder), files)
+        shown, _ = _questions(task, _found(name, task.example_files, folder), files)
         _refuse_too_few_examples(name, questions, shown, examples)
-    return Benchmark(name, task, tuple(questions), tuple(shown), files)
+    return Benchmark(name, task, tuple(questions), tuple(shown), files, tuple(left_out))
 
 
 def sample_questions(
@@ -151,14 +153,24 @@ def _find(stems: Sequence[str], folder: Path) -> Path | None:
     return next((path for path in tried if path.is_file()), None)
 
 
-def _questions(task: TaskFile, path: Path, files: dict[str, str]) -> list[Question]:
+def _questions(
+    task: TaskFile, path: Path, files: dict[str, str]
+) -> tuple[list[Question], list[int]]:
+    """The questions of a file, and the rows that are passed over because a choice has no text."""
     data = read_bytes(path, path.name)
     files[path.name] = hashlib.sha256(data).hexdigest()
     text = decode(data, path, path.name)
     is_table = ".tsv" in path.suffixes
     rows = _table_rows(text, path.name) if is_table else _json_rows(text, path.name)
-    read = _RowReader(task, path)
-    return [read.question(item, row) for item, row in rows if read.is_kept(item, row)]
+    read, left_out = _RowReader(task, path), list[int]()
+    kept = [(item, row) for item, row in rows if read.is_kept(item, row)]
+    questions = []
+    for item, row in kept:
+        if read.lacks_a_choice(item, row):
+            left_out.append(item)
+        else:
+            questions.append(read.question(item, row))
+    return questions, left_out
 
 
 def _json_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -202,6 +214,14 @@ class _RowReader:
             self._column(item, row, (name,)) == value for name, value in self._task.where.items()
         )
 
+    def lacks_a_choice(self, item: int, row: dict[str, Any]) -> bool:
+        """Whether a choice is an empty text, as where the original is a picture."""
+        columns = self._task.columns.get("choices")
+        value = self._column(item, row, columns) if columns else None
+        return isinstance(value, list) and any(
+            isinstance(each, str) and not each.strip() for each in value
+        )
+
     def question(self, item: int, row: dict[str, Any]) -> Question:
         columns = self._task.columns
         texts = {
@@ -232,9 +252,7 @@ class _RowReader:
         return value
 
     def _choices(self, item: int, value: Any) -> tuple[str, ...]:
-        is_list = isinstance(value, list) and all(
-            isinstance(each, str) and each.strip() for each in value
-        )
+        is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
         if not is_list or not 2 <= len(value) <= len(LETTERS):
             raise self._mistake(
                 item, f"choices is no list of 2 to {len(LETTERS)} texts: {json.dumps(value)[:60]}"

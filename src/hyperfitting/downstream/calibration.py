@@ -24,7 +24,7 @@ BINS = 10
 LEAST_HALF = 20
 """Items of each half below which no temperature is fitted."""
 
-_TEMPERATURES = (0.02, 50.0)
+TEMPERATURES = (0.02, 50.0)
 """Bounds of the temperature: at either of them the half does not decide it."""
 
 
@@ -43,6 +43,14 @@ class Calibration:
     entropy: float
     temperature: float | None = None
     held_out: tuple[float, float, float, float] | None = None
+
+    @property
+    def is_at_bound(self) -> bool:
+        """Whether no temperature within the bounds is best: the scores say next to nothing of the
+        right choice, or nothing but it.
+        """
+        low, high = TEMPERATURES
+        return self.temperature is not None and not 1.01 * low < self.temperature < 0.99 * high
 
 
 def choice_scores(item: AnsweredItem) -> tuple[float, ...]:
@@ -132,7 +140,7 @@ def fit_temperature(scores_NC: _Floats, gold_N: NDArray[np.int64]) -> float:
         log_p_NC = _log_softmax(scores_NC, math.exp(log_temperature))
         return -float(log_p_NC[np.arange(len(gold_N)), gold_N].mean())
 
-    return math.exp(_lowest(loss, *map(math.log, _TEMPERATURES)))
+    return math.exp(_lowest(loss, *map(math.log, TEMPERATURES)))
 
 
 def _lowest(function: Callable[[float], float], low: float, high: float) -> float:

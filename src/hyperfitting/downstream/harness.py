@@ -68,6 +68,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         self._model, self._codec, self._positions = model, codec, positions
         self._batch_items, self._chat = batch_items, chat
         self._stepper: Any = None
+        self._accepts_chunks: bool | None = None
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
         """The log-likelihood of each (context, continuation), and whether it is greedy."""
@@ -101,10 +102,15 @@ class HarnessModel(LM):  # type: ignore[misc]
         """
         encoded = [self._encode_pair(*pair) for pair in pairs]
         cut = [self._fitted(text, len(more)) for text, more in encoded]
+        fitted = [(text, more) for (text, _), (_, more) in zip(cut, encoded, strict=True)]
+        if self._accepts_chunks is None:
+            rows = [[*text, *more] for text, more in fitted]
+            self._accepts_chunks = models.accepts_chunks_of(self._model, rows)
         scored = models.score_continuations(
             self._model,
-            [(text, more) for (text, _), (_, more) in zip(cut, encoded, strict=True)],
+            fitted,
             batch_texts=self._batch_items,
+            accepts_chunks=self._accepts_chunks,
         )
         return [
             ModelAnswer(-each.loss, each.is_greedy, cut_tokens=left_out)

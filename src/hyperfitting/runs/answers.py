@@ -86,8 +86,9 @@ class SheetFacts(Facts):
     one of lm-evaluation-harness. `chance` is the expected accuracy of a random choice, None where
     items have no choices. `contaminated` are the items that share 13 words in a row with a training
     block, and `unchecked` the number of those too short for that; None where there are no training
-    blocks. `cut_items` and `seconds` are known when the last item is answered; `seconds` are None
-    if that took several attempts.
+    blocks. `left_out` rows of the file were passed over, because a choice has no text. `cut_items`
+    and `seconds` are known when the last item is answered; `seconds` are None if that took several
+    attempts.
     """
 
     identity: SheetIdentity
@@ -99,5 +100,6 @@ class SheetFacts(Facts):
     environment: Environment
     contaminated: tuple[int, ...] | None
     unchecked: int | None
+    left_out: int = 0
     cut_items: int | None = None
     seconds: float | None = None

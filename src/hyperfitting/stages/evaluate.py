@@ -212,6 +212,11 @@ def plan_tasks(
                     seed=settings.seed,
                     examples=each.examples,
                 )
+                if rows := benchmark.left_out:
+                    progress.log(
+                        f"{name}: {len(rows)} rows, the first is row {rows[0]}, have a choice "
+                        "without text, and are left out"
+                    )
                 made = own_tasks(benchmark, each.forms, settings, examples=each.examples)
             found += [(each, task) for task in made]
     _refuse_none_or_twice(settings, [f"{task.name}-{task.form}" for _, task in found])
@@ -326,6 +331,7 @@ def _facts(
         environment=Environment.of_this_process(),
         contaminated=None if leaked is None else leaked.items,
         unchecked=None if leaked is None else leaked.unchecked,
+        left_out=task.left_out,
     )
 
 

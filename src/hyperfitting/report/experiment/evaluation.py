@@ -158,7 +158,8 @@ def _refitted(found: Calibration) -> tuple[str, ...]:
     if found.temperature is None or found.held_out is None:
         return ("too few items", "", "")
     error, error_after, loss, loss_after = map(number, found.held_out)
-    return (number(found.temperature), f"{error} / {error_after}", f"{loss} / {loss_after}")
+    temperature = f"{number(found.temperature)}{' (bound)' if found.is_at_bound else ''}"
+    return (temperature, f"{error} / {error_after}", f"{loss} / {loss_after}")
 
 
 def _with_bounds(found: PairedInterval, *, signed: bool = False) -> str:

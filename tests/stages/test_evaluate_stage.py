@@ -1,0 +1,117 @@
+"""Benchmarks as a stage of an experiment, and task files of lm-evaluation-harness."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hyperfitting import pipeline
+from hyperfitting.cli import main
+from hyperfitting.errors import DataError
+from hyperfitting.files import read_rows
+from hyperfitting.recipe import parse_recipe
+from hyperfitting.runs.answers import AnsweredItem
+from tests.support.benchmarks import mmlu_rows, write_benchmarks, write_jsonl
+from tests.support.cli import refused
+
+
+@pytest.fixture
+def small(tree):
+    """The smallest experiment that is one."""
+    tree["data"] |= {"train_blocks": 4, "validation_blocks": 2, "domains": []}
+    tree["train"] |= {"epochs": 1}
+    tree["probe"] |= {"contexts": 1, "new_tokens": 2}
+    return tree
+
+
+def asks(tree, folder, **settings):
+    task = {"name": "rte", "limit": 3, "forms": ["cloze", "generated"]}
+    tree["evaluate"] = {"data": str(folder), "tasks": [task], "answer_tokens": 2, **settings}
+    return tree
+
+
+def test_a_recipe_that_names_benchmarks_is_evaluated_before_its_report(small, tmp_path, light):
+    folder = write_benchmarks(tmp_path / "data", items=5)
+    recipe = parse_recipe(asks(small, folder), source="test")
+    experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
+    for run in experiment.runs().values():
+        names = [sheet.name for sheet in run.evaluation.finished()]
+        assert names == ["rte-cloze", "rte-generated"]
+        assert len(run.evaluation.sheet("rte", "cloze").items()) == 3
+    assert "RTE, cloze" in (experiment.report_folder / "index.html").read_text()
+
+
+def test_a_recipe_without_benchmarks_has_the_digest_of_before(small, tmp_path):
+    plain = parse_recipe(dict(small), source="test")
+    asked = parse_recipe(asks(dict(small), tmp_path), source="test")
+    small["evaluate"] = {"batch_items": 16, "seed": 0, "tasks": []}
+    assert parse_recipe(small, source="test").digest == plain.digest != asked.digest
+
+
+def test_a_missing_benchmark_is_refused_before_the_training(small, tmp_path):
+    recipe = parse_recipe(asks(small, tmp_path), source="test")
+    with pytest.raises(DataError, match="holds no glue/RTE_dev"):
+        pipeline.run(recipe, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+# Task files of lm-evaluation-harness
+
+
+def task_file(path, data, **settings):
+    """A task file that reads local rows; JSON is YAML."""
+    splits = {"data_files": {"test": str(data)}, "cache_dir": str(path.parent / "cache")}
+    held = {
+        "task": path.stem,
+        "dataset_path": "json",
+        "dataset_kwargs": splits,
+        "test_split": "test",
+        **settings,
+    }
+    path.write_text(json.dumps(held))
+    return path
+
+
+MEAN = {"aggregation": "mean", "higher_is_better": True}
+
+
+def test_a_task_file_is_asked_in_its_own_form(tiny_model, tmp_path, capsys):
+    rows = mmlu_rows(5, subjects=("s",))
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    choice = task_file(
+        tmp_path / "mine.yaml",
+        tmp_path / "rows.jsonl",
+        output_type="multiple_choice",
+        doc_to_text="Q: {{question}}\nA:",
+        doc_to_choice="choices",
+        doc_to_target="answer",
+        metric_list=[{"metric": "acc", **MEAN}],
+    )
+    text = task_file(
+        tmp_path / "texts.yaml",
+        tmp_path / "rows.jsonl",
+        output_type="generate_until",
+        doc_to_text="{{question}}",
+        doc_to_target="{{choices[answer]}}",
+        generation_kwargs={"until": ["\n"], "max_gen_toks": 3},
+        metric_list=[{"metric": "exact_match", **MEAN}],
+    )
+    out = tmp_path / "answers"
+    arguments = ["evaluate", str(tiny_model), "--tasks", str(choice), str(text), "--limit", "4"]
+    assert main([*arguments, "--out", str(out), "--device", "cpu"]) == 0
+    assert "| mine, own | model | acc |" in capsys.readouterr().out
+    mine, texts = (read_rows(out / f"{name}-own.jsonl", AnsweredItem) for name in ("mine", "texts"))
+    assert len(mine) == len(texts) == 4
+    assert [row.item for row in mine] == [row.item for row in texts]
+    for row in mine:
+        assert row.gold == rows[row.item - 1]["answer"]
+        assert row.score == float(row.gold == row.chosen)
+    assert all(row.text is not None and row.gold is None for row in texts)
+
+
+def test_a_task_file_that_cannot_be_loaded_is_refused(tiny_model, tmp_path, capsys):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("task: bad\ndataset_path: json\ndataset_kwargs: {data_files: gone.jsonl}\n")
+    found = refused(capsys, "evaluate", str(tiny_model), "--tasks", str(bad))
+    assert "lm-evaluation-harness cannot load this task" in found
