@@ -12,49 +12,70 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperfitting.errors import HyperfittingError, InputError
+    from hyperfitting.measure import ExternalTextsRequest, measure_external_texts
     from hyperfitting.pipeline import run
-    from hyperfitting.recipe import Recipe, load_recipe
-    from hyperfitting.records import Continuation, MetricRow, TokenBlocks
-    from hyperfitting.runs import Experiment, Run
+    from hyperfitting.recipe import Recipe, Strategy, load_recipe
+    from hyperfitting.records import Arm, Continuation, MetricRow, TokenBlocks
+    from hyperfitting.report.notebook import NotebookExperiment as Experiment
+    from hyperfitting.runs import Run
+    from hyperfitting.stages.check import check_recipe
+    from hyperfitting.stages.compare import compare_experiments
+    from hyperfitting.stages.plan import plan_memory
     from hyperfitting.writing import write
 
 __version__ = metadata.version("hyperfitting")
 
-_ROOMS = {
+_PLACES = {
+    "Arm": "records",
     "Continuation": "records",
-    "Experiment": "runs",
+    "Experiment": "report.notebook:NotebookExperiment",
+    "ExternalTextsRequest": "measure",
     "HyperfittingError": "errors",
     "InputError": "errors",
     "MetricRow": "records",
     "Recipe": "recipe",
     "Run": "runs",
+    "Strategy": "recipe",
     "TokenBlocks": "records",
+    "check_recipe": "stages.check",
+    "compare_experiments": "stages.compare",
     "load_recipe": "recipe",
+    "measure_external_texts": "measure",
+    "plan_memory": "stages.plan",
     "run": "pipeline",
     "write": "writing",
 }
+"""The module of each public name, and what it is called there where that differs."""
 
 __all__ = [
+    "Arm",
     "Continuation",
     "Experiment",
+    "ExternalTextsRequest",
     "HyperfittingError",
     "InputError",
     "MetricRow",
     "Recipe",
     "Run",
+    "Strategy",
     "TokenBlocks",
     "__version__",
+    "check_recipe",
+    "compare_experiments",
     "load_recipe",
+    "measure_external_texts",
+    "plan_memory",
     "run",
     "write",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _PLACES:
         raise AttributeError(f"module 'hyperfitting' has no attribute {name!r}")
+    module, _, there = _PLACES[name].partition(":")
     try:
-        return getattr(importlib.import_module(f"hyperfitting.{_ROOMS[name]}"), name)
+        return getattr(importlib.import_module(f"hyperfitting.{module}"), there or name)
     except ModuleNotFoundError as error:
         from hyperfitting.errors import name_the_extra
 

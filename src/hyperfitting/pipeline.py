@@ -19,8 +19,9 @@ from pathlib import Path
 
 from hyperfitting import training
 from hyperfitting.errors import InputError
-from hyperfitting.progress import NO_PROGRESS, Job, Progress
+from hyperfitting.progress import Job, Progress, default_progress
 from hyperfitting.recipe import Recipe
+from hyperfitting.report.notebook import NotebookExperiment
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.check import refuse_missing_parts
 from hyperfitting.stages.draw import experiment_folder
@@ -33,12 +34,12 @@ from hyperfitting.stages.workload import planned_work
 
 def run(
     recipe: Recipe,
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     device: str = "auto",
-    progress: Progress = NO_PROGRESS,
+    progress: Progress | None = None,
     keep_data: bool = False,
-) -> Experiment:
+) -> NotebookExperiment:
     """Make an experiment: all runs of a recipe, from the data to the report. What is done already
     is skipped.
 
@@ -46,13 +47,14 @@ def run(
         recipe: what to do.
         out: the experiment's folder; none: `runs/<name>-<digest8>`.
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
-        progress: where progress goes.
+        progress: where progress goes; none: to a terminal or a notebook, if there is one.
         keep_data: go on with the data as drawn, even where a source has changed since.
 
     Raises:
         InputError: anything the user gave that cannot be used; nothing half-written is left behind.
         Interrupted: Ctrl-C while training; calling again goes on.
     """
+    out, progress = None if out is None else Path(out), progress or default_progress()
     refuse_missing_parts(recipe)
     if training.process_count() > 1:
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
@@ -68,4 +70,4 @@ def run(
         asked = job.stage("evaluate")
         evaluate_experiment(experiment, recipe.evaluate, device=device, progress=asked)
     report_experiment(experiment, progress=job.stage("report"))
-    return experiment
+    return NotebookExperiment(experiment.folder)

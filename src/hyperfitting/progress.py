@@ -1,10 +1,11 @@
-"""How long work reports itself: stages speak to a `Progress`, the command line draws it. A `Job` of
+"""How long work reports itself: stages speak to a `Progress`, and a `Console` draws it. A `Job` of
 several stages adds which one is at work, and the time left for all of them.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,7 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """The progress of library use: says nothing."""
+    """Says nothing."""
 
     def log(self, line: str) -> None:
         """Nothing."""
@@ -185,6 +186,75 @@ class _JobBar:
         seconds = self._job.seconds_left
         left = "" if seconds is None else f"about {time_in_words(seconds)} left for all stages"
         self._bar.advance(steps, ", ".join(filter(None, (note, left))))
+
+
+PLAIN_LINE_SECONDS = 30.0
+
+
+class Console:
+    """Progress on standard error: lines that stay, and a bar while something runs. Where standard
+    error is no terminal, the bar is a plain line every half a minute.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic):
+        self._clock, self._said = clock, clock()
+
+    def log(self, line: str) -> None:
+        """Print above whatever bar is drawn."""
+        from tqdm import tqdm
+
+        tqdm.write(line, file=sys.stderr)
+
+    @contextmanager
+    def bar(self, label: str, total: int, start: int = 0) -> Iterator[Bar]:
+        """A bar with the time left, and the loss where there is one. Gone when done."""
+        if not sys.stderr.isatty():
+            yield _PlainBar(self, label, total, start)
+            return
+        from tqdm import tqdm
+
+        with tqdm(
+            total=total,
+            initial=start,
+            desc=label,
+            leave=False,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        ) as drawn:
+            yield _DrawnBar(drawn)
+
+    def is_due(self) -> bool:
+        """Whether it is time for a plain line. If so, the next one is due half a minute later."""
+        due = self._clock() - self._said >= PLAIN_LINE_SECONDS
+        if due:
+            self._said = self._clock()
+        return due
+
+
+class _DrawnBar:
+    def __init__(self, drawn: Any):
+        self._drawn = drawn
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._drawn.set_postfix_str(note, refresh=False)
+        self._drawn.update(steps)
+
+
+class _PlainBar:
+    def __init__(self, console: Console, label: str, total: int, start: int):
+        self._console, self._label, self._total, self._done = console, label, total, start
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._done += steps
+        if self._console.is_due():
+            said = f"{self._label}: {self._done:,} of {self._total:,}"
+            self._console.log(f"{said}, {note}" if note else said)
+
+
+def default_progress() -> Progress:
+    """A `Console` in a terminal and in a notebook; elsewhere nothing is said."""
+    in_notebook = "ipykernel" in sys.modules
+    return Console() if in_notebook or sys.stderr.isatty() else NO_PROGRESS
 
 
 @contextmanager

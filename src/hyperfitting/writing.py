@@ -15,7 +15,7 @@ from hyperfitting.runs import Run, find_run
 
 
 def write(
-    folder: Path,
+    folder: str | Path,
     prompt: str,
     *,
     strategy: Strategy = GREEDY,
@@ -45,7 +45,7 @@ def write(
         ModelError: a chat is asked for, and the tokenizer has no chat template.
     """
     writer = PromptWriter(
-        find_run(folder), device=device, context_format=context_format, dtype=dtype
+        find_run(Path(folder)), device=device, context_format=context_format, dtype=dtype
     )
     return writer.write(prompt, strategy, new_tokens=new_tokens, seed=seed)
 

@@ -12,9 +12,9 @@ from itertools import pairwise
 import pytest
 
 from hyperfitting import pipeline
-from hyperfitting.cli import Console
 from hyperfitting.cli.text import check_lines
 from hyperfitting.models import load_codec
+from hyperfitting.progress import Console
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.stages.check import check_recipe
 from tests.support.corpora import DATA

@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from hyperfitting.cli import Console
 from hyperfitting.cli.text import agreement_lines
 from hyperfitting.models import load_codec
+from hyperfitting.progress import Console
 from hyperfitting.recipe import load_recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.draw import draw_experiment

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from hyperfitting import pipeline
-from hyperfitting.cli import Console
+from hyperfitting.progress import Console
 from hyperfitting.recipe import load_recipe
 from hyperfitting.report import closing_words
 from hyperfitting.stages.train import train_experiment

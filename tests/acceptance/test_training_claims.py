@@ -12,9 +12,9 @@ from statistics import fmean, stdev
 
 import pytest
 
-from hyperfitting.cli import Console
 from hyperfitting.errors import TrainingFailed
 from hyperfitting.metrics.diversity import type_token_ratio
+from hyperfitting.progress import Console
 from hyperfitting.recipe import load_recipe
 from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.stages.generate import generate_texts

@@ -65,7 +65,7 @@ ORDER = {
     "experiment.tables preference.sheets study.figures < comparison.write experiment.examples "
     "experiment.picture_figures preference.conduct_tables preference.tables study.write < "
     "experiment.closing experiment.write preference.figures preference.judge_tables < __init__ "
-    "preference.write < preference.study",
+    "notebook preference.write < preference.study",
     "runs": "answers blocks < evaluation < run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
@@ -107,7 +107,8 @@ DOORS = {
     "sklearn": {"data"},
     "PIL": {"data", "png"},
     "regex": {"preference"},
-    "tqdm": {"cli"},
+    "tqdm": {"progress"},
+    "pandas": {"report"},
     "sacrebleu": {"metrics"},
     "babel": {"preference"},
     "markdown_it": {"web"},

@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from hyperfitting.cli import Console
-from hyperfitting.progress import Job, NoProgress, Pace, StageWork, time_in_words
+from hyperfitting.progress import Console, Job, NoProgress, Pace, StageWork, time_in_words
 
 
 class Hand:

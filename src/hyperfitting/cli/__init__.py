@@ -10,7 +10,7 @@ recipes.py      recipes: the shipped ones
 studies.py      study ...: grids of experiments
 text.py         what verbs found out, in lines; of studies: study_text.py, preference_text.py
 values.py       values of options, from text
-console.py      errors in one line, progress bars
+console.py      errors in one line
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hyperfitting.cli import (
     recipes,
     studies,
 )
-from hyperfitting.cli.console import UTF8_LOCALE, Console, not_text, say, take_any_text
+from hyperfitting.cli.console import UTF8_LOCALE, not_text, say, take_any_text
 from hyperfitting.cli.options import Parser, Verbs
 from hyperfitting.errors import (
     DiskFull,
@@ -41,8 +41,9 @@ from hyperfitting.errors import (
     TrainingFailed,
     name_the_extra,
 )
+from hyperfitting.progress import Console
 
-__all__ = ["Console", "main", "parser"]
+__all__ = ["main", "parser"]
 
 _DESCRIPTION = """\
 Hyperfit a language model: fine-tune it to near-zero loss on a few texts, see its greedy

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting.cli import options as shared
-from hyperfitting.cli.console import Console
 from hyperfitting.cli.options import Options, Parser, Verbs, print_next
 from hyperfitting.cli.values import whole_number
 from hyperfitting.errors import InputError
@@ -39,6 +38,7 @@ def add_evaluating(verbs: Verbs) -> None:
         "a model",
         _evaluate,
         shared.device,
+        shared.loudness,
     )
     made.add_argument(
         "target",
@@ -139,7 +139,7 @@ def _evaluate_experiment(experiment: Experiment, options: Options) -> None:
     from hyperfitting.stages.evaluate import chosen_settings, evaluate_experiment
 
     settings = chosen_settings(base, **_chosen(options))
-    how: dict[str, Any] = {"device": options.device, "progress": Console()}
+    how: dict[str, Any] = {"device": options.device, "progress": shared.progress(options)}
     _print_rows(evaluate_experiment(experiment, settings, **how))
     for run in experiment.runs().values():
         print(f"answers  {run.evaluation.folder}")
@@ -158,7 +158,7 @@ def _evaluate_model(options: Options) -> None:
         settings,
         beginning_of_text=options.beginning_of_text,
         device=options.device,
-        progress=Console(),
+        progress=shared.progress(options),
     )
     _print_rows(rows)
     print(f"answers  {out}")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hyperfitting.cli.console import Console, say
-from hyperfitting.progress import NO_PROGRESS, Progress
+from hyperfitting.cli.console import say
+from hyperfitting.progress import NO_PROGRESS, Console, Progress
 
 if TYPE_CHECKING:
     from hyperfitting.recipe import Recipe

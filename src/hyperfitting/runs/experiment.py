@@ -11,7 +11,13 @@ from hyperfitting.errors import RunError
 from hyperfitting.facts import ArchiveFacts, DataManifest, read_facts, write_facts
 from hyperfitting.files import StoredFile, write_text
 from hyperfitting.palette import PALETTE_FILE, Palette, read_palette, write_palette
-from hyperfitting.recipe import Recipe, differing_settings, load_stored_recipe, stored_recipe
+from hyperfitting.recipe import (
+    PRETRAINED,
+    Recipe,
+    differing_settings,
+    load_stored_recipe,
+    stored_recipe,
+)
 from hyperfitting.records import TokenBlocks
 from hyperfitting.runs.blocks import read_blocks, write_blocks
 from hyperfitting.runs.run import Run
@@ -20,8 +26,8 @@ from hyperfitting.runs.run import Run
 class Experiment:
     """A recipe's folder: its data, its runs and its report."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: str | Path):
+        self.folder = folder = Path(folder)
         self.recipe_file = folder / "recipe.json"
         self.data_folder = folder / "data"
         self.manifest_file = folder / "data" / "manifest.json"
@@ -31,6 +37,11 @@ class Experiment:
         self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
         self._runs: dict[str, Run] = {}
+
+    def __repr__(self) -> str:
+        """The folder, and which run it holds."""
+        held = self.recipe.run_name if self.recipe_file.is_file() else "nothing yet"
+        return f"<{type(self).__name__} {self.folder}: {held}>"
 
     @property
     def recipe(self) -> Recipe:
@@ -117,8 +128,17 @@ class Experiment:
                 )
 
     def run(self, variant: str) -> Run:
-        """The run of a variant, begun or not."""
-        return self._runs.setdefault(variant, Run(self.folder / variant))
+        """The run of a variant, begun or not.
+
+        Raises:
+            RunError: the recipe has no such variant, and no folder is called so.
+        """
+        run = self._runs.setdefault(variant, Run(self.folder / variant))
+        if self.recipe_file.is_file() and not run.folder.is_dir():
+            known = (*self.recipe.variant_names, PRETRAINED)
+            if variant not in known:
+                raise RunError(f"{self.folder} has no variant {variant!r}: {', '.join(known[:-1])}")
+        return run
 
     def begin_run(self, variant: str) -> None:
         """Make a run's folder, with its recipe."""

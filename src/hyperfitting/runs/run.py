@@ -46,8 +46,8 @@ class RowsSoFar(Protocol):
 class Run:
     """One model of an experiment and everything that was made with it."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: str | Path):
+        self.folder = folder = Path(folder)
         self.variant = folder.name
         self.recipe_file = folder / "recipe.json"
         self.facts_file = folder / "run.json"
@@ -65,6 +65,10 @@ class Run:
         self.evaluation = EvaluationFolder(folder / "evaluation")
         self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._facts = StoredFile(self.facts_file, _facts_or_none)
+
+    def __repr__(self) -> str:
+        """The folder."""
+        return f"<Run {self.folder}>"
 
     @property
     def recipe(self) -> Recipe:

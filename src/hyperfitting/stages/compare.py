@@ -23,7 +23,7 @@ class Compared:
 
 
 def compare_experiments(
-    folders: Sequence[Path], out: Path | None = None, *, baseline: str | None = None
+    folders: Sequence[str | Path], out: str | Path | None = None, *, baseline: str | None = None
 ) -> Compared:
     """Measured experiments side by side, every variant in every strategy, written as pages and
     tables.
@@ -37,8 +37,9 @@ def compare_experiments(
     Raises:
         RunError: a folder holds no measured experiment, or `out` holds something else.
     """
-    names = "-".join(folder.resolve().name for folder in folders)[:100]
-    out = out or Path("runs") / f"compare-{names}"
+    experiments = [Path(folder) for folder in folders]
+    names = "-".join(folder.resolve().name for folder in experiments)[:100]
+    out = Path(out or Path("runs") / f"compare-{names}")
     report.refuse_other_folder(out)
-    comparison = compare.compare(folders, baseline=baseline)
+    comparison = compare.compare(experiments, baseline=baseline)
     return Compared(comparison, report.write_comparison(comparison, out))

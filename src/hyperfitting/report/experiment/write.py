@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperfitting.downstream.tables import EvaluationRow, experiment_rows
 from hyperfitting.files import make_folder, new_folder, write_text
@@ -35,6 +35,10 @@ NO_TEXTS = (
 )
 
 
+if TYPE_CHECKING:
+    from hyperfitting.report.experiment.figures import TrainingCurve
+
+
 def check_installed() -> None:
     """Import what a report is made with.
 
@@ -54,7 +58,7 @@ def write_report(experiment: Experiment) -> Path:
         RunError: if a run is not measured yet.
     """
     from hyperfitting.report.experiment.evaluation_figure import difference_figure
-    from hyperfitting.report.experiment.figures import TrainingCurve, curve_svgs, curves
+    from hyperfitting.report.experiment.figures import curve_svgs, curves
     from hyperfitting.report.kit import figures
 
     experiment.refuse_unmeasured()
@@ -64,11 +68,7 @@ def write_report(experiment: Experiment) -> Path:
         recited_passages(experiment),
     )
     answers = experiment_rows(experiment)
-    trained = [
-        TrainingCurve(variant, run.probes(), run.train_facts.kept_update)
-        for variant, run in experiment.runs().items()
-        if variant != ORIGINAL
-    ]
+    trained = training_curves(experiment)
     with new_folder(experiment.report_folder) as folder:
         figures.save_png(curves(trained), folder / "curves.png")
         _save_examples(shown, folder)
@@ -85,6 +85,17 @@ def write_report(experiment: Experiment) -> Path:
         )
         write_text(folder / "index.html", page)
     return experiment.report_folder / "index.html"
+
+
+def training_curves(experiment: Experiment) -> list[TrainingCurve]:
+    """The probes of every trained variant."""
+    from hyperfitting.report.experiment.figures import TrainingCurve
+
+    return [
+        TrainingCurve(variant, run.probes(), run.train_facts.kept_update)
+        for variant, run in experiment.runs().items()
+        if variant != ORIGINAL
+    ]
 
 
 def _save_examples(shown: Sequence[Example], folder: Path) -> None:

@@ -1,0 +1,80 @@
+"""An experiment as a notebook shows it: its headline and curves, its metrics as a table of pandas,
+its pictures as figures of matplotlib.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
+
+from hyperfitting.errors import InputError
+from hyperfitting.records import Arm
+from hyperfitting.report.experiment.examples import examples
+from hyperfitting.report.experiment.tables import all_rows, headline
+from hyperfitting.report.experiment.write import training_curves
+from hyperfitting.runs import Experiment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ReportFigure = Literal["curves", "texts"]
+
+
+class NotebookExperiment(Experiment):
+    """An experiment's folder, for use as a library."""
+
+    def table(self, *, wide: bool = False) -> Any:
+        """All metrics as a pandas DataFrame.
+
+        Args:
+            wide: a row for each domain and metric, and a column for each arm, which hold values
+                alone. Otherwise a row for each metric of each arm, with interval, n and unit.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+            RunError: there is no such experiment.
+        """
+        import pandas
+
+        rows = all_rows(self)
+        frame = pandas.DataFrame([asdict(row) for row in rows])
+        if not wide:
+            return frame
+        frame["arm"] = [Arm(row.variant, row.strategy).title for row in rows]
+        frame["metric"] = [
+            row.name if row.position is None else f"{row.name}_{row.position}" for row in rows
+        ]
+        return frame.pivot_table("value", ["domain", "metric"], "arm", sort=False)
+
+    def plot(self, what: ReportFigure = "curves", *, example: int = 1) -> Figure:
+        """A picture of the report as a matplotlib figure.
+
+        Args:
+            what: `curves` are loss and type-token ratio by epoch; `texts` are one context with its
+                continuations, their repeats coloured.
+            example: which of the report's examples `texts` shows, from 1.
+
+        Raises:
+            InputError: there is no such picture or example.
+        """
+        from hyperfitting.report.experiment.figures import coloured_texts, curves
+
+        if what == "curves":
+            return curves(training_curves(self))
+        shown = [each for each in examples(self) if each.texts]
+        if what != "texts":
+            raise InputError(f"no picture {what!r}: there are curves and texts")
+        if not 1 <= example <= len(shown):
+            raise InputError(f"no example {example}: there are {len(shown)}")
+        return coloured_texts(shown[example - 1].context, shown[example - 1].texts)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: what happened, and the curves."""
+        from hyperfitting.report.experiment.figures import curves
+        from hyperfitting.report.kit.figures import svg
+
+        if not self.recipe_file.is_file() or self.state() not in ("measured", "reported", "archived"):
+            return f"<p>{escape(repr(self))}</p>"
+        drawn = svg(curves(training_curves(self)), "curves")
+        return f"<p>{escape(headline(self))}</p>{drawn}<p>{escape(str(self.folder))}</p>"
