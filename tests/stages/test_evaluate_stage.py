@@ -37,9 +37,9 @@ def test_a_recipe_that_names_benchmarks_is_evaluated_before_its_report(small, tm
     experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
     for run in experiment.runs().values():
         names = [sheet.name for sheet in run.evaluation.finished()]
-        assert names == ["rte-cloze", "rte-generated"]
-        assert len(run.evaluation.sheet("rte", "cloze").items()) == 3
-    assert "RTE, cloze" in (experiment.report_folder / "index.html").read_text()
+        assert names == ["rte-cloze-limit-3", "rte-generated-limit-3"]
+        assert len(run.evaluation.sheet("rte-cloze-limit-3").items()) == 3
+    assert "RTE, cloze, 3 items" in (experiment.report_folder / "index.html").read_text()
 
 
 def test_a_recipe_without_benchmarks_has_the_digest_of_before(small, tmp_path):
@@ -100,8 +100,10 @@ def test_a_task_file_is_asked_in_its_own_form(tiny_model, tmp_path, capsys):
     out = tmp_path / "answers"
     arguments = ["evaluate", str(tiny_model), "--tasks", str(choice), str(text), "--limit", "4"]
     assert main([*arguments, "--out", str(out), "--device", "cpu"]) == 0
-    assert "| mine, own | model | acc |" in capsys.readouterr().out
-    mine, texts = (read_rows(out / f"{name}-own.jsonl", AnsweredItem) for name in ("mine", "texts"))
+    assert "| mine, own, 4 items | model | acc |" in capsys.readouterr().out
+    mine, texts = (
+        read_rows(out / f"{name}-own-limit-4.jsonl", AnsweredItem) for name in ("mine", "texts")
+    )
     assert len(mine) == len(texts) == 4
     assert [row.item for row in mine] == [row.item for row in texts]
     for row in mine:

@@ -69,6 +69,6 @@ def write_sheet(
         environment=Environment.of_this_process(),
         **held,
     )
-    sheet = folder.sheet(task, form)
+    sheet = folder.sheet(identity.name)
     sheet.begin(made)
     sheet.finish(items, made)

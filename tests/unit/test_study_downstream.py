@@ -39,7 +39,7 @@ def test_the_mean_over_seeds_stands_beside_what_the_items_exclude(tmp_path):
     assert (rows["generated"].value, rows["generated"].unparsed) == (0, 0)
     assert "letters: the hyperfitted model is below the original on 1 of 1" in found.sentences[0]
     assert "generated: the hyperfitted model is below the original on 0 of 1" in found.sentences[1]
-    assert found.figures[0].panels[0].ticks == ("mmlu, letters", "mmlu, generated")
+    assert found.figures[0].panels[0].ticks == ("MMLU, letters", "MMLU, generated")
 
 
 def test_no_cell_is_no_figure(tmp_path):

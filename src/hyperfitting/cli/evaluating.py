@@ -66,9 +66,9 @@ def _add_what(made: Parser) -> None:
     )
     made.add_argument(
         "--limit",
-        type=whole_number(1),
+        type=_limit,
         metavar="N",
-        help="at most N items of each subject, drawn by --seed (all)",
+        help="at most N items of each subject, drawn by --seed, or all (the recipe's, else all)",
     )
     made.add_argument(
         "--examples",
@@ -116,6 +116,10 @@ def _add_how(made: Parser) -> None:
         metavar="N",
         help="new tokens of a generated answer (16)",
     )
+
+
+def _limit(text: str) -> int | str:
+    return text if text == "all" else whole_number(1)(text)
 
 
 def _evaluate(options: Options) -> None:

@@ -47,6 +47,8 @@ class DifferenceRow:
 class EvaluationRow:
     """One model on one benchmark in one form.
 
+    `how` is the form with what else was asked for, and `sample` tells samples apart that a limit
+    drew: both name the row.
     `chance` is the expected score of a random choice, and `majority` that of the most frequent
     right answer, which depends on the sample; None of both where items have no choices. `unparsed`
     answers count as wrong; None where none is parsed. `cut` prompts did not fit the model.
@@ -57,6 +59,8 @@ class EvaluationRow:
     variant: str
     task: str
     form: str
+    how: str
+    sample: str
     title: str
     metric: str
     items: int
@@ -75,8 +79,8 @@ class EvaluationRow:
 
     @property
     def label(self) -> str:
-        """How tables name the benchmark and its form."""
-        return f"{self.title}, {self.form}"
+        """How tables name the benchmark, how it was asked, and how much of it."""
+        return f"{self.title}, {self.how}{self.sample}"
 
 
 def experiment_rows(experiment: Experiment) -> list[EvaluationRow]:
@@ -122,11 +126,11 @@ class _Sheet:
             raise RunError(f"{self.file} holds no items: remove it, and evaluate again")
 
     @property
-    def place(self) -> tuple[str, int]:
+    def place(self) -> tuple[str, int, str]:
         """Its benchmark by name, then the form in the order of the documents, its own one last."""
         identity = self.facts.identity
         forms = [*map(str, FORMS), identity.form]
-        return identity.task, forms.index(identity.form)
+        return identity.task, forms.index(identity.form), identity.name
 
     @property
     def clusters(self) -> list[str]:
@@ -147,11 +151,14 @@ def _row(
     counts_NM, score = item_counts(items, facts.metric), SCORES.get(facts.metric, accuracy)
     interval = bootstrap_difference(counts_NM, None, sheet.clusters, score, draws=draws, seed=seed)
     chance, majority = _baselines(facts, items)
+    limit, several = facts.identity.limit, len({each.subject for each in items}) > 1
     is_text = facts.identity.parser is not None
     return EvaluationRow(
         variant=variant,
         task=facts.identity.task,
         form=facts.identity.form,
+        how=facts.identity.how,
+        sample="" if limit is None else f", {limit} a subject" if several else f", {limit} items",
         title=facts.title,
         metric=facts.metric,
         items=len(items),
@@ -223,7 +230,7 @@ def _adjusted(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
     families: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(rows):
         if row.difference is not None:
-            families.setdefault((row.variant, row.form), []).append(number)
+            families.setdefault((row.variant, row.how), []).append(number)
     made = list(rows)
     for numbers in families.values():
         differences = {n: each for n in numbers if (each := rows[n].difference) is not None}

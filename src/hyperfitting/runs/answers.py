@@ -78,6 +78,19 @@ class SheetIdentity(Facts):
     parser: int | None
     harness: str
 
+    @property
+    def name(self) -> str:
+        """The name of the sheet: benchmark and form, and what else a table keeps apart."""
+        parts = [self.task, self.form, *(["chat"] if self.chat_template else [])]
+        parts += [f"examples-{self.examples}"] if self.examples else []
+        return "-".join([*parts, *([] if self.limit is None else [f"limit-{self.limit}"])])
+
+    @property
+    def how(self) -> str:
+        """How it was asked, in words, but for the size of the sample: `letters, chat`."""
+        parts = [self.form, *(["chat"] if self.chat_template else [])]
+        return ", ".join([*parts, *([f"{self.examples} examples"] if self.examples else [])])
+
 
 class SheetFacts(Facts):
     """How a sheet of answers was made, and what each of its tables needs beside the items.

@@ -1,9 +1,12 @@
 """The answers of one model to benchmarks: a sheet for each benchmark and form.
 
 EVALUATION/
-  <task>-<form>.json    what was in effect, written before the first item
-  <task>-<form>.part    only while the sheet is unfinished: the items so far
-  <task>-<form>.jsonl   all items, in the order of the file
+  <sheet>.json    what was in effect, written before the first item
+  <sheet>.part    only while the sheet is unfinished: the items so far
+  <sheet>.jsonl   all items, in the order of the file
+
+A sheet is called after its benchmark and form, and after chat, examples and limit where there are
+any: `mmlu-letters-chat-limit-20`.
 """
 
 from __future__ import annotations
@@ -95,9 +98,9 @@ class EvaluationFolder:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def sheet(self, task: str, form: str) -> AnswerSheet:
-        """The sheet of a benchmark in a form, begun or not."""
-        return AnswerSheet(self.folder, f"{task}-{form}")
+    def sheet(self, name: str) -> AnswerSheet:
+        """The sheet of this name (`SheetIdentity.name`), begun or not."""
+        return AnswerSheet(self.folder, name)
 
     def finished(self) -> list[AnswerSheet]:
         """The sheets all items of which are answered, by name."""

@@ -158,7 +158,7 @@ def chosen_settings(
     *,
     tasks: Sequence[str] | None = None,
     forms: Sequence[Form] | None = None,
-    limit: int | None = None,
+    limit: int | Literal["all"] | None = None,
     examples: int | None = None,
     data: str | None = None,
     **others: Any,
@@ -170,7 +170,7 @@ def chosen_settings(
         tasks: names of benchmarks in the place of all others; one that `base` has too keeps its
             limit, forms and examples.
         forms: of every benchmark.
-        limit: of every benchmark.
+        limit: of every benchmark; `all`: every item.
         examples: of every benchmark.
         data: folder of the files, counted from the working folder.
         others: further settings by name.
@@ -179,6 +179,8 @@ def chosen_settings(
     named = [*held] if tasks is None else [*dict.fromkeys(tasks)]
     own = {"forms": forms and tuple(dict.fromkeys(forms)), "limit": limit, "examples": examples}
     changes = {name: value for name, value in own.items() if value is not None}
+    if limit == "all":
+        changes["limit"] = None
     asked = [held.get(name) or BenchmarkSettings(name=name) for name in named]
     update = {name: value for name, value in others.items() if value is not None}
     update["tasks"] = tuple(each.model_copy(update=changes) for each in asked)
@@ -256,8 +258,8 @@ def _answer(
     """Answer the tasks with one model, which is loaded at the first that is not done."""
     model: HarnessModel | None = None
     for asked, task in tasks:
-        sheet = answering.folder.sheet(task.name, task.form)
         facts = _facts(answering, asked, task, settings, place, index)
+        sheet = answering.folder.sheet(facts.identity.name)
         sheet.begin(facts)
         if sheet.done:
             progress.log(f"{answering.name}: {sheet.name} answered already")

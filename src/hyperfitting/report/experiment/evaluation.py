@@ -185,7 +185,16 @@ def _flat(row: EvaluationRow) -> dict[str, object]:
     return {
         **{
             name: getattr(row, name)
-            for name in ("variant", "task", "form", "metric", "items", "subjects", "accuracy")
+            for name in (
+                "variant",
+                "task",
+                "form",
+                "how",
+                "metric",
+                "items",
+                "subjects",
+                "accuracy",
+            )
         },
         "score": row.score.value,
         "score_low": row.score.low,

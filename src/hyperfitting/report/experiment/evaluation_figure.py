@@ -21,7 +21,7 @@ def difference_figure(rows: Sequence[EvaluationRow]) -> Figure | None:
     shown = [row for row in rows if row.difference is not None]
     if not shown:
         return None
-    before = {(row.task, row.form): row for row in rows if row.difference is None}
+    before = {row.label: row for row in rows if row.difference is None}
     labels = list(dict.fromkeys(row.label for row in shown))
     figure = Figure(figsize=(7, 1.2 + 0.42 * len(labels)), layout="constrained")
     axes: Any = figure.subplots()
@@ -32,7 +32,7 @@ def difference_figure(rows: Sequence[EvaluationRow]) -> Figure | None:
         shift = 0.0 if len(variants) == 1 else 0.5 * (number / (len(variants) - 1) - 0.5)
         heights = [labels.index(row.label) + shift for row in own]
         _draw(axes, own, heights, CLASS_COLOURS[classes[variant]], variant)
-    _mark_chance(axes, labels, [before.get((row.task, row.form)) for row in shown])
+    _mark_chance(axes, labels, [before.get(row.label) for row in shown])
     _dress(axes, labels)
     return figure
 

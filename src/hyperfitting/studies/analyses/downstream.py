@@ -36,6 +36,7 @@ class DownstreamRow:
     variant: str
     task: str
     form: str
+    label: str
     metric: str
     items: int
     original: float
@@ -64,15 +65,15 @@ def find_downstream(results: StudyResults) -> Findings:
 def _rows(results: StudyResults) -> Iterator[DownstreamRow]:
     """A row for each variant, benchmark and form that all finished cells have."""
     by_cell = [experiment_rows(cell.experiment) for cell in results.finished]
-    held: dict[tuple[str, str, str], list[EvaluationRow]] = {}
-    scores: dict[tuple[str, str], float] = {}
+    held: dict[tuple[str, str], list[EvaluationRow]] = {}
+    scores: dict[str, float] = {}
     for row in (row for rows in by_cell for row in rows):
         if row.difference is None:
-            scores[row.task, row.form] = row.score.value
+            scores[row.label] = row.score.value
         else:
-            held.setdefault((row.variant, row.task, row.form), []).append(row)
-    for (variant, task, form), rows in held.items():
-        yield _mean_row(variant, rows, scores[task, form])
+            held.setdefault((row.variant, row.label), []).append(row)
+    for (variant, label), rows in held.items():
+        yield _mean_row(variant, rows, scores[label])
 
 
 def _mean_row(variant: str, rows: Sequence[EvaluationRow], original: float) -> DownstreamRow:
@@ -85,6 +86,7 @@ def _mean_row(variant: str, rows: Sequence[EvaluationRow], original: float) -> D
         variant=variant,
         task=first.task,
         form=first.form,
+        label=first.label,
         metric=first.metric,
         items=first.items,
         original=original,
@@ -117,13 +119,13 @@ def _sentences(rows: Sequence[DownstreamRow]) -> Iterator[str]:
 
 
 def _figure(rows: Sequence[DownstreamRow]) -> StudyFigure:
-    places = list(dict.fromkeys(f"{row.task}, {row.form}" for row in rows))
+    places = list(dict.fromkeys(row.label for row in rows))
     classes = variant_classes(row.variant for row in rows)
     series = tuple(
         Series(
             variant,
             tuple(
-                Point(places.index(f"{row.task}, {row.form}"), row.value, row.low, row.high)
+                Point(places.index(row.label), row.value, row.low, row.high)
                 for row in rows
                 if row.variant == variant
             ),
@@ -148,7 +150,7 @@ def _figure(rows: Sequence[DownstreamRow]) -> StudyFigure:
 def _table(rows: Sequence[DownstreamRow]) -> StudyTable:
     body = [
         (
-            f"{row.task}, {row.form}",
+            row.label,
             row.variant,
             row.metric,
             str(row.items),
