@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Environment:
         )
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return metadata.version(package)

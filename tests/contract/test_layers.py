@@ -85,8 +85,8 @@ ORDER = {
     "decoding": "citations rules < loop < __init__",
     "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
     "< codec image_codec locate stepping trainable < adapt.compare adapt.head description < "
-    "adapt.decoding adapt.patches adapters chunked_logits < adapt scoring < loading < saving < "
-    "__init__",
+    "adapt.decoding adapt.patches adapters chunked_logits < adapt scoring < unchanged_files < "
+    "loading < saving < __init__",
 }
 
 DOORS = {

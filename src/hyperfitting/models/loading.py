@@ -14,7 +14,6 @@ from transformers.initialization import no_init_weights
 from transformers.utils import cached_file
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models.adapt import inspect_model
 from hyperfitting.models.adapt.parts import is_image_model, positions_of
 from hyperfitting.models.adapters import merge_adapter, unties
 from hyperfitting.models.codec import TextCodec, configured_ends, make_codec
@@ -22,6 +21,7 @@ from hyperfitting.models.gguf_files import gguf_config, gguf_tokenizer, load_ggu
 from hyperfitting.models.image_codec import ImageCodec, make_image_codec, side_of
 from hyperfitting.models.locate import Location, locate
 from hyperfitting.models.plain_errors import translate_model_errors
+from hyperfitting.models.unchanged_files import folder_config, inspect_unless_known
 from hyperfitting.palette import PALETTE_FILE, Palette, read_palette
 from hyperfitting.recipe import Dtype, ModelSettings
 
@@ -150,7 +150,7 @@ def load_config(settings: ModelSettings) -> Any:
     """
     with translate_model_errors(settings, "read its config.json"):
         if settings.architecture is not None:
-            return transformers.AutoConfig.from_pretrained(_architecture_folder(settings))
+            return folder_config(_architecture_folder(settings))
         location = locate(settings)
         if location.gguf is not None:
             return gguf_config(location.gguf)
@@ -159,6 +159,8 @@ def load_config(settings: ModelSettings) -> Any:
             if unties(build_empty(location.base), Path(location.source)):
                 config.tie_word_embeddings = False
             return config
+        if location.options["local_files_only"] and not settings.trust_remote_code:
+            return folder_config(Path(location.source))
         return transformers.AutoConfig.from_pretrained(location.source, **location.options)
 
 
@@ -238,7 +240,7 @@ def load_model(
         )  # a part of a larger model can load here and yet not load again after it is saved
         _refuse_weights_without_values(model)
         model = model.to(device).eval()
-        inspect_model(model, tokens)
+        inspect_unless_known(model, settings, tokens)
     return model  # type: ignore[no-any-return]
 
 

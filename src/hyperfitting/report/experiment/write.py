@@ -4,7 +4,6 @@ pictures.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,7 +136,7 @@ def table_row(row: MetricRow) -> dict[str, Any]:
     """A row's fields. `model`, `set` and `arm` are what earlier versions called variant, domain and
     strategy.
     """
-    return dataclasses.asdict(row) | {
+    return vars(row) | {
         "model": row.variant,
         "set": row.domain,
         "arm": row.strategy,
