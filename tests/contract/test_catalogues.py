@@ -94,7 +94,7 @@ def test_no_page_holds_words_of_its_own():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("material", ["continuations", "texts", "answers"])
+@pytest.mark.parametrize("material", ["continuations", "texts", "answers", "images"])
 def test_the_words_of_a_protocol_are_those_of_its_language(language, material):
     usual = Protocol(name="x", language=language, material=material)
     say = translations(language).gettext

@@ -228,11 +228,16 @@ def test_archives_keep_hashes_or_images(experiment, tmp_path):
     assert kept.palette.fingerprint(SIDE) == kept.manifest.codec
 
 
+def test_a_preference_study_reads_the_images(experiment):
+    first = read_contexts([experiment.folder])[0]
+    assert first.side == SIDE
+    assert first.palette.fingerprint(SIDE) == experiment.palette.fingerprint(SIDE)
+    assert {"reference", "original, greedy", "hyperfitted, nucleus"} <= first.written.keys()
+
+
 def test_what_is_for_texts_refuses_images_in_one_line(experiment, tmp_path):
     with pytest.raises(InputError, match="this model continues images, not texts"):
         "".join(write(experiment.folder, "It was late"))
-    with pytest.raises(InputError, match="its runs continue images, and a preference study"):
-        read_contexts([experiment.folder])
     model = str(experiment.run(HYPERFITTED).model_folder)
     with pytest.raises(ModelError, match="it continues images, and texts are read here"):
         models.load_scoring_model(model, torch.device("cpu"))

@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hyperfitting.files import write_rows
+from hyperfitting.palette import PALETTE_FILE, Palette, write_palette
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.records import BlindedComparison, ShownText, WorkItem
 from hyperfitting.preference.store import Store
@@ -127,6 +130,36 @@ def continuation(text: str, **fields: Any) -> Continuation:
         "ended": "length",
     }
     return Continuation(**{**kept, **fields})
+
+
+def image_experiment(folder: Path, contexts: int = 6, *, side: int = 8, seed: int = 0) -> Path:
+    """An experiment's folder with two runs of images of 16 colours, made without torch. A quarter
+    is given, and the original's run holds the true images.
+    """
+    random_ = random.Random(seed)
+    (folder / "data").mkdir(parents=True)
+    write_palette(folder / "data" / PALETTE_FILE, PALETTE, side)
+    for run in ("original", "hyperfitted"):
+        rows = []
+        for number in range(contexts):
+            given = random.Random(f"{seed} {number}").choices(range(16), k=side * side // 4)
+            for variant in (run, "reference") if run == "original" else (run,):
+                where = {"context": number, "row": number + 1, "group": f"picture {number}"}
+                ids = random_.choices(range(16), k=side * side - len(given))
+                rows.append(
+                    continuation(
+                        "", variant=variant, strategy=None if variant == "reference" else "greedy",
+                        domain="pictures", context_ids=(16, *given), context_pieces=(),
+                        ids=tuple(ids), **where,
+                    )
+                )  # fmt: skip
+        write_rows(folder / run / "continuations.jsonl", rows)
+    return folder
+
+
+LEVELS = [(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 128, 192, 255)]
+PALETTE = Palette((np.array(LEVELS) / 127.5 - 1).astype(np.float32))
+"""The colours of the images of `image_experiment`."""
 
 
 def experiment(folder: Path, contexts: int = 6, *, words: int = 40, seed: int = 0) -> Path:

@@ -138,12 +138,14 @@ class Protocol(Settings):
     )
     material: Material = Field(
         "continuations",
-        description="What is compared: `continuations` of a context, `texts` that stand alone, or "
-        "`answers` to a request. It decides the default question, instructions and headings.",
+        description="What is compared: `continuations` of a context, `texts` that stand alone, "
+        "`answers` to a request, or `images`, whose upper part is the context. It decides the "
+        "default question, instructions and headings.",
     )
     title: ShortText | None = Field(
         None,
-        description="Name of the study on the annotators' pages; none: `Text comparison study`.",
+        description="Name of the study on the annotators' pages; none: `Text comparison study`, or "
+        "`Image comparison study`.",
     )
     institution: ShortText | None = Field(
         None, description="Who runs the study, on the annotators' pages."

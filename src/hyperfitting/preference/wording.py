@@ -16,7 +16,7 @@ from hyperfitting.recipe import Settings
 
 ShortText = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 LongText = Annotated[str, Field(min_length=1, max_length=20_000)]
-Material = Literal["continuations", "texts", "answers"]
+Material = Literal["continuations", "texts", "answers", "images"]
 """What is compared."""
 
 QUESTION = gettext_noop("Which continuation is better?")
@@ -41,11 +41,23 @@ and by computers; some may be unpleasant or wrong.
 By going on you say that you are an adult, that you read English with ease, and that you agree to \
 this."""
 )
+IMAGE_CONSENT = gettext_noop(
+    """\
+This study compares images. You will look at pairs of small images and say which you prefer. It is \
+voluntary: you may stop at any moment, and withdraw, which deletes your answers.
+
+We keep your answers, and how long each took. We do not ask for your name. The answers are \
+published under a number, without anything that says who you are. The images are made by people \
+and by computers; some may be unpleasant.
+
+By going on you say that you are an adult, and that you agree to this."""
+)
 
 _QUESTIONS: dict[Material, str] = {
     "continuations": QUESTION,
     "texts": gettext_noop("Which text is better?"),
     "answers": gettext_noop("Which answer is better?"),
+    "images": gettext_noop("Which image is better?"),
 }
 _INSTRUCTIONS: dict[Material, str] = {
     "continuations": INSTRUCTIONS,
@@ -62,6 +74,13 @@ _INSTRUCTIONS: dict[Material, str] = {
         "be odd or wrong. Do not guess who wrote them; there is no right choice that you should "
         "know."
     ),
+    "images": gettext_noop(
+        "You will see the upper part of a small image and two ways in which it might go on below. "
+        "Look at both, and say which image you would rather have: the one whose lower part fits "
+        "the upper part and shows something that makes sense. Say that they are equally good only "
+        "if you cannot choose.\n\nBoth images are coarse, and both may be odd: that is no fault. "
+        "Do not guess who made them; there is no right answer that you should know."
+    ),
 }
 _OWN_INSTRUCTIONS: dict[Material, str] = {
     "continuations": gettext_noop(
@@ -77,12 +96,34 @@ _OWN_INSTRUCTIONS: dict[Material, str] = {
         "You will see a request and two answers to it. Read all three to the end, and answer the "
         "question under them. Either answer may be odd: that is no fault."
     ),
+    "images": gettext_noop(
+        "You will see the upper part of a small image and two ways in which it might go on below. "
+        "Look at both, and answer the question under them. Both images are coarse, and both may be "
+        "odd: that is no fault."
+    ),
 }
 _HEADINGS: dict[Material, tuple[str, str]] = {
     "continuations": (gettext_noop("The text begins"), gettext_noop("Continuation")),
     "texts": (gettext_noop("Context"), gettext_noop("Text")),
     "answers": (gettext_noop("The request"), gettext_noop("Answer")),
+    "images": (gettext_noop("The upper part"), gettext_noop("Image")),
 }
+_CHOICES = {
+    "texts": (
+        gettext_noop("Which text was written by a computer"),
+        gettext_noop("Which text is longer"),
+        gettext_noop("If both texts are odd"),
+        gettext_noop("Only if I read both and cannot choose"),
+    ),
+    "images": (
+        gettext_noop("Which image was made by a computer"),
+        gettext_noop("Which image has more colours"),
+        gettext_noop("If both images are odd"),
+        gettext_noop("Only if I looked at both and cannot choose"),
+    ),
+}
+"""Answers to the questions of the test."""
+
 _BUTTONS = (
     gettext_noop("A is better"),
     gettext_noop("B is better"),
@@ -150,7 +191,7 @@ def default_words(language: str, material: Material, question: str | None = None
     return DefaultWords(
         question=question if question is not None else usual,
         instructions=say((_OWN_INSTRUCTIONS if own else _INSTRUCTIONS)[material]),
-        consent=say(CONSENT),
+        consent=say(IMAGE_CONSENT if material == "images" else CONSENT),
         words=PageWords(first=first, second=second, equal=equal, context=context, text=text),
         test=() if own else _default_test(language, material),
     )
@@ -159,22 +200,19 @@ def default_words(language: str, material: Material, question: str | None = None
 def _default_test(language: str, material: Material) -> tuple[ComprehensionQuestion, ...]:
     """The test about the default question."""
     say = translations(language).gettext
+    computer, size, odd, only = map(say, _CHOICES["images" if material == "images" else "texts"])
     asked = ComprehensionQuestion(
         text=say(gettext_noop("What do you decide on every page?")),
         choices=(
-            say(gettext_noop("Which text was written by a computer")),
+            computer,
             say(gettext_noop("“%(question)s”")) % {"question": say(_QUESTIONS[material])},
-            say(gettext_noop("Which text is longer")),
+            size,
         ),
         right=2,
     )
     equal = ComprehensionQuestion(
         text=say(gettext_noop("When do you answer “equally good”?")),
-        choices=(
-            say(gettext_noop("Whenever I am in a hurry")),
-            say(gettext_noop("If both texts are odd")),
-            say(gettext_noop("Only if I read both and cannot choose")),
-        ),
+        choices=(say(gettext_noop("Whenever I am in a hurry")), odd, only),
         right=3,
     )
     practice = ComprehensionQuestion(

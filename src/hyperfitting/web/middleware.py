@@ -15,7 +15,7 @@ _LOG = logging.getLogger("hyperfitting.web")
 MOST_BODY_BYTES = 16 * 1024
 
 _POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS = {

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 
 from hyperfitting.errors import StudyError
+from hyperfitting.palette import Palette
 from hyperfitting.records import REFERENCE, Arm, Continuation
-from hyperfitting.runs import Run
+from hyperfitting.runs import Experiment, Run
 
 
 @dataclass(frozen=True)
 class ContextTexts:
-    """One context and its continuations by arm. `name` is its domain and number, such as
-    `wiki-7`.
+    """One context and its continuations by arm. `name` is its domain and number, such as `wiki-7`.
+
+    An image has a `palette`, and the `side` of its square.
     """
 
     name: str
@@ -23,6 +26,8 @@ class ContextTexts:
     group: str
     text: str
     written: dict[str, Continuation]
+    palette: Palette | None = None
+    side: int = 0
 
 
 def read_contexts(folders: Sequence[Path]) -> list[ContextTexts]:
@@ -32,9 +37,11 @@ def read_contexts(folders: Sequence[Path]) -> list[ContextTexts]:
     model's. The true text is the arm `reference`.
 
     Raises:
-        StudyError: no run, no continuations, or two different texts of one arm.
+        StudyError: no run, no continuations, two different texts of one arm, or runs of texts and
+            of images, or of images of other colours or size.
     """
-    rows = [row for run in _runs(folders) for row in run.continuations()]
+    runs = _runs(folders)
+    shape, rows = _image_shape(runs), [row for run in runs for row in run.continuations()]
     by_context: dict[tuple[str, str, int, str], list[Continuation]] = defaultdict(list)
     for row in rows:
         by_context[row.domain, row.source, row.row, "".join(row.context_pieces)].append(row)
@@ -44,7 +51,9 @@ def read_contexts(folders: Sequence[Path]) -> list[ContextTexts]:
     for (domain, _, _, text), written in by_context.items():
         arms = _by_arm(written, labels)
         contexts.append(
-            ContextTexts(f"{domain}-{numbers[domain]}", domain, written[0].group, text, arms)
+            ContextTexts(
+                f"{domain}-{numbers[domain]}", domain, written[0].group, text, arms, *shape
+            )
         )
         numbers[domain] += 1
     return contexts
@@ -59,17 +68,35 @@ def _runs(folders: Sequence[Path]) -> list[Run]:
                 f"{folder}: no continuations there: give an experiment or a run that `generate` is "
                 "done with"
             )
-        _refuse_images(folder, inside)
         found |= {run.folder.resolve(): run for run in inside}
     return list(found.values())
 
 
-def _refuse_images(folder: Path, runs: Sequence[Run]) -> None:
-    if any(run.recipe.data.images is not None for run in runs):
+def _image_shape(runs: Sequence[Run]) -> tuple[Palette | None, int]:
+    """The colours and the side of the images of all runs; None and 0 where they continue texts.
+
+    Raises:
+        StudyError: some runs continue images and others texts, or images of other colours or size.
+    """
+    found: dict[str, tuple[Palette | None, int]] = {}
+    for run in runs:
+        first = next((row for row in run.continuations() if row.ids), None)
+        palette = Experiment(run.folder.parent).palette
+        if first is None or not first.is_image:
+            found["text"] = None, 0
+        elif palette is None:
+            raise StudyError(
+                f"{run.folder}: the colours of its images are missing: give the whole experiment"
+            )
+        else:
+            side = isqrt(len(first.context_ids) + len(first.ids))
+            found[palette.fingerprint(side)] = palette, side
+    if len(found) > 1:
         raise StudyError(
-            f"{folder}: its runs continue images, and a preference study compares texts: give an "
-            "experiment with texts"
+            "these runs do not compare: some continue images and others texts, or images of other "
+            "colours or another size: give runs of one kind"
         )
+    return next(iter(found.values()))
 
 
 def _labels(rows: Sequence[Continuation]) -> dict[tuple[str, str, str | None], str]:

@@ -115,10 +115,11 @@ def attention_checks(
     """
     made = (_check(each, protocol) for each in candidates if each is not None)
     checks = (check for check in made if check is not None)
-    return list(itertools.islice(checks, _checks_wanted(scored, protocol)))
+    return list(itertools.islice(checks, checks_wanted(scored, protocol)))
 
 
-def _checks_wanted(scored: int, protocol: Protocol) -> int:
+def checks_wanted(scored: int, protocol: Protocol) -> int:
+    """How many attention checks one annotator can meet in a study of so many comparisons."""
     if not protocol.attention_rate:
         return 0
     items = protocol.items or scored / (1 - protocol.attention_rate - protocol.repeat_rate)
@@ -176,7 +177,7 @@ def without_spare_checks(
 ) -> list[BlindedComparison]:
     """The comparisons with no more checks than one annotator of the protocol can meet."""
     scored = [row for row in rows if row.kind == "scored"]
-    return [*scored, *rows[len(scored) :][: _checks_wanted(len(scored), protocol)]]
+    return [*scored, *rows[len(scored) :][: checks_wanted(len(scored), protocol)]]
 
 
 def left_out_in_words(left_out: Mapping[str, int]) -> str:

@@ -20,6 +20,7 @@ from hyperfitting.preference.design.comparisons import PairedTexts, without_spar
 from hyperfitting.preference.design.given_pairs import pair_given
 from hyperfitting.preference.design.pairing import pair_texts
 from hyperfitting.preference.design.pairs_file import PAIR_FORMATS, PairsFile, read_pairs
+from hyperfitting.preference.design.picture_pairs import pair_pictures
 from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.records import PairColumn
 from hyperfitting.preference.settings_input import settings_from
@@ -128,8 +129,16 @@ class _Design:
 def _design(sources: Sequence[Path], protocol: Protocol, columns: Columns) -> _Design:
     file = _file_of(sources, columns)
     if file is None:
-        paired = pair_texts(read_contexts(sources), protocol)
+        contexts = read_contexts(sources)
+        are_images = any(each.palette is not None for each in contexts)
+        _refuse_other_material(protocol, are_images=are_images)
+        if are_images:
+            protocol = with_defaults(protocol, {"material": "images"})
+            paired = pair_pictures(contexts, protocol)
+        else:
+            paired = pair_texts(contexts, protocol)
     else:
+        _refuse_other_material(protocol, are_images=False)
         protocol = with_defaults(protocol, _file_defaults(file))
         paired = pair_given(file, protocol)
         protocol = _without_impossible_checks(protocol, paired)
@@ -148,6 +157,14 @@ def _design(sources: Sequence[Path], protocol: Protocol, columns: Columns) -> _D
     )
     preview = preview_of(paired, protocol, "tokens" if file is None else "words", work=work)
     return _Design(protocol, paired, origin, preview)
+
+
+def _refuse_other_material(protocol: Protocol, *, are_images: bool) -> None:
+    if "material" in protocol.model_fields_set and (protocol.material == "images") != are_images:
+        kind = "images" if are_images else "texts"
+        raise StudyError(
+            f"material = {protocol.material}: what is compared here are {kind}: leave it out"
+        )
 
 
 def _workload(paired: PairedTexts, protocol: Protocol) -> Workload:

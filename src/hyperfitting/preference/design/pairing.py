@@ -44,7 +44,7 @@ def pair_texts(contexts: Sequence[ContextTexts], protocol: Protocol) -> PairedTe
             left to compare.
     """
     contexts = of_domains(contexts, lambda each: each.domain, protocol)
-    pairs = _pairs(arm_names(contexts), protocol)
+    pairs = pairs_of_arms(arm_names(contexts), protocol)
     chosen = drawn({each.name: each.domain for each in contexts}, protocol)
     pairing = _Pairing(protocol, _presentations(contexts, protocol))
     each = (
@@ -62,7 +62,7 @@ def pair_texts(contexts: Sequence[ContextTexts], protocol: Protocol) -> PairedTe
     return PairedTexts(rows, pairs, pairing.left_out, pairing.log.facts())
 
 
-def _pairs(known: list[str], protocol: Protocol) -> list[ArmPair]:
+def pairs_of_arms(known: list[str], protocol: Protocol) -> list[ArmPair]:
     """The pairs by name. The reference always comes second, so that `one` is the same arm
     throughout.
     """

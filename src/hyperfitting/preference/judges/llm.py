@@ -110,9 +110,15 @@ def judge_with_llm(
         pause: waits so many seconds between two attempts.
 
     Raises:
-        StudyError: the endpoint refuses everything, or the study holds simulated judgements.
+        StudyError: the endpoint refuses everything, the study holds simulated judgements, or it
+            compares images.
         HyperfittingError: the endpoint fails again and again.
     """
+    if study.protocol.material == "images":
+        raise StudyError(
+            f"{study.folder}: it compares images, and a language model is asked about texts: let "
+            "people judge it"
+        )
     contexts = any(row.context_text for row in study.comparisons())
     settings = _with_prompt_for(settings, study.protocol.material, contexts=contexts)
     endpoint = ChatEndpoint(settings, key, pause, contexts=contexts)
