@@ -95,6 +95,7 @@ class TrainFacts(Facts):
         model: what inspecting the model found.
         tokenizer: what loading its tokenizer found; None in files of before.
         source: what its weights were made from; None of an ordinary folder.
+        date: the day on which training ended, in UTC; None in files of before.
     """
 
     environment: Environment
@@ -122,6 +123,7 @@ class TrainFacts(Facts):
     model: ModelTraits
     tokenizer: TokenizerTraits | None = None
     source: ModelSource | None = None
+    date: str | None = None
 
 
 class GaveWayCount(Facts):

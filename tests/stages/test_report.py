@@ -3,11 +3,13 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from hyperfitting.compare import marks_of
 from hyperfitting.files import write_rows
 from hyperfitting.measure import ImageBaselines
 from hyperfitting.metrics.images.grids import ContinuedImage
@@ -30,19 +32,26 @@ def page(finished):
     return (finished.report_folder / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_page_is_self_contained_and_well_formed(page):
+@pytest.mark.parametrize("name", ["index.html", "texts.html"])
+def test_a_page_is_self_contained_and_well_formed(finished, name):
+    page = (finished.report_folder / name).read_text(encoding="utf-8")
+
     class Checker(HTMLParser):
         def __init__(self):
             super().__init__()
-            self.void = {"meta", "br", "link", "img", "path", "use", "rect"}
-            self.open, self.outside = [], []
+            self.void = {"meta", "br", "link", "img", "input", "path", "use", "rect"}
+            self.open, self.outside, self.links = [], [], set()
 
         def handle_starttag(self, tag, attributes):
-            self.outside += [
+            named = [
                 v
                 for k, v in attributes
                 if k in ("src", "href", "xlink:href") and not v.startswith("#")
             ]
+            if tag == "a":
+                self.links.update(named)
+            else:
+                self.outside += named
             if tag not in self.void:
                 self.open.append(tag)
 
@@ -57,10 +66,11 @@ def test_the_page_is_self_contained_and_well_formed(page):
     checker.feed(page)
     assert checker.open == []
     assert checker.outside == []
+    pages = {link for link in checker.links if not link.startswith("https://arxiv.org/")}
+    assert pages <= {"index.html", "texts.html"}
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'(?:url\(|href=")#([^)"]+)', page)) <= set(ids)
-    assert "<script" not in page
     assert "@import" not in page
     assert "url(http" not in page
 
@@ -69,12 +79,19 @@ def test_the_page_shows_what_the_issue_of_the_day_is(page, finished):
     assert headline(finished) in page
     for heading in (
         "While it trained",
+        "Before and after",
         "What it wrote",
-        "Pieces",
+        "All metrics",
+        "Glossary",
         "Most recited passages",
         "Provenance",
     ):
         assert f"<h2>{heading}</h2>" in page
+    assert "<b>Pieces</b>" in page
+    facts = finished.run("hyperfitted").train_facts
+    blocks = finished.recipe.data.train_blocks
+    assert f"{facts.parameters_trained:,} parameters trained · {blocks} texts of " in page
+    assert f"learning rate 0.003 · 12 updates · {facts.date} · hyperfitting " in page
     assert finished.recipe.digest in page
     assert finished.manifest.codec in page
     assert "prefers-color-scheme: dark" in page
@@ -99,11 +116,39 @@ def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished,
     assert f"<td>{said}</td><td></td>" in made
 
 
+def test_bold_is_what_is_nearest_to_the_true_texts_and_nothing_else(finished, page):
+    marks = marks_of(finished)["pieces"]
+    expected = sum(mark != "" for mark in marks.values())
+    assert 0 < expected < len(marks)
+    assert page.count('<span class="near"') == expected
+    assert page.count(" ●") - page.count("; ● stands") == list(marks.values()).count("nearest")
+
+
+def test_every_metric_of_a_table_is_explained_on_the_page(page):
+    linked = set(re.findall(r'href="#(metric-\w+)"', page))
+    assert "metric-repeated_4gram_share" in linked
+    assert linked == set(re.findall(r'<dt id="(metric-\w+)"', page))
+
+
+def test_all_continuations_stand_on_a_page_of_their_own(finished):
+    page = (finished.report_folder / "texts.html").read_text(encoding="utf-8")
+    texts = [text for run in finished.runs().values() for text in run.continuations()]
+    assert page.count("<div data-title=") == len(texts)
+    assert all(escape(text.text, quote=True) in page for text in texts[:5])
+    looped = [
+        row
+        for run in finished.runs().values()
+        for row in run.text_metrics()
+        if row.variant in finished.runs() and row.values["looping_share"][0][0] == 1
+    ]
+    assert page.count(" data-loops") == len(looped) > 0
+
+
 def test_texts_are_escaped(finished, tmp_path):
     evil = Example("pieces", "<b>", "<script>alert(1)</script>", ["<u>"], [("x", ["<i>"], [9])])
     made = experiment_page(finished, [evil], [], [])
-    assert "<script>" not in made
-    assert "&lt;script&gt;" in made
+    assert "<script>alert" not in made
+    assert "&lt;script&gt;alert" in made
     assert 'token by token</summary><p class="context">&lt;u&gt;<span' in made
     assert replace(evil, domain="y").domain == "y"
 
@@ -165,7 +210,7 @@ def test_the_markdown_holds_every_table(finished):
 
 def test_pictures_are_pictures(finished):
     pictures = list(finished.report_folder.glob("*.png"))
-    assert {path.name for path in pictures} == {"curves.png", "example-1.png"}
+    assert {path.name for path in pictures} == {"curves.png", "key.png", "example-1.png"}
     for path in pictures:
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 5_000
@@ -209,7 +254,7 @@ def test_a_run_ends_with_a_sentence_one_context_and_lines_of_figures(finished):
     assert [line for line in texts.splitlines() if not line.startswith("  ")] == titles
     first = finished.run("original").continuations()[0]
     context = " ".join("".join(first.context_pieces).split())
-    assert texts.splitlines()[1].strip().startswith(context[:20])
+    assert context.startswith(texts.splitlines()[1].strip())
     head, *lines = figures.splitlines()
     assert head.split() == ["pieces,", "greedy", "original", "hyperfitted", "true", "texts"]
     labels = [re.sub(r"(  +[\d.,]+)+$", "", line) for line in lines]

@@ -32,8 +32,21 @@ __all__ = [
     "Seeds",
     "are_one_design",
     "compare",
+    "marks_of",
     "what_differs",
 ]
+
+
+def marks_of(experiment: Experiment) -> dict[str, dict[tuple[Arm, str], Mark]]:
+    """By domain, which arms of a measured experiment are nearest to the true texts in each metric
+    that `hyperfit compare` shows.
+
+    Raises:
+        RunError: it is not measured.
+    """
+    held = domain_metrics(load_experiments([experiment.folder]))
+    draws = experiment.recipe.measure.bootstrap_draws
+    return {each.domain: marked_table(each, draws=draws).marks for each in held}
 
 
 @dataclass(frozen=True)

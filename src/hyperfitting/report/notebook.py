@@ -74,7 +74,11 @@ class NotebookExperiment(Experiment):
         from hyperfitting.report.experiment.figures import curves
         from hyperfitting.report.kit.figures import svg
 
-        if not self.recipe_file.is_file() or self.state() not in ("measured", "reported", "archived"):
+        if not self.recipe_file.is_file() or self.state() not in (
+            "measured",
+            "reported",
+            "archived",
+        ):
             return f"<p>{escape(repr(self))}</p>"
         drawn = svg(curves(training_curves(self)), "curves")
         return f"<p>{escape(headline(self))}</p>{drawn}<p>{escape(str(self.folder))}</p>"

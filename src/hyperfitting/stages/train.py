@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,7 @@ def _facts(
     recipe, precision, selection = setup.recipe, setup.precision, setup.selection
     return TrainFacts(
         environment=Environment.of_this_process(),
+        date=datetime.now(UTC).date().isoformat(),
         device=models.describe_device(setup.ranks.device),
         threads=torch.get_num_threads(),
         processes=setup.ranks.world,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from hyperfitting.metrics.specs import MetricSpec, metrics_of_tables
 from hyperfitting.recipe import Recipe
@@ -94,6 +95,11 @@ def tables(experiment: Experiment) -> list[Table]:
         loss_table(experiment, rows),
         *(domain_table(experiment, each.name, rows) for each in domains),
     ]
+
+
+def families(table: Table) -> list[tuple[str, list[tuple[MetricSpec, list[MetricRow | None]]]]]:
+    """The rows of a table by the metrics' family, in the table's order."""
+    return [(name, list(rows)) for name, rows in groupby(table.rows, lambda row: row[0].family)]
 
 
 def not_measured(recipe: Recipe) -> str:

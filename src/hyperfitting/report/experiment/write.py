@@ -9,11 +9,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyperfitting.compare import Mark, marks_of
 from hyperfitting.downstream.tables import EvaluationRow, experiment_rows
 from hyperfitting.files import make_folder, new_folder, write_text
 from hyperfitting.recipe import ORIGINAL
-from hyperfitting.records import MetricRow
+from hyperfitting.records import Arm, MetricRow
 from hyperfitting.report.experiment import tables as pivot
+from hyperfitting.report.experiment.about import (
+    PAPER,
+    PAPER_ADDRESS,
+    WORDS,
+    shown_metrics,
+    subject,
+)
+from hyperfitting.report.experiment.all_texts import all_texts_page
 from hyperfitting.report.experiment.evaluation import evaluation_csv_rows, evaluation_grids
 from hyperfitting.report.experiment.examples import (
     Example,
@@ -58,6 +67,7 @@ def write_report(experiment: Experiment) -> Path:
     """
     from hyperfitting.report.experiment.evaluation_figure import difference_figure
     from hyperfitting.report.experiment.figures import curve_svgs, curves
+    from hyperfitting.report.experiment.key_figure import key_figure
     from hyperfitting.report.kit import figures
 
     experiment.refuse_unmeasured()
@@ -66,10 +76,12 @@ def write_report(experiment: Experiment) -> Path:
         examples(experiment),
         recited_passages(experiment),
     )
-    answers = experiment_rows(experiment)
+    answers, noun = experiment_rows(experiment), pivot.data_noun(experiment.recipe)
     trained = training_curves(experiment)
     with new_folder(experiment.report_folder) as folder:
         figures.save_png(curves(trained), folder / "curves.png")
+        if (key := key_figure(experiment.recipe, rows, noun)) is not None:
+            figures.save_png(key, folder / "key.png")
         _save_examples(shown, folder)
         write_text(folder / "summary.json", summary_json(rows, verdict=_verdict(experiment)))
         write_text(folder / "table.csv", csv_text([table_row(row) for row in rows]))
@@ -77,12 +89,22 @@ def write_report(experiment: Experiment) -> Path:
             figures.save_png(differences, folder / "evaluation.png")
         if answers:
             write_text(folder / "evaluation.csv", csv_text(evaluation_csv_rows(answers)))
-        write_text(folder / "report.md", _markdown(experiment, shown, recited, answers))
-        drawn = "" if differences is None else figures.svg(differences, "evaluation")
+        write_text(
+            folder / "report.md",
+            _markdown(experiment, shown, recited, answers, key=key is not None),
+        )
         page = experiment_page(
-            experiment, shown, recited, curve_svgs(trained), answers=answers, differences=drawn
+            experiment,
+            shown,
+            recited,
+            curve_svgs(trained),
+            key="" if key is None else figures.svg(key, "key"),
+            answers=answers,
+            differences="" if differences is None else figures.svg(differences, "evaluation"),
         )
         write_text(folder / "index.html", page)
+        if texts := all_texts_page(experiment):
+            write_text(folder / "texts.html", texts)
     return experiment.report_folder / "index.html"
 
 
@@ -168,12 +190,16 @@ def _markdown(
     shown: list[Example],
     recited: list[RecitedPassage],
     answers: Sequence[EvaluationRow],
+    *,
+    key: bool,
 ) -> str:
     parts = [
         f"# {experiment.recipe.run_name}",
         pivot.headline(experiment),
         *([f"**{verdict}**"] if (verdict := _verdict(experiment)) else []),
+        subject(experiment),
         "![loss and type-token ratio by epoch](curves.png)",
+        *(["![key metrics of each arm, by domain](key.png)"] if key else []),
     ]
     for table in pivot.tables(experiment):
         parts += filter(None, [f"## {table.name}", table.note, pivot.markdown_table(table)])
@@ -245,18 +271,29 @@ def experiment_page(
     recited: list[RecitedPassage],
     curves: list[str],
     *,
+    key: str = "",
     answers: Sequence[EvaluationRow] = (),
     differences: str = "",
 ) -> str:
-    """The report's page in HTML; `curves` and `differences` are SVG."""
+    """The report's page in HTML; `curves`, `key` and `differences` are SVG."""
     tables, runs = pivot.tables(experiment), experiment.runs()
+    texts = experiment.holds_texts and experiment.recipe.data.images is None
     return (
         templates()
         .get_template("experiment/page.html.j2")
         .render(
             recipe=experiment.recipe,
             noun=pivot.data_noun(experiment.recipe),
+            subject=subject(experiment),
+            paper=PAPER,
+            paper_address=PAPER_ADDRESS,
             headline=pivot.headline(experiment),
+            key=key,
+            has_all_texts=texts,
+            marks=_marks(experiment),
+            families=pivot.families,
+            words=WORDS,
+            metrics=shown_metrics(tables),
             verdict=_verdict(experiment),
             tables=tables,
             grids=evaluation_grids(answers),
@@ -286,6 +323,12 @@ def experiment_page(
             zip=zip,
         )
     )
+
+
+def _marks(experiment: Experiment) -> dict[str, dict[tuple[Arm, str], Mark]]:
+    """By domain; none of an experiment that was measured before there were metrics of each text."""
+    measured = all(run.text_metrics_file.is_file() for run in experiment.runs().values())
+    return marks_of(experiment) if measured else {}
 
 
 def _taken(experiment: Experiment) -> dict[str, list[str]]:
