@@ -90,6 +90,7 @@ class PromptWriter:
         if self._model is None:
             device, tokens = models.resolve_device(self._device), len(context) + new_tokens
             self._model, _ = load_run(self._run, device, dtype=self._dtype, tokens=tokens)
+            models.prefer_packed_steps(self._model, texts=1, tokens=tokens)
         return generate.stream(
             models.stepper(self._model),
             codec,

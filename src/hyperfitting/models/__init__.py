@@ -2,6 +2,7 @@
 
 from hyperfitting.models.adapt import (
     inspect_model,
+    prefer_packed_steps,
     remember_traits,
     stepper,
     traits_of,
@@ -121,6 +122,7 @@ __all__ = [
     "predicted_tokens",
     "predicting_ids",
     "prefer_attention",
+    "prefer_packed_steps",
     "refuse_full_memory",
     "remember_traits",
     "resolve_device",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,16 @@ def accepts(model: nn.Module, option: str) -> bool:
     """Whether the model's forward has an argument of this name or takes any keyword."""
     known = inspect.signature(model.forward).parameters
     return option in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
+
+
+class Stepper(Protocol):
+    """Reads texts token by token: `start`, then `extend` any number of times."""
+
+    def start(self, context_BT: Tensor) -> Tensor:
+        """Read the contexts; logits (B, V), float32."""
+
+    def extend(self, ids_B: Tensor) -> Tensor:
+        """Append one token a text; logits (B, V), float32."""
 
 
 class _Reading:
@@ -206,7 +216,3 @@ class ByContext:
     def extend(self, ids_B: Tensor) -> Tensor:
         """Append one token a text; logits (B, V), float32."""
         return self._chosen.extend(ids_B)
-
-
-Stepper = WholeText | KeyValueCache | OwnStepping | ByContext
-"""Reads a text token by token: `start(context_BT)`, then `extend(ids_B)` any number of times."""

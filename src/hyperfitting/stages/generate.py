@@ -99,6 +99,9 @@ def _load_generator(
 ) -> tuple[generate.TextGenerator, Any, models.ModelCodec]:
     recipe = experiment.recipe
     model, codec = load_run(run, device, dtype=dtype)
+    if decoding is None:
+        texts = recipe.generate.batch_contexts
+        models.prefer_packed_steps(model, texts=texts, tokens=recipe.text_tokens)
     sets = {each.name: experiment.blocks(each.name) for each in recipe.data.domains}
     stepper = models.stepper(model, decoding=decoding)
     generator = generate.TextGenerator(stepper, codec, recipe, sets, experiment.blocks("train"))

@@ -12,12 +12,15 @@ head.py      the head: given chunks of hidden states, kept in float32, or comput
 
 from __future__ import annotations
 
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from torch import nn
 
 from hyperfitting.models.adapt.compare import plain_forward, texts_to_try
 from hyperfitting.models.adapt.decoding import (
+    FOR_FEW,
+    FOR_MANY,
     NO_CACHE,
     STEPPINGS,
     choose_stepping,
@@ -27,6 +30,7 @@ from hyperfitting.models.adapt.decoding import (
 )
 from hyperfitting.models.adapt.parts import attention_of, has_experts, has_tied_head, layer_count
 from hyperfitting.models.devices import Precision
+from hyperfitting.models.packed_steps import FEW_TEXTS, can_be_packed
 from hyperfitting.models.stepping import ByContext, Stepper
 from hyperfitting.records import ModelTraits
 
@@ -76,6 +80,19 @@ def remember_traits(model: nn.Module, traits: ModelTraits) -> ModelTraits:
 def traits_of(model: nn.Module) -> ModelTraits:
     """The traits of the model; it is inspected now if it was not before."""
     return _TRAITS.get(model) or inspect_model(model)
+
+
+def prefer_packed_steps(model: nn.Module, texts: int, tokens: int | None = None) -> None:
+    """Let `stepper` read this model by packed weights, if they give its plain forward's logits on
+    texts of so many tokens; `texts` are read side by side. Not for a model whose weights change.
+
+    Only in bfloat16: texts in float32 stay as they are to the bit.
+    """
+    name, found = FOR_FEW if texts <= FEW_TEXTS else FOR_MANY, traits_of(model)
+    if can_be_packed(model) and equals_plain(model, name, *texts_to_try(model, tokens or 0)):
+        # Contexts are read as with the cache before.
+        one = name if found.decoding_one_token == found.decoding else found.decoding_one_token
+        remember_traits(model, replace(found, decoding=name, decoding_one_token=one))
 
 
 def stepper(

@@ -28,6 +28,7 @@ from hyperfitting.models.adapt.compare import (
 from hyperfitting.models.adapt.parts import attention_of
 from hyperfitting.models.attention import PRODUCTS, attend_one_token
 from hyperfitting.models.devices import Precision, device_of
+from hyperfitting.models.packed_steps import PackedSteps
 from hyperfitting.models.stepping import KeyValueCache, OwnStepping, Stepper, WholeText
 
 
@@ -53,7 +54,7 @@ def one_token_attention(model: nn.Module) -> Iterator[None]:
 
 
 NO_CACHE = "no cache"
-STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
+_OF_ANY_MODEL: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
     "cache": partial(KeyValueCache, while_reading=one_token_attention, grows=True),
     "cache, positions given": partial(
         KeyValueCache, while_reading=one_token_attention, grows=True, positions=True
@@ -66,13 +67,23 @@ STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
 used.
 """
 
+FOR_FEW, FOR_MANY = "packed for few texts", "packed for many texts"
+STEPPINGS: dict[str, Callable[[nn.Module, Precision], Stepper]] = {
+    **_OF_ANY_MODEL,
+    FOR_FEW: partial(PackedSteps, few=True),
+    FOR_MANY: partial(PackedSteps, few=False),
+}
+"""All ways; those with packed weights, which are held a second time, only where a model writes."""
+
 
 def choose_stepping(model: nn.Module, ids_BT: Tensor, context: int) -> str:
-    """The name of the first of the `STEPPINGS` that equals the plain forward; the last is the plain
+    """The name of the first way of any model that equals the plain forward; the last is the plain
     forward itself.
     """
     return next(
-        name for name in STEPPINGS if name == NO_CACHE or equals_plain(model, name, ids_BT, context)
+        name
+        for name in _OF_ANY_MODEL
+        if name == NO_CACHE or equals_plain(model, name, ids_BT, context)
     )
 
 
