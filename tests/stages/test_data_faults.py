@@ -111,14 +111,14 @@ def model(tmp_path_factory, tiny_tokenizer):
 
 
 @pytest.mark.usefixtures("light")
-def test_seventy_experiments(model, tmp_path):
+def test_a_hundred_experiments(model, tmp_path):
     """2,000 under `make acceptance`: in all precisions, with the pictures and the plan of
     memory.
     """
-    few = {"valid_cases": 20, "broken_cases": 50}
-    found = run_cases(model, tmp_path / "case", **few, number=0, light=True)
-    assert found["reported"] == 20
-    assert sum(found.values()) == 70
+    half = {"valid_cases": 50, "broken_cases": 50}
+    found = run_cases(model, tmp_path / "case", **half, number=0, light=True)
+    assert found["reported"] == 50
+    assert sum(found.values()) == 100
 
 
 SEEDS, CASES = (1, 2, 3, 4), 500
