@@ -11,7 +11,7 @@ demo-135m: .venv/.smollm2     # a real model of 135 million parameters, sized fo
 	$(BIN)/hyperfit run smollm2
 
 test: .venv/.dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations=5
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations=5
 
 check: .venv/.dev
 	$(BIN)/ruff check .

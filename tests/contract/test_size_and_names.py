@@ -10,6 +10,7 @@ from collections import defaultdict
 import pytest
 
 import hyperfitting
+from tests.support.longest_first import LONGEST_FIRST
 from tests.support.source import BENCH, FILES, ROOT, TESTS, public_names, tree
 
 MOST_LINES = {"src": 400, "bench": 400, "tests": 600}
@@ -76,6 +77,10 @@ def test_the_packages_names_are_there():
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = hyperfitting.nothing
     assert dir(hyperfitting) == hyperfitting.__all__
+
+
+def test_the_files_that_take_longest_are_there():
+    assert [file for file in LONGEST_FIRST if not (ROOT / file).is_file()] == []
 
 
 def test_test_modules_import_no_test_modules():
