@@ -31,14 +31,14 @@ def test_a_block_is_the_start_token_and_the_nearest_colours(tmp_path):
     images = noise(40)
     drawn, _ = draw(write(tmp_path / "a.npz", images))
     train, _, domain = drawn.sets
-    assert [each.ids_NT.shape for each in drawn.sets] == [(16, 65), (4, 65), (12, 65)]
+    assert [each.ids_NT.shape for each in drawn.sets] == [(16, 65), (4, 65), (10, 65)]
     assert train.ids_NT.dtype == np.int32
     assert (train.ids_NT[:, 0] == COLOURS).all()
     assert (train.ids_NT[:, 1:] < COLOURS).all()
     first = images[train.origins[0].row - 1]
     assert (train.ids_NT[0, 1:] == PALETTE.nearest(first).ravel()).all()
     rows = [origin.row for each in drawn.sets for origin in each.origins]
-    assert len(set(rows)) == 32
+    assert len(set(rows)) == 30
     facts = drawn.manifest.set_named("train")
     assert (facts.unit, facts.characters, facts.blocks, facts.tokens) == ("image", None, 16, 65)
     assert domain.codec == drawn.manifest.codec == PALETTE.fingerprint(8)
@@ -94,7 +94,7 @@ def test_training_images_and_their_mirror_images(tmp_path):
 
 def test_too_few_images_are_refused(tmp_path):
     path = write(tmp_path / "a.npz", noise(20))
-    with pytest.raises(DataError, match=r"the set 'pictures' needs 12 images, and there are 0"):
+    with pytest.raises(DataError, match=r"the set 'pictures' needs 10 images, and there are 0"):
         draw(path)
 
 
