@@ -17,13 +17,13 @@ _SIDES = [side for side in range(8, CANVAS_SIDE + 1) if CANVAS_SIDE % side == 0]
 def _main() -> None:
     options = _parser().parse_args()
     pictures = list(draw_pictures(options.number, side=options.side, seed=options.seed))
-    arrays = {
-        "image": np.stack([picture.colours_HWC for picture in pictures]),
-        "kind": np.array([picture.kind for picture in pictures]),
-        "title": np.array([picture.title for picture in pictures]),
-    }
     with replacing(options.file) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(
+            file,
+            image=np.stack([picture.colours_HWC for picture in pictures]),
+            kind=np.array([picture.kind for picture in pictures]),
+            title=np.array([picture.title for picture in pictures]),
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -170,7 +170,8 @@ class Canvas:
         step = CANVAS_SIDE // side
         levels = (np.clip(self.pixels, 0, 255) + 0.5).astype(np.int64)
         sums = levels.reshape(side, step, side, step, 3).sum(axis=(1, 3))
-        return ((sums + step * step // 2) // (step * step)).astype(np.uint8)
+        means: NDArray[np.uint8] = ((sums + step * step // 2) // (step * step)).astype(np.uint8)
+        return means
 
 
 def mixed(one: Colour, other: Colour, share: float) -> Colour:

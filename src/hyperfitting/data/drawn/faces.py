@@ -52,7 +52,8 @@ def draw_face(canvas: Canvas, dice: Dice) -> str:
     if "a hat" not in extras:
         _hair_before(canvas, dice, head, style)
     for name in extras:
-        _DRAWN_LAST.get(name, lambda canvas, dice, head: None)(canvas, dice, head)
+        if name in _DRAWN_LAST:
+            _DRAWN_LAST[name](canvas, dice, head)
     hair = "a bald head" if style == "bald" else f"{style} hair" if style != "bun" else "a bun"
     return f"{' and '.join([hair, *extras])}, before {backdrop}"
 

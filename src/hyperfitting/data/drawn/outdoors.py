@@ -33,7 +33,7 @@ class Sky:
 
 
 _SKIES = [
-    Sky(name, *colours(three), shadow, stars)
+    Sky(name, top, horizon, light, shadow, stars)
     for name, three, shadow, stars in (
         ("at noon", "3f86d8 bfe0f5 fff6c8", 0.0, False),
         ("in the morning", "7fb2dd fbe3c0 fff0a8", 0.05, False),
@@ -46,6 +46,7 @@ _SKIES = [
         ("before a storm", "39424f 8c8f7a d8d2a0", 0.3, False),
         ("in green light", "0f4a4a 7fd0a8 e6ffd0", 0.25, True),
     )
+    for top, horizon, light in [colours(three)]
 ]
 
 _LAND = [

@@ -72,4 +72,5 @@ def colours_of(ids: NDArray[np.integer[Any]], colours_KC: NDArray[np.uint8]) -> 
         raise ValueError(
             f"ids from {ids.min()} to {ids.max()} do not fit {len(colours_KC)} colours"
         )
-    return colours_KC[ids]
+    colours: NDArray[np.uint8] = colours_KC[ids]
+    return colours

@@ -57,9 +57,9 @@ class ExamplePicture:
     def steps(self) -> NDArray[np.int64]:
         """The step of colour, 0 to 4, of each pixel of the map."""
         runs_HW = np.zeros(self.pixels_HWC.shape[:2], dtype=np.int64)
-        return np.vectorize(heat_step, otypes=[np.int64])(
-            runs_HW if self.runs_HW is None else self.runs_HW
-        )
+        each_step = np.vectorize(heat_step, otypes=[np.int64])
+        steps_HW: NDArray[np.int64] = each_step(runs_HW if self.runs_HW is None else self.runs_HW)
+        return steps_HW
 
     @property
     def map_paths(self) -> dict[int, str]:
