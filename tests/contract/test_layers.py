@@ -34,8 +34,8 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Inside a room, from the ground up: a module may import those of the groups before its own. A
 # folder's name stands for all its modules that are not named themselves.
 ORDER = {
-    "cli": "console preference_text text values < options preference_options study_text < evaluating "
-    "experiments measuring planning preference recipes studies < __init__",
+    "cli": "console preference_text text values < options preference_options study_text < "
+    "evaluating experiments measuring planning preference recipes studies < __init__",
     "compare": "seeds < load < differences nearest < __init__",
     "downstream": "__init__ calibration paired parser task_files < benchmarks tables < "
     "overlap_check prompts < harness < answering",
@@ -51,42 +51,42 @@ ORDER = {
     "design.presentation store.rows web.messages wording < analysis.agreement "
     "analysis.data_quality analysis.davidson analysis.population analysis.shares "
     "analysis.ttr_regression protocol < analysis.llm_agreement analysis.power "
-    "analysis.protocol_adherence store.assignment study web.comprehension_test < "
-    "analysis.analyse analysis.workload design.comparisons store.context store.judgements "
-    "store.progress < analysis design.given_pairs design.pairing store.careless "
-    "store.invitations < design.picture_pairs store.annotators < design.create store.items "
-    "store.llm_judgements < store.store < store store.judgement_files store.links < "
-    "judges.llm judges.simulated store.archive web.dependencies < settings_tables web.admin "
-    "web.annotators < web.app < web.serve",
-    "recipe": "base former_names tree < evaluate images strategies train < data variants < settings < "
-    "differences notes paths reference < problems < load < __init__",
+    "analysis.protocol_adherence store.assignment study web.comprehension_test < analysis.analyse "
+    "analysis.workload design.comparisons store.context store.judgements store.progress < "
+    "analysis design.given_pairs design.pairing store.careless store.invitations < "
+    "design.picture_pairs store.annotators < design.create store.items store.llm_judgements < "
+    "store.store < store store.judgement_files store.links < judges.llm judges.simulated "
+    "store.archive web.dependencies < settings_tables web.admin web.annotators < web.app < "
+    "web.serve",
+    "recipe": "base former_names tree < evaluate images strategies train < data variants < "
+    "settings < differences notes paths reference < problems < load < __init__",
     "report": "comparison experiment kit kit.figures kit.heat kit.numbers kit.page kit.tables "
     "kit.variants preference study study.content < comparison.cells comparison.figures "
-    "experiment.all_texts experiment.evaluation experiment.evaluation_figure "
-    "experiment.figures experiment.key_figure experiment.pictures experiment.tables "
-    "preference.sheets study.figures < comparison.write experiment.about experiment.examples "
-    "experiment.picture_figures preference.conduct_tables preference.tables study.write < "
-    "experiment.closing experiment.write preference.figures preference.judge_tables < "
-    "__init__ notebook preference.write < preference.study",
+    "experiment.all_texts experiment.evaluation experiment.evaluation_figure experiment.figures "
+    "experiment.key_figure experiment.pictures experiment.tables preference.sheets study.figures "
+    "< comparison.write experiment.about experiment.examples experiment.picture_figures "
+    "preference.conduct_tables preference.tables study.write < experiment.closing "
+    "experiment.write preference.figures preference.judge_tables < __init__ notebook "
+    "preference.write < preference.study",
     "runs": "answers blocks < evaluation < run < experiment < find < __init__",
-    "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs < "
-    "__init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
-    "analyses.cells analyses.curves analyses.data_type analyses.downstream "
-    "analyses.long_texts analyses.pairs analyses.quantity page worker < analyses.shuffle "
-    "launchers.here launchers.processes launchers.ray_cluster launchers.slurm study_run < "
-    "analyses estimate launchers.choose < findings < report",
-    "stages": "__init__ archive compare draw listing model_card plan report workload < train < evaluate "
-    "generate measure < check",
-    "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < checkpoint < "
-    "probe schedule stopping < loop < memory_plan < __init__",
+    "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
+    "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
+    "analyses.cells analyses.curves analyses.data_type analyses.downstream analyses.long_texts "
+    "analyses.pairs analyses.quantity page worker < analyses.shuffle launchers.here "
+    "launchers.processes launchers.ray_cluster launchers.slurm study_run < analyses estimate "
+    "launchers.choose < findings < report",
+    "stages": "__init__ archive compare draw listing model_card plan report workload < train < "
+    "evaluate generate measure < check",
+    "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
+    "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
     "data": "contamination decode drawn.canvas folders lost_characters splits < drawn.faces "
-    "drawn.indoors drawn.outdoors drawn.patterns fit_palette passages pixels repeats rows < "
-    "drawn formats near_images stretches < drawn.__main__ sources < image_sources requests < "
-    "refusals < draw < image_draw < __init__",
+    "drawn.indoors drawn.outdoors drawn.patterns fit_palette passages pixels repeats rows < drawn "
+    "formats near_images stretches < drawn.__main__ sources < image_sources requests < refusals < "
+    "draw < image_draw < __init__",
     "decoding": "citations rules < loop < __init__",
-    "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors < "
-    "codec image_codec locate stepping trainable < adapt.compare adapt.head description "
+    "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
+    "< codec image_codec locate stepping trainable < adapt.compare adapt.head description "
     "packed_steps < adapt.decoding adapt.patches adapters chunked_logits < adapt scoring < "
     "unchanged_files < loading < saving < __init__",
 }
