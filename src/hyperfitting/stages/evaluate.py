@@ -178,7 +178,7 @@ def chosen_settings(
     held = {each.name: each for each in base.tasks}
     named = [*held] if tasks is None else [*dict.fromkeys(tasks)]
     own = {"forms": forms and tuple(dict.fromkeys(forms)), "limit": limit, "examples": examples}
-    changes = {name: value for name, value in own.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
     if limit == "all":
         changes["limit"] = None
     asked = [held.get(name) or BenchmarkSettings(name=name) for name in named]
