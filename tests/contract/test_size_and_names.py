@@ -5,7 +5,7 @@ docstring.
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -94,3 +94,9 @@ def test_test_modules_import_no_test_modules():
         and ".test_" in (node.module or "")
     }
     assert sorted(found) == []
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest imports each by its base name."""
+    names = Counter(path.name for path in TESTS if path.name.startswith("test_"))
+    assert [name for name, count in names.items() if count > 1] == []
