@@ -129,6 +129,21 @@ def add_reading(verbs: Verbs) -> None:
         "folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)"
     )
 
+    clean = verbs.add(
+        "clean",
+        "free disk: say what experiments no longer need, and remove it with --yes",
+        _clean,
+    )
+    clean.add_argument(
+        "folder", nargs="?", type=Path, default=Path("runs"), help="where they are (runs)"
+    )
+    clean.add_argument(
+        "--weights",
+        action="store_true",
+        help="also the models of measured experiments; texts, metrics and reports stay",
+    )
+    clean.add_argument("--yes", action="store_true", help="remove it")
+
 
 def _demo_recipe(made: Parser) -> None:
     made.set_defaults(recipe="demo")
@@ -256,3 +271,17 @@ def _runs(options: Options) -> None:
     if not found:
         print(f"no experiments in {options.folder}")
         print_next("demo")
+
+
+def _clean(options: Options) -> None:
+    from hyperfitting.cli.text import in_gib
+    from hyperfitting.stages.clean import clean_experiments
+
+    found = clean_experiments(options.folder, weights=options.weights, remove=options.yes)
+    for each in found:
+        print(f"{in_gib(each.size_bytes):>10s}  {each.path}: {each.what}")
+    freed = in_gib(sum(each.size_bytes for each in found))
+    print(f"{freed:>10s}  in all, {'removed' if options.yes else 'nothing removed yet'}")
+    if found and not options.yes:
+        more = ["--weights"] if options.weights else []
+        print_next("clean", options.folder, *more, "--yes")
