@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -258,3 +259,27 @@ def test_an_empty_prompt_stands_after_beginning_of_text(loaded):
     log_p = model(torch.tensor([ids])).logits[0].float().log_softmax(-1)
     expected = sum(float(log_p[place - 1, ids[place]]) for place in range(1, len(ids)))
     assert found.loglikelihood == pytest.approx(expected, rel=1e-5)
+
+
+TEMPLATE = (
+    "{{ bos_token }}{% for each in messages %}{{ each.role }}: {{ each.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+
+
+@pytest.mark.parametrize("policy", ["add", "none"])
+def test_a_chat_begins_once_and_asks_in_the_users_turn(tiny_tokenizer, folder, policy, loaded):
+    tokenizer = copy.deepcopy(tiny_tokenizer)
+    tokenizer.chat_template = TEMPLATE
+    model, codec = loaded
+    codec = models.TextCodec(tokenizer, codec.end_ids, beginning_of_text=policy)
+    asked = HarnessModel(model, codec, chat=True)
+    (task,) = own_tasks(read_benchmark("mmlu", folder, limit=1), ["letters"], SETTINGS, examples=0)
+    requests = next(iter(task.asked(asked.apply_chat_template))).requests
+    context, first = requests[0].args
+    assert context.startswith("<|end|>system: The following are multiple choice questions")
+    assert context.endswith("Answer:\nassistant:")
+    assert first == "A"
+    ids = codec.encode_prompt(context)
+    assert (ids[0], ids.count(tokenizer.bos_token_id)) == (tokenizer.bos_token_id, 1)
+    assert asked.likelihoods([requests[0].args])[0].loglikelihood < 0

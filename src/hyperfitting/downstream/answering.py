@@ -282,8 +282,14 @@ def answer_sheet(
                 keep(row)
                 rows.append(row)
                 bar.advance()
+    cut = sum(row.cut_tokens > 0 for row in rows)
+    if cut:
+        progress.log(
+            f"{label}: {cut} of {len(rows)} prompts do not fit the model, and were cut at their "
+            "beginning"
+        )
     done = {
-        "cut_items": sum(row.cut_tokens > 0 for row in rows),
+        "cut_items": cut,
         "seconds": round(time.monotonic() - started, 1) if not held else None,
     }
     sheet.finish(rows, facts.model_copy(update=done))

@@ -63,6 +63,7 @@ _SCORES = (
     "unparsed",
     "cut",
     "in training",
+    "minutes",
 )
 _SCORES_NOTE = (
     "acc: share of right answers; f1: F1 of class 1; mcc: Matthews' correlation. Letters: the "
@@ -70,8 +71,8 @@ _SCORES_NOTE = (
     "length. Generated: greedy text, read by a parser; what it cannot read is unparsed and counts "
     "as wrong. Chance is a random choice, majority the most frequent right answer of the sample. "
     "Cut: prompts that did not fit the model. In training: items that share 13 words in a row with "
-    "a training block. Small figures are 95 % intervals over subjects, or over items of a "
-    "benchmark with one subject."
+    "a training block. Minutes are of answering alone, and missing after a stop. Bounds are 95 % "
+    "intervals over subjects, or over items of a benchmark with one subject."
 )
 
 
@@ -86,6 +87,7 @@ def _scores(row: EvaluationRow) -> tuple[str, ...]:
         "" if row.unparsed is None else str(row.unparsed),
         str(row.cut) if row.cut else "",
         _in_training(row),
+        "" if row.seconds is None else number(row.seconds / 60),
     )
 
 
