@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hyperfitting.assets import asset_names, asset_path
 from hyperfitting.data.drawn import PICTURE_KINDS, draw_pictures
@@ -89,15 +90,23 @@ def test_those_that_ship_are_drawn_by_the_program(pictures):
     assert "asset:pictures/drawn.npz" in asset_names()
 
 
-def test_the_program_writes_a_file_or_says_in_a_line_why_not(tmp_path, monkeypatch, capsys):
+def test_the_program_writes_a_file_or_says_in_a_line_why_not(
+    pictures, tmp_path, monkeypatch, capsys
+):
     file = tmp_path / "new" / "p.npz"
     monkeypatch.setattr("sys.argv", ["drawn", str(file), "--number", "2", "--side", "16"])
     runpy.run_module("hyperfitting.data.drawn", run_name="__main__")
     with np.load(file) as held:
         assert held["image"].shape == (2, 16, 16, 3)
     assert [path.name for path in file.parent.iterdir()] == ["p.npz"]
+    sheet = tmp_path / "sheet.png"
+    monkeypatch.setattr("sys.argv", ["drawn", str(sheet), "--number", "13"])
+    runpy.run_module("hyperfitting.data.drawn", run_name="__main__")
+    shown = np.asarray(Image.open(sheet))
+    assert shown.shape == (3 * (2 * 33 - 1), 3 * (12 * 33 - 1), 3)
+    assert (shown[3 * 33 :: 3, : 3 * 32 : 3] == pictures[12].colours_HWC).all()
     for wrong, why in (
-        (["p.png"], "'p.png' does not end in .npz"),
+        (["p.gif"], "'p.gif' ends neither in .npz nor in .png"),
         (["p.npz", "--number", "0"], "'0' is no number of pictures: give 1 or more"),
         (["p.npz", "--side", "24"], "invalid choice: 24"),
     ):

@@ -1,4 +1,6 @@
-"""Write drawn pictures to a file of arrays: `python -m hyperfitting.data.drawn pictures.npz`."""
+"""Write drawn pictures to a file: `python -m hyperfitting.data.drawn pictures.npz` as arrays,
+`pictures.png` as a sheet to look at.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +8,51 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hyperfitting.data.drawn import draw_pictures
 from hyperfitting.data.drawn.canvas import CANVAS_SIDE
 from hyperfitting.files import replacing
+from hyperfitting.png import png_bytes
 
+_COLUMNS = 12
 _SIDES = [side for side in range(8, CANVAS_SIDE + 1) if CANVAS_SIDE % side == 0]
 
 
 def _main() -> None:
     options = _parser().parse_args()
     pictures = list(draw_pictures(options.number, side=options.side, seed=options.seed))
+    images_NHWC = np.stack([picture.colours_HWC for picture in pictures])
     with replacing(options.file) as partial, partial.open("wb") as file:
-        np.savez_compressed(
-            file,
-            image=np.stack([picture.colours_HWC for picture in pictures]),
-            kind=np.array([picture.kind for picture in pictures]),
-            title=np.array([picture.title for picture in pictures]),
-        )
+        if options.file.suffix == ".png":
+            file.write(png_bytes(_sheet(images_NHWC), enlarged=max(1, 96 // options.side)))
+        else:
+            np.savez_compressed(
+                file,
+                image=images_NHWC,
+                kind=np.array([picture.kind for picture in pictures]),
+                title=np.array([picture.title for picture in pictures]),
+            )
+
+
+def _sheet(images_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures in rows of twelve, with a white line between."""
+    count, side = images_NHWC.shape[:2]
+    rows, columns = -(-count // _COLUMNS), min(count, _COLUMNS)
+    sheet = np.full((rows * (side + 1) - 1, columns * (side + 1) - 1, 3), 255, dtype=np.uint8)
+    for number, image_HWC in enumerate(images_NHWC):
+        top, left = number // _COLUMNS * (side + 1), number % _COLUMNS * (side + 1)
+        sheet[top : top + side, left : left + side] = image_HWC
+    return sheet
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hyperfitting.data.drawn",
         description="Draw pictures from a seed, and write them as the arrays image (N, S, S, 3), "
-        "kind and title of an .npz file.",
+        "kind and title of an .npz file, or on one sheet as a .png file.",
     )
-    parser.add_argument("file", type=_npz, help="the file to write, ending in .npz")
+    parser.add_argument("file", type=_file, help="the file to write, .npz or .png")
     parser.add_argument("--number", type=_at_least_one, default=128, help="how many (128)")
     parser.add_argument(
         "--side", type=int, choices=_SIDES, default=32, help="pixels of a side (32)"
@@ -41,9 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _npz(name: str) -> Path:
-    if not name.endswith(".npz"):
-        raise argparse.ArgumentTypeError(f"{name!r} does not end in .npz")
+def _file(name: str) -> Path:
+    if not name.endswith((".npz", ".png")):
+        raise argparse.ArgumentTypeError(f"{name!r} ends neither in .npz nor in .png")
     return Path(name)
 
 
