@@ -31,6 +31,7 @@ from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.stages.generate import compare_with_reference
 from hyperfitting.stages.train import pretrain
+from hyperfitting.training.loss import add_loss, plain_next_token_loss
 from hyperfitting.writing import write
 from tests.support.cli import refused
 from tests.support.images import COLOURS, SIDE, image_tree, make_image_model, noise
@@ -129,6 +130,21 @@ def test_logits_and_scores_are_those_of_transformers(experiment):
     assert scores.loss.shape == (10, 64)
     assert torch.allclose(scores.loss.flatten(), loss, atol=1e-5)
     assert models.traits_of(ours).decoding != models.NO_CACHE
+
+
+def test_the_training_loss_is_that_of_transformers(experiment):
+    model, ids = plain(experiment), torch.as_tensor(experiment.blocks("train").ids_NT[:3]).long()
+    logits = model(ids[:, :-1]).logits.flatten(0, 1)
+    theirs = torch.nn.functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="sum")
+    theirs.backward()
+    gradient = model.lm_head.weight.grad.clone()
+    model.zero_grad()
+    add_loss(model)
+    ours = model.next_token_loss(ids, torch.ones(3))
+    ours.loss.backward()
+    assert torch.allclose(ours.loss, theirs, rtol=1e-5)
+    assert torch.allclose(model.lm_head.weight.grad, gradient, atol=1e-4)
+    assert torch.allclose(plain_next_token_loss(model, ids, torch.ones(3)).loss, theirs, rtol=1e-5)
 
 
 def test_the_saved_folder_holds_the_image_processor(experiment):
@@ -381,6 +397,17 @@ def test_a_new_model_gets_the_colours_of_its_training_images(tree, model, tmp_pa
     assert codec.fingerprint == experiment.manifest.codec == run.train_facts.codec
     assert len(codec.palette) == COLOURS
     assert codec.palette.nearest(codec.palette.levels[None]).tolist() == [list(range(COLOURS))]
+
+
+def test_images_that_changed_since_they_were_drawn_are_refused(tree, tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, images=noise(60))
+    tree["data"]["train"]["path"] = str(path)
+    draw(tree, tmp_path)
+    draw(tree, tmp_path)
+    np.savez(path, images=noise(60, seed=1))
+    with pytest.raises(DataError, match=r"a\.npz has changed since the data of .* were drawn"):
+        draw(tree, tmp_path)
 
 
 def test_pretraining_from_random_weights_is_asked_for(tree, tmp_path):
