@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
+from hyperfitting.data.drawn import draw_pictures
 from hyperfitting.metrics.images.closeness import (
     coverage,
     density,
     frechet_distance,
     half_sample_error,
 )
-from hyperfitting.metrics.images.features import PatchPca, random_convolution_features
+from hyperfitting.metrics.images.features import (
+    PatchPca,
+    in_deviations,
+    random_convolution_features,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -119,6 +124,11 @@ def test_random_convolutions_are_those_of_a_slow_network(pictures):
     layer = shown
     for number, inputs in enumerate((27, 288, 288)):
         filters = weights.standard_normal((inputs, 32)) * np.sqrt(2 / inputs)
+        for channel in range(16 if number == 0 else 0):
+            for colour in range(3):  # edges: each colour's nine weights add up to 0
+                filters[9 * colour : 9 * colour + 9, channel] -= filters[
+                    9 * colour : 9 * colour + 9, channel
+                ].mean()
         padded = np.pad(layer, ((1, 1), (1, 1), (0, 0)), mode="edge")
         step = 2 if number else 1
         found = [
@@ -152,6 +162,30 @@ def test_the_axes_of_patches_are_orthonormal_and_explain_most(pictures):
     assert (space.axes_PA.max(axis=0) >= -space.axes_PA.min(axis=0)).all()
     with pytest.raises(ValueError, match="hold no 4 x 4 patch"):
         PatchPca.of_images(pictures[:, :3])
+
+
+def test_features_are_brought_to_the_deviations_of_training_images():
+    training = np.array([[0.0, 5.0, 1.0], [4.0, 5.0, 3.0]])  # deviations 2, 0 and 1
+    assert in_deviations(np.array([[6.0, 7.0, 8.0]]), training).tolist() == [[3.0, 7.0, 8.0]]
+
+
+@pytest.mark.parametrize("space", ["random", "patches"])
+def test_pixels_in_random_order_are_far_from_the_pictures_that_they_are_of(space):
+    """Each set has the same colours, which alone tell nothing apart."""
+    pictures = np.stack([each.colours_HWC for each in draw_pictures(120, side=16)])
+    random = np.random.default_rng(0)
+    shuffled = np.stack(
+        [random.permutation(each.reshape(-1, 3)).reshape(each.shape) for each in pictures[:40]]
+    )
+    own = PatchPca.of_images(pictures[80:]).features if space == "patches" else None
+    plain = own or random_convolution_features
+    true, other, mixed, training = (
+        in_deviations(plain(each), plain(pictures[80:]))
+        for each in (pictures[:40], pictures[40:80], shuffled, pictures[80:])
+    )
+    assert training.shape == (40, true.shape[1])
+    assert frechet_distance(mixed, true) > 2 * frechet_distance(other, true)
+    assert coverage(mixed, true) < coverage(other, true) - 0.1
 
 
 @pytest.mark.parametrize("space", ["random", "patches"])

@@ -24,6 +24,7 @@ from hyperfitting.metrics.images.controls import nearest_training_pasted, row_ab
 from hyperfitting.metrics.images.features import (
     FeatureSpace,
     PatchPca,
+    in_deviations,
     random_convolution_features,
 )
 from hyperfitting.metrics.images.grids import ColourIds, ContinuedImage, colours_of
@@ -75,8 +76,32 @@ class ImageBaselines:
         """The space `patch-pca-1` of the training images."""
         return PatchPca.of_images(colours_of(self.training_MHW, self.colours_KC))
 
-    def features(self, space: FeatureSpace, colours_NHWC: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """The features of images in a named space."""
+    def features(
+        self, space: FeatureSpace, colours_NhWC: NDArray[np.uint8], *, top: int
+    ) -> NDArray[np.float64]:
+        """The features of rows of images from `top` on in a named space, in standard deviations of
+        those of the training images.
+        """
+        return in_deviations(
+            self._plain(space, colours_NhWC), self._of_training(space, top, colours_NhWC.shape[1])
+        )
+
+    def training_features(self, space: FeatureSpace, top: int, rows: int) -> NDArray[np.float64]:
+        """Those of the same rows of the training images."""
+        plain_MD = self._of_training(space, top, rows)
+        return in_deviations(plain_MD, plain_MD)
+
+    def _of_training(self, space: FeatureSpace, top: int, rows: int) -> NDArray[np.float64]:
+        if (space, top, rows) not in self._held:
+            ids_MhW = self.training_MHW[:, top : top + rows]
+            self._held[space, top, rows] = self._plain(space, colours_of(ids_MhW, self.colours_KC))
+        return self._held[space, top, rows]
+
+    @cached_property
+    def _held(self) -> dict[tuple[FeatureSpace, int, int], NDArray[np.float64]]:
+        return {}
+
+    def _plain(self, space: FeatureSpace, colours_NHWC: NDArray[np.uint8]) -> NDArray[np.float64]:
         if space == "random-convolutions-1":
             return random_convolution_features(colours_NHWC)
         return self.patch_pca.features(colours_NHWC)
@@ -104,8 +129,8 @@ def image_inputs(texts: Sequence[Continuation], baselines: ImageBaselines) -> Te
         pairs = zip(
             nearest_in_colours(written_NhWC, training_MhWC),
             nearest_in_features(
-                random_convolution_features(written_NhWC),
-                random_convolution_features(training_MhWC),
+                baselines.features("random-convolutions-1", written_NhWC, top=top),
+                baselines.training_features("random-convolutions-1", top, rows),
             ),
             strict=True,
         )
@@ -168,8 +193,10 @@ def _image_set(texts: Sequence[Continuation], baselines: ImageBaselines) -> _Ima
     features: dict[FeatureSpace, NDArray[np.float64]] = {}
     if kept:
         colours_NhWC = _written(images, kept, baselines)
+        top = max(image.given_rows for image in images if image is not None)
         features = {
-            space: baselines.features(space, colours_NhWC) for space in get_args(FeatureSpace)
+            space: baselines.features(space, colours_NhWC, top=top)
+            for space in get_args(FeatureSpace)
         }
     groups = [texts[index].group for index in kept]
     return _ImageSet(texts[0], groups, features, len(texts) - len(kept))

@@ -1,5 +1,6 @@
 """Two feature spaces for images that need no download. Numbers of different spaces do not compare,
-and none compares with an FID, which is defined by the Inception network.
+and none compares with an FID, which is defined by the Inception network. What measures in them
+divides each feature by its standard deviation over the training images (`in_deviations`).
 
 `random-convolutions-1`: 3 layers of 3 x 3 convolutions with fixed random weights, and of each of
 the 32 channels of the last layer the mean and the standard deviation over the image: 64 features.
@@ -25,6 +26,7 @@ LAYERS = 3
 PATCH = 4
 AXES = 16
 
+_EDGES = CHANNELS // 2
 _IMAGES_AT_ONCE = 64
 
 _Floats = NDArray[np.float64]
@@ -35,9 +37,10 @@ def random_convolution_features(colours_NHWC: _Colours) -> _Floats:
     """The features of images in `random-convolutions-1`: (N, 64), float64.
 
     The weights are Gaussian with the variance 2 / inputs (He et al. 2015), from a generator whose
-    numbers are the same in every version of numpy. Borders are repeated outwards, and images may be
-    of any size. That random filters can stand in for trained ones in comparing sets of images:
-    Naeem et al. 2020, sec. 5 (a random VGG16). This network is ours.
+    numbers are the same in every version of numpy. The first 16 filters of the first layer add up
+    to 0 for each colour, so that they see edges and no surfaces. Borders are repeated outwards, and
+    images may be of any size. That random filters can stand in for trained ones in comparing sets
+    of images: Naeem et al. 2020 (a random VGG16). This network is ours.
     """
     parts = [
         _pooled(_convolved(_scaled(colours_NHWC[start : start + _IMAGES_AT_ONCE])))
@@ -78,6 +81,15 @@ class PatchPca:
         return np.concatenate([projected_NXA.mean(axis=1), projected_NXA.std(axis=1)], axis=1)
 
 
+def in_deviations(features_ND: _Floats, training_MD: _Floats) -> _Floats:
+    """Features in standard deviations of those of training images, as far as these differ.
+
+    Without that, the colour of an image as a whole, which varies most, would hide its texture.
+    """
+    spread_D = training_MD.std(axis=0)
+    return features_ND / np.where(spread_D > 1e-9, spread_D, 1)
+
+
 def _scaled(colours_NHWC: _Colours) -> _Floats:
     return colours_NHWC / 127.5 - 1
 
@@ -88,7 +100,12 @@ def _weights() -> tuple[_Floats, ...]:
     # A legacy generator, since numpy promises its numbers for all versions.
     random = np.random.RandomState(0)
     inputs = [9 * 3, *[9 * CHANNELS] * (LAYERS - 1)]
-    return tuple(random.standard_normal((each, CHANNELS)) * np.sqrt(2 / each) for each in inputs)
+    first, *others = (
+        random.standard_normal((each, CHANNELS)) * np.sqrt(2 / each) for each in inputs
+    )
+    filters = first.reshape(3, 9, CHANNELS)
+    filters[:, :, :_EDGES] -= filters[:, :, :_EDGES].mean(axis=1, keepdims=True)
+    return filters.reshape(first.shape), *others
 
 
 def _convolved(images_NHWC: _Floats) -> _Floats:

@@ -56,7 +56,7 @@ _Measured = TypeVar(
     "_Measured", EachText, PooledTexts, AgainstTrueTexts, AgainstTrueImages, TrueTexts
 )
 
-METRICS: tuple[MetricSpec, ...] = (*OF_MODELS, *OF_TEXTS, *OF_IMAGES)
+METRICS: tuple[MetricSpec, ...] = (*OF_MODELS, *OF_IMAGES, *OF_TEXTS)
 """Every metric, in the order of a table's rows."""
 
 

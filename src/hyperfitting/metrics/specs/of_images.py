@@ -223,9 +223,10 @@ CLOSENESS = (
             family="similarity",
             measured=AgainstTrueImages(space, frechet_distance, LEAST_IMAGES),
             definition="squared Frechet distance of two normal distributions with the means and "
-            f"covariances of the features {space} of the written rows and of the true ones",
+            f"covariances of the features {space} of the written rows and of the true ones, in "
+            "standard deviations of those of the training images",
             range=">= 0",
-            unit="squared features",
+            unit="squared deviations",
             target="lower",
             aggregation="pooled",
             source="Dowson and Landau 1982; the features are ours, so it is not the FID of Heusel "
@@ -244,8 +245,8 @@ CLOSENESS = (
         family="similarity",
         measured=AgainstTrueImages(_CONVOLUTIONS, density, LEAST_IMAGES),
         definition="neighbourhoods of true images in which an image lies / 5, in the features "
-        f"{_CONVOLUTIONS} of the written rows; mean over images. A neighbourhood reaches to the "
-        "fifth nearest other true image",
+        f"{_CONVOLUTIONS} of the written rows, in deviations as above; mean over images. A "
+        "neighbourhood reaches to the fifth nearest other true image",
         range=">= 0",
         target_note="two samples of one source score 1",
         aggregation="pooled",
@@ -292,8 +293,10 @@ RECITATION_OF_IMAGES = (
         family="recitation",
         measured=EachText("nearest_training", lambda distances: distances[1]),
         definition=f"Euclidean distance of the features {_CONVOLUTIONS} of the written rows from "
-        "those of the same rows of the training image that is nearest so; mean over images",
+        "those of the same rows of the training image that is nearest so, in standard deviations "
+        "of those of the training images; mean over images",
         range=">= 0",
+        unit="deviations",
         source=_OURS,
         failure="falls with the size of the training set; depends on the features",
         data=IMAGE_ONLY,
