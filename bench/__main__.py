@@ -7,6 +7,8 @@ memory        step peak at a vocabulary of 128,256, against the public loop
 decoding      tokens/s of greedy decoding, against transformers' generate
 measuring     tokens/s of scoring texts, as a share of the model's own float32 products, and in
               bfloat16; with --experiment, what bfloat16 changes of its metrics
+real-model    the shape of SmolLM2-135M: training against the public loop, writing of 100 texts at
+              once against transformers' generate, one stream against llama.cpp (not by default)
 metrics       citation blocker, index, overlap and Self-BLEU, against their bounds and sacrebleu
 
 The public loop is that of the public code of Carlsson et al. 2025 (`baselines.py`).
@@ -24,6 +26,7 @@ from bench.decoding import report_decoding
 from bench.measuring import report_changes, report_measuring
 from bench.memory import report_memory
 from bench.metrics import report_metrics
+from bench.real_model import report_real_model
 from bench.time_to_loss import report_time_to_loss
 from bench.training import report_training
 from hyperfitting.models import resolve_device
@@ -58,6 +61,8 @@ def main() -> None:
         report_measuring(device, options.rounds)
         if options.experiment is not None:
             report_changes(options.experiment, options.device)
+    if "real-model" in options.what:
+        report_real_model(device, options.rounds)
     if "metrics" in options.what:
         report_metrics(device, options.rounds)
     if "time-to-loss" in options.what:

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import GenerationConfig
 
 from bench.timing import clock
 from hyperfitting.decoding import Ending, continue_texts, make_sampler
-from hyperfitting.models import keep_freed_memory, keep_head_exact, load_model, stepper
+from hyperfitting.models import Stepper, keep_freed_memory, keep_head_exact, load_model, stepper
 from hyperfitting.recipe import GREEDY, Dtype, ModelSettings
 
 SHIPPED = "asset:reference-lm"
@@ -43,7 +43,7 @@ def report_decoding(device: torch.device, rounds: int, count: int) -> None:
         model = load_model(ModelSettings(source=SHIPPED, dtype=name), device)
         ways[f"generate, {name}"] = partial(generate, deepcopy(model), contexts, count)
         keep_head_exact(model)
-        ways[name] = partial(continued, model, contexts)
+        ways[name] = partial(continued, stepper(model), contexts)
         written[name] = ways[name]()  # the warm-up too
         same = texts_equal(written[name], ways[f"generate, {name}"]())
         print(
@@ -78,11 +78,11 @@ def compared(turns: list[dict[str, float]], ours: str, theirs: str, count: int) 
     )
 
 
-def continued(model: nn.Module, contexts_BT: Tensor) -> TokenTexts:
+def continued(steps: Stepper, contexts_BT: Tensor) -> TokenTexts:
     """Our greedy continuations."""
     ending = Ending((0,), stop=False)
     return continue_texts(
-        stepper(model), contexts_BT, make_sampler(GREEDY), new_tokens=NEW_TOKENS, ending=ending
+        steps, contexts_BT, make_sampler(GREEDY), new_tokens=NEW_TOKENS, ending=ending
     )
 
 

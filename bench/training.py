@@ -67,7 +67,13 @@ def architecture(name: str, folder: Path) -> str:
 
 
 def compare_training(
-    name: str, shape: str, device: torch.device, rounds: int, *, compile_: bool
+    name: str,
+    shape: str,
+    device: torch.device,
+    rounds: int,
+    *,
+    compile_: bool,
+    with_trainer: bool = True,
 ) -> tuple[float, float]:
     """Run ours, the public loop and Trainer in turn, `TURN` updates each, after a turn to warm up.
 
@@ -77,7 +83,7 @@ def compare_training(
     recipe = parse_recipe(tree, source="bench")
     ids_NT = np.random.default_rng(0).integers(1, 4096, (64, TOKENS), dtype=np.int32)
     plain = public_loop(fresh(recipe, device), ids_NT, 1e-5)
-    trainer = TrainerLoop(fresh(recipe, device), ids_NT, device)
+    trainer = TrainerLoop(fresh(recipe, device), ids_NT, device) if with_trainer else None
     plain_seconds: list[float] = []
     best = best_product(device)
 
@@ -89,12 +95,15 @@ def compare_training(
                 started = time.perf_counter()
                 next(plain)
                 plain_seconds.append(time.perf_counter() - started)
-            trainer.run(TURN)
+            if trainer is not None:
+                trainer.run(TURN)
         return ProbeRow(state.update, epoch, None, 1.0, 1.0, 0.1, 0.2, 0.3, 0.5, 0.5, "", "")
 
     outcome_rows = run_loop(recipe, ids_NT, device, turn)
     ours = turns([BLOCKS * (TOKENS - 1) / row.tokens_per_second for row in outcome_rows])
-    theirs = {"the public loop": turns(plain_seconds), "Trainer": turns(trainer.seconds)}
+    theirs = {"the public loop": turns(plain_seconds)}
+    if trainer is not None:
+        theirs["Trainer"] = turns(trainer.seconds)
     rate, flops = (
         BLOCKS * TOKENS / statistics.median(ours),
         flops_per_token(fresh(recipe, device), TOKENS),

@@ -89,7 +89,9 @@ class PromptWriter:
         )
         if self._model is None:
             device, tokens = models.resolve_device(self._device), len(context) + new_tokens
-            self._model, _ = load_run(self._run, device, dtype=self._dtype, tokens=tokens)
+            self._model, _ = load_run(
+                self._run, device, dtype=self._dtype, tokens=tokens, codec=codec
+            )
             models.prefer_packed_steps(self._model, texts=1, tokens=tokens)
         return generate.stream(
             models.stepper(self._model),
@@ -116,14 +118,15 @@ def load_run(
     dtype: Dtype | None = None,
     tokens: int | None = None,
     exact_head: bool = True,
+    codec: models.ModelCodec | None = None,
 ) -> tuple[Any, models.ModelCodec]:
     """A run's model, in the recipe's dtype or another, its head exact or not, for texts of so many
-    tokens; and its codec.
+    tokens; and its codec, which is loaded unless it is given.
 
     Raises:
         RunError: the run is not trained, or its model has changed.
     """
-    codec, settings = load_run_codec(run), _model_settings(run)
+    codec, settings = codec or load_run_codec(run), _model_settings(run)
     if dtype is not None:
         settings = settings.model_copy(update={"dtype": dtype})
     if device.type == "cpu":

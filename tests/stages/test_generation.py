@@ -95,6 +95,7 @@ def test_texts_can_be_written_by_bfloat16_weights_and_measured_by_float32(traine
     (tmp_path / "out/recipe.json").write_text(json.dumps(tree))
     run = generate_texts(Experiment(tmp_path / "out"), "original", device="cpu")
     assert run.facts.generate.dtype == "bfloat16"
+    assert run.facts.generate.decoding == "packed for many texts"
     assert run.recipe.model.dtype == "float32"
 
 

@@ -7,8 +7,10 @@ import pytest
 import torch
 import transformers
 
-from bench import measuring, memory, training
+from bench import decoding, measuring, memory, real_model, training
+from hyperfitting.models.gguf_files import load_gguf, read_gguf
 from hyperfitting.records import MetricRow
+from tests.support.gguf_files import Q, tiny_gguf_model, write_gguf
 
 CPU = torch.device("cpu")
 
@@ -99,3 +101,43 @@ def test_the_largest_change_of_a_metric_is_told_with_its_value():
         "b": (0.0, 0.0),
         "c": (0.0, 1.0),
     }
+
+
+def test_a_real_model_streams_writes_and_trains_in_turn(small, monkeypatch, capsys):
+    monkeypatch.setattr(real_model, "SHAPE", small)
+    monkeypatch.setattr(real_model, "SOURCE", "package:none/none.gguf")  # so that it is random
+    for name, value in {"CONTEXTS": 5, "BASELINE_CONTEXTS": 2, "STREAM_TOKENS": 4}.items():
+        monkeypatch.setattr(real_model, name, value)
+    for module in (decoding, real_model):
+        monkeypatch.setattr(module, "NEW_TOKENS", 4)
+    monkeypatch.setattr(training, "TURN", 2)
+    monkeypatch.setattr(training, "TOKENS", 128)
+    monkeypatch.setattr(training, "PRODUCT_SIZES", (512,))
+    real_model.report_real_model(CPU, rounds=1)
+    said = capsys.readouterr().out.splitlines()
+    number, ratio = r"[\d,]+", r"[\d.]+x \(from [\d.]+ to [\d.]+, 1 (rounds|turns)\)"
+    patterns = [
+        r"135M: weights of \S+, random",
+        r"135M, one stream, bfloat16 \(packed for few texts\): [\d.]+ tokens/s, 4 tokens after 32",
+        r"135M, writing, bfloat16, 5 x 4 tokens at once \(packed for many texts\), against "
+        rf"generate in float32 batches of 8: {number} / {number} tokens/s = {ratio}",
+        "  against generate in bfloat16 at our own batch size: "
+        rf"{number} / {number} tokens/s = {ratio}",
+        rf"training, 135M, not compiled: {number} tokens/s, \d+% of \d+ GFLOP/s",
+        rf"  against the public loop: {number} tokens/s; {ratio}",
+    ]
+    for line, pattern in zip(said, patterns, strict=True):
+        assert re.fullmatch(pattern, line), line
+
+
+def test_the_file_for_llama_cpp_holds_the_dequantised_weights(tmp_path, tiny_tokenizer):
+    model = tiny_gguf_model("llama", len(tiny_tokenizer))
+    file = write_gguf(tmp_path / "q.gguf", model, tiny_tokenizer, "llama", Q.Q8_0)
+    real_model.write_f16(file, tmp_path / "f16.gguf")
+    quantised, plain = (read_gguf(path) for path in (file, tmp_path / "f16.gguf"))
+    assert plain.tensor_types == {"F16": 15, "F32": 5}
+    assert plain.settings.keys() == quantised.settings.keys()
+    one, other = (load_gguf(each, torch.float32).state_dict() for each in (quantised, plain))
+    for name, weight in one.items():
+        kept = weight if weight.ndim == 1 else weight.half().float()
+        assert torch.equal(kept, other[name]), name
