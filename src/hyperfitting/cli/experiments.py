@@ -190,7 +190,10 @@ def _pretrain(options: Options) -> None:
 
     run = pretrain(recipe, **_making(options))
     print(f"model    {run.model_folder}")
-    print_next("run", "demo", "--set", f"model.source={run.model_folder}")
+    if recipe.data.images is None:
+        print_next("run", "demo", "--set", f"model.source={run.model_folder}")
+    else:
+        print_next("recipes", "copy", "paper-imagegpt", "mine.toml")
 
 
 def _generate(options: Options) -> None:
