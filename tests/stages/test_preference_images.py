@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hyperfitting.cli.preference_text import preview_lines
 from hyperfitting.errors import StudyError
 from hyperfitting.preference.design.create import create_study, preview_study
 from hyperfitting.preference.judges.endpoint import LlmJudgeSettings
@@ -92,6 +93,14 @@ def test_the_words_are_about_images(study):
 def test_a_seed_makes_the_same_study(study, experiment, tmp_path):
     again = create_study([experiment], tmp_path / "again", study.protocol).study
     assert again.comparisons() == study.comparisons()
+
+
+def test_the_preview_speaks_of_images(experiment):
+    lines = list(preview_lines(preview_study([experiment], studies.protocol())))
+    assert (
+        "images   6 contexts; both of a pair shown whole, 48 pixels below the given rows" in lines
+    )
+    assert not any(line.startswith(("texts", "cleaned")) for line in lines)
 
 
 def test_the_same_image_twice_is_left_out_and_counted(experiment, tmp_path):

@@ -28,6 +28,12 @@ def _compared(preview: StudyPreview) -> Iterator[str]:
     for pair in preview.pairs:
         counts = ", ".join(f"{count} {domain}" for domain, count in pair.by_domain.items())
         yield f"pair     {pair.one} against {pair.other}: {counts}"
+    if preview.protocol.material == "images":
+        yield (
+            f"images   {preview.contexts} contexts; both of a pair shown whole, "
+            f"{preview.tokens_median} pixels below the given rows"
+        )
+        return
     cut = preview.unit == "tokens" or preview.protocol.tokens is not None
     yield (
         f"texts    {preview.contexts} contexts; both of a pair "
