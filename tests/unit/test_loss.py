@@ -197,9 +197,18 @@ class Largest(TorchDispatchMode):
         return made
 
 
+@pytest.mark.parametrize(
+    ("tokens", "vocabulary", "chunk"),
+    [(2040, 8192, 2040), (2040, 49_152, 680), (2040, 128_256, 256), (5, 49_152, 8), (7, 10**9, 1)],
+)
+def test_chunks_are_few_and_equally_long(tokens, vocabulary, chunk):
+    assert module._chunk_tokens(tokens, vocabulary) == chunk
+    assert chunk == 1 or 4 * vocabulary * chunk <= module._CHUNK_BYTES
+
+
 def test_the_logits_of_all_tokens_are_never_made(monkeypatch):
-    wide, tokens = 20_000, 17  # a chunk of logits is larger than the head's 16 x V
-    in_chunks_of(monkeypatch, tokens, wide)
+    wide, tokens = 20_000, 16  # chunks of 16 and 8 tokens, and a head of 16 x V
+    in_chunks_of(monkeypatch, tokens + 1, wide)
     model, ids_BT = case(vocabulary=wide)
     with Largest() as ours:
         next_token_loss(model, ids_BT, torch.ones(B)).loss.backward()
