@@ -165,7 +165,8 @@ def test_the_prompts_of_the_forms(folder):
     assert letters["doc_to_choice"] == "letters"
     assert cloze["doc_to_choice"] == "choices"
     assert [each["metric"] for each in cloze["metric_list"]] == ["acc", "acc_norm"]
-    assert generated["generation_kwargs"] == {"until": ["\n"], "max_gen_toks": 8}
+    kwargs = {"until": ["\n"], "max_gen_toks": 8, "until_after_text": True}
+    assert generated["generation_kwargs"] == kwargs
     document = documents(found.questions[:1])[0]
     assert document["letters"] == ["A", "B", "C", "D"]
 

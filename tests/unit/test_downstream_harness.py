@@ -243,6 +243,16 @@ def test_texts_stop_before_their_stop_strings(says_b):
     assert [each.text for each in model.texts(asked)] == [" B", " ", " B\n\n"]
 
 
+def test_an_answer_may_begin_with_empty_lines(tmp_path, tiny_tokenizer, folder):
+    follows = {":": "\n", "\n": "D", "D": ".", ".": "\n"}
+    place = make_bigram_model(tmp_path / "d", tiny_tokenizer, follows)
+    model = HarnessModel(*load(place), positions=1024)
+    rows = answers(model, "arc_easy", "generated", folder)
+    assert {(row.text, row.chosen) for row in rows} == {("\nD.", 3)}
+    plain = model.texts([("Answer:", {"until": ["\n"], "max_gen_toks": 6})])
+    assert plain[0].text == ""
+
+
 def test_samples_and_perplexities_are_refused(loaded):
     model = HarnessModel(*loaded)
     with pytest.raises(InputError, match="a task asks for samples"):

@@ -25,7 +25,7 @@ from hyperfitting.downstream.harness import (
     subject_tasks,
 )
 from hyperfitting.downstream.parser import parse_answer
-from hyperfitting.downstream.prompts import divides_by_length
+from hyperfitting.downstream.prompts import divides_by_length, harness_config
 from hyperfitting.errors import DataError
 from hyperfitting.progress import Progress
 from hyperfitting.recipe import EvaluateSettings, Form
@@ -90,7 +90,16 @@ class OwnTask(AskedTask):
         self.questions, self.left_out = benchmark.questions, len(benchmark.left_out)
         self.chance = float(np.mean([1 / len(each.choices) for each in self.questions]))
         self.sample_sha256, self.files = benchmark.sample_sha256, dict(benchmark.files)
-        self.definition_sha256 = benchmark.task.sha256
+        config = harness_config(
+            benchmark,
+            form,
+            "",
+            examples=examples,
+            answer_tokens=settings.answer_tokens,
+            chat=settings.chat,
+        )
+        definition = f"{benchmark.task.sha256}\n{json.dumps(config, sort_keys=True)}"
+        self.definition_sha256 = hashlib.sha256(definition.encode()).hexdigest()
 
     def __len__(self) -> int:
         """The number of items."""

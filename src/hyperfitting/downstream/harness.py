@@ -24,7 +24,7 @@ from torch import nn
 from hyperfitting import models
 from hyperfitting.decoding import Ending, make_sampler, token_steps
 from hyperfitting.downstream.benchmarks import Benchmark, Question
-from hyperfitting.downstream.prompts import documents, harness_config
+from hyperfitting.downstream.prompts import AFTER_TEXT, documents, harness_config
 from hyperfitting.downstream.task_files import benchmark_names, refuse_unknown_task
 from hyperfitting.errors import DataError, InputError, ModelError, kind_of
 from hyperfitting.recipe import GREEDY, Form
@@ -127,20 +127,30 @@ class HarnessModel(LM):  # type: ignore[misc]
         fitted = []
         for number, (context, how) in enumerate(asked):
             until, new_tokens = _stops(how)
+            after_text = bool(how.get(AFTER_TEXT))
             ids, left_out = self._fitted(self._encode(context), new_tokens)
             fitted.append((ids, left_out))
-            batches.setdefault((-len(ids), until, new_tokens), []).append(number)
+            key = (-len(ids), until, new_tokens, after_text)
+            batches.setdefault(key, []).append(number)
         found: dict[int, ModelAnswer] = {}
-        for (_, until, new_tokens), numbers in sorted(batches.items(), key=lambda it: it[0][0]):
+        for (_, until, new_tokens, after_text), numbers in sorted(
+            batches.items(), key=lambda it: it[0][0]
+        ):
             for start in range(0, len(numbers), self._batch_items):
                 batch = numbers[start : start + self._batch_items]
-                texts = self._continue([fitted[each][0] for each in batch], until, new_tokens)
+                contexts = [fitted[each][0] for each in batch]
+                texts = self._continue(contexts, until, new_tokens, after_text=after_text)
                 for each, text in zip(batch, texts, strict=True):
                     found[each] = ModelAnswer(text=text, cut_tokens=fitted[each][1])
         return [found[number] for number in range(len(asked))]
 
     def _continue(
-        self, contexts: Sequence[Sequence[int]], until: Sequence[str], new_tokens: int
+        self,
+        contexts: Sequence[Sequence[int]],
+        until: Sequence[str],
+        new_tokens: int,
+        *,
+        after_text: bool,
     ) -> list[str]:
         """The texts after equally long contexts; no step is made after all have stopped."""
         self._stepper = self._stepper or models.stepper(self._model)
@@ -160,11 +170,11 @@ class HarnessModel(LM):  # type: ignore[misc]
                 if token not in ends:
                     new[number].append(token)
                     texts[number] = self._codec.decode(new[number])
-                if token in ends or any(stop in texts[number] for stop in until):
+                if token in ends or _stop_of(texts[number], until, after_text) is not None:
                     going.discard(number)
             if not going:
                 break
-        return [_before_stops(text, until) for text in texts]
+        return [text[: _stop_of(text, until, after_text)] for text in texts]
 
     def _encode(self, text: str) -> list[int]:
         """Ids of a prompt; of an empty one that of end-of-text, if nothing begins a text."""
@@ -209,8 +219,10 @@ def _stops(how: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
     return until, int(how.get("max_gen_toks", _NEW_TOKENS))
 
 
-def _before_stops(text: str, until: Sequence[str]) -> str:
-    return text[: min([len(text), *(text.index(stop) for stop in until if stop in text)])]
+def _stop_of(text: str, until: Sequence[str], after_text: bool) -> int | None:
+    """Where the first stop string stands, after the first text if so asked; None without one."""
+    start = len(text) - len(text.lstrip()) if after_text else 0
+    return min((place for stop in until if (place := text.find(stop, start)) >= 0), default=None)
 
 
 class _Documents(list[dict[str, Any]]):

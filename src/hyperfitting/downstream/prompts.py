@@ -10,6 +10,10 @@ from hyperfitting.downstream.task_files import Prompt, TaskFile
 from hyperfitting.recipe import Form
 
 _LETTERED = "\n{% for choice in choices %}{{letters[loop.index0]}}. {{choice}}\n{% endfor %}Answer:"
+AFTER_TEXT = "until_after_text"
+"""A generation setting of our own: stop strings in the white space that a text begins with do not
+count. In the tasks of lm-evaluation-harness they do.
+"""
 _MEAN = {"aggregation": "mean", "higher_is_better": True}
 
 
@@ -36,10 +40,10 @@ def harness_config(
         config["fewshot_split"] = _example_split(task)
         config["fewshot_config"] = {"sampler": "first_n" if task.examples_in_order else "default"}
     if form == "generated":
-        # A chat model may begin with an empty line or a sentence; a plain one goes on with the next
-        # question after its line.
+        # A plain model goes on with the next question after its line, a chat model with a reason.
+        # Either may begin with empty lines.
         until = ["\n\n"] if chat else ["\n"]
-        kwargs = {"until": until, "max_gen_toks": answer_tokens}
+        kwargs = {"until": until, "max_gen_toks": answer_tokens, AFTER_TEXT: True}
         return config | {
             "output_type": "generate_until",
             "generation_kwargs": kwargs,
