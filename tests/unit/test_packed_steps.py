@@ -12,6 +12,11 @@ from hyperfitting.models import prefer_packed_steps, stepper, traits_of
 from hyperfitting.models.adapt.compare import logits_difference
 from hyperfitting.models.packed_steps import PackedSteps, can_be_packed
 
+pytestmark = pytest.mark.skipif(
+    "fbgemm" not in torch.backends.quantized.supported_engines
+    or not torch.backends.mkldnn.is_available(),
+    reason="this torch has no packed products",
+)
 SHAPE = {
     "vocab_size": 320,
     "hidden_size": 64,
