@@ -10,7 +10,7 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from hyperfitting import runs, writing
+from hyperfitting import writing
 from hyperfitting.cli import main
 from hyperfitting.errors import InputError
 from tests.support.cli import UTF8, Ended, in_turn, run_python
@@ -106,10 +106,9 @@ def test_what_the_terminal_cannot_show_is_replaced(finished, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_generated_character_that_the_terminal_lacks_is_replaced(monkeypatch, capsys):
-    monkeypatch.setattr(runs, "find_run", lambda folder: None)
+def test_a_generated_character_that_the_terminal_lacks_is_replaced(finished, monkeypatch, capsys):
     monkeypatch.setattr(writing, "write", lambda *_, **__: iter(["a ", "“", " b"]))
-    assert in_latin1("write", "run", "once") == (0, b"oncea ? b\n")
+    assert in_latin1("write", str(finished.folder), "once") == (0, b"oncea ? b\n")
     assert capsys.readouterr().err == ""
 
 

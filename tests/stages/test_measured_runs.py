@@ -137,7 +137,7 @@ def test_with_stop_short_texts_are_left_out_of_long_measures(tree, tmp_path):
         "hyperfitted",
     }
     page = (experiment.report_folder / "index.html").read_text(encoding="utf-8")
-    assert "texts that end by themselves</th>" in page
+    assert "texts that end by themselves</a></th>" in page
     assert "texts that end by themselves (needs" not in page
 
 

@@ -56,8 +56,9 @@ def test_a_run_leaves_these_files_and_no_others(finished):
         "data/validation.npz",
         "recipe.json",
     ]
-    report = ("curves.png", "example-1.png", "index.html", "report.md", "summary.json", "table.csv")
-    expected += [f"report/{name}" for name in report]
+    pictures = ["curves.png", "example-1.png", "key.png"]
+    pages = ["index.html", "report.md", "summary.json", "table.csv", "texts.html"]
+    expected += [f"report/{name}" for name in [*pictures, *pages]]
     assert files(finished.folder) == sorted(expected)
 
 

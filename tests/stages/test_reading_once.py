@@ -72,11 +72,12 @@ def test_no_text_passes_a_model_twice(unmeasured, tiny_tokenizer, tmp_path):
     other = str(make_model(tmp_path / "other", tiny_tokenizer, "llama"))
     experiment = unmeasured(scorer=other, mauve=other, force_mauve=True)
     progress = Lines()
-    with texts_read() as read:
-        measure_experiment(experiment, device="cpu", progress=progress)
     with texts_read() as inspected:  # a model is inspected when it is loaded, on ids of our choice
         load_scoring_model(other, torch.device("cpu"))
-        load_run(experiment.run("original"), torch.device("cpu"))
+        for run in experiment.runs().values():
+            load_run(run, torch.device("cpu"))
+    with texts_read() as read:
+        measure_experiment(experiment, device="cpu", progress=progress)
     trials = {ids for _, ids in inspected}
     read = {(module, ids): times for (module, ids), times in read.items() if ids not in trials}
     assert set(read.values()) == {1}

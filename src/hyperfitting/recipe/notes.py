@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from hyperfitting.recipe.base import Settings
 from hyperfitting.recipe.settings import Recipe
@@ -137,9 +137,13 @@ def _of_watching(recipe: Recipe) -> list[_Note]:
 
 
 def _of_pretraining(recipe: Recipe) -> list[_Note]:
+    follows = {"new_tokens"} if recipe.data.images is not None else set()
     return [
         *(
-            (_is_changed(getattr(recipe, name)), f"{name}: a pretraining ends with its model")
+            (
+                _is_changed(getattr(recipe, name), aside=follows),
+                f"{name}: a pretraining ends with its model",
+            )
             for name in ("generate", "measure", "report")
         ),
         (bool(recipe.variants), "variants: a pretraining has one run"),
@@ -245,5 +249,7 @@ def _differs(settings: Settings, name: str) -> bool:
     return bool(getattr(settings, name) != type(settings).model_fields[name].get_default())
 
 
-def _is_changed(settings: Settings) -> bool:
-    return any(_differs(settings, name) for name in type(settings).model_fields)
+def _is_changed(settings: Settings, *, aside: Collection[str] = ()) -> bool:
+    """Whether any setting is not at its default; those `aside` follow from others."""
+    names = type(settings).model_fields.keys() - set(aside)
+    return any(_differs(settings, name) for name in names)

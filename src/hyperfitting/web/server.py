@@ -75,5 +75,12 @@ def log_requests() -> None:
 
 
 def serve_app(app: ASGIApp, listener: socket.socket) -> None:
-    """Answer requests on a bound socket until Ctrl-C."""
-    uvicorn.Server(server_config(app)).run(sockets=[listener])
+    """Answer requests on a bound socket until Ctrl-C.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C. uvicorn passes it on, but not always on a busy machine.
+    """
+    server = uvicorn.Server(server_config(app))
+    server.run(sockets=[listener])
+    if server.should_exit:
+        raise KeyboardInterrupt

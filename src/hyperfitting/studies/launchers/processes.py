@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -89,7 +90,7 @@ def _work_in_process(job: CellJob) -> None:
         outcome = work(job)
     except KeyboardInterrupt:
         outcome = CellOutcome.INTERRUPTED
-    os._exit(outcome)
+    sys.exit(outcome)  # not at once: semaphores of libraries would be left behind, with a warning
 
 
 def _end_with(parent: int) -> None:
