@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from pathlib import Path
 from hyperfitting.errors import HyperfittingError
 from hyperfitting.files import exclusive_lock
 from hyperfitting.runs import Experiment, Run, find_experiments
+
+_STILL_WRITTEN_SECONDS = 3600
+"""A file that was changed so lately may belong to a stage at work: only trainings hold a lock."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ def clean_experiments(
     folder: Path, *, weights: bool = False, remove: bool = False
 ) -> list[Leftover]:
     """What the experiments in a folder no longer need: checkpoints of trainings that ended, and
-    what a write that was cut off left. Experiments at work, or damaged, are passed over.
+    what a write that was cut off left an hour ago or earlier. Experiments that are trained just
+    now, or are damaged, are passed over.
 
     Args:
         folder: an experiment, or a folder with experiments in it.
@@ -58,7 +63,8 @@ def _leftovers(run: Run, *, weights: bool) -> Iterator[Leftover]:
     if run.trained and run.checkpoint_folder.is_dir():
         yield _leftover(run.checkpoint_folder, "checkpoints of a training that ended")
     for path in sorted(run.folder.glob(".*.partial")):
-        yield _leftover(path, "what a write that was cut off left")
+        if time.time() - path.stat().st_mtime > _STILL_WRITTEN_SECONDS:
+            yield _leftover(path, "what a write that was cut off left")
     if weights and run.model_folder.is_dir():
         yield _leftover(run.model_folder, "the model of a measured experiment")
 
