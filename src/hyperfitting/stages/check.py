@@ -33,6 +33,10 @@ class Inspection:
     loss: str
 
 
+_TIMED_SHARE = 0.5
+"""Of a device's memory: an update that needs more is not timed, since others may hold the rest."""
+
+
 @dataclass(frozen=True)
 class Disk:
     """Bytes on the disk of the experiment's folder: what models and checkpoints take at their
@@ -55,8 +59,8 @@ class RecipeCheck:
     context of the first domain, each in words. `trained` has a row for
     all weights of one place in the layers; `left_out` are weights of the adapted layers without
     adapters. `memory` is the need of an update, or why it is not known. `stage_seconds` are what
-    each stage takes on this device, judged from one timed update; empty where an update does not
-    fit. A token that is written or scored is taken to cost what it does on a CPU: roughly. `notes`
+    each stage takes on this device, judged from one timed update; empty where an update needs
+    more than half of its memory. A token that is written or scored is taken to cost what it does on a CPU: roughly. `notes`
     are settings that have no effect as they stand.
     """
 
@@ -140,7 +144,7 @@ def _stage_seconds(
     place: torch.device,
     memory: training.Memory | str,
 ) -> dict[str, float]:
-    if isinstance(memory, str) or memory.peak > models.memory_bytes(place):
+    if isinstance(memory, str) or memory.peak > _TIMED_SHARE * models.memory_bytes(place):
         return {}
     train, *others = stage_work(recipe, *[recipe.variant_names] * 3)
     seconds = training.update_seconds(recipe, precision, place)
