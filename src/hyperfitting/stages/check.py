@@ -60,8 +60,8 @@ class RecipeCheck:
     all weights of one place in the layers; `left_out` are weights of the adapted layers without
     adapters. `memory` is the need of an update, or why it is not known. `stage_seconds` are what
     each stage takes on this device, judged from one timed update; empty where an update needs
-    more than half of its memory. A token that is written or scored is taken to cost what it does on a CPU: roughly. `notes`
-    are settings that have no effect as they stand.
+    more than half of its memory. A token that is written or scored is taken to cost what it does on
+    a CPU: roughly. `notes` are settings that have no effect as they stand.
     """
 
     recipe: Recipe
