@@ -230,9 +230,9 @@ def remove_folder_on_input_error(
 
 
 @contextmanager
-def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder against a second process that would write to it: the system lets go when this
-    one ends, however.
+def exclusive_lock(folder: Path, part: str = "") -> Iterator[None]:
+    """Hold a folder, or a named part of it, against a second process that would write to it: the
+    system lets go when this one ends, however.
 
     Raises:
         RunError: another process holds it.
@@ -240,15 +240,30 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
     """
     fcntl = _file_locks()
     make_folder(folder)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(
-                f"{folder}: another process is training there: wait for it, or stop it"
-            ) from error
-        yield
-    (folder / ".lock").unlink(missing_ok=True)
+    path = folder / f".{part}.lock" if part else folder / ".lock"
+    while True:
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"{folder / part}: another process is at work there: wait for it, or stop it"
+                ) from error
+            if not _is_open_at(path, lock.fileno()):
+                continue  # its holder removed it between our opening and our locking
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_open_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file is the one that stands at `path`."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _file_locks() -> Any:
@@ -261,7 +276,7 @@ def _file_locks() -> Any:
         import fcntl
     except ModuleNotFoundError as error:
         raise InputError(
-            "training needs file locks, which this system lacks: use Linux or macOS (WSL on "
+            "experiments need file locks, which this system lacks: use Linux or macOS (WSL on "
             "Windows)"
         ) from error
     return fcntl

@@ -88,7 +88,7 @@ def test_locks_are_asked_for_only_where_a_folder_is_held(tmp_path, monkeypatch):
     with (
         pytest.raises(
             InputError,
-            match="training needs file locks, which this system lacks: use Linux or macOS",
+            match="experiments need file locks, which this system lacks: use Linux or macOS",
         ),
         exclusive_lock(tmp_path / "run"),
     ):

@@ -248,7 +248,7 @@ def test_training_without_file_locks_is_refused_in_a_line(monkeypatch, tree, tmp
         == 2
     )
     assert (
-        "training needs file locks, which this system lacks: use Linux or macOS"
+        "experiments need file locks, which this system lacks: use Linux or macOS"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ from hyperfitting.cli import main
 from hyperfitting.downstream.tables import experiment_rows
 from hyperfitting.errors import RunError
 from hyperfitting.facts import read_facts
-from hyperfitting.files import read_rows
+from hyperfitting.files import exclusive_lock, read_rows
 from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import BenchmarkSettings, EvaluateSettings
 from hyperfitting.runs import Experiment
@@ -61,6 +61,21 @@ def test_every_variant_has_a_sheet_for_each_benchmark_and_form(evaluated):
         generated = run.evaluation.sheet("cola-generated")
         assert all(isinstance(row.text, str) for row in generated.items())
         assert generated.facts().identity.parser == 1
+
+
+def test_a_second_process_at_the_same_sheet_is_refused(evaluated, folder, tmp_path):
+    made = Experiment(shutil.copytree(evaluated.folder, tmp_path / "out"))
+    evaluation = made.run("original").evaluation
+    evaluation.sheet("mrpc-letters").items_file.unlink()
+    chosen = settings(folder, "mrpc", forms=("letters",), batch_items=4)
+    with exclusive_lock(evaluation.folder, "cola-letters"):  # another sheet is free
+        evaluate_experiment(made, chosen, device="cpu")
+    evaluation.sheet("mrpc-letters").items_file.unlink()
+    with (
+        exclusive_lock(evaluation.folder, "mrpc-letters"),
+        pytest.raises(RunError, match="mrpc-letters: another process is at work there"),
+    ):
+        evaluate_experiment(made, chosen, device="cpu")
 
 
 def test_the_rows_compare_each_variant_with_the_original(evaluated):

@@ -126,7 +126,7 @@ def test_only_a_refusal_takes_back_a_folder_and_only_a_new_one(tmp_path):
         fill("new", ModelError("damaged"))
     assert not (tmp_path / "new").exists()
     with pytest.raises(RunError):
-        fill("another's", RunError("another process is training there"))
+        fill("another's", RunError("another process is at work there"))
     assert (tmp_path / "another's" / "x").read_text() == "1"
     with pytest.raises(TrainingFailed):
         fill("kept", TrainingFailed("diverged"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -12,9 +11,6 @@ from pathlib import Path
 from hyperfitting.errors import HyperfittingError
 from hyperfitting.files import exclusive_lock
 from hyperfitting.runs import Experiment, Run, find_experiments
-
-_STILL_WRITTEN_SECONDS = 3600
-"""A file that was changed so lately may belong to a stage at work: only trainings hold a lock."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +26,8 @@ def clean_experiments(
     folder: Path, *, weights: bool = False, remove: bool = False
 ) -> list[Leftover]:
     """What the experiments in a folder no longer need: checkpoints of trainings that ended, and
-    what a write that was cut off left an hour ago or earlier. Experiments that are trained just
-    now, or are damaged, are passed over.
+    what a write that was cut off left. Experiments that a stage is at work on, or that are damaged,
+    are passed over.
 
     Args:
         folder: an experiment, or a folder with experiments in it.
@@ -63,8 +59,7 @@ def _leftovers(run: Run, *, weights: bool) -> Iterator[Leftover]:
     if run.trained and run.checkpoint_folder.is_dir():
         yield _leftover(run.checkpoint_folder, "checkpoints of a training that ended")
     for path in sorted(run.folder.glob(".*.partial")):
-        if time.time() - path.stat().st_mtime > _STILL_WRITTEN_SECONDS:
-            yield _leftover(path, "what a write that was cut off left")
+        yield _leftover(path, "what a write that was cut off left")
     if weights and run.model_folder.is_dir():
         yield _leftover(run.model_folder, "the model of a measured experiment")
 

@@ -23,7 +23,7 @@ from hyperfitting.downstream.tables import EvaluationRow, evaluation_rows, exper
 from hyperfitting.downstream.task_files import benchmark_names, expand_names
 from hyperfitting.environment import Environment
 from hyperfitting.errors import DataError, RunError
-from hyperfitting.files import text_sha256
+from hyperfitting.files import exclusive_lock, text_sha256
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import (
     ORIGINAL,
@@ -264,16 +264,17 @@ def _answer(
         if sheet.done:
             progress.log(f"{answering.name}: {sheet.name} answered already")
             continue
-        model = model or _harness_model(answering, settings)
-        answer_sheet(
-            task,
-            model,
-            sheet,
-            facts,
-            batch_items=settings.batch_items,
-            label=f"{answering.name}, {sheet.name}",
-            progress=progress,
-        )
+        with exclusive_lock(answering.folder.folder, sheet.name):
+            model = model or _harness_model(answering, settings)
+            answer_sheet(
+                task,
+                model,
+                sheet,
+                facts,
+                batch_items=settings.batch_items,
+                label=f"{answering.name}, {sheet.name}",
+                progress=progress,
+            )
 
 
 def _harness_model(answering: _Answering, settings: EvaluateSettings) -> HarnessModel:

@@ -14,7 +14,7 @@ import torch
 
 from hyperfitting import generate, models, training
 from hyperfitting.facts import BlockedCount, GaveWayCount, GenerateFacts
-from hyperfitting.files import changed_at, write_rows
+from hyperfitting.files import changed_at, exclusive_lock, write_rows
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, Dtype, Recipe
 from hyperfitting.records import Blocked, Continuation, Difference, GaveWay
@@ -46,13 +46,23 @@ def generate_texts(
     the same however the batches were dealt out.
     """
     experiment.refuse_archive()
-    run, recipe = experiment.run(variant), experiment.recipe
+    run = experiment.run(variant)
     ranks = training.join_processes(models.resolve_device(device))
     progress = progress if ranks.is_main else NO_PROGRESS
     ranks.on_main(lambda: drop_stale(experiment, progress))
     if run.generated:
         progress.log(f"{variant}: generated already, {changed_at(run.continuations_file)}")
         return run
+    with ranks.alone(lambda: exclusive_lock(run.folder)):
+        _continue_contexts(experiment, run, ranks, progress)
+    return run
+
+
+def _continue_contexts(
+    experiment: Experiment, run: Run, ranks: training.ProcessGroup, progress: Progress
+) -> None:
+    """Write this process's share of the texts, then gather those of all."""
+    recipe, variant = experiment.recipe, run.variant
     generator, codec, facts = _generator(experiment, run, ranks.device)
     ranks.on_main(lambda: run.update_facts(generate=facts))
     done = {(text.domain, text.strategy, text.context) for text in run.parts(Continuation)}
@@ -78,7 +88,6 @@ def generate_texts(
         run.update_facts(generate=facts.model_copy(update=last))
         _gather_texts(experiment, run, codec)
     ranks.wait()
-    return run
 
 
 def _generator(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +14,7 @@ import torch
 
 from hyperfitting import measure, models
 from hyperfitting.facts import MauveFacts, MauveTaken, MeasureFacts
-from hyperfitting.files import changed_at
+from hyperfitting.files import changed_at, exclusive_lock
 from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure, measure_runs
 from hyperfitting.measure.reading import TextReader, third_models
 from hyperfitting.metrics.overlap import TrainingIndex
@@ -43,7 +44,10 @@ def measure_experiment(
             progress.log(f"{run.variant}: measured already, {changed_at(run.metrics_file)}")
     if todo:
         models.return_freed_memory()
-        read = _measure(experiment, todo, models.resolve_device(device), progress)
+        with ExitStack() as held:
+            for run in todo:
+                held.enter_context(exclusive_lock(run.folder))
+            read = _measure(experiment, todo, models.resolve_device(device), progress)
         progress.log(f"measured: {read.total():,} tokens scored by {_models_in_words(len(read))}")
     return runs
 
