@@ -202,10 +202,12 @@ class RunFacts(Facts):
     """run.json: what was in effect, stage by stage. None: the stage has not been reached.
 
     `weights` are None before training, so that texts of former weights are not taken for the new
-    ones'. `near_zero` is None of all runs but the hyperfitted one.
+    ones'. `models_of` is the name of the run that was trained, where the model was taken from
+    another experiment. `near_zero` is None of all runs but the hyperfitted one.
     """
 
     weights: Weights | None
+    models_of: str | None = None
     train: TrainFacts | None = None
     near_zero: Verdict | None = None
     generate: GenerateFacts | None = None

@@ -39,6 +39,7 @@ def run(
     device: str = "auto",
     progress: Progress | None = None,
     keep_data: bool = False,
+    models_of: str | Path | None = None,
 ) -> NotebookExperiment:
     """Make an experiment: all runs of a recipe, from the data to the report. What is done already
     is skipped.
@@ -49,6 +50,8 @@ def run(
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
         progress: where progress goes; none: to a terminal or a notebook, if there is one.
         keep_data: go on with the data as drawn, even where a source has changed since.
+        models_of: another experiment, trained alike, whose models are taken: only texts are written
+            and measured.
 
     Raises:
         InputError: anything the user gave that cannot be used; nothing half-written is left behind.
@@ -60,7 +63,12 @@ def run(
         raise InputError("torchrun is for `train`: run the other stages alone afterwards")
     job = Job(progress, planned_work(recipe, Experiment(experiment_folder(recipe, out))))
     experiment = train_experiment(
-        recipe, out, device=device, progress=job.stage("train"), keep_data=keep_data
+        recipe,
+        out,
+        device=device,
+        progress=job.stage("train"),
+        keep_data=keep_data,
+        models_of=None if models_of is None else Path(models_of),
     )
     generate_experiment(experiment, device=device, progress=job.stage("generate"))
     measure_experiment(experiment, device=device, progress=job.stage("measure"))

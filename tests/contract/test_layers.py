@@ -75,8 +75,8 @@ ORDER = {
     "analyses.pairs analyses.quantity page worker < analyses.shuffle launchers.here "
     "launchers.processes launchers.ray_cluster launchers.slurm study_run < analyses estimate "
     "launchers.choose < findings < report",
-    "stages": "__init__ archive clean compare draw listing model_card plan report workload < "
-    "train < evaluate generate measure < check",
+    "stages": "__init__ archive clean compare draw listing model_card plan report take_models "
+    "workload < train < evaluate generate measure < check",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",

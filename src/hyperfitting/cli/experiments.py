@@ -25,7 +25,7 @@ _PROMPT = "It was late when the carriage stopped, and"
 
 def add_making(verbs: Verbs) -> None:
     """`demo` and `run`."""
-    made = (shared.kept_out, shared.device, shared.loudness)
+    made = (shared.kept_out, shared.models_of, shared.device, shared.loudness)
     verbs.add(
         "demo",
         "the shipped demo: train, generate, measure, report, offline",
@@ -45,7 +45,13 @@ def add_making(verbs: Verbs) -> None:
 def add_stages(verbs: Verbs) -> None:
     """`train`, `pretrain`, `generate`, `report` and `archive`."""
     made = (shared.recipe, shared.kept_out, shared.device, shared.loudness)
-    verbs.add("train", "only draw the data and train the runs of a recipe", _train, *made)
+    verbs.add(
+        "train",
+        "only draw the data and train the runs of a recipe",
+        _train,
+        *made,
+        shared.models_of,
+    )
     verbs.add(
         "pretrain",
         "train a model from random weights on a corpus, with the same loop",
@@ -164,7 +170,7 @@ def _run(options: Options) -> None:
     recipe = read_recipe(options)
     from hyperfitting.pipeline import run
 
-    experiment = run(recipe, **_making(options))
+    experiment = run(recipe, models_of=options.models_of, **_making(options))
     from hyperfitting.report import closing_words
 
     print(f"\n{closing_words(experiment)}\n")
@@ -177,7 +183,7 @@ def _train(options: Options) -> None:
     recipe = read_recipe(options)
     from hyperfitting.stages.train import train_experiment
 
-    experiment = train_experiment(recipe, **_making(options))
+    experiment = train_experiment(recipe, models_of=options.models_of, **_making(options))
     for run in experiment.runs().values():
         print(f"model    {run.model_source}")
     _print_verdict(experiment)

@@ -100,6 +100,16 @@ def kept_out(made: Parser) -> None:
     )
 
 
+def models_of(made: Parser) -> None:
+    """--models-of."""
+    made.add_argument(
+        "--models-of",
+        type=Path,
+        metavar="EXPERIMENT",
+        help="take the models of an experiment that was trained alike; other texts are written",
+    )
+
+
 def device(made: Parser) -> None:
     """--device."""
     made.add_argument(

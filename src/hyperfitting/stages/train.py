@@ -40,6 +40,7 @@ from hyperfitting.stages.draw import (
     experiment_folder,
 )
 from hyperfitting.stages.model_card import model_card
+from hyperfitting.stages.take_models import refuse_other_training, take_models
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
 from hyperfitting.weights import Weights, hash_model, named_weights, ordinary_folder
@@ -52,15 +53,22 @@ def train_experiment(
     device: str = "auto",
     progress: Progress = NO_PROGRESS,
     keep_data: bool = False,
+    models_of: Path | None = None,
 ) -> Experiment:
-    """Draw the data and train every run. What is refused before the first update leaves no
-    folder.
+    """Draw the data and train every run, or take the models of another experiment, which was
+    trained alike. What is refused before the first update leaves no folder.
     """
     folder = experiment_folder(recipe, out)
+    source = None if models_of is None else Experiment(models_of)
+    if source is not None:
+        refuse_other_training(recipe, source)
     with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw_experiment(
             recipe, folder, device=device, progress=progress, keep_data=keep_data
         )
+        if source is not None:
+            ranks = training.join_processes(models.resolve_device(device))
+            ranks.on_main(lambda: take_models(experiment, source, progress=progress))
         for together in dict.fromkeys(map(recipe.trained_together, recipe.variant_names)):
             train_run(experiment, together[-1], device=device, progress=progress)
     return experiment
