@@ -128,6 +128,11 @@ def test_every_metric_of_a_table_is_explained_on_the_page(page):
     linked = set(re.findall(r'href="#(metric-\w+)"', page))
     assert "metric-repeated_4gram_share" in linked
     assert linked == set(re.findall(r'<dt id="(metric-\w+)"', page))
+    assert "`" not in page[page.index('<section id="glossary">') :].split("</section>")[0]
+    assert "1 - <code>top1_agreement</code> but for ties" in page
+    for table in page.split('<details class="metrics"')[1:]:
+        named = re.findall(r'<th scope="rowgroup" [^>]*>(\w+)<', table)
+        assert len(named) == len(set(named)) > 1
 
 
 def test_all_continuations_stand_on_a_page_of_their_own(finished):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from hyperfitting.metrics.specs import MetricSpec, metrics_of_tables
 from hyperfitting.recipe import Recipe
@@ -98,8 +97,11 @@ def tables(experiment: Experiment) -> list[Table]:
 
 
 def families(table: Table) -> list[tuple[str, list[tuple[MetricSpec, list[MetricRow | None]]]]]:
-    """The rows of a table by the metrics' family, in the table's order."""
-    return [(name, list(rows)) for name, rows in groupby(table.rows, lambda row: row[0].family)]
+    """The rows of a table by the metrics' family, each once, in the table's order."""
+    found: dict[str, list[tuple[MetricSpec, list[MetricRow | None]]]] = {}
+    for row in table.rows:
+        found.setdefault(row[0].family, []).append(row)
+    return list(found.items())
 
 
 def not_measured(recipe: Recipe) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
 _REPORT = Path(__file__).parents[1]
 
@@ -35,10 +37,19 @@ def _environment() -> jinja2.Environment:
     """One for all pages, since each compiles its templates anew."""
     import jinja2
 
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_REPORT),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["code"] = marked_code
+    return made
+
+
+def marked_code(text: str) -> Markup:
+    """HTML of a plain text, in which what stands in backquotes is code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
