@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-135m test check acceptance torture bench gpu-test gpu-bench clean
+.PHONY: demo demo-135m test check docs acceptance torture bench gpu-test gpu-bench clean
 
 demo: .venv/.runs
 	$(BIN)/hyperfit demo
@@ -18,6 +18,10 @@ check: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory docs
+
+docs: .venv/.dev              # the documentation site: build/docs/index.html, from files or from a server
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Real corpora and minutes of work. ROOM=name takes the tests of one room, each within an hour:
 # bench, browser, cli, data, decoding, downstream, metrics, models, pipeline, preference, training
