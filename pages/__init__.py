@@ -1,8 +1,31 @@
-"""What the documents are made with: generated reference pages, and the site that `make docs`
-builds.
+"""What the documents are made with: the generated pages of docs/reference, and the site that `make
+docs` builds.
 
-generate.py  `python -m pages` writes the generated pages anew
-verbs.py     every verb of the command line
-models.py    the models that the shipped recipes name
-site.py      the hook of mkdocs.yml
+`python -m pages` writes the generated pages anew. tests/contract/test_pages.py compares them.
+
+verbs.py   every verb of the command line
+models.py  the models that the shipped recipes name
+papers.py  the values of the papers' recipes, and whether docs/papers.md has them
+site.py    the hook of mkdocs.yml
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hyperfitting.metrics.specs.reference import metrics_markdown
+from hyperfitting.recipe import settings_markdown
+from pages.models import models_markdown
+from pages.verbs import verbs_markdown
+
+__all__ = ["PAGES", "REFERENCE"]
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+PAGES: dict[str, Callable[[], str]] = {
+    "verbs": verbs_markdown,
+    "settings": settings_markdown,
+    "metrics": metrics_markdown,
+    "models": models_markdown,
+}
+"""The pages by their file's name."""

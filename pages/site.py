@@ -25,6 +25,7 @@ _FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$)", re.M | re.S)
 _LINK = re.compile(
     r"(!?\[((?:[^\[\]]|\[[^\]]*\])*)\])\((?!https?:|mailto:)([^)\s#]+)((?:#[^)\s]*)?)\)"
 )
+"""Its label in brackets, its text, the file and the anchor."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -41,6 +42,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     root = Path(config.config_file_path).parent
     docs = Path(config.docs_dir).relative_to(root).as_posix()
     here = Path(page.file.abs_src_path or "").relative_to(root).as_posix()
+    folder = posixpath.dirname(page.file.src_uri)
     on_site = {file.src_uri for file in files}
 
     def changed(link: re.Match[str]) -> str:
@@ -49,9 +51,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         path = STANDS_FOR.get(path, path)
         uri = path.removeprefix(f"{docs}/")
         if uri in on_site:
-            return (
-                f"{label}({posixpath.relpath(uri, posixpath.dirname(page.file.src_uri))}{anchor})"
-            )
+            return f"{label}({posixpath.relpath(uri, folder)}{anchor})"
         return text if (root / path).exists() else link.group()
 
     parts = _FENCED.split(markdown)

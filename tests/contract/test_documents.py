@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from hyperfitting.cli import parser
-from hyperfitting.metrics.specs.reference import metrics_markdown
-from hyperfitting.recipe import settings_markdown, shipped_recipes
+from hyperfitting.recipe import shipped_recipes
 from tests.support.source import FILES, ROOT, room
 
 PAGES = [
@@ -87,18 +86,6 @@ def test_every_page_is_reached_from_the_index():
             waiting += [each for each in targets if each.suffix == ".md" and each.exists()]
     pages = [each for folder in ("docs", "results") for each in (ROOT / folder).rglob("*.md")]
     assert [shown(page) for page in sorted(pages) if page not in reached] == []
-
-
-def test_every_setting_is_documented():
-    assert (ROOT / "docs" / "reference" / "settings.md").read_text(
-        encoding="utf-8"
-    ) == settings_markdown()
-
-
-def test_every_metric_is_documented():
-    assert (ROOT / "docs" / "reference" / "metrics.md").read_text(
-        encoding="utf-8"
-    ) == metrics_markdown()
 
 
 def test_every_verb_and_recipe_is_in_the_readme():

@@ -49,6 +49,7 @@ def settings_table(kind: type[Settings]) -> str:
     lines = ["| setting | default | what it does |", "|---|---|---|"]
     for key, default, text in settings_list(kind):
         shown = default if len(default) < 80 else default[:60] + "..."
+        text = text.replace("|", "\\|")  # a bar would end the cell
         lines.append(
             f"| `{key}` | {shown if default in ('required', 'none') else f'`{shown}`'} | {text} |"
         )
