@@ -5,7 +5,6 @@ docs` builds.
 
 verbs.py   every verb of the command line
 models.py  the models that the shipped recipes name
-papers.py  the values of the papers' recipes, and whether docs/papers.md has them
 site.py    the hook of mkdocs.yml
 """
 
