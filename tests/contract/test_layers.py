@@ -35,7 +35,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # folder's name stands for all its modules that are not named themselves.
 ORDER = {
     "cli": "console preference_text text values < options preference_options study_text < "
-    "evaluating experiments measuring planning preference recipes studies < __init__",
+    "completion evaluating experiments measuring planning preference recipes studies < __init__",
     "compare": "seeds < load < differences nearest < __init__",
     "downstream": "__init__ calibration paired parser task_files < benchmarks tables < "
     "overlap_check prompts < harness < answering",
@@ -110,6 +110,7 @@ DOORS = {
     "PIL": {"data", "png"},
     "regex": {"preference"},
     "tqdm": {"progress"},
+    "shtab": {"cli"},
     "pandas": {"report"},
     "sacrebleu": {"metrics"},
     "babel": {"preference"},

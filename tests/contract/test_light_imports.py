@@ -21,6 +21,7 @@ HEAVY = {
     "numpy",
     "pydantic",
     "scipy",
+    "shtab",
     "sqlalchemy",
     "torch",
     "tqdm",

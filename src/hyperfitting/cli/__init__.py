@@ -8,6 +8,7 @@ planning.py     check, plan: what a recipe would do
 measuring.py    measure, compare: numbers
 recipes.py      recipes: the shipped ones
 studies.py      study ...: grids of experiments
+completion.py   completion: what a shell completes
 text.py         what verbs found out, in lines; of studies: study_text.py, preference_text.py
 values.py       values of options, from text
 console.py      errors in one line
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 
 from hyperfitting import __version__
 from hyperfitting.cli import (
+    completion,
     evaluating,
     experiments,
     measuring,
@@ -75,6 +77,7 @@ def parser() -> Parser:
     recipes.add_recipes(verbs)
     studies.add_studies(verbs.group("study", studies.STUDIES_HELP))
     preference.add_preference(verbs.group("preference", preference.HELP), Console)
+    completion.add_completion(verbs, parser)
     return top
 
 
