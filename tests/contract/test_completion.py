@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import redirect_stdout
 
 import pytest
 
@@ -25,12 +26,9 @@ def scripts(tmp_path_factory):
     """The script for each shell, as a file."""
     folder, made = tmp_path_factory.mktemp("completion"), {}
     for shell in SHELLS:
-        with pytest.MonkeyPatch.context() as patch:
-            said = []
-            patch.setattr("builtins.print", said.append)
-            assert main(["completion", shell]) == 0
         made[shell] = folder / shell
-        made[shell].write_text("\n".join(said) + "\n", encoding="utf-8")
+        with made[shell].open("w", encoding="utf-8") as file, redirect_stdout(file):
+            assert main(["completion", shell]) == 0
     return made
 
 

@@ -35,6 +35,7 @@ from hyperfitting.cli import (
 )
 from hyperfitting.cli.console import UTF8_LOCALE, not_text, say, take_any_text
 from hyperfitting.cli.options import Parser, Verbs
+from hyperfitting.documents import PUBLIC_ADDRESS, documents_folder
 from hyperfitting.errors import (
     DiskFull,
     HyperfittingError,
@@ -63,7 +64,8 @@ def parser() -> Parser:
     top = Parser(
         prog="hyperfit",
         description=_DESCRIPTION,
-        epilog="HYPERFIT_DEBUG=1 in the environment adds the traceback to an error's one line.",
+        epilog="HYPERFIT_DEBUG=1 in the environment adds the traceback to an error's one line.\n"
+        f"Documents: {PUBLIC_ADDRESS or documents_folder() / 'index.md'}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"hyperfit {__version__}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting.compare import Comparison, MarkedTable, PairedDifference, Seeds, what_differs
+from hyperfitting.documents import document_place
 from hyperfitting.errors import RunError
 from hyperfitting.files import new_folder, write_text
 from hyperfitting.records import Arm
@@ -192,6 +193,7 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
         .get_template("comparison/page.html.j2")
         .render(
             comparison=comparison,
+            definitions=document_place("reference/metrics.md"),
             verdicts=verdict_lines(comparison),
             seeds_line=_seeds_line(comparison),
             seeds_of=lambda experiment: Seeds.of(experiment.recipe),
