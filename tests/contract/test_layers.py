@@ -11,7 +11,17 @@ from tests.support.source import FILES, MODULES, SOURCE, imported, imported_modu
 # From the ground up. A room may import rooms below it, never another of its own layer nor anything
 # above.
 LAYERS = [
-    {"documents", "encoding", "environment", "errors", "hub", "png", "progress", "seeds", "spreadsheets"},
+    {
+        "documents",
+        "encoding",
+        "environment",
+        "errors",
+        "hub",
+        "png",
+        "progress",
+        "seeds",
+        "spreadsheets",
+    },
     {"assets", "files"},
     {"palette", "recipe", "traits"},
     {"records"},

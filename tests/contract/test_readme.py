@@ -41,6 +41,25 @@ def test_the_two_commands_are_targets_of_the_makefile():
     assert "make test" in README
 
 
+def test_the_first_screen_installs_and_runs_it():
+    first = "\n".join(README.splitlines()[:25])
+    install, demo = BLOCKS[0][1].splitlines()
+    assert f"{install}\n{demo}" in first
+    assert install.startswith("pip install -e '.[models,report]' ")
+    assert demo.startswith("hyperfit demo ")
+    assert "make demo" in first
+    assert "CUDA" in first
+
+
+def test_make_says_what_it_downloads_before_pip_runs():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile[makefile.index("\n.venv/.runs:") :].split("\n\n")[0]
+    said, pip = recipe.index("downloading"), recipe.index("-m pip install")
+    assert said < pip
+    for words in ("0.3 GB", "2.8 GB", "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"):
+        assert words in recipe[said:pip]
+
+
 def test_the_figures_are_those_of_the_claims_for_seed_0():
     claims = (ROOT / "results" / "claims.md").read_text(encoding="utf-8")
     row = next(line for line in claims.splitlines() if line.startswith("| `make demo-135m` |"))
