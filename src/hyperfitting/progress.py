@@ -4,6 +4,7 @@ several stages adds which one is at work, and the time left for all of them.
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import threading
@@ -184,11 +185,26 @@ class _JobBar:
         self._stage.pace.advance(steps)
         self._stage.left = max(self._stage.left - steps, 0)
         seconds = self._job.seconds_left
-        left = "" if seconds is None else f"about {time_in_words(seconds)} left for all stages"
+        left = "" if seconds is None else f"about {time_in_words(seconds)} left in all"
         self._bar.advance(steps, ", ".join(filter(None, (note, left))))
 
 
 PLAIN_LINE_SECONDS = 30.0
+
+WIDE_COLUMNS = 110
+"""A terminal of so many columns has room for all that a bar can say."""
+
+
+def _bar_format(total: int, columns: int) -> str | None:
+    """What a bar shows, in tqdm's words; None for all of it.
+
+    A narrow terminal cuts off a line's end, so there the drawn bar comes last.
+    """
+    if not total:
+        return "{desc} ..."
+    if columns >= WIDE_COLUMNS:
+        return None
+    return "{desc}: {n_fmt}/{total_fmt} [{remaining}{postfix}] {bar}"
 
 
 class Console:
@@ -217,6 +233,7 @@ class Console:
             total=total,
             initial=start,
             desc=label,
+            bar_format=_bar_format(total, shutil.get_terminal_size().columns),
             leave=False,
             dynamic_ncols=True,
             file=sys.stderr,

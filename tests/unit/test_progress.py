@@ -66,7 +66,7 @@ def test_a_job_tells_the_time_left_for_all_stages_from_the_first_step_on():
             bar.advance(note="loss 2.000")
         # 8 updates at 8 s; 20 texts at half the cost of an update
         assert job.seconds_left == 8 * 8 + 20 * 4
-        assert notes.notes[-1] == "loss 2.000, about 2 min left for all stages"
+        assert notes.notes[-1] == "loss 2.000, about 2 min left in all"
     assert job.seconds_left == 20 * 4  # it stopped before its last update
     with job.stage("generate").bar("continuing", 20) as bar:
         for _ in range(2):

@@ -16,7 +16,6 @@ console.py      errors in one line
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
@@ -49,8 +48,8 @@ from hyperfitting.progress import Console
 __all__ = ["main", "parser"]
 
 _DESCRIPTION = """\
-Hyperfit a language model: fine-tune it to near-zero loss on a few texts, see its greedy
-decoding stop looping, and measure what happened.
+Hyperfit a language model: fine-tune it to near-zero loss on a few texts, see
+its greedy decoding stop looping, and measure what happened.
 
   hyperfit demo                            the effect in minutes, offline
   hyperfit recipes copy demo mine.toml     a recipe of your own to edit
@@ -66,7 +65,6 @@ def parser() -> Parser:
         description=_DESCRIPTION,
         epilog="HYPERFIT_DEBUG=1 in the environment adds the traceback to an error's one line.\n"
         f"Documents: {PUBLIC_ADDRESS or documents_folder() / 'index.md'}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"hyperfit {__version__}")
     verbs = Verbs(top)

@@ -1,11 +1,13 @@
-"""The terminal: errors in one line, and text that it cannot show."""
+"""The terminal: errors in one line, text that it cannot show, and lines folded to its width."""
 
 from __future__ import annotations
 
 import io
 import os
 import re
+import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 from typing import TextIO
@@ -21,6 +23,21 @@ def take_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def folded(text: str, indent: int) -> str:
+    """Lines folded at words to the terminal's width, each going on `indent` columns in; as they are
+    where standard output is no terminal, since programs read lines.
+    """
+    if not sys.stdout.isatty():
+        return text
+    fold = textwrap.TextWrapper(
+        shutil.get_terminal_size().columns,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(fold.fill(line) for line in text.splitlines())
 
 
 def say(

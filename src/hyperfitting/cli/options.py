@@ -34,12 +34,29 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+class VerbsHelp(argparse.RawDescriptionHelpFormatter):
+    """The help of a parser with verbs: they stand in the same columns as the options."""
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):
+            return "".join(map(self._format_action, action._get_subactions()))
+        return super()._format_action(action)
+
+
+def print_help(parser: argparse.ArgumentParser) -> NoReturn:
+    """The help where no verb is given, which is a wrong command."""
+    parser.print_help()
+    raise SystemExit(2)
+
+
 class Verbs:
     """The verbs of a parser."""
 
     def __init__(self, parser: Parser):
+        parser.formatter_class = VerbsHelp
+        parser.set_defaults(function=lambda _: print_help(parser))
         self._parsers = parser.add_subparsers(
-            metavar="VERB", dest="verb", required=True, parser_class=Parser
+            metavar="VERB", dest="verb", title="verbs", parser_class=Parser
         )
 
     def add(

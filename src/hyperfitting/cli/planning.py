@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from hyperfitting.cli import options as shared
+from hyperfitting.cli.console import folded
 from hyperfitting.cli.options import Options, Verbs, print_json, print_next, read_recipe
 from hyperfitting.cli.values import memory_size, whole_number
 from hyperfitting.errors import InputError
@@ -62,7 +63,7 @@ def _check(options: Options) -> None:
     if options.json:
         print_json(found)
         return
-    print(check_lines(found))
+    print(folded(check_lines(found), 12))
     changes = [part for change in options.set for part in ("--set", change)]
     verb = "run" if recipe.model.initialise == "pretrained" else "pretrain"
     print_next(verb, options.recipe, *changes, *(["--out", options.out] if options.out else []))

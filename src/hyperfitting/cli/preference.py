@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting.cli.options import print_next
+from hyperfitting.cli.console import folded
+from hyperfitting.cli.options import VerbsHelp, print_help, print_next
 from hyperfitting.cli.preference_options import (
     PROTOCOL_OPTIONS,
     analyse_options,
@@ -42,20 +43,17 @@ def add_preference(made: argparse.ArgumentParser, console: Callable[[], Progress
     """Add the verbs to the parser of `hyperfit preference`; `console` makes the progress of the
     long ones.
     """
-    verbs = made.add_subparsers(metavar="VERB", dest="preference_verb", parser_class=type(made))
-    made.set_defaults(function=lambda options: _help(made))
+    made.formatter_class = VerbsHelp
+    made.set_defaults(function=lambda _: print_help(made))
+    verbs = made.add_subparsers(
+        metavar="VERB", dest="preference_verb", title="verbs", parser_class=type(made)
+    )
 
     for name, help_, function, needs in _VERBS:
         one = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         one.set_defaults(function=function, console=console)
         for need in needs:
             need(one)
-
-
-def _help(made: argparse.ArgumentParser) -> None:
-    """Print the help where no verb is given; exit code 2, as for `hyperfit` alone."""
-    made.print_help()
-    raise SystemExit(2)
 
 
 def _create(options: argparse.Namespace) -> None:
@@ -72,12 +70,13 @@ def _create(options: argparse.Namespace) -> None:
     )
     columns = read_columns(options.column)
     if options.dry_run:
-        print("\n".join(preview_lines(preview_study(options.sources, protocol, columns=columns))))
+        preview = preview_study(options.sources, protocol, columns=columns)
+        print(folded("\n".join(preview_lines(preview)), 9))
         return
     if options.out is None:
         raise StudyError("--out STUDY is needed: the folder of the new study")
     made = create_study(options.sources, options.out, protocol, columns=columns)
-    print("\n".join(preview_lines(made.preview)))
+    print(folded("\n".join(preview_lines(made.preview)), 9))
     print(f"protocol {made.study.digest[:8]}, fixed from now on: {made.study.protocol_file}")
     print(f"study    {made.study.folder}")
     remedy = "`hyperfit preference invite STUDY --admin` makes another"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hyperfitting.cli.console import folded
 from hyperfitting.cli.options import Options, Verbs, print_next
 from hyperfitting.errors import RecipeError
 
@@ -30,7 +31,7 @@ def _list(options: Options) -> None:
     from hyperfitting.recipe import shipped_descriptions
 
     for name, description in shipped_descriptions().items():
-        print(f"{name:18s} {description}")
+        print(folded(f"{name:18s} {description}", 19))
     print_next("recipes", "copy", "demo", "mine.toml")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.cli import options as shared
+from hyperfitting.cli.console import folded
 from hyperfitting.cli.options import Options, Parser, Verbs, print_next
 from hyperfitting.cli.values import whole_number
 
@@ -103,7 +104,7 @@ def _list(options: Options) -> None:
     from hyperfitting.studies import load_study, shipped_studies
 
     for name in shipped_studies():
-        print(f"{name:18s} {load_study(name).description}")
+        print(folded(f"{name:18s} {load_study(name).description}", 19))
     print_next("study", "show", "NAME")
 
 

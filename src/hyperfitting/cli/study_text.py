@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ def cell_line(each: CellStatus) -> str:
 
 class StatusTable:
     """Shows how far a study has come on standard error: a table that is written over where that is
-    a terminal, else a line when a cell ends.
+    a terminal that can move its cursor, else a line when a cell ends.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class StatusTable:
 
     def show(self, status: StudyStatus) -> None:
         """Draw it anew."""
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self._draw(status)
         else:
             self._tell(status)

@@ -293,11 +293,11 @@ class _Watcher:
 
 
 def _probe_line(variant: str, row: ProbeRow) -> str:
+    """A probe in the columns of a narrow terminal; probes.jsonl and the report have all of it."""
     loss = "     -" if row.train_loss is None else f"{row.train_loss:6.3f}"
     return (
-        f"{variant:11s} epoch {row.epoch:5.1f}  train loss {loss}  validation loss "
-        f"{row.validation_loss:6.3f}  entropy {row.entropy:5.2f}  greedy TTR {row.ttr:.2f} (text "
-        f"{row.reference_ttr:.2f})"
+        f"{variant:11s} epoch {row.epoch:5.1f}  loss {loss}  validation {row.validation_loss:6.3f}  "
+        f"TTR {row.ttr:.2f} (text {row.reference_ttr:.2f})"
     )
 
 

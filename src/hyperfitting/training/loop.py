@@ -105,7 +105,7 @@ def train(
         progress.log(f"training: going on from update {begun:,} of {loop.total:,}")
     with (
         stop_requests() as stop_requested,
-        progress.bar("training", loop.total, start=begun) as bar,
+        progress.bar("training" if loop.total else "probing", loop.total, start=begun) as bar,
         deterministic_kernels(setup.recipe.engine.deterministic),
     ):
         state = loop.begin()
