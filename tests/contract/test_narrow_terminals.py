@@ -69,9 +69,8 @@ def test_lists_fit_and_hang_under_their_second_column(arguments):
 @pytest.mark.parametrize("group", [[], ["study"], ["preference"]])
 def test_help_fits_and_its_verbs_stand_in_one_column(group):
     """It is printed where no verb is given, and ends with code 2."""
-    with terminal() as drawn:
-        with pytest.raises(SystemExit, match="2"):
-            raise SystemExit(main(group))
+    with terminal() as drawn, pytest.raises(SystemExit, match="2"):
+        raise SystemExit(main(group))
     lines = drawn.getvalue().splitlines()
     assert max(len(line) for line in lines if not line.startswith("Documents: ")) <= 80
     verbs = lines[lines.index("verbs:") + 1 :]
