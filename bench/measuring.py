@@ -19,7 +19,7 @@ import transformers
 from torch import Tensor, nn
 
 from bench.timing import clock
-from hyperfitting.measure.reading import TextReader
+from hyperfitting.measuring.reading import TextReader
 from hyperfitting.models import keep_freed_memory
 from hyperfitting.models.chunked_logits import chunk_tokens
 from hyperfitting.records import MetricRow

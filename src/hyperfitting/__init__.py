@@ -1,7 +1,14 @@
 """Hyperfit a language model on a few texts, see its greedy decoding stop looping, and measure why.
 
 Public names are loaded on first use, so that importing this package loads neither torch nor
-pydantic.
+pydantic. The verbs of the command line have the same names here: `check`, `plan`, `run`, `measure`,
+`compare`, `write`.
+
+Examples:
+    >>> recipe = hyperfitting.load_recipe("mine.toml")
+    >>> experiment = hyperfitting.run(recipe, "runs/mine", device="cpu")
+    >>> experiment.run("hyperfitted").probes()[-1].epoch
+    3.0
 """
 
 from __future__ import annotations
@@ -12,15 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperfitting.errors import HyperfittingError, InputError
-    from hyperfitting.measure import ExternalTextsRequest, measure_external_texts
+    from hyperfitting.measuring import ExternalTextsRequest
+    from hyperfitting.measuring import measure_external_texts as measure
     from hyperfitting.pipeline import run
     from hyperfitting.recipe import Recipe, Strategy, load_recipe
     from hyperfitting.records import Arm, Continuation, MetricRow, TokenBlocks
     from hyperfitting.report.notebook import NotebookExperiment as Experiment
     from hyperfitting.runs import Run
-    from hyperfitting.stages.check import check_recipe
-    from hyperfitting.stages.compare import compare_experiments
-    from hyperfitting.stages.plan import plan_memory
+    from hyperfitting.stages.check import check_recipe as check
+    from hyperfitting.stages.compare import compare_experiments as compare
+    from hyperfitting.stages.plan import plan_memory as plan
     from hyperfitting.writing import write
 
 __version__ = metadata.version("hyperfitting")
@@ -29,7 +37,7 @@ _PLACES = {
     "Arm": "records",
     "Continuation": "records",
     "Experiment": "report.notebook:NotebookExperiment",
-    "ExternalTextsRequest": "measure",
+    "ExternalTextsRequest": "measuring",
     "HyperfittingError": "errors",
     "InputError": "errors",
     "MetricRow": "records",
@@ -37,11 +45,11 @@ _PLACES = {
     "Run": "runs",
     "Strategy": "recipe",
     "TokenBlocks": "records",
-    "check_recipe": "stages.check",
-    "compare_experiments": "stages.compare",
+    "check": "stages.check:check_recipe",
+    "compare": "stages.compare:compare_experiments",
     "load_recipe": "recipe",
-    "measure_external_texts": "measure",
-    "plan_memory": "stages.plan",
+    "measure": "measuring:measure_external_texts",
+    "plan": "stages.plan:plan_memory",
     "run": "pipeline",
     "write": "writing",
 }
@@ -60,11 +68,11 @@ __all__ = [
     "Strategy",
     "TokenBlocks",
     "__version__",
-    "check_recipe",
-    "compare_experiments",
+    "check",
+    "compare",
     "load_recipe",
-    "measure_external_texts",
-    "plan_memory",
+    "measure",
+    "plan",
     "run",
     "write",
 ]

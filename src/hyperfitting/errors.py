@@ -24,13 +24,28 @@ from typing import Literal
 class HyperfittingError(Exception):
     """Anything that this project raises on purpose. `str(error)` is one line, fit to print as it
     is.
+
+    Examples:
+        >>> try:
+        ...     hyperfitting.run(hyperfitting.load_recipe("mine.toml"), "mine.toml")
+        ... except hyperfitting.HyperfittingError as error:
+        ...     print(error)
+        mine.toml is a file, and a folder is needed there: choose another --out
     """
 
     exit_code = 1
 
 
 class InputError(HyperfittingError):
-    """What the user gave cannot be used."""
+    """What the user gave cannot be used.
+
+    Examples:
+        >>> try:
+        ...     hyperfitting.load_recipe("demo", {"train.epoch": 3})
+        ... except hyperfitting.InputError as error:
+        ...     print(str(error).partition(": ")[2])
+        train.epoch is not a setting; did you mean train.epochs?
+    """
 
     exit_code = 2
 

@@ -17,8 +17,8 @@ from hyperfitting.environment import Environment
 from hyperfitting.errors import RunError
 from hyperfitting.files import problem_in_words, write_text
 from hyperfitting.recipe import EngineSettings, Strategy
-from hyperfitting.records import ModelTraits, TrainedWeights, Verdict
-from hyperfitting.traits import ModelSource, TokenizerTraits
+from hyperfitting.records import Verdict
+from hyperfitting.traits import ModelSource, ModelTraits, TokenizerTraits, TrainedWeights
 from hyperfitting.weights import Weights
 
 

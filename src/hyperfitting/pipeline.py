@@ -44,6 +44,12 @@ def run(
     """Make an experiment: all runs of a recipe, from the data to the report. What is done already
     is skipped.
 
+    Examples:
+        >>> recipe = hyperfitting.load_recipe("mine.toml")
+        >>> experiment = hyperfitting.run(recipe, "runs/mine", device="cpu")
+        >>> experiment.state()
+        'reported'
+
     Args:
         recipe: what to do.
         out: the experiment's folder; none: `runs/<name>-<digest8>`.

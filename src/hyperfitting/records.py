@@ -83,6 +83,10 @@ class Origin:
 class TokenBlocks:
     """Equally long token blocks of one set: ids (N, T) int32, an origin each, and the codec that
     made them.
+
+    Examples:
+        >>> hyperfitting.Experiment("runs/mine").blocks("train").ids_NT.shape
+        (16, 32)
     """
 
     name: str
@@ -202,6 +206,11 @@ class Continuation(ContinuedContext):
 
     `text` is the pieces joined, whatever it is given as: written beside them for whoever reads the
     file without us.
+
+    Examples:
+        >>> texts = hyperfitting.Experiment("runs/mine").run("hyperfitted").continuations()
+        >>> texts[0].strategy, len(texts[0].ids)
+        ('greedy', 24)
     """
 
     context_ids: tuple[int, ...]
@@ -291,6 +300,10 @@ class Arm:
     control.
 
     `label` tells the recipes of a comparison apart; it is empty for a single recipe.
+
+    Examples:
+        >>> hyperfitting.Arm("hyperfitted", "greedy").title
+        'hyperfitted, greedy'
     """
 
     variant: str
@@ -353,6 +366,12 @@ class MetricRow:
 
     `position` is where in the texts the number was taken, in tokens or words; None for a metric of
     whole texts.
+
+    Examples:
+        >>> rows = hyperfitting.Experiment("runs/mine").run("hyperfitted").metrics()
+        >>> row = next(row for row in rows if row.name == "ttr")
+        >>> row.domain, row.strategy, 0 < row.value <= 1
+        ('pieces', 'greedy', True)
     """
 
     variant: str
@@ -369,31 +388,3 @@ class MetricRow:
     run: str
     left_out: int = 0
     position: int | None = None
-
-
-@dataclass(frozen=True)
-class ModelTraits:
-    """What was found out about a model when it was loaded: `check` prints it, run.json keeps it.
-
-    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token
-    by token, and `decoding_one_token` that for contexts of a single token.
-    """
-
-    architecture: str
-    layers: int | None
-    vocabulary: int
-    tied: bool
-    experts: bool
-    attention: str
-    decoding: str
-    decoding_one_token: str
-
-
-@dataclass(frozen=True)
-class TrainedWeights:
-    """All trained weights of one place in the layers: their layers, shape and parameters."""
-
-    weights: str
-    layers: tuple[int, ...]
-    shape: tuple[int, ...]
-    parameters: int

@@ -1,5 +1,5 @@
-"""What a model brings beside its weights: its files, its tokenizer's habits, and what its chat
-template puts around a text.
+"""What a model is and brings beside its weights: how it is read, what of it is trained, its files,
+its tokenizer's habits, and what its chat template puts around a text.
 """
 
 from __future__ import annotations
@@ -72,3 +72,31 @@ class ModelSource:
     tensor_types: dict[str, int]
     tokenizer: str | None = None
     base: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelTraits:
+    """What was found out about a model when it was loaded: `check` prints it, run.json keeps it.
+
+    `attention` is the kernel that transformers chose, `decoding` the way in which it is read token
+    by token, and `decoding_one_token` that for contexts of a single token.
+    """
+
+    architecture: str
+    layers: int | None
+    vocabulary: int
+    tied: bool
+    experts: bool
+    attention: str
+    decoding: str
+    decoding_one_token: str
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """All trained weights of one place in the layers: their layers, shape and parameters."""
+
+    weights: str
+    layers: tuple[int, ...]
+    shape: tuple[int, ...]
+    parameters: int

@@ -27,6 +27,11 @@ def write(
 ) -> Iterator[str]:
     """Continue one prompt with a run's model, piece by piece. End-of-text stops it.
 
+    Examples:
+        >>> text = "".join(hyperfitting.write("runs/mine", "the old house", new_tokens=8))
+        >>> len(text) > 0
+        True
+
     Args:
         folder: a run's folder, or an experiment's, whose hyperfitted model is taken.
         prompt: the text to continue; in a chat, what the user says after the instruction.

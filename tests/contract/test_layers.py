@@ -30,7 +30,7 @@ LAYERS = [
     {"metrics", "runs"},
     {"decoding"},
     {"data", "models", "web"},
-    {"compare", "downstream", "generate", "measure", "training"},
+    {"comparing", "downstream", "generate", "measuring", "training"},
     {"preference", "writing"},
     {"report"},
     {"stages"},
@@ -46,10 +46,10 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ORDER = {
     "cli": "console preference_text text values < options preference_options study_text < "
     "completion evaluating experiments measuring planning preference recipes studies < __init__",
-    "compare": "seeds < load < differences nearest < __init__",
+    "comparing": "seeds < load < differences nearest < __init__",
     "downstream": "__init__ calibration paired parser task_files < benchmarks tables < "
     "overlap_check prompts < harness < answering",
-    "measure": "aggregate pooled_metrics reading text_metrics < images model_metrics < texts < "
+    "measuring": "aggregate pooled_metrics reading text_metrics < images model_metrics < texts < "
     "experiment external_texts < __init__",
     "metrics": "__init__ controls diversity images images.features images.grids images.recitation "
     "overlap repetition specs.tokens stats token_scores words < bleu images.closeness "
@@ -68,7 +68,7 @@ ORDER = {
     "store.store < store store.judgement_files store.links < judges.llm judges.simulated "
     "store.archive web.dependencies < settings_tables web.admin web.annotators < web.app < "
     "web.serve",
-    "recipe": "base former_names tree < evaluate images strategies train < data variants < "
+    "recipe": "base former_names tree < evaluate images model strategies train < data variants < "
     "settings < differences notes paths reference < problems < load < __init__",
     "report": "comparison experiment kit kit.figures kit.heat kit.numbers kit.page kit.tables "
     "kit.variants preference study study.content < comparison.cells comparison.figures "
@@ -132,7 +132,7 @@ TORCH_ROOMS = {
     "decoding",
     "downstream",
     "generate",
-    "measure",
+    "measuring",
     "metrics",
     "models",
     "stages",

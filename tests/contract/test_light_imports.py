@@ -56,7 +56,7 @@ def test_judging_and_reporting_need_no_torch():
     loaded = loaded_by(
         "import hyperfitting.report, hyperfitting.runs, hyperfitting.metrics.overlap, "
         "hyperfitting.metrics.stats, hyperfitting.metrics.bleu, hyperfitting.metrics.mauve, "
-        "hyperfitting.compare, hyperfitting.stages.archive"
+        "hyperfitting.comparing, hyperfitting.stages.archive"
     )
     assert {"torch", "transformers", "datasets", "sacrebleu"} & loaded == set()
 

@@ -79,6 +79,12 @@ def test_the_packages_names_are_there():
     assert dir(hyperfitting) == hyperfitting.__all__
 
 
+def test_no_public_name_is_a_module_too():
+    """The module would take the name's place as soon as somebody imports it."""
+    modules = {path.stem for path in (ROOT / "src" / "hyperfitting").iterdir()}
+    assert modules & set(hyperfitting.__all__) == set()
+
+
 def test_the_files_that_take_longest_are_there():
     assert [file for file in LONGEST_FIRST if not (ROOT / file).is_file()] == []
 

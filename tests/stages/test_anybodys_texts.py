@@ -8,8 +8,8 @@ import pytest
 
 from hyperfitting.cli import main
 from hyperfitting.errors import DataError
-from hyperfitting.measure import ExternalTextsRequest, measure_external_texts
-from hyperfitting.measure.external_texts import WordTokens
+from hyperfitting.measuring import ExternalTextsRequest, measure_external_texts
+from hyperfitting.measuring.external_texts import WordTokens
 from hyperfitting.metrics.diversity import type_token_ratio
 from tests.conftest import write_corpus
 from tests.support.cli import refused

@@ -10,7 +10,7 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.cli import main
-from hyperfitting.compare import compare
+from hyperfitting.comparing import compare
 from hyperfitting.data.draw import ids_sha256
 from hyperfitting.errors import RunError
 from hyperfitting.files import file_sha256

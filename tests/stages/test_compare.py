@@ -10,7 +10,7 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.cli import main
-from hyperfitting.compare import compare
+from hyperfitting.comparing import compare
 from hyperfitting.errors import InputError, RunError
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import Arm
@@ -164,7 +164,7 @@ def test_differences_are_paired_by_context_and_corrected_within_a_table(both, fi
 def test_random_flips_are_enough_for_a_difference_to_pass_the_correction(both):
     from dataclasses import replace
 
-    from hyperfitting.compare.differences import FLIPS_PER_TEST, paired_differences
+    from hyperfitting.comparing.differences import FLIPS_PER_TEST, paired_differences
 
     held = both.metrics[0]
     apart = {  # one text a cluster, and an arm that is larger in every one of 30
@@ -340,7 +340,7 @@ def test_comparing_needs_no_torch(finished):
     import sys
 
     code = (
-        "import sys; from pathlib import Path; from hyperfitting.compare import compare; "
+        "import sys; from pathlib import Path; from hyperfitting.comparing import compare; "
         f"compare([Path({str(finished.folder)!r})]); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,9 +17,9 @@ from PIL import Image
 
 from hyperfitting import models, pipeline
 from hyperfitting.cli.text import check_lines
-from hyperfitting.compare import compare
+from hyperfitting.comparing import compare
 from hyperfitting.errors import DataError, InputError, ModelError, RecipeError
-from hyperfitting.measure.images import IMAGE_CONTROLS
+from hyperfitting.measuring.images import IMAGE_CONTROLS
 from hyperfitting.metrics.specs import EachText, metrics_measured_as
 from hyperfitting.preference.design.arms import read_contexts
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL, ModelSettings, load_recipe, parse_recipe

@@ -1,6 +1,9 @@
 """What a library user meets first: text paths, a table, figures, a notebook's cell."""
 
+import doctest
+import importlib
 import io
+import json
 import sys
 
 import pytest
@@ -21,7 +24,7 @@ def test_folders_are_given_as_text(experiment, finished, tmp_path):
     assert experiment.recipe == finished.recipe
     assert hyperfitting.Run(str(finished.folder / "original")).variant == "original"
     assert "".join(hyperfitting.write(str(finished.folder), "the", new_tokens=2))
-    compared = hyperfitting.compare_experiments([str(finished.folder)], str(tmp_path / "compared"))
+    compared = hyperfitting.compare([str(finished.folder)], str(tmp_path / "compared"))
     assert compared.page.is_file()
     again = hyperfitting.run(finished.recipe, str(finished.folder), device="cpu")
     assert repr(again) == repr(experiment)
@@ -32,6 +35,48 @@ def test_an_experiment_names_itself_and_refuses_a_variant_that_it_lacks(experime
     assert "nothing yet" in repr(hyperfitting.Experiment(str(tmp_path)))
     with pytest.raises(RunError, match="has no variant 'hyper': original, hyperfitted"):
         experiment.run("hyper")
+
+
+def test_a_run_and_a_recipe_name_themselves(experiment, tmp_path):
+    assert repr(experiment.run("original")).endswith("tiny/original: measured>")
+    assert "not begun" in repr(hyperfitting.Run(tmp_path))
+    assert str(experiment.recipe) == f"<Recipe {experiment.recipe.run_name}>"
+
+
+@pytest.mark.parametrize("name", ["package", *hyperfitting.__all__])
+def test_each_public_name_has_an_example_that_holds(name, finished, tmp_path, monkeypatch):
+    """In a folder with a recipe of one's own, its experiment and a file of texts."""
+    if name == "__version__":
+        return
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(as_toml(finished.recipe))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine").symlink_to(finished.folder)
+    (tmp_path / "texts.jsonl").write_text('{"text": "the old house by the river"}\n')
+    place = hyperfitting if name == "package" else getattr(hyperfitting, name)
+    found = doctest.DocTestFinder(recurse=name != "package").find(
+        place, name, module=importlib.import_module(place.__module__) if name != "package" else None
+    )
+    assert any(test.examples for test in found)
+    runner, said = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), io.StringIO()
+    for test in found:
+        test.globs = {"hyperfitting": hyperfitting}
+        runner.run(test, out=said.write)
+    assert runner.failures == 0, said.getvalue()
+
+
+def as_toml(recipe):
+    """A recipe as a .toml file: each section as an inline table of what differs from defaults."""
+    tree = recipe.model_dump(mode="json", exclude_defaults=True)
+    return "".join(f"{key} = {_inline(value)}\n" for key, value in tree.items())
+
+
+def _inline(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_inline(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return json.dumps(value)
 
 
 def finished_name(experiment):

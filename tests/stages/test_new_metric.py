@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from hyperfitting import measure
-from hyperfitting.compare import compare
+from hyperfitting import measuring
+from hyperfitting.comparing import compare
 from hyperfitting.metrics import specs
 from hyperfitting.metrics.specs.reference import metrics_markdown
 from hyperfitting.report import markdown_table, texts_table, write_comparison, write_report
@@ -50,11 +50,11 @@ def table(monkeypatch):
 def measured_again(finished, folder):
     """The experiment with the metrics of its texts taken anew, as rows without a model's."""
     experiment = Experiment(shutil.copytree(finished.folder, folder))
-    options = measure.MetricOptions(measure.Intervals(draws=50, seed=0))
+    options = measuring.MetricOptions(measuring.Intervals(draws=50, seed=0))
     for run in experiment.runs().values():
         true = [text for text in run.continuations() if text.variant == "reference"]
-        texts = [*run.continuations(), *measure.control_texts(true, 0)]
-        found = measure.measure_texts(texts, measure.TextBaselines(), options)
+        texts = [*run.continuations(), *measuring.control_texts(true, 0)]
+        found = measuring.measure_texts(texts, measuring.TextBaselines(), options)
         of_models = [row for row in run.metrics() if row.domain != "pieces"]
         run.write_metrics(found.each, found.pooled, [*found.rows, *of_models])
     return experiment
@@ -87,6 +87,6 @@ def test_a_row_and_a_function_are_all_that_a_metric_needs(table, finished, tmp_p
 def test_it_is_measured_of_anybodys_texts_too(table, tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("banana")
-    rows = measure.measure_external_texts(measure.ExternalTextsRequest(path))
+    rows = measuring.measure_external_texts(measuring.ExternalTextsRequest(path))
     assert {row.name: row.value for row in rows}["vowels"] == 0.5
     assert "| share of vowels | 0.500 |" in markdown_table(texts_table(rows))

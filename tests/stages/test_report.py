@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from hyperfitting.compare import marks_of
+from hyperfitting.comparing import marks_of
 from hyperfitting.files import write_rows
-from hyperfitting.measure import ImageBaselines
+from hyperfitting.measuring import ImageBaselines
 from hyperfitting.metrics.images.grids import ContinuedImage
 from hyperfitting.records import Arm, ProbeRow
 from hyperfitting.report import closing_words, headline, write_report

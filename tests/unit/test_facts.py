@@ -17,8 +17,9 @@ from hyperfitting.facts import (
     write_facts,
 )
 from hyperfitting.recipe import EngineSettings, Strategy, load_recipe
-from hyperfitting.records import ModelTraits, TrainedWeights, Verdict
+from hyperfitting.records import Verdict
 from hyperfitting.runs import Experiment, Run
+from hyperfitting.traits import ModelTraits, TrainedWeights
 from hyperfitting.weights import Weights
 
 

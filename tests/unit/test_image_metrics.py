@@ -5,8 +5,8 @@ them.
 import numpy as np
 import pytest
 
-from hyperfitting import measure
-from hyperfitting.measure.images import IMAGE_CONTROLS
+from hyperfitting import measuring
+from hyperfitting.measuring.images import IMAGE_CONTROLS
 from hyperfitting.metrics.specs import METRICS, metric
 from hyperfitting.records import REFERENCE, Continuation
 
@@ -43,7 +43,7 @@ TRUE = smooth_images(NUMBER, 2)
 @pytest.fixture(scope="module")
 def images():
     blocks = np.concatenate([np.full((50, 1), START), TRAINING.reshape(50, -1)], axis=1)
-    return measure.ImageBaselines.of_blocks(COLOURS, blocks)
+    return measuring.ImageBaselines.of_blocks(COLOURS, blocks)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def measured(images):
         continuation(np.concatenate([one[:GIVEN], two[GIVEN:]]), number, "original", "greedy")
         for number, (one, two) in enumerate(zip(TRUE, other, strict=True))
     ]
-    texts = [*written, *true, *measure.control_images(true, images, 0)]
-    options = measure.MetricOptions(measure.Intervals(draws=50, seed=0))
-    found = measure.measure_texts(texts, measure.TextBaselines(images=images), options)
+    texts = [*written, *true, *measuring.control_images(true, images, 0)]
+    options = measuring.MetricOptions(measuring.Intervals(draws=50, seed=0))
+    found = measuring.measure_texts(texts, measuring.TextBaselines(images=images), options)
     return found, {(row.variant, row.name): row for row in found.rows}
 
 
@@ -128,22 +128,24 @@ def test_sets_compare_with_the_true_images_and_those_not_with_themselves(measure
 
 def test_pixels_are_shuffled_within_the_written_rows(images):
     true = [continuation(each, number) for number, each in enumerate(TRUE[:2])]
-    made = measure.control_images(true, images, 0)
+    made = measuring.control_images(true, images, 0)
     assert [each.variant for each in made] == [name for name in IMAGE_CONTROLS for _ in range(2)]
     for control in made[:2]:
         original = true[control.context]
         assert sorted(control.ids) == sorted(original.ids)
         assert control.ids != original.ids
         assert control.context_ids == original.context_ids
-    assert made == measure.control_images(true, images, 0)
-    assert made[:2] != measure.control_images(true, images, 1)[:2]
+    assert made == measuring.control_images(true, images, 0)
+    assert made[:2] != measuring.control_images(true, images, 1)[:2]
 
 
 def test_few_images_have_no_distance_of_sets_and_cut_ones_are_left_out(images):
-    options = measure.MetricOptions(measure.Intervals(draws=50, seed=0))
+    options = measuring.MetricOptions(measuring.Intervals(draws=50, seed=0))
     texts = [continuation(each, number) for number, each in enumerate(TRUE[:3])]
     cut = texts[2].__class__(**{**vars(texts[2]), "ids": texts[2].ids[:5]})
-    found = measure.measure_texts([*texts[:2], cut], measure.TextBaselines(images=images), options)
+    found = measuring.measure_texts(
+        [*texts[:2], cut], measuring.TextBaselines(images=images), options
+    )
     rows = {row.name: row for row in found.rows}
     assert (rows["image_ttr"].n, rows["image_ttr"].left_out) == (2, 1)
     assert rows["nearest_training_rms"].n == 2

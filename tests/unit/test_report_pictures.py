@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hyperfitting.measure import ImageBaselines
+from hyperfitting.measuring import ImageBaselines
 from hyperfitting.metrics.images.grids import ContinuedImage
 from hyperfitting.png import png_address, png_bytes
 from hyperfitting.records import REFERENCE, Arm

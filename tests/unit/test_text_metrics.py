@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from hyperfitting.measure.aggregate import Intervals, text_rows
-from hyperfitting.measure.text_metrics import measure_each_text
+from hyperfitting.measuring.aggregate import Intervals, text_rows
+from hyperfitting.measuring.text_metrics import measure_each_text
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.specs import metric
 from hyperfitting.records import Continuation

@@ -12,7 +12,7 @@ import sacrebleu
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hyperfitting.measure.external_texts import WordTokens
+from hyperfitting.measuring.external_texts import WordTokens
 from hyperfitting.metrics.bleu import bleu_signature, self_bleu
 from hyperfitting.metrics.diversity import type_token_ratio
 from hyperfitting.metrics.repetition import compression_ratio

@@ -144,7 +144,7 @@ def _measure_file(options: Options) -> None:
             what="table of texts' metrics",
             read=[path for path in read if path is not None],
         )
-    from hyperfitting.measure import ExternalTextsRequest, measure_external_texts
+    from hyperfitting.measuring import ExternalTextsRequest, measure_external_texts
 
     chosen = {name: getattr(options, name) for name in _OF_A_FILE}
     request = ExternalTextsRequest(options.folder, **chosen, device=options.device)

@@ -9,9 +9,8 @@ from hyperfitting.facts import PassageFacts, SetFacts, SourceFacts
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.progress import time_in_words
 from hyperfitting.recipe import Recipe
-from hyperfitting.records import TrainedWeights
 from hyperfitting.stages.listing import DamagedExperiment, ExperimentSummary
-from hyperfitting.traits import ModelSource
+from hyperfitting.traits import ModelSource, TrainedWeights
 
 if TYPE_CHECKING:
     from hyperfitting.stages.check import RecipeCheck

@@ -19,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from hyperfitting.errors import ModelError, kind_of, name_the_extra
 from hyperfitting.models.adapt.parts import decoder_layers, has_tied_head, output_head
 from hyperfitting.recipe import TrainSettings
-from hyperfitting.records import TrainedWeights
+from hyperfitting.traits import TrainedWeights
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import nn
 from hyperfitting.models.adapt import inspect_model, remember_traits
 from hyperfitting.models.devices import device_of
 from hyperfitting.recipe import ModelSettings
-from hyperfitting.records import ModelTraits
+from hyperfitting.traits import ModelTraits
 from hyperfitting.weights import ordinary_folder
 
 FileState = tuple[str, int, int, int]

@@ -29,6 +29,7 @@ from hyperfitting.recipe.load import (
     shipped_descriptions,
     shipped_recipes,
 )
+from hyperfitting.recipe.model import ModelSettings
 from hyperfitting.recipe.notes import recipe_notes
 from hyperfitting.recipe.paths import stored_recipe
 from hyperfitting.recipe.problems import is_unicode
@@ -42,7 +43,6 @@ from hyperfitting.recipe.settings import (
     LEAST_MAUVE_TEXTS,
     GenerateSettings,
     MeasureSettings,
-    ModelSettings,
     Recipe,
     ReportSettings,
 )

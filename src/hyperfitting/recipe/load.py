@@ -108,6 +108,11 @@ def load_recipe(
 ) -> Recipe:
     """Read a recipe (.toml, or the .json that a run keeps) and apply overrides.
 
+    Examples:
+        >>> demo = hyperfitting.load_recipe("demo", {"train.epochs": 12, "seed": 1})
+        >>> demo.train.epochs, demo.data.train_blocks
+        (12, 64)
+
     Args:
         name_or_path: a file, or the name of a shipped recipe.
         overrides: such as `["train.epochs=10"]`, as after `--set`, or `{"train.epochs": 10}`.

@@ -26,6 +26,7 @@ from hyperfitting.recipe.base import (
 )
 from hyperfitting.recipe.data import DataSettings
 from hyperfitting.recipe.evaluate import EvaluateSettings
+from hyperfitting.recipe.model import ModelSettings
 from hyperfitting.recipe.strategies import (
     GREEDY,
     Strategy,
@@ -38,44 +39,6 @@ from hyperfitting.recipe.variants import (
     Variant,
     alike_until_stopped,
 )
-
-
-class ModelSettings(PathSettings):
-    """Which model, and how its text begins."""
-
-    PATHS = ("source", "architecture")
-    source: str = Field(
-        min_length=1,
-        description="Hub name, local folder, `.gguf` file, a file inside an installed Python "
-        "package (`package:NAME/FILE`), folder of a PEFT adapter, or `asset:reference-lm`. A "
-        "relative path counts from the recipe's folder, here as in every setting; given with "
-        "--set, or in a shipped recipe, from the working folder.",
-    )
-    revision: str | None = Field(
-        None, description="Hub branch, tag or commit; none: the default branch."
-    )
-    architecture: str | None = Field(
-        None,
-        description="Folder with the same model's config.json, for `plan` where `source` is not "
-        "at hand.",
-    )
-    dtype: Dtype = Field(
-        "float32",
-        description="Dtype of the weights that generate and are measured, whatever dtype they "
-        "were saved in; `train.precision` says in which they are trained, "
-        "`generate.dtype` can choose another to generate.",
-    )
-    beginning_of_text: Literal["add", "none"] = Field(
-        "add",
-        description="`add` puts the tokenizer's beginning-of-text token first in every text, "
-        "exactly once.",
-    )
-    trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
-    initialise: Literal["pretrained", "random"] = Field(
-        "pretrained",
-        description="`random` takes only the architecture and the tokenizer from `source` "
-        "(pretraining).",
-    )
 
 
 class GenerateSettings(Settings):
@@ -171,6 +134,16 @@ LEAST_MAUVE_TEXTS = 1_000
 class Recipe(Settings):
     """One experiment: a model, its texts, the training and everything that is measured
     afterwards.
+
+    A recipe does not change once it is read: `load_recipe` takes overrides, and whatever gives
+    another result has another digest.
+
+    Examples:
+        >>> recipe = hyperfitting.load_recipe("mine.toml", {"train.epochs": 2})
+        >>> recipe
+        <Recipe tiny-...>
+        >>> recipe.train.epochs
+        2
     """
 
     name: Name = Field(description="Names the run, together with the recipe's digest.")
@@ -244,6 +217,12 @@ class Recipe(Settings):
             self.data.block_tokens, self.data.context_tokens, self.generate.new_tokens
         )
         return self
+
+    def __repr__(self) -> str:
+        """The recipe's name and digest; `canonical_json` has every setting."""
+        return f"<Recipe {self.run_name}>"
+
+    __str__ = __repr__
 
     @property
     def leaves_model_untouched(self) -> bool:

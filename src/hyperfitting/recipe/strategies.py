@@ -49,6 +49,12 @@ class BlockerSettings(Settings):
 class Strategy(Settings):
     """One way of choosing the next token. Its rules are applied in the order in which they stand
     here.
+
+    Examples:
+        >>> top_p = hyperfitting.Strategy(name="top-p", method="sample", top_p=0.9)
+        >>> pieces = hyperfitting.write("runs/mine", "the", strategy=top_p, new_tokens=8, seed=1)
+        >>> len("".join(pieces)) > 0
+        True
     """
 
     name: Name = Field(description="The strategy's name in every table.")

@@ -22,20 +22,41 @@ ReportFigure = Literal["curves", "texts"]
 
 
 class NotebookExperiment(Experiment):
-    """An experiment's folder, for use as a library."""
+    """An experiment's folder: its recipe, its runs, and what was measured of them. A notebook shows
+    its headline and curves.
+
+    Examples:
+        >>> experiment = hyperfitting.Experiment("runs/mine")
+        >>> list(experiment.runs())
+        ['original', 'hyperfitted']
+        >>> experiment.run("hyper")
+        Traceback (most recent call last):
+        hyperfitting.errors.RunError: runs/mine has no variant 'hyper': original, hyperfitted
+    """
 
     def table(self, *, wide: bool = False) -> Any:
         """All metrics as a pandas DataFrame.
+
+        Examples:
+            >>> frame = hyperfitting.Experiment("runs/mine").table(wide=True)
+            >>> list(frame.columns)[:2]
+            ['original, greedy', 'original, nucleus']
 
         Args:
             wide: a row for each domain and metric, and a column for each arm, which hold values
                 alone. Otherwise a row for each metric of each arm, with interval, n and unit.
 
         Raises:
-            ModuleNotFoundError: pandas is not installed.
+            InputError: pandas is not installed.
             RunError: there is no such experiment.
         """
-        import pandas
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise InputError(
+                "a table needs pandas, which is not installed: pip install pandas, or read the "
+                "same rows without it: experiment.run(variant).metrics()"
+            ) from error
 
         rows = all_rows(self)
         frame = pandas.DataFrame([asdict(row) for row in rows])
@@ -49,6 +70,10 @@ class NotebookExperiment(Experiment):
 
     def plot(self, what: ReportFigure = "curves", *, example: int = 1) -> Figure:
         """A picture of the report as a matplotlib figure.
+
+        Examples:
+            >>> figure = hyperfitting.Experiment("runs/mine").plot("curves")
+            >>> figure.savefig("curves.png")
 
         Args:
             what: `curves` are loss and type-token ratio by epoch; `texts` are one context with its

@@ -44,7 +44,16 @@ class RowsSoFar(Protocol):
 
 
 class Run:
-    """One model of an experiment and everything that was made with it."""
+    """One model of an experiment and everything that was made with it.
+
+    Examples:
+        >>> run = hyperfitting.Experiment("runs/mine").run("hyperfitted")
+        >>> run
+        <Run runs/mine/hyperfitted: measured>
+        >>> probes = run.probes()
+        >>> probes[-1].train_loss < probes[1].train_loss
+        True
+    """
 
     def __init__(self, folder: str | Path):
         self.folder = folder = Path(folder)
@@ -67,8 +76,15 @@ class Run:
         self._facts = StoredFile(self.facts_file, _facts_or_none)
 
     def __repr__(self) -> str:
-        """The folder."""
-        return f"<Run {self.folder}>"
+        """The folder, and how far the run has come."""
+        return f"<Run {self.folder}: {self.state()}>"
+
+    def state(self) -> str:
+        """How far the run has come, in a word."""
+        if not self.recipe_file.is_file():
+            return "not begun"
+        steps = ("measured", "generated", "trained")
+        return next((step for step in steps if getattr(self, step)), "begun")
 
     @property
     def recipe(self) -> Recipe:

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import torch
 
-from hyperfitting import data, measure, models, training
+from hyperfitting import data, measuring, models, training
 from hyperfitting.errors import ModelError
 from hyperfitting.facts import DataManifest
 from hyperfitting.recipe import ModelSettings, Recipe, recipe_notes
-from hyperfitting.records import ModelTraits, TrainedWeights
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.draw import Fitted, chat_frame_of, experiment_folder, fit
 from hyperfitting.stages.workload import saved_bytes, stage_work, working_bytes
-from hyperfitting.traits import ModelSource, TokenizerTraits
+from hyperfitting.traits import ModelSource, ModelTraits, TokenizerTraits, TrainedWeights
 
 
 @dataclass(frozen=True)
@@ -88,19 +87,27 @@ class RecipeCheck:
     notes: Sequence[str]
 
 
-def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto") -> RecipeCheck:
+def check_recipe(
+    recipe: Recipe, out: str | Path | None = None, *, device: str = "auto"
+) -> RecipeCheck:
     """Check all that `run` checks before it trains, and tell what it would load, train and write.
+
+    Examples:
+        >>> recipe = hyperfitting.load_recipe("mine.toml")
+        >>> found = hyperfitting.check(recipe, device="cpu")
+        >>> found.updates, found.precision
+        (12, 'fp32')
+
+    Args:
+        recipe: what would be done.
+        out: the experiment's folder; none: `runs/<name>-<digest8>`.
+        device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
 
     Raises:
         InputError: whatever `run` would refuse.
     """
     folder = experiment_folder(recipe, out)
-    begun = Experiment.open_or_new(folder, recipe)
-    if begun.drawn:
-        data.refuse_changed(begun.manifest.sources, recipe.data, str(folder))
-        _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
-    if _writes(recipe):
-        refuse_missing_parts(recipe)
+    _refuse_before_loading(recipe, folder)
     place = models.resolve_device(device)
     fitted = fit(recipe)
     precision = models.resolve_precision(recipe.train.precision, place)
@@ -136,6 +143,15 @@ def check_recipe(recipe: Recipe, out: Path | None = None, *, device: str = "auto
         disk=_disk(recipe, folder),
         notes=[*recipe_notes(recipe, groups), *_tokenizer_notes(recipe, tokenizer)],
     )
+
+
+def _refuse_before_loading(recipe: Recipe, folder: Path) -> None:
+    begun = Experiment.open_or_new(folder, recipe)
+    if begun.drawn:
+        data.refuse_changed(begun.manifest.sources, recipe.data, str(folder))
+        _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
+    if _writes(recipe):
+        refuse_missing_parts(recipe)
 
 
 def _stage_seconds(
@@ -194,7 +210,7 @@ def refuse_missing_parts(recipe: Recipe) -> None:
     from hyperfitting import report
 
     report.check_installed()
-    measure.text_signatures(bleu=recipe.measure.bleu)
+    measuring.text_signatures(bleu=recipe.measure.bleu)
     for source in (recipe.measure.model_named("scorer"), recipe.measure.model_named("mauve")):
         if source is not None:
             models.load_text_codec(ModelSettings(source=source, beginning_of_text="none"))

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyperfitting import compare, report
+from hyperfitting import comparing, report
 
 
 @dataclass(frozen=True)
 class Compared:
     """A comparison and the path of its page."""
 
-    comparison: compare.Comparison
+    comparison: comparing.Comparison
     page: Path
 
     @property
@@ -28,6 +28,11 @@ def compare_experiments(
     """Measured experiments side by side, every variant in every strategy, written as pages and
     tables.
 
+    Examples:
+        >>> compared = hyperfitting.compare(["runs/mine"], "compared")
+        >>> print(compared.page)
+        compared/index.html
+
     Args:
         folders: seeds of one recipe, or several recipes.
         out: where the pages go; none: `runs/compare-<folder>-<folder>...`.
@@ -41,5 +46,5 @@ def compare_experiments(
     names = "-".join(folder.resolve().name for folder in experiments)[:100]
     out = Path(out or Path("runs") / f"compare-{names}")
     report.refuse_other_folder(out)
-    comparison = compare.compare(experiments, baseline=baseline)
+    comparison = comparing.compare(experiments, baseline=baseline)
     return Compared(comparison, report.write_comparison(comparison, out))

@@ -51,9 +51,9 @@ def draw_experiment(
     return Experiment(folder)
 
 
-def experiment_folder(recipe: Recipe, out: Path | None) -> Path:
+def experiment_folder(recipe: Recipe, out: str | Path | None) -> Path:
     """Where an experiment stands: `out`, or `runs/<name>-<digest8>`."""
-    return out or Path("runs") / recipe.run_name
+    return Path("runs") / recipe.run_name if out is None else Path(out)
 
 
 def converted_lines(sources: Sequence[SourceFacts]) -> Iterator[str]:

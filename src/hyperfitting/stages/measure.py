@@ -12,11 +12,11 @@ from functools import partial
 
 import torch
 
-from hyperfitting import measure, models
+from hyperfitting import measuring, models
 from hyperfitting.facts import MauveFacts, MauveTaken, MeasureFacts
 from hyperfitting.files import changed_at, exclusive_lock
-from hyperfitting.measure.experiment import MeasuredRun, RunToMeasure, measure_runs
-from hyperfitting.measure.reading import TextReader, third_models
+from hyperfitting.measuring.experiment import MeasuredRun, RunToMeasure, measure_runs
+from hyperfitting.measuring.reading import TextReader, third_models
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, Recipe
@@ -61,7 +61,7 @@ def _measure(
     original, recipe = experiment.run(ORIGINAL), experiment.recipe
     codec, blocks = load_run_codec(original), _blocks(experiment)
     true = [text for text in original.continuations() if text.variant == REFERENCE]
-    images = measure.image_baselines(experiment)
+    images = measuring.image_baselines(experiment)
     texts = {run.variant: _texts(run, true, images) for run in todo}
     tokens: Counter[str] = Counter()
     with progress.bar("measuring", _readings(recipe, blocks, texts, len(true))) as bar:
@@ -72,7 +72,7 @@ def _measure(
             reader,
             blocks,
             replace(_baselines(experiment, reader, codec, place, bar.advance), images=images),
-            measure.MetricOptions.of_recipe(recipe),
+            measuring.MetricOptions.of_recipe(recipe),
             true_texts=true,
             context_tokens=recipe.data.context_tokens,
         )
@@ -112,15 +112,15 @@ def _models_in_words(count: int) -> str:
 
 
 def _texts(
-    run: Run, true: list[Continuation], images: measure.ImageBaselines | None
+    run: Run, true: list[Continuation], images: measuring.ImageBaselines | None
 ) -> list[Continuation]:
     """What a run wrote; with the original's, the true texts and the controls."""
     written, seed = run.continuations(), run.recipe.seed
     if run.variant != ORIGINAL:
         return written
     if images is None:
-        return [*written, *measure.control_texts(true, seed)]
-    return [*written, *measure.control_images(true, images, seed)]
+        return [*written, *measuring.control_texts(true, seed)]
+    return [*written, *measuring.control_images(true, images, seed)]
 
 
 def _readings(
@@ -145,7 +145,7 @@ def _baselines(
     codec: models.ModelCodec,
     place: torch.device,
     advance: Callable[[int], None],
-) -> measure.TextBaselines:
+) -> measuring.TextBaselines:
     """What the texts of an experiment are measured against."""
     settings, training_ids = experiment.recipe.measure, experiment.blocks("train").ids_NT.tolist()
     scorer, features = third_models(
@@ -156,7 +156,7 @@ def _baselines(
         batch_texts=settings.batch_blocks,
         advance=advance,
     )
-    return measure.TextBaselines(
+    return measuring.TextBaselines(
         index=TrainingIndex(training_ids),
         training_texts=[codec.decode(ids) for ids in training_ids] if settings.bleu else (),
         original=original,

@@ -42,6 +42,11 @@ def plan_memory(
     Only the architecture is read, from `model.architecture` where `model.source` is not at hand.
     Without `memory` it is that of `device`.
 
+    Examples:
+        >>> plan = hyperfitting.plan(hyperfitting.load_recipe("mine.toml"), memory=24 * 2**30)
+        >>> plan.fits[0].fits
+        True
+
     Raises:
         ModelError: there is no config, or the model's memory depends on the texts.
     """

@@ -31,7 +31,7 @@ from hyperfitting.files import (
 )
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL, PRETRAINED, Recipe
-from hyperfitting.records import ProbeRow, TrainedWeights, UpdateRow, Verdict
+from hyperfitting.records import ProbeRow, UpdateRow, Verdict
 from hyperfitting.runs import Experiment, Run
 from hyperfitting.stages.draw import (
     chat_frame_of,
@@ -43,6 +43,7 @@ from hyperfitting.stages.model_card import model_card
 from hyperfitting.stages.take_models import refuse_other_training, take_models
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
+from hyperfitting.traits import TrainedWeights
 from hyperfitting.weights import Weights, hash_model, named_weights, ordinary_folder
 
 

@@ -19,9 +19,9 @@ from hyperfitting import models
 from hyperfitting.errors import InputError, ModelError, kind_of
 from hyperfitting.models import Precision, TrainableModel
 from hyperfitting.recipe import ModelSettings, Recipe
-from hyperfitting.records import ModelTraits
 from hyperfitting.training.distributed import ProcessGroup, gather, shard
 from hyperfitting.training.loss import LossOf, add_loss, choose_loss
+from hyperfitting.traits import ModelTraits
 
 _CPU = torch.device("cpu")
 

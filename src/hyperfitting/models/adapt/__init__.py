@@ -32,7 +32,7 @@ from hyperfitting.models.adapt.parts import attention_of, has_experts, has_tied_
 from hyperfitting.models.devices import Precision
 from hyperfitting.models.packed_steps import FEW_TEXTS, can_be_packed
 from hyperfitting.models.stepping import ByContext, Stepper
-from hyperfitting.records import ModelTraits
+from hyperfitting.traits import ModelTraits
 
 
 def inspect_model(model: nn.Module, tokens: int | None = None) -> ModelTraits:

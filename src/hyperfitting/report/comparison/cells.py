@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
 
-from hyperfitting.compare import Comparison, DomainMetrics, MarkedTable, are_one_design
+from hyperfitting.comparing import Comparison, DomainMetrics, MarkedTable, are_one_design
 from hyperfitting.metrics.specs import MetricSpec, metric
 from hyperfitting.records import REFERENCE, Arm, TextMetrics
 from hyperfitting.report.kit.numbers import interval, number

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting.compare import Comparison, MarkedTable, PairedDifference, Seeds, what_differs
+from hyperfitting.comparing import Comparison, MarkedTable, PairedDifference, Seeds, what_differs
 from hyperfitting.documents import document_place
 from hyperfitting.errors import RunError
 from hyperfitting.files import new_folder, write_text

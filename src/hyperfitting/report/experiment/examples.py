@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
-from hyperfitting.measure import ImageBaselines, image_baselines
+from hyperfitting.measuring import ImageBaselines, image_baselines
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.records import REFERENCE, Arm, Continuation, Origin

@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfitting.measure import ImageBaselines
+from hyperfitting.measuring import ImageBaselines
 from hyperfitting.metrics.images.grids import ContinuedImage, colours_of
 from hyperfitting.metrics.images.recitation import NearestImage, nearest_in_colours
 from hyperfitting.metrics.repetition import repeated_run_lengths

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperfitting.compare import Mark, marks_of
+from hyperfitting.comparing import Mark, marks_of
 from hyperfitting.downstream.tables import EvaluationRow, experiment_rows
 from hyperfitting.files import make_folder, new_folder, write_text
 from hyperfitting.recipe import ORIGINAL

@@ -11,10 +11,10 @@ experiment.py      the runs of an experiment: needs torch
 external_texts.py  anybody's texts, from files
 """
 
-from hyperfitting.measure.aggregate import Intervals
-from hyperfitting.measure.external_texts import ExternalTextsRequest, measure_external_texts
-from hyperfitting.measure.images import ImageBaselines, control_images, image_baselines
-from hyperfitting.measure.texts import (
+from hyperfitting.measuring.aggregate import Intervals
+from hyperfitting.measuring.external_texts import ExternalTextsRequest, measure_external_texts
+from hyperfitting.measuring.images import ImageBaselines, control_images, image_baselines
+from hyperfitting.measuring.texts import (
     MeasuredTexts,
     MetricOptions,
     TextBaselines,

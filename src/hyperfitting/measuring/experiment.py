@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hyperfitting.measure.aggregate import Intervals
-from hyperfitting.measure.model_metrics import model_inputs, model_rows
-from hyperfitting.measure.reading import TextReader
-from hyperfitting.measure.texts import MeasuredTexts, MetricOptions, TextBaselines, measure_texts
+from hyperfitting.measuring.aggregate import Intervals
+from hyperfitting.measuring.model_metrics import model_inputs, model_rows
+from hyperfitting.measuring.reading import TextReader
+from hyperfitting.measuring.texts import MeasuredTexts, MetricOptions, TextBaselines, measure_texts
 from hyperfitting.metrics.token_scores import TokenScores
 from hyperfitting.models import stack_scores
 from hyperfitting.records import REFERENCE, Continuation, MetricRow, TokenBlocks

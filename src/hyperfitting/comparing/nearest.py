@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfitting.compare.load import DomainMetrics
-from hyperfitting.compare.seeds import Seeds
+from hyperfitting.comparing.load import DomainMetrics
+from hyperfitting.comparing.seeds import Seeds
 from hyperfitting.metrics.multiple_comparisons import (
     drawn_pseudo_values,
     drawn_ratios,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hyperfitting.compare.load import DomainMetrics
-from hyperfitting.compare.seeds import Seeds
+from hyperfitting.comparing.load import DomainMetrics
+from hyperfitting.comparing.seeds import Seeds
 from hyperfitting.errors import InputError
 from hyperfitting.metrics.specs import MetricSpec, compared_metrics
 from hyperfitting.metrics.stats import Estimate, holm, jackknife, paired_difference, sign_flip_p

@@ -16,8 +16,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfitting.measure.aggregate import by_arm, metric_row
-from hyperfitting.measure.text_metrics import TextInputs
+from hyperfitting.measuring.aggregate import by_arm, metric_row
+from hyperfitting.measuring.text_metrics import TextInputs
 from hyperfitting.metrics.controls import shuffled_texts
 from hyperfitting.metrics.images.closeness import half_sample_error
 from hyperfitting.metrics.images.controls import nearest_training_pasted, row_above_copied

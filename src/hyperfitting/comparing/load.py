@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from hyperfitting.compare.seeds import Seeds, without_seeds
+from hyperfitting.comparing.seeds import Seeds, without_seeds
 from hyperfitting.errors import RunError
 from hyperfitting.recipe import Recipe, differing_settings
 from hyperfitting.records import REFERENCE, Arm, MetricRow, PooledMetric, TextMetrics

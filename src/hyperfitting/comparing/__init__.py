@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyperfitting.compare.differences import PairedDifference, find_baseline, paired_differences
-from hyperfitting.compare.load import DomainMetrics, domain_metrics, load_experiments
-from hyperfitting.compare.nearest import Mark, MarkedTable, marked_table
-from hyperfitting.compare.seeds import Seeds, are_one_design, what_differs
+from hyperfitting.comparing.differences import PairedDifference, find_baseline, paired_differences
+from hyperfitting.comparing.load import DomainMetrics, domain_metrics, load_experiments
+from hyperfitting.comparing.nearest import Mark, MarkedTable, marked_table
+from hyperfitting.comparing.seeds import Seeds, are_one_design, what_differs
 from hyperfitting.records import Arm
 from hyperfitting.runs import Experiment
 

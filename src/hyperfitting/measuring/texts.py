@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hyperfitting.measure.aggregate import Intervals, by_arm, pooled_rows, text_rows
-from hyperfitting.measure.images import ImageBaselines, image_inputs, true_image_rows
-from hyperfitting.measure.pooled_metrics import pooled_metrics
-from hyperfitting.measure.text_metrics import (
+from hyperfitting.measuring.aggregate import Intervals, by_arm, pooled_rows, text_rows
+from hyperfitting.measuring.images import ImageBaselines, image_inputs, true_image_rows
+from hyperfitting.measuring.pooled_metrics import pooled_metrics
+from hyperfitting.measuring.text_metrics import (
     TextInputs,
     bleu_inputs,
     measure_each_text,
@@ -32,8 +32,8 @@ from hyperfitting.records import (
 )
 
 if TYPE_CHECKING:
-    from hyperfitting.measure.model_metrics import MauveDetails
-    from hyperfitting.measure.reading import TextReader, ThirdModel
+    from hyperfitting.measuring.model_metrics import MauveDetails
+    from hyperfitting.measuring.reading import TextReader, ThirdModel
     from hyperfitting.recipe import Recipe
 
 
@@ -142,7 +142,7 @@ def _inputs(
         inputs |= bleu_inputs(texts, baselines.training_texts)
     if baselines.original is None and baselines.scorer is None:
         return inputs
-    from hyperfitting.measure.model_metrics import original_inputs, scorer_inputs
+    from hyperfitting.measuring.model_metrics import original_inputs, scorer_inputs
 
     if baselines.original is not None:
         inputs |= original_inputs(baselines.original, texts)
@@ -156,7 +156,7 @@ def _mauve(
 ) -> tuple[list[MetricRow], list[MauveDetails]]:
     if baselines.features is None:
         return [], []
-    from hyperfitting.measure.model_metrics import mauve_rows
+    from hyperfitting.measuring.model_metrics import mauve_rows
 
     return mauve_rows(baselines.features, texts, force=options.force_mauve)
 

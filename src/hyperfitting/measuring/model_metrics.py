@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hyperfitting.measure.aggregate import Intervals, ModelOnDomain, by_arm, metric_row
-from hyperfitting.measure.reading import TextReader, ThirdModel
-from hyperfitting.measure.text_metrics import TextInputs
+from hyperfitting.measuring.aggregate import Intervals, ModelOnDomain, by_arm, metric_row
+from hyperfitting.measuring.reading import TextReader, ThirdModel
+from hyperfitting.measuring.text_metrics import TextInputs
 from hyperfitting.metrics.mauve import mauve, mauve_standard_error
 from hyperfitting.metrics.specs import (
     AgainstTrueTexts,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from hyperfitting.data import Mistakes, RowError, read_texts, refuse_name
 from hyperfitting.errors import DataError, plain_out_of_memory
-from hyperfitting.measure.aggregate import Intervals
-from hyperfitting.measure.texts import (
+from hyperfitting.measuring.aggregate import Intervals
+from hyperfitting.measuring.texts import (
     MeasuredTexts,
     MetricOptions,
     TextBaselines,
@@ -39,6 +39,10 @@ Tokens = Callable[[str], tuple[list[int], list[str]]]
 class ExternalTextsRequest:
     """Texts in a file, and what they are measured against.
 
+    Examples:
+        >>> hyperfitting.ExternalTextsRequest("texts.jsonl", column="story").column
+        'story'
+
     Args:
         path: the texts.
         reference: true texts to stand beside them, with their two controls; needed by MAUVE.
@@ -54,9 +58,9 @@ class ExternalTextsRequest:
         device: where scorer and features run.
     """
 
-    path: Path
-    reference: Path | None = None
-    training: Path | None = None
+    path: str | Path
+    reference: str | Path | None = None
+    training: str | Path | None = None
     tokenizer: str | None = None
     column: str = "text"
     group: str | None = None
@@ -76,6 +80,12 @@ def measure_external_texts(
     `on_warning` is given a line for each mistake in a file, for sets that do not compare, for the
     longest recited runs, and for how words, BLEU and MAUVE were taken. Rows that cannot be used are
     passed over.
+
+    Examples:
+        >>> request = hyperfitting.ExternalTextsRequest("texts.jsonl")
+        >>> ttr = [row for row in hyperfitting.measure(request) if row.name == "ttr"]
+        >>> 0 < ttr[0].value <= 1
+        True
 
     Raises:
         DataError: a file cannot be read or holds no text; MAUVE is asked for without true texts, or
@@ -120,7 +130,7 @@ def _with_models(baselines: TextBaselines, request: ExternalTextsRequest) -> Tex
     """The baselines with the models that the request names; torch is imported for them only."""
     if request.scorer is None and request.mauve is None:
         return baselines
-    from hyperfitting.measure.reading import third_models
+    from hyperfitting.measuring.reading import third_models
     from hyperfitting.models import resolve_device
 
     device = resolve_device(request.device)
@@ -170,7 +180,7 @@ class _TextFiles:
     warn: Callable[[str], None]
     tokens: Tokens
 
-    def __call__(self, path: Path, variant: str) -> list[Continuation]:
+    def __call__(self, file: str | Path, variant: str) -> list[Continuation]:
         """The texts of a file as continuations of no context, in file order.
 
         Rows that cannot be used are warned of, in at most three lines a mistake, and passed over.
@@ -178,6 +188,7 @@ class _TextFiles:
         Raises:
             DataError: the file cannot be read, or no text is left.
         """
+        path = Path(file)
         texts = [
             _continuation(each, variant, self.tokens, number)
             for number, each in enumerate(self._documents(path))
