@@ -25,6 +25,7 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault(
     "HF_MODULES_CACHE", tempfile.mkdtemp(prefix="modules-")
 )  # code of models made here
+os.environ.setdefault("TRACKIO_DIR", tempfile.mkdtemp(prefix="trackio-"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

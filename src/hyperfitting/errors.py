@@ -146,6 +146,9 @@ _EXTRAS = {
     "sklearn": "images",
     "ray": "ray",
     "submitit": "slurm",
+    "tensorboard": "tensorboard",
+    "trackio": "trackio",
+    "wandb": "wandb",
 }
 
 

@@ -230,6 +230,23 @@ class ArchiveFacts(Facts):
     left_out: dict[str, str]
 
 
+# trackers.json
+
+
+class TrackerFacts(Facts):
+    """trackers.json: what trackers were told of a run, so that nothing is told twice.
+
+    Args:
+        id: tells the run from others of the same recipe, in trackers that keep all in one place.
+        training: the trackers that are told of its updates and probes.
+        metrics: by tracker, the SHA-256 of the metrics.jsonl that it was told of.
+    """
+
+    id: str
+    training: tuple[str, ...]
+    metrics: dict[str, str]
+
+
 # data/manifest.json
 
 

@@ -29,7 +29,7 @@ LAYERS = [
     {"facts"},
     {"metrics", "runs"},
     {"decoding"},
-    {"data", "models", "web"},
+    {"data", "models", "trackers", "web"},
     {"comparing", "downstream", "generate", "measuring", "training"},
     {"preference", "writing"},
     {"report"},
@@ -89,6 +89,7 @@ ORDER = {
     "workload < train < evaluate generate measure < check",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
+    "trackers": "tracker < to_tensorboard to_trackio to_wandb < narrator < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
     "data": "contamination decode drawn.canvas folders lost_characters splits < drawn.faces "
     "drawn.indoors drawn.outdoors drawn.patterns fit_palette passages pixels repeats rows < drawn "
@@ -127,6 +128,9 @@ DOORS = {
     "markdown_it": {"web"},
     "ray": {"studies"},
     "submitit": {"studies"},
+    "tensorboard": {"trackers"},
+    "trackio": {"trackers"},
+    "wandb": {"trackers"},
 }
 TORCH_ROOMS = {
     "decoding",
@@ -137,6 +141,7 @@ TORCH_ROOMS = {
     "models",
     "stages",
     "studies",
+    "trackers",
     "training",
     "writing",
 }

@@ -130,6 +130,8 @@ CASES = {
     "qwen2": ({"stop": "best-validation"}, {}),
     "gpt2": ({}, {}),
 }
+TOLD = "three blocks"
+"""The case whose training a tracker is told of."""
 STOPPED_AFTER, UPDATES = 5, 8
 ENDED = "another process of this training has ended"
 FAILURES = {
@@ -164,6 +166,7 @@ def many(tmp_path_factory, tiny_model, corpus, tiny_tokenizer):
             "train": tree["train"] | train,
             "engine": engine,
             "model": sources.get(name, tree["model"]),
+            "report_to": ["tensorboard"] if name == TOLD else [],
         }
         recipes[name] = write_recipe(tree | changed, folder / f"{name}.json")
 
@@ -210,6 +213,17 @@ def test_two_processes_train_as_one(many, name):
     0.2.
     """
     compare(many, name, 2)
+
+
+def test_one_of_two_processes_tells_the_tracker(many):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = many.folder / f"{TOLD} on 2"
+    (file,) = (out / "tensorboard" / "hyperfitted").iterdir()
+    told = EventAccumulator(str(file)).Reload().Scalars("updates/loss")
+    assert [each.step for each in told] == [
+        row.update for row in Experiment(out).run("hyperfitted").updates()
+    ]
 
 
 def test_four_processes_train_as_one(many):

@@ -53,7 +53,13 @@ from hyperfitting.recipe.strategies import (
     DrySettings,
     Strategy,
 )
-from hyperfitting.recipe.train import EngineSettings, LoraSettings, ProbeSettings, TrainSettings
+from hyperfitting.recipe.train import (
+    EngineSettings,
+    LoraSettings,
+    ProbeSettings,
+    TrackerName,
+    TrainSettings,
+)
 from hyperfitting.recipe.tree import Overrides, apply_overrides, as_overrides, dotted, read_tree
 from hyperfitting.recipe.variants import HYPERFITTED, ORIGINAL, PRETRAINED, Variant
 
@@ -94,6 +100,7 @@ __all__ = [
     "Share",
     "Strategy",
     "TextSource",
+    "TrackerName",
     "TrainSettings",
     "Trained",
     "Variant",

@@ -11,6 +11,7 @@ from hyperfitting.recipe.settings import Recipe
 _DECIDE_NOTHING: Any = {
     "name": True,
     "engine": True,
+    "report_to": True,
     "description": True,
     "model": {"architecture"},
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from html import escape
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -31,7 +32,8 @@ from hyperfitting.recipe.strategies import (
     GREEDY,
     Strategy,
 )
-from hyperfitting.recipe.train import EngineSettings, ProbeSettings, TrainSettings
+from hyperfitting.recipe.train import EngineSettings, ProbeSettings, TrackerName, TrainSettings
+from hyperfitting.recipe.tree import dotted
 from hyperfitting.recipe.variants import (
     HYPERFITTED,
     ORIGINAL,
@@ -158,6 +160,12 @@ class Recipe(Settings):
     model: ModelSettings
     data: DataSettings
     train: TrainSettings
+    report_to: tuple[TrackerName, ...] = Field(
+        (),
+        description="Trackers that are told of updates, probes and metrics as they come: "
+        "`tensorboard`, `trackio`, `wandb`, each an extra. On this machine only, unless their own "
+        "environment variables say otherwise. May change midway.",
+    )
     engine: EngineSettings = EngineSettings()
     probe: ProbeSettings = ProbeSettings()
     generate: GenerateSettings = GenerateSettings()
@@ -224,6 +232,15 @@ class Recipe(Settings):
 
     __str__ = __repr__
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the settings that differ from their defaults."""
+        settings = dotted(self.model_dump(mode="json", exclude_defaults=True))
+        rows = "".join(
+            f"<tr><th>{escape(key)}</th><td>{escape(json.dumps(value))}</td></tr>"
+            for key, value in settings
+        )
+        return f"<table><caption>{escape(self.run_name)}</caption>{rows}</table>"
+
     @property
     def leaves_model_untouched(self) -> bool:
         """True for the original: no update is made."""
@@ -274,8 +291,8 @@ class Recipe(Settings):
     def digest(self) -> str:
         """SHA-256, in hex, of the settings that decide results and differ from their defaults.
 
-        Comments, key order, `engine` and defaults written out change nothing, nor does a setting
-        added later.
+        Comments, key order, `engine`, `report_to` and defaults written out change nothing, nor does
+        a setting added later.
         """
         deciding = self.model_dump(mode="json", exclude_defaults=True, exclude=_DECIDES_NOTHING)
         return hashlib.sha256(_canonical(deciding).encode()).hexdigest()
@@ -363,7 +380,12 @@ def _path_settings(node: Any, key: str) -> Iterator[tuple[str, PathSettings]]:
             yield from _path_settings(value, f"{key}.{name}".removeprefix("."))
 
 
-_DECIDES_NOTHING: Any = {"engine": True, "description": True, "model": {"architecture"}}
+_DECIDES_NOTHING: Any = {
+    "engine": True,
+    "report_to": True,
+    "description": True,
+    "model": {"architecture"},
+}
 
 
 def _canonical(tree: dict[str, Any]) -> str:

@@ -21,6 +21,10 @@ Float32 = Annotated[float, Field(gt=0, le=3e38)]
 """A positive number that is taken into float32 arithmetic, which ends at 3.4e38."""
 
 
+TrackerName = Literal["tensorboard", "trackio", "wandb"]
+"""A program that draws the curves of trainings, by the name of its Python package and our extra."""
+
+
 class LoraSettings(Settings):
     """Low-rank adapters, where `train.parameters` asks for them."""
 

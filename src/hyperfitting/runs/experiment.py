@@ -104,11 +104,12 @@ class Experiment:
                 "of, or another --out"
             )
 
-    def update_engine_and_paths(self, recipe: Recipe) -> None:
-        """Go on with the engine of a recipe, and from its folder: neither decides a result, so both
-        may change.
+    def update_what_decides_nothing(self, recipe: Recipe) -> None:
+        """Go on with the engine and the trackers of a recipe, and from its folder: none of these
+        decides a result, so they may change.
         """
         given = dict(recipe.path_settings())
+        update = {"engine": recipe.engine, "report_to": recipe.report_to}
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
             held = load_stored_recipe(file)
             both = [
@@ -119,13 +120,10 @@ class Experiment:
                 for old, new in both
                 if old.folders != {each: new.folder_of(each) for each in old.folders}
             ]
-            if moved or held.engine != recipe.engine:
+            if moved or any(getattr(held, name) != value for name, value in update.items()):
                 for settings, now in moved:
                     settings.count_from(now.folder_of)
-                write_text(
-                    file,
-                    stored_recipe(held.model_copy(update={"engine": recipe.engine}), file.parent),
-                )
+                write_text(file, stored_recipe(held.model_copy(update=update), file.parent))
 
     def run(self, variant: str) -> Run:
         """The run of a variant, begun or not.

@@ -62,6 +62,7 @@ class Run:
         self.facts_file = folder / "run.json"
         self.updates_file = folder / "updates.jsonl"
         self.probes_file = folder / "probes.jsonl"
+        self.trackers_file = folder / "trackers.json"
         self.checkpoint_folder = folder / "checkpoint"
         self.model_folder = folder / "model"
         self.parts_folder = folder / "parts"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from hyperfitting import data, measuring, models, training
+from hyperfitting import data, measuring, models, trackers, training
 from hyperfitting.errors import ModelError
 from hyperfitting.facts import DataManifest
 from hyperfitting.recipe import ModelSettings, Recipe, recipe_notes
@@ -150,6 +150,7 @@ def _refuse_before_loading(recipe: Recipe, folder: Path) -> None:
     if begun.drawn:
         data.refuse_changed(begun.manifest.sources, recipe.data, str(folder))
         _ = [run.model_source for run in begun.runs().values()]  # refuses one that has changed
+    trackers.refuse_missing_trackers(recipe.report_to)
     if _writes(recipe):
         refuse_missing_parts(recipe)
 

@@ -45,7 +45,7 @@ def draw_experiment(
             palette = fitted.codec.palette if isinstance(fitted.codec, models.ImageCodec) else None
             drawn = fitted.drawn
             experiment.write_data(recipe, drawn.sets, drawn.manifest, palette)
-        experiment.update_engine_and_paths(recipe)
+        experiment.update_what_decides_nothing(recipe)
 
     training.join_processes(models.resolve_device(device)).on_main(claim_and_draw)
     return Experiment(folder)

@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-from hyperfitting import measuring, models
+from hyperfitting import measuring, models, trackers
 from hyperfitting.facts import MauveFacts, MauveTaken, MeasureFacts
 from hyperfitting.files import changed_at, exclusive_lock
 from hyperfitting.measuring.experiment import MeasuredRun, RunToMeasure, measure_runs
@@ -49,6 +49,7 @@ def measure_experiment(
                 held.enter_context(exclusive_lock(run.folder))
             read = _measure(experiment, todo, models.resolve_device(device), progress)
         progress.log(f"measured: {read.total():,} tokens scored by {_models_in_words(len(read))}")
+    trackers.tell_metrics(runs, experiment.recipe.report_to, progress.log)
     return runs
 
 

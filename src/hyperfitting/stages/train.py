@@ -8,7 +8,7 @@ of each.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hyperfitting import models, training
+from hyperfitting import models, trackers, training
 from hyperfitting.environment import Environment
 from hyperfitting.errors import RecipeError
 from hyperfitting.facts import TrainFacts
@@ -60,6 +60,7 @@ def train_experiment(
     trained alike. What is refused before the first update leaves no folder.
     """
     folder = experiment_folder(recipe, out)
+    trackers.refuse_missing_trackers(recipe.report_to)
     source = None if models_of is None else Experiment(models_of)
     if source is not None:
         refuse_other_training(recipe, source)
@@ -94,6 +95,7 @@ def pretrain(
             "recipe pretrain does"
         )
     folder = experiment_folder(recipe, out)
+    trackers.refuse_missing_trackers(recipe.report_to)
     with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
         experiment = draw_experiment(
             recipe, folder, device=device, progress=progress, keep_data=keep_data
@@ -202,13 +204,19 @@ def _train_together(
     held, every = checkpoints.state(), recipe.probe_updates(len(blocks))
     known = [run for run in runs if not held.update or run.variant in held.variants]
     with ExitStack() as files:
+        narrators = {
+            run.variant: files.enter_context(
+                trackers.narrating(run, recipe.report_to if ranks.is_main else (), progress.log)
+            )
+            for run in known
+        }
         writers = {
             run.variant: files.enter_context(
                 run.training_log_writers(held.rows_of(run.variant, every), write=ranks.is_main)
             )
             for run in known
         }
-        watcher = _Watcher(setup, codec, validation.ids_NT, writers, progress)
+        watcher = _Watcher(setup, codec, validation.ids_NT, writers, narrators, progress)
         watcher.first = ranks.from_main(_first_probe(experiment, setup))
         made = training.train(
             setup,
@@ -251,7 +259,9 @@ Writers = dict[str, tuple[Callable[[Any], None], Callable[[Any], None]]]
 
 
 class _Watcher:
-    """Takes probes, and writes every row into the files of the variants that it belongs to."""
+    """Takes probes, writes every row into the files of the variants that it belongs to, and tells
+    trackers.
+    """
 
     def __init__(
         self,
@@ -259,10 +269,11 @@ class _Watcher:
         codec: models.ModelCodec,
         validation_NT: NDArray[np.int32],
         writers: Writers,
+        narrators: Mapping[str, trackers.Narrator],
         progress: Progress,
     ):
         self._setup, self._codec, self._validation_NT = setup, codec, validation_NT
-        self._writers, self._progress = writers, progress
+        self._writers, self._narrators, self._progress = writers, narrators, progress
         self.first: ProbeRow | None = None
 
     def log(self, row: UpdateRow, variants: Sequence[str]) -> None:
@@ -270,6 +281,7 @@ class _Watcher:
         for name in variants:
             if name in self._writers:
                 self._writers[name][0](row)
+                self._narrators[name].update(row)
 
     def probe(self, state: State, epoch: float, variants: Sequence[str]) -> ProbeRow:
         """Measure the model on the validation texts, write the row and report it."""
@@ -277,6 +289,7 @@ class _Watcher:
         for name in variants:
             if name in self._writers:
                 self._writers[name][1](row)
+                self._narrators[name].probe(row)
         self._progress.log(_probe_line(variants[-1], row))
         return row
 

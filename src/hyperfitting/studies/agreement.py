@@ -14,8 +14,8 @@ from typing import Any
 from hyperfitting.recipe import Recipe, Settings
 from hyperfitting.recipe.paths import PATHS_FROM
 
-_ASIDE = {"name", "description", "engine", "model.architecture", PATHS_FROM}
-"""What decides no result: names, descriptions, and speed."""
+_ASIDE = {"name", "description", "engine", "report_to", "model.architecture", PATHS_FROM}
+"""What decides no result: names, descriptions, speed, and who is told."""
 
 
 def first_disagreement(
