@@ -310,8 +310,8 @@ def _probe_line(variant: str, row: ProbeRow) -> str:
     """A probe in the columns of a narrow terminal; probes.jsonl and the report have all of it."""
     loss = "     -" if row.train_loss is None else f"{row.train_loss:6.3f}"
     return (
-        f"{variant:11s} epoch {row.epoch:5.1f}  loss {loss}  validation {row.validation_loss:6.3f}  "
-        f"TTR {row.ttr:.2f} (text {row.reference_ttr:.2f})"
+        f"{variant:11s} epoch {row.epoch:5.1f}  loss {loss}  validation "
+        f"{row.validation_loss:6.3f}  TTR {row.ttr:.2f} (text {row.reference_ttr:.2f})"
     )
 
 
