@@ -90,7 +90,7 @@ class Narrator:
         self._tell(told, lambda tracker: tracker.results(values, step))
         digest = file_sha256(self._run.metrics_file)
         facts = _facts(self._run)
-        known = {**facts.metrics, **{name: digest for name in told if name in self._trackers}}
+        known = facts.metrics | {name: digest for name in told if name in self._trackers}
         write_facts(self._run.trackers_file, facts.model_copy(update={"metrics": known}))
 
     def close(self) -> None:

@@ -15,17 +15,17 @@ class TensorBoard:
 
         folder = run.folder / "tensorboard"
         self.place = f"tensorboard --logdir {folder}"
-        self._writer = SummaryWriter(str(folder / run.variant))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder / run.variant))
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         """Scalars."""
         for name, value in values.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, step)
 
     def text(self, name: str, text: str, step: int) -> None:
         """A text; what was told so far is on the disk afterwards."""
-        self._writer.add_text(name, text, step)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+        self._writer.add_text(name, text, step)
+        self._writer.flush()
 
     def results(self, values: Mapping[str, float], step: int) -> None:
         """Scalars with a single point."""
@@ -33,4 +33,4 @@ class TensorBoard:
 
     def close(self) -> None:
         """Write what is not written yet."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
