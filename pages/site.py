@@ -39,6 +39,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page's text with links that hold on the site; a broken one stays, and fails the build."""
+    if page.parent is None:  # it is alone in its tab
+        page.meta["hide"] = ["navigation"]
     root = Path(config.config_file_path).parent
     docs = Path(config.docs_dir).relative_to(root).as_posix()
     here = Path(page.file.abs_src_path or "").relative_to(root).as_posix()

@@ -74,3 +74,11 @@ def test_nothing_on_the_site_comes_from_elsewhere():
     for path in (ROOT / "docs" / "site").iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert re.findall(r"https?:|@import|url\(", text) == [], path
+
+
+def test_the_page_of_files_names_each_file_whose_fields_are_described():
+    from pages.fields import FILES
+
+    text = page("files")
+    names = [file.rpartition("/")[2] for file, _ in FILES]
+    assert [name for name in names if name not in text and f"`{name[7:]}`" not in text] == []
