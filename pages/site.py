@@ -22,6 +22,9 @@ STANDS_FOR = {"README.md": "docs/index.md"}
 """A file that is not on the site, and the page that takes its place."""
 
 _FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$)", re.M | re.S)
+_LIST_IN_PARAGRAPH = re.compile(r"(?<=\n\n)((?: {0,3}(?![-|>#\s]).+\n)+)(?=- )")
+"""GitHub begins a list after a line of a paragraph, Python-Markdown only after a blank one."""
+
 _LINK = re.compile(
     r"(!?\[((?:[^\[\]]|\[[^\]]*\])*)\])\((?!https?:|mailto:)([^)\s#]+)((?:#[^)\s]*)?)\)"
 )
@@ -57,5 +60,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return text if (root / path).exists() else link.group()
 
     parts = _FENCED.split(markdown)
-    parts[::2] = [_LINK.sub(changed, part) for part in parts[::2]]
+    parts[::2] = [_LINK.sub(changed, _LIST_IN_PARAGRAPH.sub(r"\1\n", part)) for part in parts[::2]]
     return "".join(parts)
