@@ -44,7 +44,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Inside a room, from the ground up: a module may import those of the groups before its own. A
 # folder's name stands for all its modules that are not named themselves.
 ORDER = {
-    "cli": "console preference_text text values < options preference_options study_text < "
+    "cli": "console preference_text values < options preference_options text < study_text < "
     "completion evaluating experiments measuring planning preference recipes studies < __init__",
     "comparing": "seeds < load < differences nearest < __init__",
     "downstream": "__init__ calibration paired parser task_files < benchmarks tables < "

@@ -78,6 +78,30 @@ def test_help_fits_and_its_verbs_stand_in_one_column(group):
     assert len(starts) == 1
 
 
+def test_a_plan_that_is_wider_than_the_terminal_is_told_in_lines():
+    plan = ["plan", "demo", "--memory", "64MiB"]
+    with terminal() as drawn:
+        assert main(plan) == 0
+    lines = drawn.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    told = "bf16-autocast, micro-batch 8, checkpointing off: "
+    (choice,) = (line for line in lines if line.startswith(told))
+    assert choice.endswith("does not fit 64.0 MiB")
+    with terminal(140) as drawn:
+        assert main(plan) == 0
+    assert "fits 64.0 MiB" in drawn.getvalue().splitlines()[1]
+
+
+def test_an_experiment_is_listed_in_two_lines_where_one_is_too_wide(finished):
+    with terminal(100) as drawn:
+        assert main(["runs", str(finished.folder)]) == 0
+    first, second = drawn.getvalue().splitlines()
+    assert first.startswith("reported   tiny-")
+    assert len(first) < 80
+    assert second.startswith("           loss ")
+    assert second.endswith(str(finished.folder))
+
+
 def bar_of(total: int, columns: int = 80) -> str:
     """What is drawn of a bar with a long note."""
     with (

@@ -25,6 +25,12 @@ def take_any_text() -> None:
             stream.reconfigure(errors="replace")
 
 
+def is_too_wide(text: str) -> bool:
+    """Whether a terminal would cut or wrap a line of the text; never where a program reads it."""
+    widest = max(map(len, text.splitlines()), default=0)
+    return sys.stdout.isatty() and widest > shutil.get_terminal_size().columns
+
+
 def folded(text: str, indent: int) -> str:
     """Lines folded at words to the terminal's width, each going on `indent` columns in; as they are
     where standard output is no terminal, since programs read lines.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from hyperfitting.cli import options as shared
-from hyperfitting.cli.console import folded
+from hyperfitting.cli.console import folded, is_too_wide
 from hyperfitting.cli.options import Options, Verbs, print_json, print_next, read_recipe
 from hyperfitting.cli.values import memory_size, whole_number
 from hyperfitting.errors import InputError
@@ -75,7 +75,7 @@ def _plan(options: Options) -> None:
             "plan --dry-run trains on this machine, on one device: leave out --memory and --count"
         )
     recipe = read_recipe(options)
-    from hyperfitting.cli.text import dry_run_line, plan_table
+    from hyperfitting.cli.text import dry_run_line, plan_lines, plan_table
     from hyperfitting.stages.plan import plan_memory, try_updates
 
     if options.dry_run:
@@ -83,4 +83,8 @@ def _plan(options: Options) -> None:
         print_json(tried) if options.json else print(dry_run_line(tried))
         return
     plan = plan_memory(recipe, memory=options.memory, count=options.count)
-    print_json(plan) if options.json else print(plan_table(plan))
+    if options.json:
+        print_json(plan)
+        return
+    table = plan_table(plan)
+    print(folded(plan_lines(plan), 2) if is_too_wide(table) else table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hyperfitting.cli.console import folded, is_too_wide
 from hyperfitting.facts import PassageFacts, SetFacts, SourceFacts
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.progress import time_in_words
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from hyperfitting.stages.check import RecipeCheck
     from hyperfitting.stages.generate import Agreement
     from hyperfitting.stages.plan import DryRun, MemoryPlan
-    from hyperfitting.training import Memory
+    from hyperfitting.training import Memory, MemoryFit
 
 
 def check_lines(check: RecipeCheck) -> str:
@@ -256,28 +257,52 @@ def _trained_lines(trained: Sequence[TrainedWeights], left_out: Sequence[str]) -
         )
 
 
+_PLANNED = ("weights", "gradients", "states", "activations", "logits", "peak")
+
+
 def plan_table(plan: MemoryPlan) -> str:
     """The plan as a table: a row for each choice of settings that was tried."""
-    recipe, count = plan.recipe, plan.device_count
-    names = ("weights", "gradients", "states", "activations", "logits", "peak")
     room = f"fits {in_gib(plan.device_bytes)}"
-    rows: list[tuple[str, ...]] = [("precision", "micro-batch", "checkpointing", *names, room)]
+    rows: list[tuple[str, ...]] = [("precision", "micro-batch", "checkpointing", *_PLANNED, room)]
     for fit in plan.fits:
-        micro = fit.engine.micro_batch_blocks or -(-recipe.train.batch_blocks // count)
-        memory = [in_gib(getattr(fit.memory, name)) for name in names]
+        memory = [in_gib(getattr(fit.memory, name)) for name in _PLANNED]
         switch = "on" if fit.engine.activation_checkpointing else "off"
-        rows.append((fit.precision, str(micro), switch, *memory, "yes" if fit.fits else "no"))
+        blocks = str(_micro_batch_blocks(plan, fit))
+        rows.append((fit.precision, blocks, switch, *memory, "yes" if fit.fits else "no"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+    return "\n".join([_plan_head(plan), *lines])
+
+
+def plan_lines(plan: MemoryPlan) -> str:
+    """The plan for a terminal that is too narrow for the table: lines for each choice."""
+    lines = [_plan_head(plan)]
+    for fit in plan.fits:
+        switch = "on" if fit.engine.activation_checkpointing else "off"
+        fits = "fits" if fit.fits else "does not fit"
+        lines.append(
+            f"{fit.precision}, micro-batch {_micro_batch_blocks(plan, fit)}, checkpointing "
+            f"{switch}: {in_gib(fit.memory.peak)}, {fits} {in_gib(plan.device_bytes)}"
+        )
+        parts = (f"{name} {in_gib(getattr(fit.memory, name))}" for name in _PLANNED[:-1])
+        lines.append(f"  {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def _micro_batch_blocks(plan: MemoryPlan, fit: MemoryFit) -> int:
+    return fit.engine.micro_batch_blocks or -(-plan.recipe.train.batch_blocks // plan.device_count)
+
+
+def _plan_head(plan: MemoryPlan) -> str:
+    recipe = plan.recipe
     what = (
         f"{recipe.train.batch_blocks} x {recipe.data.block_tokens} tokens an update, "
         f"{recipe.train.parameters}"
     )
-    head = f"{recipe.run_name}: {what}, on {_plural(count, 'device')}; bytes on each"
-    return "\n".join([head, *lines])
+    return f"{recipe.run_name}: {what}, on {_plural(plan.device_count, 'device')}; bytes on each"
 
 
 def dry_run_line(dry: DryRun) -> str:
@@ -304,19 +329,19 @@ def agreement_lines(agreement: Agreement) -> str:
 
 def listing_line(found: ExperimentSummary | DamagedExperiment) -> str:
     """How far an experiment has come, its name and date, what its training came to, its model; or
-    what is damaged.
+    what is damaged. In a terminal that is too narrow, this is two lines.
     """
     if isinstance(found, DamagedExperiment):
-        return f"{'damaged':10s} {found.problem}"
+        return folded(f"{'damaged':10s} {found.problem}", 11)
     came_to, training = "", found.training
     if training is not None:
         loss = "   -" if training.train_loss is None else f"{training.train_loss:.2f}"
         came_to = f"loss {loss}  TTR {training.ttr_before:.2f} -> {training.ttr:.2f}"
     made = found.made.strftime("%Y-%m-%d %H:%M")
-    return (
-        f"{found.state:10s} {found.run_name:32s} {made}  {came_to:31s}  {found.model}  "
-        f"{found.folder}"
-    )
+    name = f"{found.state:10s} {found.run_name:32s} {made}"
+    line = f"{name}  {came_to:31s}  {found.model}  {found.folder}"
+    two = f"{name}\n{'':11s}{came_to:31s}  {found.model}  {found.folder}"
+    return two if is_too_wide(line) else line
 
 
 def _memory_line(memory: Memory | str, room: int) -> str:
