@@ -52,6 +52,12 @@ def test_classifiers_say_what_the_readme_says():
     assert f"Linux or macOS, Python {least} or later" in readme
 
 
+def test_the_readme_names_every_optional_part():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    extras = set(PROJECT["optional-dependencies"]) - {"all", "dev"}
+    assert [extra for extra in sorted(extras) if f"`[{extra}]`" not in readme] == []
+
+
 def test_requirements_are_one_line_that_installs_the_project():
     (line,) = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     found = re.fullmatch(r"--editable \.\[([\w,]+)\]", line)

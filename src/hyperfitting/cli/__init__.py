@@ -58,13 +58,20 @@ its greedy decoding stop looping, and measure what happened.
   hyperfit write mine "It was late when"   continue a prompt"""
 
 
+class _Whole(Parser):
+    """Its help ends with where the documents are: on this machine, or in public."""
+
+    def format_help(self) -> str:
+        index = PUBLIC_ADDRESS or documents_folder() / "index.md"
+        return f"{super().format_help()}Documents: {index}\n"
+
+
 def parser() -> Parser:
     """The whole command line."""
-    top = Parser(
+    top = _Whole(
         prog="hyperfit",
         description=_DESCRIPTION,
-        epilog="HYPERFIT_DEBUG=1 in the environment adds the traceback to an error's one line.\n"
-        f"Documents: {PUBLIC_ADDRESS or documents_folder() / 'index.md'}",
+        epilog="HYPERFIT_DEBUG=1 in the environment adds the traceback to an error's one line.",
     )
     top.add_argument("--version", action="version", version=f"hyperfit {__version__}")
     verbs = Verbs(top)
