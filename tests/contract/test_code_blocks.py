@@ -14,6 +14,7 @@ import re
 import shlex
 import textwrap
 import tomllib
+from itertools import dropwhile
 from typing import Any
 
 import pytest
@@ -47,12 +48,20 @@ def blocks(language: str) -> list[Any]:
     return found
 
 
+def is_variable(word: str) -> bool:
+    """Whether a word sets a variable for the command after it."""
+    return re.match(r"[A-Z_]+=", word) is not None
+
+
 def shell_lines(program: str | None = None) -> list[list[str]]:
-    """Lines for a shell as words, without their comments; of one program, or of all."""
+    """Lines for a shell as words, without their comments and the variables that they begin with; of
+    one program, or of all.
+    """
     found = []
     for code in (block.values[0] for block in blocks("sh")):
         lines = code.replace("\\\n", " ").splitlines()
-        found += [words for line in lines if (words := shlex.split(line, comments=True))]
+        words_of = (shlex.split(line, comments=True) for line in lines)
+        found += [words for each in words_of if (words := [*dropwhile(is_variable, each)])]
     return [words for words in found if program in (None, words[0])]
 
 
