@@ -4,6 +4,7 @@ import doctest
 import importlib
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -41,6 +42,8 @@ def test_a_run_and_a_recipe_name_themselves(experiment, tmp_path):
     assert repr(experiment.run("original")).endswith("tiny/original: measured>")
     assert "not begun" in repr(hyperfitting.Run(tmp_path))
     assert str(experiment.recipe) == f"<Recipe {experiment.recipe.run_name}>"
+    settings = re.sub(r" style=\S+ left\"", "", experiment.recipe._repr_html_())
+    assert "<th>train.learning_rate</th><td>0.003</td>" in settings
 
 
 @pytest.mark.parametrize("name", ["package", *hyperfitting.__all__])
@@ -79,6 +82,15 @@ def _inline(value):
     return json.dumps(value)
 
 
+def test_what_only_stages_need_is_not_offered(experiment):
+    offered = [name for name in dir(experiment) if not name.startswith("_")]
+    assert {"plot", "recipe", "report_folder", "run", "runs", "state", "table"} <= set(offered)
+    assert not [name for name in offered if name.startswith(("write", "update_", "begin", "drop"))]
+    offered = dir(experiment.run("original"))
+    assert {"continuations", "metrics", "probes", "updates", "model_folder"} <= set(offered)
+    assert not {"training_log_writers", "write_metrics", "update_facts"} & set(offered)
+
+
 def finished_name(experiment):
     return f"{experiment.folder}: {experiment.recipe.run_name}"
 
@@ -98,6 +110,7 @@ def test_the_metrics_as_a_table(experiment):
 
 def test_pictures_as_figures(experiment):
     assert isinstance(experiment.plot(), Figure)
+    assert experiment.plot()._repr_png_().startswith(b"\x89PNG")
     texts = experiment.plot("texts", example=1)
     titles = [each.get_text() for axes in texts.axes for each in axes.texts]
     assert {"the context", "original, greedy", "the true text"} <= set(titles)
@@ -110,7 +123,9 @@ def test_pictures_as_figures(experiment):
 def test_a_cell_shows_what_happened(experiment, tmp_path):
     shown = experiment._repr_html_()
     assert headline(experiment) in shown
-    assert "<svg" in shown
+    used = set(re.findall(r"var\((--[\w-]+)\)", shown))
+    assert {"--before", "--after", "--ink"} <= used
+    assert used <= set(re.findall(r"(--[\w-]+):", shown))
     assert "nothing yet" in hyperfitting.Experiment(tmp_path)._repr_html_()
 
 

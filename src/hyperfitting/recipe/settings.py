@@ -235,8 +235,9 @@ class Recipe(Settings):
     def _repr_html_(self) -> str:
         """What a notebook shows of it: the settings that differ from their defaults."""
         settings = dotted(self.model_dump(mode="json", exclude_defaults=True))
+        left = 'style="text-align: left"'
         rows = "".join(
-            f"<tr><th>{escape(key)}</th><td>{escape(json.dumps(value))}</td></tr>"
+            f"<tr><th {left}>{escape(key)}</th><td {left}>{escape(json.dumps(value))}</td></tr>"
             for key, value in settings
         )
         return f"<table><caption>{escape(self.run_name)}</caption>{rows}</table>"

@@ -13,6 +13,7 @@ from hyperfitting.records import Arm
 from hyperfitting.report.experiment.examples import examples
 from hyperfitting.report.experiment.tables import all_rows, headline
 from hyperfitting.report.experiment.write import training_curves
+from hyperfitting.report.kit.page import light_and_dark
 from hyperfitting.runs import Experiment
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ class NotebookExperiment(Experiment):
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it: what happened, and the curves."""
-        from hyperfitting.report.experiment.figures import curves
-        from hyperfitting.report.kit.figures import svg
+        from hyperfitting.report.experiment.figures import curve_svgs
 
         if not self.recipe_file.is_file() or self.state() not in (
             "measured",
@@ -105,5 +105,35 @@ class NotebookExperiment(Experiment):
             "archived",
         ):
             return f"<p>{escape(repr(self))}</p>"
-        drawn = svg(curves(training_curves(self)), "curves")
-        return f"<p>{escape(headline(self))}</p>{drawn}<p>{escape(str(self.folder))}</p>"
+        drawn = "".join(f"<figure>{each}</figure>" for each in curve_svgs(training_curves(self)))
+        page = self.report_folder / "index.html"
+        more = f"The report: {page}" if page.is_file() else str(self.folder)
+        return (
+            f'<div class="hyperfitting"><style>{_cell_style()}</style>'
+            f"<p><b>{escape(self.recipe.run_name)}</b> {escape(headline(self))}</p>"
+            f'<div class="curves">{drawn}</div><p class="quiet">{escape(more)}</p></div>'
+        )
+
+
+_CELL = """
+.hyperfitting { background: var(--card); color: var(--ink); padding: .8rem 1rem; border-radius: 8px;
+  max-width: 62rem; font: 15px/1.5 system-ui, sans-serif; }
+.hyperfitting p { margin: 0 0 .6rem; } .hyperfitting .quiet { color: var(--quiet); margin: 0; }
+.hyperfitting .curves { display: grid; gap: .8rem; margin-bottom: .6rem;
+  grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); }
+.hyperfitting figure { margin: 0; } .hyperfitting svg { width: 100%; height: auto; display: block; }
+"""
+
+
+def _cell_style() -> str:
+    """The pages' colours and a layout for one cell: as the system is, light or dark, unless the
+    notebook's program says what it is itself.
+    """
+    light, dark = light_and_dark()
+    return (
+        f".hyperfitting {{{light}}}"
+        f"@media (prefers-color-scheme: dark) {{ .hyperfitting {{{dark}}} }}"
+        f'[data-jp-theme-light="true"] .hyperfitting, .vscode-light .hyperfitting {{{light}}}'
+        f'[data-jp-theme-light="false"] .hyperfitting, .vscode-dark .hyperfitting {{{dark}}}'
+        f"{_CELL}"
+    )

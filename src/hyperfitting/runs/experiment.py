@@ -22,6 +22,17 @@ from hyperfitting.records import TokenBlocks
 from hyperfitting.runs.blocks import read_blocks, write_blocks
 from hyperfitting.runs.run import Run
 
+_OF_STAGES = {
+    "begin_run",
+    "drop_stale",
+    "has_updates",
+    "open_or_new",
+    "refuse_archive",
+    "refuse_unmeasured",
+    "update_what_decides_nothing",
+    "write_data",
+}
+
 
 class Experiment:
     """A recipe's folder: its data, its runs and its report."""
@@ -37,6 +48,10 @@ class Experiment:
         self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
         self._runs: dict[str, Run] = {}
+
+    def __dir__(self) -> list[str]:
+        """The names that Python offers to complete: without those of the stages, which write."""
+        return sorted(set(super().__dir__()) - _OF_STAGES)
 
     def __repr__(self) -> str:
         """The folder, and which run it holds."""

@@ -36,6 +36,18 @@ PARTS: dict[type[Any], str] = {
 """What generation writes while it goes on, and how its files are called."""
 
 
+_OF_STAGES = {
+    "drop_stale",
+    "made_with",
+    "new_part",
+    "parts",
+    "parts_folder",
+    "training_log_writers",
+    "update_facts",
+    "write_metrics",
+}
+
+
 class RowsSoFar(Protocol):
     """What training had written when it was last saved."""
 
@@ -75,6 +87,10 @@ class Run:
         self.evaluation = EvaluationFolder(folder / "evaluation")
         self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._facts = StoredFile(self.facts_file, _facts_or_none)
+
+    def __dir__(self) -> list[str]:
+        """The names that Python offers to complete: without those of the stages, which write."""
+        return sorted(set(super().__dir__()) - _OF_STAGES)
 
     def __repr__(self) -> str:
         """The folder, and how far the run has come."""

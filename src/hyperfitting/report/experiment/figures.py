@@ -22,6 +22,7 @@ from hyperfitting.report.kit.figures import (
     INK,
     LINE,
     TRUE,
+    ShownFigure,
     dress_axes,
     svg,
 )
@@ -47,7 +48,7 @@ def curves(trained: Sequence[TrainingCurve]) -> Figure:
     side by side.
     """
     pictures = _pictures(trained)
-    figure = Figure(figsize=(4.5 * len(pictures), 3.1), layout="constrained")
+    figure = ShownFigure(figsize=(4.5 * len(pictures), 3.1), layout="constrained")
     for draw, axes in zip(pictures.values(), figure.subplots(1, len(pictures)), strict=True):
         draw(axes, trained)
     return figure
@@ -146,7 +147,9 @@ def coloured_texts(
     laid = [(title, *_lay_out(pieces, runs, width)) for title, pieces, runs in columns]
     above = wrap(_drawable(" ".join(context.split())), (width + 3) * len(laid) - 3)
     lines, top = max(count for _, _, count in laid), -4 - len(above)
-    figure = Figure(figsize=(_CHARACTER_INCHES * (width + 3) * len(laid), 0.17 * (lines - top)))
+    figure = ShownFigure(
+        figsize=(_CHARACTER_INCHES * (width + 3) * len(laid), 0.17 * (lines - top))
+    )
     for index, (title, placed, _) in enumerate(laid):
         axes = figure.add_axes((index / len(laid), 0, 1 / len(laid), 1))
         axes.set(xlim=(-1, width + 2), ylim=(lines, top))

@@ -42,6 +42,17 @@ LINE: dict[str, Any] = {"marker": "o", "ms": 3}
 """How a curve is drawn."""
 
 
+class ShownFigure(Figure):  # type: ignore[misc]
+    """A figure that a notebook shows as a picture, also where nobody has imported pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        """A picture on white."""
+        buffer = io.BytesIO()
+        with _any_script():
+            self.savefig(buffer, format="png", dpi=110, facecolor="white")
+        return buffer.getvalue()
+
+
 def dress_axes(axes: Any, title: str, *, x: str) -> None:
     """Title, axis labels, legend and grid in the colours of the page; y from 0."""
     axes.set_title(title, color=INK, fontsize=11, loc="left")

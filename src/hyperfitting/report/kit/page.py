@@ -16,9 +16,15 @@ _REPORT = Path(__file__).parents[1]
 
 def style(*more: str) -> str:
     """The style sheet that all pages share, and further ones below this room after it."""
-    return "".join(
-        (_REPORT / name).read_text(encoding="utf-8") for name in ("kit/style.css", *more)
-    )
+    names = ("kit/colours.css", "kit/style.css", *more)
+    return "".join((_REPORT / name).read_text(encoding="utf-8") for name in names)
+
+
+def light_and_dark() -> tuple[str, str]:
+    """The colours of all pages as CSS declarations, on a light and on a dark ground."""
+    colours = (_REPORT / "kit" / "colours.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", colours, re.S)
+    return light, dark
 
 
 def templates() -> jinja2.Environment:
