@@ -61,6 +61,11 @@ def test_judging_and_reporting_need_no_torch():
     assert {"torch", "transformers", "datasets", "sacrebleu"} & loaded == set()
 
 
+def test_trackers_are_loaded_only_where_a_recipe_names_one():
+    loaded = loaded_by("import hyperfitting.trackers")
+    assert {"torch", "tensorboard", "trackio", "wandb"} & loaded == set()
+
+
 @pytest.mark.slow
 def test_the_cli_shows_its_help_in_half_a_second():
     seconds = []
