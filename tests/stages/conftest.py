@@ -11,14 +11,16 @@ from tests.support.postgresql import new_database
 
 @pytest.fixture
 def light(monkeypatch):
-    """Reports without their pictures and checks without the plan of memory, which take longest in a
-    tiny experiment.
+    """Reports without their pictures, and checks without the plan of memory and the timed update,
+    which take longest in a tiny experiment.
     """
     from hyperfitting import training
     from hyperfitting.report.experiment import figures as pictures
     from hyperfitting.report.kit import figures
 
     monkeypatch.setattr(training, "memory_of", lambda *_, **__: training.Memory(1, 1, 1, 1, 1, 1))
+    monkeypatch.setattr(training, "update_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(figures, "svg", lambda figure, name: "<svg></svg>")
     monkeypatch.setattr(figures, "save_png", lambda figure, path: path.write_bytes(b""))
     monkeypatch.setattr(pictures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
     monkeypatch.setattr(pictures, "curves", lambda probes: None)
