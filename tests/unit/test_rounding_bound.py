@@ -24,3 +24,38 @@ def test_rounding_adds_up_over_the_layers_in_bfloat16_alone(dtype, layers, diffe
     plain_BTV = torch.tensor([[[1.0, -1.0]]])
     logits_BTV = plain_BTV * (1 + difference)
     assert logits_match(logits_BTV, plain_BTV, model, large=False) is equal
+
+
+def model_and_logits(dtype):
+    """A model, and the logits that it is to have in float32."""
+    model = AutoModelForCausalLM.from_config(tiny_config("llama", 16), dtype=dtype)
+    return model, torch.tensor([[[1.0, -1.0]]])
+
+
+@pytest.mark.parametrize(
+    ("rounding", "other", "equal"),
+    [
+        (0.1, -0.1, True),  # as far from float32 as the plain forward, the other way
+        (0.1, -0.25, False),  # farther than rounding goes
+        (0.0, 0.1, False),  # the plain forward does not round here
+        (0.6, -0.6, False),  # rounding tells nothing
+    ],
+)
+def test_beyond_the_bound_float32_says_what_is_rounding(rounding, other, equal):
+    model, exact_BTV = model_and_logits(torch.bfloat16)
+    dtypes = []
+
+    def plain():
+        dtypes.append({each.dtype for each in model.parameters()})
+        return exact_BTV
+
+    before = [each.clone() for each in model.parameters()]
+    plain_BTV, other_BTV = exact_BTV * (1 + rounding), exact_BTV * (1 + other)
+    assert logits_match(other_BTV, plain_BTV, model, large=False, plain=plain) is equal
+    assert dtypes == [{torch.float32}]
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_float32_has_no_second_opinion():
+    model, exact_BTV = model_and_logits(torch.float32)
+    assert not logits_match(exact_BTV * 1.1, exact_BTV, model, large=False, plain=lambda: exact_BTV)

@@ -93,9 +93,14 @@ def equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int) -> b
     """
     for large in (False, True):
         with enlarged(model, large):
-            plain_BSV = plain_forward(
-                model, ids_BT, last=ids_BT.shape[1] - context + 1, must_be_finite=not large
+            plain = partial(
+                plain_forward,
+                model,
+                ids_BT,
+                last=ids_BT.shape[1] - context + 1,
+                must_be_finite=not large,
             )
+            plain_BSV = plain()
             if not plain_BSV.isfinite().all():
                 continue  # with large weights the model overflows, which does not concern its cache
             try:
@@ -103,7 +108,7 @@ def equals_plain(model: nn.Module, name: str, ids_BT: Tensor, context: int) -> b
             except Exception as error:  # the model may not support this cache
                 refuse_full_memory(error)
                 return False
-            if not logits_match(read_BSV, plain_BSV, model, large=large):
+            if not logits_match(read_BSV, plain_BSV, model, large=large, plain=plain):
                 return False
     return True
 
@@ -152,13 +157,24 @@ def refuse_if_length_matters(model: nn.Module, ids_BT: Tensor, context: int) -> 
     """
     for large in (False, True):
         with enlarged(model, large):
-            whole_1TV = plain_forward(model, ids_BT[:1], must_be_finite=not large)[
-                :, context - 1 : context
-            ]
-            alone_1TV = plain_forward(model, ids_BT[:1, :context], last=1, must_be_finite=not large)
-        finite = whole_1TV.isfinite().all() and alone_1TV.isfinite().all()
-        if finite and not logits_match(alone_1TV, whole_1TV, model, large=large):
-            raise ModelError(
-                f"{type(model).__name__} does not continue texts: its logits for a beginning of "
-                f"{context} tokens are others in a text of {ids_BT.shape[1]}"
-            )
+            if not _is_equal_alone(model, ids_BT[:1], context, large=large):
+                raise ModelError(
+                    f"{type(model).__name__} does not continue texts: its logits for a beginning "
+                    f"of {context} tokens are others in a text of {ids_BT.shape[1]}"
+                )
+
+
+def _is_equal_alone(model: nn.Module, ids_1T: Tensor, context: int, *, large: bool) -> bool:
+    """Whether the logits after a context are the same without what follows it; true where either
+    overflows.
+    """
+
+    def whole() -> Tensor:
+        whole_1TV = plain_forward(model, ids_1T, must_be_finite=not large)
+        return whole_1TV[:, context - 1 : context]
+
+    whole_11V = whole()
+    alone_11V = plain_forward(model, ids_1T[:, :context], last=1, must_be_finite=not large)
+    if not (whole_11V.isfinite().all() and alone_11V.isfinite().all()):
+        return True
+    return logits_match(alone_11V, whole_11V, model, large=large, plain=whole)

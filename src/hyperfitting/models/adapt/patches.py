@@ -84,14 +84,19 @@ def _is_the_same_model(model: nn.Module, before: str, after: str, tokens: int) -
     if before == after or device_of(model).type == "meta":
         return True
     ids_BT, _ = texts_to_try(model, tokens)
+
+    def logits(name: str) -> Tensor:
+        set_attention(model, name)
+        return plain_forward(model, ids_BT, last=STEPS, must_be_finite=False)
+
     for large in (False, True):
         with enlarged(model, large):
-            both = []
-            for name in (before, after):
-                set_attention(model, name)
-                both.append(plain_forward(model, ids_BT, last=STEPS, must_be_finite=False))
-            if both[0].isfinite().all() and not logits_match(both[1], both[0], model, large=large):
+            one_BSV, other_BSV = logits(before), logits(after)
+            plain = partial(logits, before)
+            same = logits_match(other_BSV, one_BSV, model, large=large, plain=plain)
+            if one_BSV.isfinite().all() and not same:
                 return False
+    set_attention(model, after)
     return True
 
 
