@@ -101,8 +101,9 @@ def _described(type_: Any) -> tuple[str, type | None, str]:
 
 
 def _documented(kind: type) -> tuple[str, dict[str, str]]:
-    """The text of a class, and what its section `Args` says of fields."""
-    whole, _, section = inspect.cleandoc(kind.__doc__ or "").partition("\n\nArgs:\n")
+    """The text of a class without its example, and what its section `Args` says of fields."""
+    whole = inspect.cleandoc(kind.__doc__ or "").partition("\n\nExamples:\n")[0]
+    whole, _, section = whole.partition("\n\nArgs:\n")
     said = {}
     for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, re.M):
         said[name] = " ".join(text.split())
