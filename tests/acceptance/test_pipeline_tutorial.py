@@ -74,3 +74,27 @@ def test_the_readme_with_a_model_of_ones_own(tmp_path, monkeypatch, capsys):
     said = follow([words for words in lines(readme) if words[0] != "demo"], capsys)
     assert Path("mine/report/index.html").is_file()
     assert any(words.startswith("write mine") for words in said)
+
+
+def test_the_study_of_learning_rates(tmp_path, monkeypatch, capsys):
+    """The how-to's file, its commands, and its lines of Python."""
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "howto" / "learning-rate.md").read_text(encoding="utf-8")
+    (study,) = (code for code in blocks(page, "toml") if "[[axes]]" in code)
+    Path("rate.toml").write_text(study, encoding="utf-8")
+    assert main(["recipes", "copy", "demo", "mine.toml"]) == 0
+    changes = [part for setting in TINY for part in ("--set", setting)]
+    run = [words for words in lines(page) if words[:2] in (["study", "estimate"], ["study", "run"])]
+    assert len(run) == 2
+    for words in run:
+        assert main([*words, *changes]) == 0, (words, capsys.readouterr().err)
+    capsys.readouterr()
+    (code,) = blocks(page, "python")
+    exec(compile(code, "learning-rate.md", "exec"), {})
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 * (1 + 2)
+    assert [float(number) for line in said if " " in line for number in line.split()[2:]]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.S)
