@@ -386,6 +386,9 @@ def test_check_says_what_would_happen_and_writes_nothing(tree, tmp_path):
     assert "12 updates of 4 x 32 tokens, learning rate 0.003, fp32 on cpu" in text
     assert "set       pieces: 12 x 32 tokens from 12 groups" in text
     assert "trained   28,832 parameters:\n          model.embed_tokens.weight" in text
+    layers = re.findall(r"^ +model\.layers\.0-\d+\.\S+ +[\d,]+  \d+(?: x \d+)?$", text, re.M)
+    assert len(layers) > 4
+    assert max(map(len, layers)) <= 80  # the width of a terminal
     assert "memory    " in text
     assert "at the height of an update" in text
     assert re.search(r"time      about \d+ s training, \d+ s writing, \d+ s measuring, ", text)

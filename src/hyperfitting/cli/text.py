@@ -245,16 +245,22 @@ def _trained_lines(trained: Sequence[TrainedWeights], left_out: Sequence[str]) -
     adapter.
     """
     yield f"trained   {sum(row.parameters for row in trained):,} parameters:"
-    width = max((len(row.weights) for row in trained), default=0)
-    for row in trained:
-        layers = f"layers {row.layers[0]}-{row.layers[-1]}, " if row.layers else ""
-        shape = " x ".join(map(str, row.shape))
-        yield f"          {row.weights:{width}s}  {row.parameters:>13,}  ({layers}{shape})"
+    names = [_with_layers(row) for row in trained]
+    counts = [f"{row.parameters:,}" for row in trained]
+    wide, long = (max(map(len, column), default=0) for column in (names, counts))
+    for row, name, count in zip(trained, names, counts, strict=True):
+        yield f"          {name:{wide}s} {count:>{long}s}  {' x '.join(map(str, row.shape))}"
     if left_out:
         yield (
             "          without adapters, as they are no plain linear modules: "
             f"{', '.join(left_out)}"
         )
+
+
+def _with_layers(row: TrainedWeights) -> str:
+    """The name of weights, with their layers in the place of its star."""
+    span = f"{row.layers[0]}-{row.layers[-1]}" if row.layers else "*"
+    return row.weights.replace("*", span, 1)
 
 
 _PLANNED = ("weights", "gradients", "states", "activations", "logits", "peak")
