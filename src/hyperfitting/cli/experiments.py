@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting.cli import options as shared
+from hyperfitting.cli.console import folded
 from hyperfitting.cli.options import (
     Options,
     Parser,
@@ -239,7 +240,7 @@ def _archive(options: Options) -> None:
 def _print_verdict(experiment: Experiment) -> None:
     """That a model was not hyperfitted, where its training did not come near zero loss."""
     if verdict := str(experiment.run("hyperfitted").verdict or ""):
-        print(f"note     {verdict}")
+        print(folded(f"note     {verdict}", 9))
 
 
 def _write(options: Options) -> None:

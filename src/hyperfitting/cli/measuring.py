@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hyperfitting.cli import options as shared
+from hyperfitting.cli.console import folded
 from hyperfitting.cli.options import (
     Options,
     Parser,
@@ -169,5 +170,5 @@ def _compare(options: Options) -> None:
         return
     print("\n".join(report.nearest_lines(compared.comparison)))
     for line in report.verdict_lines(compared.comparison):
-        print(f"note     {line}")
+        print(folded(f"note     {line}", 9))
     print(f"report   {compared.page}")
