@@ -236,6 +236,17 @@ def test_the_pages_hold_every_seed_with_its_spread(both, finished, tmp_path):
     write_comparison(both, tmp_path / "out")  # an earlier comparison is replaced
 
 
+def test_metrics_that_tell_no_arms_apart_stand_in_one_line(both):
+    tables, lines = both.tables_of("pieces"), nearest_lines(both)
+    told = {line.strip().partition(":")[0] for line in lines[1:]}
+    models = [arm for arm in tables[0].arms if arm.is_model]
+    for spec in tables[0].metrics:
+        marks = [table.marks.get((arm, spec.name)) for table in tables for arm in models]
+        assert (spec.label in told) == (any(marks) and not all(marks)), spec.label
+        if all(marks):
+            assert spec.label in lines[-1].removeprefix("  all alike: ").split("; ")
+
+
 def test_the_pictures_are_of_what_was_measured(both):
     shares = rank_shares(both)
     assert [arm.title for _, arm in shares] == [

@@ -29,6 +29,11 @@ _OF_A_FILE = (
 )
 """Options that are arguments of measuring a file."""
 
+_NEAREST = (
+    "Nearest to the true texts, with all that cannot be told apart from the nearest; (2 of 3) "
+    "means at two of three seeds"
+)
+
 
 def add_measuring(verbs: Verbs) -> None:
     """`measure` and `compare`."""
@@ -168,7 +173,8 @@ def _compare(options: Options) -> None:
     if options.json:
         print(compared.summary.read_text(encoding="utf-8"), end="")
         return
-    print("\n".join(report.nearest_lines(compared.comparison)))
+    print(folded(_NEAREST, 0))
+    print(folded("\n".join(report.nearest_lines(compared.comparison)), 4))
     for line in report.verdict_lines(compared.comparison):
         print(folded(f"note     {line}", 9))
     print(f"report   {compared.page}")

@@ -70,15 +70,20 @@ def spread_of(tables: Sequence[MarkedTable], arm: Arm, name: str) -> str:
 
 def nearest_lines(comparison: Comparison) -> list[str]:
     """For every domain and metric the arms that are nearest to the true texts, and at how many
-    seeds.
+    seeds. The metrics that tell no two arms apart stand in one line.
     """
     lines = []
     for domain in comparison.domains:
-        tables = comparison.tables_of(domain)
+        tables, alike = comparison.tables_of(domain), []
+        arms = sum(arm.is_model for arm in tables[0].arms)
         lines.append(domain)
         for spec in tables[0].metrics:
-            if marked := _times_marked(tables, spec.name):
+            marked = _times_marked(tables, spec.name)
+            if len(marked) == arms and set(marked.values()) == {len(tables)}:
+                alike.append(spec.label)
+            elif marked:
                 lines.append(f"  {spec.label}: {_shortly(marked, len(tables))}")
+        lines += [f"  all alike: {'; '.join(alike)}"] if alike else []
     return lines
 
 
