@@ -20,7 +20,7 @@ from pathlib import Path
 from hyperfitting import training
 from hyperfitting.errors import InputError
 from hyperfitting.progress import Job, Progress, default_progress
-from hyperfitting.recipe import Recipe
+from hyperfitting.recipe import Recipe, read_or_given
 from hyperfitting.report.notebook import NotebookExperiment
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.check import refuse_missing_parts
@@ -33,7 +33,7 @@ from hyperfitting.stages.workload import planned_work
 
 
 def run(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     out: str | Path | None = None,
     *,
     device: str = "auto",
@@ -51,7 +51,7 @@ def run(
         'reported'
 
     Args:
-        recipe: what to do.
+        recipe: what to do: a recipe, a file, or the name of a shipped one.
         out: the experiment's folder; none: `runs/<name>-<digest8>`.
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
         progress: where progress goes; none: to a terminal or a notebook, if there is one.
@@ -63,6 +63,7 @@ def run(
         InputError: anything the user gave that cannot be used; nothing half-written is left behind.
         Interrupted: Ctrl-C while training; calling again goes on.
     """
+    recipe = read_or_given(recipe)
     out, progress = None if out is None else Path(out), progress or default_progress()
     refuse_missing_parts(recipe)
     if training.process_count() > 1:

@@ -18,7 +18,7 @@ def write(
     folder: str | Path,
     prompt: str,
     *,
-    strategy: Strategy = GREEDY,
+    strategy: Strategy | str = GREEDY,
     new_tokens: int = 200,
     seed: int = 0,
     device: str = "auto",
@@ -35,7 +35,7 @@ def write(
     Args:
         folder: a run's folder, or an experiment's, whose hyperfitted model is taken.
         prompt: the text to continue; in a chat, what the user says after the instruction.
-        strategy: how the next token is chosen.
+        strategy: how the next token is chosen; by its name one of the run's recipe.
         new_tokens: at most so many tokens are written.
         seed: decides the samples of a strategy that samples.
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
@@ -46,13 +46,22 @@ def write(
 
     Raises:
         RunError: the folder holds no trained run.
-        InputError: the prompt and the new tokens do not fit the model.
+        InputError: the prompt and the new tokens do not fit the model, or the run's recipe has no
+            strategy of that name.
         ModelError: a chat is asked for, and the tokenizer has no chat template.
     """
-    writer = PromptWriter(
-        find_run(Path(folder)), device=device, context_format=context_format, dtype=dtype
-    )
+    run = find_run(Path(folder))
+    if isinstance(strategy, str):
+        strategy = _strategy_of(run, strategy)
+    writer = PromptWriter(run, device=device, context_format=context_format, dtype=dtype)
     return writer.write(prompt, strategy, new_tokens=new_tokens, seed=seed)
+
+
+def _strategy_of(run: Run, name: str) -> Strategy:
+    known = {each.name: each for each in (GREEDY, *run.recipe.generate.strategies)}
+    if name not in known:
+        raise InputError(f"{run.folder}: its recipe has no strategy {name!r}: {', '.join(known)}")
+    return known[name]
 
 
 class PromptWriter:

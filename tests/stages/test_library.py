@@ -25,14 +25,41 @@ def test_folders_are_given_as_text(experiment, finished, tmp_path):
     assert experiment.recipe == finished.recipe
     assert hyperfitting.Run(str(finished.folder / "original")).variant == "original"
     assert "".join(hyperfitting.write(str(finished.folder), "the", new_tokens=2))
-    compared = hyperfitting.compare([str(finished.folder)], str(tmp_path / "compared"))
+    compared = hyperfitting.compare(str(finished.folder), str(tmp_path / "compared"))
     assert compared.page.is_file()
-    again = hyperfitting.run(finished.recipe, str(finished.folder), device="cpu")
+    (tmp_path / "mine.toml").write_text(as_toml(finished.recipe))
+    again = hyperfitting.run(str(tmp_path / "mine.toml"), str(finished.folder), device="cpu")
     assert repr(again) == repr(experiment)
 
 
+def test_a_recipe_and_texts_are_given_as_a_file(finished, tmp_path):
+    file, texts = tmp_path / "mine.toml", tmp_path / "texts.jsonl"
+    file.write_text(as_toml(finished.recipe))
+    texts.write_text('{"text": "the old house"}\n')
+    assert hyperfitting.check(file, finished.folder, device="cpu").recipe == finished.recipe
+    assert hyperfitting.measure(str(texts)) == hyperfitting.measure(
+        hyperfitting.ExternalTextsRequest(texts)
+    )
+
+
+def test_a_section_as_a_dict_changes_what_it_names():
+    recipe = hyperfitting.load_recipe("demo", {"train": {"epochs": 3, "lora": {"rank": 4}}})
+    assert recipe == hyperfitting.load_recipe("demo", {"train.epochs": 3, "train.lora.rank": 4})
+    assert recipe.train.learning_rate == hyperfitting.load_recipe("demo").train.learning_rate
+
+
+def test_a_strategy_is_one_of_the_recipes_by_its_name(finished):
+    by_name = "".join(hyperfitting.write(finished.folder, "the", strategy="nucleus", new_tokens=4))
+    nucleus = finished.recipe.generate.strategies[1]
+    assert by_name == "".join(
+        hyperfitting.write(finished.folder, "the", strategy=nucleus, new_tokens=4)
+    )
+    with pytest.raises(InputError, match="has no strategy 'beam': greedy, nucleus"):
+        hyperfitting.write(finished.folder, "the", strategy="beam")
+
+
 def test_an_experiment_names_itself_and_refuses_a_variant_that_it_lacks(experiment, tmp_path):
-    assert finished_name(experiment) in repr(experiment)
+    assert repr(experiment) == f"<Experiment {finished_name(experiment)}>"
     assert "nothing yet" in repr(hyperfitting.Experiment(str(tmp_path)))
     with pytest.raises(RunError, match="has no variant 'hyper': original, hyperfitted"):
         experiment.run("hyper")

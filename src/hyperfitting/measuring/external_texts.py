@@ -73,17 +73,18 @@ class ExternalTextsRequest:
 
 
 def measure_external_texts(
-    request: ExternalTextsRequest, *, on_warning: Callable[[str], None] = lambda line: None
+    texts: ExternalTextsRequest | str | Path,
+    *,
+    on_warning: Callable[[str], None] = lambda line: None,
 ) -> list[MetricRow]:
     """The rows of a file's texts, and of the true texts and their controls.
 
-    `on_warning` is given a line for each mistake in a file, for sets that do not compare, for the
-    longest recited runs, and for how words, BLEU and MAUVE were taken. Rows that cannot be used are
-    passed over.
+    `texts` is the file, or a request that says more. `on_warning` is given a line for each mistake
+    in a file, for sets that do not compare, for the longest recited runs, and for how words, BLEU
+    and MAUVE were taken. Rows that cannot be used are passed over.
 
     Examples:
-        >>> request = hyperfitting.ExternalTextsRequest("texts.jsonl")
-        >>> ttr = [row for row in hyperfitting.measure(request) if row.name == "ttr"]
+        >>> ttr = [row for row in hyperfitting.measure("texts.jsonl") if row.name == "ttr"]
         >>> 0 < ttr[0].value <= 1
         True
 
@@ -93,6 +94,7 @@ def measure_external_texts(
         ModelError: a model that the request names cannot be loaded.
         OutOfMemory: a model or its texts do not fit the device.
     """
+    request = texts if isinstance(texts, ExternalTextsRequest) else ExternalTextsRequest(texts)
     with plain_out_of_memory("give fewer or shorter texts, or name another --device"):
         measured = _measure(request, on_warning)
     for each in measured.mauve:

@@ -24,6 +24,7 @@ from hyperfitting.recipe.train import TrainSettings
 from hyperfitting.recipe.tree import (
     Overrides,
     apply_overrides,
+    by_setting,
     overridden_keys,
     read_tree,
 )
@@ -115,7 +116,8 @@ def load_recipe(
 
     Args:
         name_or_path: a file, or the name of a shipped recipe.
-        overrides: such as `["train.epochs=10"]`, as after `--set`, or `{"train.epochs": 10}`.
+        overrides: such as `{"train.epochs": 10}` or `{"train": {"epochs": 10}}`, or
+            `["train.epochs=10"]`, as after `--set`.
         changes: overrides of other origins, applied afterwards, each with the folder that its
             relative paths count from.
         source: names the recipe in errors; none: its file.
@@ -132,7 +134,7 @@ def load_recipe(
         raise RecipeError(f"{path}: not a readable recipe: it holds no settings")
     tree = _on_its_base(held, path)
     stored = tree.pop(PATHS_FROM, {}) if path.suffix.lower() == ".json" else {}
-    layers = [(overrides, Path.cwd()), *changes]
+    layers = [(by_setting(overrides), Path.cwd()), *changes]
     for each, _ in layers:
         apply_overrides(tree, each)
     recipe = parse_recipe(tree, source=source or str(path))
@@ -140,6 +142,11 @@ def load_recipe(
     changed = [(key, folder) for each, folder in layers for key in overridden_keys(each)]
     count_paths(recipe, None if own == _SHIPPED else own, stored, changed)
     return recipe
+
+
+def read_or_given(recipe: Recipe | str | Path) -> Recipe:
+    """A recipe, or the one of a file or of a shipped recipe's name."""
+    return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
 
 
 def _on_its_base(tree: dict[str, Any], path: Path) -> dict[str, Any]:

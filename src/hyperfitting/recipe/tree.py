@@ -144,6 +144,22 @@ def apply_overrides(tree: dict[str, Any], overrides: Overrides) -> None:
         _set(tree, key, _toml_value(value), said=f"--set {override}")
 
 
+def by_setting(overrides: Overrides) -> Overrides:
+    """Overrides in which a whole section, `{"train": {"epochs": 3}}`, stands for the settings that
+    it names, and for no others.
+    """
+    if not isinstance(overrides, Mapping):
+        return overrides
+    sections = {
+        key for key, value in overrides.items() if isinstance(value, dict) and "." not in key
+    }
+    return dict(
+        leaf
+        for key, value in overrides.items()
+        for leaf in (dotted(value, key) if key in sections else [(key, value)])
+    )
+
+
 def as_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a file's table as overrides: by dotted key, also where tables are nested, and the
     text `"none"` as None, which TOML lacks.

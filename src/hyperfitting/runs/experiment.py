@@ -56,7 +56,7 @@ class Experiment:
     def __repr__(self) -> str:
         """The folder, and which run it holds."""
         held = self.recipe.run_name if self.recipe_file.is_file() else "nothing yet"
-        return f"<{type(self).__name__} {self.folder}: {held}>"
+        return f"<Experiment {self.folder}: {held}>"
 
     @property
     def recipe(self) -> Recipe:

@@ -14,7 +14,7 @@ import torch
 from hyperfitting import data, measuring, models, trackers, training
 from hyperfitting.errors import ModelError
 from hyperfitting.facts import DataManifest
-from hyperfitting.recipe import ModelSettings, Recipe, recipe_notes
+from hyperfitting.recipe import ModelSettings, Recipe, read_or_given, recipe_notes
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.draw import Fitted, chat_frame_of, experiment_folder, fit
 from hyperfitting.stages.workload import saved_bytes, stage_work, working_bytes
@@ -88,7 +88,7 @@ class RecipeCheck:
 
 
 def check_recipe(
-    recipe: Recipe, out: str | Path | None = None, *, device: str = "auto"
+    recipe: Recipe | str | Path, out: str | Path | None = None, *, device: str = "auto"
 ) -> RecipeCheck:
     """Check all that `run` checks before it trains, and tell what it would load, train and write.
 
@@ -99,13 +99,14 @@ def check_recipe(
         (12, 'fp32')
 
     Args:
-        recipe: what would be done.
+        recipe: what would be done: a recipe, a file, or the name of a shipped one.
         out: the experiment's folder; none: `runs/<name>-<digest8>`.
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
 
     Raises:
         InputError: whatever `run` would refuse.
     """
+    recipe = read_or_given(recipe)
     folder = experiment_folder(recipe, out)
     _refuse_before_loading(recipe, folder)
     place = models.resolve_device(device)

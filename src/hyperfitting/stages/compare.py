@@ -23,7 +23,10 @@ class Compared:
 
 
 def compare_experiments(
-    folders: Sequence[str | Path], out: str | Path | None = None, *, baseline: str | None = None
+    folders: str | Path | Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    baseline: str | None = None,
 ) -> Compared:
     """Measured experiments side by side, every variant in every strategy, written as pages and
     tables.
@@ -34,7 +37,7 @@ def compare_experiments(
         compared/index.html
 
     Args:
-        folders: seeds of one recipe, or several recipes.
+        folders: of seeds of one recipe, or of several recipes; or a single one.
         out: where the pages go; none: `runs/compare-<folder>-<folder>...`.
         baseline: the title of the column that the others are compared with; none: `hyperfitted,
             greedy`.
@@ -42,7 +45,8 @@ def compare_experiments(
     Raises:
         RunError: a folder holds no measured experiment, or `out` holds something else.
     """
-    experiments = [Path(folder) for folder in folders]
+    given = [folders] if isinstance(folders, str | Path) else folders
+    experiments = [Path(folder) for folder in given]
     names = "-".join(folder.resolve().name for folder in experiments)[:100]
     out = Path(out or Path("runs") / f"compare-{names}")
     report.refuse_other_folder(out)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hyperfitting import models, training
-from hyperfitting.recipe import Recipe
+from hyperfitting.recipe import Recipe, read_or_given
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,11 @@ class DryRun:
 
 
 def plan_memory(
-    recipe: Recipe, *, memory: int | None = None, count: int = 1, device: str = "auto"
+    recipe: Recipe | str | Path,
+    *,
+    memory: int | None = None,
+    count: int = 1,
+    device: str = "auto",
 ) -> MemoryPlan:
     """What each precision needs on each of `count` devices of `memory` bytes, and which settings
     fit.
@@ -43,13 +48,14 @@ def plan_memory(
     Without `memory` it is that of `device`.
 
     Examples:
-        >>> plan = hyperfitting.plan(hyperfitting.load_recipe("mine.toml"), memory=24 * 2**30)
+        >>> plan = hyperfitting.plan("mine.toml", memory=24 * 2**30)
         >>> plan.fits[0].fits
         True
 
     Raises:
         ModelError: there is no config, or the model's memory depends on the texts.
     """
+    recipe = read_or_given(recipe)
     place = models.resolve_device(device)
     kind = "cuda" if memory is not None else place.type
     room = memory or models.memory_bytes(place)

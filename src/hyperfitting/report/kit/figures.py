@@ -42,7 +42,7 @@ LINE: dict[str, Any] = {"marker": "o", "ms": 3}
 """How a curve is drawn."""
 
 
-class ShownFigure(Figure):  # type: ignore[misc]
+class ShownFigure(Figure):
     """A figure that a notebook shows as a picture, also where nobody has imported pyplot."""
 
     def _repr_png_(self) -> bytes:
