@@ -10,9 +10,10 @@ demo: .venv/.runs
 demo-135m: .venv/.smollm2     # a real model of 135 million parameters, sized for 25 minutes on two quiet cores
 	$(BIN)/hyperfit run smollm2
 
-# A process more than there are cores: tests wait for browsers, kills and other processes.
+# A process more than there are cores: tests wait for browsers, kills and other processes. Each would
+# load the plugins of all packages, schemathesis's whole library among them: these two are enough.
 test: .venv/.dev
-	$(BIN)/python -m pytest --numprocesses $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist loadfile --no-loadscope-reorder --durations=5
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m pytest -p xdist -p hypothesispytest --numprocesses $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist loadfile --no-loadscope-reorder --durations=5
 
 check: .venv/.dev
 	$(BIN)/ruff check .
