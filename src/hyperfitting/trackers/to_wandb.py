@@ -28,10 +28,10 @@ class WeightsAndBiases:
             id=run.id,
             resume="allow",
             mode=mode,
-            dir=str(run.folder),
+            dir=str(run.folder.absolute()),
             config=dict(run.settings),
             reinit="create_new",  # two variants can be trained at once
-            settings=wandb.Settings(console="off", silent=True),
+            settings=wandb.Settings(console="off", silent=True, disable_git=True, save_code=False),
         )
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
