@@ -27,4 +27,5 @@ LONGEST_FIRST = (
     "tests/contract/test_preference_cli.py",
     "tests/stages/test_not_hyperfitted.py",
     "tests/stages/test_study_report.py",
+    "tests/stages/test_library.py",
 )
