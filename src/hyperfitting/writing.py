@@ -157,8 +157,7 @@ def load_run_codec(run: Run) -> models.ModelCodec:
     Raises:
         RunError: the run is not trained, or its tokenizer has changed.
     """
-    if not run.trained:
-        raise RunError(f"{run.folder} is not trained yet: run `hyperfit train` first")
+    run.refuse_untrained()
     settings = _model_settings(run)
     codec = models.load_codec(settings)
     if codec.fingerprint != run.train_facts.codec:

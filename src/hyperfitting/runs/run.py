@@ -211,6 +211,15 @@ class Run:
             _ = self.recipe  # names the version, where run.json has other keys
         return self._facts.read()
 
+    def refuse_untrained(self) -> None:
+        """Refuse a run whose model is not there, before anything is written to its folder.
+
+        Raises:
+            RunError: the run is not trained.
+        """
+        if not self.trained:
+            raise RunError(f"{self.folder} is not trained yet: run `hyperfit train` first")
+
     @property
     def train_facts(self) -> TrainFacts:
         """What was in effect in the training.

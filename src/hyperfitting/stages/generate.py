@@ -53,6 +53,7 @@ def generate_texts(
     if run.generated:
         progress.log(f"{variant}: generated already, {changed_at(run.continuations_file)}")
         return run
+    run.refuse_untrained()
     with ranks.alone(lambda: exclusive_lock(run.folder)):
         _continue_contexts(experiment, run, ranks, progress)
     return run

@@ -42,6 +42,8 @@ def measure_experiment(
     for run in runs:
         if run not in todo:
             progress.log(f"{run.variant}: measured already, {changed_at(run.metrics_file)}")
+    for run in todo:
+        run.refuse_untrained()
     if todo:
         models.return_freed_memory()
         with ExitStack() as held:
