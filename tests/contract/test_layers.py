@@ -89,7 +89,7 @@ ORDER = {
     "workload < train < evaluate generate measure < check",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
-    "trackers": "tracker < to_tensorboard to_trackio to_wandb < narrator < __init__",
+    "trackers": "tracker < to_tensorboard to_trackio to_wandb < reporter < __init__",
     "web": "__init__ address markdown middleware rate_limit tokens < cookies server templates",
     "data": "contamination decode drawn.canvas folders lost_characters splits < drawn.faces "
     "drawn.indoors drawn.outdoors drawn.patterns fit_palette passages pixels repeats rows < drawn "

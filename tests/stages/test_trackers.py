@@ -117,7 +117,7 @@ def test_a_tracker_that_fails_stops_nothing(tree, tmp_path, monkeypatch):
                 raise OSError("no space\nleft")
             super().numbers(values, step)
 
-    monkeypatch.setitem(trackers.narrator._DOORS, "tensorboard", Failing)
+    monkeypatch.setitem(trackers.reporter._DOORS, "tensorboard", Failing)
     recipe, said = parse_recipe(tree | {"report_to": ["tensorboard"]}, source="t"), Listener()
     experiment = draw_experiment(recipe, tmp_path / "out")
     run = train_run(experiment, "hyperfitted", device="cpu", progress=said)

@@ -204,9 +204,9 @@ def _train_together(
     held, every = checkpoints.state(), recipe.probe_updates(len(blocks))
     known = [run for run in runs if not held.update or run.variant in held.variants]
     with ExitStack() as files:
-        narrators = {
+        reporters = {
             run.variant: files.enter_context(
-                trackers.narrating(run, recipe.report_to if ranks.is_main else (), progress.log)
+                trackers.reporting(run, recipe.report_to if ranks.is_main else (), progress.log)
             )
             for run in known
         }
@@ -216,7 +216,7 @@ def _train_together(
             )
             for run in known
         }
-        watcher = _Watcher(setup, codec, validation.ids_NT, writers, narrators, progress)
+        watcher = _Watcher(setup, codec, validation.ids_NT, writers, reporters, progress)
         watcher.first = ranks.from_main(_first_probe(experiment, setup))
         made = training.train(
             setup,
@@ -269,11 +269,11 @@ class _Watcher:
         codec: models.ModelCodec,
         validation_NT: NDArray[np.int32],
         writers: Writers,
-        narrators: Mapping[str, trackers.Narrator],
+        reporters: Mapping[str, trackers.Reporter],
         progress: Progress,
     ):
         self._setup, self._codec, self._validation_NT = setup, codec, validation_NT
-        self._writers, self._narrators, self._progress = writers, narrators, progress
+        self._writers, self._reporters, self._progress = writers, reporters, progress
         self.first: ProbeRow | None = None
 
     def log(self, row: UpdateRow, variants: Sequence[str]) -> None:
@@ -281,7 +281,7 @@ class _Watcher:
         for name in variants:
             if name in self._writers:
                 self._writers[name][0](row)
-                self._narrators[name].update(row)
+                self._reporters[name].update(row)
 
     def probe(self, state: State, epoch: float, variants: Sequence[str]) -> ProbeRow:
         """Measure the model on the validation texts, write the row and report it."""
@@ -289,7 +289,7 @@ class _Watcher:
         for name in variants:
             if name in self._writers:
                 self._writers[name][1](row)
-                self._narrators[name].probe(row)
+                self._reporters[name].probe(row)
         self._progress.log(_probe_line(variants[-1], row))
         return row
 

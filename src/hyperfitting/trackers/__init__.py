@@ -4,14 +4,14 @@ tracker.py         what a tracker is, and how a run is named to it
 to_tensorboard.py  event files in the experiment's folder
 to_trackio.py      trackio's database on this machine
 to_wandb.py        a folder that `wandb sync` sends
-narrator.py        tells them of updates, probes and metrics, each once
+reporter.py        tells them of updates, probes and metrics, each once
 """
 
-from hyperfitting.trackers.narrator import (
-    Narrator,
-    narrating,
+from hyperfitting.trackers.reporter import (
+    Reporter,
     refuse_missing_trackers,
+    reporting,
     tell_metrics,
 )
 
-__all__ = ["Narrator", "narrating", "refuse_missing_trackers", "tell_metrics"]
+__all__ = ["Reporter", "refuse_missing_trackers", "reporting", "tell_metrics"]

@@ -46,7 +46,7 @@ def refuse_missing_trackers(names: Sequence[TrackerName]) -> None:
             raise MissingExtra(name, extra=name)
 
 
-class Narrator:
+class Reporter:
     """Tells the trackers of one run. One that fails is given up, with one line."""
 
     def __init__(self, run: Run, say: Callable[[str], None]):
@@ -132,21 +132,21 @@ class Narrator:
 
 
 @contextmanager
-def narrating(
+def reporting(
     run: Run, names: Sequence[TrackerName], say: Callable[[str], None]
-) -> Iterator[Narrator]:
-    """A narrator of a run for some trackers, none of them possibly. Enter it before the run's files
+) -> Iterator[Reporter]:
+    """A reporter of a run for some trackers, none of them possibly. Enter it before the run's files
     are written again from a checkpoint.
 
     A tracker that is new to the run is told what the files hold already.
     """
-    narrator = Narrator(run, say)
+    reporter = Reporter(run, say)
     if names:
-        narrator.open(names)
+        reporter.open(names)
     try:
-        yield narrator
+        yield reporter
     finally:
-        narrator.close()
+        reporter.close()
 
 
 def tell_metrics(
@@ -157,8 +157,8 @@ def tell_metrics(
         digest = file_sha256(run.metrics_file)
         told = _facts(run).metrics
         if todo := [name for name in names if told.get(name) != digest]:
-            with narrating(run, todo, say) as narrator:
-                narrator.metrics()
+            with reporting(run, todo, say) as reporter:
+                reporter.metrics()
 
 
 def _rows_so_far(run: Run) -> tuple[list[UpdateRow], list[ProbeRow]]:
