@@ -54,6 +54,7 @@ def generate_texts(
         progress.log(f"{variant}: generated already, {changed_at(run.continuations_file)}")
         return run
     run.refuse_untrained()
+    _ = run.model_source  # refuses one that has changed
     with ranks.alone(lambda: exclusive_lock(run.folder)):
         _continue_contexts(experiment, run, ranks, progress)
     return run

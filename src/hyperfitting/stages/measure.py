@@ -44,6 +44,7 @@ def measure_experiment(
             progress.log(f"{run.variant}: measured already, {changed_at(run.metrics_file)}")
     for run in todo:
         run.refuse_untrained()
+        _ = run.model_source  # refuses one that has changed, before the first is read
     if todo:
         models.return_freed_memory()
         with ExitStack() as held:
