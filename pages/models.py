@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.measuring import SHAPE
 from hyperfitting.models import count_parameters
 from hyperfitting.recipe import Recipe, load_recipe, shipped_recipes
 from hyperfitting.stages.plan import plan_memory
@@ -24,14 +25,8 @@ _NO_LIMIT = 2**60
 _SMOLLM2 = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
-    "vocab_size": 49_152,
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
     "max_position_embeddings": 8192,
-    "tie_word_embeddings": True,
+    **SHAPE,
 }
 """The shape in the GGUF file, so that the plan needs no package that holds the file."""
 

@@ -8,8 +8,12 @@ import pytest
 from hyperfitting import pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import DataError, RunError
+from hyperfitting.files import exclusive_lock
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.runs import Experiment
+from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.traits import ModelSource
+from hyperfitting.weights import Weights, hash_model
 from tests.conftest import tiny_tree
 
 MORE = {"name": "top-p", "method": "sample", "top_p": 0.9}
@@ -20,6 +24,7 @@ def tree(tiny_model, corpus):
     """The recipe of the finished experiment with one strategy more."""
     tree = tiny_tree(tiny_model, corpus)
     tree["name"] = "more"
+    tree["report"] = {"examples": 0}
     tree["generate"]["strategies"] = [*tree["generate"]["strategies"], MORE]
     return tree
 
@@ -107,3 +112,26 @@ def test_a_training_of_its_own_is_not_replaced(tree, finished, tmp_path):
     with pytest.raises(RunError, match="a training has begun there"):
         pipeline.run(recipe, folder, device="cpu", models_of=source.folder)
     assert (folder / "hyperfitted" / "updates.jsonl").is_file()
+
+
+def test_an_original_of_another_source_is_refused(tree, finished, tmp_path):
+    """The GGUF file, say, that the original was made from was replaced by one of its name."""
+    source = Experiment(shutil.copytree(finished.folder, tmp_path / "source"))
+    run = source.run("original")
+    made_from = ModelSource(kind="GGUF", sha256={"a.gguf": "0" * 64}, tensor_types={})
+    facts = run.train_facts.model_copy(update={"source": made_from})
+    shutil.copytree(tree["model"]["source"], run.model_folder)  # as of an original that was saved
+    run.update_facts(train=facts, weights=Weights(hash_model(run.model_folder)))
+    with pytest.raises(RunError, match="was another model there: train anew"):
+        made(tree, tmp_path / "out", source.folder)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_second_process_that_takes_models_is_refused(tree, finished, tmp_path):
+    draw_experiment(parse_recipe(tree, source="test"), tmp_path / "out", device="cpu")
+    with (
+        exclusive_lock(tmp_path / "out", "models"),
+        pytest.raises(RunError, match="models: another process is at work there"),
+    ):
+        made(tree, tmp_path / "out", finished.folder)
+    assert not (tmp_path / "out" / "hyperfitted").exists()

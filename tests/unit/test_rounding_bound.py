@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.compare import logits_match
 from tests.conftest import tiny_config
 
@@ -59,3 +60,15 @@ def test_beyond_the_bound_float32_says_what_is_rounding(rounding, other, equal):
 def test_float32_has_no_second_opinion():
     model, exact_BTV = model_and_logits(torch.float32)
     assert not logits_match(exact_BTV * 1.1, exact_BTV, model, large=False, plain=lambda: exact_BTV)
+
+
+@pytest.mark.parametrize("error", [ModelError("no such kernel"), torch.OutOfMemoryError("full")])
+def test_without_float32_the_bound_decides_and_the_weights_stay(error):
+    model, exact_BTV = model_and_logits(torch.bfloat16)
+    before = [each.clone() for each in model.parameters()]
+
+    def plain():
+        raise error
+
+    assert not logits_match(exact_BTV * 1.2, exact_BTV, model, large=False, plain=plain)
+    assert all(map(torch.equal, before, model.parameters()))

@@ -8,13 +8,14 @@ import os
 import shutil
 from pathlib import Path
 
+from hyperfitting import models
 from hyperfitting.errors import DataError, RunError
 from hyperfitting.facts import RunFacts, write_facts
-from hyperfitting.files import new_folder, write_text
+from hyperfitting.files import exclusive_lock, new_folder, write_text
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, Recipe, differing_settings, stored_recipe
 from hyperfitting.runs import Experiment, Run
-from hyperfitting.weights import named_weights
+from hyperfitting.weights import Weights, named_weights
 
 
 def refuse_other_training(recipe: Recipe, source: Experiment) -> None:
@@ -28,7 +29,7 @@ def refuse_other_training(recipe: Recipe, source: Experiment) -> None:
     held = source.recipe
     aside = {
         name: getattr(recipe, name)
-        for name in ("name", "description", "generate", "measure", "evaluate")
+        for name in ("name", "description", "generate", "measure", "evaluate", "report")
     }
     aside["data"] = held.data.model_copy(update={"domains": recipe.data.domains})
     if found := differing_settings(held.model_copy(update=aside), recipe):
@@ -44,12 +45,21 @@ def _refuse_unusable(run: Run, recipe: Recipe) -> None:
     if not run.trained or run.weights is None:
         raise RunError(f"{run.folder} is not trained: `hyperfit train` its recipe first")
     _ = run.model_source  # refuses one that has changed
-    now = named_weights(recipe.model, run.folder) if _is_named(run) else run.weights
-    if now is None or now.digest != run.weights.digest:
+    if run.variant == ORIGINAL and not _is_the_same_original(run, run.weights, recipe):
         raise RunError(
             f"{run.folder}: {recipe.model.source} was another model there: train anew, without "
             "--models-of"
         )
+
+
+def _is_the_same_original(run: Run, weights: Weights, recipe: Recipe) -> bool:
+    """Whether the recipe's source still is what the original was made from; not known of a name on
+    the hub.
+    """
+    if not _is_named(run):
+        return models.source_of(recipe.model) == run.train_facts.source
+    now = named_weights(recipe.model, run.folder)
+    return now is not None and now.digest == weights.digest
 
 
 def take_models(
@@ -64,15 +74,17 @@ def take_models(
         DataError: it was trained on other texts.
         RunError: the experiment has begun a training of its own.
     """
-    lacking = [run for run in experiment.runs().values() if not run.trained]
-    if lacking:
+    if all(run.trained for run in experiment.runs().values()):
+        return
+    with exclusive_lock(experiment.folder, "models"):
+        lacking = [run for run in experiment.runs().values() if not run.trained]
         _refuse_other_texts(experiment, source)
-    for run in lacking:
-        if run.updates_file.exists():
-            raise RunError(f"{run.folder}: a training has begun there: choose another --out")
-    for run in lacking:
-        _take(source.run(run.variant), run, experiment.recipe.of(run.variant))
-        progress.log(f"{run.variant}: its model is taken from {source.folder}")
+        for run in lacking:
+            if run.updates_file.exists():
+                raise RunError(f"{run.folder}: a training has begun there: choose another --out")
+        for run in lacking:
+            _take(source.run(run.variant), run, experiment.recipe.of(run.variant))
+            progress.log(f"{run.variant}: its model is taken from {source.folder}")
 
 
 def _refuse_other_texts(experiment: Experiment, source: Experiment) -> None:
