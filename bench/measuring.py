@@ -111,9 +111,10 @@ def product_weights(model: Any) -> list[Tensor]:
 def multiply(model: Any) -> None:
     """All products of the model with the tokens of all texts, and its head with chunks of them."""
     weights = product_weights(model)
-    like = {"device": weights[0].device, "dtype": weights[0].dtype}
     sizes = {weight.shape[1] for weight in weights}
-    inputs = {size: torch.randn(TEXTS * TOKENS, size, **like) for size in sizes}
+    inputs: dict[int, Any] = {
+        size: torch.randn(TEXTS * TOKENS, size).to(weights[0]) for size in sizes
+    }
     for weight in weights[:-1]:
         nn.functional.linear(inputs[weight.shape[1]], weight)
     for part in inputs[weights[-1].shape[1]].split(chunk_tokens(SHAPE["vocab_size"])):

@@ -95,7 +95,7 @@ def _described(type_: Any) -> tuple[str, type | None, str]:
         return f"object of names: {words}", part, f"{{}}{path}"
     if isinstance(type_, type) and issubclass(type_, Settings):
         return "[settings](settings.md)", None, ""
-    if is_dataclass(type_) or (isinstance(type_, type) and issubclass(type_, BaseModel)):
+    if isinstance(type_, type) and (is_dataclass(type_) or issubclass(type_, BaseModel)):
         return "object", type_, ""
     return _PLAIN[type_], None, ""
 

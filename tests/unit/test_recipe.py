@@ -217,3 +217,12 @@ def test_a_recipe_lies_over_the_one_it_is_based_on(tmp_path):
         RecipeError, match="based_on = 'dema': no such shipped recipe: demo, every-arm, paper"
     ):
         load_recipe(mine)
+
+
+def test_a_setting_of_a_recipe_does_not_change():
+    recipe = load_recipe("demo")
+    with pytest.raises(AttributeError, match=r"^seed: settings do not change .*load_recipe\(NAME"):
+        recipe.seed = 3
+    with pytest.raises(AttributeError, match=r"^learning_rate: settings do not change"):
+        recipe.train.learning_rate = 1e-3
+    assert recipe.seed == 0

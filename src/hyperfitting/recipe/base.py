@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
@@ -57,6 +57,19 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
     )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to change a setting, in words.
+
+        Raises:
+            AttributeError: if `name` is a setting.
+        """
+        if name in type(self).model_fields:
+            raise AttributeError(
+                f"{name}: settings do not change once they are read; load the recipe with others: "
+                'load_recipe(NAME, {"train.epochs": 8})'
+            )
+        super().__setattr__(name, value)
 
 
 def refuse_equal_names(names: Sequence[str], what: str) -> None:
