@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from hyperfitting import models
 from hyperfitting.errors import InputError, ModelError, kind_of
 from hyperfitting.models import Precision, TrainableModel
-from hyperfitting.recipe import ModelSettings, Recipe
+from hyperfitting.recipe import EngineSettings, ModelSettings, Recipe
 from hyperfitting.training.distributed import ProcessGroup, gather, shard
 from hyperfitting.training.loss import LossOf, add_loss, choose_loss
 from hyperfitting.traits import ModelTraits
@@ -135,7 +135,7 @@ def try_gradients(
     try:
         with torch.random.fork_rng(devices=[]):
             loss_of = choose_loss(model, precision, device)
-            with models.autocast(precision, device):
+            with models.autocast(precision, device), _as_written(recipe.engine):
                 loss_of(ids_BT.to(device), torch.ones(1, device=device)).loss.backward()  # type: ignore[no-untyped-call]
     except Exception as error:  # code that trains in another way, or not at all
         models.refuse_full_memory(error)
@@ -226,6 +226,13 @@ def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:
         return (compiled if torch.is_grad_enabled() else forward)(*args, **kwargs)
 
     return either
+
+
+def _as_written(engine: EngineSettings) -> AbstractContextManager[object]:
+    """Compiled layers run as they are written: what one block compiles fits no update, and from its
+    second shape on torch compiles for every shape, which takes longer and gives slower code.
+    """
+    return torch.compiler.set_stance("force_eager") if engine.compile else nullcontext()
 
 
 def _select(model: nn.Module, recipe: Recipe) -> TrainableModel:
