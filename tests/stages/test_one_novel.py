@@ -22,7 +22,7 @@ def recipe_of(model, path, **data):
     tree["train"]["epochs"], tree["report"] = 1, {"examples": 0}
     tree["generate"]["strategies"] = [
         {"name": "greedy", "method": "greedy"},
-        {"name": "blocked", "method": "greedy", "blocker": {"tokens": 2}},
+        {"name": "blocked", "method": "greedy", "blocker": {"tokens": 1}},
     ]
     return parse_recipe(tree, source="test")
 
@@ -68,7 +68,17 @@ def test_a_novel_goes_through_check_and_run(tmp_path, tiny_model, blank_lines):
     ]
     assert blocked
     assert set(blocked[0]) >= {"passages", "citation"}
+
+    # How often it forbade the model's choice is a metric of the strategy that has it.
+    forbidden = sum(row["changed_greedy"] and not row["gave_way"] for row in blocked)
+    [measured] = [
+        row for row in experiment.run("hyperfitted").metrics() if row.name == "blocked_greedy_share"
+    ]
     texts = experiment.run("hyperfitted").continuations()
+    written = sum(len(each.ids) for each in texts if each.strategy == "blocked")
+    assert (measured.strategy, measured.n) == ("blocked", 12)
+    assert measured.value == pytest.approx(forbidden / written)
+    assert measured.value > 0
     assert {each.group for each in texts if each.variant == "hyperfitted"} == {
         f"{path}:1, contexts"
     }

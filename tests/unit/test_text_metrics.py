@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from hyperfitting.measuring.aggregate import Intervals, text_rows
-from hyperfitting.measuring.text_metrics import measure_each_text
+from hyperfitting.measuring.text_metrics import blocked_inputs, measure_each_text
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.specs import metric
-from hyperfitting.records import Continuation
+from hyperfitting.records import REFERENCE, Blocked, Continuation
 
 HOW = Intervals(draws=1000, seed=0)
 
@@ -99,3 +99,25 @@ def test_overlap_is_a_length_a_step_and_a_ratio(tokens, above, recited):
     assert found["longest_overlap_tokens"] == ((float(tokens), 1.0),)
     assert found["overlap_above10_share"] == ((above, 1.0),)
     assert found["recited_8gram_share"] == (recited,)
+
+
+def test_the_blocker_is_counted_in_texts_that_a_model_wrote_under_it():
+    """Of four steps one did not touch the greedy choice, and one gave way."""
+    ours = replace(text_of([1, 2, 3, 4], "abcd"), domain="d", strategy="blocked")
+    steps = [
+        Blocked("d", "blocked", 0, step, "", (), (), (), changed_greedy=changed, gave_way=gave_way)
+        for step, (changed, gave_way) in enumerate(
+            [(True, False), (True, False), (False, False), (True, True)]
+        )
+    ]
+    texts = [
+        ours,
+        replace(ours, context=1),
+        replace(ours, strategy="greedy"),
+        replace(ours, variant=REFERENCE),
+        replace(ours, ids=()),
+    ]
+    found = blocked_inputs(texts, ["blocked"], steps)
+    assert found == {"blocked": [(2, 4), (0, 4), None, None, None]}
+    (measured, *_) = measure_each_text(texts, found)
+    assert measured.values["blocked_greedy_share"] == ((2.0, 4.0),)

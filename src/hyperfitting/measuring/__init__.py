@@ -14,6 +14,7 @@ external_texts.py  anybody's texts, from files
 from hyperfitting.measuring.aggregate import Intervals
 from hyperfitting.measuring.external_texts import ExternalTextsRequest, measure_external_texts
 from hyperfitting.measuring.images import ImageBaselines, control_images, image_baselines
+from hyperfitting.measuring.text_metrics import blocked_inputs
 from hyperfitting.measuring.texts import (
     MeasuredTexts,
     MetricOptions,
@@ -30,6 +31,7 @@ __all__ = [
     "MeasuredTexts",
     "MetricOptions",
     "TextBaselines",
+    "blocked_inputs",
     "control_images",
     "control_texts",
     "image_baselines",

@@ -16,6 +16,7 @@ from torch import Tensor
 from hyperfitting.measuring.aggregate import Intervals
 from hyperfitting.measuring.model_metrics import model_inputs, model_rows
 from hyperfitting.measuring.reading import TextReader
+from hyperfitting.measuring.text_metrics import TextInputs
 from hyperfitting.measuring.texts import MeasuredTexts, MetricOptions, TextBaselines, measure_texts
 from hyperfitting.metrics.token_scores import TokenScores
 from hyperfitting.models import stack_scores
@@ -27,13 +28,15 @@ class RunToMeasure:
     """A run: which variant it is, the name of its rows, what it wrote, and how its model is loaded;
     None is the original itself.
 
-    The texts of the original hold the true texts and the controls too.
+    The texts of the original hold the true texts and the controls too. `kept` is what metrics read
+    that was kept when the texts were written.
     """
 
     variant: str
     run: str
     texts: Sequence[Continuation]
     load: Callable[[], TextReader] | None
+    kept: TextInputs
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def measure_runs(
     for run in runs:
         lacks_true_texts = all(text.variant != REFERENCE for text in run.texts)
         beside = true_texts if lacks_true_texts else ()
-        measured = measure_texts(run.texts, baselines, options, true_texts=beside)
+        measured = measure_texts(run.texts, baselines, options, true_texts=beside, kept=run.kept)
         rows = [row for each in read for row in each.rows(run, options.intervals, context_tokens)]
         so_far = Counter({reader.name: reader.tokens for reader in readers})
         own = {run.variant: tokens[run.variant]} if run.variant in tokens else {}

@@ -4,14 +4,15 @@ Needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hyperfitting.metrics.bleu import dataset_bleu
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.specs import DataKind, EachText, TextInput, metrics_measured_as
 from hyperfitting.metrics.words import words
-from hyperfitting.records import Continuation, TextMetrics
+from hyperfitting.records import Arm, Blocked, Continuation, TextMetrics
 
 TextInputs = Mapping[TextInput, Sequence[Any]]
 """What the metrics read beside the texts themselves: one item for each text, None where it has
@@ -86,3 +87,25 @@ def bleu_inputs(texts: Sequence[Continuation], training_texts: Sequence[str]) ->
         *dataset_bleu([text.text for text in texts if text.text], training_texts), strict=True
     )
     return {"dataset_bleu": [next(scores) if text.text else None for text in texts]}
+
+
+def blocked_inputs(
+    texts: Sequence[Continuation], strategies: Collection[str], steps: Iterable[Blocked]
+) -> TextInputs:
+    """At how many tokens of each text the citation blocker forbade the most probable one, and how
+    many tokens it has; None for a text that no model wrote with one of the `strategies`, which have
+    a blocker.
+    """
+    forbidden: Counter[tuple[str, str | None, int]] = Counter(
+        (step.domain, step.strategy, step.context)
+        for step in steps
+        if step.changed_greedy and not step.gave_way
+    )
+    return {
+        "blocked": [
+            (forbidden[text.domain, text.strategy, text.context], len(text.ids))
+            if text.ids and text.strategy in strategies and Arm(text.variant).is_model
+            else None
+            for text in texts
+        ]
+    }

@@ -103,17 +103,20 @@ def measure_texts(
     options: MetricOptions,
     *,
     true_texts: Sequence[Continuation] = (),
+    kept: TextInputs | None = None,
 ) -> MeasuredTexts:
     """All metrics of texts.
 
-    `true_texts` are those that MAUVE compares with, where they are not among the texts.
+    `true_texts` are those that MAUVE compares with, where they are not among the texts. `kept` is
+    what metrics read that was kept when the texts were written.
 
     Raises:
         ModuleNotFoundError: BLEU is asked for, and sacrebleu is not installed.
         ValueError: MAUVE is asked for of too few texts.
     """
     data = baselines.data
-    each = measure_each_text(texts, _inputs(texts, baselines, options), data=data)
+    inputs = {**_inputs(texts, baselines, options), **(kept or {})}
+    each = measure_each_text(texts, inputs, data=data)
     pooled = [
         found
         for arm in by_arm(texts)

@@ -108,7 +108,9 @@ def _run_to_measure(
     run: Run, texts: Sequence[Continuation], load: Callable[[Run], TextReader]
 ) -> RunToMeasure:
     own = None if run.variant == ORIGINAL else partial(load, run)
-    return RunToMeasure(run.variant, run.name, texts, own)
+    blocking = [each.name for each in run.recipe.generate.strategies if each.blocker is not None]
+    kept = measuring.blocked_inputs(texts, blocking, run.blocked()) if blocking else {}
+    return RunToMeasure(run.variant, run.name, texts, own, kept)
 
 
 def _models_in_words(count: int) -> str:

@@ -319,6 +319,20 @@ RECITATION = (
         failure="blind to paraphrase",
         comparison_column=12,
     ),
+    MetricSpec(
+        name="blocked_greedy_share",
+        label="tokens at which the blocker forbade the most probable one",
+        family="recitation",
+        measured=EachText("blocked", lambda counts: counts),
+        definition="written tokens at which the citation blocker forbade the most probable token / "
+        "written tokens, of strategies with a blocker",
+        range="[0, 1]",
+        target_note="it describes what a model would have recited, and has no aim: true texts are "
+        "not written under a blocker",
+        source="ours; the blocker is that of Carlsson et al. 2025, sec. 5, who count nothing",
+        failure="depends on the blocker's number of words, and on the texts that it has led away "
+        "from training; counts a token though a sample might have passed it over",
+    ),
 )
 
 ENDING = (

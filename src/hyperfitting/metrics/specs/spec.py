@@ -54,6 +54,7 @@ TextInput = Literal[
     "ended",
     "image",
     "nearest_training",
+    "blocked",
 ]
 """What a metric of each text can read, in the order in which the metrics are measured.
 
@@ -63,7 +64,8 @@ TextInput = Literal[
 untouched model, or under the model that `measure.scorer` names. `ended`: why a text that a model
 was free to end does so (`Continuation.ended`). `image`: `metrics.images.grids.ContinuedImage`.
 `nearest_training`: an image's distances, in colours and in features, from the nearest training
-image (`metrics.images.recitation`).
+image (`metrics.images.recitation`). `blocked`: of a text whose strategy has a citation blocker, at
+how many tokens it forbade the most probable one, and how many tokens were written.
 """
 
 ModelInput = Literal[
