@@ -19,7 +19,7 @@ from hyperfitting.models import count_parameters
 from hyperfitting.recipe import Recipe, load_recipe, shipped_recipes
 from hyperfitting.stages.plan import plan_memory
 
-NOT_CHECKED, NOT_MEASURED = "not checked", "not measured"
+TOLD, NOT_MEASURED = "told by others", "not measured"
 _NO_LIMIT = 2**60
 """Bytes of a device that holds everything, so that only the recipe's own settings are tried."""
 _SMOLLM2 = {
@@ -45,6 +45,7 @@ class ShippedModel:
 
 
 _CLAIMS, _BENCHMARKS = "../../results/claims.md", "../../results/benchmarks.md"
+_LLAMA = "Llama 3.1 Community License, on a copy of the publisher's page"
 MODELS = (
     ShippedModel(
         "the reference model, which ships with the project",
@@ -66,12 +67,29 @@ MODELS = (
         f"`hyperfit write` 20.7 tokens/s ([benchmarks]({_BENCHMARKS}))",
         config=_SMOLLM2,
     ),
-    ShippedModel("`TinyLlama/TinyLlama_v1.1`", ("paper", "public-code"), "1.1B", NOT_CHECKED),
-    ShippedModel("`deepseek-ai/deepseek-llm-7b-base`", ("paper-deepseek-7b",), "7B", NOT_CHECKED),
-    ShippedModel("`meta-llama/Llama-3.1-8B`", ("paper-llama-8b",), "8B", NOT_CHECKED),
-    ShippedModel("`meta-llama/Llama-3.1-70B`", ("paper-llama-70b",), "70B", NOT_CHECKED, devices=8),
     ShippedModel(
-        "`openai/imagegpt-large`", ("paper-imagegpt",), "774M in Carlsson et al. 2025", NOT_CHECKED
+        "`TinyLlama/TinyLlama_v1.1`", ("paper", "public-code"), "1.1B", f"Apache-2.0, {TOLD}"
+    ),
+    ShippedModel(
+        "`deepseek-ai/deepseek-llm-7b-base`",
+        ("paper-deepseek-7b",),
+        "7B",
+        f"DeepSeek Model License, {TOLD}",
+    ),
+    ShippedModel("`meta-llama/Llama-3.1-8B`", ("paper-llama-8b",), "8B", _LLAMA),
+    ShippedModel("`meta-llama/Llama-3.1-70B`", ("paper-llama-70b",), "70B", _LLAMA, devices=8),
+    ShippedModel(
+        "`openai/imagegpt-large`",
+        ("paper-imagegpt",),
+        "774M in Carlsson et al. 2025",
+        f"Apache-2.0, {TOLD}",
+    ),
+    ShippedModel(
+        "the reference ImageGPT for 16 x 16 pixels, which ships with the project",
+        ("image-demo",),
+        "ours",
+        "MIT",
+        "IMAGE_DEMO_TIME",
     ),
     ShippedModel(
         "an ImageGPT for 16 x 16 pixels, from random weights",
@@ -103,8 +121,9 @@ _INTRODUCTION = f"""\
 The models that the shipped recipes name. Any other causal model can be trained too
 ([architectures](architectures.md)). This page is generated: `python -m pages models`. Parameters
 are counted from the configuration that ships with the project, a shared weight once. The count of
-ImageGPT-Large is not the one that Carlsson et al. 2025 give. "{NOT_CHECKED}" means: nobody has
-compared it with the publisher's page. Read the licence there before you use the weights."""
+ImageGPT-Large is not the one that Carlsson et al. 2025 give. "{TOLD}" means: pages that list models
+say so (looked up on 2026-11-28), and the publisher's page has not been read. Read the licence there
+before you use the weights."""
 
 _MEMORY = """\
 ## Memory of a training

@@ -115,12 +115,13 @@ def test_killed_workers_change_nothing(study, uninterrupted):
     assert made == uninterrupted
 
 
-def test_ctrl_c_stops_all_and_the_same_command_goes_on(study, uninterrupted):
-    out = study.parent / "for-stopped" / "out"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_and_the_same_command_goes_on(study, uninterrupted, number):
+    out = study.parent / f"for-{number.name}" / "out"
     running = command(study, out, "--workers", "2")
     wait_until(lambda: len(list(out.glob("cells/*/cell.json"))) > 2)
     began = workers(out)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     said = running.communicate(timeout=120)[1]
     assert running.returncode == 130
     assert " cells are finished, and the same command goes on from there" in said

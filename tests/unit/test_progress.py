@@ -1,11 +1,20 @@
 """The time left: of a stage at its own pace, of a whole job from its first step on."""
 
 import io
+import signal
 import sys
 
 import pytest
 
-from hyperfitting.progress import Console, Job, NoProgress, Pace, StageWork, time_in_words
+from hyperfitting.progress import (
+    Console,
+    Job,
+    NoProgress,
+    Pace,
+    StageWork,
+    sigterm_interrupts,
+    time_in_words,
+)
 
 
 class Hand:
@@ -98,3 +107,10 @@ def test_where_no_terminal_is_a_plain_line_comes_every_half_minute(monkeypatch):
         "training: 13 of 1,000, loss 1.234",
         "training: 16 of 1,000, loss 1.234",
     ]
+
+
+def test_sigterm_interrupts_while_other_processes_work():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), sigterm_interrupts():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

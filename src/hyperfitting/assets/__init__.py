@@ -1,4 +1,4 @@
-"""Files that a setting names: those that ship with this package (a model, tales, pictures, the
+"""Files that a setting names: those that ship with this package (models, tales, pictures, the
 papers' model configurations), those inside other installed packages, and paths.
 """
 
@@ -36,7 +36,8 @@ def asset_names() -> list[str]:
     shapes = sorted(
         f"{PREFIX}architectures/{path.name}" for path in (_FOLDER / "architectures").iterdir()
     )
-    return [f"{PREFIX}reference-lm", *shapes, f"{PREFIX}pictures/drawn.npz", *tales]
+    models = [f"{PREFIX}reference-lm", f"{PREFIX}reference-imagegpt"]
+    return [*models, *shapes, f"{PREFIX}pictures/drawn.npz", *tales]
 
 
 def package_path(name: str) -> Path:

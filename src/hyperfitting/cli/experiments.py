@@ -177,7 +177,7 @@ def _run(options: Options) -> None:
     print(f"\n{closing_words(experiment)}\n")
     _print_verdict(experiment)
     print(f"report   {experiment.report_folder / 'index.html'}")
-    print_next("write", experiment.folder, _PROMPT)
+    _print_use(experiment.folder, experiment)
 
 
 def _train(options: Options) -> None:
@@ -226,7 +226,15 @@ def _report(options: Options) -> None:
     print(f"report   {report_experiment(experiment)}")
     _print_verdict(experiment)
     if experiment.archive is None:
-        print_next("write", options.folder, _PROMPT)
+        _print_use(options.folder, experiment)
+
+
+def _print_use(folder: Path, experiment: Experiment) -> None:
+    """What a reported experiment is good for next: a prompt is for texts only."""
+    if experiment.recipe.data.images is None:
+        print_next("write", folder, _PROMPT)
+    else:
+        print_next("preference", "create", folder, "--out", "study")
 
 
 def _archive(options: Options) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from hyperfitting import __version__
 from hyperfitting.errors import DiskFull, Interrupted, RunError
 from hyperfitting.facts import write_facts
+from hyperfitting.progress import sigterm_interrupts
 from hyperfitting.recipe import (
     Overrides,
     Recipe,
@@ -95,7 +96,8 @@ def run_study(
     Raises:
         InputError: the study is wrong, or the folder holds another one.
         DiskFull: the workers are stopped; the same call goes on.
-        Interrupted: Ctrl-C; the workers have written checkpoints, and the same call goes on.
+        Interrupted: Ctrl-C or SIGTERM; the workers have written checkpoints, and the same call
+            goes on.
     """
     cells = study_cells(study, overrides, allow_many=options.allow_many)
     folder, base = study_folder(study, out), base_recipe(study, overrides)
@@ -105,7 +107,8 @@ def run_study(
         run = _StudyRun(study, folder, cells, launcher, options, on_status)
         run.prepare()
         try:
-            run.to_the_end()
+            with sigterm_interrupts():
+                run.to_the_end()
         except KeyboardInterrupt as error:
             run.stop()
             raise Interrupted(run.how_far()) from error
