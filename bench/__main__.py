@@ -9,6 +9,7 @@ measuring     tokens/s of scoring texts, as a share of the model's own float32 p
               bfloat16; with --experiment, what bfloat16 changes of its metrics
 real-model    the shape of SmolLM2-135M: training against the public loop, writing of 100 texts at
               once against transformers' generate, one stream against llama.cpp (not by default)
+busy-machine  an update alone and beside a busy process, by how threads wait (not by default)
 metrics       citation blocker, index, overlap and Self-BLEU, against their bounds and sacrebleu
 
 The public loop is that of the public code of Carlsson et al. 2025 (`baselines.py`).
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from bench.busy_machine import report_busy_machine
 from bench.decoding import report_decoding
 from bench.measuring import report_changes, report_measuring
 from bench.memory import report_memory
@@ -63,6 +65,8 @@ def main() -> None:
             report_changes(options.experiment, options.device)
     if "real-model" in options.what:
         report_real_model(device, options.rounds)
+    if "busy-machine" in options.what:
+        report_busy_machine(options.rounds)
     if "metrics" in options.what:
         report_metrics(device, options.rounds)
     if "time-to-loss" in options.what:

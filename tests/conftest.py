@@ -206,9 +206,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, corpus:
     """One tiny experiment taken from data to report, shared by every test that only looks."""
     from hyperfitting import pipeline
     from hyperfitting.recipe import parse_recipe
+    from tests.support.pictures import pictures
 
     recipe = parse_recipe(tiny_tree(tiny_model, corpus), source="test")
-    return pipeline.run(recipe, tmp_path_factory.mktemp("experiment") / "tiny", device="cpu")
+    with pictures(drawn=True):
+        return pipeline.run(recipe, tmp_path_factory.mktemp("experiment") / "tiny", device="cpu")
 
 
 class Trained(NamedTuple):

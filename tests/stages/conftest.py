@@ -6,25 +6,30 @@ import pytest
 
 from hyperfitting.preference.store import open_store
 from tests.support import studies
+from tests.support.pictures import pictures
 from tests.support.postgresql import new_database
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_if_looked_at(request):
+    """Pictures are drawn for modules that are marked so."""
+    with pictures(drawn=request.node.get_closest_marker("pictures") is not None):
+        yield
 
 
 @pytest.fixture
 def light(monkeypatch):
-    """Reports without their pictures, and checks without the plan of memory and the timed update,
-    which take longest in a tiny experiment.
+    """Reports for which no figure is made, and checks without the plan of memory and the timed
+    update, which take longest in a tiny experiment.
     """
     from hyperfitting import training
-    from hyperfitting.report.experiment import figures as pictures
-    from hyperfitting.report.kit import figures
+    from hyperfitting.report.experiment import figures
 
     monkeypatch.setattr(training, "memory_of", lambda *_, **__: training.Memory(1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(training, "update_seconds", lambda *_: 1.0)
-    monkeypatch.setattr(figures, "svg", lambda figure, name: "<svg></svg>")
-    monkeypatch.setattr(figures, "save_png", lambda figure, path: path.write_bytes(b""))
-    monkeypatch.setattr(pictures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
-    monkeypatch.setattr(pictures, "curves", lambda probes: None)
-    monkeypatch.setattr(pictures, "coloured_texts", lambda context, texts: None)
+    monkeypatch.setattr(figures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
+    monkeypatch.setattr(figures, "curves", lambda probes: None)
+    monkeypatch.setattr(figures, "coloured_texts", lambda context, texts: None)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

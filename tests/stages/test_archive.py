@@ -22,6 +22,8 @@ from hyperfitting.stages.generate import generate_texts
 from tests.conftest import tiny_tree
 from tests.support.cli import refused
 
+pytestmark = pytest.mark.pictures
+
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory, tiny_model, corpus):

@@ -18,6 +18,8 @@ from hyperfitting.report import nearest_lines, write_comparison
 from hyperfitting.report.comparison.cells import position_curves, rank_shares
 from hyperfitting.runs import Experiment
 
+pytestmark = pytest.mark.pictures
+
 
 @pytest.fixture(scope="module")
 def other_seed(finished, tmp_path_factory):

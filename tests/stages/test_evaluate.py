@@ -21,6 +21,8 @@ from hyperfitting.stages.report import report_experiment
 from tests.support.benchmarks import write_benchmarks
 from tests.support.cli import refused
 
+pytestmark = pytest.mark.pictures
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -16,6 +16,8 @@ import transformers
 from PIL import Image
 
 from hyperfitting import models, pipeline
+from hyperfitting.assets import asset_path
+from hyperfitting.cli import main
 from hyperfitting.cli.text import check_lines
 from hyperfitting.comparing import compare
 from hyperfitting.errors import DataError, InputError, ModelError, RecipeError
@@ -36,6 +38,8 @@ from hyperfitting.writing import write
 from tests.support.cli import refused
 from tests.support.images import COLOURS, SIDE, image_tree, make_image_model, noise
 from tests.support.listening import Listener
+
+pytestmark = pytest.mark.pictures
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +189,7 @@ def test_metrics_of_words_and_strings_are_not_taken(experiment):
         "original_rank",
         "image",
         "nearest_training",
+        "blocked",
     }
 
 
@@ -413,3 +418,23 @@ def test_images_that_changed_since_they_were_drawn_are_refused(tree, tmp_path):
 def test_pretraining_from_random_weights_is_asked_for(tree, tmp_path):
     with pytest.raises(RecipeError, match="pretraining begins from random weights"):
         pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+
+
+def test_the_shipped_model_is_small_and_plain():
+    recipe, folder = load_recipe("image-demo"), asset_path("asset:reference-imagegpt")
+    assert sum(each.stat().st_size for each in folder.iterdir()) < 8_000_000
+    plain_class = transformers.ImageGPTForCausalImageModeling
+    theirs = plain_class.from_pretrained(folder, dtype="float32").eval()
+    ours = models.load_model(recipe.model, torch.device("cpu"))
+    ids = torch.randint(512, (2, recipe.data.block_tokens - 1))
+    with torch.no_grad():
+        assert torch.equal(theirs(ids).logits, ours(ids).logits)
+    assert models.image_side(recipe.model) == recipe.data.images.side == 16
+    assert len(models.load_codec(recipe.model).palette) == 512
+
+
+def test_a_report_of_images_is_followed_by_what_images_are_good_for(experiment, capsys):
+    assert main(["report", str(experiment.folder)]) == 0
+    assert f"next     hyperfit preference create {experiment.folder} --out study" in (
+        capsys.readouterr().out
+    )

@@ -15,6 +15,8 @@ from hyperfitting.errors import InputError, RunError
 from hyperfitting.progress import NO_PROGRESS, Console, default_progress
 from hyperfitting.report import headline
 
+pytestmark = pytest.mark.pictures
+
 
 @pytest.fixture
 def experiment(finished):

@@ -10,6 +10,7 @@ import signal
 import threading
 
 import pytest
+import torch
 
 from hyperfitting import models, pipeline
 from hyperfitting.cli import main
@@ -17,6 +18,7 @@ from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import Interrupted, ModelError, RecipeError, RunError, TrainingFailed
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, parse_recipe
 from hyperfitting.runs import Experiment
+from hyperfitting.stages import generate, measure
 from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.stages.generate import generate_texts
@@ -28,9 +30,7 @@ from hyperfitting.training.loop import Outcome
 from hyperfitting.writing import write
 from tests.support.folders import edit_json
 
-"""Of the texts that loop, hold a word, or a token that is not the original's first choice: a tiny
-model's may not.
-"""
+pytestmark = pytest.mark.pictures
 
 
 def files(folder):
@@ -139,6 +139,22 @@ def test_the_early_stopped_control_of_an_early_stopped_training_is_refused(tree)
     tree["train"]["stop"] = "best-validation"
     with pytest.raises(RecipeError, match="the same run twice"):
         parse_recipe(tree, source="t")
+
+
+def test_a_recipe_names_the_threads_of_every_stage(tree, tmp_path, monkeypatch):
+    before, seen = torch.get_num_threads(), []
+    for stage, name in ((generate, "_continue_contexts"), (measure, "_measure")):
+        true = getattr(stage, name)
+        monkeypatch.setattr(
+            stage,
+            name,
+            lambda *a, _true=true, **k: seen.append(torch.get_num_threads()) or _true(*a, **k),
+        )
+    recipe = parse_recipe(tree | {"engine": {"threads": before + 1}}, source="test")
+    experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
+    assert {run.facts.train.threads for run in experiment.runs().values()} == {before + 1}
+    assert seen == [before + 1] * 3
+    assert torch.get_num_threads() == before
 
 
 def test_what_is_done_is_skipped(finished):

@@ -32,6 +32,8 @@ from tests.support import studies
 from tests.support.judged import MODEL, NUCLEUS, REFERENCE, judged
 from tests.support.studies import comparisons, protocol
 
+pytestmark = pytest.mark.pictures
+
 FILES = {
     "agreement-pairs.csv agreement.csv annotators.csv data-quality.csv fit.csv index.html "
     "published.csv report.md sensitivity.csv sensitivity.png shares.csv shares.png slices.csv "

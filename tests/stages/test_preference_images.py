@@ -16,6 +16,8 @@ from hyperfitting.preference.judges.llm import judge_with_llm
 from hyperfitting.preference.study import Study
 from tests.support import studies
 
+pytestmark = pytest.mark.pictures
+
 SIDE = 8
 ENLARGED = 40
 

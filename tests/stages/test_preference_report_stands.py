@@ -38,6 +38,8 @@ from tests.support import studies
 from tests.support.judged import MODEL, NUCLEUS, REFERENCE, judged, judgement
 from tests.support.studies import comparisons
 
+pytestmark = pytest.mark.pictures
+
 APART = ("a · x", "b · y")
 
 

@@ -26,6 +26,8 @@ from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.measure import measure_experiment
 
+pytestmark = pytest.mark.pictures
+
 
 @pytest.fixture(scope="module")
 def page(finished):

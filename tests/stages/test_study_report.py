@@ -10,6 +10,8 @@ from hyperfitting.studies.study_run import RunOptions, run_study
 from tests.conftest import tiny_tree
 from tests.support.grids import small, tiny_study
 
+pytestmark = pytest.mark.pictures
+
 ORDERS = """predictions = true
 analysis = "shuffle"
 [[axes]]

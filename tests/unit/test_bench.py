@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 
-from bench import decoding, measuring, memory, real_model, training
+from bench import busy_machine, decoding, measuring, memory, real_model, training
 from hyperfitting.models.gguf_files import load_gguf, read_gguf
 from hyperfitting.records import MetricRow
 from tests.support.gguf_files import Q, tiny_gguf_model, write_gguf
@@ -141,3 +141,22 @@ def test_the_file_for_llama_cpp_holds_the_dequantised_weights(tmp_path, tiny_tok
     for name, weight in one.items():
         kept = weight if weight.ndim == 1 else weight.half().float()
         assert torch.equal(kept, other[name]), name
+
+
+def test_updates_are_timed_alone_and_beside_a_busy_process(small, monkeypatch, capsys):
+    waits = {"as OpenMP sets it": {}, "one thread": {"OMP_NUM_THREADS": "1"}}
+    monkeypatch.setattr(busy_machine, "WAYS", waits)
+    monkeypatch.setattr(busy_machine, "UPDATES", 5)
+    monkeypatch.setattr(busy_machine, "TOKENS", 16)
+    monkeypatch.setattr(
+        busy_machine,
+        "seconds_in_a_process",
+        lambda shape, settings: busy_machine.seconds_of_an_update(shape),
+    )
+    busy_machine.report_busy_machine(1, "17M Llama")
+    said = capsys.readouterr().out.splitlines()
+    number = r"[\d,]+ ms"
+    assert [
+        bool(re.fullmatch(rf"17M Llama, {way}: {number} an update alone, {number} beside .*", line))
+        for way, line in zip(waits, said, strict=True)
+    ] == [True, True]

@@ -41,6 +41,7 @@ from hyperfitting.models.devices import (
     resolve_device,
     resolve_precision,
     return_freed_memory,
+    threads,
     weights_dtype,
 )
 from hyperfitting.models.image_codec import ImageCodec
@@ -137,6 +138,7 @@ __all__ = [
     "source_of",
     "stack_scores",
     "stepper",
+    "threads",
     "tokenizer_traits",
     "traits_of",
     "vocabulary_size",

@@ -6,7 +6,8 @@ import ctypes
 import gc
 import os
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, cast
 
 import torch
@@ -91,6 +92,17 @@ def return_freed_memory() -> None:
     if trim is not None:
         gc.collect()  # a model with its loss is a cycle of references
         trim(0)
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """So many threads of torch while the block runs; None: as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -191,6 +191,11 @@ class EngineSettings(Settings):
         description="Attention kernel while training: our products, torch's fused one, or the "
         "model's own. `auto` is `products` for short blocks on a CPU, else `sdpa`.",
     )
+    threads: Count | None = Field(
+        None,
+        description="Threads that compute on a CPU; none: as many as there are cores, or as "
+        "OMP_NUM_THREADS says. Beside another busy process 1 is faster.",
+    )
     checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         5.0,
         description="Least time between two resumable checkpoints, written after a probe; Ctrl-C "

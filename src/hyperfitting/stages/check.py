@@ -165,7 +165,8 @@ def _stage_seconds(
     if isinstance(memory, str) or memory.peak > _TIMED_SHARE * models.memory_bytes(place):
         return {}
     train, *others = stage_work(recipe, *[recipe.variant_names] * 3)
-    seconds = training.update_seconds(recipe, precision, place)
+    with models.threads(recipe.engine.threads):
+        seconds = training.update_seconds(recipe, precision, place)
     unit = seconds / train.step_cost
     later = {each.name: each.steps * each.step_cost * unit for each in others if each.steps}
     return {"train": train.steps * seconds} | (later if _writes(recipe) else {})

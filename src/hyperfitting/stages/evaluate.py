@@ -79,8 +79,9 @@ def evaluate_experiment(
     runs, place = experiment.runs(), models.resolve_device(device)
     codec, blocks = _text_codec(runs[ORIGINAL]), experiment.blocks("train").ids_NT.tolist()
     index = training_index(codec.decode(ids) for ids in blocks)
-    for run in runs.values():
-        _answer(_answering_of(run, chosen, place), tasks, chosen, place, index, progress)
+    with models.threads(experiment.recipe.engine.threads):
+        for run in runs.values():
+            _answer(_answering_of(run, chosen, place), tasks, chosen, place, index, progress)
     return experiment_rows(experiment)
 
 

@@ -55,7 +55,8 @@ def generate_texts(
         return run
     run.refuse_untrained()
     _ = run.model_source  # refuses one that has changed
-    with ranks.alone(lambda: exclusive_lock(run.folder)):
+    threads = models.threads(experiment.recipe.engine.threads)
+    with threads, ranks.alone(lambda: exclusive_lock(run.folder)):
         _continue_contexts(experiment, run, ranks, progress)
     return run
 

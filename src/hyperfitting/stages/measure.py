@@ -48,6 +48,7 @@ def measure_experiment(
     if todo:
         models.return_freed_memory()
         with ExitStack() as held:
+            held.enter_context(models.threads(experiment.recipe.engine.threads))
             for run in todo:
                 held.enter_context(exclusive_lock(run.folder))
             read = _measure(experiment, todo, models.resolve_device(device), progress)

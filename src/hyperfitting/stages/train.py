@@ -125,6 +125,7 @@ def train_run(
     if not all(run.trained for run in runs):
         with (
             training.translate_torch_errors(),
+            models.threads(experiment.recipe.engine.threads),
             ranks.alone(lambda: exclusive_lock(runs[-1].folder)),
         ):
             while todo := [run for run in runs if not run.trained]:

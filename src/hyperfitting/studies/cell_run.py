@@ -68,7 +68,7 @@ def _begin(recipe: Recipe, folder: Path, options: CellOptions) -> CellFacts:
     facts = read_cell_facts(folder) or CellFacts(
         hyperfitting=__version__,
         coordinates=options.coordinates,
-        threads=options.threads,
+        threads=recipe.engine.threads or options.threads,
         repeat=options.repeat,
         at_default=settings_at_default(recipe),
         data_from=None if source is None else source.name,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import torch
-
+from hyperfitting import models
 from hyperfitting.recipe import ORIGINAL, Overrides, Recipe
 from hyperfitting.stages.plan import try_updates
 from hyperfitting.stages.workload import (
@@ -101,7 +99,7 @@ def estimate_study(
         cell for cell in left if not any(each.is_that_of(cell, predictions=asked) for each in found)
     ]
     kinds = {_kind(cell.recipe): cell.recipe for cell in to_make}
-    with _threads(threads or max(core_count() // workers, 1)):
+    with models.threads(threads or max(core_count() // workers, 1)):
         rates = {
             kind: try_updates(recipe, device=device).tokens_per_second
             for kind, recipe in kinds.items()
@@ -126,17 +124,6 @@ def estimate_study(
         kept_bytes=sum(saved_bytes(cell.recipe) for cell in to_make),
         results_bytes=_results_bytes(folder, finished_cells=[each.cell for each in finished]),
     )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """So many threads of torch, for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _kind(recipe: Recipe) -> str:
