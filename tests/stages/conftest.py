@@ -12,24 +12,28 @@ from tests.support.postgresql import new_database
 
 @pytest.fixture(scope="module", autouse=True)
 def drawn_if_looked_at(request):
-    """Pictures are drawn for modules that are marked so."""
-    with pictures(drawn=request.node.get_closest_marker("pictures") is not None):
+    """Pictures are drawn for modules that are marked so. Memory stays with the process: to look for
+    what could be returned takes longer than to measure a tiny experiment.
+    """
+    from hyperfitting import models
+
+    with (
+        pictures(drawn=request.node.get_closest_marker("pictures") is not None),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(models, "return_freed_memory", lambda: None)
         yield
 
 
 @pytest.fixture
 def light(monkeypatch):
-    """Reports for which no figure is made, and checks without the plan of memory and the timed
-    update, which take longest in a tiny experiment.
+    """Checks without the plan of memory and the timed update, which take longest in a tiny
+    experiment.
     """
     from hyperfitting import training
-    from hyperfitting.report.experiment import figures
 
     monkeypatch.setattr(training, "memory_of", lambda *_, **__: training.Memory(1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(training, "update_seconds", lambda *_: 1.0)
-    monkeypatch.setattr(figures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
-    monkeypatch.setattr(figures, "curves", lambda probes: None)
-    monkeypatch.setattr(figures, "coloured_texts", lambda context, texts: None)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

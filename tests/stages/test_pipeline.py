@@ -142,7 +142,7 @@ def test_the_early_stopped_control_of_an_early_stopped_training_is_refused(tree)
 
 
 def test_a_recipe_names_the_threads_of_every_stage(tree, tmp_path, monkeypatch):
-    before, seen = torch.get_num_threads(), []
+    seen = []
     for stage, name in ((generate, "_continue_contexts"), (measure, "_measure")):
         true = getattr(stage, name)
         monkeypatch.setattr(
@@ -150,11 +150,12 @@ def test_a_recipe_names_the_threads_of_every_stage(tree, tmp_path, monkeypatch):
             name,
             lambda *a, _true=true, **k: seen.append(torch.get_num_threads()) or _true(*a, **k),
         )
-    recipe = parse_recipe(tree | {"engine": {"threads": before + 1}}, source="test")
-    experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
-    assert {run.facts.train.threads for run in experiment.runs().values()} == {before + 1}
-    assert seen == [before + 1] * 3
-    assert torch.get_num_threads() == before
+    recipe = parse_recipe(tree | {"engine": {"threads": 1}}, source="test")
+    with models.threads(2):
+        experiment = pipeline.run(recipe, tmp_path / "out", device="cpu")
+        assert torch.get_num_threads() == 2
+    assert {run.facts.train.threads for run in experiment.runs().values()} == {1}
+    assert seen == [1] * 3
 
 
 def test_what_is_done_is_skipped(finished):

@@ -13,15 +13,29 @@ import pytest
 from hyperfitting.report.experiment import figures as of_experiments
 from hyperfitting.report.kit import figures
 
-_TRUE = {name: getattr(figures, name) for name in ("svg", "save_svg", "save_png")}
+_TRUE = {
+    figures: {name: getattr(figures, name) for name in ("svg", "save_svg", "save_png")},
+    of_experiments: {
+        name: getattr(of_experiments, name)
+        for name in ("svg", "curve_svgs", "curves", "coloured_texts")
+    },
+}
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 _PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
 _EMPTY = {
-    "svg": lambda figure, name: _SVG,
-    "save_svg": lambda figure, path: path.write_text(_SVG),
-    "save_png": lambda figure, path: path.write_bytes(_PNG),
+    figures: {
+        "svg": lambda figure, name: _SVG,
+        "save_svg": lambda figure, path: path.write_text(_SVG),
+        "save_png": lambda figure, path: path.write_bytes(_PNG),
+    },
+    of_experiments: {
+        "svg": lambda figure, name: _SVG,
+        "curve_svgs": lambda probes: [_SVG] * 2,
+        "curves": lambda probes: None,
+        "coloured_texts": lambda context, texts: None,
+    },
 }
 
 
@@ -29,7 +43,7 @@ _EMPTY = {
 def pictures(*, drawn: bool) -> Iterator[None]:
     """Pictures as users get them, or empty ones of the same kind."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, function in (_TRUE if drawn else _EMPTY).items():
-            patch.setattr(figures, name, function)
-        patch.setattr(of_experiments, "svg", figures.svg)
+        for module, functions in (_TRUE if drawn else _EMPTY).items():
+            for name, function in functions.items():
+                patch.setattr(module, name, function)
         yield

@@ -166,7 +166,8 @@ def test_a_wrong_override_says_what_is_wrong(override, words):
 
 def test_a_missing_or_broken_recipe_is_one_line(tmp_path):
     with pytest.raises(
-        RecipeError, match="no recipe 'nope': neither a file nor one of demo, every-arm, image-demo, paper"
+        RecipeError,
+        match="no recipe 'nope': neither a file nor one of demo, every-arm, image-demo, paper",
     ):
         load_recipe("nope")
     broken = tmp_path / "broken.toml"
@@ -214,7 +215,8 @@ def test_a_recipe_lies_over_the_one_it_is_based_on(tmp_path):
     assert recipe.data == base.data
     mine.write_text('based_on = "dema"\n')
     with pytest.raises(
-        RecipeError, match="based_on = 'dema': no such shipped recipe: demo, every-arm, image-demo, paper"
+        RecipeError,
+        match="based_on = 'dema': no such shipped recipe: demo, every-arm, image-demo, paper",
     ):
         load_recipe(mine)
 
