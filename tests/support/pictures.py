@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from matplotlib.figure import Figure
 
 from hyperfitting.report.experiment import figures as of_experiments
+from hyperfitting.report.experiment import key_figure as of_key
 from hyperfitting.report.kit import figures
 
 _TRUE = {
@@ -19,6 +21,7 @@ _TRUE = {
         name: getattr(of_experiments, name)
         for name in ("svg", "curve_svgs", "curves", "coloured_texts")
     },
+    of_key: {"key_figure": of_key.key_figure},
 }
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 _PNG = base64.b64decode(
@@ -36,6 +39,7 @@ _EMPTY = {
         "curves": lambda probes: None,
         "coloured_texts": lambda context, texts: None,
     },
+    of_key: {"key_figure": lambda recipe, rows, noun: Figure()},
 }
 
 
