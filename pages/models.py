@@ -89,7 +89,7 @@ MODELS = (
         ("image-demo",),
         "ours",
         "MIT",
-        "one core of an AMD EPYC beside other work: 4 min 35 s for `hyperfit run image-demo` as a "
+        "two cores of an AMD EPYC: 2 min 39 s for `hyperfit run image-demo` as a "
         f"whole ([claims]({_CLAIMS}#12-images))",
     ),
     ShippedModel(
