@@ -27,13 +27,17 @@ def drawn_if_looked_at(request):
 
 @pytest.fixture
 def light(monkeypatch):
-    """Checks without the plan of memory and the timed update, which take longest in a tiny
-    experiment.
+    """Reports without the figures of curves and texts, and checks without the plan of memory and
+    the timed update, which take longest in a tiny experiment.
     """
     from hyperfitting import training
+    from hyperfitting.report.experiment import figures
 
     monkeypatch.setattr(training, "memory_of", lambda *_, **__: training.Memory(1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(training, "update_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(figures, "curve_svgs", lambda probes: ["<svg></svg>"] * 2)
+    monkeypatch.setattr(figures, "curves", lambda probes: None)
+    monkeypatch.setattr(figures, "coloured_texts", lambda context, texts: None)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -19,6 +19,7 @@ from hyperfitting.recipe import parse_recipe
 from hyperfitting.stages.check import check_recipe
 from tests.conftest import make_model
 from tests.support.model_faults import FAULTS, HARMLESS
+from tests.support.pictures import pictures
 
 
 def recipe_for(model: Path, corpus: Path):
@@ -121,7 +122,8 @@ def test_forty_model_folders(sources, corpus, tmp_path):
 
 @pytest.mark.slow
 def test_three_hundred_model_folders(sources, corpus, tmp_path, capsys):
-    found = run_cases(sources, corpus, tmp_path, cases=300, number=1)
+    with pictures(drawn=True):
+        found = run_cases(sources, corpus, tmp_path, cases=300, number=1)
     with capsys.disabled():
         total = Counter(name.partition(":")[0] for name in found.elements())
         print(f"\nseed 1: {dict(total)}; none silent, none a traceback")

@@ -221,6 +221,18 @@ def test_a_recipe_lies_over_the_one_it_is_based_on(tmp_path):
         load_recipe(mine)
 
 
+@pytest.mark.parametrize(
+    ("threads", "words"),
+    [
+        (0, "it must be at least 1"),
+        (10**8, "it must be at most 1024"),
+        ("two", "a whole number is needed"),
+    ],
+)
+def test_threads_that_no_process_survives_are_refused(tree, threads, words):
+    assert words in problem(tree | {"engine": {"threads": threads}})
+
+
 def test_a_setting_of_a_recipe_does_not_change():
     recipe = load_recipe("demo")
     with pytest.raises(AttributeError, match=r"^seed: settings do not change .*load_recipe\(NAME"):

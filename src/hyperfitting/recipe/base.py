@@ -44,6 +44,7 @@ Trained = Annotated[
 ]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9)]
+Threads = Annotated[int, Field(ge=1, le=1024)]  # a process that asks for millions of them dies
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]

@@ -14,6 +14,7 @@ from hyperfitting.recipe.base import (
     Positive,
     Settings,
     Share,
+    Threads,
     Trained,
 )
 
@@ -191,7 +192,7 @@ class EngineSettings(Settings):
         description="Attention kernel while training: our products, torch's fused one, or the "
         "model's own. `auto` is `products` for short blocks on a CPU, else `sdpa`.",
     )
-    threads: Count | None = Field(
+    threads: Threads | None = Field(
         None,
         description="Threads that compute on a CPU; none: as many as there are cores, or as "
         "OMP_NUM_THREADS says. Beside another busy process 1 is faster.",

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from hyperfitting.recipe import Count, CountOrZero, Name, PathSettings, Settings, dotted
-from hyperfitting.recipe.base import refuse_equal_names
+from hyperfitting.recipe import CountOrZero, Name, PathSettings, Settings, dotted
+from hyperfitting.recipe.base import Threads, refuse_equal_names
 
 
 class PaperAccount(Settings):
@@ -57,7 +57,7 @@ class AxisPoint(Settings):
         {},
         description="Settings of the recipe by dotted key, as in `[set]`; none: those of the base.",
     )
-    threads: Count | None = Field(
+    threads: Threads | None = Field(
         None, description="Threads of its cells; none: the study's `threads`."
     )
     repeat: CountOrZero = Field(
@@ -147,7 +147,7 @@ class StudySettings(PathSettings):
         (0,), min_length=1, description="Values of `seed`: every point is made with each of them."
     )
     axes: tuple[Axis, ...] = Field((), description="What varies; axes are crossed.")
-    threads: Count | None = Field(
+    threads: Threads | None = Field(
         None,
         description="Threads of each cell; none: the cores, divided among the workers. A cell "
         "keeps the number that it began with.",
