@@ -4,6 +4,7 @@ lines.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from hyperfitting.cli import main
 from hyperfitting.cli.console import folded
 from hyperfitting.cli.study_text import StatusTable
 from hyperfitting.progress import Console
+from hyperfitting.recipe import load_recipe
 from hyperfitting.recipe.load import shipped_descriptions
+from hyperfitting.stages.plan import plan_memory
 from hyperfitting.studies.status import StudyStatus
 
 
@@ -78,8 +81,12 @@ def test_help_fits_and_its_verbs_stand_in_one_column(group):
     assert len(starts) == 1
 
 
-def test_a_plan_that_is_wider_than_the_terminal_is_told_in_lines():
+def test_a_plan_that_is_wider_than_the_terminal_is_told_in_lines(monkeypatch):
     plan = ["plan", "demo", "--memory", "64MiB"]
+    made = functools.cache(lambda memory: plan_memory(load_recipe("demo"), memory=memory))
+    monkeypatch.setattr(
+        "hyperfitting.stages.plan.plan_memory", lambda *_, memory, count: made(memory)
+    )
     with terminal() as drawn:
         assert main(plan) == 0
     lines = drawn.getvalue().splitlines()
