@@ -29,8 +29,8 @@ os.fsync = lambda handle: None  # no test takes the power away, and each call wa
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 _LEFT = tempfile.TemporaryDirectory(prefix="left-by-libraries-")
-os.environ.setdefault("HF_MODULES_CACHE", f"{_LEFT.name}/modules")  # code of models made here
-os.environ.setdefault("TRACKIO_DIR", f"{_LEFT.name}/trackio")
+for _name in ("HF_MODULES_CACHE", "TRACKIO_DIR"):  # code of models made here; what is tracked
+    os.environ.setdefault(_name, tempfile.mkdtemp(dir=_LEFT.name))
 
 _MEMORY_DISK = Path("/dev/shm")
 _NEEDED_BYTES = 2 * 2**30  # five times what the default tests leave behind

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 import transformers
@@ -13,11 +14,16 @@ from tests.support.tokenizers import POLICIES
 
 @pytest.fixture
 def own_modules(tmp_path, monkeypatch):
-    """Where transformers keeps the code that it was given, for this test alone."""
+    """Where transformers keeps the code that it was given, for this test alone: what was loaded
+    from there is forgotten with it.
+    """
     monkeypatch.setattr(
         "transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules")
     )
     monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    yield
+    for name in [name for name in sys.modules if name.startswith("transformers_modules")]:
+        del sys.modules[name]
 
 
 @pytest.fixture
