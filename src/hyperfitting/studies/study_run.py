@@ -69,7 +69,7 @@ class RunOptions:
     reuse: tuple[Path, ...] = ()
     allow_many: bool = False
     most_losses: int = 3
-    poll_seconds: float = 0.5
+    poll_seconds: float = 0.2
     stale_seconds: float = STALE_SECONDS
 
 

@@ -15,6 +15,7 @@ from hyperfitting.studies.folder import StudyFolder
 from hyperfitting.studies.jobs import CellJob, CellOutcome
 
 _PARENT_SECONDS = 1.0
+_IMPORTED_ONCE = ("hyperfitting.studies.worker", "hyperfitting.report.kit.figures")
 
 
 def core_count() -> int:
@@ -36,8 +37,10 @@ class Processes:
         self._context = get_context("forkserver")
 
     def __enter__(self) -> Self:
-        """Have the imports made once, in the process that workers are forked from."""
-        self._context.set_forkserver_preload(["hyperfitting.studies.worker"])
+        """Have the imports made once, in the process that workers are forked from; where a part is
+        missing, it is left out there.
+        """
+        self._context.set_forkserver_preload(list(_IMPORTED_ONCE))
         return self
 
     def __exit__(self, *error: object) -> None:
