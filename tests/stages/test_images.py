@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 import shutil
 
 import numpy as np
@@ -388,7 +389,8 @@ def test_what_was_converted_is_said(tree, tmp_path):
     assert any("converted to RGB: 60 grayscale" in line for line in heard.lines)
 
 
-def test_a_new_model_gets_the_colours_of_its_training_images(tree, model, tmp_path):
+def test_a_new_model_gets_the_colours_of_its_training_images(tree, model, tmp_path, capsys):
+    """And the command that is proposed then fits it."""
     pytest.importorskip("sklearn")
     shape = tmp_path / "shape"
     shape.mkdir()
@@ -396,12 +398,19 @@ def test_a_new_model_gets_the_colours_of_its_training_images(tree, model, tmp_pa
     tree["model"] = {"source": str(shape), "initialise": "random"}
     tree["data"]["domains"] = []
     tree["data"]["images"] = {"side": 8, "mirrored": True}
-    run = pretrain(parse_recipe(tree, source="t"), tmp_path / "out", device="cpu")
+    (tmp_path / "p.json").write_text(json.dumps(tree))
+    assert main(["pretrain", str(tmp_path / "p.json"), "--out", str(tmp_path / "out")]) == 0
     experiment = Experiment(tmp_path / "out")
+    run = experiment.run("pretrained")
     codec = models.load_codec(ModelSettings(source=str(run.model_folder)))
     assert codec.fingerprint == experiment.manifest.codec == run.train_facts.codec
     assert len(codec.palette) == COLOURS
     assert codec.palette.nearest(codec.palette.levels[None]).tolist() == [list(range(COLOURS))]
+    proposed = capsys.readouterr().out.splitlines()[-1].removeprefix("next     hyperfit run ")
+    recipe, *changes = shlex.split(proposed)
+    assert changes[::2] == ["--set", "--set"]
+    fitting = load_recipe(recipe, changes[1::2])
+    assert draw_experiment(fitting, tmp_path / "next", device="cpu").drawn
 
 
 def test_images_that_changed_since_they_were_drawn_are_refused(tree, tmp_path):

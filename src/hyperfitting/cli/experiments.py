@@ -197,10 +197,11 @@ def _pretrain(options: Options) -> None:
 
     run = pretrain(recipe, **_making(options))
     print(f"model    {run.model_folder}")
-    if recipe.data.images is None:
-        print_next("run", "demo", "--set", f"model.source={run.model_folder}")
-    else:
-        print_next("recipes", "copy", "paper-imagegpt", "mine.toml")
+    images, settings = recipe.data.images, [f"model.source={run.model_folder}"]
+    if images is not None:
+        settings.append(f"data.images.side={images.side}")
+    changes = [part for setting in settings for part in ("--set", setting)]
+    print_next("run", "demo" if images is None else "image-demo", *changes)
 
 
 def _generate(options: Options) -> None:

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from hyperfitting.preference.web.serve import ServedLinks
     from hyperfitting.progress import Progress
 
-HELP = "the preference study: create, invite, serve, simulate, judge, export, archive, analyse"
+HELP = (
+    "the preference study: create, power, invite, serve, simulate, judge, export, archive, "
+    "analyse, settings"
+)
 
 
 def add_preference(made: argparse.ArgumentParser, console: Callable[[], Progress]) -> None:

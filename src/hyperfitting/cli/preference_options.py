@@ -91,7 +91,7 @@ PROTOCOL_OPTIONS = {
         "language of the annotators' pages: ar, de, es, zh-Hans (en)",
     ),
     "--judgements": ("judgements", "K", "judgements that count for each comparison (3)"),
-    "--items": ("items", "N", "most items for one annotator (all)"),
+    "--items": ("items", "N", "most items for one annotator, or none for no limit (from `power`)"),
     "--attention-rate": ("attention_rate", "SHARE", "share of attention checks (0.05)"),
     "--repeat-rate": ("repeat_rate", "SHARE", "share of repeats (0.05)"),
     "--seed": ("seed", "N", "seed of contexts, orders and sides (0)"),
