@@ -16,6 +16,7 @@ HyperfittingError          1  something went wrong that the input does not expla
 └── Interrupted          130  stopped on request; the same command goes on
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -209,6 +210,11 @@ def is_out_of_memory(error: BaseException) -> bool:
         or type(error).__name__ == "OutOfMemoryError"
         or any(words in str(error) for words in _FULL_MEMORY_WORDS)
     )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager

@@ -316,6 +316,16 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_the_run_goes_on(
     assert_equal(experiment, finished)
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_share_of_a_disk_is_told_as_a_full_disk(finished, monkeypatch, capsys, number):
+    def full(*_, **__):
+        raise OSError(number, "x")
+
+    monkeypatch.setattr("hyperfitting.stages.report.report_experiment", full)
+    assert cli.main(["report", str(finished.folder)]) == 1
+    assert error_line(capsys) == NO_SPACE
+
+
 def test_a_loss_that_is_no_number_leaves_the_state_before_it(tree, tmp_path, capsys):
     tree["train"]["learning_rate"] = 1e30
     arguments = command(tree, tmp_path, tmp_path / "out")

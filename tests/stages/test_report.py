@@ -13,10 +13,12 @@ from hyperfitting.comparing import marks_of
 from hyperfitting.files import write_rows
 from hyperfitting.measuring import ImageBaselines
 from hyperfitting.metrics.images.grids import ContinuedImage
+from hyperfitting.recipe import load_recipe
 from hyperfitting.records import Arm, ProbeRow
 from hyperfitting.report import closing_words, headline, write_report
 from hyperfitting.report.experiment.examples import Example, examples, recited_passages
 from hyperfitting.report.experiment.figures import TrainingCurve, curves
+from hyperfitting.report.experiment.key_figure import key_figure
 from hyperfitting.report.experiment.pictures import example_pictures
 from hyperfitting.report.experiment.write import experiment_page
 from hyperfitting.report.kit.figures import CLASS_COLOURS, OTHERS
@@ -206,6 +208,23 @@ def test_variants_have_colours_of_their_own_and_known_ones_their_names():
     assert list(many.values())[3:] == ["other-4", "other-1", "other-2"]
     assert {CLASS_COLOURS[each] for each in many.values()} == set(OTHERS)
     assert all(f"--{each}:" in style() for each in many.values())
+
+
+def test_the_key_picture_has_the_colours_of_the_page(finished):
+    further = [
+        {"name": name, "set": {"train.learning_rate": rate}}
+        for name, rate in (("slow", 1e-4), ("slower", 1e-5))
+    ]
+    recipe = load_recipe("demo", {"variants": further})
+    figure = key_figure(recipe, finished.run("hyperfitted").metrics(), "text")
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    drawn = dict(zip(names, legend.get_lines(), strict=False))
+    classes = variant_classes(recipe.variant_names)
+    assert {name: drawn[name].get_color() for name in recipe.variant_names} == {
+        name: CLASS_COLOURS[classes[name]] for name in recipe.variant_names
+    }
+    assert drawn["slow"].get_color() != drawn["slower"].get_color()
 
 
 def test_the_markdown_holds_every_table(finished):

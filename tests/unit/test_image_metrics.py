@@ -136,6 +136,8 @@ def test_pixels_are_shuffled_within_the_written_rows(images):
         assert control.ids != original.ids
         assert control.context_ids == original.context_ids
     assert made == measuring.control_images(true, images, 0)
+    alone = [measuring.control_images([each], images, 0)[-1] for each in true]
+    assert made[-2:] == alone
     assert made[:2] != measuring.control_images(true, images, 1)[:2]
 
 

@@ -16,7 +16,6 @@ console.py      errors in one line
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +40,7 @@ from hyperfitting.errors import (
     InputError,
     Interrupted,
     TrainingFailed,
+    is_disk_full,
     name_the_extra,
 )
 from hyperfitting.progress import Console
@@ -139,7 +139,7 @@ def _as_ours(error: BaseException) -> HyperfittingError | None:
             return Interrupted(
                 "stopped; what was finished is kept, and the same command goes on from there"
             )
-        case OSError(errno=errno.ENOSPC):
+        case OSError() if is_disk_full(error):
             return DiskFull()
         case OSError():
             return InputError(f"{error.filename or 'a file'}: {error.strerror or error}")

@@ -239,12 +239,11 @@ def _control_ids(
         return shuffled_texts([image.written.ravel().tolist() for image in images], seed=seed)
     if variant == "copied-row":
         return [row_above_copied(image).ravel().tolist() for image in images]
-    made: list[list[int]] = []
-    for image in images:
-        rows = len(image.ids_HW)
-        [pasted_hW] = nearest_training_pasted(
-            image.ids_HW[None], image.given_rows, baselines.training_MHW[:, :rows],
-            baselines.colours_KC,
-        )  # fmt: skip
-        made.append(pasted_hW.ravel().tolist())
+    made: list[list[int]] = [[]] * len(images)
+    for (top, rows), indices in _of_one_shape(images).items():
+        ids_NHW = np.stack([images[index].ids_HW for index in indices])
+        training_MHW = baselines.training_MHW[:, : top + rows]
+        pasted = nearest_training_pasted(ids_NHW, top, training_MHW, baselines.colours_KC)
+        for index, ids_hW in zip(indices, pasted, strict=True):
+            made[index] = ids_hW.ravel().tolist()
     return made

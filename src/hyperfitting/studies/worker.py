@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TextIO
 
-from hyperfitting.errors import DiskFull, HyperfittingError, Interrupted, kind_of, name_the_extra
+from hyperfitting.errors import (
+    DiskFull,
+    HyperfittingError,
+    Interrupted,
+    is_disk_full,
+    kind_of,
+    name_the_extra,
+)
 from hyperfitting.facts import write_facts
 from hyperfitting.files import make_folder
 from hyperfitting.progress import NoProgress
@@ -39,7 +45,7 @@ def work(job: CellJob, on_taken: Callable[[], None] = leave) -> CellOutcome:
                 return CellOutcome.HELD
             return _make(study, job)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         return CellOutcome.DISK_FULL
 
@@ -57,7 +63,7 @@ def _make(study: StudyFolder, job: CellJob) -> CellOutcome:
         except DiskFull:
             return CellOutcome.DISK_FULL
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if is_disk_full(error):
                 raise
             traceback.print_exc(file=log)
             write_facts(study.failure_file(job.cell), CellFailure(line=_in_one_line(error)))

@@ -4,7 +4,6 @@ remedy.
 
 from __future__ import annotations
 
-import errno
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +17,13 @@ from hyperfitting.errors import (
     OutOfMemory,
     ProcessLost,
     causes,
+    is_disk_full,
     is_out_of_memory,
     kind_of,
 )
 from hyperfitting.records import UpdateRow
 
 _LOST_UPDATES = 20
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _FULL_DISK_WORDS = ("No space left", "Disk quota exceeded", "file write failed")
 
 _LOST_PROCESS_WORDS = ("gloo", "NCCL")
@@ -64,7 +63,7 @@ def _tells_of_full_disk(error: BaseException) -> bool:
     words of it.
     """
     return any(
-        getattr(each, "errno", None) in _FULL_DISK
+        is_disk_full(each)
         or any(words in str(each) for words in _FULL_DISK_WORDS)
         or any(
             _tells_of_full_disk(failure[0] if isinstance(failure, tuple) else failure)

@@ -52,13 +52,14 @@ def key_figure(recipe: Recipe, rows: Sequence[MetricRow], noun: str) -> Figure |
     height = 0.9 + 0.42 * max(len(domains), 2)
     figure = Figure(figsize=(4.1 * columns, height * lines + 0.4), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).flat
-    _losses(next(panels), found, recipe)
+    colours = _colours(recipe)
+    _losses(next(panels), found, colours)
     arms = list(_written_arms(recipe))
     for name in names:
-        _panel(next(panels), name, domains, arms, found)
+        _panel(next(panels), name, domains, arms, found, colours)
     for unused in panels:
         unused.set_visible(False)
-    _legend(figure, arms)
+    _legend(figure, arms, colours)
     return figure
 
 
@@ -68,21 +69,33 @@ def _written_arms(recipe: Recipe) -> Iterator[Arm]:
             yield Arm(variant, strategy.name)
 
 
+def _colours(recipe: Recipe) -> dict[str, str]:
+    """The colour of each variant, as everywhere on the page."""
+    classes = variant_classes(recipe.variant_names)
+    return {variant: CLASS_COLOURS.get(of_class, INK) for variant, of_class in classes.items()}
+
+
 _Found = Mapping[tuple[str, str, str, str | None], MetricRow]
+_Colours = Mapping[str, str]
 
 
-def _losses(axes: Any, found: _Found, recipe: Recipe) -> None:
+def _losses(axes: Any, found: _Found, colours: _Colours) -> None:
     """Training and validation loss of each variant."""
     sets = ("train", "validation")
     for line, name in enumerate(sets):
-        for arm, offset in _spread([Arm(each) for each in recipe.variant_names]):
+        for arm, offset in _spread([Arm(each) for each in colours]):
             if row := found.get((f"{name}_loss", name, arm.variant, None)):
-                _dot(axes, row, line + offset, arm, "o")
+                _dot(axes, row, line + offset, colours[arm.variant], "o")
     _dress(axes, "loss (nats per token)", ["training", "validation"])
 
 
 def _panel(
-    axes: Any, name: str, domains: Sequence[str], arms: Sequence[Arm], found: _Found
+    axes: Any,
+    name: str,
+    domains: Sequence[str],
+    arms: Sequence[Arm],
+    found: _Found,
+    colours: _Colours,
 ) -> None:
     shapes = list(dict.fromkeys(arm.strategy for arm in arms))
     for line, domain in enumerate(domains):
@@ -90,7 +103,7 @@ def _panel(
         for arm, offset in _spread(arms):
             if row := found.get((name, domain, arm.variant, arm.strategy)):
                 shape = _MARKERS[shapes.index(arm.strategy) % len(_MARKERS)]
-                _dot(axes, row, line + offset, arm, shape)
+                _dot(axes, row, line + offset, colours[arm.variant], shape)
     if metric(name).log_distance:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
@@ -115,15 +128,10 @@ def _band(axes: Any, row: MetricRow | None, line: int) -> None:
     axes.plot([row.value] * 2, [line - 0.45, line + 0.45], color=TRUE, lw=1.4)
 
 
-def _dot(axes: Any, row: MetricRow, place: float, arm: Arm, shape: str) -> None:
-    colour = _colour(arm.variant)
+def _dot(axes: Any, row: MetricRow, place: float, colour: str, shape: str) -> None:
     if row.low is not None and row.high is not None:
         axes.plot([row.low, row.high], [place, place], color=colour, lw=1.6, clip_on=False)
     axes.plot([row.value], [place], shape, color=colour, ms=5, clip_on=False)
-
-
-def _colour(variant: str) -> str:
-    return CLASS_COLOURS.get(variant_classes([variant])[variant], INK)
 
 
 def _dress(axes: Any, title: str, lines: Sequence[str]) -> None:
@@ -141,14 +149,14 @@ def _dress(axes: Any, title: str, lines: Sequence[str]) -> None:
         spine.set_color(GRID)
 
 
-def _legend(figure: Figure, arms: Sequence[Arm]) -> None:
+def _legend(figure: Figure, arms: Sequence[Arm], colours: _Colours) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     shapes = list(dict.fromkeys(arm.strategy for arm in arms))
     variants = dict.fromkeys(arm.variant for arm in arms)
     handles: list[Any] = [
-        Line2D([], [], color=_colour(variant), lw=1.6, marker="o", label=variant)
+        Line2D([], [], color=colours[variant], lw=1.6, marker="o", label=variant)
         for variant in variants
     ]
     if len(shapes) > 1:
