@@ -20,6 +20,7 @@ from hyperfitting.report.study.content import (
 )
 from hyperfitting.report.study.figures import study_figure
 from hyperfitting.report.study.write import write_study_page
+from hyperfitting.studies.analyses import ANALYSES
 from hyperfitting.studies.analyses.summary import SeedMean
 from hyperfitting.studies.findings import find_answers, study_page
 from tests.support.finished_cells import results_of, row
@@ -150,6 +151,20 @@ def test_an_analysis_that_is_not_there_is_one_line(tmp_path):
     wrong = replace(found, study=found.study.model_copy(update={"analysis": "quality"}))
     with pytest.raises(RecipeError, match=r"mine: no analysis 'quality'; there is cells, curves"):
         find_answers(wrong)
+
+
+@pytest.mark.parametrize("name", [name for name in ANALYSES if name != "cells"])
+def test_an_axis_that_an_analysis_does_not_read_is_one_line(tmp_path, name):
+    """Its points would count as seeds, or the last one of them alone."""
+    axes = "".join(
+        f'[[axes]]\nname = "{axis}"\npoints = [{{ name = "a" }}]\n' for axis in ANALYSES[name].axes
+    )
+    rates = '[[axes]]\nname = "rate"\nvalues = { "train.learning_rate" = [3e-3, 1e-3] }\n'
+    study = f'name = "mine"\nbase = "demo"\nanalysis = "{name}"\n{axes}{rates}'
+    with pytest.raises(
+        RecipeError, match=f"mine: the analysis {name} does not read the axis 'rate', and would"
+    ):
+        find_answers(results_of(tmp_path, study))
 
 
 def test_an_analysis_without_its_axis_is_one_line(tmp_path):

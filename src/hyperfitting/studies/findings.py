@@ -36,17 +36,23 @@ def find_answers(results: StudyResults) -> Findings:
     """What the study's own analysis finds in its finished cells.
 
     Raises:
-        RecipeError: there is no such analysis, or the study has not the axes that it reads.
+        RecipeError: there is no such analysis, or the study has other axes than it reads.
     """
     study = results.study
     name = study.analysis or "cells"
     if name not in ANALYSES:
         raise RecipeError(f"{study.name}: no analysis {name!r}; there is {', '.join(ANALYSES)}")
     analysis, axes = ANALYSES[name], [axis.name for axis in study.axes]
-    if missing := next((axis for axis in analysis.axes if axis not in axes), None):
+    if missing := next((axis for axis in analysis.axes or () if axis not in axes), None):
         raise RecipeError(
             f"{study.name}: the analysis {name} reads an axis {missing!r}, which the study does "
             "not have: name one so, or leave out analysis"
+        )
+    if analysis.axes is not None and (extra := set(axes) - set(analysis.axes)):
+        first = next(axis for axis in axes if axis in extra)
+        raise RecipeError(
+            f"{study.name}: the analysis {name} does not read the axis {first!r}, and would take "
+            "its points for one: drop the axis, or leave out analysis"
         )
     return analysis.find(results)
 

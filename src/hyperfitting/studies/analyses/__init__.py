@@ -19,14 +19,16 @@ from hyperfitting.studies.folder import StudyResults
 
 @dataclass(frozen=True)
 class StudyAnalysis:
-    """How findings are made of finished cells, and the axes that the study must have for it."""
+    """How findings are made of finished cells, and the axes that a study must have for it, and no
+    other; None: whichever it has.
+    """
 
     find: Callable[[StudyResults], Findings]
-    axes: tuple[str, ...] = ()
+    axes: tuple[str, ...] | None = ()
 
 
 ANALYSES: dict[str, StudyAnalysis] = {
-    "cells": StudyAnalysis(find_cells),
+    "cells": StudyAnalysis(find_cells, None),
     "curves": StudyAnalysis(find_curves, (TRAINING,)),
     "data-type": StudyAnalysis(find_data_type, (DATA,)),
     "downstream": StudyAnalysis(find_downstream),

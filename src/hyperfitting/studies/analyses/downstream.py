@@ -63,7 +63,7 @@ def find_downstream(results: StudyResults) -> Findings:
 
 
 def _rows(results: StudyResults) -> Iterator[DownstreamRow]:
-    """A row for each variant, benchmark and form that all finished cells have."""
+    """A row for each variant, benchmark and form that any finished cell has."""
     by_cell = [experiment_rows(cell.experiment) for cell in results.finished]
     held: dict[tuple[str, str], list[EvaluationRow]] = {}
     scores: dict[str, float] = {}
