@@ -12,6 +12,7 @@ from hyperfitting.files import replacing
 from hyperfitting.recipe import load_recipe, parse_recipe
 from hyperfitting.studies import base_recipe, study_cells, study_folder
 from hyperfitting.studies.cell_run import run_cell
+from hyperfitting.studies.estimate import estimate_study, training_kinds
 from hyperfitting.studies.jobs import CellJob, CellOptions, CellOutcome
 from hyperfitting.studies.launchers.here import Ended, ThisProcess
 from hyperfitting.studies.report import report_study, study_results
@@ -191,6 +192,35 @@ def test_an_experiment_with_another_setting_is_not_used(made, base, tmp_path, ch
     options = RunOptions(device="cpu", poll_seconds=0, reuse=(out,), most_losses=1)
     status = run_study(other, launcher, out=tmp_path / "out", options=options)
     assert (launcher.started, len(status.in_state("failed"))) == (1, 1)
+
+
+def test_an_estimate_counts_on_no_experiment_for_a_cell_that_has_begun(made, base, tmp_path):
+    """Such a cell goes on, so that it has to be made."""
+    _, out = made
+    other = tiny_study(tmp_path, base, RATES, seeds="[0]")
+    place = tmp_path / "out"
+    how = {"out": place, "reuse": (out,), "device": "cpu", "threads": 1}
+    assert (estimate_study(other, **how).reusable, estimate_study(other, **how).to_make) == (2, 0)
+    study_folder(other, place).cell_folder(study_cells(other)[0]).mkdir(parents=True)
+    assert (estimate_study(other, **how).reusable, estimate_study(other, **how).to_make) == (1, 1)
+
+
+def test_an_estimate_times_each_kind_with_the_threads_that_its_cells_will_have(base, tmp_path):
+    """Those of the recipe, else of the study, else those that are left over."""
+    text = '[[axes]]\nname = "by"\npoints = [{ name = "a" }, { name = "b", threads = 2 }]\n'
+    study = tiny_study(tmp_path, base, text, seeds="[0, 1]")
+    kinds = training_kinds(study_cells(study), 3)
+    assert [cell.threads_of(3) for cell in kinds.values()] == [3, 2]
+    assert len(training_kinds(study_cells(study), 2)) == 1
+    fixed = ["engine.threads=1"]
+    (cell,) = training_kinds(study_cells(study, fixed), 3).values()
+    assert cell.threads_of(3) == 1
+    found = [
+        estimate_study(study, out=tmp_path / "out", overrides=each, threads=1, device="cpu")
+        for each in ((), fixed)
+    ]
+    assert [each.originals for each in found] == [4, 2]
+    assert all(each.tokens_per_second > 0 for each in found)
 
 
 def test_a_control_is_used_again_with_the_same_engine_only(made, base, tmp_path):

@@ -83,7 +83,8 @@ def estimate_study(
 ) -> StudyEstimate:
     """What a study will take on this machine, with a few updates of each kind of training timed.
 
-    `threads` are those of each cell; none: the cores, divided among the workers.
+    `threads` are those of each cell whose recipe and study say nothing of them; none: the cores,
+    divided among the workers.
 
     Raises:
         InputError: the study is wrong, its folder holds another one, or a model is not there.
@@ -96,14 +97,16 @@ def estimate_study(
     found = reusable_experiments(folder, reuse)
     asked = study.predictions
     to_make = [
-        cell for cell in left if not any(each.is_that_of(cell, predictions=asked) for each in found)
+        cell
+        for cell in left
+        if folder.cell_folder(cell).is_dir()  # one that has begun goes on
+        or not any(each.is_that_of(cell, predictions=asked) for each in found)
     ]
-    kinds = {_kind(cell.recipe): cell.recipe for cell in to_make}
-    with models.threads(threads or max(core_count() // workers, 1)):
-        rates = {
-            kind: try_updates(recipe, device=device).tokens_per_second
-            for kind, recipe in kinds.items()
-        }
+    given = threads or max(core_count() // workers, 1)
+    rates = {
+        kind: _tokens_per_second(cell, given, device)
+        for kind, cell in training_kinds(to_make, given).items()
+    }
     taken = [each.facts.seconds for each in finished if each.facts.seconds]
     return StudyEstimate(
         cells=len(cells),
@@ -111,12 +114,12 @@ def estimate_study(
         reusable=len(left) - len(to_make),
         trainings=sum(len(trainings(cell.recipe)) for cell in to_make),
         draws=len({data_key(cell.recipe) for cell in to_make}),
-        originals=len({(original_key(cell.recipe), cell.threads) for cell in to_make}),
+        originals=len({_original(cell, given) for cell in to_make}),
         tokens_per_second=fmean(rates.values()) if rates else 0.0,
-        training_seconds=sum(_tokens(cell.recipe) / rates[_kind(cell.recipe)] for cell in to_make),
+        training_seconds=sum(_tokens(cell.recipe) / rates[_kind(cell, given)] for cell in to_make),
         other_seconds=sum(
-            _other_seconds(cell.recipe, variants, rates[_kind(cell.recipe)])
-            for cell, variants in _to_write(to_make)
+            _other_seconds(cell.recipe, variants, rates[_kind(cell, given)])
+            for cell, variants in _to_write(to_make, given)
         ),
         finished_seconds=fmean(taken) if taken else None,
         workers=workers,
@@ -126,18 +129,37 @@ def estimate_study(
     )
 
 
-def _kind(recipe: Recipe) -> str:
-    """What decides how fast a recipe's updates are."""
-    train = recipe.train
+def training_kinds(cells: Iterable[Cell], given: int) -> dict[str, Cell]:
+    """One cell for each kind of training whose updates may be faster or slower than others' are;
+    `given` threads, where neither the recipe nor the study says how many.
+    """
+    return {_kind(cell, given): cell for cell in cells}
+
+
+def _kind(cell: Cell, given: int) -> str:
+    """What decides how fast a cell's updates are."""
+    recipe, train = cell.recipe, cell.recipe.train
     shape = (train.parameters, train.lora, train.precision, train.batch_blocks, train.embeddings)
-    return repr((recipe.model, recipe.engine, recipe.data.block_tokens, train.head, *shape))
+    machine = (recipe.engine, cell.threads_of(given))
+    return repr((recipe.model, recipe.data.block_tokens, train.head, *shape, *machine))
 
 
-def _to_write(cells: Sequence[Cell]) -> Iterator[tuple[Cell, list[str]]]:
+def _tokens_per_second(cell: Cell, given: int, device: str) -> float:
+    """Of timed updates, under the threads that the cell will have."""
+    with models.threads(cell.threads_of(given)):
+        return try_updates(cell.recipe, device=device).tokens_per_second
+
+
+def _original(cell: Cell, given: int) -> tuple[str, int]:
+    """What cells have in common that share an original."""
+    return original_key(cell.recipe), cell.threads_of(given)
+
+
+def _to_write(cells: Sequence[Cell], given: int) -> Iterator[tuple[Cell, list[str]]]:
     """The variants that each cell writes and measures itself: the original's texts are shared."""
-    begun: set[tuple[str, int | None]] = set()
+    begun: set[tuple[str, int]] = set()
     for cell in cells:
-        key = original_key(cell.recipe), cell.threads
+        key = _original(cell, given)
         own = [each for each in cell.recipe.variant_names if each != ORIGINAL or key not in begun]
         begun.add(key)
         yield cell, own

@@ -52,6 +52,10 @@ class Cell:
         words = "-".join(f"{name}-{point}" for name, point in self.coordinates.items())
         return f"{words[:150]}-{self.identity[:8]}"
 
+    def threads_of(self, given: int) -> int:
+        """The threads that the cell computes with: its recipe's, its own, or those given to it."""
+        return self.recipe.engine.threads or self.threads or given
+
     @property
     def coordinates(self) -> dict[str, str]:
         """Where the cell stands on every axis, the seed last."""

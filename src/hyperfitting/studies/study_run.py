@@ -279,7 +279,7 @@ class _StudyRun:
         return CellOptions(
             coordinates=cell.coordinates,
             repeat=cell.repeat,
-            threads=cell.threads or self._launcher.threads,
+            threads=cell.threads_of(self._launcher.threads),
             device=self._options.device,
             predictions=self._study.predictions,
             keep_weights=self._options.keep_weights,
