@@ -16,6 +16,7 @@ from hyperfitting.studies.estimate import estimate_study, training_kinds
 from hyperfitting.studies.jobs import CellJob, CellOptions, CellOutcome
 from hyperfitting.studies.launchers.here import Ended, ThisProcess
 from hyperfitting.studies.report import report_study, study_results
+from hyperfitting.studies.reuse import reusable_experiments
 from hyperfitting.studies.sharing import data_key, original_key
 from hyperfitting.studies.status import study_status
 from hyperfitting.studies.study_run import RunOptions, refuse_other_study, run_study
@@ -254,6 +255,29 @@ def test_two_commands_may_begin_a_study_at_the_same_moment(base, tmp_path):
         folder.keep_study(study, recipe)
     assert folder.study_file.read_text() == "one"
     refuse_other_study(folder, recipe, study_cells(study))
+
+
+def test_an_experiment_is_used_again_when_nothing_is_left_to_do_of_it(made, base, tmp_path):
+    """Not a cell that is at work still, nor one whose benchmarks are not answered."""
+    study, out = made
+    cell = study_folder(study, out).cell_folder(study_cells(study)[0])
+    held = shutil.copytree(cell, tmp_path / "held" / "cell")
+    place = study_folder(study, tmp_path / "other" / "out")
+
+    def found():
+        return [each.experiment.folder for each in reusable_experiments(place, [held.parent])]
+
+    assert found() == [held]
+    facts = json.loads((held / "cell.json").read_text())
+    (held / "cell.json").write_text(json.dumps(facts | {"finished": False}))
+    assert found() == []
+    (held / "cell.json").write_text(json.dumps(facts))
+    recipe = json.loads((held / "recipe.json").read_text())
+    recipe["evaluate"] |= {"data": str(tmp_path), "tasks": [{"name": "rte"}]}
+    (held / "recipe.json").write_text(json.dumps(recipe))
+    assert found() == [held]
+    shutil.rmtree(held / "report")
+    assert found() == []
 
 
 def test_an_ordinary_experiment_is_used_again(finished, tree, tmp_path):

@@ -31,7 +31,7 @@ _LEFT_BEHIND = shutil.ignore_patterns("model", "checkpoint", "parts", ".lock", "
 
 @dataclass(frozen=True)
 class ReusableExperiment:
-    """An experiment whose runs are all measured."""
+    """An experiment that nothing is left to do of."""
 
     experiment: Experiment
 
@@ -77,11 +77,11 @@ class ReusableExperiment:
 
 
 def reusable_experiments(study: StudyFolder, others: Iterable[Path]) -> list[ReusableExperiment]:
-    """The measured experiments of the studies that stand beside this one, and of other folders."""
+    """The finished experiments of the studies that stand beside this one, and of other folders."""
     found: dict[Path, Experiment] = {}
     for experiment in _experiments(study, others):
         found.setdefault(experiment.folder.resolve(), experiment)
-    return [ReusableExperiment(each) for each in found.values() if _is_measured(each)]
+    return [ReusableExperiment(each) for each in found.values() if _is_finished(each)]
 
 
 def _experiments(study: StudyFolder, others: Iterable[Path]) -> Iterator[Experiment]:
@@ -93,11 +93,17 @@ def _experiments(study: StudyFolder, others: Iterable[Path]) -> Iterator[Experim
         yield from find_experiments(folder)
 
 
-def _is_measured(experiment: Experiment) -> bool:
+def _is_finished(experiment: Experiment) -> bool:
+    """Whether all its runs are measured, and asked the benchmarks, if there are any; a cell may be
+    at work still.
+    """
     try:
-        return experiment.archive is None and all(
-            run.measured for run in experiment.runs().values()
-        )
+        facts = read_cell_facts(experiment.folder)
+        if experiment.archive is not None or (facts is not None and not facts.finished):
+            return False
+        if experiment.recipe.evaluate.tasks and experiment.state() != "reported":
+            return False  # the report is made when all are answered
+        return all(run.measured for run in experiment.runs().values())
     except InputError:
         return False
 
