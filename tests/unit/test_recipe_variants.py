@@ -75,7 +75,10 @@ def test_a_wrong_variant_is_one_line(tree, variants, words):
 
 @pytest.mark.parametrize(
     "name",
-    ["original", "pretrained", "reference", "shuffled", "random", "validation", "data", "report"],
+    [
+        *("original", "pretrained", "reference", "shuffled", "random", "validation"),
+        *("data", "report", "tensorboard", "wandb", "model", "checkpoint", "parts"),
+    ],
 )
 def test_names_that_tables_and_folders_use_are_taken(tree, name):
     with pytest.raises(RecipeError, match="this name has another meaning in an experiment"):

@@ -28,7 +28,8 @@ _RESERVED = {
     # what else stands in a table beside the models
     *("reference", "shuffled", "random", "copied-row", "nearest-training", "texts"),
     *("train", "validation"),
-    *("data", "report"),  # folders of an experiment
+    *("data", "report", "tensorboard", "wandb"),  # folders of an experiment
+    *("model", "checkpoint", "parts"),  # folders of a run
 }
 _SECTION = "train."
 _ALIKE_UNTIL_STOPPED = {"stop", "stop_loss", "stop_token_accuracy", "patience_probes"}
