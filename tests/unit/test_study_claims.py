@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from hyperfitting.studies.claims import ClaimWatch, claim, this_machine
+from hyperfitting.studies.claims import ClaimWatch, claim, keep_beating, this_machine
 
 
 def nothing():
@@ -84,3 +85,34 @@ def test_a_claim_that_was_taken_over_is_left_to_the_other(tmp_path, watch):
         written(tmp_path, "cell.2.json", process=os.getpid(), machine=this_machine())
     assert "released" not in json.loads((tmp_path / "cell.1.json").read_text())
     assert watch.next_number("cell") is None
+
+
+class Beats(threading.Event):
+    """In the place of the end of a claim: what happens before each beat of its heart."""
+
+    def __init__(self, *steps):
+        super().__init__()
+        self.steps = list(steps)
+
+    def wait(self, timeout=None):
+        if not self.steps:
+            return True
+        self.steps.pop(0)()
+        return False
+
+
+def test_a_beat_that_fails_is_not_the_last(tmp_path):
+    """A disk of the network may be away for a moment: here the claim's file is, at two beats."""
+    file, after, taken = tmp_path / "cell.1.json", tmp_path / "cell.2.json", []
+
+    def there_again():
+        written(tmp_path, file.name)
+        os.utime(file, (0, 0))
+
+    def taken_over():
+        assert file.stat().st_mtime > 0
+        written(tmp_path, after.name)
+
+    heart = Beats(nothing, nothing, there_again, taken_over, nothing)
+    keep_beating(file, after, heart, lambda: taken.append(True))
+    assert (taken, len(heart.steps)) == ([True], 1)

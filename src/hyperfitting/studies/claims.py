@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -47,23 +47,30 @@ def claim(folder: Path, cell: str, number: int, on_taken: Callable[[], None]) ->
     with os.fdopen(handle, "w", encoding="utf-8") as opened:
         json.dump({"process": os.getpid(), "machine": this_machine()}, opened)
     ended = threading.Event()
-    beat = threading.Thread(target=_beat, args=(file, after, ended, on_taken), daemon=True)
-    beat.start()
+    heart = threading.Thread(target=keep_beating, args=(file, after, ended, on_taken), daemon=True)
+    heart.start()
     try:
         yield True
     finally:
         ended.set()
-        beat.join()
+        heart.join()
         if not after.exists():
             write_text(file, json.dumps({_RELEASED: True}))
 
 
-def _beat(file: Path, after: Path, ended: threading.Event, on_taken: Callable[[], None]) -> None:
+def keep_beating(
+    file: Path, after: Path, ended: threading.Event, on_taken: Callable[[], None]
+) -> None:
+    """Touch a claim's file every few seconds until it has ended, or is taken over by `after`."""
     while not ended.wait(BEAT_SECONDS):
-        if after.exists():
+        taken = False
+        with suppress(OSError):  # a network disk may be away for a moment: another try follows
+            taken = after.exists()
+            if not taken:
+                os.utime(file)
+        if taken:
             on_taken()
             return
-        os.utime(file)
 
 
 class ClaimWatch:
