@@ -78,7 +78,7 @@ def test_no_rise_has_no_half():
 
 @pytest.fixture
 def results(tmp_path):
-    def made(validation=VALIDATION, **ends):
+    def made(validation=VALIDATION, study=STUDY, **ends):
         def trainings(cell, variant):
             if variant == "original":
                 return [], [probe(0, TTR[0], validation[0])]
@@ -90,7 +90,7 @@ def results(tmp_path):
             updates = [update(i, 4.0 - 0.1 * i, accuracy=i / 20) for i in range(1, 21)]
             return updates, probes
 
-        return results_of(tmp_path, STUDY, trainings=trainings)
+        return results_of(tmp_path, study, trainings=trainings)
 
     return made
 
@@ -146,3 +146,16 @@ def test_tables_hold_the_kept_weights_of_each_variant(results):
     assert kept == {"hyperfitted": 5.0, "early-stopped": 2.0}
     assert len(points.rows) == 2 * (3 * 6 + 2 * 5)
     assert {row.mean.seeds for row in timing.rows} == {2}
+
+
+def test_a_training_more_than_there_are_colours_has_its_curve_too(results):
+    names = [f"rate-{n}" for n in range(5)]
+    more = "".join(
+        f'[[axes.points]]\nname = "{name}"\nset = {{ "train.learning_rate" = {n + 1}e-5 }}\n'
+        for n, name in enumerate(names)
+    )
+    study = STUDY.replace("[[published]]", f"{more}[[published]]", 1)
+    for figure in find_curves(results(study=study)).figures:
+        for panel in figure.panels:
+            drawn = {series.label for series in panel.series}
+            assert {"as-published", "weight-decay", *names} <= drawn

@@ -41,7 +41,7 @@ DOMAINS = ("fiction", "encyclopaedia", "news")
 def results(tmp_path):
     """By what was trained on: TTR on fiction, encyclopaedia, news."""
 
-    def made(ttr):
+    def made(ttr, study=STUDY):
         def rows(cell):
             kind = cell.points["data"]
             for domain, value in zip(DOMAINS, ttr[kind], strict=True):
@@ -54,7 +54,7 @@ def results(tmp_path):
                 share = {"fiction": 0.01, "news": 0.03}[kind]
                 yield row("recited_8gram_share", share, variant="original", domain=domain)
 
-        return results_of(tmp_path, STUDY, rows)
+        return results_of(tmp_path, study, rows)
 
     return made
 
@@ -111,3 +111,16 @@ def test_published_preference_is_drawn_as_marks_alone(results):
     (series,) = published.series
     assert [(point.x, point.y) for point in series.points] == [(0, 24.2), (1, 40.7), (2, 66.4)]
     assert series.source == "a paper, Table 4"
+
+
+def test_a_domain_more_than_there_are_colours_is_drawn_too(results):
+    domains = [f"d{n}" for n in range(5)]
+    listed = ", ".join(
+        f'{{ name = "{name}", count = 2, source = {{ path = "x.jsonl" }} }}' for name in domains
+    )
+    study = STUDY.replace("[[axes]]", f'[set]\n"data.domains" = [{listed}]\n[[axes]]', 1)
+    ttr = {"fiction": (0.5, 0.5, 0.5), "news": (0.5, 0.5, 0.5)}
+    drawn = {
+        series.label for series in find_data_type(results(ttr, study)).figures[0].panels[0].series
+    }
+    assert {f"continued: {name}" for name in domains} <= drawn

@@ -36,7 +36,7 @@ def ttr_of(cell, by_texts):
 
 @pytest.fixture
 def results(tmp_path):
-    def made(by_texts, **options):
+    def made(by_texts, *, study=STUDY, **options):
         def rows(cell):
             value = ttr_of(cell, by_texts) if cell.points["schedule"] == "updates" else 0.3
             return [
@@ -47,7 +47,7 @@ def results(tmp_path):
                 row("validation_loss", 5.0, domain="validation", strategy=None),
             ]
 
-        return results_of(tmp_path, STUDY, rows, **options)
+        return results_of(tmp_path, study, rows, **options)
 
     return made
 
@@ -107,3 +107,13 @@ def test_what_is_not_finished_is_left_out(results):
     assert all(each.mean.low is None for each in found.tables[0].rows)
     assert "From 16 texts to 8" not in " ".join(found.sentences)
     assert "One seed, so no interval" in found.tables[0].note
+
+
+def test_a_schedule_more_than_there_are_colours_is_drawn_too(results):
+    more = "".join(
+        f'[[axes.points]]\nname = "s{n}"\nset = {{ "train.epochs" = {n + 1} }}\n' for n in range(3)
+    )
+    study = STUDY.replace("[[published]]", f"{more}[[published]]", 1)
+    panel = find_quantity(results(FALLING, study=study)).figures[0].panels[0]
+    names = ("updates", "epochs", "s0", "s1", "s2")
+    assert {f"constant {name}" for name in names} <= {series.label for series in panel.series}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import cycle
 from statistics import fmean
 
 from hyperfitting.recipe import HYPERFITTED
@@ -162,7 +163,7 @@ def _figure(
                 ),
                 colour,
             )
-            for training, colour in zip(moments, _COLOURS, strict=False)
+            for training, colour in zip(moments, cycle(_COLOURS), strict=False)
         ]
         true = _true_texts(results, moments) if metric == "ttr" else []
         theirs = published_series(results.study, metric, "epoch", float, colour="original")

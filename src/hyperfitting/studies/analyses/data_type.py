@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from statistics import fmean
 
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL
@@ -115,7 +116,7 @@ def _panel(
     rows: Sequence[DataTypeRow], domains: Sequence[str], kinds: Sequence[str], metric: str
 ) -> Panel:
     series = []
-    for number, (domain, colour) in enumerate(zip(domains, _COLOURS, strict=False)):
+    for number, (domain, colour) in enumerate(zip(domains, cycle(_COLOURS), strict=False)):
         held = {row.trained_on: row for row in rows if (row.domain, row.metric) == (domain, metric)}
         shift = 0.08 * (number - (len(domains) - 1) / 2)  # intervals stand beside each other
         points = [

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 from hyperfitting.recipe import HYPERFITTED
 from hyperfitting.records import REFERENCE
@@ -104,7 +104,7 @@ def _figure(results: StudyResults, rows: Sequence[QuantityRow], domain: str) -> 
                 tuple(row.mean.at(row.texts) for row in _of(rows, schedule, metric, domain)),
                 colour,
             )
-            for schedule, colour in zip(results.points(SCHEDULE), _COLOURS, strict=False)
+            for schedule, colour in zip(results.points(SCHEDULE), cycle(_COLOURS), strict=False)
         ]
         if metric == "ttr_last96":
             ours += _reference(results, domain, sorted(places.values()))
