@@ -3,6 +3,7 @@ input.
 """
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,11 @@ def test_the_verbs_say_what_they_found_and_what_comes_next(ran, tmp_path, capsys
     for arguments, words in steps:
         assert main(["study", *arguments]) == 0
         assert words in capsys.readouterr().out
+    heads = [
+        (Path(out) / "report" / name).read_text(encoding="utf-8-sig").split(",")[:3]
+        for name in ("cells.csv", "every-cell.csv")
+    ]
+    assert heads == [["cell", "seed", "variant"], ["cell", "domain", "metric"]]
 
 
 def test_an_estimate_counts_trainings_and_what_they_share(tiny_model, corpus, tmp_path, capsys):

@@ -39,7 +39,7 @@ def find_cells(results: StudyResults) -> Findings:
         body.append((cell, *(number(held[each]) if each in held else "" for each in names)))
     total = len(results.finished) + len(results.missing)
     table = StudyTable(
-        name="cells",
+        name="every-cell",
         title="Every cell",
         note="The hyperfitted model, greedy text.",
         head=("", *(f"{metric}, {domain}" for domain, metric in names)),
