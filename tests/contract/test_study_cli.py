@@ -69,8 +69,11 @@ def test_an_estimate_counts_trainings_and_what_they_share(tiny_model, corpus, tm
     assert "of updates with 1 at once, at" in said[3]
     assert "of writing and measuring; probes come on top" in said[4]
     assert said[5].startswith("disk      ")
-    assert said[6] == f"next     hyperfit study run {path} --out {tmp_path / 'out'}"
+    assert said[6] == f"next     hyperfit study run {path} --out {tmp_path / 'out'} --threads 1"
     assert not (tmp_path / "out").exists()
+    given = "--workers 1 --threads 1 --device cpu --reuse a --reuse b --yes"
+    assert main(["study", "estimate", *place, *given.split()]) == 0
+    assert capsys.readouterr().out.splitlines()[6].endswith(f" --out {tmp_path / 'out'} {given}")
 
 
 def test_the_status_says_why_a_cell_failed(tiny_model, corpus, tmp_path, capsys):

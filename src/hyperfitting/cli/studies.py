@@ -139,7 +139,7 @@ def _estimate(options: Options) -> None:
         allow_many=options.yes,
     )
     print(estimate_lines(estimate))
-    print_next("study", "run", *_named(options))
+    print_next("study", "run", *_named(options), *_work_given(options))
 
 
 def _run(options: Options) -> None:
@@ -199,3 +199,15 @@ def _named(options: Options) -> list[Any]:
     """The study as it was named, with what must be said again."""
     changes = [part for change in options.set for part in ("--set", change)]
     return [options.study, *changes, *(["--out", options.out] if options.out else [])]
+
+
+def _work_given(options: Options) -> list[Any]:
+    """The options of `_work` and --device that were given: `run` needs them as `estimate` did."""
+    given = {
+        "--workers": options.workers,
+        "--threads": options.threads,
+        "--device": None if options.device == "auto" else options.device,
+    }
+    said = [part for name, value in given.items() if value is not None for part in (name, value)]
+    said += [part for folder in options.reuse for part in ("--reuse", folder)]
+    return [*said, *(["--yes"] if options.yes else [])]
