@@ -9,7 +9,13 @@ import pytest
 
 from hyperfitting.cli import main
 from hyperfitting.cli.study_text import StatusTable, status_lines
-from hyperfitting.studies import load_study, study_cells, study_folder
+from hyperfitting.studies import (
+    load_study,
+    shipped_studies,
+    study_cells,
+    study_folder,
+    study_path,
+)
 from hyperfitting.studies.launchers.here import ThisProcess
 from hyperfitting.studies.page import write_progress_page
 from hyperfitting.studies.status import CellStatus, StudyStatus
@@ -131,10 +137,27 @@ def test_there_is_nothing_to_report_yet(tree, tmp_path, capsys):
     words = refused(capsys, "study", "report", path, "--out", str(tmp_path / "out"))
     assert "has no finished cell: run `hyperfit study run tiny` first" in words
     assert "no study 'x'" in refused(capsys, "study", "show", "x")
-    assert "no study 'x.toml'" in refused(capsys, "study", "copy", "x")
     assert "--workers: 'many' is not a whole number" in refused(
         capsys, "study", "run", path, "--workers", "many"
     )
+
+
+def test_a_shipped_study_is_copied_once_and_what_does_not_ship_is_one_line(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["study", "copy", "long"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "study    long.toml\nnext     hyperfit study estimate"
+    )
+    assert Path("long.toml").read_bytes() == study_path("long").read_bytes()
+    assert "long.toml is there already: name another" in refused(capsys, "study", "copy", "long")
+    Path("mine.toml").write_text("")  # a file of that name does not ship
+    for name, hint in (("mine", ""), ("quantty", "; did you mean quantity?")):
+        names = ", ".join(shipped_studies())
+        words = f"no shipped study {name!r}: there are {names}{hint}\n"
+        assert words in refused(capsys, "study", "copy", name, "new.toml")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.toml", "mine.toml"]
 
 
 @pytest.fixture

@@ -72,7 +72,12 @@ def recipe_path(name_or_path: str | Path) -> Path:
 
 
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name.removesuffix(".toml"), shipped_recipes(), n=1)
+    return nearest_hint(name, shipped_recipes())
+
+
+def nearest_hint(name: str, names: Sequence[str]) -> str:
+    """What an error about a name ends with: which of `names` may be meant, or nothing."""
+    near = difflib.get_close_matches(name.removesuffix(".toml"), names, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -82,22 +87,33 @@ def copy_recipe(name: str, to: Path | None = None) -> Path:
     Raises:
         RecipeError: no such recipe, or the file is there already.
     """
-    target = to or Path(f"{name}.toml")
-    if name not in shipped_recipes():
-        raise RecipeError(
-            f"no shipped recipe {name!r}: there are {', '.join(shipped_recipes())}{_nearest(name)}"
-        )
-    if target.exists():
-        raise RecipeError(f"{target} is there already: name another file")
-    text = (_SHIPPED / f"{name}.toml").read_text(encoding="utf-8")
-    write_text(target, _EDITORS + text)
-    return target
+    return copy_shipped("recipe", name, _SHIPPED, to, head=_EDITORS)
 
 
 _EDITORS = """\
 #:schema ./recipe.schema.json
 # `hyperfit recipes schema > recipe.schema.json` lets an editor complete and explain the settings.
 """
+
+
+def copy_shipped(
+    kind: str, name: str, shipped: Path, to: Path | None = None, *, head: str = ""
+) -> Path:
+    """The same of any `kind` of file that ships in the folder `shipped`; `head` stands above it.
+
+    Raises:
+        RecipeError: none of that name ships, or the file is there already.
+    """
+    names = sorted(path.stem for path in shipped.glob("*.toml"))
+    if name not in names:
+        raise RecipeError(
+            f"no shipped {kind} {name!r}: there are {', '.join(names)}{nearest_hint(name, names)}"
+        )
+    target = to or Path(f"{name}.toml")
+    if target.exists():
+        raise RecipeError(f"{target} is there already: name another file")
+    write_text(target, head + (shipped / f"{name}.toml").read_text(encoding="utf-8"))
+    return target
 
 
 def load_recipe(

@@ -4,11 +4,11 @@ out.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import parse_settings, read_tree
+from hyperfitting.recipe.load import copy_shipped, nearest_hint
 from hyperfitting.studies.settings import StudySettings
 
 _SHIPPED = Path(__file__).parent / "shipped"
@@ -29,8 +29,7 @@ def study_path(name_or_path: str | Path) -> Path:
     found = next((each for each in (path, shipped) if each.is_file()), None)
     if found is None:
         kind = "is a folder, not a study's file" if path.is_dir() else "neither a file nor shipped"
-        near = difflib.get_close_matches(path.name, shipped_studies(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = nearest_hint(path.name, shipped_studies())
         names = ", ".join(shipped_studies()) or "none"
         raise RecipeError(f"no study {str(name_or_path)!r}: {kind} (shipped: {names}){hint}")
     return found
@@ -58,10 +57,4 @@ def copy_study(name: str, to: Path | None = None) -> Path:
     Raises:
         RecipeError: no such study, or the file is there already.
     """
-    target, source = to or Path(f"{name}.toml"), _SHIPPED / f"{name}.toml"
-    if name not in shipped_studies():
-        study_path(source.name)  # names the nearest
-    if target.exists():
-        raise RecipeError(f"{target} is there already: name another file")
-    target.write_bytes(source.read_bytes())
-    return target
+    return copy_shipped("study", name, _SHIPPED, to)
