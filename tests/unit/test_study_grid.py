@@ -1,6 +1,8 @@
 """A study's file becomes a grid of resolved recipes, or one line that says what is wrong."""
 
 import json
+import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -80,6 +82,14 @@ def test_a_cells_folder_has_a_name_that_does_not_change(study):
         )
     )
     assert more[4 + 1].folder_name == first
+
+
+def test_a_name_is_made_once_and_a_worker_is_given_the_same_cell(study):
+    cell = study_cells(study())[0]
+    assert cell.folder_name is cell.folder_name
+    given = pickle.loads(pickle.dumps(cell))
+    assert (given, given.folder_name) == (cell, cell.folder_name)
+    assert replace(cell, repeat=1).folder_name != cell.folder_name
 
 
 def test_overrides_change_all_cells(study):

@@ -1,10 +1,12 @@
 """Orders, swaps and rounding, on predictions written by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hyperfitting.studies import Predictions
-from hyperfitting.studies.analyses.pairs import KINDS, compare_cells, pair_kind
+from hyperfitting.studies import FinishedCell, Predictions
+from hyperfitting.studies.analyses.pairs import KINDS, compare_cells, pair_kind, read_predicted
 from hyperfitting.studies.analyses.shuffle import find_shuffle
 from tests.support.finished_cells import results_of
 
@@ -95,11 +97,24 @@ def test_the_largest_difference_counts(results, one, other, kind):
 
 def test_a_pair_is_compared_position_by_position(results):
     found = results()
-    pair = compare_cells(cell_of(found, "given"), cell_of(found, "order-1"))
+    pair = compare_cells(*(read_predicted(cell_of(found, each)) for each in ("given", "order-1")))
     assert pair.same_P.mean() == pytest.approx(28 / 40)
     assert pair.position_P[:STEPS].tolist() == list(range(1, STEPS + 1))
     assert pair.confidence_P[0] == pytest.approx(0.9)
     assert set(pair.groups) == {f"fiction book {n}" for n in range(TEXTS)}
+
+
+def test_predictions_are_read_once_for_all_pairs_of_a_training(results):
+    found, read = results(), []
+
+    class Counted(FinishedCell):
+        def predictions(self, variant):
+            read.append(self.cell.title)
+            return super().predictions(variant)
+
+    cells = [Counted(each.cell, each.experiment, each.facts) for each in found.finished]
+    find_shuffle(replace(found, finished=tuple(cells)))
+    assert sorted(read) == sorted(each.cell.title for each in cells)
 
 
 def test_the_matrix_and_the_rows_hold_every_pair(results):

@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Cell:
     threads: int | None = None
     repeat: int = 0
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """SHA-256, in hex, of what decides the cell's results."""
         return hashlib.sha256(
@@ -46,7 +47,7 @@ class Cell:
         """The cell in words: `texts 8, seed 0`."""
         return ", ".join(f"{name} {point}" for name, point in self.coordinates.items())
 
-    @property
+    @cached_property
     def folder_name(self) -> str:
         """The same name wherever and whenever the cell is made: `texts-8-seed-0-1a2b3c4d`."""
         words = "-".join(f"{name}-{point}" for name, point in self.coordinates.items())

@@ -18,6 +18,7 @@ from hyperfitting.metrics.stats import ratio_of_sums
 from hyperfitting.recipe import HYPERFITTED
 from hyperfitting.studies.analyses.summary import SeedMean, domains_of, over_seeds
 from hyperfitting.studies.folder import FinishedCell
+from hyperfitting.studies.predictions import Predictions
 
 ORDER = "order"
 """The axis: the trainings that are compared."""
@@ -70,6 +71,17 @@ class BinRow:
 
 
 @dataclass(frozen=True, eq=False)
+class PredictedCell:
+    """A training with what its model predicted, and the group of each text, both by domain: read
+    once for all pairs that it is in.
+    """
+
+    cell: FinishedCell
+    predictions: dict[str, Predictions]
+    groups: dict[str, list[str]]
+
+
+@dataclass(frozen=True, eq=False)
 class Pair:
     """Two trainings of one seed on the true texts of all domains, position by position.
 
@@ -105,29 +117,34 @@ def pair_kind(one: FinishedCell, other: FinishedCell) -> str:
     return SAME_DETERMINISTIC if all(kernels) else SAME
 
 
-def compare_cells(one: FinishedCell, other: FinishedCell) -> Pair:
-    """Two trainings position by position; they predicted the same texts.
+def read_predicted(cell: FinishedCell) -> PredictedCell:
+    """A training with its predictions.
 
     Raises:
         RunError: the study did not ask for predictions.
     """
-    first, second = (cell.predictions(HYPERFITTED) for cell in (one, other))
+    groups = {name: cell.experiment.blocks(name).groups for name in domains_of([cell])}
+    return PredictedCell(cell, cell.predictions(HYPERFITTED), groups)
+
+
+def compare_cells(one: PredictedCell, other: PredictedCell) -> Pair:
+    """Two trainings position by position; they predicted the same texts."""
     same, confidence, position, text = [], [], [], []
     domains, groups = list[str](), list[str]()
-    for domain in domains_of([one]):
-        a, b = first[domain], second[domain]
+    for domain, group_of_texts in one.groups.items():
+        a, b = one.predictions[domain], other.predictions[domain]
         texts, steps = a.top1_NS.shape
         same.append((a.top1_NS == b.top1_NS).ravel())
         confidence.append(((a.probability_NS + b.probability_NS) / 2).ravel())
         position.append(np.tile(np.arange(1, steps + 1), texts))
         text.append(np.repeat(np.arange(texts) + len(domains), steps))
         domains += [domain] * texts
-        groups += [f"{domain} {group}" for group in one.experiment.blocks(domain).groups]
+        groups += [f"{domain} {group}" for group in group_of_texts]
     return Pair(
-        one=one.coordinates[ORDER],
-        other=other.coordinates[ORDER],
-        kind=pair_kind(one, other),
-        seed=one.cell.seed,
+        one=one.cell.coordinates[ORDER],
+        other=other.cell.coordinates[ORDER],
+        kind=pair_kind(one.cell, other.cell),
+        seed=one.cell.cell.seed,
         same_P=np.concatenate(same),
         confidence_P=np.concatenate(confidence),
         position_P=np.concatenate(position),

@@ -31,6 +31,7 @@ from hyperfitting.studies.analyses.pairs import (
     compare_cells,
     kind_by_seed,
     pair_rows,
+    read_predicted,
 )
 from hyperfitting.studies.analyses.summary import (
     SeedMean,
@@ -58,7 +59,7 @@ def find_shuffle(results: StudyResults) -> Findings:
     pairs = [
         compare_cells(one, other)
         for seed in dict.fromkeys(cell.cell.seed for cell in results.finished)
-        for one, other in combinations(results.at(seed=seed), 2)
+        for one, other in combinations(map(read_predicted, results.at(seed=seed)), 2)
     ]
     if not pairs:
         return Findings(("No two trainings of one seed are finished.",), (), ())
