@@ -81,7 +81,8 @@ def test_a_cell_is_an_experiment_whose_weights_are_dropped(made):
         runs = cell.experiment.runs().values()
         assert all(run.measured and not run.model_folder.exists() for run in runs)
         assert (cell.experiment.report_folder / "index.html").is_file()
-        assert cell.run_facts("hyperfitted").train.threads == cell.facts.threads == 1
+        made = cell.experiment.run("hyperfitted").facts.train
+        assert made.threads == cell.facts.threads == 1
         assert len(cell.updates("hyperfitted")) == 8
         assert len(cell.metric_rows("ttr", variant="hyperfitted", strategy="greedy")) == 1
     assert results.at(rate="0-001")[0].cell.recipe.train.learning_rate == 1e-3

@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hyperfitting import __version__
-from hyperfitting.facts import Facts, RunFacts, read_facts
+from hyperfitting.facts import Facts, read_facts
 from hyperfitting.files import write_text
 from hyperfitting.recipe import Recipe, stored_recipe
 from hyperfitting.records import MetricRow, ProbeRow, UpdateRow
@@ -83,10 +83,6 @@ class FinishedCell:
     def coordinates(self) -> dict[str, str]:
         """The name of a point by the name of its axis, the seed last."""
         return self.cell.coordinates
-
-    def run_facts(self, variant: str) -> RunFacts:
-        """What was in effect in one variant's training, texts and metrics."""
-        return self.experiment.run(variant).facts
 
     def updates(self, variant: str) -> list[UpdateRow]:
         """One row an update of a variant's training."""
