@@ -6,11 +6,12 @@ import sys
 import pytest
 
 from hyperfitting.errors import InputError, name_the_extra
-from hyperfitting.studies import study_cells, study_folder
+from hyperfitting.studies import base_recipe, study_cells, study_folder
 from hyperfitting.studies.jobs import CellJob, CellOptions
 from hyperfitting.studies.launchers.choose import choose_launcher
 from hyperfitting.studies.launchers.processes import Processes, core_count
 from hyperfitting.studies.launchers.ray_cluster import RayCluster
+from hyperfitting.studies.study_run import refuse_other_study
 from tests.support.grids import tiny_study
 
 SBATCH = f"""#!{sys.executable}
@@ -58,6 +59,13 @@ def test_the_slurm_script_says_what_was_asked_for(study, cluster, tmp_path):
         "job-name=hyperfit",
     } <= asked
     assert f"-m submitit.core._submit {(tmp_path / 'out' / 'slurm').absolute()}" in script
+
+
+def test_a_study_goes_on_where_slurms_files_alone_were_left(study, cluster, tmp_path):
+    folder = study_folder(study, tmp_path / "out")
+    with choose_launcher("slurm", folder):
+        (folder.folder / "slurm").mkdir(parents=True, exist_ok=True)
+    refuse_other_study(folder, base_recipe(study), study_cells(study))
 
 
 def test_without_slurm_one_line_says_where_it_is(study, tmp_path):

@@ -8,6 +8,7 @@ planning.py     check, plan: what a recipe would do
 measuring.py    measure, compare: numbers
 recipes.py      recipes: the shipped ones
 studies.py      study ...: grids of experiments
+preference.py   preference ...: studies with people; options in preference_options.py
 completion.py   completion: what a shell completes
 text.py         what verbs found out, in lines; of studies: study_text.py, preference_text.py
 values.py       values of options, from text

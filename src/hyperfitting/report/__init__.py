@@ -1,9 +1,8 @@
-"""Reads experiments and writes what people look at. Only the pipeline's last step and the command
-line come here.
+"""Reads experiments and studies, and writes what people look at.
 
 kit/         what all reports share: page, style, pictures, numbers, tables as CSV and Markdown
-experiment/  the report of an experiment     comparison/  experiments side by side
-preference/  the report of a preference study
+experiment/  the report of an experiment       comparison/  experiments side by side
+preference/  the report of a preference study  study/       the report of a study
 """
 
 from hyperfitting.report.comparison.cells import nearest_lines, verdict_lines

@@ -7,6 +7,8 @@ STUDY/                          default: runs/studies/<name>
     cell.json                   where it stands in the grid, its threads, what it took
   claims/<cell>.<n>.json        who works on a cell now; the last one counts
   failures/<cell>.json          why a cell could not be made
+  logs/<cell>.log               what its workers said
+  slurm/                        scripts, pickles and logs of Slurm jobs
   progress.html                 reloads itself while the study runs
   report/                       the study's page, tables and pictures
 """
@@ -39,8 +41,8 @@ class CellFacts(Facts):
         threads: that it computes with.
         repeat: which of several cells with equal settings it is.
         at_default: settings, by dotted key, that stood at their default.
-        finished: all its runs are measured, and what was to be dropped is.
-        seconds: that the work took, all attempts together; 0 of a cell that was taken over.
+        finished: all its runs are measured; its weights may still be there after a kill.
+        seconds: that the last attempt took; 0 of a cell that was taken over.
         taken_from: the finished experiment that it is a copy of, if it is one.
         data_from: the cell whose drawn data were copied.
         original_from: the cell whose original was copied, with its texts and metrics.
@@ -163,6 +165,7 @@ class StudyFolder:
         self.claims_folder = folder / "claims"
         self.failures_folder = folder / "failures"
         self.logs_folder = folder / "logs"
+        self.slurm_folder = folder / "slurm"
         self.progress_page = folder / "progress.html"
         self.report_folder = folder / "report"
 

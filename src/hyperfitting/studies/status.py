@@ -44,7 +44,9 @@ class CellStatus:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """How far a study has come; `seconds_left` is None until a cell is finished."""
+    """How far a study has come; `seconds_left` is None until a cell was made here; those used again
+    do not count.
+    """
 
     name: str
     folder: Path

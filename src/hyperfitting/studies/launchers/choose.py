@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from hyperfitting.errors import InputError
@@ -46,9 +45,4 @@ def choose_launcher(
         return RayCluster(threads=threads or 1)
     found: dict[str, Any] = {}
     apply_overrides(found, parameters)
-    return SlurmJobs(found, folder=slurm_folder(folder), threads=threads or 1)
-
-
-def slurm_folder(folder: StudyFolder) -> Path:
-    """Where submitit keeps its scripts, pickles and logs."""
-    return folder.folder / "slurm"
+    return SlurmJobs(found, folder=folder.slurm_folder, threads=threads or 1)
