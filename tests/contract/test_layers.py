@@ -83,8 +83,8 @@ ORDER = {
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
     "analyses.cells analyses.curves analyses.data_type analyses.downstream analyses.long_texts "
     "analyses.pairs analyses.quantity page worker < analyses.shuffle launchers.here "
-    "launchers.processes launchers.ray_cluster launchers.slurm study_run < analyses estimate "
-    "launchers.choose < findings < report",
+    "launchers.processes launchers.ray_cluster launchers.slurm < analyses < findings "
+    "launchers.choose study_run < estimate report",
     "stages": "__init__ archive clean compare draw listing model_card plan report take_models "
     "workload < train < evaluate generate measure < check",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "

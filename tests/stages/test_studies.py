@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from hyperfitting.cli import main
-from hyperfitting.errors import DiskFull, HyperfittingError, RunError
+from hyperfitting.errors import DiskFull, HyperfittingError, RecipeError, RunError
 from hyperfitting.files import replacing
 from hyperfitting.recipe import load_recipe, parse_recipe
 from hyperfitting.studies import base_recipe, study_cells, study_folder
@@ -333,6 +333,17 @@ def test_a_full_disk_stops_the_study_in_one_line(base, tmp_path):
     assert folder.failure(cells[0]) is None
     with pytest.raises(DiskFull, match=r"no space left on the disk: .* the same command goes on"):
         run_study(study, Ends(CellOutcome.DISK_FULL), out=tmp_path / "new", options=OPTIONS)
+
+
+@pytest.mark.parametrize("start", [run_study, estimate_study])
+def test_axes_that_the_analysis_does_not_read_are_refused_before_the_first_cell(
+    base, tmp_path, start
+):
+    study = tiny_study(tmp_path, base, f'analysis = "downstream"\n{RATES}')
+    given = (NoWork(),) if start is run_study else ()
+    with pytest.raises(RecipeError, match="the analysis downstream does not read the axis 'rate'"):
+        start(study, *given, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_another_study_is_refused(made, base, tmp_path):

@@ -18,6 +18,7 @@ from hyperfitting.stages.workload import (
     trainings,
     working_bytes,
 )
+from hyperfitting.studies.analyses import analysis_of
 from hyperfitting.studies.folder import StudyFolder, study_folder
 from hyperfitting.studies.grid import Cell, base_recipe, study_cells
 from hyperfitting.studies.launchers.processes import core_count
@@ -89,6 +90,7 @@ def estimate_study(
     Raises:
         InputError: the study is wrong, its folder holds another one, or a model is not there.
     """
+    analysis_of(study)
     cells = study_cells(study, overrides, allow_many=allow_many)
     folder = study_folder(study, out)
     refuse_other_study(folder, base_recipe(study, overrides), cells)

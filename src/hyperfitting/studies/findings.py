@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hyperfitting.errors import RecipeError
 from hyperfitting.report.kit.numbers import number
 from hyperfitting.report.study.content import CellLink, Findings, StudyPage
-from hyperfitting.studies.analyses import ANALYSES
+from hyperfitting.studies.analyses import analysis_of
 from hyperfitting.studies.folder import FinishedCell, StudyResults
 from hyperfitting.studies.settings import PaperAccount, PublishedValue
 
@@ -38,23 +37,7 @@ def find_answers(results: StudyResults) -> Findings:
     Raises:
         RecipeError: there is no such analysis, or the study has other axes than it reads.
     """
-    study = results.study
-    name = study.analysis or "cells"
-    if name not in ANALYSES:
-        raise RecipeError(f"{study.name}: no analysis {name!r}; there is {', '.join(ANALYSES)}")
-    analysis, axes = ANALYSES[name], [axis.name for axis in study.axes]
-    if missing := next((axis for axis in analysis.axes or () if axis not in axes), None):
-        raise RecipeError(
-            f"{study.name}: the analysis {name} reads an axis {missing!r}, which the study does "
-            "not have: name one so, or leave out analysis"
-        )
-    if analysis.axes is not None and (extra := set(axes) - set(analysis.axes)):
-        first = next(axis for axis in axes if axis in extra)
-        raise RecipeError(
-            f"{study.name}: the analysis {name} does not read the axis {first!r}, and would take "
-            "its points for one: drop the axis, or leave out analysis"
-        )
-    return analysis.find(results)
+    return analysis_of(results.study).find(results)
 
 
 def _account(paper: PaperAccount) -> Iterator[tuple[str, str]]:

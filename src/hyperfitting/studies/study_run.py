@@ -27,6 +27,7 @@ from hyperfitting.recipe import (
 )
 from hyperfitting.runs import Experiment
 from hyperfitting.studies.agreement import first_disagreement
+from hyperfitting.studies.analyses import analysis_of
 from hyperfitting.studies.claims import STALE_SECONDS, ClaimWatch, claim
 from hyperfitting.studies.folder import (
     CellFailure,
@@ -94,11 +95,13 @@ def run_study(
         on_status: called every few seconds with how far it has come.
 
     Raises:
-        InputError: the study is wrong, or the folder holds another one.
+        InputError: the study is wrong, its axes are not those of its analysis, or the folder holds
+            another one.
         DiskFull: the workers are stopped; the same call goes on.
         Interrupted: Ctrl-C or SIGTERM; the workers have written checkpoints, and the same call
             goes on.
     """
+    analysis_of(study)
     cells = study_cells(study, overrides, allow_many=options.allow_many)
     folder, base = study_folder(study, out), base_recipe(study, overrides)
     refuse_other_study(folder, base, cells)

@@ -5,6 +5,7 @@ the page shows.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hyperfitting.errors import RecipeError
 from hyperfitting.report.study.content import Findings
 from hyperfitting.studies.analyses.cells import find_cells
 from hyperfitting.studies.analyses.curves import TRAINING, find_curves
@@ -15,6 +16,7 @@ from hyperfitting.studies.analyses.pairs import ORDER
 from hyperfitting.studies.analyses.quantity import SCHEDULE, TEXTS, find_quantity
 from hyperfitting.studies.analyses.shuffle import find_shuffle
 from hyperfitting.studies.folder import StudyResults
+from hyperfitting.studies.settings import StudySettings
 
 
 @dataclass(frozen=True)
@@ -38,4 +40,29 @@ ANALYSES: dict[str, StudyAnalysis] = {
 }
 """By the name that a study gives as `analysis`; `cells` is that of a study without one."""
 
-__all__ = ["ANALYSES", "StudyAnalysis"]
+
+def analysis_of(study: StudySettings) -> StudyAnalysis:
+    """The analysis that a study names.
+
+    Raises:
+        RecipeError: there is no such analysis, or the study has other axes than it reads.
+    """
+    name = study.analysis or "cells"
+    if name not in ANALYSES:
+        raise RecipeError(f"{study.name}: no analysis {name!r}; there is {', '.join(ANALYSES)}")
+    analysis, axes = ANALYSES[name], [axis.name for axis in study.axes]
+    if missing := next((axis for axis in analysis.axes or () if axis not in axes), None):
+        raise RecipeError(
+            f"{study.name}: the analysis {name} reads an axis {missing!r}, which the study does "
+            "not have: name one so, or leave out analysis"
+        )
+    if analysis.axes is not None and (extra := set(axes) - set(analysis.axes)):
+        first = next(axis for axis in axes if axis in extra)
+        raise RecipeError(
+            f"{study.name}: the analysis {name} does not read the axis {first!r}, and would take "
+            "its points for one: drop the axis, or leave out analysis"
+        )
+    return analysis
+
+
+__all__ = ["ANALYSES", "StudyAnalysis", "analysis_of"]
