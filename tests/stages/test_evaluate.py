@@ -16,6 +16,7 @@ from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import BenchmarkSettings, EvaluateSettings
 from hyperfitting.runs import Experiment
 from hyperfitting.runs.answers import AnsweredItem, SheetFacts
+from hyperfitting.stages import evaluate
 from hyperfitting.stages.evaluate import chosen_settings, evaluate_experiment, evaluate_model
 from hyperfitting.stages.report import report_experiment
 from tests.support.benchmarks import write_benchmarks
@@ -63,6 +64,22 @@ def test_every_variant_has_a_sheet_for_each_benchmark_and_form(evaluated):
         generated = run.evaluation.sheet("cola-generated")
         assert all(isinstance(row.text, str) for row in generated.items())
         assert generated.facts().identity.parser == 1
+
+
+def test_a_benchmark_is_compared_with_the_training_blocks_once(
+    evaluated, folder, tmp_path, monkeypatch
+):
+    made = Experiment(shutil.copytree(evaluated.folder, tmp_path / "out"))
+    compared, compare = [], evaluate.find_contaminated
+
+    def find(questions, index):
+        compared.append(len(questions))
+        return compare(questions, index)
+
+    monkeypatch.setattr(evaluate, "find_contaminated", find)
+    chosen = settings(folder, "cola", "mrpc", batch_items=4)
+    evaluate_experiment(made, chosen, device="cpu")
+    assert compared == [12, 12]  # two variants in two forms
 
 
 def test_a_second_process_at_the_same_sheet_is_refused(evaluated, folder, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -17,7 +17,7 @@ from hyperfitting.data.contamination import LeakIndex
 from hyperfitting.downstream.answering import AskedTask, answer_sheet, harness_tasks, own_tasks
 from hyperfitting.downstream.benchmarks import has_files, read_benchmark
 from hyperfitting.downstream.harness import HarnessModel
-from hyperfitting.downstream.overlap_check import find_contaminated, training_index
+from hyperfitting.downstream.overlap_check import Contamination, find_contaminated, training_index
 from hyperfitting.downstream.parser import PARSER_VERSION
 from hyperfitting.downstream.tables import EvaluationRow, evaluation_rows, experiment_rows
 from hyperfitting.downstream.task_files import benchmark_names, expand_names
@@ -79,10 +79,21 @@ def evaluate_experiment(
     runs, place = experiment.runs(), models.resolve_device(device)
     codec, blocks = _text_codec(runs[ORIGINAL]), experiment.blocks("train").ids_NT.tolist()
     index = training_index(codec.decode(ids) for ids in blocks)
+    leaks = _leaks(tasks, index)
     with models.threads(experiment.recipe.engine.threads):
         for run in runs.values():
-            _answer(_answering_of(run, chosen, place), tasks, chosen, place, index, progress)
+            _answer(_answering_of(run, chosen, place), tasks, chosen, place, leaks, progress)
     return experiment_rows(experiment)
+
+
+def _leaks(
+    tasks: Sequence[tuple[BenchmarkSettings, AskedTask]], index: LeakIndex
+) -> dict[str, Contamination]:
+    """The items of our benchmarks that stand in the training blocks, by the benchmark's name: they
+    are the same for all forms and models.
+    """
+    asked = {task.name: task.questions for _, task in tasks if task.questions}
+    return {name: find_contaminated(questions, index) for name, questions in asked.items()}
 
 
 def _text_codec(run: Run) -> models.TextCodec:
@@ -144,7 +155,7 @@ def evaluate_model(
         dtype=dtype,
         load=partial(models.load_model, plain, place),
     )
-    _answer(answering, tasks, settings, place, None, progress)
+    _answer(answering, tasks, settings, place, {}, progress)
     return evaluation_rows({"model": folder})
 
 
@@ -253,13 +264,13 @@ def _answer(
     tasks: list[tuple[BenchmarkSettings, AskedTask]],
     settings: EvaluateSettings,
     place: torch.device,
-    index: LeakIndex | None,
+    leaks: Mapping[str, Contamination],
     progress: Progress,
 ) -> None:
     """Answer the tasks with one model, which is loaded at the first that is not done."""
     model: HarnessModel | None = None
     for asked, task in tasks:
-        facts = _facts(answering, asked, task, settings, place, index)
+        facts = _facts(answering, asked, task, settings, place, leaks.get(task.name))
         sheet = answering.folder.sheet(facts.identity.name)
         sheet.begin(facts)
         if sheet.done:
@@ -296,7 +307,7 @@ def _facts(
     task: AskedTask,
     settings: EvaluateSettings,
     place: torch.device,
-    index: LeakIndex | None,
+    leaked: Contamination | None,
 ) -> SheetFacts:
     """What is in effect for one sheet."""
     codec, generated = answering.codec, task.form == "generated"
@@ -324,7 +335,6 @@ def _facts(
         parser=PARSER_VERSION if generated else None,
         harness=metadata.version("lm_eval"),
     )
-    leaked = find_contaminated(task.questions, index) if index and task.questions else None
     return SheetFacts(
         identity=identity,
         source=answering.source,
