@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.cli import main
+from hyperfitting.downstream.harness import foreign_tasks
 from hyperfitting.errors import DataError
 from hyperfitting.files import read_rows
 from hyperfitting.recipe import parse_recipe
@@ -117,3 +119,32 @@ def test_a_task_file_that_cannot_be_loaded_is_refused(tiny_model, tmp_path, caps
     bad.write_text("task: bad\ndataset_path: json\ndataset_kwargs: {data_files: gone.jsonl}\n")
     found = refused(capsys, "evaluate", str(tiny_model), "--tasks", str(bad))
     assert "lm-evaluation-harness cannot load this task" in found
+
+
+def test_a_task_of_perplexity_is_refused(tiny_model, tmp_path, capsys):
+    write_jsonl(tmp_path / "rows.jsonl", mmlu_rows(2, subjects=("s",)))
+    rolling = task_file(
+        tmp_path / "rolling.yaml",
+        tmp_path / "rows.jsonl",
+        output_type="loglikelihood_rolling",
+        doc_to_text="",
+        doc_to_target="{{question}}",
+        metric_list=[{"metric": "word_perplexity"}],
+    )
+    out = tmp_path / "answers"
+    assert main(["evaluate", str(tiny_model), "--tasks", str(rolling), "--out", str(out)]) == 2
+    found = capsys.readouterr().err.splitlines()[-1]  # after what reads the rows
+    assert "rolling: tasks of perplexity are not evaluated" in found
+    assert "`hyperfit measure TEXTS.jsonl --scorer MODEL`" in found
+    assert not out.exists()
+
+
+def test_the_task_files_of_the_harness_are_read_once(monkeypatch):
+    def refused_name(name):
+        with pytest.raises(DataError, match="neither one of") as error:
+            foreign_tasks(name, examples=0, seed=0)
+        return str(error.value)
+
+    first = refused_name("arc_eazy")
+    monkeypatch.setattr(Path, "read_bytes", None)  # a file that is read now ends the test
+    assert refused_name("arc_eazy") == first

@@ -133,10 +133,29 @@ def harness_task(path: str, items: Sequence[Any], examples: Sequence[Any] = ()) 
     return ConfigurableTask(config=config)
 
 
+def _behind_interface(model: Any) -> Any:
+    """A model of ours as lm-evaluation-harness itself asks it; one of its own as it is."""
+    from lm_eval.api.model import LM
+
+    class Asked(LM):
+        def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+            found = model.likelihoods([each.args for each in requests])
+            return [(each.loglikelihood, each.is_greedy) for each in found]
+
+        def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
+            raise NotImplementedError
+
+        def generate_until(self, requests: Sequence[Any]) -> list[str]:
+            raise NotImplementedError
+
+    return model if isinstance(model, LM) else Asked()
+
+
 def evaluated_by_harness(task: Any, model: Any) -> list[tuple[list[float], dict[str, Any]]]:
     """What lm-evaluation-harness itself makes of a task: (log-likelihoods, sample) by document."""
     import lm_eval
 
+    model = _behind_interface(model)
     result = lm_eval.evaluate(model, {"tasks": {"t": task}}, bootstrap_iters=0, log_samples=True)
     samples = sorted(result["samples"]["t"], key=lambda each: each["doc_id"])
     return [([each[0][0] for each in one["resps"]], one) for one in samples]

@@ -253,12 +253,10 @@ def test_an_answer_may_begin_with_empty_lines(tmp_path, tiny_tokenizer, folder):
     assert plain[0].text == ""
 
 
-def test_samples_and_perplexities_are_refused(loaded):
+def test_samples_are_refused(loaded):
     model = HarnessModel(*loaded)
     with pytest.raises(InputError, match="a task asks for samples"):
         model.texts([("a", {"temperature": 0.7})])
-    with pytest.raises(InputError, match="tasks of perplexity are not evaluated"):
-        model.loglikelihood_rolling([])
 
 
 @torch.no_grad()

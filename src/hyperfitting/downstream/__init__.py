@@ -3,7 +3,7 @@
 task_files.py   our benchmarks: their files, columns and prompts, as TOML in tasks/
 benchmarks.py   files -> questions, a sample of them by seed
 prompts.py      a benchmark in a form -> the config of a task of lm-evaluation-harness
-harness.py      the door to lm-evaluation-harness: our models behind its interface, its tasks
+harness.py      the door to lm-evaluation-harness: its tasks, our models that answer them
 parser.py       the text of an answer -> which choice it names
 answering.py    tasks x items -> answers, kept item by item
 overlap_check.py  items that stand in the training blocks

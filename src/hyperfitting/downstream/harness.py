@@ -1,4 +1,4 @@
-"""The door to lm-evaluation-harness: our models behind its interface, and its tasks.
+"""The door to lm-evaluation-harness: its tasks, and our models that answer them.
 
 Its own models decide dtype, beginning-of-text and truncation themselves. Ours are loaded by this
 project, under one policy, and what is cut is counted.
@@ -10,13 +10,13 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import lm_eval.tasks
 import torch
 from lm_eval.api.instance import Instance
-from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 from torch import nn
@@ -47,8 +47,8 @@ class ModelAnswer:
     cut_tokens: int = 0
 
 
-class HarnessModel(LM):  # type: ignore[misc]
-    """A model of this project as lm-evaluation-harness asks it.
+class HarnessModel:
+    """A model of this project that answers the requests of lm-evaluation-harness.
 
     The prompt and what continues it are encoded together, and split where the prompt alone ends, as
     in the harness's own models. A prompt that does not fit the model's `positions` loses tokens at
@@ -64,26 +64,10 @@ class HarnessModel(LM):  # type: ignore[misc]
         batch_items: int = 16,
         chat: bool = False,
     ):
-        super().__init__()
         self._model, self._codec, self._positions = model, codec, positions
         self._batch_items, self._chat = batch_items, chat
         self._stepper: Any = None
         self._accepts_chunks: bool | None = None
-
-    def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-        """The log-likelihood of each (context, continuation), and whether it is greedy."""
-        found = self.likelihoods([each.args for each in requests])
-        return [(each.loglikelihood, each.is_greedy) for each in found]
-
-    def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
-        """Refused: `hyperfit measure` gives the perplexity of texts."""
-        raise InputError(
-            "tasks of perplexity are not evaluated: `hyperfit measure TEXTS.jsonl --scorer MODEL`"
-        )
-
-    def generate_until(self, requests: Sequence[Any]) -> list[str]:
-        """The greedy text after each context, up to the first stop string."""
-        return [each.text for each in self.texts([each.args for each in requests])]
 
     def apply_chat_template(
         self, chat_history: Sequence[Mapping[str, str]], add_generation_prompt: bool = True
@@ -282,13 +266,13 @@ def foreign_tasks(name: str, *, examples: int, seed: int) -> list[Any]:
     """The tasks that a name of lm-evaluation-harness stands for, or its task file.
 
     Raises:
-        DataError: there is no such task, or its data cannot be had.
+        DataError: there is no such task, its data cannot be had, or it asks for perplexity.
     """
     is_file = name.endswith((".yaml", ".yml"))
     if not is_file:
         _refuse_unknown(name)
     try:
-        manager = TaskManager(include_defaults=not is_file)
+        manager = TaskManager(include_defaults=False) if is_file else _manager_of_shipped()
         found = list(manager.load([name])["tasks"].values())
     except Exception as error:  # of whichever library reads the task's data
         raise DataError(
@@ -296,10 +280,21 @@ def foreign_tasks(name: str, *, examples: int, seed: int) -> list[Any]:
             "name, the task file and the network"
         ) from error
     for task in found:
+        if task.OUTPUT_TYPE == "loglikelihood_rolling":
+            raise DataError(
+                f"{task.config.task}: tasks of perplexity are not evaluated: `hyperfit measure "
+                "TEXTS.jsonl --scorer MODEL`"
+            )
         if task.config.num_fewshot is None or examples:
             task.set_config(key="num_fewshot", value=examples)
         task.set_fewshot_seed(seed)
     return found
+
+
+@cache
+def _manager_of_shipped() -> TaskManager:
+    """Finds the tasks that lm-evaluation-harness ships: making it takes ten seconds."""
+    return TaskManager()
 
 
 _NAMED = re.compile(rb"""^["']?(?:task|group|tag)["']?:[ ]*["']?([\w.\-]+)""", re.M)
@@ -309,11 +304,18 @@ def _refuse_unknown(name: str) -> None:
     """Refuse a name that no task file of lm-evaluation-harness mentions. Their text is searched:
     parsing all of these thousands of files takes ten seconds.
     """
-    texts = [path.read_bytes() for path in Path(lm_eval.tasks.__file__).parent.rglob("*yaml")]
+    texts = _shipped_task_files()
     mentioned = re.compile(rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w.-])")
     if not any(mentioned.search(text) for text in texts):
         known = {found.decode() for text in texts for found in _NAMED.findall(text)}
         raise refuse_unknown_task(name, [*benchmark_names(), *sorted(known)])
+
+
+@cache
+def _shipped_task_files() -> tuple[bytes, ...]:
+    """The task files of lm-evaluation-harness, some megabytes."""
+    files = Path(lm_eval.tasks.__file__).parent.rglob("*yaml")
+    return tuple(path.read_bytes() for path in files)
 
 
 def build_requests(
