@@ -22,7 +22,8 @@ from hyperfitting.preference.records import Reply
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.store.judgement_files import read_judgements, write_judgements
 from hyperfitting.preference.study import Study
-from hyperfitting.report.preference.sheets import Sheet, SheetColumn, sheet_csv
+from hyperfitting.report.preference import write
+from hyperfitting.report.preference.sheets import Sheet, SheetColumn, sheet_csv, sheet_markdown
 from hyperfitting.report.preference.write import (
     PreferenceContext,
     preference_headlines,
@@ -117,6 +118,8 @@ def test_hostile_names_stay_text(tmp_path: Path):
         sheet_csv(Sheet("s", "s", (SheetColumn("arm", "arm"), SheetColumn("n", "n")), cells))
         == "\ufeffarm,n\n'=1+1,2\n"
     )
+    sheet = Sheet("s", "s", (SheetColumn("arm", "a|b"),), [("one | two\n\n\u2028three",)])
+    assert sheet_markdown(sheet) == "| a\\|b |\n|---|\n| one \\| two three |"
 
 
 def test_sources_are_chosen_and_a_model_stands_beside_people(
@@ -268,6 +271,30 @@ def test_what_is_not_there_or_not_ours_is_refused(
     )
     assert (taken / "thesis.tex").read_text() == "years of work"
     assert "holds something else than a report" in error(rows_file, "--out", rows_file)
+    assert analyse(rows_file) == 0
+    assert analyse(rows_file) == 0  # an earlier report is written anew
+    report = rows_file.with_name("rows-report-human")
+    (report / "variety.csv").touch()  # that of an earlier version too
+    assert analyse(rows_file) == 0
+    assert not (report / "variety.csv").exists()
+    capsys.readouterr()
+    (report / "thesis.tex").write_text("years of work")
+    (report / "thesis.bib").write_text("more of it")
+    assert (
+        f"{report} holds thesis.bib beside a report, which would be lost: choose another --out"
+    ) in error(rows_file)
+    assert (report / "thesis.tex").read_text() == "years of work"
+
+
+def test_every_table_of_a_report_may_be_replaced(tmp_path: Path):
+    """A sheet that `refuse_unless_report` does not know would forbid to write a report again."""
+    room = Path(write.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in sorted(room.glob("*tables.py")))
+    sheets = re.findall(r'\bSheet\(\s*"([\w-]+)"', source)
+    assert len(sheets) == 18
+    for name in ("sensitivity", *sheets):
+        (tmp_path / f"{name}.csv").touch()
+    write.refuse_unless_report(tmp_path)
 
 
 def test_no_password_of_a_database_reaches_the_report(
@@ -315,6 +342,7 @@ def _cells(line: str) -> list[str]:
         ("--seconds 0", "'0' is not above 0"),
         ("--contexts 60,x", "'x' is not a whole number from 1 to 10000"),
         ("--context-sd nan", "'nan' is not a number from 0 on"),
+        ("--seed -1", "'-1' is not a whole number from 0 to"),
     ],
 )
 def test_power_refuses_in_one_line(words: str, message: str, capsys: pytest.CaptureFixture[str]):

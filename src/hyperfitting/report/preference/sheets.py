@@ -133,7 +133,7 @@ def _fields(cell: Any, wide: bool) -> list[Any]:
 def sheet_markdown(sheet: Sheet) -> str:
     """A sheet in Markdown, bounds in brackets."""
     return markdown_grid(
-        [column.title for column in sheet.columns],
+        [_in_a_cell(column.title) for column in sheet.columns],
         [
             [
                 _markdown_cell(cell, column.kind)
@@ -146,4 +146,9 @@ def sheet_markdown(sheet: Sheet) -> str:
 
 def _markdown_cell(cell: Any, kind: CellKind) -> str:
     main, small = shown(cell, kind)
-    return (main + (f" ({small})" if small else "")).replace("|", r"\|")
+    return _in_a_cell(main + (f" ({small})" if small else ""))
+
+
+def _in_a_cell(text: str) -> str:
+    """A text that ends neither its cell nor its line."""
+    return " ".join(filter(None, text.splitlines())).replace("|", r"\|")

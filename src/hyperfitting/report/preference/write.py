@@ -37,6 +37,35 @@ from hyperfitting.report.preference.sheets import (
 )
 
 _MARK = "sensitivity.csv"  # in every report of a preference study
+_SHEETS = (
+    "protocol",
+    "not-computed",
+    "shares",
+    "slices",
+    "truth",
+    "judges",
+    "flips",
+    "unanswered",
+    "llm-agreement",
+    "worths",
+    "fit",
+    "agreement",
+    "agreement-pairs",
+    "data-quality",
+    "sensitivity",
+    "ttr-regression",
+    "annotators",
+    "published",
+)
+_SHEETS_OF_0_1 = ("plan", "conduct", "variety", "models", "beside")
+_WRITTEN = {
+    "summary.json",
+    "report.md",
+    "index.html",
+    *(f"{name}.png" for name in ("shares", "slices", "worths", "sensitivity")),
+    *(f"{name}.csv" for name in (*_SHEETS, *_SHEETS_OF_0_1)),
+}
+"""What a report of any study may hold."""
 
 BANNERS = {
     "simulated": (
@@ -79,7 +108,7 @@ def write_preference_report(analysis: Analysis, context: PreferenceContext, fold
     """Write the report's folder anew, whole or not at all, and return the page's path.
 
     Raises:
-        StudyError: the folder holds something else than such a report.
+        StudyError: the folder holds something else than such a report, or something beside it.
     """
     refuse_unless_report(folder)
     from hyperfitting.report.kit import figures
@@ -106,15 +135,19 @@ def write_preference_report(analysis: Analysis, context: PreferenceContext, fold
 
 
 def refuse_unless_report(folder: Path) -> None:
-    """Refuse a folder that holds something else than an older report, or cannot be written.
+    """Writing anew replaces the whole folder: only an older report, and nothing beside it, may
+    stand there, and the place must be one that can be written to.
 
     Raises:
-        StudyError: the folder holds something else than such a report, or its disk is read-only.
+        StudyError: something else would be lost, or the disk is read-only.
     """
-    if folder.exists() and not (
-        folder.is_dir() and ((folder / _MARK).is_file() or not any(folder.iterdir()))
-    ):
+    held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    if (folder.exists() and not folder.is_dir()) or (held and _MARK not in held):
         raise StudyError(f"{folder} holds something else than a report: choose another --out")
+    if others := sorted(held - _WRITTEN):
+        raise StudyError(
+            f"{folder} holds {others[0]} beside a report, which would be lost: choose another --out"
+        )
     there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     if not os.access(there, os.W_OK):
         raise StudyError(f"{folder}: this place cannot be written to: choose another with --out")
