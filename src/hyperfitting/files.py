@@ -157,8 +157,7 @@ def refuse_to_replace(
             )
     if path.exists() and not (path.is_file() and ours(path)):
         raise InputError(f"{path} is there already and is no {what}: choose another --out")
-    if blocker := next((each for each in path.parents if each.is_file()), None):
-        raise InputError(f"{blocker} is a file, and a folder is needed there: choose another --out")
+    refuse_blocked_folder(path.parent)
 
 
 @contextmanager
@@ -290,11 +289,20 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        blocker = next(each for each in (path, *path.parents) if each.is_file())
-        raise RunError(
-            f"{blocker} is a file, and a folder is needed there: choose another --out"
-        ) from error
+    except (FileExistsError, NotADirectoryError):
+        refuse_blocked_folder(path)
+        raise
+
+
+def refuse_blocked_folder(folder: Path) -> None:
+    """Refuse a folder to write in whose place, or in that of one of its parents, a file stands.
+
+    Raises:
+        RunError: names the file and the remedy.
+    """
+    for each in (folder, *folder.parents):
+        if each.exists() and not each.is_dir():
+            raise RunError(f"{each} is a file, and a folder is needed there: choose another --out")
 
 
 def file_sha256(path: Path) -> str:

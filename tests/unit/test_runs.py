@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from hyperfitting.files import (
     changed_files,
     file_hashes,
     file_sha256,
+    make_folder,
     new_folder,
     read_rows,
     remove_folder_on_input_error,
@@ -158,6 +160,8 @@ def test_a_folder_that_is_not_ours_is_refused(tree, finished, tmp_path):
         Experiment.open_or_new(tmp_path, recipe)
     with pytest.raises(RunError, match="file is a file, and a folder is needed there"):
         write_text(tmp_path / "file" / "deeper" / "x", "")
+    with pytest.raises(RunError, match="/dev/null is a file, and a folder is needed there"):
+        make_folder(Path("/dev/null/deeper"))  # which is no ordinary file
 
 
 def test_runs_are_found_by_experiment_or_by_folder(finished, tmp_path):

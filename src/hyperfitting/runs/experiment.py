@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hyperfitting.errors import RunError
 from hyperfitting.facts import ArchiveFacts, DataManifest, read_facts, write_facts
-from hyperfitting.files import StoredFile, write_text
+from hyperfitting.files import StoredFile, refuse_blocked_folder, write_text
 from hyperfitting.palette import PALETTE_FILE, Palette, read_palette, write_palette
 from hyperfitting.recipe import (
     PRETRAINED,
@@ -81,10 +81,7 @@ class Experiment:
         """
         experiment = cls(folder)
         experiment.refuse_archive()
-        if folder.exists() and not folder.is_dir():
-            raise RunError(
-                f"{folder} is a file, and a folder is needed there: choose another --out"
-            )
+        refuse_blocked_folder(folder)
         if experiment.recipe_file.is_file():
             held = experiment.recipe
             if held.digest != recipe.digest:

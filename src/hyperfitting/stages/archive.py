@@ -15,7 +15,14 @@ from pathlib import Path
 from hyperfitting import __version__
 from hyperfitting.errors import RunError
 from hyperfitting.facts import ArchiveFacts, DataManifest, SetFacts, write_facts
-from hyperfitting.files import file_hashes, new_folder, text_sha256, write_rows, write_text
+from hyperfitting.files import (
+    file_hashes,
+    new_folder,
+    refuse_blocked_folder,
+    text_sha256,
+    write_rows,
+    write_text,
+)
 from hyperfitting.records import Continuation, ContinuationHash, ContinuedContext
 from hyperfitting.runs import Experiment, Run
 from hyperfitting.runs.answers import AnsweredItem
@@ -53,8 +60,7 @@ def archive_experiment(folder: Path, out: Path, *, texts: bool = False) -> Archi
 
 def _refuse_other_folder(out: Path, folder: Path) -> None:
     """Writing replaces the whole folder: only an earlier archive may stand there, and no more."""
-    if blocker := next((each for each in (out, *out.parents) if each.is_file()), None):
-        raise RunError(f"{blocker} is a file, and a folder is needed there: choose another --out")
+    refuse_blocked_folder(out)
     if out.resolve().is_relative_to(folder.resolve()):
         raise RunError(f"{out} lies in the experiment: choose another --out")
     held = {each.name for each in out.iterdir()} if out.is_dir() else set()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hyperfitting.comparing import Comparison, MarkedTable, PairedDifference, Seeds, what_differs
 from hyperfitting.documents import document_place
 from hyperfitting.errors import RunError
-from hyperfitting.files import new_folder, write_text
+from hyperfitting.files import new_folder, refuse_blocked_folder, write_text
 from hyperfitting.records import Arm
 from hyperfitting.report.comparison.cells import (
     nearest_lines,
@@ -83,8 +83,7 @@ def refuse_other_folder(folder: Path) -> None:
     Raises:
         RunError: something else would be lost.
     """
-    if blocker := next((each for each in (folder, *folder.parents) if each.is_file()), None):
-        raise RunError(f"{blocker} is a file, and a folder is needed there: choose another --out")
+    refuse_blocked_folder(folder)
     held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
     if held and "differences.csv" not in held:
         raise RunError(f"{folder} is not empty and holds no comparison: choose another --out")
