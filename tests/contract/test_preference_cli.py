@@ -111,6 +111,26 @@ def test_invite_lists_and_revokes_links(made, capsys):
     assert Study.find(Path(made)).is_admin(capsys.readouterr().out.split()[1])
 
 
+@pytest.mark.parametrize(
+    ("verb", "message"),
+    [
+        ("invite --revoke 0", "'0' is not a whole number from 1 to 1000000000"),
+        ("simulate --annotators 3 --seed -1", "'-1' is not a whole number from 0 to 1000000000"),
+        ("analyse --seed -1", "'-1' is not a whole number from 0 to 1000000000"),
+        ("judge --url u --model m --parallel 65", "'65' is not a whole number from 1 to 64"),
+    ],
+)
+def test_whole_numbers_have_bounds(verb, message, capsys):
+    name, *options = verb.split()
+    assert message in refused(capsys, "preference", name, "study", *options)
+
+
+def test_a_link_with_a_large_number_is_revoked_or_not_there(made, capsys):
+    found = refused(capsys, "preference", "invite", made, "--revoke", "10001")
+    assert "10001" in found
+    assert "not a whole number" not in found
+
+
 def test_export_holds_every_judgement(made, tmp_path, capsys):
     with open_store(
         Study.find(tmp_path / "My study"),

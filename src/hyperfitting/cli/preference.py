@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting.cli.console import folded
-from hyperfitting.cli.options import VerbsHelp, print_help, print_next
+from hyperfitting.cli.options import Parser, Verbs, print_next
 from hyperfitting.cli.preference_options import (
     PROTOCOL_OPTIONS,
     analyse_options,
@@ -42,21 +42,13 @@ HELP = (
 )
 
 
-def add_preference(made: argparse.ArgumentParser, console: Callable[[], Progress]) -> None:
+def add_preference(made: Parser, console: Callable[[], Progress]) -> None:
     """Add the verbs to the parser of `hyperfit preference`; `console` makes the progress of the
     long ones.
     """
-    made.formatter_class = VerbsHelp
-    made.set_defaults(function=lambda _: print_help(made))
-    verbs = made.add_subparsers(
-        metavar="VERB", dest="preference_verb", title="verbs", parser_class=type(made)
-    )
-
+    verbs = Verbs(made)
     for name, help_, function, needs in _VERBS:
-        one = verbs.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
-        one.set_defaults(function=function, console=console)
-        for need in needs:
-            need(one)
+        verbs.add(name, help_, function, *needs).set_defaults(console=console)
 
 
 def _create(options: argparse.Namespace) -> None:
@@ -202,7 +194,7 @@ def _judge(options: argparse.Namespace) -> None:
         Study.find(options.folder),
         read_llm_settings(options.url, options.model, options.prompt, options.set),
         key=key_from_environment(options.key_from),
-        parallel=min(options.parallel, 64),
+        parallel=options.parallel,
         database=options.database,
         progress=options.console(),
     )

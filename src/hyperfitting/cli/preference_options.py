@@ -126,7 +126,7 @@ def invite_options(made: argparse.ArgumentParser) -> None:
         "column `name` of a .csv file",
     )
     what.add_argument("--list", action="store_true", help="list the links, without their tokens")
-    what.add_argument("--revoke", type=_count, metavar="ID", help="make a link invalid")
+    what.add_argument("--revoke", type=whole_number(1), metavar="ID", help="make a link invalid")
     what.add_argument(
         "--admin",
         action="store_true",
@@ -162,7 +162,10 @@ def simulate_options(made: argparse.ArgumentParser) -> None:
         "--annotators", type=_count, required=True, metavar="N", help="number of annotators"
     )
     made.add_argument(
-        "--seed", type=int, default=0, help="seed of the annotators and their answers (0)"
+        "--seed",
+        type=whole_number(),
+        default=0,
+        help="seed of the annotators and their answers (0)",
     )
     made.add_argument(
         "--strength",
@@ -198,7 +201,11 @@ def judge_options(made: argparse.ArgumentParser) -> None:
         help="environment variable with the key, which is not stored",
     )
     made.add_argument(
-        "--parallel", type=_count, default=4, metavar="N", help="questions under way at a time (4)"
+        "--parallel",
+        type=whole_number(1, 64),
+        default=4,
+        metavar="N",
+        help="questions under way at a time (4)",
     )
     made.add_argument(
         "--set",
@@ -242,7 +249,7 @@ def analyse_options(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--draws", type=_count, default=2000, metavar="N", help="bootstrap draws (2000)"
     )
-    made.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (0)")
+    made.add_argument("--seed", type=whole_number(), default=0, help="seed of the bootstrap (0)")
 
 
 def power_options(made: argparse.ArgumentParser) -> None:
@@ -291,7 +298,7 @@ def power_options(made: argparse.ArgumentParser) -> None:
         metavar="N",
         help="studies simulated for each line (400)",
     )
-    made.add_argument("--seed", type=int, default=0, help="seed of the simulation (0)")
+    made.add_argument("--seed", type=whole_number(), default=0, help="seed of the simulation (0)")
 
 
 def _counts(text: str) -> list[int]:
