@@ -43,7 +43,7 @@ class ImageBaselines:
     """What images are measured against: the colours of the clusters (K, 3), and the training images
     (M, H, W) as ids, without a start token.
 
-    ColourIds from K on, such as a start token's, are left out of the images.
+    Ids from K on, such as a start token's, are left out of the images.
     """
 
     colours_KC: NDArray[np.uint8]

@@ -32,7 +32,7 @@ def pooled_metrics(
 def _pooled(
     texts: Sequence[Continuation], spec: MetricSpec, how: PooledTexts
 ) -> PooledMetric | None:
-    """Of the texts that are long enough. Without too few texts once a cluster is left out, there is
+    """Of the texts that are long enough. Where too few texts are left without a cluster, there is
     no interval.
     """
     kept = [(read, text.group) for text in texts if len(read := _read(text, how)) >= how.least]

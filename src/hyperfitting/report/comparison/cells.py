@@ -158,8 +158,8 @@ def rank_shares(comparison: Comparison) -> dict[tuple[str, Arm], list[float]]:
 
 
 def _pictured(comparison: Comparison) -> Iterator[tuple[DomainMetrics, Arm]]:
-    """What a picture can hold: at the first seed, the first strategy of each model, and the true
-    texts.
+    """What a picture can hold: at the first seed, the first model's first strategy, of each model
+    that has it, and the true texts.
     """
     for held in comparison.metrics:
         strategy = next(arm.strategy for arm in held.arms if arm.is_model)
