@@ -2,6 +2,7 @@ import csv
 import json
 import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
@@ -9,8 +10,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from hyperfitting import runs
 from hyperfitting.comparing import marks_of
-from hyperfitting.files import write_rows
+from hyperfitting.files import read_rows, write_rows
 from hyperfitting.measuring import ImageBaselines
 from hyperfitting.metrics.images.grids import ContinuedImage
 from hyperfitting.recipe import load_recipe
@@ -99,6 +101,25 @@ def test_the_page_shows_what_the_issue_of_the_day_is(page, finished):
     assert finished.recipe.digest in page
     assert finished.manifest.codec in page
     assert "prefers-color-scheme: dark" in page
+
+
+def test_a_report_reads_each_text_once_and_each_row_once(finished, tmp_path, monkeypatch):
+    read = Counter()
+
+    def counted(path, kind):
+        read[path.relative_to(tmp_path / "copy").as_posix()] += 1
+        return read_rows(path, kind)
+
+    monkeypatch.setattr(runs.run, "read_rows", counted)
+    copy = Experiment(shutil.copytree(finished.folder, tmp_path / "copy"))
+    write_report(copy)
+    closing_words(copy)
+    for variant in copy.runs():
+        assert read[f"{variant}/continuations.jsonl"] == 2  # the closing words read them too
+        assert read[f"{variant}/metrics.jsonl"] == 2  # marks read an experiment as `compare` does
+    for name in ("index.html", "texts.html", "report.md", "summary.json", "table.csv"):
+        made, before = (each.report_folder / name for each in (copy, finished))
+        assert made.read_bytes() == before.read_bytes()
 
 
 def test_the_page_says_how_the_words_of_scripts_without_spaces_are_cut(finished, page, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,6 +87,7 @@ class Run:
         self.evaluation = EvaluationFolder(folder / "evaluation")
         self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._facts = StoredFile(self.facts_file, _facts_or_none)
+        self._metrics = StoredFile(self.metrics_file, partial(read_rows, kind=MetricRow))
 
     def __dir__(self) -> list[str]:
         """The names that Python offers to complete: without those of the stages, which write."""
@@ -320,7 +321,7 @@ class Run:
 
     def metrics(self) -> list[MetricRow]:
         """The run's share of the table."""
-        return read_rows(self.metrics_file, MetricRow)
+        return list(self._metrics.read())
 
 
 def _facts_or_none(path: Path) -> RunFacts:

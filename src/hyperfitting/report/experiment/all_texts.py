@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from hyperfitting.records import REFERENCE, Arm, Continuation, TextMetrics
 from hyperfitting.report.kit.numbers import number
@@ -41,11 +42,13 @@ class ShownContext:
     continuations: list[ShownContinuation]
 
 
-def all_texts_page(experiment: Experiment) -> str:
-    """The page in HTML; empty where an experiment holds no texts, or images."""
+def all_texts_page(experiment: Experiment, held: Mapping[str, Sequence[Continuation]]) -> str:
+    """The page in HTML; empty where an experiment holds no texts, or images. `held`: the texts by
+    variant.
+    """
     if not experiment.holds_texts or experiment.recipe.data.images is not None:
         return ""
-    contexts = list(_contexts(experiment))
+    contexts = list(_contexts(experiment, held))
     titles = [each.title for context in contexts for each in context.continuations]
     variants = [each.variant for context in contexts for each in context.continuations]
     return (
@@ -62,7 +65,9 @@ def all_texts_page(experiment: Experiment) -> str:
     )
 
 
-def _contexts(experiment: Experiment) -> Iterator[ShownContext]:
+def _contexts(
+    experiment: Experiment, held: Mapping[str, Sequence[Continuation]]
+) -> Iterator[ShownContext]:
     """The contexts in the order of the recipe's domains."""
     measured = {
         (row.variant, row.domain, row.strategy, row.context): row
@@ -70,9 +75,8 @@ def _contexts(experiment: Experiment) -> Iterator[ShownContext]:
         for row in run.text_metrics()
     }
     texts: dict[tuple[str, int], list[Continuation]] = {}
-    for run in experiment.runs().values():
-        for text in run.continuations():
-            texts.setdefault((text.domain, text.context), []).append(text)
+    for text in chain.from_iterable(held.values()):
+        texts.setdefault((text.domain, text.context), []).append(text)
     order = [each.name for each in experiment.recipe.data.domains]
     for (domain, context), own in sorted(
         texts.items(), key=lambda pair: (order.index(pair[0][0]), pair[0][1])

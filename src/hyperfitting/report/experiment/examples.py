@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import chain, islice, product
 
 from hyperfitting.measuring import ImageBaselines, image_baselines
 from hyperfitting.metrics.overlap import TrainingIndex
 from hyperfitting.metrics.repetition import repeated_run_lengths
+from hyperfitting.recipe import HYPERFITTED
 from hyperfitting.records import REFERENCE, Arm, Continuation, Origin
 from hyperfitting.report.experiment.pictures import ExamplePicture, example_pictures
 from hyperfitting.runs import Experiment
@@ -46,16 +47,26 @@ class RecitedPassage:
     source: str
 
 
-def examples(experiment: Experiment) -> list[Example]:
+def texts_by_variant(experiment: Experiment) -> dict[str, list[Continuation]]:
+    """What each run holds of texts; nothing of an archive with hashes instead."""
+    if not experiment.holds_texts:
+        return {}
+    return {variant: run.continuations() for variant, run in experiment.runs().items()}
+
+
+def examples(
+    experiment: Experiment, held: Mapping[str, Sequence[Continuation]] | None = None
+) -> list[Example]:
     """The first contexts of each domain in turn: not chosen by anyone. Texts in the recipe's first
-    strategy, images in the first `MOST_STRATEGIES`.
+    strategy, images in the first `MOST_STRATEGIES`. `held`: the texts by variant, if they are read
+    already.
     """
     if not experiment.holds_texts:
         return []
     recipe, images = experiment.recipe, image_baselines(experiment)
     strategies = recipe.generate.strategies[: 1 if images is None else MOST_STRATEGIES]
     arms = [Arm(variant, each.name) for each in strategies for variant in experiment.runs()]
-    texts = _texts_of(experiment, [*arms, Arm(REFERENCE)])
+    texts = _texts_of(held or texts_by_variant(experiment), [*arms, Arm(REFERENCE)])
     domains, most = [each.name for each in recipe.data.domains], recipe.report.examples
     first = islice(product(range(most), domains), most)
     found = [texts[domain, context] for context, domain in first if (domain, context) in texts]
@@ -67,15 +78,14 @@ def examples(experiment: Experiment) -> list[Example]:
 
 
 def _texts_of(
-    experiment: Experiment, arms: Sequence[Arm]
+    held: Mapping[str, Sequence[Continuation]], arms: Sequence[Arm]
 ) -> dict[tuple[str, int], dict[Arm, Continuation]]:
     """The texts of some arms, in their order, by domain and context."""
     found: dict[tuple[str, int], dict[Arm, Continuation]] = {}
-    for run in experiment.runs().values():
-        for text in run.continuations():
-            held = found.setdefault((text.domain, text.context), {})
-            held[Arm(text.variant, text.strategy)] = text
-    return {key: {arm: held[arm] for arm in arms if arm in held} for key, held in found.items()}
+    for text in chain.from_iterable(held.values()):
+        own = found.setdefault((text.domain, text.context), {})
+        own[Arm(text.variant, text.strategy)] = text
+    return {key: {arm: own[arm] for arm in arms if arm in own} for key, own in found.items()}
 
 
 def _picture_example(
@@ -141,15 +151,18 @@ def _coloured(text: Continuation, begun: str) -> tuple[str, Sequence[str], list[
     return title, [begun, *text.pieces[:kept], cut], [0, *runs[:kept], 0]
 
 
-def recited_passages(experiment: Experiment) -> list[RecitedPassage]:
+def recited_passages(
+    experiment: Experiment, held: Mapping[str, Sequence[Continuation]] | None = None
+) -> list[RecitedPassage]:
     """The longest runs of the hyperfitted model's texts that stand in a training block, longest
-    first.
+    first. `held`: the texts by variant, if they are read already.
     """
     if not experiment.holds_texts or experiment.recipe.data.images is not None:
         return []
     blocks = experiment.blocks("train")
     index = TrainingIndex(blocks.ids_NT.tolist())
-    texts = [text for text in experiment.run("hyperfitted").continuations() if text.ids]
+    written = (held or texts_by_variant(experiment))[HYPERFITTED]
+    texts = [text for text in written if text.ids]
     shared = index.search([text.ids for text in texts])
     runs = [(text, each.longest) for text, each in zip(texts, shared, strict=True)]
     runs.sort(key=lambda pair: -pair[1].length)

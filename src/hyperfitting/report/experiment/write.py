@@ -29,6 +29,7 @@ from hyperfitting.report.experiment.examples import (
     RecitedPassage,
     examples,
     recited_passages,
+    texts_by_variant,
 )
 from hyperfitting.report.kit.heat import heat_step
 from hyperfitting.report.kit.numbers import interval, number
@@ -71,11 +72,8 @@ def write_report(experiment: Experiment) -> Path:
     from hyperfitting.report.kit import figures
 
     experiment.refuse_unmeasured()
-    rows, shown, recited = (
-        pivot.all_rows(experiment),
-        examples(experiment),
-        recited_passages(experiment),
-    )
+    rows, held = pivot.all_rows(experiment), texts_by_variant(experiment)
+    shown, recited = examples(experiment, held), recited_passages(experiment, held)
     answers, noun = experiment_rows(experiment), pivot.data_noun(experiment.recipe)
     trained = training_curves(experiment)
     with new_folder(experiment.report_folder) as folder:
@@ -103,7 +101,7 @@ def write_report(experiment: Experiment) -> Path:
             differences="" if differences is None else figures.svg(differences, "evaluation"),
         )
         write_text(folder / "index.html", page)
-        if texts := all_texts_page(experiment):
+        if texts := all_texts_page(experiment, held):
             write_text(folder / "texts.html", texts)
     return experiment.report_folder / "index.html"
 
