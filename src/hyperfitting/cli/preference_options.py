@@ -58,13 +58,7 @@ def create_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--plan", action=_Renamed, new="--protocol")
     for option, (setting, metavar, help_) in PROTOCOL_OPTIONS.items():
         made.add_argument(option, dest=f"protocol_{setting}", metavar=metavar, help=help_)
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change any setting of the protocol; repeatable",
-    )
+    _set(made, "change any setting of the protocol; repeatable")
     made.add_argument("--dry-run", action="store_true", help="only print what would be compared")
 
 
@@ -161,12 +155,7 @@ def simulate_options(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--annotators", type=_count, required=True, metavar="N", help="number of annotators"
     )
-    made.add_argument(
-        "--seed",
-        type=whole_number(),
-        default=0,
-        help="seed of the annotators and their answers (0)",
-    )
+    _seed(made, "the annotators and their answers")
     made.add_argument(
         "--strength",
         action="append",
@@ -174,13 +163,7 @@ def simulate_options(made: argparse.ArgumentParser) -> None:
         metavar="ARM=S",
         help="log strength of an arm, such as 'reference=1.5'; repeatable (0)",
     )
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="ties, context_spread, annotator_spread, side_bias, careless or seconds; repeatable",
-    )
+    _set(made, "ties, context_spread, annotator_spread, side_bias, careless or seconds; repeatable")
 
 
 def judge_options(made: argparse.ArgumentParser) -> None:
@@ -207,12 +190,9 @@ def judge_options(made: argparse.ArgumentParser) -> None:
         metavar="N",
         help="questions under way at a time (4)",
     )
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="any setting of `hyperfit preference settings llm`, such as pattern, system or "
+    _set(
+        made,
+        "any setting of `hyperfit preference settings llm`, such as pattern, system or "
         "max_completion_tokens; repeatable",
     )
 
@@ -249,7 +229,7 @@ def analyse_options(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--draws", type=_count, default=2000, metavar="N", help="bootstrap draws (2000)"
     )
-    made.add_argument("--seed", type=whole_number(), default=0, help="seed of the bootstrap (0)")
+    _seed(made, "the bootstrap")
 
 
 def power_options(made: argparse.ArgumentParser) -> None:
@@ -298,7 +278,15 @@ def power_options(made: argparse.ArgumentParser) -> None:
         metavar="N",
         help="studies simulated for each line (400)",
     )
-    made.add_argument("--seed", type=whole_number(), default=0, help="seed of the simulation (0)")
+    _seed(made, "the simulation")
+
+
+def _set(made: argparse.ArgumentParser, help_: str) -> None:
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=help_)
+
+
+def _seed(made: argparse.ArgumentParser, of: str) -> None:
+    made.add_argument("--seed", type=whole_number(), default=0, help=f"seed of {of} (0)")
 
 
 def _counts(text: str) -> list[int]:
