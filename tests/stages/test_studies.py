@@ -3,8 +3,10 @@
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from hyperfitting.cli import main
 from hyperfitting.errors import DiskFull, HyperfittingError, RecipeError, RunError
@@ -207,22 +209,28 @@ def test_an_estimate_counts_on_no_experiment_for_a_cell_that_has_begun(made, bas
     assert (estimate_study(other, **how).reusable, estimate_study(other, **how).to_make) == (1, 1)
 
 
-def test_an_estimate_times_each_kind_with_the_threads_that_its_cells_will_have(base, tmp_path):
+def test_an_estimate_times_each_kind_with_the_threads_that_its_cells_will_have(
+    base, tmp_path, monkeypatch
+):
     """Those of the recipe, else of the study, else those that are left over."""
     text = '[[axes]]\nname = "by"\npoints = [{ name = "a" }, { name = "b", threads = 2 }]\n'
     study = tiny_study(tmp_path, base, text, seeds="[0, 1]")
     kinds = training_kinds(study_cells(study), 3)
     assert [cell.threads_of(3) for cell in kinds.values()] == [3, 2]
     assert len(training_kinds(study_cells(study), 2)) == 1
-    fixed = ["engine.threads=1"]
-    (cell,) = training_kinds(study_cells(study, fixed), 3).values()
-    assert cell.threads_of(3) == 1
-    found = [
-        estimate_study(study, out=tmp_path / "out", overrides=each, threads=1, device="cpu")
-        for each in ((), fixed)
-    ]
-    assert [each.originals for each in found] == [4, 2]
-    assert all(each.tokens_per_second > 0 for each in found)
+    timed = []
+
+    def note(recipe, *, device):
+        timed.append(torch.get_num_threads())
+        return SimpleNamespace(tokens_per_second=1.0)
+
+    monkeypatch.setattr("hyperfitting.studies.estimate.try_updates", note)
+    for changes, threads, originals in (((), [1, 2], 4), (["engine.threads=1"], [1], 2)):
+        found = estimate_study(
+            study, out=tmp_path / "out", overrides=changes, threads=1, device="cpu"
+        )
+        assert (timed, found.originals) == (threads, originals)
+        timed.clear()
 
 
 def test_a_control_is_used_again_with_the_same_engine_only(made, base, tmp_path):
