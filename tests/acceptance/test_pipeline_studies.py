@@ -98,7 +98,7 @@ def test_killed_workers_change_nothing(study, uninterrupted):
     out, random_, kills = study.parent / "for-killed" / "out", random.Random(20261128), []
 
     def kill() -> None:
-        while len(kills) < KILLS and not ended.wait(random_.uniform(0.3, 1.5)):
+        while len(kills) < KILLS and not ended.wait(random_.uniform(0.2, 1.0)):
             if living := workers(out):
                 kills.append(random_.choice(living))
                 os.kill(kills[-1], signal.SIGKILL)
