@@ -305,6 +305,14 @@ def refuse_blocked_folder(folder: Path) -> None:
             raise RunError(f"{each} is a file, and a folder is needed there: choose another --out")
 
 
+def names_in(folder: Path) -> set[str]:
+    """What a folder holds, by name, but for what macOS's Finder leaves in it; nothing where there
+    is no folder.
+    """
+    held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    return held - {".DS_Store"}
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:

@@ -82,6 +82,23 @@ def test_a_benchmark_is_compared_with_the_training_blocks_once(
     assert compared == [12, 12]  # two variants in two forms
 
 
+def test_forms_that_ask_other_items_are_compared_apart(finished, folder, tmp_path):
+    """A benchmark may be asked alone in one form and by its group in another, with other limits."""
+    made = Experiment(shutil.copytree(finished.folder, tmp_path / "out"))
+    tasks = (
+        BenchmarkSettings(name="cola", forms=("letters",), limit=4),
+        BenchmarkSettings(name="glue", forms=("cloze",), limit=2),
+    )
+    chosen = EvaluateSettings(data=str(folder), tasks=tasks, batch_items=4)
+    evaluate_experiment(made, chosen, device="cpu")
+    evaluation = made.run("original").evaluation
+    too_short = {
+        name: evaluation.sheet(name).facts().unchecked
+        for name in ("cola-letters-limit-4", "cola-cloze-limit-2")
+    }
+    assert too_short == {"cola-letters-limit-4": 4, "cola-cloze-limit-2": 2}
+
+
 def test_a_second_process_at_the_same_sheet_is_refused(evaluated, folder, tmp_path):
     made = Experiment(shutil.copytree(evaluated.folder, tmp_path / "out"))
     evaluation = made.run("original").evaluation

@@ -275,6 +275,7 @@ def test_what_is_not_there_or_not_ours_is_refused(
     assert analyse(rows_file) == 0  # an earlier report is written anew
     report = rows_file.with_name("rows-report-human")
     (report / "variety.csv").touch()  # that of an earlier version too
+    (report / ".DS_Store").touch()  # of macOS's Finder, wherever somebody looked
     assert analyse(rows_file) == 0
     assert not (report / "variety.csv").exists()
     capsys.readouterr()

@@ -99,7 +99,8 @@ _EDITORS = """\
 def copy_shipped(
     kind: str, name: str, shipped: Path, to: Path | None = None, *, head: str = ""
 ) -> Path:
-    """The same of any `kind` of file that ships in the folder `shipped`; `head` stands above it.
+    """Copy `<name>.toml`, a file of some `kind` that ships in the folder `shipped`, with `head`
+    above its text, to a file of the same name or to `to`.
 
     Raises:
         RecipeError: none of that name ships, or the file is there already.

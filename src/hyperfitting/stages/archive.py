@@ -17,6 +17,7 @@ from hyperfitting.errors import RunError
 from hyperfitting.facts import ArchiveFacts, DataManifest, SetFacts, write_facts
 from hyperfitting.files import (
     file_hashes,
+    names_in,
     new_folder,
     refuse_blocked_folder,
     text_sha256,
@@ -63,7 +64,7 @@ def _refuse_other_folder(out: Path, folder: Path) -> None:
     refuse_blocked_folder(out)
     if out.resolve().is_relative_to(folder.resolve()):
         raise RunError(f"{out} lies in the experiment: choose another --out")
-    held = {each.name for each in out.iterdir()} if out.is_dir() else set()
+    held = names_in(out)
     before = Experiment(out)
     if held and before.archive is None:
         raise RunError(f"{out} is not empty and holds no archive: choose another --out")

@@ -89,11 +89,11 @@ def evaluate_experiment(
 def _leaks(
     tasks: Sequence[tuple[BenchmarkSettings, AskedTask]], index: LeakIndex
 ) -> dict[str, Contamination]:
-    """The items of our benchmarks that stand in the training blocks, by the benchmark's name: they
-    are the same for all forms and models.
+    """The items of our benchmarks that stand in the training blocks, by the hash of the sample: the
+    same for all models, and for all forms that ask the same items.
     """
-    asked = {task.name: task.questions for _, task in tasks if task.questions}
-    return {name: find_contaminated(questions, index) for name, questions in asked.items()}
+    asked = {task.sample_sha256: task.questions for _, task in tasks if task.questions}
+    return {sample: find_contaminated(questions, index) for sample, questions in asked.items()}
 
 
 def _text_codec(run: Run) -> models.TextCodec:
@@ -270,7 +270,7 @@ def _answer(
     """Answer the tasks with one model, which is loaded at the first that is not done."""
     model: HarnessModel | None = None
     for asked, task in tasks:
-        facts = _facts(answering, asked, task, settings, place, leaks.get(task.name))
+        facts = _facts(answering, asked, task, settings, place, leaks.get(task.sample_sha256))
         sheet = answering.folder.sheet(facts.identity.name)
         sheet.begin(facts)
         if sheet.done:

@@ -90,7 +90,7 @@ def estimate_study(
     Raises:
         InputError: the study is wrong, its folder holds another one, or a model is not there.
     """
-    analysis_of(study)
+    analysis_of(study)  # refuses what `run` would refuse
     cells = study_cells(study, overrides, allow_many=allow_many)
     folder = study_folder(study, out)
     refuse_other_study(folder, base_recipe(study, overrides), cells)

@@ -101,7 +101,7 @@ def run_study(
         Interrupted: Ctrl-C or SIGTERM; the workers have written checkpoints, and the same call
             goes on.
     """
-    analysis_of(study)
+    analysis_of(study)  # refuses it now, and not after the last cell
     cells = study_cells(study, overrides, allow_many=options.allow_many)
     folder, base = study_folder(study, out), base_recipe(study, overrides)
     refuse_other_study(folder, base, cells)

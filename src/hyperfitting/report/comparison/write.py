@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hyperfitting.comparing import Comparison, MarkedTable, PairedDifference, Seeds, what_differs
 from hyperfitting.documents import document_place
 from hyperfitting.errors import RunError
-from hyperfitting.files import new_folder, refuse_blocked_folder, write_text
+from hyperfitting.files import names_in, new_folder, refuse_blocked_folder, write_text
 from hyperfitting.records import Arm
 from hyperfitting.report.comparison.cells import (
     nearest_lines,
@@ -84,7 +84,7 @@ def refuse_other_folder(folder: Path) -> None:
         RunError: something else would be lost.
     """
     refuse_blocked_folder(folder)
-    held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    held = names_in(folder)
     if held and "differences.csv" not in held:
         raise RunError(f"{folder} is not empty and holds no comparison: choose another --out")
     if others := sorted(held - _WRITTEN):

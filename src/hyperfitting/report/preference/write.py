@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperfitting.errors import StudyError
-from hyperfitting.files import new_folder, write_text
+from hyperfitting.files import names_in, new_folder, write_text
 from hyperfitting.metrics.stats import LEAST_CLUSTERS
 from hyperfitting.preference.analysis import Analysis
 from hyperfitting.preference.analysis.analyse import JudgementCounts
@@ -141,7 +141,7 @@ def refuse_unless_report(folder: Path) -> None:
     Raises:
         StudyError: something else would be lost, or the disk is read-only.
     """
-    held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    held = names_in(folder)
     if (folder.exists() and not folder.is_dir()) or (held and _MARK not in held):
         raise StudyError(f"{folder} holds something else than a report: choose another --out")
     if others := sorted(held - _WRITTEN):
