@@ -17,13 +17,13 @@ from tests.support.serving import Thread
 
 
 def _chromium() -> str | None:
-    named = os.environ.get("HYPERFITTING_CHROMIUM")
-    return (
-        named
-        or shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
+    """The one that is named, or the lightest that is there: Debian's shell without windows takes
+    a third less CPU time, and has the same engine.
+    """
+    if named := os.environ.get("HYPERFITTING_CHROMIUM"):
+        return named
+    programs = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, programs)), None)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def chromium():
     path = _chromium()
     if path is None:
         pytest.skip(
-            "no Chromium here: install Debian's package chromium, or name one in "
+            "no Chromium here: install Debian's package chromium-headless-shell, or name one in "
             "HYPERFITTING_CHROMIUM"
         )
     sync_api = pytest.importorskip(

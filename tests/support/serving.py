@@ -85,6 +85,7 @@ class Thread:
         self._store = open_store(study)
         address = Address(port=free_port())
         self.base, self._listener = address.origin, bind(address)
+        self._listener.listen()  # who asks before the thread has begun waits, and is not refused
         self.app = make_app(study, self._store, address=address, open_link=study.protocol.open_link)
         self._server = uvicorn.Server(server_config(self.app))
         self._thread = threading.Thread(
