@@ -29,6 +29,8 @@ from tests.support.trajectories import (
 # of the first folder]; with "generate" in the update's place a trained folder's contexts are
 # continued.
 LAUNCH = """
+import gc
+gc.disable()  # nothing that is imported is ever given back
 import errno, json, os, shutil, signal, socket, sys, traceback
 from pathlib import Path
 import peft
@@ -99,6 +101,8 @@ def run(processes, stop_after, trainings, copies):
     print("codes", json.dumps(codes), flush=True)
 
 
+gc.freeze()
+gc.enable()
 for job in json.load(sys.stdin):
     run(*job)
 """

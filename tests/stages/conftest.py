@@ -25,6 +25,13 @@ def drawn_if_looked_at(request):
         yield
 
 
+@pytest.fixture(autouse=True)
+def drawn_in_this_test(request):
+    """Pictures are drawn in tests that are marked so by themselves."""
+    with pictures(drawn=request.node.get_closest_marker("pictures") is not None):
+        yield
+
+
 @pytest.fixture
 def light(monkeypatch):
     """Reports without the figures of curves and texts, and checks without the plan of memory and

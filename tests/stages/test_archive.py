@@ -22,8 +22,6 @@ from hyperfitting.stages.generate import generate_texts
 from tests.conftest import tiny_tree
 from tests.support.cli import refused
 
-pytestmark = pytest.mark.pictures
-
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory, tiny_model, corpus):
@@ -130,6 +128,7 @@ def test_other_contexts_are_known_by_their_hashes(archive, archived):
         compare([archive, archived[1]])
 
 
+@pytest.mark.pictures
 def test_a_report_of_an_archive_has_all_but_texts_and_says_why(archive, finished):
     page = write_report(Experiment(archive)).read_text(encoding="utf-8")
     before = (finished.report_folder / "index.html").read_text(encoding="utf-8")
@@ -147,6 +146,7 @@ def test_a_report_of_an_archive_has_all_but_texts_and_says_why(archive, finished
         assert made.read_bytes() == own.read_bytes()
 
 
+@pytest.mark.pictures
 def test_texts_that_may_be_published_are_kept(finished, tmp_path):
     made = archive_experiment(finished.folder, tmp_path / "archive", texts=True)
     held = Experiment(made.folder)

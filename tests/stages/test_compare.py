@@ -18,8 +18,6 @@ from hyperfitting.report import nearest_lines, write_comparison
 from hyperfitting.report.comparison.cells import position_curves, rank_shares
 from hyperfitting.runs import Experiment
 
-pytestmark = pytest.mark.pictures
-
 
 @pytest.fixture(scope="module")
 def other_seed(finished, tmp_path_factory):
@@ -210,6 +208,7 @@ def test_perplexities_are_subtracted_as_losses(both, finished):
     assert found.unit == "nats per token"
 
 
+@pytest.mark.pictures
 def test_the_pages_hold_every_seed_with_its_spread(both, finished, tmp_path):
     page = write_comparison(both, tmp_path / "out").read_text(encoding="utf-8")
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -260,6 +259,7 @@ def test_the_pictures_are_of_what_was_measured(both):
     assert position_curves(both) == {}  # 24 tokens hold no window of 96
 
 
+@pytest.mark.pictures
 def test_a_picture_by_position_holds_the_first_strategy_and_the_true_texts(finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "long")
     for file in (tmp_path / "long").glob("*/text_metrics.jsonl"):  # as if the texts had 128 tokens
@@ -290,6 +290,7 @@ def test_what_earlier_versions_called_the_fields_stands_beside_them(both, tmp_pa
         ]
 
 
+@pytest.mark.pictures
 def test_recipes_that_continued_the_same_contexts_stand_side_by_side(tree, finished, tmp_path):
     tree["name"], tree["train"]["learning_rate"] = "gentle", 1e-4
     gentle = pipeline.run(parse_recipe(tree, source="t"), tmp_path / "gentle", device="cpu")

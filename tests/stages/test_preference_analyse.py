@@ -33,8 +33,6 @@ from tests.support import studies
 from tests.support.judged import MODEL, NUCLEUS, REFERENCE, judged
 from tests.support.studies import comparisons, protocol
 
-pytestmark = pytest.mark.pictures
-
 FILES = {
     "agreement-pairs.csv agreement.csv annotators.csv data-quality.csv fit.csv index.html "
     "published.csv report.md sensitivity.csv sensitivity.png shares.csv shares.png slices.csv "
@@ -59,6 +57,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.pictures
 def test_a_file_of_judgements_becomes_a_report(rows_file: Path, capsys: pytest.CaptureFixture[str]):
     assert analyse(rows_file) == 0
     folder = rows_file.with_name("rows-report-human")
@@ -100,6 +99,7 @@ def test_csv_and_jsonl_say_the_same(rows_file: Path):
     assert one == two
 
 
+@pytest.mark.pictures
 def test_hostile_names_stay_text(tmp_path: Path):
     name = "<script>alert(1)</script> | =1+1"
     rows = judged(Design(45, 12, 3), pairs=((name, REFERENCE),))
@@ -178,6 +178,7 @@ def test_a_simulated_study_carries_its_banner_and_its_truth(
     )  # the report beside it changes nothing of the study
 
 
+@pytest.mark.pictures
 def test_a_study_that_people_and_a_model_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     study = studies.study(tmp_path, comparisons(6))
     with open_store(study) as store:
@@ -233,6 +234,7 @@ def test_a_bad_row_is_named_in_one_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.pictures
 def test_the_headline_is_the_share_that_the_plan_made_primary(tmp_path: Path):
     rows = analysis.analyse_judgements(judged(Design(45, 12, 3)), draws=50)
     preferred, either = (rows.shares[0].preferred.value, rows.shares[0].preferred_or_equal.value)

@@ -1,5 +1,5 @@
 """Figures that no test looks at are made and not drawn: to draw them takes a third of the time of
-a tiny experiment. Modules marked `pictures` draw theirs.
+a tiny experiment. Tests and modules marked `pictures` draw theirs.
 """
 
 from __future__ import annotations

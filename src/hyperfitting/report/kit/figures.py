@@ -80,11 +80,13 @@ def _any_script() -> Iterator[None]:
 
 @contextmanager
 def _laid_out_once(figure: Figure) -> Iterator[None]:
-    """The layout of the figure's first file stays for the others: to find it takes half of the
-    time.
+    """The layout is found before the figure's first file and stays for the others. A figure that
+    still looks for its layout is drawn twice for each file.
     """
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     yield
-    figure.set_layout_engine("none")
 
 
 _FURTHER_FONTS = (
