@@ -85,7 +85,11 @@ class PromptWriter:
     def write(
         self, prompt: str, strategy: Strategy = GREEDY, *, new_tokens: int = 200, seed: int = 0
     ) -> Iterator[str]:
-        """Continue one prompt, as the function `write` does."""
+        """Continue one prompt, as the function `write` does.
+
+        Raises:
+            InputError: as of `write`: the prompt is no text, empty, or too long for the model.
+        """
         if not is_unicode(prompt):
             raise InputError("the prompt holds bytes that are not UTF-8")
         codec = self._codec = self._codec or load_run_codec(self._run)

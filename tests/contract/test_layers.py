@@ -112,10 +112,12 @@ DOORS = {
     "huggingface_hub": {"hub"},
     "lm_eval": {"downstream"},
     "matplotlib": {"report"},
-    "jinja2": {"report", "preference", "web"},
+    "jinja2": {"report", "web"},
+    "safetensors": {"models"},
     "sqlalchemy": {"preference"},
-    "fastapi": {"preference", "web"},
-    "uvicorn": {"preference", "web"},
+    "starlette": {"preference", "web"},
+    "fastapi": {"preference"},
+    "uvicorn": {"web"},
     "scipy": {"preference"},
     "sklearn": {"data"},
     "PIL": {"data", "png"},
@@ -128,7 +130,6 @@ DOORS = {
     "markdown_it": {"web"},
     "ray": {"studies"},
     "submitit": {"studies"},
-    "tensorboard": {"trackers"},
     "trackio": {"trackers"},
     "wandb": {"trackers"},
 }
@@ -236,3 +237,10 @@ def test_each_heavy_library_has_one_door(path):
         assert room(path) in DOORS.get(top, {room(path)}), f"{path} imports {name}"
         if top == "torch":
             assert room(path) in TORCH_ROOMS, f"{path} imports torch"
+
+
+def test_no_door_stands_open_that_nobody_uses():
+    used = {(name.split(".")[0], room(path)) for path in FILES for name in imported(path)}
+    open_ = {(top, each) for top, rooms in DOORS.items() for each in rooms}
+    assert open_ <= used, sorted(open_ - used)
+    assert {("torch", each) for each in TORCH_ROOMS} <= used

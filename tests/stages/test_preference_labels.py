@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import errno
 import io
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import update
 
 from hyperfitting.cli import main
 from hyperfitting.errors import StudyError
-from hyperfitting.preference.store import open_store
+from hyperfitting.preference.store import links, open_store
 from hyperfitting.preference.store.database import annotators as annotator_table
 from hyperfitting.preference.store.links import read_names
 from hyperfitting.preference.web.app import make_app
@@ -87,6 +88,22 @@ def test_each_name_on_a_list_gets_a_link_of_its_own(study, tmp_path, capsys):
     assert capsys.readouterr().out.startswith(
         "\ufeffinvitation,name,link\r\n5,Anna,http://127.0.0.1"
     )
+
+
+def test_without_a_file_of_the_links_nobody_is_invited(study, tmp_path, monkeypatch, capsys):
+    (tmp_path / "names.txt").write_text(NAMES)
+    out = tmp_path / "links.csv"
+
+    def no_space(rows):
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(links, "links_table", no_space)
+    command = ["preference", "invite", str(study.folder), "--names", str(tmp_path / "names.txt")]
+    assert main([*command, "--out", str(out)]) == 1
+    assert "no space left on the disk" in capsys.readouterr().err
+    with open_store(study) as store:
+        assert store.invitations.all() == []
+    assert list(tmp_path.glob("*links.csv*")) == []
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def tree(path: Path) -> ast.Module:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Dotted names that a file imports anywhere, also inside functions, but not under `if
-    TYPE_CHECKING:`.
+    """Dotted names that a file imports anywhere, also inside functions and by `optional`, but not
+    under `if TYPE_CHECKING:`.
     """
     typing_only = {
         id(inner)
@@ -55,6 +55,10 @@ def imported(path: Path) -> Iterator[str]:
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
                 yield name if name in MODULES else node.module
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "optional":
+            (name,) = node.args
+            assert isinstance(name, ast.Constant), f"{path}: a part is named where it is loaded"
+            yield name.value
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -205,7 +205,11 @@ def _delimiter(text: str) -> str:
 
 
 def parquet_rows(data: bytes, name: str, source: TextSource) -> Iterator[SourceRow]:
-    """The rows of a Parquet file, with the columns that are needed."""
+    """The rows of a Parquet file, with the columns that are needed.
+
+    Raises:
+        DataError: the file is not whole, or pyarrow is missing.
+    """
     pyarrow, number = optional("pyarrow"), 0
     try:
         file = optional("pyarrow.parquet").ParquetFile(pyarrow.BufferReader(data))

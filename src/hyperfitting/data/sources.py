@@ -98,7 +98,11 @@ class SourceKind:
 def read_source(
     source: TextSource, kind: SourceKind, *, on_warning: Callable[[str], None] | None = None
 ) -> SourceTexts:
-    """Read every document of a source of this kind, as `read_texts` does."""
+    """Read every document of a source of this kind, as `read_texts` does.
+
+    Raises:
+        DataError: there is no such file or folder, or it cannot be read.
+    """
     path = source.place("path")
     if path is None:
         return _from_hub(source, kind)

@@ -105,10 +105,8 @@ def _errors(
     return error, loss, entropy
 
 
-def expected_calibration_error(
-    confidences: Sequence[float], correct: Sequence[bool], *, bins: int = BINS
-) -> float:
-    """Mean distance of confidence and accuracy over `bins` of equal width, weighted by their items.
+def expected_calibration_error(confidences: Sequence[float], correct: Sequence[bool]) -> float:
+    """Mean distance of confidence and accuracy over `BINS` of equal width, weighted by their items.
 
     Range [0, 1]; 0: in every bin the share of right answers equals the mean confidence (target:
     lower). A confidence on a border counts in the lower bin. Source: Guo et al. 2017, equation 3;
@@ -120,10 +118,10 @@ def expected_calibration_error(
     if not len(confidences) or len(confidences) != len(correct):
         raise ValueError("a calibration error needs items, and a confidence for each")
     confidence_N, correct_N = np.asarray(confidences), np.asarray(correct, dtype=np.float64)
-    bin_N = np.ceil(confidence_N * bins).astype(int).clip(1, bins)
+    bin_N = np.ceil(confidence_N * BINS).astype(int).clip(1, BINS)
     gaps = [
         abs(float((correct_N[bin_N == each] - confidence_N[bin_N == each]).sum()))
-        for each in range(1, bins + 1)
+        for each in range(1, BINS + 1)
     ]
     return sum(gaps) / len(confidence_N)
 

@@ -241,14 +241,10 @@ def _continuation(document: Document, variant: str, tokens: Tokens, number: int)
 
 
 def _recited_lines(
-    texts: Sequence[Continuation],
-    training: Sequence[Continuation],
-    index: TrainingIndex,
-    *,
-    most: int = 5,
+    texts: Sequence[Continuation], training: Sequence[Continuation], index: TrainingIndex
 ) -> list[str]:
-    """The longest runs of more than 10 tokens that stand in a training text, and in which; longest
-    first.
+    """The five longest runs of more than 10 tokens that stand in a training text, and in which;
+    longest first.
     """
     own = [text for text in texts if text.variant == EXTERNAL]
     shared = [each.longest for each in index.search([text.ids for text in own])]
@@ -257,7 +253,7 @@ def _recited_lines(
         f"{text.source}, row {text.row}: {run.length} tokens stand in "
         f"{training[run.block].source}, row {training[run.block].row}: "
         f"{''.join(text.pieces[run.start : run.start + run.length]).strip()!r}"
-        for text, run in pairs[:most]
+        for text, run in pairs[:5]
         if run.length > LONG_OVERLAP_TOKENS
     ]
 

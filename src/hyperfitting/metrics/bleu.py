@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from hyperfitting.metrics.words import characters_apart, has_characters_apart
 
 Integers = NDArray[np.int64]
+_ORDER = 4
+"""Tokens of the longest n-gram that counts, as in sacrebleu."""
 
 
-def self_bleu(texts: Sequence[str], *, order: int = 4) -> list[float]:
+def self_bleu(texts: Sequence[str], *, order: int = _ORDER) -> list[float]:
     """The sentence BLEU of each text, with all the other texts as its references.
 
     Range [0, 100], BLEU points; near 100 if another text holds it whole. Target: the reference
@@ -43,9 +45,7 @@ def self_bleu(texts: Sequence[str], *, order: int = 4) -> list[float]:
     return _scores_among(range(len(texts)), _count(texts, order))
 
 
-def self_bleu_without_each(
-    texts: Sequence[str], groups: Sequence[str], *, order: int = 4
-) -> list[float]:
+def self_bleu_without_each(texts: Sequence[str], groups: Sequence[str]) -> list[float]:
     """The mean self-BLEU with each group left out in turn, in order of the groups' names: for
     `stats.jackknife`.
 
@@ -68,12 +68,12 @@ def self_bleu_without_each(
     for name, kept in left.items():
         if len(kept) < 2:
             raise ValueError(f"without the group {name!r} fewer than two texts are left")
-    counts = _count(texts, order)
+    counts = _count(texts, _ORDER)
     return [float(np.mean(_scores_among(kept, counts))) for kept in left.values()]
 
 
 def dataset_bleu(
-    texts: Sequence[str], training_texts: Sequence[str], *, order: int = 4
+    texts: Sequence[str], training_texts: Sequence[str]
 ) -> tuple[list[float], list[float]]:
     """The BLEU of each text with all training texts as its references, and its best BLEU with one
     of them alone.
@@ -91,7 +91,7 @@ def dataset_bleu(
     """
     if not training_texts:
         raise ValueError("dataset-BLEU compares with training texts, and there are none")
-    counts = _count([*texts, *training_texts], order)
+    counts = _count([*texts, *training_texts], _ORDER)
     return _scores_with_all(len(texts), counts), _best_scores(len(texts), counts)
 
 

@@ -52,8 +52,9 @@ def mauve(
     principal axes that hold 90 % of the variance of both sets; k-means on both together
     (`clusters`, or a tenth of the smaller set, at least 2; k-means++, the best of 5 starts) makes a
     histogram of each, of which `mauve_of_histograms` is taken. `smoothing` is added to every count:
-    0 as in the paper and its code, 0.5 for MAUVE* (Pillutla et al. 2023). Source: Pillutla et al.
-    2021, with the last state of GPT-2 large as features; Li et al. 2026, the table of domains.
+    0 as in Pillutla et al. 2021 and their code, 0.5 for MAUVE* (Pillutla et al. 2023). Source:
+    Pillutla et al. 2021, with the last state of GPT-2 large as features; Li et al. 2026, the table
+    of domains.
 
     Known failure: with a tenth as many clusters as texts, two samples of one and the same source
     get about 0.96, not 1, however many they are; with few texts, below about 1,000 a side, chance
@@ -130,9 +131,9 @@ def mauve_of_histograms(p_K: ArrayLike, q_K: ArrayLike, *, scaling: float = 5.0)
     [0, 1].
 
     Range [0, 1], no unit: 1 if p = q; without a common bin 1 / binomial(2c, c), which is 0.004 for
-    the scaling c = 5 of the paper. Target: higher, nearer. Symmetric. `p` and `q` are counts or
+    the scaling c = 5 of that source. Target: higher, nearer. Symmetric. `p` and `q` are counts or
     probabilities of the same bins. 1,001 mixtures, closer at both ends, stand for all: the area is
-    exact to 1e-4, where the 25 of the paper's code give 0.0041 for histograms without a common bin.
+    exact to 1e-4, where the 25 of its code give 0.0041 for histograms without a common bin.
     Source: Pillutla et al. 2021, section 2.
 
     Raises:

@@ -5,9 +5,6 @@ Shapes: C columns (a model in a strategy), K clusters, D draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,15 +14,12 @@ _Floats = NDArray[np.float64]
 
 
 def drawn_ratios(
-    sums_CK: _Floats,
-    counts_CK: _Floats,
-    weights_DK: _Floats,
-    transform: Callable[[Any], Any] = lambda value: value,
+    sums_CK: _Floats, counts_CK: _Floats, weights_DK: _Floats
 ) -> tuple[_Floats, _Floats]:
     """The ratio of sums of each column (C,), and what each bootstrap sample makes of it (C, D)."""
-    value_C = transform(sums_CK.sum(1) / counts_CK.sum(1))
+    value_C = sums_CK.sum(1) / counts_CK.sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        drawn_CD = transform((sums_CK @ weights_DK.T) / (counts_CK @ weights_DK.T))
+        drawn_CD = (sums_CK @ weights_DK.T) / (counts_CK @ weights_DK.T)
     return value_C, np.where(np.isfinite(drawn_CD), drawn_CD, value_C[:, None])
 
 

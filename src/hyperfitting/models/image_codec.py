@@ -8,7 +8,6 @@ from math import isqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.parts import positions_of
@@ -36,10 +35,6 @@ class ImageCodec:
     def fingerprint(self) -> str:
         """SHA-256 of the colours, their order, and the number of pixels."""
         return self.palette.fingerprint(self.side)
-
-    def encode_image(self, pixels_HWC: NDArray[np.uint8]) -> list[int]:
-        """The ids of an image of the codec's size, the start token first."""
-        return [*self.start_ids, *self.palette.nearest(pixels_HWC).ravel().tolist()]
 
     def encode(self, text: str, *, at_most: int | None = None) -> list[int]:
         """Refuse a text.

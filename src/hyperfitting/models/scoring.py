@@ -148,7 +148,6 @@ def score_continuations(
     pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
     *,
     batch_texts: int,
-    precision: Precision = "fp32",
     accepts_chunks: bool | None = None,
 ) -> list[ScoredContinuation]:
     """Score only the tokens that continue each text; pairs of the ids of a text and of what
@@ -169,12 +168,12 @@ def score_continuations(
     asked = list(readings.values())
     rows = [[*pairs[each[0]][0], *pairs[each[0]][1]] for each in asked]
     if accepts_chunks is None:
-        accepts_chunks = accepts_chunks_of(model, rows, precision)
+        accepts_chunks = accepts_chunks_of(model, rows)
     found: dict[int, ScoredContinuation] = {}
     for batch in _batches(_longest_first([len(row) for row in rows]), batch_texts):
         targets = [[pairs[number][1] for number in asked[each]] for each in batch]
         starts = [len(pairs[asked[each][0]][0]) for each in batch]
-        scored = _score_targets(model, rows, batch, starts, targets, precision, accepts_chunks)
+        scored = _score_targets(model, rows, batch, starts, targets, accepts_chunks)
         found |= dict(
             zip([number for each in batch for number in asked[each]], scored, strict=True)
         )
@@ -187,7 +186,6 @@ def _score_targets(
     batch: Sequence[int],
     starts: Sequence[int],
     targets: Sequence[Sequence[Sequence[int]]],
-    precision: Precision,
     accepts_chunks: bool,
 ) -> list[ScoredContinuation]:
     """The scores of all targets of a batch, row after row. The targets of a row are equally long
@@ -197,7 +195,7 @@ def _score_targets(
     place_S = torch.arange(1, ids_BT.shape[1], device=ids_BT.device)
     starts_B = torch.tensor(starts, device=ids_BT.device)
     wanted_BS = (place_S < lengths_B[:, None]) & (place_S >= starts_B[:, None])
-    _, chunks = read_in_chunks(model, ids_BT, wanted_BS, precision, accepts_chunks=accepts_chunks)
+    _, chunks = read_in_chunks(model, ids_BT, wanted_BS, "fp32", accepts_chunks=accepts_chunks)
     most = max(map(len, targets))  # a row with fewer targets repeats its first
     filled = [[*each, *[each[0]] * (most - len(each))] for each in targets]
     target_NK = torch.cat([torch.tensor(each).T for each in filled]).to(ids_BT.device)

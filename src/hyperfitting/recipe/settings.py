@@ -124,7 +124,8 @@ class ReportSettings(Settings):
     """What the page shows beside the table."""
 
     examples: CountOrZero = Field(
-        3, description="Contexts shown as in the paper's Figure 1, spread over the sets."
+        3,
+        description="Contexts shown as in Figure 1 of Carlsson et al. 2025, spread over the sets.",
     )
     passages: CountOrZero = Field(5, description="Most recited passages shown with their source.")
 

@@ -35,6 +35,10 @@ def translate_torch_errors(out_of_memory: str = "") -> Iterator[None]:
     stay as they are.
 
     `out_of_memory` is the remedy, where it is not that of a training.
+
+    Raises:
+        OutOfMemory, DiskFull, ProcessLost: see above.
+        InputError: torch cannot compile the model.
     """
     try:
         yield

@@ -76,7 +76,6 @@ def half_sample_error(
     groups: tuple[Sequence[str], Sequence[str]],
     *,
     draws: int = 20,
-    seed: int = 0,
 ) -> float | None:
     """The standard deviation of `value` of two sets of features over random halves of the clusters,
     which estimates that of the whole; None below 10 clusters on a side, or where a half holds no
@@ -87,7 +86,7 @@ def half_sample_error(
     names = [np.asarray(list(each)) for each in groups]
     if min(len(set(each.tolist())) for each in names) < LEAST_CLUSTERS:
         return None
-    every, random = np.unique(np.concatenate(names)), np.random.default_rng(seed)
+    every, random = np.unique(np.concatenate(names)), np.random.default_rng(0)
     values = []
     for _ in range(draws):
         half = random.permutation(every)[: len(every) // 2]

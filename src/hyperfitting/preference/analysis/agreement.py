@@ -147,8 +147,9 @@ def _ac1_value(sums: FloatArray) -> FloatArray:
 
 
 AC1 = Statistic("ac1", _ac1_addends, _ac1_value)
-"""Gwet's AC1, which stays high where one answer prevails. Source: Gwet 2008, "Computing inter-rater
-reliability and its variance in the presence of high agreement".
+"""Gwet's AC1, at most 1 (full agreement), 0 at chance; it stays high where one answer prevails.
+Source: Gwet 2008, "Computing inter-rater reliability and its variance in the presence of high
+agreement".
 """
 
 
@@ -164,7 +165,9 @@ def _fleiss(sums: FloatArray) -> FloatArray:
 
 
 FLEISS = Statistic("fleiss_kappa", _fleiss_addends, _fleiss)
-"""Fleiss' kappa, for items with the same number of judges each. Source: Fleiss 1971."""
+"""Fleiss' kappa, at most 1, 0 at chance; for items with the same number of judges each. Source:
+Fleiss 1971.
+"""
 
 STATISTICS = (RAW, ALPHA_NOMINAL, ALPHA_ORDINAL, AC1, FLEISS)
 

@@ -87,7 +87,11 @@ def of_domains(
 
 
 def drawn(contexts: Mapping[str, str], protocol: Protocol) -> set[str]:
-    """The contexts of the study, drawn by seed in each domain; from a domain for each context."""
+    """The contexts of the study, drawn by seed in each domain; from a domain for each context.
+
+    Raises:
+        StudyError: a domain holds fewer contexts than are asked of it.
+    """
     chosen: set[str] = set()
     for domain in sorted(set(contexts.values())):
         own = [name for name, its in contexts.items() if its == domain]

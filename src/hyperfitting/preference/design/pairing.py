@@ -65,6 +65,9 @@ def pair_texts(contexts: Sequence[ContextTexts], protocol: Protocol) -> PairedTe
 def pairs_of_arms(known: list[str], protocol: Protocol) -> list[ArmPair]:
     """The pairs by name. The reference always comes second, so that `one` is the same arm
     throughout.
+
+    Raises:
+        StudyError: an arm is not known, or the protocol asks for pairs that runs do not give.
     """
     refuse_unknown(protocol.arms or (), known, "arms")
     arms = [

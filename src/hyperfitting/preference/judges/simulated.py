@@ -35,6 +35,7 @@ from hyperfitting.recipe import Positive, Settings, Share
 LogOddsSpread = Annotated[float, Field(ge=0, le=100)]
 Strength = Annotated[float, Field(ge=-100, le=100)]
 
+_TRUTH_DRAWS = 10_000
 _READ_WELL = 8.0
 """Log-odds with which an attentive annotator prefers a text to its own shuffled words."""
 
@@ -331,17 +332,17 @@ def davidson_shares(log_odds: float, settings: SimulationSettings) -> tuple[floa
     return one / total, settings.ties / total, other / total
 
 
-def true_shares(
-    study: Study, settings: SimulationSettings, *, draws: int = 10_000, seed: int = 0
-) -> list[TrueShares]:
+def true_shares(study: Study, settings: SimulationSettings) -> list[TrueShares]:
     """The shares that attentive annotators give on new contexts, for each pair of arms.
 
-    Averaged over `draws` draws of the offsets of contexts and annotators, and over both sides.
+    Averaged over `_TRUTH_DRAWS` draws of the offsets of contexts and annotators, and over both
+    sides.
     """
-    random_ = random.Random(f"{seed} truth")
+    random_ = random.Random("0 truth")
     spread = math.hypot(settings.context_spread, settings.annotator_spread)
     offsets = [
-        random_.gauss(0, spread) + settings.side_bias * (-1) ** number for number in range(draws)
+        random_.gauss(0, spread) + settings.side_bias * (-1) ** number
+        for number in range(_TRUTH_DRAWS)
     ]
     pairs = Counter(
         (row.one.arm, row.other.arm) for row in study.comparisons() if row.kind == "scored"
@@ -350,6 +351,8 @@ def true_shares(
     for one, other in sorted(pairs):
         difference = settings.strengths.get(one, 0.0) - settings.strengths.get(other, 0.0)
         each = [davidson_shares(difference + offset, settings) for offset in offsets]
-        preferred, equal, worse = (math.fsum(column) / draws for column in zip(*each, strict=True))
+        preferred, equal, worse = (
+            math.fsum(column) / _TRUTH_DRAWS for column in zip(*each, strict=True)
+        )
         found.append(TrueShares(one=one, other=other, shares=(preferred, equal, worse)))
     return found

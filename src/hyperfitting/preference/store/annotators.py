@@ -196,6 +196,9 @@ class Annotators:
     def fail_test(self, annotator: str) -> int:
         """Record a failed attempt at the test; returns the attempts left. Without any the annotator
         is out.
+
+        Raises:
+            Refused: the annotator is not known, or is not at the test.
         """
         with self._context.database.writing() as connection:
             row = known_annotator(connection, annotator)

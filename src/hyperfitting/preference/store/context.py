@@ -89,7 +89,11 @@ def is_paused(connection: Connection) -> bool:
 
 
 def refuse_if_paused(connection: Connection) -> None:
-    """Refuse somebody new while the study is paused."""
+    """Refuse somebody new while the study is paused.
+
+    Raises:
+        Refused: it is paused.
+    """
     if is_paused(connection):
         raise Refused("paused")
 

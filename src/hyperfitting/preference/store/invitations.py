@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -30,9 +30,15 @@ class Invitations:
         return [token for _, token in self.create_labelled([label] * count, expires_at)]
 
     def create_labelled(
-        self, labels: Sequence[str | None], expires_at: datetime | None = None
+        self,
+        labels: Sequence[str | None],
+        expires_at: datetime | None = None,
+        *,
+        keep: Callable[[list[tuple[int, str]]], None] = lambda made: None,
     ) -> list[tuple[int, str]]:
-        """The number and the token of a new link for each label."""
+        """The number and the token of a new link for each label. `keep` gets them before they are
+        valid: where it fails, none of them is made.
+        """
         expires = None if expires_at is None else utc_stamp(expires_at)
         tokens, now = [new_token() for _ in labels], self._context.now()
         rows = [
@@ -48,7 +54,9 @@ class Invitations:
             return []
         made = insert(invitations).returning(invitations.c.id, sort_by_parameter_order=True)
         with self._context.database.writing() as connection:
-            return list(zip(connection.scalars(made, rows).all(), tokens, strict=True))
+            numbered = list(zip(connection.scalars(made, rows).all(), tokens, strict=True))
+            keep(numbered)
+        return numbered
 
     def revoke(self, invitation: int) -> None:
         """Make a link invalid, also for an annotator who has begun with it. Their answers stay.

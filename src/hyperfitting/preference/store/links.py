@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from hyperfitting.data.decode import decode, read_bytes
 from hyperfitting.data.formats import PLAIN, format_of, read_source_rows
 from hyperfitting.errors import StudyError
-from hyperfitting.files import first_few, refuse_to_replace, write_text
+from hyperfitting.files import first_few, refuse_to_replace, replacing
 from hyperfitting.preference.records import Invitation
 from hyperfitting.preference.store.context import one_line
 from hyperfitting.preference.store.store import Store, open_store
@@ -85,15 +86,25 @@ def invite_names(
     if out is not None:
         refuse_to_replace(out, ours=lambda path: False, what="file to write links to")
     with open_store(study, database) as store:
-        base_url = base_url or _served_url(store)
-        made = store.invitations.create_labelled(names, expires_at)
-    links = [
-        NamedLink(number, name, _link(base_url, token))
-        for name, (number, token) in zip(names, made, strict=True)
-    ]
-    if out is not None:
-        write_text(out, links_table(links))
-    return links
+        address = base_url or _served_url(store)
+
+        def named(made: Sequence[tuple[int, str]]) -> list[NamedLink]:
+            return [
+                NamedLink(number, name, _link(address, token))
+                for name, (number, token) in zip(names, made, strict=True)
+            ]
+
+        create = partial(store.invitations.create_labelled, names, expires_at)
+        if out is None:
+            return named(create())
+        # The file is there before the links are valid: a full disk or a kill loses none of them.
+        with replacing(out) as unfinished:
+            return named(create(keep=lambda made: _write_table(unfinished, named(made))))
+
+
+def _write_table(path: Path, links: Sequence[NamedLink]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(links_table(links))
 
 
 def _link(base_url: str, token: str) -> str:

@@ -143,22 +143,22 @@ def _plot(axes: Any, points: Sequence[tuple[ProbeRow, float]], **style: Any) -> 
 
 
 def coloured_texts(
-    context: str, columns: Sequence[tuple[str, Sequence[str], Sequence[int]]], *, width: int = 44
+    context: str, columns: Sequence[tuple[str, Sequence[str], Sequence[int]]]
 ) -> Figure:
     """The context, and its continuations side by side, each token on the colour of its repeated
     run: (title, pieces, run lengths).
 
     Source: Carlsson et al. 2025, Figure 1.
     """
-    laid = [(title, *_lay_out(pieces, runs, width)) for title, pieces, runs in columns]
-    above = wrap(_drawable(" ".join(context.split())), (width + 3) * len(laid) - 3)
+    laid = [(title, *_lay_out(pieces, runs, _LINE_CHARACTERS)) for title, pieces, runs in columns]
+    above = wrap(_drawable(" ".join(context.split())), (_LINE_CHARACTERS + 3) * len(laid) - 3)
     lines, top = max(count for _, _, count in laid), -4 - len(above)
     figure = ShownFigure(
-        figsize=(_CHARACTER_INCHES * (width + 3) * len(laid), 0.17 * (lines - top))
+        figsize=(_CHARACTER_INCHES * (_LINE_CHARACTERS + 3) * len(laid), 0.17 * (lines - top))
     )
     for index, (title, placed, _) in enumerate(laid):
         axes = figure.add_axes((index / len(laid), 0, 1 / len(laid), 1))
-        axes.set(xlim=(-1, width + 2), ylim=(lines, top))
+        axes.set(xlim=(-1, _LINE_CHARACTERS + 2), ylim=(lines, top))
         axes.axis("off")
         axes.text(0, -1, title, color=INK, fontsize=10, weight="bold", va="center")
         if index == 0:
@@ -178,6 +178,7 @@ def _write(axes: Axes, text: str, column: int, row: int) -> None:
 
 
 _FONT_POINTS = 8.5
+_LINE_CHARACTERS = 44
 _CHARACTER_INCHES = 0.602 * _FONT_POINTS / 72  # the advance of DejaVu Sans Mono, matplotlib's own
 
 

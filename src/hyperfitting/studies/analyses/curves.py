@@ -166,7 +166,7 @@ def _figure(
             for training, colour in zip(moments, cycle(_COLOURS), strict=False)
         ]
         true = _true_texts(results, moments) if metric == "ttr" else []
-        theirs = published_series(results.study, metric, "epoch", float, colour="original")
+        theirs = published_series(results.study, metric, "epoch", float)
         limits = (0.0, 1.0) if metric in ("ttr", "token_accuracy") else None
         series = (*ours, *true, *theirs)
         panels.append(Panel(_CURVES[metric][0], "epoch", series, limits=limits))

@@ -99,9 +99,7 @@ def _figure(
         _panel(rows, domains, kinds, metric) for metric in ("ttr_last96", "recited_8gram_share")
     ]
     places = {kind: float(place) for place, kind in enumerate(kinds)}
-    theirs = published_series(
-        results.study, _PREFERENCE, DATA, lambda kind: places.get(str(kind)), colour="original"
-    )
+    theirs = published_series(results.study, _PREFERENCE, DATA, lambda kind: places.get(str(kind)))
     if theirs:
         title = "mean preference (%): not measured here"
         panels.append(Panel(title, "trained on", tuple(theirs), ticks=tuple(kinds)))

@@ -29,7 +29,8 @@ TEXTS, SCHEDULE = "texts", "schedule"
 """The axes: how many texts, and what is held constant (`updates`, or `epochs`)."""
 
 _GREEDY = "greedy"
-_MEASURED = ("ttr_last96", "recited_8gram_share", "train_loss", "validation_loss")
+_SHARES = ("ttr_last96", "recited_8gram_share")
+_MEASURED = (*_SHARES, "train_loss", "validation_loss")
 _COLOURS = ("hyperfitted", "other-1", "other-2", "other-3")
 
 
@@ -81,7 +82,7 @@ def _domains(metric: str, domains: Sequence[str]) -> Sequence[str]:
 
 def _is_share(metric: str) -> bool:
     """Whether it is a share of texts' tokens, in [0, 1]; if not, it is a loss of the model."""
-    return not metric.endswith("_loss")
+    return metric in _SHARES
 
 
 def _by_seed(cells: Sequence[FinishedCell], metric: str, domain: str) -> dict[int, float]:
@@ -109,7 +110,7 @@ def _figure(results: StudyResults, rows: Sequence[QuantityRow], domain: str) -> 
         if metric == "ttr_last96":
             ours += _reference(results, domain, sorted(places.values()))
         theirs = published_series(
-            results.study, metric, TEXTS, lambda texts: places.get(str(texts)), colour="original"
+            results.study, metric, TEXTS, lambda texts: places.get(str(texts))
         )
         limits = (0.0, 1.0) if metric == "ttr_last96" else None
         panels.append(

@@ -134,9 +134,7 @@ def _kinds_figure(
         "hyperfitted",
         "marks",
     )
-    theirs = published_series(
-        results.study, _METRIC, "pair", lambda kind: places.get(str(kind)), colour="original"
-    )
+    theirs = published_series(results.study, _METRIC, "pair", lambda kind: places.get(str(kind)))
     title = "share with the same most probable token"
     panels = [Panel(title, "", (ours, *theirs), ticks=tuple(kinds), limits=(0.0, 1.05))]
     for by, unit in (("confidence", "mean of both probabilities"), ("position", "tokens")):

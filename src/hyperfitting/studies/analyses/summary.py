@@ -113,8 +113,6 @@ def published_series(
     metric: str,
     coordinate: str,
     place: Callable[[str | int | float], float | None],
-    *,
-    colour: str,
 ) -> list[Series]:
     """The published values of a metric as marks, a series for each source; `place` is where a value
     of the coordinate stands in the figure, None where it does not.
@@ -126,7 +124,8 @@ def published_series(
             point = Point(x, each.value, each.low, each.high)
             held.setdefault(each.source, []).append(point)
     return [
-        Series("published", tuple(points), colour, source=source) for source, points in held.items()
+        Series("published", tuple(points), "original", source=source)
+        for source, points in held.items()
     ]
 
 

@@ -24,7 +24,11 @@ def core_count() -> int:
 
 
 class Processes:
-    """So many workers at once, among which the cores are divided."""
+    """So many workers at once, among which the cores are divided.
+
+    Raises:
+        InputError: there are more workers than cores.
+    """
 
     def __init__(self, workers: int = 1, threads: int | None = None):
         if workers > core_count():
