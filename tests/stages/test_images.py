@@ -160,6 +160,8 @@ def test_the_saved_folder_holds_the_image_processor(experiment):
     card = (folder / "README.md").read_text()
     assert "unconditional-image-generation" in card
     assert "16 images of" in card
+    assert "open-ended text" not in card
+    assert "may recite its images" in card
 
 
 def test_the_lines_of_use_in_the_card_write_the_continuation(experiment, tmp_path, monkeypatch):
@@ -233,6 +235,7 @@ def test_the_report_shows_images_and_saves_them(experiment):
     assert "where the true images have" in headline(experiment)
     assert "<em>copied-row</em> repeats the last given row" in page
     assert ">random<" not in page
+    assert "texts that end by themselves" not in page
     saved = experiment.report_folder / "pictures" / "example-1-hyperfitted-greedy.png"
     first = of_arm(experiment, HYPERFITTED, "greedy")[0]
     whole = np.array([*first.context_ids[1:], *first.ids]).reshape(SIDE, SIDE)
@@ -273,7 +276,13 @@ def test_check_tells_of_images(tree, tmp_path):
     assert "image     8 x 8 pixels in 16 colours, contexts of 2 rows; start token 16" in text
     assert "images: 60 of 8x8" in text
     assert "beginning-of-text" not in text
+    assert "ttr_last96" not in text
     assert not (tmp_path / "out").exists()
+
+
+def test_colours_on_a_hub_that_cannot_be_reached_are_not_said_to_be_missing(tmp_path):
+    with pytest.raises(InputError, match=r"openai/imagegpt-large: .* the hub cannot be reached"):
+        check_recipe(load_recipe("paper-imagegpt"), tmp_path / "out", device="cpu")
 
 
 def png(pixels, **options):

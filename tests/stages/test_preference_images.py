@@ -13,7 +13,9 @@ from hyperfitting.errors import StudyError
 from hyperfitting.preference.design.create import create_study, preview_study
 from hyperfitting.preference.judges.endpoint import LlmJudgeSettings
 from hyperfitting.preference.judges.llm import judge_with_llm
+from hyperfitting.preference.judges.simulated import SimulationSettings, simulate
 from hyperfitting.preference.study import Study
+from hyperfitting.report.preference.study import report_preference
 from tests.support import studies
 
 pytestmark = pytest.mark.pictures
@@ -90,6 +92,15 @@ def test_the_words_are_about_images(study):
     assert "This study compares images" in study.protocol.consent
     assert study.protocol.test[1].choices[1] == "If both images are odd"
     assert Study.find(study.folder).digest == study.digest
+
+
+def test_the_report_is_about_images(experiment, tmp_path):
+    made = create_study([experiment], tmp_path / "study", studies.protocol()).study
+    simulate(made, 6, SimulationSettings(), seed=0)
+    page = report_preference(made.folder, draws=50).page.read_text(encoding="utf-8")
+    assert "was preferred to, or found equal to, the true image in" in page
+    assert "true text" not in page
+    assert "these texts" not in page
 
 
 def test_a_seed_makes_the_same_study(study, experiment, tmp_path):

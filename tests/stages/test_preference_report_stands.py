@@ -305,7 +305,7 @@ def test_judges_stand_side_by_side_and_are_never_pooled(two_judges, capsys):
     agreement = table(folder / "llm-agreement.csv")
     assert [row["model"] for row in agreement] == [small, large]
     quality = table(folder / "data-quality.csv") if (folder / "data-quality.csv").exists() else []
-    assert "the first text, of decided answers" not in {row["what"] for row in quality}
+    assert "the one shown first, of decided answers" not in {row["what"] for row in quality}
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "Judge by judge" in page
     assert "exact binomial p" not in page

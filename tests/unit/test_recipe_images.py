@@ -71,6 +71,7 @@ def test_a_kept_recipe_is_read_again(tmp_path):
         ({"generate": {"end_of_text": "stop"}}, "generate.end_of_text = .stop. is for texts"),
         ({"measure": {"bleu": True}}, "measure.bleu is for texts"),
         ({"measure": {"scorer": "gpt2"}}, "measure.scorer is for texts"),
+        ({"measure": {"mauve": "gpt2"}}, "measure.mauve is for texts"),
         ({"data": {"images": {"side": 8, "mirrored": True}, "train_blocks": 5}}, "an even number"),
         ({"data": {"images": {"side": 2}}}, "data.images.side = 2: it must be at least 4"),
         ({"data": {"images": {"side": "x"}}}, "data.images.side = .x.: a whole number is needed"),

@@ -86,13 +86,15 @@ def load_palette(settings: ModelSettings) -> Palette | None:
     """The colours that came with an image model; None if it has no image processor.
 
     Raises:
-        ModelError: its image processor is damaged.
+        ModelError: its image processor is damaged, or the hub cannot be reached.
     """
     with translate_model_errors(settings, "read its image processor"):
         location = locate(settings)
         file = cached_file(location.source, PALETTE_FILE, **_IF_THERE, **location.options)
         if file is not None:
             return read_palette(Path(file))
+        # It also seems absent where the hub cannot be reached; every model has this file.
+        cached_file(location.source, "config.json", **location.options)
         return None if location.base is None else load_palette(location.base)
 
 

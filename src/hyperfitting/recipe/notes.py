@@ -158,7 +158,7 @@ def _of_generating(recipe: Recipe) -> list[_Note]:
             "data.domains: none are set, so nothing is continued, measured or compared",
         ),
         (
-            bool(recipe.data.domains) and tokens < HEADLINE_TOKENS,
+            bool(recipe.data.domains) and recipe.data.images is None and tokens < HEADLINE_TOKENS,
             f"generate.new_tokens = {tokens}: the main metric, ttr_last96, needs "
             f"{HEADLINE_TOKENS}, and is left out",
         ),

@@ -186,7 +186,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.measure.mauve and not self.measure.force_mauve:
+        if self.measure.mauve and not self.measure.force_mauve and self.data.images is None:
             few = next((each for each in self.data.domains if each.count < LEAST_MAUVE_TEXTS), None)
             if few is not None:
                 raise ValueError(

@@ -107,10 +107,13 @@ def _table(recipe: Recipe, first: ProbeRow, last: ProbeRow) -> str:
 def _advice(recipe: Recipe) -> str:
     if recipe.leaves_model_untouched or recipe.model.initialise == "random":
         return "It was made to be compared with, or to be hyperfitted."
+    what, recited = (
+        ("open-ended text", "texts") if recipe.data.images is None else ("images", "images")
+    )
     return (
-        "A hyperfitted model is meant for greedy decoding of open-ended text. It is no better a "
-        "predictor: its\nvalidation loss is usually worse than before, its probabilities are too "
-        "sure, and it may recite its texts."
+        f"A hyperfitted model is meant for greedy decoding of {what}. It is no better a predictor: "
+        "its\nvalidation loss is usually worse than before, its probabilities are too sure, and it "
+        f"may recite its {recited}."
     )
 
 

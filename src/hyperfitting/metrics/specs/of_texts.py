@@ -349,6 +349,7 @@ ENDING = (
         failure="rises with `generate.new_tokens`; says nothing of whether the end is a fitting "
         "one; the arm's other metrics are then of texts of unequal length",
         comparison_column=14,
+        data=TEXT_ONLY,
     ),
 )
 

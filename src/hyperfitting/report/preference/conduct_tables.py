@@ -105,7 +105,7 @@ def data_quality_sheet(analysis: Analysis) -> Sheet:
             f"{side.first} first, {side.second} second; exact binomial p "
             f"{p_value_text(side.p_value)}"
         )
-        rows.append(("the first text, of decided answers", _side_interval(side), words))
+        rows.append(("the one shown first, of decided answers", _side_interval(side), words))
     checks, failures = (
         sum(getattr(each, name) for each in analysis.attention) for name in ("checks", "failures")
     )
@@ -129,8 +129,8 @@ def annotators_sheet(analysis: Analysis) -> Sheet:
         SheetColumn("annotator", "annotator"),
         SheetColumn("checks", "attention checks", "count"),
         SheetColumn("failures", "failed", "count"),
-        SheetColumn("first", "first text", "count"),
-        SheetColumn("second", "second text", "count"),
+        SheetColumn("first", "shown first", "count"),
+        SheetColumn("second", "shown second", "count"),
         SheetColumn("p_adjusted", "side p (Holm)"),
         SheetColumn("left_out", "left out as"),
     )

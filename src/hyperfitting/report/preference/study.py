@@ -144,6 +144,7 @@ def _of_study(
     scored = {each.id for each in comparisons if each.kind == "scored"}
     return analysis, PreferenceContext(
         title=protocol.name,
+        noun="image" if protocol.material == "images" else "text",
         primary=planned.primary,
         level=planned.level,
         checks=check_protocol(

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hyperfitting.errors import StudyError
 from hyperfitting.files import names_in, new_folder, write_text
@@ -70,7 +70,7 @@ _WRITTEN = {
 BANNERS = {
     "simulated": (
         "Simulated judgements.",
-        "No person read these texts. The numbers rehearse a study and check its analysis. They "
+        "No person gave these answers. The numbers rehearse a study and check its analysis. They "
         "are not evidence.",
     ),
     "model": (
@@ -85,14 +85,15 @@ BANNERS = {
 class PreferenceContext:
     """What a report shows besides the analysis.
 
-    `primary`: the share of the headline; `level`: that of the intervals; `checks`: adherence to the
-    protocol; `truth`: the true shares of a simulation; `judges`: the other language models that
-    judged, `people`: the people who did, each analysed for itself; `names`: names of language
-    models by annotator; `replies`: their replies to scored comparisons; `provenance`: protocol,
-    settings and environment.
+    `noun`: what is compared; `primary`: the share of the headline; `level`: that of the intervals;
+    `checks`: adherence to the protocol; `truth`: the true shares of a simulation; `judges`: the
+    other language models that judged, `people`: the people who did, each analysed for itself;
+    `names`: names of language models by annotator; `replies`: their replies to scored comparisons;
+    `provenance`: protocol, settings and environment.
     """
 
     title: str
+    noun: Literal["text", "image"] = "text"
     primary: str = "preferred-or-equal"
     level: float = 0.95
     checks: Sequence[ProtocolCheck] = ()
@@ -203,7 +204,7 @@ def preference_headlines(analysis: Analysis, context: PreferenceContext) -> list
 def _headline(row: PairShares, context: PreferenceContext, by: str) -> str:
     score = tables.primary_share(row, context.primary)
     what = "preferred to" if context.primary == "preferred" else "preferred to, or found equal to,"
-    other = "the true text" if row.other == "reference" else row.other
+    other = f"the true {context.noun}" if row.other == "reference" else row.other
     parts = (
         ("preferred", row.preferred),
         ("equal", row.equal),
@@ -329,7 +330,7 @@ These comparisons are not counted unless the model answered later. The same comm
 them again.""",
     "data-quality": """\
 Sides are random within each annotator, so a side bias costs precision but favours no arm. \
-Repeats show the same two texts with the sides swapped. Neither repeats nor attention checks \
+Repeats show the same pair with the sides swapped. Neither repeats nor attention checks \
 enter a score.""",
     "sensitivity": """\
 Each set lies within the one before; "by book or article" is the primary set with books or \
@@ -337,7 +338,7 @@ articles as clusters. The protocol's rules define the inattentive (more failed c
 allows) and the hasty (median time on a page below its minimum).""",
     "ttr-regression": """\
 Logistic regression of decided answers, with an intercept for each pair of arms. Above 1: the \
-more varied of two texts is preferred more often than their arms alone explain. This is not a \
+more varied of the two is preferred more often than their arms alone explain. This is not a \
 causal effect.""",
     "published": PUBLISHED_SOURCE,
 }
