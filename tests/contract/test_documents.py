@@ -120,3 +120,14 @@ def test_the_documents_name_no_machine():
         assert not re.search(
             r"(?<![\w.~])/(home|root|work|opt|Users)/", path.read_text(encoding="utf-8")
         ), path
+
+
+WRITTEN = [page for page in PAGES if not page.match("docs/reference/*.md")]
+_WHOLE_LINES = ("|", "#", "!")  # of tables, headings and pictures
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=shown)
+def test_prose_is_wrapped_at_100_characters(page):
+    prose = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    lines = [line for line in prose.splitlines() if not line.lstrip().startswith(_WHOLE_LINES)]
+    assert [line for line in lines if len(line) > 100] == []
