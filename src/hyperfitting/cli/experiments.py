@@ -128,7 +128,8 @@ def add_reading(verbs: Verbs) -> None:
     )
     runs = verbs.add(
         "runs",
-        "list the experiments in a folder and in those inside it, oldest first",
+        "list the experiments in a folder and in those inside it, oldest first; losses and TTR are "
+        "those of the probes, on validation texts",
         _runs,
         shared.as_json,
     )

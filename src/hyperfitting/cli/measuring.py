@@ -78,7 +78,8 @@ def _add_measure_options(made: Parser) -> None:
         "folder",
         type=Path,
         metavar="EXPERIMENT|FILE",
-        help="an experiment's folder, or a .txt, .jsonl or .csv file",
+        help="an experiment's folder, or a file of texts: .txt, .md, .jsonl, .json, .csv, .tsv or "
+        ".parquet",
     )
     made.add_argument(
         "--reference", type=Path, metavar="FILE", help="true texts to stand beside those of a file"
