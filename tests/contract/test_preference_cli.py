@@ -16,7 +16,7 @@ from hyperfitting.preference.judges.simulated import read_simulations
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from tests.support import studies
-from tests.support.refusals import refused
+from tests.support.cli import refused
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hyperfitting.cli import main
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from tests.support import studies
-from tests.support.refusals import refused
+from tests.support.cli import refused
 from tests.support.serving import Server, free_port
 
 

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from hyperfitting.metrics.token_scores import TokenScores, rank_under
 from hyperfitting.models import chunked_logits as heads
 from hyperfitting.models import keep_head_exact, last_hidden_states, score_rows, score_texts
 from hyperfitting.models.adapt.head import head_accepts_chunks
+from tests.support.largest_tensor import Largest
 from tests.support.scores import token_scores
 
 WORDS = 64
@@ -133,19 +133,6 @@ def test_the_body_reads_each_batch_once(monkeypatch):
     )
     score_texts(model, texts(), batch_blocks=2)
     assert read == [(1, 8), (1, 8), (2, 12), (1, 12)]  # the first two are the trial
-
-
-class Largest(TorchDispatchMode):
-    """Remembers the most elements that a tensor had which an operation made."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        for each in made if isinstance(made, tuple | list) else [made]:
-            if isinstance(each, torch.Tensor):
-                self.elements = max(self.elements, each.numel())
-        return made
 
 
 @pytest.mark.parametrize("kind", [transformers.LlamaConfig, transformers.CohereConfig])

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hyperfitting.training import loss as module
 from hyperfitting.training.loss import add_loss, choose_loss, next_token_loss
 from tests.conftest import make_model, train_once
+from tests.support.largest_tensor import Largest
 
 CPU = torch.device("cpu")
 B, T, H, V = 3, 9, 16, 50
@@ -182,19 +183,6 @@ def test_what_is_frozen_gets_no_gradient():
     assert near(model.weight_VH.grad, plain_in_float64(model, ids_BT, torch.ones(B))[2], 1e-5)
     model, ids_BT = case(hidden=False, head=False)
     assert not next_token_loss(model, ids_BT, torch.ones(B)).loss.requires_grad
-
-
-class Largest(TorchDispatchMode):
-    """Remembers the most elements that a tensor had which an operation made."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        for each in made if isinstance(made, tuple | list) else [made]:
-            if isinstance(each, torch.Tensor):
-                self.elements = max(self.elements, each.numel())
-        return made
 
 
 @pytest.mark.parametrize(
