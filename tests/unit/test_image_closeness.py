@@ -160,8 +160,10 @@ def test_the_axes_of_patches_are_orthonormal_and_explain_most(pictures):
     assert (np.diff(variances) <= 1e-9).all()
     assert variances[:3].sum() > 0.9 * variances.sum()
     assert (space.axes_PA.max(axis=0) >= -space.axes_PA.min(axis=0)).all()
-    with pytest.raises(ValueError, match="hold no 4 x 4 patch"):
-        PatchPca.of_images(pictures[:, :3])
+    for images in (pictures[:, :3], pictures[:, :, :3]):
+        for act in (PatchPca.of_images, space.features):
+            with pytest.raises(ValueError, match="hold no 4 x 4 patch"):
+                act(images)
 
 
 def test_features_are_brought_to_the_deviations_of_training_images():

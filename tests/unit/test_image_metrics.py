@@ -2,11 +2,13 @@
 them.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hyperfitting import measuring
-from hyperfitting.measuring.images import IMAGE_CONTROLS
+from hyperfitting.measuring.images import IMAGE_CONTROLS, true_image_rows
 from hyperfitting.metrics.specs import METRICS, metric
 from hyperfitting.records import REFERENCE, Continuation
 
@@ -124,6 +126,22 @@ def test_sets_compare_with_the_true_images_and_those_not_with_themselves(measure
     row = rows["original", "coverage"]
     assert 0 <= row.low <= row.value <= row.high <= 1
     assert rows["shuffled", "coverage"].value < row.value
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+def test_fewer_written_rows_than_a_patch_have_no_distance_of_patches(images, rows):
+    cut = (SIDE - rows) * SIDE
+    texts = [
+        replace(each, context_ids=(START, *pixels[:cut]), ids=tuple(pixels[cut:]))
+        for variant, shown in ((REFERENCE, TRUE), ("original", smooth_images(NUMBER, 3)))
+        for number, ids_HW in enumerate(shown)
+        for each, pixels in ((continuation(ids_HW, number, variant), ids_HW.ravel().tolist()),)
+    ]
+    found = true_image_rows(texts, images)
+    measured = {row.name for row in found}
+    assert {"frechet_random_convolutions", "density", "coverage"} <= measured
+    assert ("frechet_patch_pca" in measured) == (rows == 4)
+    assert all(np.isfinite(row.value) for row in found)
 
 
 def test_pixels_are_shuffled_within_the_written_rows(images):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isqrt
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from hyperfitting.metrics.controls import shuffled_texts
 from hyperfitting.metrics.images.closeness import half_sample_error
 from hyperfitting.metrics.images.controls import nearest_training_pasted, row_above_copied
 from hyperfitting.metrics.images.features import (
+    LEAST_ROWS,
     FeatureSpace,
     PatchPca,
     in_deviations,
@@ -172,13 +173,14 @@ def true_image_rows(texts: Sequence[Continuation], baselines: ImageBaselines) ->
         if own.first.variant != REFERENCE and own.first.domain in true
         for spec, how in metrics_measured_as(AgainstTrueImages, "image")
         if min(len(own.groups), len(true[own.first.domain].groups)) >= how.least_images
+        and how.space in own.features.keys() & true[own.first.domain].features.keys()
     ]
 
 
 @dataclass(frozen=True)
 class _ImageSet:
-    """The images of one arm in one domain: their groups, their features in each space, and how
-    many were left out.
+    """The images of one arm in one domain: their groups, their features in each space that has any
+    of so few rows, and how many were left out.
     """
 
     first: Continuation
@@ -196,7 +198,8 @@ def _image_set(texts: Sequence[Continuation], baselines: ImageBaselines) -> _Ima
         top = max(image.given_rows for image in images if image is not None)
         features = {
             space: baselines.features(space, colours_NhWC, top=top)
-            for space in get_args(FeatureSpace)
+            for space, least in LEAST_ROWS.items()
+            if colours_NhWC.shape[1] >= least
         }
     groups = [texts[index].group for index in kept]
     return _ImageSet(texts[0], groups, features, len(texts) - len(kept))

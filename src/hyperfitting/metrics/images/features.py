@@ -26,6 +26,9 @@ LAYERS = 3
 PATCH = 4
 AXES = 16
 
+LEAST_ROWS: dict[FeatureSpace, int] = {"random-convolutions-1": 1, "patch-pca-1": PATCH}
+"""The fewest rows that have features in a space: a patch must fit into them."""
+
 _EDGES = CHANNELS // 2
 _IMAGES_AT_ONCE = 64
 
@@ -75,8 +78,14 @@ class PatchPca:
         return cls(mean_P, axes_PA * np.where(largest_A < 0, -1.0, 1.0))
 
     def features(self, colours_NHWC: _Colours) -> _Floats:
-        """The features of images: (N, 32), float64."""
+        """The features of images: (N, 32), float64.
+
+        Raises:
+            ValueError: the images hold no 4 x 4 patch.
+        """
         patches_NXP = _patches(_scaled(colours_NHWC))
+        if not patches_NXP.shape[1]:
+            raise ValueError(f"images of shape {colours_NHWC.shape} hold no 4 x 4 patch")
         projected_NXA = (patches_NXP - self.mean_P) @ self.axes_PA
         return np.concatenate([projected_NXA.mean(axis=1), projected_NXA.std(axis=1)], axis=1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hyperfitting.metrics import specs
+from hyperfitting.metrics.images.features import LEAST_ROWS
 from hyperfitting.metrics.specs.spec import (
     AgainstTrueImages,
     AgainstTrueTexts,
@@ -98,7 +99,9 @@ def _needs(spec: MetricSpec) -> str:
     if isinstance(how, PooledTexts | AgainstTrueTexts) and how.least_texts > 1:
         needs.append(f"{how.least_texts:,} texts")
     if isinstance(how, AgainstTrueImages):
-        needs.append(f"{how.least_images:,} images")
+        rows = LEAST_ROWS[how.space]
+        written = f" of {rows} written rows" if rows > 1 else ""
+        needs.append(f"{how.least_images:,} images{written}")
     if spec.setting:
         needs.append(f"`{spec.setting}`")
     return ", ".join(needs)

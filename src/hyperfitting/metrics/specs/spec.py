@@ -141,7 +141,8 @@ class AgainstTrueImages:
     """A metric of how near the written rows of an arm's images are to those of the true images:
     `function` of the features of both in a named `space`, those of the arm first.
 
-    Below `least_images` a side there is no value. `most`: where the metric, and its interval, end.
+    Below `least_images` a side, or the rows that the space needs (`LEAST_ROWS`), there is no value.
+    `most`: where the metric, and its interval, end.
     """
 
     space: FeatureSpace
