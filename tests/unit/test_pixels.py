@@ -74,6 +74,18 @@ def animated() -> bytes:
     return saved(frames[0], save_all=True, append_images=frames[1:])
 
 
+def two_photos() -> bytes:
+    return saved(
+        Image.fromarray(PIXELS), "MPO", save_all=True, append_images=[Image.fromarray(PIXELS)]
+    )
+
+
+def with_exif(exif: bytes) -> bytes:
+    """A JPEG with these bytes as its first application segment, past what Pillow would write."""
+    plain = saved(Image.fromarray(PIXELS), "JPEG")
+    return plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
+
+
 def png_of_16_bits_rgb() -> bytes:
     """A PNG of 16 bits and three channels, which Pillow reads as 8 bits without a word."""
     import struct
@@ -101,7 +113,10 @@ def png_of_16_bits_rgb() -> bytes:
         (saved(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"), "its colours are CMYK: save it"),
         (saved(Image.fromarray(GRAY.astype(np.uint16))), "16 bits a channel"),
         (png_of_16_bits_rgb(), "16 bits a channel"),
-        (animated(), r"it holds 2 pictures \(animated\)"),
+        (animated(), r"it holds 2 pictures \(animated\): save one of them"),
+        (two_photos(), r"it holds 2 pictures \(several photos in one JPEG file, MPO\): save one"),
+        (with_exif(b"Exif\0\0garbage"), "its EXIF data are damaged.*: turn it upright, and save"),
+        (with_exif(b"Exif\0\0II*\0\x08\0\0\0\xff\xff"), "damaged"),
         (saved(with_alpha(254)), "transparent pixels"),
         (
             saved(Image.fromarray(PIXELS), transparency=tuple(PIXELS[0, 0].tolist())),
@@ -117,6 +132,9 @@ def png_of_16_bits_rgb() -> bytes:
         "16-bit gray",
         "16-bit RGB",
         "animated",
+        "MPO",
+        "EXIF that is not TIFF",
+        "EXIF that is cut",
         "alpha",
         "one transparent colour",
     ],
@@ -124,6 +142,17 @@ def png_of_16_bits_rgb() -> bytes:
 def test_what_would_lose_something_is_refused(data, said):
     with pytest.raises(PictureProblem, match=said):
         decode_picture(data)
+
+
+@pytest.mark.parametrize("error", [IndexError, TypeError, AttributeError, OverflowError])
+@pytest.mark.parametrize("place", ["PIL.Image.Image.convert", "PIL.ImageOps.exif_transpose"])
+def test_whatever_pillow_raises_of_a_file_is_a_problem_of_the_file(place, error, monkeypatch):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(place, fails)
+    with pytest.raises(PictureProblem, match="damaged"):
+        decode_picture(saved(Image.fromarray(PIXELS)))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1)])

@@ -7,9 +7,9 @@ Shapes: H rows, W columns, C = 3 channels (red, green, blue).
 from __future__ import annotations
 
 import io
-import struct
 import warnings
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,12 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfitting.data.decode import optional
+from hyperfitting.errors import InputError
 
 _PNG, _BIT_DEPTH = b"\x89PNG\r\n\x1a\n", 24
 """The first bytes of a PNG file, and the place of the number of bits of a channel."""
 
 _RGB = "save it as RGB with 8 bits a channel"
 _DAMAGED = "it is damaged, or neither PNG nor JPEG: make or download it again"
+_DAMAGED_EXIF = (
+    "its EXIF data are damaged, which would say how it lies: turn it upright, and save it without "
+    "them"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,37 +63,49 @@ def decode_picture(data: bytes) -> Pixels:
     nothing is lost; what was converted is said.
 
     Raises:
-        PictureProblem: the file is empty, damaged, animated, has transparent pixels, more than 8
-            bits a channel, or colours other than RGB.
+        PictureProblem: the file is empty, damaged, holds more than one picture, has transparent
+            pixels, more than 8 bits a channel, or colours other than RGB.
         MissingExtra: Pillow is not installed.
     """
     if not data:
         raise PictureProblem("it is empty (0 bytes): make or download it again")
     if data.startswith(_PNG) and data[_BIT_DEPTH : _BIT_DEPTH + 1] == b"\x10":
         raise PictureProblem(f"it has 16 bits a channel: {_RGB}")
-    image = _opened(data)
-    if getattr(image, "n_frames", 1) > 1:
-        raise PictureProblem(f"it holds {image.n_frames} pictures (animated): save one of them")
-    upright = optional("PIL.ImageOps").exif_transpose(image)
-    turned = "turned as its EXIF data say" if upright.getexif() != image.getexif() else ""
-    pixels_HWC, converted = _rgb(upright)
+    with _refused_as(_DAMAGED):
+        image = optional("PIL.Image").open(io.BytesIO(data), formats=("PNG", "JPEG"))
+        image.load()
+        if getattr(image, "n_frames", 1) > 1:
+            kind = "several photos in one JPEG file, MPO" if image.format == "MPO" else "animated"
+            raise PictureProblem(f"it holds {image.n_frames} pictures ({kind}): save one of them")
+    with _refused_as(_DAMAGED_EXIF):
+        upright = optional("PIL.ImageOps").exif_transpose(image)
+        turned = "turned as its EXIF data say" if upright.getexif() != image.getexif() else ""
+    with _refused_as(_DAMAGED):
+        pixels_HWC, converted = _rgb(upright)
     return Pixels(pixels_HWC, ", ".join(filter(None, (converted, turned))))
 
 
-def _opened(data: bytes) -> Any:
-    """The image in a file, read whole."""
+@contextmanager
+def _refused_as(problem: str) -> Iterator[None]:
+    """Turn whatever Pillow raises, and what it only warns of, into this problem: damaged bytes lead
+    it to errors of nearly every class.
+
+    Raises:
+        PictureProblem: the problem; or the image has too many pixels.
+    """
     pillow = optional("PIL.Image")
-    too_large = pillow.DecompressionBombError, pillow.DecompressionBombWarning
+    too_large = pillow.DecompressionBombError, pillow.DecompressionBombWarning, MemoryError
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            image = pillow.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-            image.load()
+            warnings.simplefilter("ignore", DeprecationWarning)  # says nothing of the file
+            yield
+    except (PictureProblem, InputError):
+        raise
     except too_large as error:
         raise PictureProblem("it has more pixels than Pillow reads: make it smaller") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Warning, struct.error, zlib.error) as error:
-        raise PictureProblem(_DAMAGED) from error
-    return image
+    except Exception as error:
+        raise PictureProblem(problem) from error
 
 
 def _rgb(image: Any) -> tuple[NDArray[np.uint8], str]:
