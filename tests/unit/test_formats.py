@@ -46,7 +46,7 @@ def test_a_text_comes_back_from_each_format_and_encoding_up_to_line_ends(
         if plain:
             assert read(path, **({"documents": "file"} if kind in (".txt", ".md") else {})) == plain
         else:
-            assert problem(path).endswith("no text in it")
+            assert problem(path).endswith("no text in it: name a source that holds some")
 
 
 def test_all_formats_and_packings_lie_side_by_side_in_a_folder(tmp_path):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -136,7 +140,10 @@ def no_images(folder):
         (broken_file, r"in/1\.jpg: it is damaged, or neither PNG nor JPEG"),
         (other_group, "no field 'label': an image file has only its `folder` as a group"),
         (too_small, "it is 4x4, smaller than data.images.side = 8"),
-        (no_images, "the folder holds no .png, .jpg, .jpeg, .npz, .parquet file; it holds notes"),
+        (
+            no_images,
+            "the folder holds no .png, .jpg, .jpeg, .npz, .parquet file .*; it holds notes",
+        ),
     ],
 )
 def test_a_folder_with_a_mistake_is_refused(make, said, tmp_path):
@@ -151,9 +158,25 @@ def test_a_folder_with_a_mistake_is_refused(make, said, tmp_path):
     [
         ({"pictures": noise(2)}, "no array 'images'; there are: pictures: name one as the source"),
         ({"images": noise(2).astype(float)}, "row 1: it holds float64: store 0 to 255 as uint8"),
-        ({"images": noise(2)[:, 0, 0]}, r"has the shape \(2, 3\)"),
-        ({"images": noise(2), "labels": np.zeros(3)}, "no field 'labels'; there are: images"),
-        ({"images": noise(0)}, "no image in it"),
+        (
+            {"images": noise(2)[:, 0, 0]},
+            r"has the shape \(2, 3\).*: name another as the",
+        ),
+        (
+            {"images": np.uint8(1)},
+            r"'images' has the shape \(\).*: name another",
+        ),
+        (
+            {"images": noise(2), "labels": np.zeros(3)},
+            r"'labels' has the shape \(3,\), and there are 2 images: name one of a label for each",
+        ),
+        ({"images": noise(2), "labels": np.zeros((2, 1))}, r"'labels' has the shape \(2, 1\), and"),
+        ({"images": noise(2), "labels": np.zeros(())}, r"'labels' has the shape \(\), and"),
+        (
+            {"images": noise(2), "labels": np.zeros(2, complex)},
+            "row 1: the field 'labels' holds complex, not text or a number: .* the source's group",
+        ),
+        ({"images": noise(0)}, "no image in it: name a source that holds some"),
     ],
 )
 def test_a_npz_file_with_a_mistake_is_refused(arrays, said, tmp_path):
@@ -163,12 +186,129 @@ def test_a_npz_file_with_a_mistake_is_refused(arrays, said, tmp_path):
         read(tmp_path / "a.npz", column="images", group=group)
 
 
-def test_a_damaged_or_pickled_npz_file_is_refused(tmp_path):
-    (tmp_path / "a.npz").write_bytes(b"PK not a zip file")
-    np.savez(tmp_path / "b.npz", images=np.array([{"a": 1}], dtype=object))
-    for name in ("a.npz", "b.npz"):
-        with pytest.raises(DataError, match=r"not a \.npz file of plain arrays, or damaged"):
-            read(tmp_path / name, column="images")
+def test_an_array_of_groups_that_is_not_there_is_named_beside_all_that_are(tmp_path):
+    np.savez(tmp_path / "a.npz", images=noise(2), classes=np.zeros(2))
+    said = "no array 'labels'; there are: images, classes: name one as the source's group"
+    with pytest.raises(DataError, match=said):
+        read(tmp_path / "a.npz", column="images", group="labels")
+
+
+def damaged_stream():
+    """A compressed array with bytes in the middle of its stream replaced."""
+    file = io.BytesIO()
+    np.savez_compressed(file, images=noise(60))
+    held = bytearray(file.getvalue())
+    held[60:90] = bytes(30)
+    return bytes(held)
+
+
+def single_array():
+    file = io.BytesIO()
+    np.save(file, noise(2))
+    return file.getvalue()
+
+
+def pickled():
+    file = io.BytesIO()
+    np.savez(file, images=np.array([{"a": 1}], dtype=object))
+    return file.getvalue()
+
+
+def member(data, **changes):
+    """A zip file of one member called as an array, with changes to its entry."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("images.npy", data)
+    held = file.getvalue()
+    for place, value in changes.items():
+        for start, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            at = held.index(start) + offset + {"flags": 0, "method": 2}[place]
+            held = held[:at] + bytes([value]) + held[at + 1 :]
+    return held
+
+
+def header_of(shape):
+    file = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: b"PK not a zip file",
+        pickled,
+        damaged_stream,
+        single_array,
+        lambda: member("text"),
+        lambda: member(single_array(), flags=1),
+        lambda: member(single_array(), method=99),
+        lambda: member(single_array()[:-100]),
+    ],
+    ids=["no zip", "pickled", "stream", "one array", "text", "encrypted", "compression", "cut"],
+)
+def test_a_damaged_npz_file_is_refused(make, tmp_path):
+    (tmp_path / "a.npz").write_bytes(make())
+    with pytest.raises(DataError, match=r"a\.npz: not a \.npz file of plain arrays, or damaged: m"):
+        read(tmp_path / "a.npz", column="images")
+
+
+def test_an_array_that_no_memory_holds_is_refused(tmp_path):
+    (tmp_path / "a.npz").write_bytes(member(header_of((2**40, 32, 32, 3))))
+    with pytest.raises(DataError, match=r"a\.npz: its arrays do not fit into memory, or it is dam"):
+        read(tmp_path / "a.npz", column="images")
+
+
+@pytest.mark.parametrize("ending", [".npz", ".png"])
+def test_packed_files_are_unpacked(ending, tmp_path):
+    plain = tmp_path / f"a{ending}"
+    if ending == ".npz":
+        np.savez(plain, image=noise(1))
+    else:
+        Image.fromarray(noise(1)[0]).save(plain)
+    packed = tmp_path / f"a{ending}.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert (read(packed).documents[0].pixels_HWC == noise(1)[0]).all()
+    packed.write_bytes(plain.read_bytes())
+    with pytest.raises(DataError, match=f"a{ending}.gz: cannot be read: .*not a .gz file"):
+        read(packed)
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"bytes": None, "path": "a\0b.png"}, r"'a\\x00b\.png' cannot be read \(no file can have"),
+        ({"bytes": None, "path": "a\nb.png"}, r"'a\\nb\.png' cannot be read \(No such file or d"),
+        (
+            {"bytes": None, "path": "none.png"},
+            "correct the path, or store the bytes in the",
+        ),
+        ({"bytes": None, "path": None}, "neither the bytes of an image nor the path of a file"),
+        ([1, 2], "'image' holds list, not an image: name another as the source's column"),
+        ("text", "'image' holds str, not an image: name another as the source's column"),
+        (None, "no image in it: the field 'image' of all its 1 rows is null: name another"),
+    ],
+    ids=["NUL", "line end", "missing", "neither", "list", "text", "null"],
+)
+def test_a_field_without_an_image_is_refused(held, said, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    parquet.write_table(pyarrow.table({"image": [held]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=said) as error:
+        read(tmp_path / "a.parquet")
+    assert "\n" not in str(error.value)
+
+
+def test_a_column_that_is_not_there_is_named_with_its_setting(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    parquet.write_table(pyarrow.table({"img": [b""], "label": [1]}), tmp_path / "a.parquet")
+    said = "no field 'image'; there are: img, label: name one as the source's column"
+    with pytest.raises(DataError, match=said):
+        read(tmp_path / "a.parquet")
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -60,7 +60,10 @@ def test_nulls_are_counted_and_passed_over(tmp_path):
     (tmp_path / "c.csv").write_text("title,text\nA,one\nB\n")
     assert facts(tmp_path / "c.csv").nulls == 1
     path.write_text(lines([{"text": None}] * 3))
-    assert problem(path).endswith("no text in it: the field 'text' of all its 3 rows is null")
+    assert problem(path).endswith(
+        "no text in it: the field 'text' of all its 3 rows is null: name another as the source's "
+        "column"
+    )
 
 
 def test_one_mistake_in_many_rows_is_at_most_three_lines(tmp_path):
@@ -72,8 +75,8 @@ def test_one_mistake_in_many_rows_is_at_most_three_lines(tmp_path):
 
     many = told([{"body": "x"}] * 5000)
     assert [line.partition("a.jsonl")[2] for line in many[:2]] == [
-        ", row 2: no field 'text'; there are: body",
-        ", row 3: no field 'text'; there are: body",
+        f", row {row}: no field 'text'; there are: body: name one as the source's column"
+        for row in (2, 3)
     ]
     assert many[2:] == ["... and 4,998 more rows: no field 'text'"]
     three = told([{"body": "x"}, {"other": "x"}, {}])
@@ -156,7 +159,7 @@ def test_no_more_than_twenty_names_are_kept_of_what_is_passed_over(tmp_path):
 def test_empty_files_in_a_folder_hold_no_document(tmp_path):
     for name in ("a.txt", "b.jsonl", "c.csv", "d.json", "e.txt.gz"):
         (tmp_path / name).write_bytes(b"")
-    assert problem(tmp_path).endswith("no text in it")
+    assert problem(tmp_path).endswith("no text in it: name a source that holds some")
     (tmp_path / "f.txt").write_text("one")
     assert read(tmp_path) == ["one"]
     assert facts(tmp_path).files_read == 6

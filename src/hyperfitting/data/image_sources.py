@@ -6,7 +6,7 @@ Shapes: N images, H rows, W columns, C = 3 channels.
 
 from __future__ import annotations
 
-import zipfile
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfitting.data.decode import optional, read_bytes
+from hyperfitting.data.decode import PACKED, optional, read_bytes
 from hyperfitting.data.formats import (
     IMAGE_FILES,
     IMAGE_FORMATS,
@@ -57,7 +57,7 @@ def read_images(source: TextSource, images: ImageSettings) -> SourceTexts:
     kind = SourceKind(
         what="image",
         formats=IMAGE_FORMATS,
-        in_words=f"{', '.join(IMAGE_FORMATS)} file",
+        in_words=f"{', '.join(IMAGE_FORMATS)} file (also {', '.join(PACKED)})",
         read_rows=reader.rows,
         document=reader.picture,
         prepare=reader.without_decoding,
@@ -82,7 +82,7 @@ class _ImageReader:
             return [(1, _FileRow(image=data, folder=folder, title=file.name))]
         if kind == ".parquet":
             return parquet_rows(data, name, self._source)
-        return _array_rows(file, name, self._source)
+        return _array_rows(data, name, self._source)
 
     def without_decoding(self, loaded: Any) -> Any:
         """A data set whose images are given as bytes: they are decoded here."""
@@ -155,41 +155,100 @@ def _pixels_of(value: Any, column: str) -> Pixels:
         return decode_picture(value)
     if isinstance(value, np.ndarray):
         return pixels_of_array(value)
-    raise PictureProblem(f"the field {column!r} holds {type(value).__name__}, not an image")
+    raise PictureProblem(
+        f"the field {column!r} holds {type(value).__name__}, not an image: name another as the "
+        "source's column"
+    )
 
 
 def _bytes_at(path: Any) -> bytes:
+    """The bytes of the file that a data set names in the place of bytes."""
+    if not isinstance(path, str):
+        raise PictureProblem(
+            "its field holds neither the bytes of an image nor the path of a file: store the bytes "
+            "in the data set"
+        )
     try:
-        return Path(str(path)).read_bytes()
-    except OSError as error:
-        raise PictureProblem(f"its file {path} cannot be read: {error.strerror}") from error
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+        why = getattr(error, "strerror", None) or "no file can have that name"
+        raise PictureProblem(
+            f"its file {path[:200]!r} cannot be read ({why}): correct the path, or store the bytes "
+            "in the data set"
+        ) from error
 
 
-def _array_rows(file: Path, name: str, source: TextSource) -> Iterator[SourceRow]:
+def _array_rows(data: bytes, name: str, source: TextSource) -> Iterator[SourceRow]:
     """The rows of a .npz file: one for each image, with the fields that are arrays of as many
     rows.
+
+    Raises:
+        DataError: the file is damaged, or its arrays are not those of the source.
     """
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if source.column not in arrays.files:
-                there = ", ".join(arrays.files) or "none"
-                raise DataError(
-                    f"{name}: no array {source.column!r}; there are: {there}: name one as the "
-                    "source's column"
-                )
-            asked = {source.column, source.group, source.title} & set(arrays.files)
-            held = {key: arrays[key] for key in arrays.files if key in asked}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{name}: not a .npz file of plain arrays, or damaged: make or download it again"
-        ) from error
+    held = _arrays(data, name, source)
     images = held[source.column]
-    if images.ndim < 3:
-        raise DataError(
-            f"{name}: the array {source.column!r} has the shape {images.shape}: images, rows, "
-            "columns and channels are needed"
-        )
+    _refuse_shapes(held, name, source)
     fields = {key: each for key, each in held.items() if each.shape == images.shape[:1]}
     for number, image in enumerate(images, 1):
         beside = {key: each[number - 1].item() for key, each in fields.items()}
         yield number, {source.column: image, **beside}
+
+
+def _arrays(data: bytes, name: str, source: TextSource) -> dict[str, NDArray[Any]]:
+    """The arrays of a .npz file that its source names.
+
+    numpy and zipfile raise errors of nearly every class for damaged bytes, so all of them count.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            _refuse_missing(arrays.files, name, source)
+            asked = {source.column, source.group, source.title}
+            held = {key: arrays[key] for key in arrays.files if key in asked}
+        if not all(isinstance(each, np.ndarray) for each in held.values()):
+            raise TypeError("a member of the file is no array")  # numpy gives its bytes then
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError(
+            f"{name}: its arrays do not fit into memory, or it is damaged: make it again, or make "
+            "several smaller ones"
+        ) from error
+    except Exception as error:
+        raise DataError(
+            f"{name}: not a .npz file of plain arrays, or damaged: make or download it again"
+        ) from error
+    return held
+
+
+def _refuse_missing(there: list[str], name: str, source: TextSource) -> None:
+    """Refuse a .npz file without the array of the images, or that of the groups.
+
+    Raises:
+        DataError: names the arrays that there are, and the setting.
+    """
+    for setting, wanted in (("column", source.column), ("group", source.group)):
+        if wanted is not None and wanted not in there:
+            raise DataError(
+                f"{name}: no array {wanted!r}; there are: {', '.join(there)[:300] or 'none'}: name "
+                f"one as the source's {setting}"
+            )
+
+
+def _refuse_shapes(held: dict[str, NDArray[Any]], name: str, source: TextSource) -> None:
+    """Refuse arrays that are no list of images, or not one label for each.
+
+    Raises:
+        DataError: names the array and its shape.
+    """
+    shape = held[source.column].shape
+    if len(shape) < 3:
+        raise DataError(
+            f"{name}: the array {source.column!r} has the shape {shape}: images, rows, columns and "
+            "channels are needed: name another as the source's column, or reshape it"
+        )
+    group = held.get(source.group or "")
+    if group is not None and source.group != source.column and group.shape != shape[:1]:
+        raise DataError(
+            f"{name}: the array {source.group!r} has the shape {group.shape}, and there are "
+            f"{shape[0]:,} images: name one of a label for each as the source's group"
+        )

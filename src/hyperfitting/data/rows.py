@@ -95,7 +95,12 @@ def text_of(row: dict[str, Any], column: str, name: str, number: int) -> str | N
     if is_null(value):
         return None
     if not isinstance(value, str):
-        raise RowError(name, number, f"the field {column!r} holds {_kind(value)}, not text")
+        raise RowError(
+            name,
+            number,
+            f"the field {column!r} holds {_kind(value)}, not text",
+            ": correct the row, or name another field as the source's column",
+        )
     return _as_text(value, column, name, number)
 
 
@@ -106,10 +111,13 @@ def label_of(row: dict[str, Any], column: str, name: str, number: int) -> str:
     Raises:
         RowError: there is no such field, it is null, or it holds a list or an object.
     """
-    value = value_of(row, column, name, number)
+    value = value_of(row, column, name, number, setting="group")
     if not is_label(value):
         raise RowError(
-            name, number, f"the field {column!r} holds {_kind(value)}, not text or a number"
+            name,
+            number,
+            f"the field {column!r} holds {_kind(value)}, not text or a number",
+            ": correct the row, or name another field as the source's group",
         )
     written = str(value).lower() if isinstance(value, bool) else str(value)
     return _as_text(written, column, name, number)
@@ -120,7 +128,9 @@ def is_label(value: Any) -> bool:
     return isinstance(value, (str, *_SCALARS)) and not is_null(value)
 
 
-def value_of(row: dict[str, Any], column: str, name: str, number: int) -> Any:
+def value_of(
+    row: dict[str, Any], column: str, name: str, number: int, *, setting: str = "column"
+) -> Any:
     """The value of a field, whatever it holds.
 
     Raises:
@@ -131,7 +141,10 @@ def value_of(row: dict[str, Any], column: str, name: str, number: int) -> Any:
     except KeyError:
         there = ", ".join(str(key) for key in row) or "none"
         raise RowError(
-            name, number, f"no field {column!r}", f"; there are: {there[:300]}"
+            name,
+            number,
+            f"no field {column!r}",
+            f"; there are: {there[:300]}: name one as the source's {setting}",
         ) from None
 
 

@@ -241,11 +241,12 @@ class _Reading:
         path, rows, nulls = self._source.path, self._counts["rows"], self._counts["nulls"]
         if not self._documents:
             why = (
-                f": the field {self._source.column!r} of all its {rows:,} rows is null"
+                f"the field {self._source.column!r} of all its {rows:,} rows is null: name another "
+                "as the source's column"
                 if rows == nulls > 0
-                else ""
+                else "name a source that holds some"
             )
-            raise DataError(f"{path}: no {self._kind.what} in it{why}")
+            raise DataError(f"{path}: no {self._kind.what} in it: {why}")
         documents = len(self._documents)
         return SourceTexts(
             self._documents,
