@@ -90,9 +90,7 @@ def test_those_that_ship_are_drawn_by_the_program(pictures):
     assert "asset:pictures/drawn.npz" in asset_names()
 
 
-def test_the_program_writes_a_file_or_says_in_a_line_why_not(
-    pictures, tmp_path, monkeypatch, capsys
-):
+def test_the_program_writes_a_file(pictures, tmp_path, monkeypatch):
     file = tmp_path / "new" / "p.npz"
     monkeypatch.setattr("sys.argv", ["drawn", str(file), "--number", "2", "--side", "16"])
     runpy.run_module("hyperfitting.data.drawn", run_name="__main__")
@@ -105,16 +103,32 @@ def test_the_program_writes_a_file_or_says_in_a_line_why_not(
     shown = np.asarray(Image.open(sheet))
     assert shown.shape == (3 * (2 * 33 - 1), 3 * (12 * 33 - 1), 3)
     assert (shown[3 * 33 :: 3, : 3 * 32 : 3] == pictures[12].colours_HWC).all()
-    for wrong, why in (
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
         (["p.gif"], "'p.gif' ends neither in .npz nor in .png"),
         (["p.npz", "--number", "0"], "'0' is no number of pictures: give 1 or more"),
         (["p.npz", "--side", "24"], "invalid choice: 24"),
-    ):
-        monkeypatch.setattr("sys.argv", ["drawn", *wrong])
-        with pytest.raises(SystemExit) as caught:
-            runpy.run_module("hyperfitting.data.drawn", run_name="__main__")
-        assert caught.value.code == 2
-        assert why in capsys.readouterr().err
+        (["folder.npz"], "'folder.npz' is a folder: name a file in it"),
+        (["plain/p.npz"], "'plain' is a file, and a folder is needed there: name another file"),
+        (["plain/a/b/p.npz"], "'plain' is a file, and a folder is needed there: name another"),
+        (["p" * 300 + ".npz", "--number", "1"], "cannot be written (File name too long): name"),
+    ],
+)
+def test_the_program_says_in_a_line_why_it_writes_nothing(
+    wrong, why, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "plain").touch()
+    monkeypatch.setattr("sys.argv", ["drawn", *wrong])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("hyperfitting.data.drawn", run_name="__main__")
+    assert caught.value.code == 2
+    assert why in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.npz", "plain"]
 
 
 def test_dice_are_fair_within_their_bounds():

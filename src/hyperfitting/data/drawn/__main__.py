@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,19 @@ _SIDES = [side for side in range(8, CANVAS_SIDE + 1) if CANVAS_SIDE % side == 0]
 
 
 def _main() -> None:
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    try:
+        _write(options)
+    except OSError as error:
+        parser.error(
+            f"{options.file} cannot be written ({error.strerror or type(error).__name__}): name "
+            "another file"
+        )
+
+
+def _write(options: argparse.Namespace) -> None:
+    """Draw the pictures, and write them to the file."""
     pictures = list(draw_pictures(options.number, side=options.side, seed=options.seed))
     images_NHWC = np.stack([picture.colours_HWC for picture in pictures])
     with replacing(options.file) as partial, partial.open("wb") as file:
@@ -64,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
 def _file(name: str) -> Path:
     if not name.endswith((".npz", ".png")):
         raise argparse.ArgumentTypeError(f"{name!r} ends neither in .npz nor in .png")
+    if os.path.isdir(name):
+        raise argparse.ArgumentTypeError(f"{name!r} is a folder: name a file in it")
+    for each in Path(name).parents:
+        if os.path.exists(each) and not os.path.isdir(each):
+            raise argparse.ArgumentTypeError(
+                f"{str(each)!r} is a file, and a folder is needed there: name another file"
+            )
     return Path(name)
 
 
