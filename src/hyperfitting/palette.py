@@ -25,7 +25,22 @@ from hyperfitting.files import write_text
 PALETTE_FILE = "preprocessor_config.json"
 """The file of a model folder that keeps its colours."""
 
-_BILINEAR = 2  # Pillow's number of the filter with which images are resized
+LEAST_COLOURS = 2
+"""With one colour all images would be alike."""
+
+_READS = {
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "resample": 2,
+    "rescale_factor": 1 / 255,
+}
+"""How images are read here, in the words of the file; 2 is Pillow's number of the bilinear
+filter.
+"""
+
 _PIXELS = 2**14  # compared with all colours at a time
 
 
@@ -86,37 +101,56 @@ def write_palette(path: Path, palette: Palette, side: int) -> None:
         "image_processor_type": "ImageGPTImageProcessor",
         "clusters": palette.colours_KC.tolist(),
         "do_color_quantize": True,
-        "do_normalize": True,
-        "do_rescale": True,
-        "do_resize": True,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-        "resample": _BILINEAR,
-        "rescale_factor": 1 / 255,
+        **_READS,
         "size": {"height": side, "width": side},
     }
     write_text(path, json.dumps(held) + "\n")
 
 
-def read_palette(path: Path) -> Palette:
-    """The colours in the file of an ImageGPT image processor, of any version.
+def read_palette(path: Path, *, side: int | None = None) -> Palette:
+    """The colours in the file of an ImageGPT image processor, of any version; None as `side`: of a
+    model of any size.
 
     Raises:
-        ModelError: the file cannot be read, or holds no colours in [-1, 1].
+        ModelError: the file cannot be read, holds no colours in [-1, 1], or makes other ids of an
+            image than are made here.
     """
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         clusters = held.get("clusters") if isinstance(held, dict) else None
         if clusters is None:
             raise ModelError(f"{path.name}: it holds no clusters of colours: {_REMEDY}")
-        colours_KC = np.asarray(clusters, dtype=np.float32)
-    except (OSError, ValueError, TypeError) as error:
+        # Not float32 yet, in which numpy would only warn of a number that is too large.
+        colours_KC = np.asarray(clusters, dtype=np.float64)
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path.name} is damaged: {_REMEDY}") from error
     if colours_KC.ndim != 2 or colours_KC.shape[1] != 3 or not len(colours_KC):
         raise ModelError(f"{path.name}: its clusters are no list of red, green, blue: {_REMEDY}")
     if not (np.abs(colours_KC) <= 1.001).all():
         raise ModelError(f"{path.name}: its clusters are not in -1 to 1: {_REMEDY}")
-    return Palette(colours_KC)
+    _refuse_other_ids(held, side, path.name)
+    return Palette(colours_KC.astype(np.float32))
+
+
+def _refuse_other_ids(held: dict[str, Any], side: int | None, name: str) -> None:
+    """Refuse a file whose image processor reads an image otherwise than it is read here.
+
+    Raises:
+        ModelError: names the setting.
+    """
+    for key, value in _READS.items():
+        if held.get(key) is not None and held[key] != value:
+            raise ModelError(
+                f"{name}: {key} = {held[key]}, and images are read here with {value}: {_REMEDY}, "
+                f"or set it to {value}"
+            )
+    size = held.get("size")
+    asked = {size} if not isinstance(size, dict) else {size.get("height"), size.get("width")}
+    if side is not None and size is not None and asked != {side}:
+        raise ModelError(
+            f"{name}: size = {size}, and the model continues images of {side} x {side} pixels: "
+            f"{_REMEDY}, or set it to {side}"
+        )
 
 
 _REMEDY = "take the one that came with the model"

@@ -389,6 +389,48 @@ def test_a_model_with_another_number_of_colours(tree, model, tmp_path):
         draw(tree, tmp_path)
 
 
+@pytest.mark.parametrize("initialise", ["pretrained", "random"])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"vocab_size": 1}, "vocab_size = 1 leaves fewer than 2 colours .* set it to 3 or more"),
+        ({"vocab_size": 2}, "vocab_size = 2 leaves fewer than 2 colours .* set it to 3 or more"),
+        ({"n_positions": 0}, "n_positions = 0 makes no square image: set it to rows x columns"),
+        ({"n_positions": 65}, "n_positions = 65 makes no square image: set it to rows x columns"),
+    ],
+)
+def test_a_config_of_no_images_is_refused(changes, said, initialise, tree, model, tmp_path):
+    shape = tmp_path / "shape"
+    if initialise == "pretrained":
+        shutil.copytree(model, shape)
+    shape.mkdir(exist_ok=True)
+    config = json.loads((model / "config.json").read_text())
+    (shape / "config.json").write_text(json.dumps(config | changes))
+    tree["model"] = {"source": str(shape), "initialise": initialise}
+    with pytest.raises(ModelError, match=rf"shape: its config\.json: {said}"):
+        draw(tree, tmp_path)
+
+
+def test_a_new_model_of_two_colours(tree, model, tmp_path):
+    pytest.importorskip("sklearn")
+    (tmp_path / "shape").mkdir()
+    config = json.loads((model / "config.json").read_text())
+    (tmp_path / "shape" / "config.json").write_text(json.dumps(config | {"vocab_size": 3}))
+    tree["model"] = {"source": str(tmp_path / "shape"), "initialise": "random"}
+    recipe = parse_recipe(tree, source="t")
+    assert check_lines(check_recipe(recipe, tmp_path / "out", device="cpu"))
+
+
+def test_an_image_processor_of_another_size_is_refused(tree, model, tmp_path):
+    other = shutil.copytree(model, tmp_path / "other")
+    held = json.loads((other / "preprocessor_config.json").read_text())
+    held["size"] = {"height": 32, "width": 32}
+    (other / "preprocessor_config.json").write_text(json.dumps(held))
+    tree["model"] = {"source": str(other)}
+    with pytest.raises(ModelError, match=r"preprocessor_config\.json: size = .* of 8 x 8 pixels"):
+        draw(tree, tmp_path)
+
+
 def test_what_was_converted_is_said(tree, tmp_path):
     np.savez(tmp_path / "gray.npz", images=noise(60)[..., 0])
     tree["data"]["train"]["path"] = str(tmp_path / "gray.npz")

@@ -22,8 +22,13 @@ def test_as_many_colours_as_there_are_keeps_them_all():
 
 
 def test_too_few_colours_are_refused():
-    with pytest.raises(DataError, match=r"s: its training images have 1 distinct colours.*2 or"):
-        fit_palette([np.zeros((4, 4, 3), np.uint8)], 4, seed=0, source="s")
+    image = np.zeros((4, 4, 3), np.uint8)
+    said = r"s: its training images have 1 distinct colours, and the model 4: take images of more"
+    with pytest.raises(DataError, match=said):  # no model has one colour
+        fit_palette([image], 4, seed=0, source="s")
+    image[0] = 255
+    with pytest.raises(DataError, match=r"have 2 distinct colours.* vocab_size = 3 or less, or im"):
+        fit_palette([image], 4, seed=0, source="s")
 
 
 def test_colours_are_distinct_and_each_is_its_own_nearest():

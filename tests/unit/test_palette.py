@@ -62,12 +62,41 @@ def test_the_file_keeps_colours_to_the_bit(palette, tmp_path):
         ('{"clusters": [[0, 0], [1, 1]]}', "no list of red, green, blue"),
         ('{"clusters": [[0, 0, 0], [1]]}', "is damaged"),
         ('{"clusters": [[0, 0, 255]]}', "are not in -1 to 1"),
+        ('{"clusters": [[0, 0, 1e300]]}', "are not in -1 to 1"),
+        ('{"clusters": [[0, 0, NaN]]}', "are not in -1 to 1"),
+        ('{"clusters": [[0, 0, 1' + "0" * 400 + "]]}", "is damaged: take the one that came with"),
+        ('{"clusters": ' + "[" * 20_000 + "]" * 20_000 + "}", "is damaged: take the one that"),
     ],
 )
-def test_a_file_without_usable_colours_is_refused(held, said, tmp_path):
+def test_a_file_without_usable_colours_is_refused(held, said, tmp_path, recwarn):
     (tmp_path / PALETTE_FILE).write_text(held)
     with pytest.raises(ModelError, match=said):
         read_palette(tmp_path / PALETTE_FILE)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"size": {"height": 32, "width": 32}}, r"size = .*of 8 x 8 pixels: .*, or set it to 8$"),
+        ({"size": {"height": 8, "width": 32}}, "size = "),
+        ({"size": {"shortest_edge": 8}}, "size = "),
+        ({"size": 32}, "size = 32, and the model continues images of 8 x 8 pixels"),
+        ({"resample": 3}, "resample = 3, and images are read here with 2: take .*, or set it to 2"),
+        ({"image_mean": [0.4, 0.5, 0.5]}, "image_mean = "),
+        ({"do_normalize": False}, "do_normalize = False, and images are read here with True"),
+    ],
+)
+def test_an_image_processor_that_gives_other_ids_is_refused(changes, said, tmp_path):
+    file = tmp_path / PALETTE_FILE
+    write_palette(file, Palette(colours(4)), 8)
+    held = json.loads(file.read_text())
+    for same in ({}, {"size": 8}, {"size": None}, {"image_mean": None}):
+        file.write_text(json.dumps(held | same))
+        assert len(read_palette(file, side=8)) == 4
+    file.write_text(json.dumps(held | changes))
+    with pytest.raises(ModelError, match=said):
+        read_palette(file, side=8)
 
 
 def test_clusters_of_the_first_version_of_transformers_are_read(tmp_path):

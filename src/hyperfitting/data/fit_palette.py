@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hyperfitting.data.decode import optional
 from hyperfitting.errors import DataError
-from hyperfitting.palette import Palette
+from hyperfitting.palette import LEAST_COLOURS, Palette
 
 _MOST = 50_000
 """Distinct colours that are clustered: more are sampled, as often as they occur."""
@@ -33,10 +33,11 @@ def fit_palette(
     pixels_NC = np.concatenate([each.reshape(-1, 3) for each in images])
     colours_DC, weight_D = np.unique(pixels_NC, axis=0, return_counts=True)
     if len(colours_DC) < count:
+        fewer = f"a model whose config.json has vocab_size = {len(colours_DC) + 1} or less, or "
         raise DataError(
             f"{source}: its training images have {len(colours_DC):,} distinct colours, and the "
-            f"model {count:,}: take a model whose config.json has "
-            f"vocab_size = {len(colours_DC) + 1} or less, or images of more colours"
+            f"model {count:,}: take {fewer if len(colours_DC) >= LEAST_COLOURS else ''}images of "
+            "more colours"
         )
     found_KC = colours_DC
     if len(colours_DC) > count:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.parts import positions_of
-from hyperfitting.palette import Palette
+from hyperfitting.palette import LEAST_COLOURS, Palette
 from hyperfitting.records import WordBoundaries
 from hyperfitting.traits import ChatFrame
 
@@ -84,12 +84,10 @@ def make_image_codec(palette: Palette, config: Any) -> ImageCodec:
     """The codec of an image model, from its colours and its config.
 
     Raises:
-        ModelError: the model has another number of tokens than colours and a start token, or its
-            positions make no square.
+        ModelError: the model has another number of tokens than colours and a start token; or as
+            `side_of`.
     """
-    side, positions = side_of(config), positions_of(config)
-    if side is None:
-        raise ModelError(f"its {positions} positions make no square image: correct n_positions")
+    side = side_of(config)
     if config.vocab_size != len(palette) + 1:
         raise ModelError(
             f"its image processor has {len(palette)} colours, and its config.json "
@@ -99,10 +97,22 @@ def make_image_codec(palette: Palette, config: Any) -> ImageCodec:
     return ImageCodec(palette, side)
 
 
-def side_of(config: Any) -> int | None:
-    """Rows, and columns, of the images of a model of this config; None if its positions make no
-    square.
+def side_of(config: Any) -> int:
+    """Rows, and columns, of the images of a model of this config.
+
+    Raises:
+        ModelError: its positions make no square, or it has not even two colours.
     """
-    positions = positions_of(config) or 0
-    side = isqrt(positions)
-    return side if side and side * side == positions else None
+    positions, tokens = positions_of(config), config.vocab_size
+    side = isqrt(positions or 0)
+    if not side or side * side != positions:
+        raise ModelError(
+            f"its config.json: n_positions = {config.n_positions} makes no square image: set it to rows x "
+            "columns, such as 1024 for 32 x 32"
+        )
+    if not isinstance(tokens, int) or tokens <= LEAST_COLOURS:
+        raise ModelError(
+            f"its config.json: vocab_size = {tokens} leaves fewer than {LEAST_COLOURS} colours "
+            f"beside the start token: set it to {LEAST_COLOURS + 1} or more"
+        )
+    return side

@@ -86,13 +86,14 @@ def load_palette(settings: ModelSettings) -> Palette | None:
     """The colours that came with an image model; None if it has no image processor.
 
     Raises:
-        ModelError: its image processor is damaged, or the hub cannot be reached.
+        ModelError: its image processor is damaged, or makes other ids of an image than are made
+            here; or the hub cannot be reached.
     """
     with translate_model_errors(settings, "read its image processor"):
         location = locate(settings)
         file = cached_file(location.source, PALETTE_FILE, **_IF_THERE, **location.options)
         if file is not None:
-            return read_palette(Path(file))
+            return read_palette(Path(file), side=image_side(settings))
         # It also seems absent where the hub cannot be reached; every model has this file.
         cached_file(location.source, "config.json", **location.options)
         return None if location.base is None else load_palette(location.base)
@@ -102,16 +103,12 @@ def image_side(settings: ModelSettings) -> int | None:
     """Rows, and columns, of the images that a model continues; None of a model of texts.
 
     Raises:
-        ModelError: its config cannot be read, or its positions make no square.
+        ModelError: its config cannot be read, its positions make no square, or it has too few
+            colours.
     """
     with translate_model_errors(settings, "read its config.json"):
         config = load_config(settings)
-        if not is_image_model(config):
-            return None
-        side = side_of(config)
-        if side is None:
-            raise ModelError(f"its {positions_of(config)} positions make no square image")
-        return side
+        return side_of(config) if is_image_model(config) else None
 
 
 def colour_count(settings: ModelSettings) -> int:

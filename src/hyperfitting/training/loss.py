@@ -104,7 +104,8 @@ def choose_loss(model: nn.Module, precision: Precision, device: torch.device) ->
     else theirs.
     """
     whole = update_wrapper(partial(plain_next_token_loss, model), plain_next_token_loss)
-    ids_BT, weight_B = torch.arange(1, 9, device=device).unsqueeze(0), torch.ones(1, device=device)
+    ids_T = torch.arange(1, 9, device=device) % models.predicted_tokens(model)
+    ids_BT, weight_B = ids_T.unsqueeze(0), torch.ones(1, device=device)
     with torch.no_grad(), autocast(precision, device):
         if not (hasattr(model, "next_token_loss") and models.head_is_one_product(model, ids_BT)):
             return whole
