@@ -107,8 +107,8 @@ def side_of(config: Any) -> int:
     side = isqrt(positions or 0)
     if not side or side * side != positions:
         raise ModelError(
-            f"its config.json: n_positions = {config.n_positions} makes no square image: set it to rows x "
-            "columns, such as 1024 for 32 x 32"
+            f"its config.json: n_positions = {config.n_positions} makes no square image: set it to "
+            "rows x columns, such as 1024 for 32 x 32"
         )
     if not isinstance(tokens, int) or tokens <= LEAST_COLOURS:
         raise ModelError(
