@@ -278,18 +278,17 @@ def test_packed_files_are_unpacked(ending, tmp_path):
 @pytest.mark.parametrize(
     ("held", "said"),
     [
-        ({"bytes": None, "path": "a\0b.png"}, r"'a\\x00b\.png' cannot be read \(no file can have"),
+        ({"bytes": None, "path": "a\0b.png"}, r"'a\\x00b\.png' cannot be read \(it names no plain"),
         ({"bytes": None, "path": "a\nb.png"}, r"'a\\nb\.png' cannot be read \(No such file or d"),
-        (
-            {"bytes": None, "path": "none.png"},
-            "correct the path, or store the bytes in the",
-        ),
+        ({"bytes": None, "path": "/dev/null"}, r"'/dev/null' cannot be read \(it names no plain"),
+        ({"bytes": None, "path": "/"}, r"'/' cannot be read \(it names no plain file\): correct"),
+        ({"bytes": None, "path": "none.png"}, "correct the path, or store the bytes in the data"),
         ({"bytes": None, "path": None}, "neither the bytes of an image nor the path of a file"),
         ([1, 2], "'image' holds list, not an image: name another as the source's column"),
         ("text", "'image' holds str, not an image: name another as the source's column"),
         (None, "no image in it: the field 'image' of all its 1 rows is null: name another"),
     ],
-    ids=["NUL", "line end", "missing", "neither", "list", "text", "null"],
+    ids=["NUL", "line end", "device", "folder", "missing", "neither", "list", "text", "null"],
 )
 def test_a_field_without_an_image_is_refused(held, said, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")

@@ -7,6 +7,7 @@ Shapes: N images, H rows, W columns, C = 3 channels.
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -169,9 +170,11 @@ def _bytes_at(path: Any) -> bytes:
             "in the data set"
         )
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # a device may never end
+            raise ValueError(path)
         return Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
-        why = getattr(error, "strerror", None) or "no file can have that name"
+    except (OSError, ValueError) as error:  # a NUL in a name is a ValueError too
+        why = getattr(error, "strerror", None) or "it names no plain file"
         raise PictureProblem(
             f"its file {path[:200]!r} cannot be read ({why}): correct the path, or store the bytes "
             "in the data set"
