@@ -145,8 +145,8 @@ def _refuse_other_ids(held: dict[str, Any], side: int | None, name: str) -> None
                 f"or set it to {value}"
             )
     size = held.get("size")
-    asked = {size} if not isinstance(size, dict) else {size.get("height"), size.get("width")}
-    if side is not None and size is not None and asked != {side}:
+    sides = [size.get("height"), size.get("width")] if isinstance(size, dict) else [size, size]
+    if side is not None and size is not None and sides != [side, side]:
         raise ModelError(
             f"{name}: size = {size}, and the model continues images of {side} x {side} pixels: "
             f"{_REMEDY}, or set it to {side}"

@@ -81,6 +81,7 @@ def test_a_file_without_usable_colours_is_refused(held, said, tmp_path, recwarn)
         ({"size": {"height": 32, "width": 32}}, r"size = .*of 8 x 8 pixels: .*, or set it to 8$"),
         ({"size": {"height": 8, "width": 32}}, "size = "),
         ({"size": {"shortest_edge": 8}}, "size = "),
+        ({"size": [8, 8]}, "size = "),
         ({"size": 32}, "size = 32, and the model continues images of 8 x 8 pixels"),
         ({"resample": 3}, "resample = 3, and images are read here with 2: take .*, or set it to 2"),
         ({"image_mean": [0.4, 0.5, 0.5]}, "image_mean = "),
