@@ -72,6 +72,19 @@ def test_no_runs_yet(tmp_path, capsys):
     assert "next     hyperfit demo" in capsys.readouterr().out
 
 
+def test_a_folder_of_experiments_that_is_misspelt_is_not_taken_for_an_empty_one(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipe.json").write_text("{}")
+    for verb in ("runs", "clean"):
+        assert "nothere: no such folder" in refused(capsys, verb, "nothere")
+        assert "recipe.json is a file: give the folder" in refused(capsys, verb, "recipe.json")
+    study = ("study", "estimate", "curves", "--reuse", "nothere")
+    assert "nothere: no such folder" in refused(capsys, *study)
+    assert main(["runs"]) == main(["clean"]) == 0  # it comes with the first experiment
+
+
 def test_pretrain_names_its_model(tree, tmp_path, capsys):
     tree["model"]["initialise"] = "random"
     tree["data"]["domains"] = []

@@ -29,11 +29,27 @@ def find_run(folder: Path) -> Run:
     return run
 
 
+_DEFAULT_FOLDER = Path("runs")
+"""Where experiments are looked for unless a folder is named; it need not be there yet."""
+
+
 def find_experiments(folder: Path) -> list[Experiment]:
     """Every experiment in `folder` and the folders in it, five deep, oldest first; none inside
     another.
+
+    Raises:
+        RunError: there is no such folder, and it is not the default one.
     """
+    _refuse_missing(folder)
     return sorted(_experiments_in(folder, 5), key=lambda each: each.recipe_file.stat().st_mtime)
+
+
+def _refuse_missing(folder: Path) -> None:
+    if folder.is_dir() or (folder == _DEFAULT_FOLDER and not folder.exists()):
+        return
+    if folder.exists():
+        raise RunError(f"{folder} is a file: give the folder of an experiment, or one around it")
+    raise RunError(f"{folder}: no such folder: give the one that experiments are in")
 
 
 def _experiments_in(folder: Path, deep: int) -> Iterator[Experiment]:

@@ -34,6 +34,9 @@ def clean_experiments(
         weights: also the models of experiments that are measured. Texts, metrics and reports stay;
             to continue contexts again, such an experiment is trained again.
         remove: remove what is found.
+
+    Raises:
+        RunError: there is no such folder.
     """
     found = []
     for experiment in find_experiments(folder):

@@ -47,7 +47,11 @@ class DamagedExperiment:
 
 
 def list_experiments(folder: Path) -> list[ExperimentSummary | DamagedExperiment]:
-    """Every experiment in a folder and in those inside it, oldest first; none inside another."""
+    """Every experiment in a folder and in those inside it, oldest first; none inside another.
+
+    Raises:
+        RunError: there is no such folder.
+    """
     return [_summary(each) for each in find_experiments(folder)]
 
 

@@ -77,7 +77,11 @@ class ReusableExperiment:
 
 
 def reusable_experiments(study: StudyFolder, others: Iterable[Path]) -> list[ReusableExperiment]:
-    """The finished experiments of the studies that stand beside this one, and of other folders."""
+    """The finished experiments of the studies that stand beside this one, and of other folders.
+
+    Raises:
+        RunError: one of the other folders is not there.
+    """
     found: dict[Path, Experiment] = {}
     for experiment in _experiments(study, others):
         found.setdefault(experiment.folder.resolve(), experiment)
@@ -87,8 +91,9 @@ def reusable_experiments(study: StudyFolder, others: Iterable[Path]) -> list[Reu
 def _experiments(study: StudyFolder, others: Iterable[Path]) -> Iterator[Experiment]:
     own = study.folder.resolve()
     for file in sorted(own.parent.glob(f"*/{study.study_file.name}")):
-        if file.parent != own:
-            yield from find_experiments(StudyFolder(file.parent).cells_folder)
+        cells = StudyFolder(file.parent).cells_folder
+        if file.parent != own and cells.is_dir():
+            yield from find_experiments(cells)
     for folder in others:
         yield from find_experiments(folder)
 
