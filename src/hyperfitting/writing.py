@@ -10,7 +10,15 @@ import torch
 
 from hyperfitting import generate, models
 from hyperfitting.errors import InputError, RunError
-from hyperfitting.recipe import GREEDY, ContextFormat, Dtype, ModelSettings, Strategy, is_unicode
+from hyperfitting.recipe import (
+    GREEDY,
+    ContextFormat,
+    Dtype,
+    ModelSettings,
+    Strategy,
+    checked_number,
+    is_unicode,
+)
 from hyperfitting.runs import Run, find_run
 
 
@@ -36,7 +44,7 @@ def write(
         folder: a run's folder, or an experiment's, whose hyperfitted model is taken.
         prompt: the text to continue; in a chat, what the user says after the instruction.
         strategy: how the next token is chosen; by its name one of the run's recipe.
-        new_tokens: at most so many tokens are written.
+        new_tokens: at most so many tokens are written, 1 or more.
         seed: decides the samples of a strategy that samples.
         device: `auto` (the accelerator if there is one), `cpu`, `cuda`, ...
         context_format: `plain`, or `chat`: the prompt stands in the user's turn of the model's own
@@ -46,8 +54,8 @@ def write(
 
     Raises:
         RunError: the folder holds no trained run.
-        InputError: the prompt and the new tokens do not fit the model, or the run's recipe has no
-            strategy of that name.
+        InputError: the prompt and the new tokens do not fit the model, `new_tokens` or `seed` is out
+            of range, or the run's recipe has no strategy of that name.
         ModelError: a chat is asked for, and the tokenizer has no chat template.
     """
     run = find_run(Path(folder))
@@ -88,10 +96,13 @@ class PromptWriter:
         """Continue one prompt, as the function `write` does.
 
         Raises:
-            InputError: as of `write`: the prompt is no text, empty, or too long for the model.
+            InputError: as of `write`: the prompt is no text, empty, or too long for the model; or a
+                number is out of range.
         """
         if not is_unicode(prompt):
             raise InputError("the prompt holds bytes that are not UTF-8")
+        checked_number("new_tokens", new_tokens, 1)
+        checked_number("seed", seed)
         codec = self._codec = self._codec or load_run_codec(self._run)
         context = self._context(codec, prompt)
         if not context:

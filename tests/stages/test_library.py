@@ -60,6 +60,37 @@ def test_a_strategy_is_one_of_the_recipes_by_its_name(finished):
         hyperfitting.write(finished.folder, "the", strategy="beam")
 
 
+WRONG_CALLS = {
+    "no amount of memory: write it as 80GiB": lambda _: hyperfitting.plan("demo", memory="80"),
+    "memory=0: give a whole number": lambda _: hyperfitting.plan("demo", memory=0),
+    "count=0: give a whole number": lambda _: hyperfitting.plan("demo", count=0),
+    "no experiment to compare": lambda _: hyperfitting.compare([]),
+    "overrides: 1 names no setting": lambda _: hyperfitting.load_recipe("demo", {1: 2}),
+    "overrides: 2 names no setting": lambda _: hyperfitting.load_recipe("demo", [2]),
+    r"write them as .*, or as \[\"train.epochs=10\"\]": (
+        lambda _: hyperfitting.load_recipe("demo", "train.epochs=3")
+    ),
+    "a recipe is given as a file .* not as dict": lambda _: hyperfitting.run({"train": {}}),
+    "new_tokens=-3: give a whole": lambda folder: hyperfitting.write(folder, "a", new_tokens=-3),
+    "new_tokens=0: give a whole": lambda folder: hyperfitting.write(folder, "a", new_tokens=0),
+    "new_tokens=2.5: give a whole": lambda folder: hyperfitting.write(folder, "a", new_tokens=2.5),
+    "ask for fewer tokens": lambda folder: hyperfitting.write(folder, "a", new_tokens=10**8),
+    "seed=-1: give a whole": lambda folder: hyperfitting.write(folder, "a", seed=-1),
+}
+
+
+@pytest.mark.parametrize("problem", WRONG_CALLS)
+def test_a_wrong_argument_is_one_line(problem, finished):
+    with pytest.raises(InputError, match=problem) as caught:
+        WRONG_CALLS[problem](finished.folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_memory_is_given_as_text_too(finished):
+    found = hyperfitting.plan(finished.recipe, memory="64MiB")
+    assert found.device_bytes == 64 * 2**20
+
+
 def test_an_experiment_names_itself_and_refuses_a_variant_that_it_lacks(experiment, tmp_path):
     assert repr(experiment) == f"<Experiment {finished_name(experiment)}>"
     assert "nothing yet" in repr(hyperfitting.Experiment(str(tmp_path)))

@@ -103,7 +103,7 @@ def add_reading(verbs: Verbs) -> None:
     write.add_argument("prompt", help="the text to continue")
     write.add_argument(
         "--tokens",
-        type=whole_number(),
+        type=whole_number(1),
         default=200,
         metavar="N",
         help="at most so many new tokens (200)",

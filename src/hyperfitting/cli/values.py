@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
+
+from hyperfitting.errors import InputError
 
 
 def memory_size(text: str) -> int:
@@ -13,11 +14,12 @@ def memory_size(text: str) -> int:
     Raises:
         ArgumentTypeError: it is none.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT]i?B)", text)
-    if found is None or not float(found[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory: write it as 80GiB")
-    kilo = 1024 if "i" in found[2] else 1000
-    return int(float(found[1]) * kilo ** (" MGT".index(found[2][0]) + 1))
+    from hyperfitting import recipe
+
+    try:
+        return recipe.memory_size(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def whole_number(

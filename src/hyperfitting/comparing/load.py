@@ -58,10 +58,12 @@ def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
     order of their seeds.
 
     Raises:
-        RunError: one is not measured, was measured by an earlier version, or does not compare with
+        RunError: there is none, one is not measured, was measured by an earlier version, or does not compare with
             the first.
     """
     experiments = [_measured(Experiment(folder)) for folder in folders]
+    if not experiments:
+        raise RunError("no experiment to compare: give the folder of one or more")
     kinds: dict[str, list[Experiment]] = {}
     for each in sorted(experiments, key=lambda each: Seeds.of(each.recipe)):
         kinds.setdefault(without_seeds(each.recipe).digest, []).append(each)

@@ -2,6 +2,7 @@
 shipped ones.
 """
 
+from hyperfitting.recipe.amounts import checked_number, memory_size
 from hyperfitting.recipe.base import (
     ContextFormat,
     Count,
@@ -107,12 +108,14 @@ __all__ = [
     "Variant",
     "apply_overrides",
     "as_overrides",
+    "checked_number",
     "copy_recipe",
     "differing_settings",
     "dotted",
     "is_unicode",
     "load_recipe",
     "load_stored_recipe",
+    "memory_size",
     "parse_recipe",
     "parse_settings",
     "read_or_given",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +53,10 @@ def recipe_path(name_or_path: str | Path) -> Path:
     Raises:
         RecipeError: if there is neither; the message names the nearest shipped recipe.
     """
+    if not isinstance(name_or_path, str | PathLike):
+        raise RecipeError(
+            f"a recipe is given as a file or by a shipped name, not as {type(name_or_path).__name__}"
+        )
     path = Path(name_or_path)
     if path.is_file():
         return path

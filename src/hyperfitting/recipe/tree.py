@@ -147,7 +147,11 @@ def apply_overrides(tree: dict[str, Any], overrides: Overrides) -> None:
 def by_setting(overrides: Overrides) -> Overrides:
     """Overrides in which a whole section, `{"train": {"epochs": 3}}`, stands for the settings that
     it names, and for no others.
+
+    Raises:
+        RecipeError: they are neither settings by name nor texts in a list.
     """
+    _refuse_other_than_overrides(overrides)
     if not isinstance(overrides, Mapping):
         return overrides
     sections = {
@@ -158,6 +162,16 @@ def by_setting(overrides: Overrides) -> Overrides:
         for key, value in overrides.items()
         for leaf in (dotted(value, key) if key in sections else [(key, value)])
     )
+
+
+def _refuse_other_than_overrides(overrides: Any) -> None:
+    listed = isinstance(overrides, Mapping | Sequence) and not isinstance(overrides, str | bytes)
+    wrong = [each for each in overrides if not isinstance(each, str)] if listed else [overrides]
+    if wrong:
+        raise RecipeError(
+            f"overrides: {wrong[0]!r} names no setting: write them as "
+            '{"train.epochs": 10}, or as ["train.epochs=10"]'
+        )
 
 
 def as_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:

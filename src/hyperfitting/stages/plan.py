@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperfitting import models, training
-from hyperfitting.recipe import Recipe, read_or_given
+from hyperfitting.recipe import Recipe, checked_number, memory_size, read_or_given
 
 
 @dataclass(frozen=True)
@@ -37,30 +37,38 @@ class DryRun:
 def plan_memory(
     recipe: Recipe | str | Path,
     *,
-    memory: int | None = None,
+    memory: int | str | None = None,
     count: int = 1,
     device: str = "auto",
 ) -> MemoryPlan:
-    """What each precision needs on each of `count` devices of `memory` bytes, and which settings
-    fit.
+    """What each precision needs on each of `count` devices of `memory`, in bytes or as
+    `"80GiB"`, and which settings fit.
 
     Only the architecture is read, from `model.architecture` where `model.source` is not at hand.
     Without `memory` it is that of `device`.
 
     Examples:
-        >>> plan = hyperfitting.plan("mine.toml", memory=24 * 2**30)
+        >>> plan = hyperfitting.plan("mine.toml", memory="24GiB")
         >>> plan.fits[0].fits
         True
 
     Raises:
+        InputError: `memory` is no amount of memory, or `count` no number of devices.
         ModelError: there is no config, or the model's memory depends on the texts.
     """
     recipe = read_or_given(recipe)
+    checked_number("count", count, 1, 1024)
     place = models.resolve_device(device)
     kind = "cuda" if memory is not None else place.type
-    room = memory or models.memory_bytes(place)
+    room = models.memory_bytes(place) if memory is None else _given_bytes(memory)
     fits = training.plan(recipe, device_bytes=room, count=count, device=kind)
     return MemoryPlan(recipe, room, count, tuple(fits))
+
+
+def _given_bytes(memory: int | str) -> int:
+    if isinstance(memory, str):
+        return memory_size(memory)
+    return checked_number("memory", memory, 1, 2**63)
 
 
 def try_updates(recipe: Recipe, *, device: str = "auto") -> DryRun:
