@@ -54,8 +54,8 @@ def write(
 
     Raises:
         RunError: the folder holds no trained run.
-        InputError: the prompt and the new tokens do not fit the model, `new_tokens` or `seed` is out
-            of range, or the run's recipe has no strategy of that name.
+        InputError: the prompt and the new tokens do not fit the model, `new_tokens` or `seed` is
+            out of range, or the run's recipe has no strategy of that name.
         ModelError: a chat is asked for, and the tokenizer has no chat template.
     """
     run = find_run(Path(folder))

@@ -67,6 +67,14 @@ def test_recipes_list_show_copy_and_settings(tmp_path, capsys):
     assert "no shipped recipe 'x'" in refused(capsys, "recipes", "copy", "x")
 
 
+@pytest.mark.parametrize(
+    ("words", "beyond"),
+    [("list foo", "foo"), ("settings foo", "foo"), ("schema foo bar", "foo"), ("show demo a", "a")],
+)
+def test_words_that_an_action_does_not_take_are_refused(words, beyond, capsys):
+    assert f"{beyond!r} is one word too many" in refused(capsys, "recipes", *words.split())
+
+
 def test_no_runs_yet(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 0
     assert "next     hyperfit demo" in capsys.readouterr().out

@@ -68,8 +68,8 @@ ORDER = {
     "store.store < store store.judgement_files store.links < judges.llm judges.simulated "
     "store.archive web.dependencies < settings_tables web.admin web.annotators < web.app < "
     "web.serve",
-    "recipe": "amounts base former_names tree < evaluate images model strategies train < data variants < "
-    "settings < differences notes paths reference < problems < load < __init__",
+    "recipe": "amounts base former_names tree < evaluate images model strategies train < data "
+    "variants < settings < differences notes paths reference < problems < load < __init__",
     "report": "comparison experiment kit kit.figures kit.heat kit.numbers kit.page kit.tables "
     "kit.variants preference study study.content < comparison.cells comparison.figures "
     "experiment.all_texts experiment.evaluation experiment.evaluation_figure experiment.figures "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hyperfitting.cli.console import folded
 from hyperfitting.cli.options import Options, Verbs, print_next
-from hyperfitting.errors import RecipeError
+from hyperfitting.errors import InputError, RecipeError
 
 
 def add_recipes(verbs: Verbs) -> None:
@@ -24,6 +24,9 @@ def add_recipes(verbs: Verbs) -> None:
 
 
 def _recipes(options: Options) -> None:
+    given = [str(each) for each in (options.name, options.to) if each is not None]
+    if beyond := given[_WORDS.get(options.action, 0) :]:
+        raise InputError(f"hyperfit recipes {options.action}: {beyond[0]!r} is one word too many")
     _ACTIONS[options.action](options)
 
 
@@ -70,6 +73,8 @@ _ACTIONS = {
     "settings": _settings,
     "schema": _schema,
 }
+_WORDS = {"show": 1, "copy": 2}
+"""How many words follow an action; none follow the others."""
 
 
 def _name(options: Options) -> str:

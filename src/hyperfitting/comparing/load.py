@@ -58,8 +58,8 @@ def load_experiments(folders: Sequence[Path]) -> dict[str, list[Experiment]]:
     order of their seeds.
 
     Raises:
-        RunError: there is none, one is not measured, was measured by an earlier version, or does not compare with
-            the first.
+        RunError: there is none; or one is not measured, was measured by an earlier version, or does
+            not compare with the first.
     """
     experiments = [_measured(Experiment(folder)) for folder in folders]
     if not experiments:

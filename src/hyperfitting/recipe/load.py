@@ -54,9 +54,8 @@ def recipe_path(name_or_path: str | Path) -> Path:
         RecipeError: if there is neither; the message names the nearest shipped recipe.
     """
     if not isinstance(name_or_path, str | PathLike):
-        raise RecipeError(
-            f"a recipe is given as a file or by a shipped name, not as {type(name_or_path).__name__}"
-        )
+        kind = type(name_or_path).__name__
+        raise RecipeError(f"a recipe is given as a file or by a shipped name, not as {kind}")
     path = Path(name_or_path)
     if path.is_file():
         return path

@@ -43,7 +43,8 @@ def compare_experiments(
             greedy`.
 
     Raises:
-        RunError: no folder is given, a folder holds no measured experiment, or `out` holds something else.
+        RunError: no folder is given, a folder holds no measured experiment, or `out` holds
+            something else.
     """
     given = [folders] if isinstance(folders, str | Path) else folders
     experiments = [Path(folder) for folder in given]
