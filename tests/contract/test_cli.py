@@ -28,14 +28,20 @@ def recipe(tree, tmp_path):
 
 
 def test_the_verbs_in_turn_each_name_what_they_wrote_and_what_comes_next(recipe, tmp_path, capsys):
-    out = str(tmp_path / "out")
+    out, cpu = str(tmp_path / "out"), "--device cpu"
     steps = [
         (["check", recipe, "--out", out], "write     "),
-        (["train", recipe, "--out", out, "--device", "cpu"], f"next     hyperfit generate {out}"),
-        (["generate", out], f"next     hyperfit measure {out}"),
+        (["check", recipe, "--device", "cpu"], f"next     hyperfit run {recipe} {cpu}\n"),
+        (
+            ["train", recipe, "--out", out, "--device", "cpu"],
+            f"next     hyperfit generate {out} {cpu}\n",
+        ),
+        (["generate", out], f"next     hyperfit measure {out}\n"),
+        (["generate", out, "--device", "cpu"], f"next     hyperfit measure {out} {cpu}\n"),
         (["measure", out], f"next     hyperfit report {out}"),
         (["report", out], f"next     hyperfit write {out}"),
         (["run", recipe, "--out", out], f"report   {out}/report/index.html"),
+        (["run", recipe, "--out", out, "--device", "cpu"], f"and' {cpu}\n"),
         (["runs", str(tmp_path)], "reported   tiny-"),
         (["write", out, "the river", "--tokens", "5"], "the river"),
         (["write", out, "the river", "--tokens", "5", "--nucleus", "--original"], "the river"),
@@ -302,6 +308,12 @@ def test_prompts_that_cannot_be_continued(tree, tmp_path, finished, capsys):
 @pytest.mark.parametrize("arguments", [["fly"], ["run"], ["write", "x", "y", "--tokens", "-3"]])
 def test_wrong_words(capsys, arguments):
     assert "--help" in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize("option", [["--tokens", "-3"], ["--seed", "x"], ["--seed"]])
+def test_only_what_may_be_a_prompt_brings_up_how_prompts_with_a_dash_stand(capsys, option):
+    assert "begins with a dash" not in refused(capsys, "write", "x", "y", *option)
+    assert "begins with a dash stands last" in refused(capsys, "write", "x", "-y")
 
 
 def test_a_missing_extra_is_one_line_with_the_command(tmp_path):

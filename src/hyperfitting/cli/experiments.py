@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +179,7 @@ def _run(options: Options) -> None:
     print(f"\n{closing_words(experiment)}\n")
     _print_verdict(experiment)
     print(f"report   {experiment.report_folder / 'index.html'}")
-    _print_use(experiment.folder, experiment)
+    _print_use(experiment.folder, experiment, shared.device_given(options))
 
 
 def _train(options: Options) -> None:
@@ -189,7 +190,7 @@ def _train(options: Options) -> None:
     for run in experiment.runs().values():
         print(f"model    {run.model_source}")
     _print_verdict(experiment)
-    print_next("generate", experiment.folder)
+    print_next("generate", experiment.folder, *shared.device_given(options))
 
 
 def _pretrain(options: Options) -> None:
@@ -202,7 +203,8 @@ def _pretrain(options: Options) -> None:
     if images is not None:
         settings.append(f"data.images.side={images.side}")
     changes = [part for setting in settings for part in ("--set", setting)]
-    print_next("run", "demo" if images is None else "image-demo", *changes)
+    shipped = "demo" if images is None else "image-demo"
+    print_next("run", shipped, *changes, *shared.device_given(options))
 
 
 def _generate(options: Options) -> None:
@@ -218,7 +220,7 @@ def _generate(options: Options) -> None:
             print(agreement_lines(agreement))
     for strategy in experiment.recipe.generate.strategies:
         print(f"strategy {strategy.name}: {strategy.in_words()}")
-    print_next("measure", experiment.folder)
+    print_next("measure", experiment.folder, *shared.device_given(options))
 
 
 def _report(options: Options) -> None:
@@ -231,10 +233,10 @@ def _report(options: Options) -> None:
         _print_use(options.folder, experiment)
 
 
-def _print_use(folder: Path, experiment: Experiment) -> None:
+def _print_use(folder: Path, experiment: Experiment, device: Sequence[str] = ()) -> None:
     """What a reported experiment is good for next: a prompt is for texts only."""
     if experiment.recipe.data.images is None:
-        print_next("write", folder, _PROMPT)
+        print_next("write", folder, _PROMPT, *device)
     else:
         print_next("preference", "create", folder, "--out", "study")
 

@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         """One line, without the usage block, and the way to help."""
         dash = (
             "; a prompt that begins with a dash stands last, after --"
-            if self.prog.endswith(" write")
+            if self.prog.endswith(" write") and not message.startswith("argument -")
             else ""
         )
         say(f"{message}{dash} (see {self.prog} --help)")
@@ -134,6 +134,11 @@ def device(made: Parser) -> None:
         default="auto",
         help="auto (the accelerator if there is one), cpu, cuda, cuda:1, mps, ...",
     )
+
+
+def device_given(options: Options) -> list[str]:
+    """--device where one was named: what comes next runs on the same."""
+    return [] if options.device == "auto" else ["--device", options.device]
 
 
 def loudness(made: Parser) -> None:

@@ -66,7 +66,8 @@ def _check(options: Options) -> None:
     print(folded(check_lines(found), 12))
     changes = [part for change in options.set for part in ("--set", change)]
     verb = "run" if recipe.model.initialise == "pretrained" else "pretrain"
-    print_next(verb, options.recipe, *changes, *(["--out", options.out] if options.out else []))
+    out = ["--out", options.out] if options.out else []
+    print_next(verb, options.recipe, *changes, *out, *shared.device_given(options))
 
 
 def _plan(options: Options) -> None:

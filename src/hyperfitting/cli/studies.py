@@ -203,11 +203,8 @@ def _named(options: Options) -> list[Any]:
 
 def _work_given(options: Options) -> list[Any]:
     """The options of `_work` and --device that were given: `run` needs them as `estimate` did."""
-    given = {
-        "--workers": options.workers,
-        "--threads": options.threads,
-        "--device": None if options.device == "auto" else options.device,
-    }
+    given = {"--workers": options.workers, "--threads": options.threads}
     said = [part for name, value in given.items() if value is not None for part in (name, value)]
+    said += shared.device_given(options)
     said += [part for folder in options.reuse for part in ("--reuse", folder)]
     return [*said, *(["--yes"] if options.yes else [])]
