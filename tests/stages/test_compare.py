@@ -300,6 +300,8 @@ def test_recipes_that_continued_the_same_contexts_stand_side_by_side(tree, finis
     assert {"tiny: hyperfitted, greedy", "gentle: hyperfitted, nucleus"} <= set(titles)
     with pytest.raises(InputError, match="did you mean 'gentle: hyperfitted, greedy'"):
         compare([finished.folder, gentle.folder], baseline="gentel: hyperfitted, greedy")
+    with pytest.raises(InputError, match="no column 'early': original, greedy; original, nucleus;"):
+        compare([finished.folder], baseline="early")
 
 
 def test_what_does_not_compare_is_refused_in_a_line(tree, finished, tmp_path, capsys):

@@ -58,7 +58,7 @@ def find_baseline(arms: Sequence[Arm], title: str | None) -> Arm:
         titles = [arm.title for arm in arms]
         near = difflib.get_close_matches(title, titles, n=1)
         raise InputError(
-            f"no column {title!r}: " + (f"did you mean {near[0]!r}?" if near else ", ".join(titles))
+            f"no column {title!r}: " + (f"did you mean {near[0]!r}?" if near else "; ".join(titles))
         )
     return found
 
