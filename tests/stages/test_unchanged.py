@@ -230,6 +230,8 @@ def test_the_library_says_through_its_narrator_and_takes_keep_data(here):
         "original: trained already",
         "hyperfitted: trained already",
     ]
+    day = Experiment(Path("out")).run("hyperfitted").train_facts.date
+    assert said.lines[-1] == f"hyperfitted: trained already, {day}"
     with pytest.raises(DataError, match="texts has changed"):
         pipeline.run(recipe, Path("out"), device="cpu")
 

@@ -1,9 +1,12 @@
 import json
+import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from hyperfitting.cli.text import listing_line
 from hyperfitting.errors import ModelError, RunError, TrainingFailed
 from hyperfitting.facts import DataManifest, write_facts
 from hyperfitting.files import (
@@ -20,6 +23,7 @@ from hyperfitting.files import (
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import Continuation, UpdateRow
 from hyperfitting.runs import Experiment, find_experiments, find_run
+from hyperfitting.stages.listing import list_experiments
 
 ROWS = [UpdateRow(1, 1, 2.5, 1e-6, 0.5, 100.0), UpdateRow(2, 1, 2.0, 1e-6, 0.5, 100.0)]
 
@@ -192,6 +196,31 @@ def test_a_run_is_recognised_by_its_files_whatever_its_variant_is_called(finishe
     assert experiment.state() == "measured"
     (folder / "original" / "metrics.jsonl").unlink()
     assert experiment.state() == "generated"
+
+
+WRITTEN = 946_728_000
+"""Noon of 2000-01-01."""
+
+
+def test_experiments_are_dated_by_their_runs_wherever_they_are_copied(finished, tmp_path):
+    for name, day in (("young", "2026-02-02"), ("old", "2025-01-01"), ("undated", None)):
+        folder = shutil.copytree(finished.folder, tmp_path / name)
+        run = Experiment(folder).run("hyperfitted")
+        run.update_facts(train=replace_date(run.train_facts, day))
+        os.utime(folder / "recipe.json", (WRITTEN, WRITTEN))
+    found = {each.folder.name: each for each in list_experiments(tmp_path)}
+    assert list(found) == ["undated", "old", "young"]
+    assert [str(each.made)[:10] for each in found.values()] == [
+        "2000-01-01",
+        "2025-01-01",
+        "2026-02-02",
+    ]
+    assert " 2026-02-02  " in listing_line(found["young"])
+    assert f" {datetime.fromtimestamp(WRITTEN):%Y-%m-%d %H:%M}  " in listing_line(found["undated"])
+
+
+def replace_date(facts, day):
+    return facts.model_copy(update={"date": day})
 
 
 def test_a_recipe_beside_an_experiment_does_not_hide_it(finished, tmp_path):

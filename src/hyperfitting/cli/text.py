@@ -343,8 +343,8 @@ def listing_line(found: ExperimentSummary | DamagedExperiment) -> str:
     if training is not None:
         loss = "   -" if training.train_loss is None else f"{training.train_loss:.2f}"
         came_to = f"loss {loss}  TTR {training.ttr_before:.2f} -> {training.ttr:.2f}"
-    made = found.made.strftime("%Y-%m-%d %H:%M")
-    name = f"{found.state:10s} {found.run_name:32s} {made}"
+    made = found.made.isoformat()[:16].replace("T", " ")
+    name = f"{found.state:10s} {found.run_name:32s} {made:16s}"
     line = f"{name}  {came_to:31s}  {found.model}  {found.folder}"
     two = f"{name}\n{'':11s}{came_to:31s}  {found.model}  {found.folder}"
     return two if is_too_wide(line) else line

@@ -27,7 +27,7 @@ Every file and the model folder appear whole or not at all.
 
 from hyperfitting.runs.evaluation import AnswerSheet, EvaluationFolder
 from hyperfitting.runs.experiment import Experiment
-from hyperfitting.runs.find import find_experiments, find_run
+from hyperfitting.runs.find import find_experiments, find_run, made_on
 from hyperfitting.runs.run import Run
 
 __all__ = [
@@ -37,4 +37,5 @@ __all__ = [
     "Run",
     "find_experiments",
     "find_run",
+    "made_on",
 ]

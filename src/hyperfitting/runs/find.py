@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date, datetime
 from pathlib import Path
 
-from hyperfitting.errors import RunError
+from hyperfitting.errors import HyperfittingError, RunError
+from hyperfitting.recipe import HYPERFITTED, PRETRAINED
 from hyperfitting.runs.experiment import Experiment
 from hyperfitting.runs.run import Run
 
@@ -41,7 +44,25 @@ def find_experiments(folder: Path) -> list[Experiment]:
         RunError: there is no such folder, and it is not the default one.
     """
     _refuse_missing(folder)
-    return sorted(_experiments_in(folder, 5), key=lambda each: each.recipe_file.stat().st_mtime)
+    return sorted(_experiments_in(folder, 5), key=_age)
+
+
+def made_on(experiment: Experiment) -> date:
+    """The day on which its training ended, in UTC, as its run says; when its recipe was written,
+    with the time of day, where no run does: of one that is unfinished, damaged or of before.
+    """
+    pretrained = experiment.run(PRETRAINED)
+    run = pretrained if pretrained.folder.is_dir() else experiment.run(HYPERFITTED)
+    with suppress(HyperfittingError, ValueError):
+        if run.facts.train is not None and run.facts.train.date is not None:
+            return date.fromisoformat(run.facts.train.date)
+    return datetime.fromtimestamp(experiment.recipe_file.stat().st_mtime)
+
+
+def _age(experiment: Experiment) -> tuple[str, float]:
+    """What puts experiments in order: the day, and on the same day when the recipe was written."""
+    day = made_on(experiment).isoformat()[: len("2026-11-28")]
+    return day, experiment.recipe_file.stat().st_mtime
 
 
 def _refuse_missing(folder: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 from hyperfitting.errors import HyperfittingError
 from hyperfitting.recipe import HYPERFITTED, PRETRAINED
-from hyperfitting.runs import Experiment, Run, find_experiments
+from hyperfitting.runs import Experiment, Run, find_experiments, made_on
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,14 @@ class TrainingResult:
 @dataclass(frozen=True)
 class ExperimentSummary:
     """How far an experiment has come, and what its training came to; `training` is None before its
-    first probe.
+    first probe. `made` is the day on which the training ended, in UTC; of one that has not ended,
+    the time at which its recipe was written.
     """
 
     folder: Path
     state: str
     run_name: str
-    made: datetime
+    made: date
     model: str
     training: TrainingResult | None
 
@@ -64,7 +65,7 @@ def _summary(experiment: Experiment) -> ExperimentSummary | DamagedExperiment:
             experiment.folder,
             experiment.state(),
             recipe.run_name,
-            datetime.fromtimestamp(experiment.recipe_file.stat().st_mtime),
+            made_on(experiment),
             recipe.model.source,
             _training_of(run),
         )

@@ -121,7 +121,7 @@ def train_run(
     ranks.on_main(lambda: _begin(experiment, runs))
     for run in runs:
         if run.trained:
-            progress.log(f"{run.variant}: trained already, {changed_at(run.probes_file)}")
+            progress.log(f"{run.variant}: trained already, {_trained_on(run)}")
     if not all(run.trained for run in runs):
         with (
             training.translate_torch_errors(),
@@ -134,6 +134,13 @@ def train_run(
                 ranks.on_main(lambda: _settle(experiment, runs, progress))
     ranks.on_main(lambda: _settle(experiment, runs, progress))
     return experiment.run(variant)
+
+
+def _trained_on(run: Run) -> str:
+    """The day on which training ended, in UTC; of a run of before, when its file was last
+    changed.
+    """
+    return (run.facts.train and run.facts.train.date) or changed_at(run.probes_file)
 
 
 def _begin(experiment: Experiment, runs: Sequence[Run]) -> None:
