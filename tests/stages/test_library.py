@@ -180,6 +180,25 @@ def test_pictures_as_figures(experiment):
         experiment.plot("loss")
 
 
+def test_what_is_found_shows_itself_in_a_line_or_two(finished, tmp_path):
+    """A notebook prints what a cell ends with."""
+    compared = hyperfitting.compare(finished.folder, tmp_path / "compared")
+    assert repr(compared).startswith(f"<Compared {compared.page}: <Comparison of 7 columns in 1")
+    assert repr(compared.comparison.metrics[0]).startswith("<DomainMetrics pieces, ")
+    assert "<pre>pieces\n" in compared._repr_html_()
+    checked = hyperfitting.check(finished.recipe, finished.folder, device="cpu")
+    name = finished.recipe.run_name
+    assert repr(checked).startswith(f"<RecipeCheck {name}: 12 updates, fp32 on ")
+    planned = hyperfitting.plan(finished.recipe, memory="1GiB", count=2)
+    assert repr(planned) == (
+        f"<MemoryPlan {name}, 1.00 GiB on each of 2 devices: fp32, bf16-autocast, bf16-stochastic "
+        "fits>"
+    )
+    assert "<th>bf16-autocast</th>" in planned._repr_html_()
+    for each in (compared, compared.comparison, compared.comparison.metrics[0], checked, planned):
+        assert len(repr(each)) < 400
+
+
 def test_a_cell_shows_what_happened(experiment, tmp_path):
     shown = experiment._repr_html_()
     assert headline(experiment) in shown

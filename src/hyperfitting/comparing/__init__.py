@@ -61,6 +61,14 @@ class Comparison:
     differences: list[PairedDifference]
     baseline: Arm
 
+    def __repr__(self) -> str:
+        """How much stands side by side, and against what."""
+        experiments, arms = sum(map(len, self.experiments.values())), self.metrics[0].arms
+        return (
+            f"<Comparison of {len(arms)} columns in {len(self.domains)} domains, measured in "
+            f"{experiments} experiments; baseline: {self.baseline.title}>"
+        )
+
     @property
     def domains(self) -> list[str]:
         """The domains."""

@@ -35,6 +35,11 @@ class DomainMetrics:
     rows: dict[tuple[Arm, str], MetricRow] = field(default_factory=dict)
     unlike: set[str] = field(default_factory=set)
 
+    def __repr__(self) -> str:
+        """The domain, its seeds and its arms."""
+        arms = "; ".join(arm.title for arm in self.arms)
+        return f"<DomainMetrics {self.domain}, {self.seeds.title}: {arms}>"
+
     @property
     def arms(self) -> tuple[Arm, ...]:
         """All arms: what the models wrote, then the true texts and the controls."""

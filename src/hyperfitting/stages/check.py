@@ -86,6 +86,13 @@ class RecipeCheck:
     disk: Disk
     notes: Sequence[str]
 
+    def __repr__(self) -> str:
+        """The run, its training, and where it would be written."""
+        return (
+            f"<RecipeCheck {self.recipe.run_name}: {self.updates:,} updates, {self.precision} on "
+            f"{self.device}, into {self.folder}; notes: {len(self.notes)}>"
+        )
+
 
 def check_recipe(
     recipe: Recipe | str | Path, out: str | Path | None = None, *, device: str = "auto"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from hyperfitting import comparing, report
@@ -15,6 +16,18 @@ class Compared:
 
     comparison: comparing.Comparison
     page: Path
+
+    def __repr__(self) -> str:
+        """The page, and what stands side by side on it."""
+        return f"<Compared {self.page}: {self.comparison!r}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: which columns are nearest to the true texts, and the
+        page.
+        """
+        lines = [*report.nearest_lines(self.comparison), *report.verdict_lines(self.comparison)]
+        shown = escape("\n".join(lines))
+        return f"<p>Nearest to the true texts</p><pre>{shown}</pre><p>{escape(str(self.page))}</p>"
 
     @property
     def summary(self) -> Path:

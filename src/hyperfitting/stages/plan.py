@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from hyperfitting import models, training
@@ -20,6 +21,32 @@ class MemoryPlan:
     device_bytes: int
     device_count: int
     fits: Sequence[training.MemoryFit]
+
+    def __repr__(self) -> str:
+        """The run, and which precisions fit."""
+        fit = list(dict.fromkeys(each.precision for each in self.fits if each.fits))
+        return f"<MemoryPlan {self._head}: {', '.join(fit) or 'nothing'} fits>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: what each choice of settings needs, and whether it fits."""
+        rows = "".join(
+            f"<tr><th>{each.precision}</th><td>{each.engine.micro_batch_blocks or 'all'}</td>"
+            f"<td>{'on' if each.engine.activation_checkpointing else 'off'}</td>"
+            f"<td>{_gib(each.memory.peak)}</td><td>{'yes' if each.fits else 'no'}</td></tr>"
+            for each in self.fits
+        )
+        heads = ("precision", "micro-batch", "checkpointing", "peak", "fits")
+        head = "".join(f"<th>{each}</th>" for each in heads)
+        return f"<table><caption>{escape(self._head)}</caption><tr>{head}</tr>{rows}</table>"
+
+    @property
+    def _head(self) -> str:
+        devices = "a device" if self.device_count == 1 else f"each of {self.device_count} devices"
+        return f"{self.recipe.run_name}, {_gib(self.device_bytes)} on {devices}"
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"
 
 
 @dataclass(frozen=True)
