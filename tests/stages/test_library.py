@@ -171,12 +171,16 @@ def test_the_metrics_as_a_table(experiment):
 def test_pictures_as_figures(experiment):
     assert isinstance(experiment.plot(), Figure)
     assert experiment.plot()._repr_png_().startswith(b"\x89PNG")
+    key = experiment.plot("key")
+    assert "loss (nats per token)" in [axes.get_title(loc="left") for axes in key.axes]
+    with pytest.raises(RunError, match="holds no experiment"):
+        hyperfitting.Experiment(experiment.folder / "nothere").plot("key")
     texts = experiment.plot("texts", example=1)
     titles = [each.get_text() for axes in texts.axes for each in axes.texts]
     assert {"the context", "original, greedy", "the true text"} <= set(titles)
     with pytest.raises(InputError, match=r"no example 9: there are \d"):
         experiment.plot("texts", example=9)
-    with pytest.raises(InputError, match="no picture 'loss': there are curves and texts"):
+    with pytest.raises(InputError, match="no picture 'loss': there are curves, key and texts"):
         experiment.plot("loss")
 
 

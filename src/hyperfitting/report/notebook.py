@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hyperfitting.errors import InputError
 from hyperfitting.records import Arm
 from hyperfitting.report.experiment.examples import examples
-from hyperfitting.report.experiment.tables import all_rows, headline
+from hyperfitting.report.experiment.tables import all_rows, data_noun, headline
 from hyperfitting.report.experiment.write import training_curves
 from hyperfitting.report.kit.page import light_and_dark
 from hyperfitting.runs import Experiment
@@ -19,7 +19,7 @@ from hyperfitting.runs import Experiment
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ReportFigure = Literal["curves", "texts"]
+ReportFigure = Literal["curves", "key", "texts"]
 
 
 class NotebookExperiment(Experiment):
@@ -75,25 +75,41 @@ class NotebookExperiment(Experiment):
         Examples:
             >>> figure = hyperfitting.Experiment("runs/mine").plot("curves")
             >>> figure.savefig("curves.png")
+            >>> hyperfitting.Experiment("runs/mine").plot("key").savefig("key.png")
 
         Args:
-            what: `curves` are loss and type-token ratio by epoch; `texts` are one context with its
-                continuations, their repeats coloured.
+            what: `curves` are loss and type-token ratio by epoch; `key` are the losses and the
+                metrics that tell most, of all domains, beside the true texts; `texts` are one
+                context with its continuations, their repeats coloured.
             example: which of the report's examples `texts` shows, from 1.
 
         Raises:
             InputError: there is no such picture or example.
+            RunError: for `key`, the experiment is not measured yet.
         """
         from hyperfitting.report.experiment.figures import coloured_texts, curves
 
         if what == "curves":
             return curves(training_curves(self))
+        if what == "key":
+            return self._key_figure()
         shown = [each for each in examples(self) if each.texts]
         if what != "texts":
-            raise InputError(f"no picture {what!r}: there are curves and texts")
+            raise InputError(f"no picture {what!r}: there are curves, key and texts")
         if not 1 <= example <= len(shown):
             raise InputError(f"no example {example}: there are {len(shown)}")
         return coloured_texts(shown[example - 1].context, shown[example - 1].texts)
+
+    def _key_figure(self) -> Figure:
+        from hyperfitting.report.experiment.key_figure import key_figure
+
+        self.refuse_unmeasured()
+        figure = key_figure(self.recipe, all_rows(self), data_noun(self.recipe))
+        if figure is None:
+            raise InputError(
+                f"{self.folder}: none of the metrics of the picture 'key' was measured"
+            )
+        return figure
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it: what happened, and the curves."""
