@@ -46,6 +46,19 @@ def test_measure_of_an_experiment_and_of_a_file(printed, finished, tmp_path):
     texts.write_text("once upon a time " * 30)
     rows = printed("measure", texts)
     assert "repeated_4gram_share" in {row["name"] for row in rows}
+    assert {(row["file"], row["tokenizer"]) for row in rows} == {(str(texts), "words")}
+    true, out, model = tmp_path / "true.txt", tmp_path / "out.json", finished.recipe.model.source
+    true.write_text("the old house by the river")
+    both = ("--reference", true, "--tokenizer", model)
+    rows = printed("measure", texts, *both, "--out", out)
+    files = {row["variant"]: row["file"] for row in rows}
+    assert (files["texts"], files["reference"]) == (str(texts), str(true))
+    assert files["shuffled"] == str(true)
+    assert {row["tokenizer"] for row in rows} == {model}
+    kept = json.loads(out.read_text())
+    assert [(row["file"], row["tokenizer"]) for row in kept] == [
+        (row["file"], row["tokenizer"]) for row in rows
+    ]
 
 
 def test_compare(printed, finished, tmp_path):

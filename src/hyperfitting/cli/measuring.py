@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from hyperfitting.cli import options as shared
@@ -151,15 +152,16 @@ def _measure_file(options: Options) -> None:
             what="table of texts' metrics",
             read=[path for path in read if path is not None],
         )
-    from hyperfitting.measuring import ExternalTextsRequest, measure_external_texts
+    from hyperfitting.measuring import ExternalTextsRequest, measure_external_texts, origin_of
 
     chosen = {name: getattr(options, name) for name in _OF_A_FILE}
     request = ExternalTextsRequest(options.folder, **chosen, device=options.device)
+    origin = partial(origin_of, request=request)
     rows = measure_external_texts(request, on_warning=shared.progress(options).log)
     if options.out is not None:
-        write_text(options.out, report.summary_json(rows))
+        write_text(options.out, report.summary_json(rows, more=origin))
     if options.json:
-        print_json(rows)
+        print_json([vars(row) | origin(row) for row in rows])
         return
     print(report.markdown_table(report.texts_table(rows)))
     if options.out is not None:

@@ -12,7 +12,11 @@ external_texts.py  anybody's texts, from files
 """
 
 from hyperfitting.measuring.aggregate import Intervals
-from hyperfitting.measuring.external_texts import ExternalTextsRequest, measure_external_texts
+from hyperfitting.measuring.external_texts import (
+    ExternalTextsRequest,
+    measure_external_texts,
+    origin_of,
+)
 from hyperfitting.measuring.images import ImageBaselines, control_images, image_baselines
 from hyperfitting.measuring.text_metrics import blocked_inputs
 from hyperfitting.measuring.texts import (
@@ -37,5 +41,6 @@ __all__ = [
     "image_baselines",
     "measure_external_texts",
     "measure_texts",
+    "origin_of",
     "text_signatures",
 ]

@@ -72,6 +72,14 @@ class ExternalTextsRequest:
     device: str = "auto"
 
 
+def origin_of(row: MetricRow, request: ExternalTextsRequest) -> dict[str, str]:
+    """The file of a row's texts, and the tokenizer whose tokens were counted: `words` where white
+    space parts them. Controls are made of the true texts.
+    """
+    file = request.path if row.variant == EXTERNAL else request.reference
+    return {"file": str(file), "tokenizer": request.tokenizer or "words"}
+
+
 def measure_external_texts(
     texts: ExternalTextsRequest | str | Path,
     *,

@@ -5,7 +5,7 @@ pictures.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,18 +138,23 @@ def _save_examples(shown: Sequence[Example], folder: Path) -> None:
         save_png(picture_grid(pictured), folder / "pictures.png")
 
 
-def summary_json(rows: Sequence[MetricRow], *, verdict: str = "") -> str:
-    """All rows as a JSON list of objects, one a line.
+def summary_json(
+    rows: Sequence[MetricRow],
+    *,
+    verdict: str = "",
+    more: Callable[[MetricRow], dict[str, str]] = lambda row: {},
+) -> str:
+    """All rows as a JSON list of objects, one a line; `more` are further fields of a row.
 
     A `verdict` that the model was not hyperfitted stands as `note` in the row of its training loss.
     """
-    return "[\n" + ",\n".join(_json_row(row, verdict) for row in rows) + "\n]\n"
+    return "[\n" + ",\n".join(_json_row(row, verdict, more(row)) for row in rows) + "\n]\n"
 
 
-def _json_row(row: MetricRow, verdict: str) -> str:
+def _json_row(row: MetricRow, verdict: str, more: dict[str, str]) -> str:
     of_training = (row.variant, row.domain, row.name) == ("hyperfitted", "train", "train_loss")
     noted = {"note": verdict} if verdict and of_training else {}
-    return json.dumps(table_row(row) | noted, ensure_ascii=False)
+    return json.dumps(table_row(row) | more | noted, ensure_ascii=False)
 
 
 def table_row(row: MetricRow) -> dict[str, Any]:
