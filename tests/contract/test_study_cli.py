@@ -52,6 +52,11 @@ def test_the_verbs_say_what_they_found_and_what_comes_next(ran, tmp_path, capsys
     for arguments, words in steps:
         assert main(["study", *arguments]) == 0
         assert words in capsys.readouterr().out
+    assert main(["study", "run", path, "--out", out]) == 0
+    assert "1 of 1 cells finished" in capsys.readouterr().err
+    assert main(["study", "run", path, "--out", out, "-q"]) == 0
+    said = capsys.readouterr()
+    assert (said.err, "1 of 1 cells finished" in said.out) == ("", True)
     heads = [
         (Path(out) / "report" / name).read_text(encoding="utf-8-sig").split(",")[:3]
         for name in ("cells.csv", "every-cell.csv")
@@ -77,7 +82,10 @@ def test_an_estimate_counts_trainings_and_what_they_share(tiny_model, corpus, tm
     assert said[5].startswith("disk      ")
     assert said[6] == f"next     hyperfit study run {path} --out {tmp_path / 'out'} --threads 1"
     assert not (tmp_path / "out").exists()
-    given = "--workers 1 --threads 1 --device cpu --reuse a --reuse b --yes"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    reuse = f"--reuse {tmp_path / 'a'} --reuse {tmp_path / 'b'}"
+    given = f"--workers 1 --threads 1 --device cpu {reuse} --yes"
     assert main(["study", "estimate", *place, *given.split()]) == 0
     assert capsys.readouterr().out.splitlines()[6].endswith(f" --out {tmp_path / 'out'} {given}")
 

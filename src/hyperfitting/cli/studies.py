@@ -35,7 +35,7 @@ def add_studies(made: Parser) -> None:
         "make the cells of a study; the same command goes on, also on several machines at once",
         _run,
         *grid,
-        *(_work, shared.device),
+        *(_work, shared.device, shared.loudness),
     )
     _run_options(run)
     verbs.add("status", "how far a study has come", _status, *grid)
@@ -143,7 +143,7 @@ def _estimate(options: Options) -> None:
 
 
 def _run(options: Options) -> None:
-    from hyperfitting.cli.study_text import StatusTable, status_lines
+    from hyperfitting.cli.study_text import on_status, status_lines
     from hyperfitting.studies import load_study, study_folder
     from hyperfitting.studies.launchers.choose import choose_launcher
     from hyperfitting.studies.study_run import RunOptions, run_study
@@ -164,7 +164,7 @@ def _run(options: Options) -> None:
         allow_many=options.yes,
     )
     status = run_study(
-        study, launcher, **_place(options), options=how, on_status=StatusTable().show
+        study, launcher, **_place(options), options=how, on_status=on_status(options)
     )
     print("\n".join(status_lines(status)))
     status.refuse_failed()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from hyperfitting.cli.options import Options, progress
+from hyperfitting.progress import NO_PROGRESS
 
 if TYPE_CHECKING:
     from hyperfitting.studies.estimate import StudyEstimate
@@ -60,6 +64,17 @@ class StatusTable:
         if key != self._told:
             print(status_lines(status)[-1], file=sys.stderr, flush=True)
             self._told = key
+
+
+def on_status(options: Options) -> Callable[[StudyStatus], None]:
+    """What shows how far a study has come, as loud as `loudness` asks: nothing where it is to be
+    quiet.
+    """
+    return _say_nothing if progress(options) is NO_PROGRESS else StatusTable().show
+
+
+def _say_nothing(_: StudyStatus) -> None:
+    pass
 
 
 def estimate_lines(estimate: StudyEstimate) -> str:
