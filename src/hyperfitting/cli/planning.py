@@ -7,7 +7,7 @@ import argparse
 from hyperfitting.cli import options as shared
 from hyperfitting.cli.console import folded, is_too_wide
 from hyperfitting.cli.options import Options, Verbs, print_json, print_next, read_recipe
-from hyperfitting.cli.values import memory_size, whole_number
+from hyperfitting.cli.values import memory_option, whole_number
 from hyperfitting.errors import InputError
 
 
@@ -31,7 +31,7 @@ def add_planning(verbs: Verbs) -> None:
     )
     plan.add_argument(
         "--memory",
-        type=memory_size,
+        type=memory_option,
         metavar="80GiB",
         help="a device's memory; default: this machine's",
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hyperfitting.errors import InputError
 
 
-def memory_size(text: str) -> int:
+def memory_option(text: str) -> int:
     """Bytes, of `80GiB`, `24GB`, ...
 
     Raises:

@@ -51,9 +51,9 @@ def made_on(experiment: Experiment) -> date:
     """The day on which its training ended, in UTC, as its run says; when its recipe was written,
     with the time of day, where no run does: of one that is unfinished, damaged or of before.
     """
-    pretrained = experiment.run(PRETRAINED)
-    run = pretrained if pretrained.folder.is_dir() else experiment.run(HYPERFITTED)
     with suppress(HyperfittingError, ValueError):
+        pretrained = experiment.run(PRETRAINED)
+        run = pretrained if pretrained.folder.is_dir() else experiment.run(HYPERFITTED)
         if run.facts.train is not None and run.facts.train.date is not None:
             return date.fromisoformat(run.facts.train.date)
     return datetime.fromtimestamp(experiment.recipe_file.stat().st_mtime)
