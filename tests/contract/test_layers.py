@@ -70,8 +70,8 @@ ORDER = {
     "web.serve",
     "recipe": "amounts base former_names tree < evaluate images model strategies train < data "
     "variants < settings < differences notes paths reference < problems < load < __init__",
-    "report": "comparison experiment kit kit.figures kit.heat kit.numbers kit.page kit.tables "
-    "kit.variants preference study study.content < comparison.cells comparison.figures "
+    "report": "comparison experiment experiment.whole_words kit kit.figures kit.heat kit.numbers "
+    "kit.page kit.tables kit.variants preference study study.content < comparison.cells comparison.figures "
     "experiment.all_texts experiment.evaluation experiment.evaluation_figure experiment.figures "
     "experiment.key_figure experiment.pictures experiment.tables preference.sheets study.figures "
     "< comparison.write experiment.about experiment.examples experiment.picture_figures "

@@ -18,10 +18,12 @@ from hyperfitting.metrics.images.grids import ContinuedImage
 from hyperfitting.recipe import load_recipe
 from hyperfitting.records import Arm, ProbeRow
 from hyperfitting.report import closing_words, headline, write_report
+from hyperfitting.report.experiment.all_texts import all_texts_page
 from hyperfitting.report.experiment.examples import Example, examples, recited_passages
 from hyperfitting.report.experiment.figures import TrainingCurve, curves
 from hyperfitting.report.experiment.key_figure import key_figure
 from hyperfitting.report.experiment.pictures import example_pictures
+from hyperfitting.report.experiment.whole_words import whole_words
 from hyperfitting.report.experiment.write import experiment_page
 from hyperfitting.report.kit.figures import CLASS_COLOURS, OTHERS
 from hyperfitting.report.kit.numbers import number
@@ -164,7 +166,8 @@ def test_all_continuations_stand_on_a_page_of_their_own(finished):
     page = (finished.report_folder / "texts.html").read_text(encoding="utf-8")
     texts = [text for run in finished.runs().values() for text in run.continuations()]
     assert page.count("<div data-title=") == len(texts)
-    assert all(escape(text.text, quote=True) in page for text in texts[:5])
+    for text in texts[:5]:
+        assert escape("".join(text.pieces[: whole_words(text.pieces)]), quote=True) in page
     looped = [
         row
         for run in finished.runs().values()
@@ -172,6 +175,27 @@ def test_all_continuations_stand_on_a_page_of_their_own(finished):
         if row.variant in finished.runs() and row.values["looping_share"][0][0] == 1
     ]
     assert page.count(" data-loops") == len(looped) > 0
+
+
+def test_no_text_on_any_page_begins_or_ends_inside_a_word(finished):
+    """Contexts that end in half a word, and texts that their length ended inside one."""
+    run = finished.run("hyperfitted")
+    cut = [
+        replace(
+            text,
+            context_pieces=(*text.context_pieces[:-1], " by the p"),
+            pieces=("iano", *text.pieces[1:-1], " unfin"),
+            ended="length",
+        )
+        for text in run.continuations()
+    ]
+    page = all_texts_page(finished, {"hyperfitted": cut})
+    shown = re.findall(r"</h3><p>(.*?)</p>", page, re.S)
+    assert len(shown) == len(cut)
+    assert all(each.startswith("piano") and each.endswith(" ...") for each in shown)
+    assert " unfin" not in page
+    contexts = re.findall(r'<p class="context">(.*?)<span class="quiet">', page, re.S)
+    assert all(each.endswith(" by the ") for each in contexts)
 
 
 def test_texts_are_escaped(finished, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyperfitting.report.experiment.examples import whole_words, word_in_two
+from hyperfitting.report.experiment.whole_words import whole_words, word_in_two
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from hyperfitting.records import REFERENCE, Arm, Continuation, TextMetrics
+from hyperfitting.report.experiment.whole_words import shown_pieces, word_in_two
 from hyperfitting.report.kit.numbers import number
 from hyperfitting.report.kit.page import style, templates
 from hyperfitting.report.kit.variants import variant_classes
@@ -82,19 +83,20 @@ def _contexts(
         texts.items(), key=lambda pair: (order.index(pair[0][0]), pair[0][1])
     ):
         own.sort(key=lambda text: text.variant == REFERENCE)
+        begun = word_in_two("".join(own[0].context_pieces), [text.text for text in own])
         yield ShownContext(
             domain,
             context + 1,
-            "".join(own[0].context_pieces),
+            "".join(own[0].context_pieces).removesuffix(begun),
             own[0].group,
             [
-                _shown(text, measured.get((text.variant, domain, text.strategy, context)))
+                _shown(text, begun, measured.get((text.variant, domain, text.strategy, context)))
                 for text in own
             ],
         )
 
 
-def _shown(text: Continuation, measured: TextMetrics | None) -> ShownContinuation:
+def _shown(text: Continuation, begun: str, measured: TextMetrics | None) -> ShownContinuation:
     values = {} if measured is None else measured.values
     ratios = {
         name: values[name][0][0] / values[name][0][1]
@@ -106,5 +108,9 @@ def _shown(text: Continuation, measured: TextMetrics | None) -> ShownContinuatio
     )
     title = "the true text" if text.variant == REFERENCE else Arm(text.variant, text.strategy).title
     return ShownContinuation(
-        title, text.variant, text.text, metrics, loops=ratios.get(_LOOP, 0) == 1
+        title,
+        text.variant,
+        "".join(shown_pieces(text, begun)),
+        metrics,
+        loops=ratios.get(_LOOP, 0) == 1,
     )

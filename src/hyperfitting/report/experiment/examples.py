@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, product
@@ -13,6 +12,7 @@ from hyperfitting.metrics.repetition import repeated_run_lengths
 from hyperfitting.recipe import HYPERFITTED
 from hyperfitting.records import REFERENCE, Arm, Continuation, Origin
 from hyperfitting.report.experiment.pictures import ExamplePicture, example_pictures
+from hyperfitting.report.experiment.whole_words import shown_pieces, word_in_two
 from hyperfitting.runs import Experiment
 
 MOST_STRATEGIES = 3
@@ -114,41 +114,12 @@ def _example(texts: Sequence[Continuation], names: Mapping[int, str]) -> Example
     return Example(first.domain, _cite(first), context.removesuffix(begun), seen, shown)
 
 
-def word_in_two(context: str, texts: Sequence[str]) -> str:
-    """The beginning of a word at the end of a context, which one of the texts goes on with; empty
-    where no word is in two. Readers see it with the texts.
-    """
-    end = re.search(r"\w+$", context)
-    goes_on = any(re.match(r"\w", text) for text in texts)
-    return end[0] if end and goes_on and len(end[0]) <= _WORD_CHARACTERS else ""
-
-
-def whole_words(pieces: Sequence[str]) -> int:
-    """How many pieces of a text that was ended by its length are whole words. The last word may be
-    cut; all are kept where no word begins shortly before the end.
-    """
-    kept, cut = len(pieces), ""
-    while kept and len(cut) <= _WORD_CHARACTERS:
-        cut = pieces[kept - 1] + cut
-        if not cut[-1:].isalnum():
-            return len(pieces)
-        if cut[:1].isspace():
-            return kept - 1
-        kept -= 1
-    return len(pieces)
-
-
-_WORD_CHARACTERS = 30
-"""A longer run of letters is of a script without spaces."""
-
-
 def _coloured(text: Continuation, begun: str) -> tuple[str, Sequence[str], list[int]]:
     true = text.variant == REFERENCE
     title = "the true text" if true else Arm(text.variant, text.strategy).title
     runs = repeated_run_lengths(text.ids, context=text.context_ids)
-    kept = whole_words(text.pieces) if text.ended == "length" else len(text.pieces)
-    cut = " ..." if kept < len(text.pieces) else ""
-    return title, [begun, *text.pieces[:kept], cut], [0, *runs[:kept], 0]
+    pieces = shown_pieces(text, begun)
+    return title, pieces, [0, *runs[: len(pieces) - 2], 0]
 
 
 def recited_passages(
