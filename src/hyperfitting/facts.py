@@ -96,6 +96,7 @@ class TrainFacts(Facts):
         tokenizer: what loading its tokenizer found; None in files of before.
         source: what its weights were made from; None of an ordinary folder.
         date: the day on which training ended, in UTC; None in files of before.
+        parameters: of the whole model, without adapters; None in files of before.
     """
 
     environment: Environment
@@ -124,6 +125,7 @@ class TrainFacts(Facts):
     tokenizer: TokenizerTraits | None = None
     source: ModelSource | None = None
     date: str | None = None
+    parameters: int | None = None
 
 
 class GaveWayCount(Facts):

@@ -70,14 +70,15 @@ ORDER = {
     "web.serve",
     "recipe": "amounts base former_names tree < evaluate images model strategies train < data "
     "variants < settings < differences notes paths reference < problems < load < __init__",
-    "report": "comparison experiment experiment.whole_words kit kit.figures kit.heat kit.numbers "
-    "kit.page kit.tables kit.variants preference study study.content < comparison.cells comparison.figures "
-    "experiment.all_texts experiment.evaluation experiment.evaluation_figure experiment.figures "
-    "experiment.key_figure experiment.pictures experiment.tables preference.sheets study.figures "
-    "< comparison.write experiment.about experiment.examples experiment.picture_figures "
-    "preference.conduct_tables preference.tables study.write < experiment.closing "
-    "experiment.write preference.figures preference.judge_tables < __init__ notebook "
-    "preference.write < preference.study",
+    "report": "comparison experiment experiment.whole_words kit kit.figures kit.heat "
+    "kit.numbers kit.page kit.subject kit.tables kit.variants preference study "
+    "study.content < comparison.cells comparison.figures experiment.all_texts "
+    "experiment.evaluation experiment.evaluation_figure experiment.figures "
+    "experiment.key_figure experiment.pictures experiment.tables preference.sheets "
+    "study.figures < comparison.write experiment.about experiment.examples "
+    "experiment.picture_figures preference.conduct_tables preference.tables study.write < "
+    "experiment.closing experiment.write preference.figures preference.judge_tables < "
+    "__init__ notebook preference.write < preference.study",
     "runs": "answers blocks < evaluation < run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "

@@ -98,7 +98,7 @@ def test_the_page_shows_what_the_issue_of_the_day_is(page, finished):
     assert "<b>Pieces</b>" in page
     facts = finished.run("hyperfitted").train_facts
     blocks = finished.recipe.data.train_blocks
-    assert f"{facts.parameters_trained:,} parameters trained · {blocks} texts of " in page
+    assert f", {facts.parameters:,} parameters · {blocks} texts of " in page
     assert f"learning rate 0.003 · 12 updates · {facts.date} · hyperfitting " in page
     assert finished.recipe.digest in page
     assert finished.manifest.codec in page

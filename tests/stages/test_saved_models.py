@@ -211,6 +211,8 @@ def test_merged_adapters_are_saved_as_plain_weights(tree, tmp_path):
     assert stored.keys() == plain.keys()
     assert any(not stored[name].equal(plain[name]) for name in stored)
     assert not (folder / "adapter_config.json").exists()
+    original, facts = (experiment.run(name).train_facts for name in ("original", "hyperfitted"))
+    assert facts.parameters == original.parameters > facts.parameters_trained > 0
 
 
 def test_the_five_lines_of_the_card_write_what_hyperfit_write_does(

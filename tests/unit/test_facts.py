@@ -60,6 +60,7 @@ def test_the_facts_say_what_was_trained_and_what_it_came_to(finished):
     assert sum(row.parameters for row in train.trained) == train.parameters_trained > 0
     assert (train.updates, train.kept_update, train.without_adapters) == (12, 12, ())
     assert (original.train.parameters_trained, original.train.updates) == (0, 0)
+    assert train.parameters == original.train.parameters == train.parameters_trained
     assert original.near_zero is None
     assert isinstance(finished.run("hyperfitted").facts.near_zero, Verdict)
 

@@ -42,6 +42,15 @@ class TrainableModel:
             (name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad
         ]
 
+    @property
+    def parameters(self) -> int:
+        """Parameters of the model without its adapters; tied weights once."""
+        return sum(
+            weight.numel()
+            for name, weight in self.model.named_parameters()
+            if self.adapted is None or ".lora_" not in name
+        )
+
     def table(self) -> list[TrainedWeights]:
         """One row for each kind of trained weight: its name with `*` for the layer, its layers,
         shape and parameters.

@@ -375,6 +375,7 @@ def _facts(
         loss=outcome.loss,
         beginning_of_text=recipe.model.beginning_of_text,
         codec=codec.fingerprint,
+        parameters=selection.parameters,
         parameters_trained=sum(row.parameters for row in trained),
         trained=tuple(trained),
         without_adapters=selection.left_out,

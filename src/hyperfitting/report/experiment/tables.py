@@ -9,6 +9,7 @@ from hyperfitting.metrics.specs import MetricSpec, metrics_of_tables
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import CONTROLS, REFERENCE, Arm, MetricRow
 from hyperfitting.report.kit.numbers import with_interval
+from hyperfitting.report.kit.subject import counted, data_noun
 from hyperfitting.report.kit.tables import markdown_grid
 from hyperfitting.runs import Experiment
 
@@ -28,11 +29,6 @@ class Table:
 def all_rows(experiment: Experiment) -> list[MetricRow]:
     """The rows of all runs."""
     return [row for run in experiment.runs().values() for row in run.metrics()]
-
-
-def data_noun(recipe: Recipe) -> str:
-    """What a report calls one of the data: `text` or `image`."""
-    return "text" if recipe.data.images is None else "image"
 
 
 def domain_table(experiment: Experiment, domain: str, rows: Sequence[MetricRow]) -> Table:
@@ -152,9 +148,11 @@ def headline(experiment: Experiment) -> str:
         )
         for blocks in ("train", "validation")
     )
+    data = experiment.recipe.data
     text = (
-        f"{updates} updates on {experiment.recipe.data.train_blocks} "
-        f"{data_noun(experiment.recipe)}s take the training loss "
+        f"{counted(updates, 'update')} on "
+        f"{counted(data.train_blocks, data_noun(experiment.recipe))} "
+        f"take{'s' if updates == 1 else ''} the training loss "
         f"from {train} and the validation loss from {validation}."
     )
     return " ".join(filter(None, [text, _texts_headline(experiment)]))

@@ -15,13 +15,7 @@ from hyperfitting.files import make_folder, new_folder, write_text
 from hyperfitting.recipe import ORIGINAL
 from hyperfitting.records import Arm, MetricRow
 from hyperfitting.report.experiment import tables as pivot
-from hyperfitting.report.experiment.about import (
-    PAPER,
-    PAPER_ADDRESS,
-    WORDS,
-    shown_metrics,
-    subject,
-)
+from hyperfitting.report.experiment.about import WORDS, shown_metrics
 from hyperfitting.report.experiment.all_texts import all_texts_page
 from hyperfitting.report.experiment.evaluation import evaluation_csv_rows, evaluation_grids
 from hyperfitting.report.experiment.examples import (
@@ -34,6 +28,7 @@ from hyperfitting.report.experiment.examples import (
 from hyperfitting.report.kit.heat import heat_step
 from hyperfitting.report.kit.numbers import interval, number
 from hyperfitting.report.kit.page import style, templates
+from hyperfitting.report.kit.subject import PAPER, PAPER_ADDRESS, data_noun, subject
 from hyperfitting.report.kit.tables import csv_text
 from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
@@ -74,7 +69,7 @@ def write_report(experiment: Experiment) -> Path:
     experiment.refuse_unmeasured()
     rows, held = pivot.all_rows(experiment), texts_by_variant(experiment)
     shown, recited = examples(experiment, held), recited_passages(experiment, held)
-    answers, noun = experiment_rows(experiment), pivot.data_noun(experiment.recipe)
+    answers, noun = experiment_rows(experiment), data_noun(experiment.recipe)
     trained = training_curves(experiment)
     with new_folder(experiment.report_folder) as folder:
         figures.save_png(curves(trained), folder / "curves.png")
@@ -286,7 +281,7 @@ def experiment_page(
         .get_template("experiment/page.html.j2")
         .render(
             recipe=experiment.recipe,
-            noun=pivot.data_noun(experiment.recipe),
+            noun=data_noun(experiment.recipe),
             subject=subject(experiment),
             paper=PAPER,
             paper_address=PAPER_ADDRESS,
