@@ -1,5 +1,7 @@
 """The table of metrics: what every row must say."""
 
+import re
+
 import pytest
 
 from hyperfitting.metrics.specs import (
@@ -24,6 +26,14 @@ def test_names_and_labels_and_places_are_each_there_once():
 def test_every_row_says_what_a_reader_asks(spec):
     assert all((spec.label, spec.definition, spec.range, spec.source, spec.failure))
     assert spec.target == "reference" or not spec.target_note
+
+
+@pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.name)
+def test_a_row_can_be_read_without_the_one_above(spec):
+    """A report shows the label in a table, and the definition above a pointer on it."""
+    elsewhere = r"\bthe same (in|over|of|under)\b|as above|(of|above) \d+ there\b|\bsuch\b"
+    for said in (spec.label, spec.definition, spec.failure):
+        assert re.search(rf"{elsewhere}|among those$|\bthat (period|unit)\b", said) is None
 
 
 def test_an_unknown_metric_is_named():

@@ -26,15 +26,16 @@ FLUENCY = (
         label="perplexity under a third model",
         family="fluency",
         measured=EachText("scorer_loss", of_one_text()),
-        definition="the same under a third model, in its own tokens, beginning-of-text first "
-        "where its tokenizer has one; a token that reaches over the border of context "
-        "and continuation counts as the continuation's",
+        definition="exp(summed loss / summed tokens) of the continuations given their contexts, "
+        "under a third model, in its own tokens, beginning-of-text first where its "
+        "tokenizer has one; a token that reaches over the border of context and "
+        "continuation counts as the continuation's",
         range=">= 1",
         aggregation="exponential of a ratio of sums",
         setting="measure.scorer",
         source="the papers are silent",
-        failure="low for loops, as above; of texts longer than that model's positions, only what "
-        "fits is read; depends on its tokenizer",
+        failure="a loop has a very low one: low is not good; of texts longer than that model's "
+        "positions, only what fits is read; depends on its tokenizer",
         comparison_column=8,
         data=TEXT_ONLY,
     ),
@@ -62,7 +63,7 @@ FLUENCY = (
             name=f"rank_above{bound}_share_under_original",
             label="tokens not the original's first choice"
             if bound == 1
-            else f"tokens of rank above {bound} there",
+            else f"tokens of rank above {bound} under the original",
             family="fluency",
             measured=EachText("original_rank", of_one_text(above(bound))),
             definition="tokens of the continuations whose rank under the untouched model is above "
@@ -78,12 +79,14 @@ FLUENCY = (
     ),
     MetricSpec(
         name="changed_rank_above10_share_under_original",
-        label="tokens of rank above 10 among those",
+        label="changed tokens of rank above 10 under the original",
         family="fluency",
         measured=EachText("original_rank", of_one_text(above_among_changed(10))),
-        definition="tokens of rank above 10 there / tokens of rank above 1",
+        definition="tokens of the continuations whose rank under the untouched model is above 10 / "
+        "those whose rank is above 1",
         range="[0, 1]",
         source="Li et al. 2026, the rank map (13 %)",
-        failure="as above; left out of a text whose every token is the original's first choice",
+        failure="the original's ranking follows a text that it would not have written; left out "
+        "of a text whose every token is the original's first choice",
     ),
 )

@@ -56,8 +56,8 @@ COLOURS = (
             label=f"type-token ratio, {ordinal} quarter of rows",
             family="variety",
             measured=EachText("image", partial(distinct_colour_ratio_of_quarter, quarter=quarter)),
-            definition=f"the same of the {ordinal} quarter of the rows, from the top; mean over "
-            "images",
+            definition=f"distinct tokens / tokens of the {ordinal} quarter of an image's rows, "
+            "from the top; mean over images",
             range="(0, 1]",
             source="as `image_ttr`",
             failure="as `image_ttr`; a quarter that was given is equal in all arms",
@@ -195,10 +195,12 @@ REPETITION_IN_IMAGES = (
     *(
         MetricSpec(
             name=f"period_{axis}_{units}",
-            label=f"that period ({units})",
+            label=f"period {way} ({units})",
             family="repetition",
             measured=EachText("image", partial(period, axis=axis)),
-            definition=f"the smallest such period in {units}; mean over the images that have one",
+            definition=f"the smallest period in {units}, of up to half of them, at which at least "
+            "9 in 10 tokens of the written rows equal the one a period before them; mean over the "
+            "images that have one",
             range=">= 1",
             unit=units,
             target_note="a value only where true images have a period",
@@ -206,7 +208,7 @@ REPETITION_IN_IMAGES = (
             failure="says nothing of how many have one, and is of other images for each arm",
             data=IMAGE_ONLY,
         )
-        for axis, units, _ in _AXES
+        for axis, units, way in _AXES
     ),
 )
 
@@ -245,8 +247,8 @@ CLOSENESS = (
         family="similarity",
         measured=AgainstTrueImages(_CONVOLUTIONS, density, LEAST_IMAGES),
         definition="neighbourhoods of true images in which an image lies / 5, in the features "
-        f"{_CONVOLUTIONS} of the written rows, in deviations as above; mean over images. A "
-        "neighbourhood reaches to the fifth nearest other true image",
+        f"{_CONVOLUTIONS} of the written rows, in standard deviations of those of the training "
+        "images; mean over images. A neighbourhood reaches to the fifth nearest other true image",
         range=">= 0",
         target_note="two samples of one source score 1",
         aggregation="pooled",
@@ -259,8 +261,10 @@ CLOSENESS = (
         label=f"coverage, {_CONVOLUTIONS}",
         family="similarity",
         measured=AgainstTrueImages(_CONVOLUTIONS, coverage, LEAST_IMAGES, most=1.0),
-        definition="true images in whose neighbourhood an image lies / true images; features and "
-        "neighbourhoods as of `density`",
+        definition="true images in whose neighbourhood an image lies / true images; a "
+        "neighbourhood reaches to the fifth nearest other true image, in the features "
+        f"{_CONVOLUTIONS} of the written rows, in standard deviations of those of the training "
+        "images",
         range="[0, 1]",
         target="higher",
         aggregation="pooled",
@@ -289,7 +293,7 @@ RECITATION_OF_IMAGES = (
     ),
     MetricSpec(
         name="nearest_training_features",
-        label=f"the same in {_CONVOLUTIONS}",
+        label="feature distance from the nearest training image",
         family="recitation",
         measured=EachText("nearest_training", lambda distances: distances[1]),
         definition=f"Euclidean distance of the features {_CONVOLUTIONS} of the written rows from "

@@ -25,7 +25,7 @@ LOSSES = (
         label="validation loss (nats per token)",
         family="loss",
         measured=TrueTexts("block_loss", on=("validation",)),
-        definition="the same over the validation blocks",
+        definition="mean cross-entropy over all validation blocks with the final weights",
         range=">= 0",
         unit="nats per token",
         target="lower",
@@ -50,7 +50,8 @@ LOSSES = (
         label="perplexity of the contexts",
         family="loss",
         measured=TrueTexts("context_loss", on=("domains",)),
-        definition="the same of the tokens of the contexts but the first, which nothing predicts",
+        definition="exp(summed loss / summed tokens) over the contexts of a domain, but for their "
+        "first tokens, which nothing predicts",
         range=">= 1",
         target="lower",
         aggregation="exponential of a ratio of sums",
@@ -63,7 +64,8 @@ LOSSES = (
         label="perplexity of the true continuations",
         family="loss",
         measured=TrueTexts("continuation_loss", on=("domains",)),
-        definition="the same of the true continuations given their contexts",
+        definition="exp(summed loss / summed tokens) over the true continuations of a domain, "
+        "given their contexts",
         range=">= 1",
         target="lower",
         aggregation="exponential of a ratio of sums",
@@ -124,7 +126,7 @@ CHANGES = (
             name=f"choice_rank_above{bound}_share",
             label="top tokens that are not the original's"
             if bound == 1
-            else f"top tokens of rank above {bound} there",
+            else f"top tokens of rank above {bound} under the original",
             family="change",
             measured=TrueTexts("choice_rank", function=above(bound)),
             definition=f"positions where the model's greedy choice has a rank above {bound} under "
@@ -140,10 +142,11 @@ CHANGES = (
     ),
     MetricSpec(
         name="changed_choice_rank_above10_share",
-        label="changed top tokens of rank above 10 there",
+        label="changed top tokens of rank above 10 under the original",
         family="change",
         measured=TrueTexts("choice_rank", function=above_among_changed(10)),
-        definition="the positions of rank above 10 / those of rank above 1",
+        definition="positions where the model's greedy choice has a rank above 10 under the "
+        "untouched model / positions where it has one above 1",
         range="[0, 1]",
         target_note=_MAP,
         source="Li et al. 2026, the rank map (13 % of the changed choices)",

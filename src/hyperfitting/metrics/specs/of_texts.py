@@ -63,7 +63,7 @@ VARIETY = (
         label="type-token ratio, whole",
         family="variety",
         measured=EachText("tokens", type_token_ratio),
-        definition="the same over the whole continuation",
+        definition="distinct tokens / tokens of a continuation; mean over texts",
         range="(0, 1]",
         source="Carlsson et al. 2025",
         failure="falls with length",
@@ -161,11 +161,12 @@ REPETITION = (
     ),
     MetricSpec(
         name="loop_start_tokens",
-        label="where such a loop starts (tokens)",
+        label="where the loop at the end starts (tokens)",
         family="repetition",
         measured=EachText("tokens", loop_start),
-        definition="tokens before the first whole copy of that unit, copies counted from the end; "
-        "mean over the texts that loop",
+        definition="tokens of a continuation before the first whole copy of the unit that it "
+        "repeats at its end (`looping_share`), copies counted from the end; mean over the texts "
+        "that loop",
         range=">= 0",
         unit="tokens",
         target_note="a value only where true texts loop",
@@ -199,7 +200,8 @@ REPETITION = (
             every=POSITION_STEP_TOKENS,
             measured_last=True,
         ),
-        definition="the same of 96 words, at the 96th word, the 128th, ...; mean over texts",
+        definition="TTR of the 96 words that end at a position of a continuation: the 96th word, "
+        "the 128th, ...; mean over texts",
         range="(0, 1]",
         source="as `ttr_by_position`, in words",
         failure="as `ttr_words_last96`",
@@ -301,7 +303,8 @@ RECITATION = (
         label=f"texts that share more than {LONG_OVERLAP_TOKENS} tokens",
         family="recitation",
         measured=EachText("overlap", lambda shared: shared.longest.length > LONG_OVERLAP_TOKENS),
-        definition="texts whose longest such run has more than 10 tokens / texts",
+        definition="texts whose longest token run that stands in a training block has more than "
+        "10 tokens / texts",
         range="[0, 1]",
         source="Carlsson et al. 2025, Table 2 (under 2 % above 10)",
         failure="as `longest_overlap_tokens`; a step: 10 counts for nothing, 11 in full",
