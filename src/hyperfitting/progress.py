@@ -209,11 +209,12 @@ def _bar_format(total: int, columns: int) -> str | None:
 
 class Console:
     """Progress on standard error: lines that stay, and a bar while something runs. Where standard
-    error is no terminal, the bar is a plain line every half a minute.
+    error is no terminal, the bar is a plain line every half a minute, however long a step takes.
     """
 
     def __init__(self, clock: Clock = time.monotonic):
-        self._clock, self._said = clock, clock()
+        self.clock, self._said = clock, clock()
+        self._turn = threading.Lock()
 
     def log(self, line: str) -> None:
         """Print above whatever bar is drawn."""
@@ -225,7 +226,9 @@ class Console:
     def bar(self, label: str, total: int, start: int = 0) -> Iterator[Bar]:
         """A bar with the time left, and the loss where there is one. Gone when done."""
         if not sys.stderr.isatty():
-            yield _PlainBar(self, label, total, start)
+            plain = _PlainBar(self, label, total, start)
+            with plain.speaking_between_steps():
+                yield plain
             return
         from tqdm import tqdm
 
@@ -242,10 +245,16 @@ class Console:
 
     def is_due(self) -> bool:
         """Whether it is time for a plain line. If so, the next one is due half a minute later."""
-        due = self._clock() - self._said >= PLAIN_LINE_SECONDS
-        if due:
-            self._said = self._clock()
-        return due
+        with self._turn:
+            due = self.seconds_until_due <= 0
+            if due:
+                self._said = self.clock()
+            return due
+
+    @property
+    def seconds_until_due(self) -> float:
+        """Seconds until it is time for a plain line; 0 or less where it is."""
+        return self._said + PLAIN_LINE_SECONDS - self.clock()
 
 
 class _DrawnBar:
@@ -258,14 +267,40 @@ class _DrawnBar:
 
 
 class _PlainBar:
+    """Says where the work is: after a step, or from a thread of its own while a step lasts."""
+
     def __init__(self, console: Console, label: str, total: int, start: int):
         self._console, self._label, self._total, self._done = console, label, total, start
+        self._note, self._stepped = "", console.clock()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         self._done += steps
+        self._note, self._stepped = note, self._console.clock()
         if self._console.is_due():
-            said = f"{self._label}: {self._done:,} of {self._total:,}"
-            self._console.log(f"{said}, {note}" if note else said)
+            self._console.log(self._state())
+
+    def _state(self) -> str:
+        counted = f": {self._done:,} of {self._total:,}" if self._total else " ..."
+        said = f"{self._label}{counted}"
+        return f"{said}, {self._note}" if self._note else said
+
+    @contextmanager
+    def speaking_between_steps(self) -> Iterator[None]:
+        """While this lasts, a step that takes long is told of; nothing is said after it."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._speak_until, args=(ended,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _speak_until(self, ended: threading.Event) -> None:
+        while not ended.wait(max(self._console.seconds_until_due, 0)):
+            if self._console.is_due():
+                seconds = time_in_words(self._console.clock() - self._stepped)
+                self._console.log(f"{self._state()} (for {seconds} now)")
 
 
 def default_progress() -> Progress:

@@ -3,9 +3,13 @@
 import io
 import signal
 import sys
+import threading
+import time
+from contextlib import suppress
 
 import pytest
 
+from hyperfitting import progress
 from hyperfitting.progress import (
     Console,
     Job,
@@ -107,6 +111,32 @@ def test_where_no_terminal_is_a_plain_line_comes_every_half_minute(monkeypatch):
         "training: 13 of 1,000, loss 1.234",
         "training: 16 of 1,000, loss 1.234",
     ]
+
+
+def test_a_plain_line_comes_also_while_a_step_lasts_and_never_after_the_end(monkeypatch):
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(progress, "PLAIN_LINE_SECONDS", 0.05)
+    running = threading.active_count()
+    with Console().bar("loading", 0):
+        wait_for(lambda: "loading ... (for 0 s now)" in said.getvalue())
+    with suppress(KeyboardInterrupt), Console().bar("measuring", 4) as bar:
+        bar.advance(note="about 9 min left in all")
+        wait_for(lambda: said.getvalue().count("left in all (for") >= 2)
+        raise KeyboardInterrupt
+    assert threading.active_count() == running
+    lines = said.getvalue().splitlines()
+    last = "measuring: 1 of 4, about 9 min left in all (for 0 s now)"
+    assert lines[-1] == last
+    time.sleep(0.2)
+    assert said.getvalue().splitlines() == lines
+
+
+def wait_for(happened):
+    until = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_sigterm_interrupts_while_other_processes_work():
