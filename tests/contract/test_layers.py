@@ -75,7 +75,7 @@ ORDER = {
     "study.content < comparison.cells comparison.figures experiment.all_texts "
     "experiment.evaluation experiment.evaluation_figure experiment.figures "
     "experiment.key_figure experiment.pictures experiment.tables preference.sheets "
-    "study.figures < comparison.write experiment.about experiment.examples "
+    "study.figures < comparison.write experiment.examples "
     "experiment.picture_figures preference.conduct_tables preference.tables study.write < "
     "experiment.closing experiment.write preference.figures preference.judge_tables < "
     "__init__ notebook preference.write < preference.study",

@@ -54,6 +54,30 @@ def test_seeds_stand_one_by_one_in_their_order(both, finished, other_seed):
         assert table.cells[GREEDY, "compression_ratio"].n == 12  # a seed adds no texts
 
 
+def test_the_page_of_a_comparison_explains_itself(both, finished, other_seed, tmp_path):
+    page = write_comparison(both, tmp_path / "out").read_text(encoding="utf-8")
+    names = [each.recipe.run_name for each in (finished, other_seed)]
+    facts = finished.run("hyperfitted").train_facts
+    assert f'<p class="subject"><b>{", ".join(names)}</b>: ' in page
+    assert f", {facts.parameters:,} parameters · 16 texts of " in page
+    assert f"learning rate 0.003 · 12 updates · {facts.date} · hyperfitting " in page
+    assert '<a href="https://arxiv.org/abs/2412.04318">Carlsson et al. 2025</a>' in page
+    linked = set(re.findall(r'<th scope="col" title="[^"]{20,}"><a href="#(metric-\w+)"', page))
+    assert linked == set(re.findall(r'<dt id="(metric-\w+)"', page))
+    assert len(linked) == len(both.tables[0].metrics)
+
+
+def test_bold_is_nearest_and_an_asterisk_is_significant(both, tmp_path):
+    page = write_comparison(both, tmp_path / "out").read_text(encoding="utf-8")
+    marked = sum(mark != "" for table in both.tables for mark in table.marks.values())
+    assert page.count('class="near"') == marked > 0
+    significant = [
+        each for each in both.differences if each.p_holm is not None and each.p_holm < 0.05
+    ]
+    assert page.count("<i>*</i>") == len(significant)
+    assert "An asterisk: the sign-flip test" in page
+
+
 def with_seeds(finished, folder, **seeds):
     """A copy of the experiment as if other seeds had decided it: `order_seed=5`, for instance."""
     shutil.copytree(finished.folder, folder)

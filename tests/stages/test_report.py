@@ -198,6 +198,15 @@ def test_no_text_on_any_page_begins_or_ends_inside_a_word(finished):
     assert all(each.endswith(" by the ") for each in contexts)
 
 
+def test_one_is_singular_in_the_headline(finished, tmp_path):
+    copy = Experiment(shutil.copytree(finished.folder, tmp_path / "copy"))
+    for file in copy.folder.glob("*/run.json"):
+        facts = json.loads(file.read_text())
+        facts["train"]["updates"] = 1
+        file.write_text(json.dumps(facts))
+    assert headline(Experiment(copy.folder)).startswith("1 update on 16 texts takes the training ")
+
+
 def test_texts_are_escaped(finished, tmp_path):
     evil = Example("pieces", "<b>", "<script>alert(1)</script>", ["<u>"], [("x", ["<i>"], [9])])
     made = experiment_page(finished, [evil], [], [])

@@ -13,6 +13,7 @@ from hyperfitting.comparing import Comparison, DomainMetrics, MarkedTable, are_o
 from hyperfitting.metrics.specs import MetricSpec, metric
 from hyperfitting.records import REFERENCE, Arm, TextMetrics
 from hyperfitting.report.kit.numbers import interval, number
+from hyperfitting.report.kit.subject import counted, subject
 
 _SIGNS = {"nearest": "●", "among": "○", "": ""}
 _BOUNDS = (1, 10, 100)
@@ -38,7 +39,7 @@ def size_in_words(tables: Sequence[MarkedTable]) -> str:
     """How many texts and clusters stand behind each arm of a domain."""
     rows = [row for table in tables for row in table.cells.values()]
     texts, clusters = max(row.n for row in rows), max(row.clusters for row in rows)
-    return f"{texts} texts in {clusters} clusters a column" + (
+    return f"{counted(texts, 'text')} in {counted(clusters, 'cluster')} a column" + (
         " and seed" if len(tables) > 1 else ""
     )
 
@@ -50,7 +51,7 @@ def seed_values(tables: Sequence[MarkedTable], arm: Arm, name: str) -> list[Seed
             number(row.value),
             _SIGNS[table.marks.get((arm, name), "")],
             interval(row),
-            f"{table.seeds.title}: n = {row.n}, {row.clusters} clusters; run {row.run}",
+            f"{table.seeds.title}: n = {row.n}, {counted(row.clusters, 'cluster')}; run {row.run}",
         )
         for table in tables
         if (row := table.cells.get((arm, name))) is not None
@@ -108,6 +109,14 @@ def _shortly(marked: dict[str, int], seeds: int) -> str:
     ]
     more = len(marked) - len(shown)
     return "; ".join(shown) + (f"; and {more} more that cannot be told apart" if more else "")
+
+
+def subjects(comparison: Comparison) -> dict[str, list[str]]:
+    """What the experiments are about, a line for all that are about the same, with their names."""
+    found: dict[str, list[str]] = {}
+    for each in (each for same in comparison.experiments.values() for each in same):
+        found.setdefault(subject(each), []).append(each.recipe.run_name)
+    return {line: list(dict.fromkeys(names)) for line, names in found.items()}
 
 
 def verdict_lines(comparison: Comparison) -> list[str]:

@@ -21,10 +21,12 @@ from hyperfitting.report.comparison.cells import (
     seed_values,
     size_in_words,
     spread_of,
+    subjects,
     verdict_lines,
 )
 from hyperfitting.report.kit.numbers import number
 from hyperfitting.report.kit.page import style, templates
+from hyperfitting.report.kit.subject import PAPER, PAPER_ADDRESS, WORDS, counted, data_noun
 from hyperfitting.report.kit.tables import csv_text, markdown_grid
 from hyperfitting.report.kit.variants import variant_classes
 
@@ -192,6 +194,13 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
         .get_template("comparison/page.html.j2")
         .render(
             comparison=comparison,
+            subjects=subjects(comparison),
+            paper=PAPER,
+            paper_address=PAPER_ADDRESS,
+            noun=data_noun(next(iter(comparison.experiments.values()))[0].recipe),
+            words=WORDS,
+            metrics=comparison.tables[0].metrics,
+            counted=counted,
             definitions=document_place("reference/metrics.md"),
             verdicts=verdict_lines(comparison),
             seeds_line=_seeds_line(comparison),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hyperfitting.metrics.specs import MetricSpec, metrics_of_tables
@@ -116,6 +116,11 @@ def not_measured(recipe: Recipe) -> str:
         if spec.setting and not asked[spec.setting] and data_noun(recipe) in spec.data
     ]
     return f"Not measured: {'; '.join(absent)}." if absent else ""
+
+
+def shown_metrics(tables: Iterable[Table]) -> list[MetricSpec]:
+    """The metrics of the tables, each once, for the glossary."""
+    return list(dict.fromkeys(spec for table in tables for spec, _ in table.rows))
 
 
 def markdown_table(table: Table) -> str:

@@ -15,7 +15,6 @@ from hyperfitting.files import make_folder, new_folder, write_text
 from hyperfitting.recipe import ORIGINAL
 from hyperfitting.records import Arm, MetricRow
 from hyperfitting.report.experiment import tables as pivot
-from hyperfitting.report.experiment.about import WORDS, shown_metrics
 from hyperfitting.report.experiment.all_texts import all_texts_page
 from hyperfitting.report.experiment.evaluation import evaluation_csv_rows, evaluation_grids
 from hyperfitting.report.experiment.examples import (
@@ -28,7 +27,14 @@ from hyperfitting.report.experiment.examples import (
 from hyperfitting.report.kit.heat import heat_step
 from hyperfitting.report.kit.numbers import interval, number
 from hyperfitting.report.kit.page import style, templates
-from hyperfitting.report.kit.subject import PAPER, PAPER_ADDRESS, data_noun, subject
+from hyperfitting.report.kit.subject import (
+    PAPER,
+    PAPER_ADDRESS,
+    WORDS,
+    counted,
+    data_noun,
+    subject,
+)
 from hyperfitting.report.kit.tables import csv_text
 from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
@@ -283,6 +289,7 @@ def experiment_page(
             recipe=experiment.recipe,
             noun=data_noun(experiment.recipe),
             subject=subject(experiment),
+            counted=counted,
             paper=PAPER,
             paper_address=PAPER_ADDRESS,
             headline=pivot.headline(experiment),
@@ -291,7 +298,7 @@ def experiment_page(
             marks=_marks(experiment),
             families=pivot.families,
             words=WORDS,
-            metrics=shown_metrics(tables),
+            metrics=pivot.shown_metrics(tables),
             verdict=_verdict(experiment),
             tables=tables,
             grids=evaluation_grids(answers),

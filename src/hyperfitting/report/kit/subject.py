@@ -1,4 +1,6 @@
-"""What a report is about: model, data, training, date and version, and the paper."""
+"""What a report is about: model, data, training, date and version, the paper, and the words that
+its page uses.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,17 @@ from hyperfitting.runs import Experiment
 
 PAPER = "Carlsson et al. 2025"
 PAPER_ADDRESS = "https://arxiv.org/abs/2412.04318"
+
+WORDS = {
+    "variant": "Which model: the original, the hyperfitted one, or another of the recipe.",
+    "strategy": "How the next token is chosen. Greedy takes the most probable one.",
+    "arm": "A variant with a strategy.",
+    "domain": "A set of contexts that are continued.",
+    "reference": "The true continuations, by the authors of the contexts.",
+    "interval": "95 %, by bootstrap over clusters: how far the value would move with other texts "
+    "of the same kind. It says nothing of other trainings.",
+    "cluster": "Texts that are not independent, such as those of one book.",
+}
 
 
 def data_noun(recipe: Recipe) -> str:
