@@ -35,11 +35,11 @@ class SeedValue:
         return f"{self.value}{self.sign}" + (f" ({self.interval})" if self.interval else "")
 
 
-def size_in_words(tables: Sequence[MarkedTable]) -> str:
-    """How many texts and clusters stand behind each arm of a domain."""
+def size_in_words(tables: Sequence[MarkedTable], noun: str) -> str:
+    """How many texts, or images, and clusters stand behind each arm of a domain."""
     rows = [row for table in tables for row in table.cells.values()]
     texts, clusters = max(row.n for row in rows), max(row.clusters for row in rows)
-    return f"{counted(texts, 'text')} in {counted(clusters, 'cluster')} a column" + (
+    return f"{counted(texts, noun)} in {counted(clusters, 'cluster')} a column" + (
         " and seed" if len(tables) > 1 else ""
     )
 

@@ -142,8 +142,9 @@ def comparison_markdown(comparison: Comparison, pictures: Sequence[str] = ()) ->
     """The comparison in Markdown: a table for each domain, every seed in each cell; pictures by
     their files' names.
     """
+    noun = _noun(comparison)
     parts = ["# Comparison", *(f"**{line}**" for line in verdict_lines(comparison))]
-    parts += [_sources(comparison), _LEGEND.format(baseline=comparison.baseline.title)]
+    parts += [_sources(comparison), _LEGEND.format(baseline=comparison.baseline.title, noun=noun)]
     parts += filter(None, [_seeds_line(comparison)])
     for domain in comparison.domains:
         tables = comparison.tables_of(domain)
@@ -153,7 +154,7 @@ def comparison_markdown(comparison: Comparison, pictures: Sequence[str] = ()) ->
             for arm in tables[0].arms
         ]
         grid = markdown_grid(["", *(spec.label for spec in specs)], rows)
-        parts += [f"## {domain}", f"{size_in_words(tables)}.", grid]
+        parts += [f"## {domain}", f"{size_in_words(tables, noun)}.", grid]
     parts += [f"![{name.replace('-', ' ')}]({name}.png)" for name in pictures]
     return "\n\n".join(parts) + "\n"
 
@@ -166,7 +167,7 @@ def _markdown_cell(tables: Sequence[MarkedTable], arm: Arm, name: str) -> str:
 
 _LEGEND = (
     "Seeds stand one by one, with their spread; with each value its 95 % interval, none below 10 "
-    "clusters. ● is nearest to the true texts and told apart from all others, ○ cannot be told "
+    "clusters. ● is nearest to the true {noun}s and told apart from all others, ○ cannot be told "
     "apart from the nearest (95 %, over all pairs of a table). Differences in differences.csv are "
     "to {baseline}."
 )
@@ -179,6 +180,11 @@ def _seeds_line(comparison: Comparison) -> str:
     return f"Each cell shows, in this order: {titles}. {said}" if said else ""
 
 
+def _noun(comparison: Comparison) -> str:
+    """What the page calls one of the data: experiments on texts do not compare with images."""
+    return data_noun(next(iter(comparison.experiments.values()))[0].recipe)
+
+
 def _sources(comparison: Comparison) -> str:
     names = [each.recipe.run_name for same in comparison.experiments.values() for each in same]
     return "Of " + ", ".join(f"`{name}`" for name in names) + "."
@@ -188,7 +194,7 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
     differences: dict[tuple[str, Arm, str], list[PairedDifference]] = {}
     for each in comparison.differences:
         differences.setdefault((each.domain, each.arm, each.metric), []).append(each)
-    arms = comparison.tables[0].arms
+    arms, noun = comparison.tables[0].arms, _noun(comparison)
     return (
         templates()
         .get_template("comparison/page.html.j2")
@@ -197,7 +203,7 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
             subjects=subjects(comparison),
             paper=PAPER,
             paper_address=PAPER_ADDRESS,
-            noun=data_noun(next(iter(comparison.experiments.values()))[0].recipe),
+            noun=noun,
             words=WORDS,
             metrics=comparison.tables[0].metrics,
             counted=counted,
@@ -213,7 +219,7 @@ def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
             differences=differences,
             nearest=nearest_lines(comparison),
             number=number,
-            legend=_LEGEND.format(baseline=comparison.baseline.title),
+            legend=_LEGEND.format(baseline=comparison.baseline.title, noun=noun),
             pictures=[(_PICTURES[name], svg) for name, svg in pictures.items()],
             style=style(),
         )
