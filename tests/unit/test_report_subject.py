@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hyperfitting.report.kit.subject import counted, model_name, size_in_words
+from hyperfitting.report.kit.subject import counted, model_name, model_size
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_name_tells_models_apart(source, name):
 )
 def test_the_size_is_the_models(parameters, trained, words):
     facts = SimpleNamespace(parameters=parameters, parameters_trained=trained)
-    assert size_in_words(facts) == words
+    assert model_size(facts) == words
 
 
 @pytest.mark.parametrize(

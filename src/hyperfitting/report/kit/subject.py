@@ -38,7 +38,7 @@ def subject(experiment: Experiment) -> str:
     recipe, facts = experiment.recipe, experiment.run("hyperfitted").train_facts
     source = recipe.data.train.path
     parts = [
-        f"{model_name(recipe.model.source)}, {size_in_words(facts)}",
+        f"{model_name(recipe.model.source)}, {model_size(facts)}",
         f"{counted(recipe.data.train_blocks, data_noun(recipe))} of {source.rpartition('/')[2]}",
         f"learning rate {recipe.train.learning_rate:g}",
         counted(facts.updates, "update"),
@@ -56,7 +56,7 @@ def model_name(source: str) -> str:
     return "/".join(parts[-3 if parts[-1] == "model" else -1 :])
 
 
-def size_in_words(facts: TrainFacts) -> str:
+def model_size(facts: TrainFacts) -> str:
     """The model's parameters, and how many are trained where these are not all; facts of before
     hold only the latter.
     """
