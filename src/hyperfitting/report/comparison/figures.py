@@ -19,12 +19,16 @@ from hyperfitting.report.kit.heat import HEAT
 from hyperfitting.report.kit.variants import variant_classes
 
 
+_LEAST_INCHES = 9
+"""A page is as wide as this beside its letters, and so is a legend of four arms."""
+
+
 def position_figure(curves: Mapping[tuple[str, Arm], Mapping[int, float]]) -> Figure:
     """Type-token ratio of the 96 tokens that end at a position, domain by domain (Carlsson et al.
     2025, Figure 9).
     """
     domains = list(dict.fromkeys(domain for domain, _ in curves))
-    figure = Figure(figsize=(3.4 * len(domains), 3.3), layout="constrained")
+    figure = Figure(figsize=(max(_LEAST_INCHES, 3.4 * len(domains)), 3.3), layout="constrained")
     panels = figure.subplots(1, len(domains), sharey=True, squeeze=False)[0]
     for axes, domain in zip(panels, domains, strict=True):
         _draw_curves(axes, {arm: ratios for (own, arm), ratios in curves.items() if own == domain})
