@@ -18,7 +18,6 @@ from hyperfitting.report.kit.figures import (
 from hyperfitting.report.kit.heat import HEAT
 from hyperfitting.report.kit.variants import variant_classes
 
-
 _LEAST_INCHES = 9
 """A page is as wide as this beside its letters, and so is a legend of four arms."""
 
