@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from hyperfitting.errors import InputError
 from hyperfitting.records import Arm
 from hyperfitting.report.experiment.examples import examples
-from hyperfitting.report.experiment.tables import all_rows, data_noun, headline
+from hyperfitting.report.experiment.tables import all_rows, headline
 from hyperfitting.report.experiment.write import training_curves
 from hyperfitting.report.kit.page import light_and_dark
+from hyperfitting.report.kit.subject import data_noun
 from hyperfitting.runs import Experiment
 
 if TYPE_CHECKING:
