@@ -231,13 +231,14 @@ def test_runs_are_listed_with_what_they_came_to_and_from_folders_inside(finished
     assert str(finished.folder / "hyperfitted") not in capsys.readouterr().out
 
 
-def test_folders_are_listed_without_locks_too():
+def test_folders_are_listed_without_locks_too(tmp_path):
     code = (
         "import sys\nsys.modules['fcntl'] = None\nfrom hyperfitting.cli import "
-        "main\nsys.exit(main(['runs', 'gone']))"
+        "main\nsys.exit(main(['runs', sys.argv[1]]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("no experiments in gone")
+    command = [sys.executable, "-c", code, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"no experiments in {tmp_path}")
 
 
 def test_training_without_file_locks_is_refused_in_a_line(monkeypatch, tree, tmp_path, capsys):

@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         """One line, without the usage block, and the way to help."""
         dash = (
             "; a prompt that begins with a dash stands last, after --"
-            if self.prog.endswith(" write") and not message.startswith("argument -")
+            if self.prog.endswith(" write") and not message.startswith("argument --")
             else ""
         )
         say(f"{message}{dash} (see {self.prog} --help)")
