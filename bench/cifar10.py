@@ -26,11 +26,11 @@ from hyperfitting.files import replacing
 from hyperfitting.progress import default_progress
 from hyperfitting.stages.train import pretrain
 
+JPEG, LOSSLESS = "cifar10_jpeg75_train10000_test2000.npz", "cifar10_train_first4000_lossless.npz"
 RECIPE = Path(__file__).parents[1] / "results" / "cifar10" / "recipe.toml"
 LONGER: dict[int, dict[str, Any]] = {
     128: {},
     500: {"data.train_blocks": 500, "train.epochs": 150, "probe.every_updates": 315},
-    2000: {"data.train_blocks": 2000, "train.epochs": 100, "probe.every_updates": 1250},
 }
 """What an experiment on so many images changes in the recipe."""
 
@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     data = options.data.resolve()
+    if absent := [name for name in (JPEG, LOSSLESS) if not (data / name).is_file()]:
+        parser.error(f"{data} holds no {absent[0]}: name the folder that does")
     options.out.mkdir(parents=True, exist_ok=True)
     os.chdir(options.out)  # the recipes name what lies there
     prepare(data)
@@ -59,12 +61,10 @@ def main() -> None:
 def prepare(data: Path) -> None:
     """The images, and a model of the shipped one's form that is pretrained on 9,900 of them."""
     if not Path("pictures.npz").is_file():
-        unpack(data / "cifar10_jpeg75_train10000_test2000.npz", Path("pictures.npz"))
-    shutil.copyfile(data / "cifar10_train_first4000_lossless.npz", "cifar10.npz")
+        unpack(data / JPEG, Path("pictures.npz"))
+    shutil.copyfile(data / LOSSLESS, "cifar10.npz")
     shutil.copyfile(RECIPE, "recipe.toml")
-    Path("shape").mkdir(
-        exist_ok=True
-    )  # neither weights nor colours, which are fitted to the images
+    Path("shape").mkdir(exist_ok=True)  # without colours: they are fitted to the images
     shutil.copyfile(asset_path("asset:reference-imagegpt") / "config.json", "shape/config.json")
     changes = {
         "model.source": "shape",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def invite_names(
         create = partial(store.invitations.create_labelled, names, expires_at)
         if out is None:
             return named(create())
-        # The file is there before the links are valid: a full disk or a kill loses none of them.
+        # Written before the links are valid, and named afterwards: a full disk makes none of them,
+        # and after a kill in between they stand in the hidden `.partial` file.
         with replacing(out) as unfinished:
             return named(create(keep=lambda made: _write_table(unfinished, named(made))))
 
@@ -105,6 +107,8 @@ def invite_names(
 def _write_table(path: Path, links: Sequence[NamedLink]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write(links_table(links))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _link(base_url: str, token: str) -> str:
