@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -10,11 +11,14 @@ import torch
 
 from hyperfitting.cli import main
 from hyperfitting.errors import DiskFull, HyperfittingError, RecipeError, RunError
+from hyperfitting.facts import write_facts
 from hyperfitting.files import replacing
+from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import load_recipe, parse_recipe
 from hyperfitting.studies import base_recipe, study_cells, study_folder
 from hyperfitting.studies.cell_run import run_cell
 from hyperfitting.studies.estimate import estimate_study, training_kinds
+from hyperfitting.studies.folder import cell_facts_file, read_cell_facts
 from hyperfitting.studies.jobs import CellJob, CellOptions, CellOutcome
 from hyperfitting.studies.launchers.here import Ended, ThisProcess
 from hyperfitting.studies.report import report_study, study_results
@@ -117,6 +121,33 @@ def test_shared_work_is_that_of_a_cell_alone(made, tmp_path):
     assert metric_files(alone.folder) == metric_files(second.experiment.folder)
     assert len(metric_files(alone.folder)) == 2 * len(METRIC_FILES)
     assert alone.manifest == second.experiment.manifest
+
+
+class Stops(NoProgress):
+    """Ctrl-C as soon as something is drawn as a bar."""
+
+    @contextmanager
+    def bar(self, label, total, start=0):
+        raise KeyboardInterrupt
+        yield self
+
+
+def test_what_a_stopped_attempt_took_counts(base, tmp_path):
+    """Else the time left would be judged from the seconds after the last stop."""
+    recipe, cell = parse_recipe(base, source="t"), tmp_path / "cell"
+    options = CellOptions({"seed": "0"}, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(recipe, cell, options, progress=Stops())
+    facts = read_cell_facts(cell)
+    assert not facts.finished
+    assert facts.seconds > 0
+    write_facts(cell_facts_file(cell), facts.model_copy(update={"seconds": 100.0}))
+    run_cell(recipe, cell, options)
+    done = read_cell_facts(cell)
+    assert done.finished
+    assert 100 < done.seconds < 200
+    run_cell(recipe, cell, options)
+    assert read_cell_facts(cell) == done
 
 
 def test_data_are_shared_where_nothing_that_decides_them_differs(base):

@@ -5,6 +5,7 @@ and without weights in the end.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from hyperfitting import __version__, models, pipeline
+from hyperfitting.errors import HyperfittingError
 from hyperfitting.facts import write_facts
 from hyperfitting.files import remove_folder_on_input_error
 from hyperfitting.progress import NO_PROGRESS, Progress
@@ -47,18 +49,35 @@ def run_cell(
         Interrupted: Ctrl-C while training; calling again goes on.
     """
     started = time.monotonic()
-    with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
-        facts = _begin(recipe, folder, options)
-        torch.set_num_threads(facts.threads)
-        facts = _take_original(Experiment(folder), facts, options)
-        experiment = pipeline.run(recipe, folder, device=options.device, progress=progress)
-    if options.predictions:
-        keep_predictions(experiment, device=options.device)
-    done = {"finished": True, "seconds": round(time.monotonic() - started, 1)}
-    write_facts(cell_facts_file(folder), facts.model_copy(update=done))
+    try:
+        experiment = _make(recipe, folder, options, progress)
+    except BaseException:
+        with suppress(HyperfittingError, OSError):  # what ended the attempt says more
+            _note_end(folder, started, finished=False)
+        raise
+    _note_end(folder, started, finished=True)
     if not options.keep_weights:
         drop_weights(experiment)
     return experiment
+
+
+def _make(recipe: Recipe, folder: Path, options: CellOptions, progress: Progress) -> Experiment:
+    with remove_folder_on_input_error(folder, unless=lambda: Experiment(folder).has_updates):
+        facts = _begin(recipe, folder, options)
+        torch.set_num_threads(facts.threads)
+        _take_original(Experiment(folder), facts, options)
+        experiment = pipeline.run(recipe, folder, device=options.device, progress=progress)
+    if options.predictions:
+        keep_predictions(experiment, device=options.device)
+    return experiment
+
+
+def _note_end(folder: Path, started: float, *, finished: bool) -> None:
+    """Add what this attempt took to the cell's facts, unless it has none or is finished already."""
+    if (facts := read_cell_facts(folder)) and not facts.finished:
+        seconds = round(facts.seconds + time.monotonic() - started, 1)
+        done = {"finished": finished, "seconds": seconds}
+        write_facts(cell_facts_file(folder), facts.model_copy(update=done))
 
 
 def _begin(recipe: Recipe, folder: Path, options: CellOptions) -> CellFacts:
@@ -77,13 +96,12 @@ def _begin(recipe: Recipe, folder: Path, options: CellOptions) -> CellFacts:
     return facts
 
 
-def _take_original(experiment: Experiment, facts: CellFacts, options: CellOptions) -> CellFacts:
+def _take_original(experiment: Experiment, facts: CellFacts, options: CellOptions) -> None:
     device = models.describe_device(models.resolve_device(options.device))
     source = share_original(experiment, options.share_from, threads=facts.threads, device=device)
     if source is not None:
         facts = facts.model_copy(update={"original_from": source.name})
         write_facts(cell_facts_file(experiment.folder), facts)
-    return facts
 
 
 def keep_predictions(experiment: Experiment, *, device: str = "auto") -> None:
