@@ -86,8 +86,8 @@ ORDER = {
     "analyses.pairs analyses.quantity page worker < analyses.shuffle launchers.here "
     "launchers.processes launchers.ray_cluster launchers.slurm < analyses < findings "
     "launchers.choose study_run < estimate report",
-    "stages": "__init__ archive clean compare draw listing model_card plan report take_models "
-    "workload < train < evaluate generate measure < check",
+    "stages": "__init__ archive clean compare draw listing measure_file model_card plan report "
+    "take_models workload < train < evaluate generate measure < check evaluate_any",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "trackers": "tracker < to_tensorboard to_trackio to_wandb < reporter < __init__",

@@ -122,7 +122,7 @@ def test_a_quota_for_each_domain(contexts):
     made = paired(contexts, per_domain={"news": 3, "fiction": 1})
     assert Counter(row.domain for row in scored(made)) == {"fiction": 4, "news": 12}
     assert {row.domain for row in scored(paired(contexts, per_domain={"news": 2}))} == {"news"}
-    assert read_protocol(None, {"per_domain": "{ fiction = 9 }"}, default_name="x").per_domain == {
+    assert read_protocol(None, {"per_domain": "{ fiction = 9 }"}, out=Path("x")).per_domain == {
         "fiction": 9
     }
 
@@ -274,7 +274,7 @@ def test_a_protocol_comes_from_a_file_from_options_and_from_overrides(tmp_path):
         file,
         {"judgements": "4", "attention_rate": "0.1"},
         ["analysis.level=0.9"],
-        default_name="other",
+        out=Path("other"),
     )
     assert (protocol.name, protocol.judgements, protocol.seed, protocol.attention_rate) == (
         "mine",
@@ -285,7 +285,7 @@ def test_a_protocol_comes_from_a_file_from_options_and_from_overrides(tmp_path):
     assert (protocol.analysis.primary, protocol.analysis.level) == ("preferred", 0.9)
     assert protocol.pairs == (("a", "b"),)
     given = read_protocol(
-        None, {"pairs": "x, greedy=y, greedy; x, greedy=reference"}, default_name="folder"
+        None, {"pairs": "x, greedy=y, greedy; x, greedy=reference"}, out=Path("folder")
     )
     assert given.pairs == (("x, greedy", "y, greedy"), ("x, greedy", "reference"))
     assert given.name == "folder"
@@ -323,7 +323,7 @@ def test_a_protocol_that_is_not_there(tmp_path):
 
 
 def test_the_papers_table_1_is_a_shipped_protocol(experiment, tmp_path):
-    protocol = read_protocol(Path("paper-table-1"), {"judgements": "2"}, default_name="mine")
+    protocol = read_protocol(Path("paper-table-1"), {"judgements": "2"}, out=Path("mine"))
     assert (protocol.name, protocol.judgements, protocol.tokens) == ("mine", 2, 256)
     study = create_study([experiment], tmp_path / "s", protocol).study
     pairs = {(row.one.arm, row.other.arm) for row in study.comparisons() if row.kind == "scored"}

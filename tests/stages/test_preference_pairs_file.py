@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -342,9 +343,9 @@ def test_it_needs_neither_torch_nor_a_tokenizer(tmp_path):
         "import sys; from pathlib import Path\n"
         "from hyperfitting.preference.design.create import create_study, read_protocol\n"
         f"create_study([Path({str(path)!r})], Path({str(tmp_path / 's')!r}),"
-        " read_protocol(None, {}, default_name='x'))\n"
+        " read_protocol(None, {}, out=Path('x')))\n"
         "assert not {'torch', 'transformers', 'tokenizers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert read_protocol(None, {}, default_name="x").pairs == "reference"
+    assert read_protocol(None, {}, out=Path("x")).pairs == "reference"
     assert Study.find(tmp_path / "s").protocol.pairs == "given"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hyperfitting.cli import options as shared
 from hyperfitting.cli.options import Options, Parser, Verbs, print_next
 from hyperfitting.cli.values import whole_number
-from hyperfitting.errors import InputError
 
 if TYPE_CHECKING:
     from hyperfitting.downstream.tables import EvaluationRow
-    from hyperfitting.runs import Experiment
 
 _SETTINGS = (
     "tasks",
@@ -123,53 +121,21 @@ def _limit(text: str) -> int | str:
 
 
 def _evaluate(options: Options) -> None:
-    from hyperfitting.runs import Experiment
+    from hyperfitting.stages.evaluate_any import evaluate
 
-    experiment = Experiment(Path(options.target))
-    if experiment.recipe_file.is_file():
-        _evaluate_experiment(experiment, options)
-    else:
-        _evaluate_model(options)
-
-
-def _evaluate_experiment(experiment: Experiment, options: Options) -> None:
-    for option in ("out", "beginning_of_text"):
-        if getattr(options, option) is not None:
-            raise InputError(
-                f"--{option.replace('_', '-')} is for a model, and {options.target} is an "
-                "experiment, which has its own: leave it out"
-            )
-    base = experiment.recipe.evaluate
-    from hyperfitting.stages.evaluate import chosen_settings, evaluate_experiment
-
-    settings = chosen_settings(base, **_chosen(options))
-    how: dict[str, Any] = {"device": options.device, "progress": shared.progress(options)}
-    _print_rows(evaluate_experiment(experiment, settings, **how))
-    for run in experiment.runs().values():
-        print(f"answers  {run.evaluation.folder}")
-    print_next("report", experiment.folder)
-
-
-def _evaluate_model(options: Options) -> None:
-    from hyperfitting.recipe import EvaluateSettings
-    from hyperfitting.stages.evaluate import answers_folder, chosen_settings, evaluate_model
-
-    settings = chosen_settings(EvaluateSettings(), **_chosen(options))
-    out = options.out or answers_folder(options.target)
-    rows = evaluate_model(
+    made = evaluate(
         options.target,
-        out,
-        settings,
+        out=options.out,
         beginning_of_text=options.beginning_of_text,
+        changes={name: getattr(options, name) for name in _SETTINGS},
         device=options.device,
         progress=shared.progress(options),
     )
-    _print_rows(rows)
-    print(f"answers  {out}")
-
-
-def _chosen(options: Options) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in _SETTINGS}
+    _print_rows(made.rows)
+    for folder in made.folders:
+        print(f"answers  {folder}")
+    if made.experiment is not None:
+        print_next("report", made.experiment.folder)
 
 
 def _print_rows(rows: list[EvaluationRow]) -> None:

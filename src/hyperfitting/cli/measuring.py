@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from hyperfitting.cli import options as shared
@@ -141,29 +140,16 @@ def _measure_folder(options: Options) -> None:
 
 
 def _measure_file(options: Options) -> None:
-    from hyperfitting import report
-    from hyperfitting.files import refuse_to_replace, write_text
-
-    if options.out is not None:
-        read = [options.folder, options.reference, options.training]
-        refuse_to_replace(
-            options.out,
-            ours=report.is_table_of_texts,
-            what="table of texts' metrics",
-            read=[path for path in read if path is not None],
-        )
-    from hyperfitting.measuring import ExternalTextsRequest, measure_external_texts, origin_of
+    from hyperfitting.measuring import ExternalTextsRequest
+    from hyperfitting.stages.measure_file import measure_file
 
     chosen = {name: getattr(options, name) for name in _OF_A_FILE}
     request = ExternalTextsRequest(options.folder, **chosen, device=options.device)
-    origin = partial(origin_of, request=request)
-    rows = measure_external_texts(request, on_warning=shared.progress(options).log)
-    if options.out is not None:
-        write_text(options.out, report.summary_json(rows, more=origin))
+    made = measure_file(request, options.out, on_warning=shared.progress(options).log)
     if options.json:
-        print_json([vars(row) | origin(row) for row in rows])
+        print_json(made.json_rows)
         return
-    print(report.markdown_table(report.texts_table(rows)))
+    print(made.table)
     if options.out is not None:
         print(f"metrics  {options.out}")
 

@@ -8,9 +8,7 @@ libraries behind them.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting.cli.console import folded
@@ -60,9 +58,7 @@ def _create(options: argparse.Namespace) -> None:
         for setting, _, _ in PROTOCOL_OPTIONS.values()
     }
     given = {name: value for name, value in chosen.items() if value is not None}
-    protocol = read_protocol(
-        options.protocol, given, options.set, default_name=_study_name(options.out)
-    )
+    protocol = read_protocol(options.protocol, given, options.set, out=options.out)
     columns = read_columns(options.column)
     if options.dry_run:
         preview = preview_study(options.sources, protocol, columns=columns)
@@ -78,12 +74,6 @@ def _create(options: argparse.Namespace) -> None:
     print(f"admin    {made.admin_token}   (not stored: write it down; {remedy})")
     print_next("preference", "invite", made.study.folder, "--count", 5)
     print_next("preference", "serve", made.study.folder)
-
-
-def _study_name(folder: Path | None) -> str:
-    """The default name of a study: that of its folder."""
-    words = "study" if folder is None else folder.name.lower()
-    return re.sub(r"[^a-z0-9_-]+", "-", words).strip("-_")[:60] or "study"
 
 
 def _invite(options: argparse.Namespace) -> None:

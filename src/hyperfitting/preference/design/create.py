@@ -4,6 +4,7 @@ pairs, its folder.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -260,10 +261,10 @@ def read_protocol(
     options: Mapping[str, str],
     overrides: Sequence[str] = (),
     *,
-    default_name: str | None = None,
+    out: Path | None = None,
 ) -> Protocol:
     """A protocol from a TOML file or a shipped one by its name, options by name, and overrides such
-    as `analysis.level=0.9`; later ones win.
+    as `analysis.level=0.9`; later ones win. One without a name is called like the folder `out`.
 
     Raises:
         StudyError: the file, the setting or the value that is wrong, in one line.
@@ -276,10 +277,15 @@ def read_protocol(
         ) from error
     if "pairs" in options:
         tree["pairs"] = _pairs(options["pairs"])
-    if default_name is not None:
-        tree.setdefault("name", default_name)
+    tree.setdefault("name", _name_of(out))
     given = [f"{name}={text}" for name, text in options.items() if name != "pairs"]
     return settings_from(Protocol, tree, [*given, *overrides], str(file or "the protocol"))
+
+
+def _name_of(folder: Path | None) -> str:
+    """A folder's name in the letters that a protocol's name may have."""
+    words = "study" if folder is None else folder.name.lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", words).strip("-_")[:60] or "study"
 
 
 def _protocol_file(name_or_path: Path) -> Path:
