@@ -9,6 +9,7 @@ from hyperfitting.metrics.specs import (
     EachText,
     TrueTexts,
     compared_metrics,
+    key_metrics,
     metric,
     metrics_measured_as,
 )
@@ -20,6 +21,14 @@ def test_names_and_labels_and_places_are_each_there_once():
         assert sorted(held) == sorted(set(held))
     places = [spec.comparison_column for spec in compared_metrics()]
     assert places == list(range(1, len(places) + 1))
+
+
+def test_the_key_picture_shows_five_metrics_of_each_kind_of_data():
+    """Beside the losses; of a metric that is measured of that kind."""
+    for data in ("text", "image"):
+        names = key_metrics(data)
+        assert len(names) == 5
+        assert all(data in metric(name).data for name in names)
 
 
 @pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.name)

@@ -47,6 +47,7 @@ __all__ = [
     "TextInput",
     "TrueTexts",
     "compared_metrics",
+    "key_metrics",
     "metric",
     "metrics_measured_as",
     "metrics_of_tables",
@@ -97,3 +98,8 @@ def compared_metrics() -> list[MetricSpec]:
     """
     shown = [spec for spec in METRICS if spec.comparison_column is not None]
     return sorted(shown, key=lambda spec: spec.comparison_column or 0)
+
+
+def key_metrics(data: DataKind) -> list[str]:
+    """The names of the metrics in the key picture of a report on one kind of data, in its order."""
+    return [spec.name for spec in METRICS if data in spec.key_of]

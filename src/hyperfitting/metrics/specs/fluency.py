@@ -4,7 +4,13 @@ ones.
 
 from __future__ import annotations
 
-from hyperfitting.metrics.specs.spec import TEXT_ONLY, AgainstTrueTexts, EachText, MetricSpec
+from hyperfitting.metrics.specs.spec import (
+    ANY_DATA,
+    TEXT_ONLY,
+    AgainstTrueTexts,
+    EachText,
+    MetricSpec,
+)
 from hyperfitting.metrics.specs.tokens import above, above_among_changed, of_one_text
 
 FLUENCY = (
@@ -20,6 +26,7 @@ FLUENCY = (
         source="the papers are silent",
         failure="a loop has a very low one: low is not good",
         comparison_column=7,
+        key_of=ANY_DATA,
     ),
     MetricSpec(
         name="perplexity_under_scorer",

@@ -62,6 +62,7 @@ COLOURS = (
             source="as `image_ttr`",
             failure="as `image_ttr`; a quarter that was given is equal in all arms",
             data=IMAGE_ONLY,
+            key_of=IMAGE_ONLY if ordinal == _ORDINALS[-1] else (),
         )
         for quarter, ordinal in enumerate(_ORDINALS)
     ),
@@ -121,6 +122,7 @@ REPETITION_IN_IMAGES = (
             failure=failure,
             data=IMAGE_ONLY,
             comparison_column=column,
+            key_of=IMAGE_ONLY if name == "tokens_equal_to_above_share" else (),
         )
         for name, label, function, definition, failure, column in _LINES
     ),
@@ -149,6 +151,7 @@ REPETITION_IN_IMAGES = (
         failure="true images with a plain ground end so too",
         data=IMAGE_ONLY,
         comparison_column=19,
+        key_of=IMAGE_ONLY,
     ),
     MetricSpec(
         name="patch_entropy",
@@ -290,6 +293,7 @@ RECITATION_OF_IMAGES = (
         "copy that is shifted",
         data=IMAGE_ONLY,
         comparison_column=23,
+        key_of=IMAGE_ONLY,
     ),
     MetricSpec(
         name="nearest_training_features",

@@ -57,6 +57,7 @@ VARIETY = (
         source="Carlsson et al. 2025, sec. 4, Table 1 (TTR); the window of 96 is the public code's",
         failure="random tokens score highest; depends on the tokenizer",
         comparison_column=1,
+        key_of=TEXT_ONLY,
     ),
     MetricSpec(
         name="ttr",
@@ -129,6 +130,7 @@ REPETITION = (
             source=source,
             failure="rises with length",
             comparison_column=2 if order == 4 else None,
+            key_of=TEXT_ONLY if order == 4 else (),
         )
         for order, source in _REPEATED.items()
     ),
@@ -158,6 +160,7 @@ REPETITION = (
         "loops that vary a "
         "word each time, and to longer units",
         comparison_column=3,
+        key_of=TEXT_ONLY,
     ),
     MetricSpec(
         name="loop_start_tokens",
@@ -297,6 +300,7 @@ RECITATION = (
         source="Carlsson et al. 2025, Table 2 (dataset overlap)",
         failure="rises with the size of the training set",
         comparison_column=10,
+        key_of=TEXT_ONLY,
     ),
     MetricSpec(
         name=f"overlap_above{LONG_OVERLAP_TOKENS}_share",

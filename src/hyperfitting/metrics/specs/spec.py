@@ -171,7 +171,8 @@ class MetricSpec:
     `range`: the values that it can have. `target`: which end is better, or `reference`: the true
     texts' value. `comparison_column`: its place in `hyperfit compare`, None where it is not shown
     there. `in_tables`: whether the tables of a report show it. `failure`: where it misleads.
-    `data`: of which kinds of data it is measured.
+    `data`: of which kinds of data it is measured. `key_of`: of which of them it stands in the key
+    picture of a report and among the terminal's last figures.
     """
 
     name: str
@@ -190,6 +191,7 @@ class MetricSpec:
     comparison_column: int | None = None
     in_tables: bool = True
     data: tuple[DataKind, ...] = ANY_DATA
+    key_of: tuple[DataKind, ...] = ()
 
     @property
     def log_distance(self) -> bool:

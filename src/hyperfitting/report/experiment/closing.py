@@ -6,32 +6,17 @@ from __future__ import annotations
 
 from textwrap import fill, shorten
 
-from hyperfitting.metrics.specs import metric
+from hyperfitting.metrics.specs import key_metrics, metric
 from hyperfitting.records import REFERENCE
 from hyperfitting.report.experiment.examples import examples
 from hyperfitting.report.experiment.tables import headline, values_of
 from hyperfitting.report.kit.numbers import number
+from hyperfitting.report.kit.subject import data_noun
 from hyperfitting.runs import Experiment
 
 _COLUMNS = 80
 _WORDS_CHARACTERS = 230
 """About forty words."""
-_OF_TEXTS = (
-    "ttr_last96",
-    "repeated_4gram_share",
-    "looping_share",
-    "longest_overlap_tokens",
-    "perplexity_under_original",
-    "entropy",
-)
-_OF_IMAGES = (
-    "image_ttr_quarter4",
-    "tokens_equal_to_above_share",
-    "one_colour_tail_share",
-    "nearest_training_rms",
-    "perplexity_under_original",
-    "entropy",
-)
 
 
 def closing_words(experiment: Experiment) -> str:
@@ -65,7 +50,7 @@ def _figures(experiment: Experiment) -> str:
     domain, strategy = recipe.data.domains[0].name, recipe.generate.strategies[0].name
     variants = [*experiment.runs(), REFERENCE]
     lines = [(f"{domain}, {strategy}", [*variants[:-1], "true texts"])]
-    for name in _OF_TEXTS if recipe.data.images is None else _OF_IMAGES:
+    for name in (*key_metrics(data_noun(recipe)), "entropy"):
         found = [
             values.get((each, domain, strategy, name), values.get((each, domain, None, name)))
             for each in variants

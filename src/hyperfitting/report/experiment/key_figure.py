@@ -1,5 +1,5 @@
-"""The key picture of a report: six metrics of all domains, dots with intervals beside those of the
-true texts.
+"""The key picture of a report: its losses and key metrics of all domains, dots with intervals
+beside those of the true texts.
 """
 
 from __future__ import annotations
@@ -10,40 +10,22 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from hyperfitting.metrics.specs import metric
+from hyperfitting.metrics.specs import DataKind, key_metrics, metric
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import REFERENCE, Arm, MetricRow
 from hyperfitting.report.kit.figures import CLASS_COLOURS, GRID, INK, TRUE
 from hyperfitting.report.kit.variants import variant_classes
 
-KEY_METRICS = {
-    "text": (
-        "ttr_last96",
-        "repeated_4gram_share",
-        "looping_share",
-        "longest_overlap_tokens",
-        "perplexity_under_original",
-    ),
-    "image": (
-        "image_ttr_quarter4",
-        "tokens_equal_to_above_share",
-        "one_colour_tail_share",
-        "nearest_training_rms",
-        "perplexity_under_original",
-    ),
-}
-"""By kind of data, what the picture shows beside the losses."""
-
 _MARKERS = "osD^vPX*"
 
 
-def key_figure(recipe: Recipe, rows: Sequence[MetricRow], noun: str) -> Figure | None:
+def key_figure(recipe: Recipe, rows: Sequence[MetricRow], data: DataKind) -> Figure | None:
     """A panel for the losses and for each key metric that was measured: a line of dots for each
     domain, an arm a dot, coloured by variant and shaped by strategy. The interval of the true texts
     is a band. None where nothing was written.
     """
     found = {(row.name, row.domain, row.variant, row.strategy): row for row in rows}
-    names = [name for name in KEY_METRICS[noun] if any(key[0] == name for key in found)]
+    names = [name for name in key_metrics(data) if any(key[0] == name for key in found)]
     if not names:
         return None
     domains = [each.name for each in recipe.data.domains]

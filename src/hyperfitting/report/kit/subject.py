@@ -5,6 +5,7 @@ its page uses.
 from __future__ import annotations
 
 from hyperfitting.facts import TrainFacts
+from hyperfitting.metrics.specs import DataKind
 from hyperfitting.recipe import Recipe
 from hyperfitting.runs import Experiment
 
@@ -23,7 +24,7 @@ WORDS = {
 }
 
 
-def data_noun(recipe: Recipe) -> str:
+def data_noun(recipe: Recipe) -> DataKind:
     """What a report calls one of the data: `text` or `image`."""
     return "text" if recipe.data.images is None else "image"
 
