@@ -21,7 +21,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -40,6 +40,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from hyperfitting.errors import RunError
+from hyperfitting.facts import Facts, read_facts
 from hyperfitting.files import file_sha256, make_folder, write_text
 from hyperfitting.recipe import Recipe
 from hyperfitting.records import ProbeRow, UpdateRow
@@ -118,6 +119,23 @@ def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
+class CheckpointFacts(Facts):
+    """state.json of a checkpoint: a `State`, and how many processes shared the training."""
+
+    update: int
+    seconds: float
+    variants: dict[str, TrainingEnd | None]
+    updates: list[UpdateRow]
+    probes: list[ProbeRow]
+    processes: int
+
+
+class KeptFacts(Facts):
+    """state.json of kept weights: after which update they stood."""
+
+    update: int
+
+
 @dataclass
 class Rows:
     """The rows of one variant's training so far."""
@@ -168,13 +186,7 @@ class Checkpoints:
         if self._newest is None:
             return State()
         held = _read_state(self._newest)
-        return State(
-            held["update"],
-            held["seconds"],
-            {name: each and TrainingEnd(**each) for name, each in held["variants"].items()},
-            [UpdateRow(**row) for row in held["updates"]],
-            [ProbeRow(**row) for row in held["probes"]],
-        )
+        return State(held.update, held.seconds, held.variants, held.updates, held.probes)
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer, meter: StepMeter) -> State:
         """Load the newest whole checkpoint into model, optimiser and meter."""
@@ -193,7 +205,7 @@ class Checkpoints:
             )
         set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=states)
         self._saved_update = state.update
-        if _read_state(self._newest)["processes"] == self._ranks.world:
+        if _read_state(self._newest).processes == self._ranks.world:
             own = torch.load(
                 self._newest / f"rank-{self._ranks.rank}.pt", map_location=self._ranks.device
             )
@@ -238,7 +250,7 @@ class Checkpoints:
         if self._ranks.device.type == "cuda":
             own["rng_device"] = torch.cuda.get_rng_state(self._ranks.device)
         tensors = {"model": weights, "optimizer": states}
-        held = {**asdict(state), "processes": self._ranks.world}
+        held = CheckpointFacts(**vars(state), processes=self._ranks.world)
         name = f"update-{state.update:08d}"
         self._write(name, tensors, held, own)
         self._ranks.on_main(lambda: self._drop(newest=name))
@@ -249,7 +261,7 @@ class Checkpoints:
         `wanted`.
         """
         tensors = {"model": get_model_state_dict(model)}
-        self._write(self._kept(update).name, tensors, {"update": update}, {})
+        self._write(self._kept(update).name, tensors, KeptFacts(update=update), {})
         kept = {self._kept(each).name for each in (update, *wanted)}
         self._ranks.on_main(lambda: self._remove("kept-*", kept))
 
@@ -280,7 +292,7 @@ class Checkpoints:
         self,
         name: str,
         tensors: dict[str, Any],
-        held: dict[str, Any],
+        held: Facts,
         own: dict[str, Any],
     ) -> None:
         partial = self._folder / f".{name}.partial"
@@ -291,7 +303,7 @@ class Checkpoints:
             make_folder(partial / "tensors")
 
         def finish() -> None:
-            write_text(partial / "state.json", json.dumps(held))
+            write_text(partial / "state.json", held.model_dump_json())
             hashes = {str(each.relative_to(partial)): file_sha256(each) for each in _files(partial)}
             write_text(partial / "hashes.json", json.dumps(hashes, indent=1))
             shutil.rmtree(self._folder / name, ignore_errors=True)
@@ -334,8 +346,8 @@ def _problem(folder: Path) -> str | None:
     return None
 
 
-def _read_state(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "state.json").read_text(encoding="utf-8")))
+def _read_state(folder: Path) -> CheckpointFacts:
+    return read_facts(folder / "state.json", CheckpointFacts)
 
 
 def _files(folder: Path) -> list[Path]:
