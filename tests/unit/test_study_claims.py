@@ -83,7 +83,7 @@ def test_claims_are_numbered_beyond_nine(tmp_path, watch):
 def test_a_claim_that_was_taken_over_is_left_to_the_other(tmp_path, watch):
     with claim(tmp_path, "cell", 1, nothing):
         written(tmp_path, "cell.2.json", process=os.getpid(), machine=this_machine())
-    assert "released" not in json.loads((tmp_path / "cell.1.json").read_text())
+    assert not json.loads((tmp_path / "cell.1.json").read_text())["released"]
     assert watch.next_number("cell") is None
 
 

@@ -8,7 +8,6 @@ was released, when its process is gone from this machine, or when its heartbeat 
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -17,13 +16,21 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from hyperfitting.files import make_folder, write_text
+from hyperfitting.errors import RunError
+from hyperfitting.facts import Facts, read_facts, write_facts
+from hyperfitting.files import make_folder
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 """A worker touches its claim that often; after so long without, it is taken for lost."""
 
-_RELEASED = "released"
+
+class ClaimFacts(Facts):
+    """claims/<cell>.<n>.json: the process that holds a cell, and its machine; or that it let go."""
+
+    process: int | None = None
+    machine: str | None = None
+    released: bool = False
 
 
 @contextmanager
@@ -45,7 +52,7 @@ def claim(folder: Path, cell: str, number: int, on_taken: Callable[[], None]) ->
         yield False
         return
     with os.fdopen(handle, "w", encoding="utf-8") as opened:
-        json.dump({"process": os.getpid(), "machine": this_machine()}, opened)
+        opened.write(ClaimFacts(process=os.getpid(), machine=this_machine()).model_dump_json())
     ended = threading.Event()
     heart = threading.Thread(target=keep_beating, args=(file, after, ended, on_taken), daemon=True)
     heart.start()
@@ -55,7 +62,7 @@ def claim(folder: Path, cell: str, number: int, on_taken: Callable[[], None]) ->
         ended.set()
         heart.join()
         if not after.exists():
-            write_text(file, json.dumps({_RELEASED: True}))
+            write_facts(file, ClaimFacts(released=True))
 
 
 def keep_beating(
@@ -101,12 +108,12 @@ class ClaimWatch:
 
     def _is_held(self, file: Path) -> bool:
         try:
-            beat, held = file.stat().st_mtime_ns, json.loads(file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            beat, held = 0, {}  # it is being written, or was cut off while it was
-        if _RELEASED in held:
+            beat, held = file.stat().st_mtime_ns, read_facts(file, ClaimFacts)
+        except (FileNotFoundError, RunError):
+            beat, held = 0, ClaimFacts()  # it is being written, or was cut off while it was
+        if held.released:
             return False
-        if held.get("machine") == this_machine() and not _is_alive(held["process"]):
+        if held.process and held.machine == this_machine() and not _is_alive(held.process):
             return False
         before, since = self._seen.get(file, (None, 0.0))
         if beat != before:
