@@ -116,21 +116,21 @@ def check_recipe(
     recipe = read_or_given(recipe)
     folder = experiment_folder(recipe, out)
     _refuse_before_loading(recipe, folder)
-    place = models.resolve_device(device)
+    torch_device = models.resolve_device(device)
     fitted = fit(recipe)
-    precision = models.resolve_precision(recipe.train.precision, place)
-    parameters, room = models.count_parameters(recipe.model), models.memory_bytes(place)
+    precision = models.resolve_precision(recipe.train.precision, torch_device)
+    parameters, room = models.count_parameters(recipe.model), models.memory_bytes(torch_device)
     needed, inspection = 4 * parameters, None
     if needed <= room:
-        inspection = Inspection(*training.inspect(recipe, precision, place))
-    memory = _memory_or_why_not(recipe, precision, place)
+        inspection = Inspection(*training.inspect(recipe, precision, torch_device))
+    memory = _memory_or_why_not(recipe, precision, torch_device)
     frame = chat_frame_of(recipe, fitted.codec)
     tokenizer = models.tokenizer_traits(fitted.codec, frame)
     groups = {each.name: each.groups for each in fitted.drawn.manifest.sets}
     return RecipeCheck(
         recipe=recipe,
         folder=folder,
-        device=models.describe_device(place),
+        device=models.describe_device(torch_device),
         device_bytes=room,
         parameters=parameters,
         weight_bytes=needed,
@@ -147,7 +147,7 @@ def check_recipe(
         updates=recipe.train.total_updates(recipe.data.train_blocks),
         precision=precision,
         memory=memory,
-        stage_seconds=_stage_seconds(recipe, precision, place, memory),
+        stage_seconds=_stage_seconds(recipe, precision, torch_device, memory),
         disk=_disk(recipe, folder),
         notes=[*recipe_notes(recipe, groups), *_tokenizer_notes(recipe, tokenizer)],
     )
@@ -166,14 +166,14 @@ def _refuse_before_loading(recipe: Recipe, folder: Path) -> None:
 def _stage_seconds(
     recipe: Recipe,
     precision: models.Precision,
-    place: torch.device,
+    device: torch.device,
     memory: training.Memory | str,
 ) -> dict[str, float]:
-    if isinstance(memory, str) or memory.peak > _TIMED_SHARE * models.memory_bytes(place):
+    if isinstance(memory, str) or memory.peak > _TIMED_SHARE * models.memory_bytes(device):
         return {}
     train, *others = stage_work(recipe, *[recipe.variant_names] * 3)
     with models.threads(recipe.engine.threads):
-        seconds = training.update_seconds(recipe, precision, place)
+        seconds = training.update_seconds(recipe, precision, device)
     unit = seconds / train.step_cost
     later = {each.name: each.steps * each.step_cost * unit for each in others if each.steps}
     return {"train": train.steps * seconds} | (later if _writes(recipe) else {})
@@ -231,9 +231,9 @@ def refuse_missing_parts(recipe: Recipe) -> None:
 
 
 def _memory_or_why_not(
-    recipe: Recipe, precision: models.Precision, place: torch.device
+    recipe: Recipe, precision: models.Precision, device: torch.device
 ) -> training.Memory | str:
     try:
-        return training.memory_of(recipe, precision, recipe.engine, device=place.type)
+        return training.memory_of(recipe, precision, recipe.engine, device=device.type)
     except ModelError as error:
         return str(error)

@@ -76,13 +76,20 @@ def evaluate_experiment(
     chosen = settings or experiment.recipe.evaluate
     tasks = plan_tasks(chosen, progress=progress)
     drop_stale(experiment, progress)
-    runs, place = experiment.runs(), models.resolve_device(device)
+    runs, torch_device = experiment.runs(), models.resolve_device(device)
     codec, blocks = _text_codec(runs[ORIGINAL]), experiment.blocks("train").ids_NT.tolist()
     index = training_index(codec.decode(ids) for ids in blocks)
     leaks = _leaks(tasks, index)
     with models.threads(experiment.recipe.engine.threads):
         for run in runs.values():
-            _answer(_answering_of(run, chosen, place), tasks, chosen, place, leaks, progress)
+            _answer(
+                _answering_of(run, chosen, torch_device),
+                tasks,
+                chosen,
+                torch_device,
+                leaks,
+                progress,
+            )
     return experiment_rows(experiment)
 
 
@@ -103,7 +110,7 @@ def _text_codec(run: Run) -> models.TextCodec:
     return codec
 
 
-def _answering_of(run: Run, settings: EvaluateSettings, place: torch.device) -> _Answering:
+def _answering_of(run: Run, settings: EvaluateSettings, device: torch.device) -> _Answering:
     model = run.recipe.model
     dtype, exact = settings.dtype or model.dtype, settings.dtype is None
     return _Answering(
@@ -113,7 +120,7 @@ def _answering_of(run: Run, settings: EvaluateSettings, place: torch.device) -> 
         source=model.source,
         weights=run.made_with[0],
         dtype=dtype,
-        load=lambda: load_run(run, place, dtype=dtype, exact_head=exact)[0],
+        load=lambda: load_run(run, device, dtype=dtype, exact_head=exact)[0],
     )
 
 
@@ -139,7 +146,7 @@ def evaluate_model(
     """
     folder = EvaluationFolder(out)
     folder.refuse_other_files()
-    tasks, place = plan_tasks(settings, progress=progress), models.resolve_device(device)
+    tasks, torch_device = plan_tasks(settings, progress=progress), models.resolve_device(device)
     dtype = settings.dtype or "float32"
     plain = ModelSettings(source=source, dtype=dtype, beginning_of_text="none")
     codec = models.load_text_codec(plain)
@@ -153,9 +160,9 @@ def evaluate_model(
         source=source,
         weights=_digest(plain),
         dtype=dtype,
-        load=partial(models.load_model, plain, place),
+        load=partial(models.load_model, plain, torch_device),
     )
-    _answer(answering, tasks, settings, place, {}, progress)
+    _answer(answering, tasks, settings, torch_device, {}, progress)
     return evaluation_rows({"model": folder})
 
 
@@ -263,14 +270,14 @@ def _answer(
     answering: _Answering,
     tasks: list[tuple[BenchmarkSettings, AskedTask]],
     settings: EvaluateSettings,
-    place: torch.device,
+    device: torch.device,
     leaks: Mapping[str, Contamination],
     progress: Progress,
 ) -> None:
     """Answer the tasks with one model, which is loaded at the first that is not done."""
     model: HarnessModel | None = None
     for asked, task in tasks:
-        facts = _facts(answering, asked, task, settings, place, leaks.get(task.sample_sha256))
+        facts = _facts(answering, asked, task, settings, device, leaks.get(task.sample_sha256))
         sheet = answering.folder.sheet(facts.identity.name)
         sheet.begin(facts)
         if sheet.done:
@@ -306,7 +313,7 @@ def _facts(
     asked: BenchmarkSettings,
     task: AskedTask,
     settings: EvaluateSettings,
-    place: torch.device,
+    device: torch.device,
     leaked: Contamination | None,
 ) -> SheetFacts:
     """What is in effect for one sheet."""
@@ -341,7 +348,7 @@ def _facts(
         title=task.title,
         metric=task.metric,
         chance=task.chance,
-        device=models.describe_device(place),
+        device=models.describe_device(device),
         environment=Environment.of_this_process(),
         contaminated=None if leaked is None else leaked.items,
         unchecked=None if leaked is None else leaked.unchecked,

@@ -221,11 +221,11 @@ def compare_with_reference(
     """Write the first contexts of every domain anew, one at a time in float32 without a cache, with
     one run's model.
     """
-    run, place = experiment.run(variant), models.resolve_device(device)
+    run, torch_device = experiment.run(variant), models.resolve_device(device)
     texts = [
         text for text in run.continuations() if text.variant == variant and text.context < contexts
     ]
-    generator, *_ = _load_generator(experiment, run, place, "float32", models.NO_CACHE)
+    generator, *_ = _load_generator(experiment, run, torch_device, "float32", models.NO_CACHE)
     found: list[Difference] = []
     with progress.bar(f"reference mode, {variant}", len(texts)) as bar:
         for text in texts:

@@ -58,7 +58,7 @@ def measure_experiment(
 
 
 def _measure(
-    experiment: Experiment, todo: Sequence[Run], place: torch.device, progress: Progress
+    experiment: Experiment, todo: Sequence[Run], device: torch.device, progress: Progress
 ) -> Counter[str]:
     """Measure runs and write the metrics of each as they come; how many tokens each model has
     read.
@@ -70,13 +70,13 @@ def _measure(
     texts = {run.variant: _texts(run, true, images) for run in todo}
     tokens: Counter[str] = Counter()
     with progress.bar("measuring", _readings(recipe, blocks, texts, len(true))) as bar:
-        load = partial(_reader, recipe, place, bar.advance)
+        load = partial(_reader, recipe, device, bar.advance)
         reader = load(original)
         found = measure_runs(
             [_run_to_measure(run, texts[run.variant], load) for run in todo],
             reader,
             blocks,
-            replace(_baselines(experiment, reader, codec, place, bar.advance), images=images),
+            replace(_baselines(experiment, reader, codec, device, bar.advance), images=images),
             measuring.MetricOptions.of_recipe(recipe),
             true_texts=true,
             context_tokens=recipe.data.context_tokens,
@@ -96,12 +96,12 @@ def _blocks(experiment: Experiment) -> list[TokenBlocks]:
 
 
 def _reader(
-    recipe: Recipe, place: torch.device, advance: Callable[[int], None], run: Run
+    recipe: Recipe, device: torch.device, advance: Callable[[int], None], run: Run
 ) -> TextReader:
     """A run's model as a reader of texts."""
     # A head that multiplies in float32 would halve what a named dtype gains.
     dtype, exact = recipe.measuring_dtype, recipe.measure.dtype is None
-    model, _ = load_run(run, place, dtype=dtype, exact_head=exact)
+    model, _ = load_run(run, device, dtype=dtype, exact_head=exact)
     return TextReader(run.variant, model, batch_texts=recipe.measure.batch_blocks, advance=advance)
 
 
@@ -150,7 +150,7 @@ def _baselines(
     experiment: Experiment,
     original: TextReader,
     codec: models.ModelCodec,
-    place: torch.device,
+    device: torch.device,
     advance: Callable[[int], None],
 ) -> measuring.TextBaselines:
     """What the texts of an experiment are measured against."""
@@ -158,7 +158,7 @@ def _baselines(
     scorer, features = third_models(
         settings.model_named("scorer"),
         settings.model_named("mauve"),
-        place,
+        device,
         dtype=settings.dtype or "float32",
         batch_texts=settings.batch_blocks,
         advance=advance,

@@ -85,9 +85,9 @@ def plan_memory(
     """
     recipe = read_or_given(recipe)
     checked_number("count", count, 1, 1024)
-    place = models.resolve_device(device)
-    kind = "cuda" if memory is not None else place.type
-    room = models.memory_bytes(place) if memory is None else _given_bytes(memory)
+    torch_device = models.resolve_device(device)
+    kind = "cuda" if memory is not None else torch_device.type
+    room = models.memory_bytes(torch_device) if memory is None else _given_bytes(memory)
     fits = training.plan(recipe, device_bytes=room, count=count, device=kind)
     return MemoryPlan(recipe, room, count, tuple(fits))
 
@@ -105,9 +105,9 @@ def try_updates(recipe: Recipe, *, device: str = "auto") -> DryRun:
     Raises:
         OutOfMemory: the device is too small.
     """
-    place = models.resolve_device(device)
-    precision = models.resolve_precision(recipe.train.precision, place)
-    planned = training.memory_of(recipe, precision, recipe.engine, device=place.type)
+    torch_device = models.resolve_device(device)
+    precision = models.resolve_precision(recipe.train.precision, torch_device)
+    planned = training.memory_of(recipe, precision, recipe.engine, device=torch_device.type)
     with training.translate_torch_errors():
-        peak, rate = training.dry_run(recipe, precision, place)
-    return DryRun(recipe, precision, models.describe_device(place), planned, peak, rate)
+        peak, rate = training.dry_run(recipe, precision, torch_device)
+    return DryRun(recipe, precision, models.describe_device(torch_device), planned, peak, rate)
