@@ -16,6 +16,7 @@ from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import Arm
 from hyperfitting.report import nearest_lines, write_comparison
 from hyperfitting.report.comparison.cells import position_curves, rank_shares
+from hyperfitting.report.kit.subject import subject
 from hyperfitting.runs import Experiment
 
 
@@ -102,7 +103,10 @@ def test_seeds_that_are_set_apart_are_shown_one_by_one_and_said(finished, tmp_pa
         "share seed, data.seed, generate.seed: they differ, and spread, by train.order_seed alone."
     )
     assert said in page
-    assert said in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    markdown = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert said in markdown
+    assert f"- `{finished.recipe.run_name}`" in markdown
+    assert f": {subject(finished)}" in markdown
     assert page.count("seed 0, train.order_seed 5: n =") > 0
     rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
     assert {row["order_seed"] for row in rows} == {"0", "5"}

@@ -210,6 +210,10 @@ def test_a_cell_shows_what_happened(experiment, tmp_path):
     assert {"--before", "--after", "--ink"} <= used
     assert used <= set(re.findall(r"(--[\w-]+):", shown))
     assert "nothing yet" in hyperfitting.Experiment(tmp_path)._repr_html_()
+    run = experiment.run("hyperfitted")
+    probe = run.probes()[-1]
+    assert f"hyperfitted: measured; update {probe.update}; validation" in run._repr_html_()
+    assert run._repr_html_().endswith(f"{probe.ttr:.2f} ({run.folder})</p>")
 
 
 def test_progress_goes_to_a_terminal_or_a_notebook(monkeypatch):

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from hyperfitting.cli import main
 from hyperfitting.errors import StudyError
 from hyperfitting.preference.judges.simulated import (
     SimulatedAnnotator,
@@ -19,7 +20,7 @@ from hyperfitting.preference.judges.simulated import (
 )
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
-from hyperfitting.progress import NoProgress
+from hyperfitting.progress import Console, NoProgress
 from tests.support import studies
 from tests.support.postgresql import new_database
 
@@ -196,3 +197,19 @@ def test_a_damaged_record_of_simulations_is_one_line(tmp_path):
         simulate(study, 2, STRONG)
     with open_store(study) as store:
         assert store.judgements() == []
+
+
+@pytest.mark.parametrize(("options", "kind"), [(["-q"], NoProgress), ([], Console)])
+def test_quiet_leaves_only_the_outcome(tmp_path, capsys, monkeypatch, options, kind):
+    given = []
+
+    def told(*arguments, progress, **named):
+        given.append(progress)
+        return simulate(*arguments, progress=progress, **named)
+
+    monkeypatch.setattr("hyperfitting.preference.judges.simulated.simulate", told)
+    studies.study(tmp_path)
+    command = ["preference", "simulate", str(tmp_path / "study"), "--annotators", "2"]
+    assert main([*command, *options]) == 0
+    assert isinstance(given[0], kind)
+    assert "simulated judgements by 2 annotators" in capsys.readouterr().out

@@ -44,7 +44,6 @@ from hyperfitting.errors import (
     is_disk_full,
     name_the_extra,
 )
-from hyperfitting.progress import Console
 
 __all__ = ["main", "parser"]
 
@@ -84,7 +83,7 @@ def parser() -> Parser:
     experiments.add_reading(verbs)
     recipes.add_recipes(verbs)
     studies.add_studies(verbs.group("study", studies.STUDIES_HELP))
-    preference.add_preference(verbs.group("preference", preference.HELP), Console)
+    preference.add_preference(verbs.group("preference", preference.HELP))
     completion.add_completion(verbs, parser)
     return top
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hyperfitting.cli.console import folded
-from hyperfitting.cli.options import Parser, Verbs, print_next
+from hyperfitting.cli.options import Parser, Verbs, loudness, print_next, progress
 from hyperfitting.cli.preference_options import (
     PROTOCOL_OPTIONS,
     analyse_options,
@@ -32,7 +32,6 @@ from hyperfitting.errors import HyperfittingError, StudyError
 
 if TYPE_CHECKING:
     from hyperfitting.preference.web.serve import ServedLinks
-    from hyperfitting.progress import Progress
 
 HELP = (
     "the preference study: create, power, invite, serve, simulate, judge, export, archive, "
@@ -40,13 +39,11 @@ HELP = (
 )
 
 
-def add_preference(made: Parser, console: Callable[[], Progress]) -> None:
-    """Add the verbs to the parser of `hyperfit preference`; `console` makes the progress of the
-    long ones.
-    """
+def add_preference(made: Parser) -> None:
+    """The verbs of `hyperfit preference`."""
     verbs = Verbs(made)
     for name, help_, function, needs in _VERBS:
-        verbs.add(name, help_, function, *needs).set_defaults(console=console)
+        verbs.add(name, help_, function, *needs)
 
 
 def _create(options: argparse.Namespace) -> None:
@@ -165,7 +162,7 @@ def _simulate(options: argparse.Namespace) -> None:
         read_simulation_settings(options.strength, options.set),
         seed=options.seed,
         database=options.database,
-        progress=options.console(),
+        progress=progress(options),
     )
     for each in made.truth:
         won, equal, lost = each.shares
@@ -186,7 +183,7 @@ def _judge(options: argparse.Namespace) -> None:
         key=key_from_environment(options.key_from),
         parallel=options.parallel,
         database=options.database,
-        progress=options.console(),
+        progress=progress(options),
     )
     print(
         f"rows     {judged.now} comparisons judged now, {judged.before} before, by {judged.model}"
@@ -285,13 +282,13 @@ _VERBS: tuple[
         "simulate",
         "simulated annotators with known preferences, to rehearse a study",
         _simulate,
-        (study_options, simulate_options),
+        (study_options, simulate_options, loudness),
     ),
     (
         "judge",
         "a language model as judge, behind an OpenAI-compatible endpoint",
         _judge,
-        (study_options, judge_options),
+        (study_options, judge_options, loudness),
     ),
     (
         "export",

@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
+from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 
 from hyperfitting.errors import RunError
 from hyperfitting.facts import RunFacts, TrainFacts, read_facts, write_facts
-from hyperfitting.files import Row, StoredFile, appending, read_rows, write_rows
+from hyperfitting.files import Row, StoredFile, appending, read_last_row, read_rows, write_rows
 from hyperfitting.recipe import Recipe, load_stored_recipe
 from hyperfitting.records import (
     Blocked,
@@ -96,6 +97,17 @@ class Run:
     def __repr__(self) -> str:
         """The folder, and how far the run has come."""
         return f"<Run {self.folder}: {self.state()}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: how far it has come, and what its last probe found."""
+        shown = [f"{self.variant}: {self.state()}"]
+        if probe := read_last_row(self.probes_file, ProbeRow):
+            shown += [
+                f"update {probe.update:,}",
+                f"validation loss {probe.validation_loss:.2f}",
+                f"type-token ratio {probe.ttr:.2f}",
+            ]
+        return f"<p>{escape('; '.join(shown))} ({escape(str(self.folder))})</p>"
 
     def state(self) -> str:
         """How far the run has come, in a word."""

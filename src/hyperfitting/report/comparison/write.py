@@ -144,7 +144,7 @@ def comparison_markdown(comparison: Comparison, pictures: Sequence[str] = ()) ->
     """
     noun = _noun(comparison)
     parts = ["# Comparison", *(f"**{line}**" for line in verdict_lines(comparison))]
-    parts += [_sources(comparison), _LEGEND.format(baseline=comparison.baseline.title, noun=noun)]
+    parts += [_about(comparison), _LEGEND.format(baseline=comparison.baseline.title, noun=noun)]
     parts += filter(None, [_seeds_line(comparison)])
     for domain in comparison.domains:
         tables = comparison.tables_of(domain)
@@ -185,9 +185,12 @@ def _noun(comparison: Comparison) -> str:
     return data_noun(next(iter(comparison.experiments.values()))[0].recipe)
 
 
-def _sources(comparison: Comparison) -> str:
-    names = [each.recipe.run_name for same in comparison.experiments.values() for each in same]
-    return "Of " + ", ".join(f"`{name}`" for name in names) + "."
+def _about(comparison: Comparison) -> str:
+    """What is compared, a line for all experiments that are about the same."""
+    return "\n".join(
+        f"- {', '.join(f'`{name}`' for name in names)}: {line}"
+        for line, names in subjects(comparison).items()
+    )
 
 
 def _page(comparison: Comparison, pictures: dict[str, str]) -> str:
