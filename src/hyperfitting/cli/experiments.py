@@ -178,7 +178,7 @@ def _run(options: Options) -> None:
 
     print(f"\n{closing_words(experiment)}\n")
     _print_verdict(experiment)
-    print(f"report   {experiment.report_folder / 'index.html'}")
+    print(f"report   {experiment.report_page}")
     _print_use(experiment.folder, experiment, shared.device_given(options))
 
 

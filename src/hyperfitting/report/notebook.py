@@ -123,7 +123,7 @@ class NotebookExperiment(Experiment):
         ):
             return f"<p>{escape(repr(self))}</p>"
         drawn = "".join(f"<figure>{each}</figure>" for each in curve_svgs(training_curves(self)))
-        page = self.report_folder / "index.html"
+        page = self.report_page
         more = f"The report: {page}" if page.is_file() else str(self.folder)
         return (
             f'<div class="hyperfitting"><style>{_cell_style()}</style>'

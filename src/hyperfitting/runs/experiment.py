@@ -45,6 +45,7 @@ class Experiment:
         self.palette_file = folder / "data" / PALETTE_FILE
         self.archive_file = folder / "archive.json"
         self.report_folder = folder / "report"
+        self.report_page = self.report_folder / "index.html"
         self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
         self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
         self._runs: dict[str, Run] = {}
@@ -158,7 +159,7 @@ class Experiment:
 
     def state(self) -> str:
         """How far it has come, in a word."""
-        if (self.report_folder / "index.html").is_file():
+        if (self.report_page).is_file():
             return "reported"
         if self.archive is not None:
             return "archived"

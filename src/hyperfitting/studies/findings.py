@@ -62,7 +62,7 @@ def _published(each: PublishedValue) -> tuple[str, ...]:
 
 
 def _link(cell: FinishedCell, folder: Path) -> CellLink:
-    page = cell.experiment.report_folder / "index.html"
+    page = cell.experiment.report_page
     target = page if page.is_file() else cell.experiment.folder
     href = Path(os.path.relpath(target, folder)).as_posix()
     return CellLink(cell.cell.title, cell.experiment.recipe.run_name, href)

@@ -104,7 +104,7 @@ def write_report(experiment: Experiment) -> Path:
         write_text(folder / "index.html", page)
         if texts := all_texts_page(experiment, held):
             write_text(folder / "texts.html", texts)
-    return experiment.report_folder / "index.html"
+    return experiment.report_page
 
 
 def training_curves(experiment: Experiment) -> list[TrainingCurve]:
