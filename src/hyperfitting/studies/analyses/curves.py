@@ -301,10 +301,10 @@ def _compared(training: str, moments: dict[str, dict[int, list[Moment]]]) -> str
     difference = seed_difference(ends[training], ends[PUBLISHED])
     if difference is None:
         return f"{training.capitalize()}: no seed in common with the published training."
-    words = {1: "higher", -1: "lower", 0: "not told apart"}[difference.sign]
+    end = _mean("ttr", list(ends[training].values()))
     return (
-        f"{training.replace('-', ' ').capitalize()}: TTR ends at "
-        f"{_mean('ttr', list(ends[training].values()))}, {difference} from as published ({words})."
+        f"{training.replace('-', ' ').capitalize()}: TTR ends at {end}, {difference} from as "
+        f"published ({difference.told})."
     )
 
 

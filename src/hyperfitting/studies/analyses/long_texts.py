@@ -213,8 +213,7 @@ def _falls(ours: Fall, theirs: Fall) -> str:
     less = over_seeds([theirs.by_seed[seed] - ours.by_seed[seed] for seed in seeds])
     if less.value <= 0:
         return f"falls no slower, unlike in the paper (the difference of the falls is {less})"
-    told = "" if less.sign > 0 else ", which is not told apart from none"
-    return f"falls slower, as in the paper (the difference of the falls is {less}{told})"
+    return f"falls slower, as in the paper (the difference of the falls is {less}{less.doubt})"
 
 
 def _beyond(cells: Sequence[FinishedCell], domain: str) -> Iterator[str]:

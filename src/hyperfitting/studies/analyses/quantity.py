@@ -190,8 +190,7 @@ def _against_the_paper(
     if (16, 8) in drops and (drop := drops[16, 8]) is not None:
         others = [each.value for step, each in drops.items() if each and step != (16, 8)]
         if drop.value > 0 and drop.value >= max(others, default=0.0):
-            verdict = "is the largest step, as in the paper"
-            verdict += "" if drop.sign > 0 else ", but is not told apart from none"
+            verdict = f"is the largest step, as in the paper{drop.doubt}"
         else:
             verdict = "is not the largest step, unlike in the paper"
         falls = "falls" if drop.value > 0 else "does not fall"

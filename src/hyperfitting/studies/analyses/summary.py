@@ -40,21 +40,43 @@ class SeedMean:
         return f"{number(self.value)} ({number(self.low)} to {number(self.high)})"
 
     @property
-    def sign(self) -> int:
-        """1 or -1 where the interval holds values of that sign only; 0 where it does not, or is not
-        there.
+    def sign(self) -> int | None:
+        """1 or -1 where the interval holds values of that sign only, else 0; None of one seed,
+        which tests nothing.
         """
-        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+        if self.low is None or self.high is None:
+            return None
+        if self.low <= 0 <= self.high:
             return 0
         return 1 if self.value > 0 else -1
+
+    @property
+    def told(self) -> str:
+        """What a difference says: which side is higher, or that nobody can tell."""
+        return {1: "higher", -1: "lower", 0: "not told apart", None: "one seed, not tested"}[
+            self.sign
+        ]
+
+    @property
+    def doubt(self) -> str:
+        """What follows a difference in a sentence where it may be none; nothing where it is told
+        apart.
+        """
+        return {
+            0: ", which is not told apart from none",
+            None: ", of one seed and so not tested",
+        }.get(self.sign, "")
 
     def at(self, x: float) -> Point:
         """The mean at a place of a figure."""
         return Point(x, self.value, self.low, self.high)
 
 
-def over_seeds(values: Sequence[float], *, share: bool = False) -> SeedMean:
-    """The mean of one value a seed. The interval of a `share` stays in [0, 1].
+def over_seeds(
+    values: Sequence[float], *, share: bool = False, least: float = -math.inf
+) -> SeedMean:
+    """The mean of one value a seed. The interval does not reach below `least`, and that of a
+    `share` stays in [0, 1].
 
     Raises:
         ValueError: there are none.
@@ -66,7 +88,7 @@ def over_seeds(values: Sequence[float], *, share: bool = False) -> SeedMean:
         return SeedMean(mean, None, None, 1)
     quantile = _STUDENT[min(len(values) - 1, len(_STUDENT)) - 1]
     margin = quantile * stdev(values) / math.sqrt(len(values))
-    low, high = mean - margin, mean + margin
+    low, high = max(mean - margin, least), mean + margin
     if share:
         low, high = max(low, 0.0), min(high, 1.0)
     return SeedMean(mean, low, high, len(values))
