@@ -203,11 +203,11 @@ def test_a_damaged_record_of_simulations_is_one_line(tmp_path):
 def test_quiet_leaves_only_the_outcome(tmp_path, capsys, monkeypatch, options, kind):
     given = []
 
-    def told(*arguments, progress, **named):
+    def spied(*arguments, progress, **named):
         given.append(progress)
         return simulate(*arguments, progress=progress, **named)
 
-    monkeypatch.setattr("hyperfitting.preference.judges.simulated.simulate", told)
+    monkeypatch.setattr("hyperfitting.preference.judges.simulated.simulate", spied)
     studies.study(tmp_path)
     command = ["preference", "simulate", str(tmp_path / "study"), "--annotators", "2"]
     assert main([*command, *options]) == 0

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hyperfitting.errors import RecipeError
 from hyperfitting.report.study.content import Findings
 from hyperfitting.studies.analyses.cells import find_cells
-from hyperfitting.studies.analyses.curves import TRAINING, find_curves
+from hyperfitting.studies.analyses.curve_rows import TRAINING
+from hyperfitting.studies.analyses.curves import find_curves
 from hyperfitting.studies.analyses.data_type import DATA, find_data_type
 from hyperfitting.studies.analyses.downstream import find_downstream
 from hyperfitting.studies.analyses.long_texts import TRAINED, find_long_texts

@@ -208,7 +208,10 @@ def _sentences(
     for control in (each for each in KINDS if each in means and each not in (OTHER_ORDER, SWAP)):
         yield _of_rounding(control, kinds)
     if SWAP in means and (apart := seed_difference(kinds[SWAP], kinds[OTHER_ORDER])):
-        yield f"One swap of two texts instead of a new order changes the share by {apart}{apart.doubt}."
+        yield (
+            "One swap of two texts instead of a new order changes the share by "
+            f"{apart}{apart.doubt}."
+        )
     yield from _against_the_paper(results, means[OTHER_ORDER])
     shuffled = [row for row in bins if (row.kind, row.by) == (OTHER_ORDER, "confidence")]
     if len(shuffled) > 1:
