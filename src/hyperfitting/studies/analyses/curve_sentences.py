@@ -122,7 +122,7 @@ def _compared(training: str, moments: _Moments) -> str:
     end = mean_of("ttr", list(ends[training].values()))
     return (
         f"{training.replace('-', ' ').capitalize()}: TTR ends at {end}, {difference} from as "
-        f"published ({difference.told})."
+        f"published ({difference.direction})."
     )
 
 
@@ -154,7 +154,7 @@ def _step(
         return ""
     theirs = 1 if after.value > before.value else -1
     verdict = {theirs: "the same direction", -theirs: "the other direction"}.get(
-        change.sign or 0, change.told
+        change.sign or 0, change.direction
     )
     ours = (mean_of(metric, list(each.values())) for each in (first, last))
     return (

@@ -196,7 +196,7 @@ def _own_kind(results: StudyResults, kinds: Sequence[str], domains: Sequence[str
     if not apart:
         return ""
     mean = over_seeds([fmean(values) for values in apart.values()])
-    told = mean.told
+    told = mean.direction
     return (
         f"Trained on the kind that is continued instead of another, TTR changes by {mean}: {told}."
     )

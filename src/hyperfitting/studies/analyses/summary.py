@@ -51,7 +51,7 @@ class SeedMean:
         return 1 if self.value > 0 else -1
 
     @property
-    def told(self) -> str:
+    def direction(self) -> str:
         """What a difference says: which side is higher, or that nobody can tell."""
         return {1: "higher", -1: "lower", 0: "not told apart", None: "one seed, not tested"}[
             self.sign
