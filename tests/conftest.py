@@ -1,22 +1,24 @@
-"""Tiny models, tokenizers and corpora made on the fly: no network, no shared data, seconds in
-all.
+"""How tests run, and the tiny models and corpora that they share: made on the fly, with no network
+and no shared data, in seconds.
 """
 
 from __future__ import annotations
 
 import gc
-import json
 import os
-import random
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from tests.support.longest_first import LONGEST_FIRST
+from tests.support.postgresql import new_database
+from tests.support.recipes import tiny_tree
+from tests.support.tiny_models import make_model
+from tests.support.tokenizers import byte_level
+from tests.support.words import write_corpus
 
 # Where an image forbids to keep compiled modules, every process compiles all of them anew: with
 # them kept, a process collects the tests in 12 CPU-seconds instead of 21.
@@ -67,104 +69,9 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-_TEXT = (
-    "the of and to in a river house morning she he they walked looked found old new green small "
-    "great window road letter ship garden winter quietly never again because while under over "
-    "captain teacher bread stone light rain"
-)
-WORDS = _TEXT.split()
-
-
-def sentence(random_: random.Random, words: int) -> str:
-    return " ".join(random_.choice(WORDS) for _ in range(words))
-
-
-def write_corpus(
-    path: Path, *, documents: int, words: int, groups: int | None = None, seed: int = 0
-) -> Path:
-    """A .jsonl file of random documents, each its own, with `group` dealt in turn where asked
-    for.
-    """
-    random_ = random.Random(seed)
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(documents):
-            row: dict[str, Any] = {"title": f"Piece {number}", "text": sentence(random_, words)}
-            if groups:
-                row["book"] = f"book {number % groups}"
-            file.write(json.dumps(row) + "\n")
-    return path
-
-
-def make_tokenizer() -> Any:
-    """A byte-level BPE tokenizer trained on the test words, with one token for the beginning and
-    the end of a text.
-    """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=320,
-        special_tokens=["<|end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    random_ = random.Random(1)
-    raw.train_from_iterator((sentence(random_, 50) for _ in range(50)), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<|end|>", eos_token="<|end|>", pad_token="<|end|>"
-    )
-
-
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> Any:
-    return make_tokenizer()
-
-
-def tiny_config(kind: str, vocabulary: int) -> Any:
-    """A config of one of the shapes that users bring, two layers deep."""
-    import transformers as t
-
-    common = {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
-    rotary = {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 64,
-        "max_position_embeddings": 128,
-    }
-    gpt = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}
-    return {
-        "llama": lambda: t.LlamaConfig(
-            **common, **rotary, num_key_value_heads=2, tie_word_embeddings=True
-        ),
-        "qwen2": lambda: t.Qwen2Config(**common, **rotary, num_key_value_heads=2),
-        "mistral": lambda: t.MistralConfig(
-            **common, **rotary, num_key_value_heads=2, sliding_window=None
-        ),
-        "gpt2": lambda: t.GPT2Config(**common, **gpt),
-        "gpt_neox": lambda: t.GPTNeoXConfig(**common, **rotary),
-    }[kind]()
-
-
-def make_model(
-    folder: Path, tokenizer: Any, kind: str = "llama", *, dtype: str = "float32", **changes: Any
-) -> Path:
-    """A random model of one shape with the tiny tokenizer, saved as an ordinary folder; `changes`
-    to its config.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(0)
-    config = tiny_config(kind, len(tokenizer))
-    config.update(changes)
-    model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return byte_level()
 
 
 @pytest.fixture(scope="session")
@@ -177,40 +84,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Any) ->
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty documents of 60 words."""
     return write_corpus(tmp_path_factory.mktemp("corpus") / "pieces.jsonl", documents=60, words=60)
-
-
-def tiny_tree(model: Path, corpus: Path) -> dict[str, Any]:
-    """A recipe that trains in a second: 16 blocks of 32 tokens."""
-    return {
-        "name": "tiny",
-        "model": {"source": str(model)},
-        "data": {
-            "train": {"path": str(corpus)},
-            "train_blocks": 16,
-            "validation_blocks": 4,
-            "block_tokens": 32,
-            "context_tokens": 8,
-            "domains": [{"name": "pieces", "count": 12}],
-        },
-        "train": {"learning_rate": 3e-3, "epochs": 3, "batch_blocks": 4, "precision": "fp32"},
-        "probe": {"contexts": 2, "new_tokens": 8},
-        "generate": {
-            "new_tokens": 24,
-            "batch_contexts": 5,
-            "strategies": [
-                {"name": "greedy", "method": "greedy"},
-                {
-                    "name": "nucleus",
-                    "method": "sample",
-                    "temperature": 0.7,
-                    "top_k": 50,
-                    "top_p": 0.9,
-                },
-            ],
-        },
-        "measure": {"bootstrap_draws": 200},
-        "report": {"examples": 1},
-    }
 
 
 @pytest.fixture
@@ -230,62 +103,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, corpus:
         return pipeline.run(recipe, tmp_path_factory.mktemp("experiment") / "tiny", device="cpu")
 
 
-class Trained(NamedTuple):
-    """What `train_once` made."""
-
-    model: Any
-    rows: list[Any]
-    probes: list[Any]
-    outcome: Any
-    selection: Any
-
-
-def train_once(
-    tree: dict[str, Any], ids: Any, folder: Path, *, probe: Any = None, say: Any = None
-) -> Trained:
-    """The loop alone, on one process, without files but its checkpoints in `folder`."""
-    import torch
-
-    from hyperfitting import models, training
-    from hyperfitting.progress import NoProgress
-    from hyperfitting.recipe import parse_recipe
-    from hyperfitting.records import ProbeRow
-    from hyperfitting.training.checkpoint import Checkpoints
-
-    recipe, ranks = parse_recipe(tree, source="t"), training.join_processes(torch.device("cpu"))
-    precision = models.resolve_precision(recipe.train.precision, ranks.device)
-    setup = training.prepare(recipe, ranks, precision)
-    rows, probes = [], []
-
-    def watch(state: Any, epoch: float, variants: Any) -> ProbeRow:
-        validation_loss, ttr = probe(state.update) if probe else (1.0, 0.5)
-        row = ProbeRow(
-            state.update,
-            epoch,
-            state.epoch_loss,
-            validation_loss,
-            1.0,
-            0.1,
-            0.2,
-            0.3,
-            ttr,
-            0.7,
-            "",
-            "",
-        )
-        probes.append(row)
-        return row
-
-    checkpoints = Checkpoints(folder, recipe, ranks, say=say or (lambda line: None))
-    outcomes = training.train(
-        setup,
-        ids,
-        {"hyperfitted": recipe.train},
-        checkpoints=checkpoints,
-        watcher=SimpleNamespace(log=lambda row, variants: rows.append(row), probe=watch),
-        progress=NoProgress(),
-    )
-    outcome, model = outcomes.ended["hyperfitted"], setup.selection.model
-    if not outcome.in_model:
-        checkpoints.load_weights(model, outcome.kept)
-    return Trained(model, rows, probes, outcome, setup.selection)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """Of the store of a preference study: None for SQLite, else on a PostgreSQL server."""
+    return new_database() if request.param == "postgresql" else None

@@ -10,8 +10,8 @@ import torch
 from hyperfitting import models
 from hyperfitting.downstream.harness import HarnessModel
 from hyperfitting.recipe import ModelSettings
-from tests.conftest import make_model
 from tests.support.benchmarks import evaluated_by_harness, harness_task, mmlu_rows
+from tests.support.tiny_models import make_model
 
 pytestmark = pytest.mark.slow
 

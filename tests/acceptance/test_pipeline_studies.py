@@ -21,8 +21,8 @@ from hyperfitting.studies.claims import ClaimWatch, this_machine
 from hyperfitting.studies.launchers.processes import Processes, core_count
 from hyperfitting.studies.launchers.slurm import SlurmJobs
 from hyperfitting.studies.study_run import RunOptions, run_study
-from tests.conftest import tiny_tree
 from tests.support.grids import METRIC_FILES, metric_files, small, write_study
+from tests.support.recipes import tiny_tree
 
 pytestmark = pytest.mark.slow
 

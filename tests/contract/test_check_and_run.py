@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from hyperfitting.cli import main
-from tests.conftest import tiny_tree
+from tests.support.recipes import tiny_tree, write_recipe
 
 
 @pytest.fixture
@@ -17,8 +17,7 @@ def recipe(tree, tmp_path):
     def written(**sections):
         for section, values in sections.items():
             tree.setdefault(section, {}).update(values)
-        (tmp_path / "r.json").write_text(json.dumps(tree))
-        return str(tmp_path / "r.json")
+        return str(write_recipe(tree, tmp_path / "r.json"))
 
     return written
 
@@ -70,8 +69,7 @@ def without(tmp_path_factory, tiny_model, corpus):
         tree = tiny_tree(tiny_model, corpus)
         for section, values in sections.items():
             tree[section] = tree.get(section, {}) | values
-        file = folder / f"{case}.json"
-        file.write_text(json.dumps(tree))
+        file = write_recipe(tree, folder / f"{case}.json")
         for verb in ("check", "run") if case in MISSING else ("check",):
             out = ["--out", str(folder / f"{verb} {case}")]
             commands[verb, case] = (package, [verb, str(file), *out, "--device", "cpu"])

@@ -2,7 +2,6 @@
 wrong input.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,20 +10,15 @@ import sys
 import pytest
 
 from hyperfitting.cli import main
-from tests.conftest import write_corpus
 from tests.support.cli import refused
 from tests.support.folders import without_ends
-
-
-def write_recipe(tree, path):
-    """The tree as the .json that a run keeps; recipes are TOML or that."""
-    path.write_text(json.dumps(tree))
-    return str(path)
+from tests.support.recipes import write_recipe
+from tests.support.words import write_corpus
 
 
 @pytest.fixture
 def recipe(tree, tmp_path):
-    return write_recipe(tree, tmp_path / "mine.json")
+    return str(write_recipe(tree, tmp_path / "mine.json"))
 
 
 def test_the_verbs_in_turn_each_name_what_they_wrote_and_what_comes_next(recipe, tmp_path, capsys):
@@ -102,10 +96,8 @@ def test_a_folder_of_experiments_that_is_misspelt_is_not_taken_for_an_empty_one(
 def test_pretrain_names_its_model(tree, tmp_path, capsys):
     tree["model"]["initialise"] = "random"
     tree["data"]["domains"] = []
-    assert (
-        main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", str(tmp_path / "out")])
-        == 0
-    )
+    recipe = write_recipe(tree, tmp_path / "p.json")
+    assert main(["pretrain", str(recipe), "--out", str(tmp_path / "out")]) == 0
     assert "pretrained/model" in capsys.readouterr().out
 
 
@@ -257,12 +249,12 @@ def test_a_pretrained_run_is_a_run(tree, tmp_path, capsys):
     tree["model"]["initialise"] = "random"
     tree["data"]["domains"] = []
     out = str(tmp_path / "with space")
-    assert main(["check", write_recipe(tree, tmp_path / "p.json"), "--out", out]) == 0
+    assert main(["check", str(write_recipe(tree, tmp_path / "p.json")), "--out", out]) == 0
     said = capsys.readouterr().out
     assert f"write     {out}: recipe.json, data/, pretrained/\n" in said
     assert "generate  " not in said
     assert f"next     hyperfit pretrain {tmp_path / 'p.json'} --out '{out}'" in said
-    assert main(["pretrain", write_recipe(tree, tmp_path / "p.json"), "--out", out]) == 0
+    assert main(["pretrain", str(write_recipe(tree, tmp_path / "p.json")), "--out", out]) == 0
     assert (
         f"next     hyperfit run demo --set 'model.source={out}/pretrained/model'"
         in capsys.readouterr().out
@@ -297,7 +289,7 @@ def test_prompts_that_cannot_be_continued(tree, tmp_path, finished, capsys):
     tree["model"]["beginning_of_text"] = "none"
     tree["train"]["epochs"] = 1
     out = str(tmp_path / "out")
-    assert main(["train", write_recipe(tree, tmp_path / "r.json"), "--out", out]) == 0
+    assert main(["train", str(write_recipe(tree, tmp_path / "r.json")), "--out", out]) == 0
     capsys.readouterr()
     assert "the prompt is empty" in refused(capsys, "write", out, "")
     assert "its tokenizer has no chat template" in refused(

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from hyperfitting.cli import main
+from tests.support.recipes import write_recipe
 
 
 @pytest.fixture
@@ -28,8 +29,7 @@ def test_runs(printed, finished, tmp_path):
 
 
 def test_check_and_plan(printed, tree, tmp_path):
-    recipe = tmp_path / "r.json"
-    recipe.write_text(json.dumps(tree))
+    recipe = write_recipe(tree, tmp_path / "r.json")
     checked = printed("check", recipe, "--device", "cpu")
     assert checked["updates"] == 12
     assert checked["recipe"]["train"]["learning_rate"] == tree["train"]["learning_rate"]

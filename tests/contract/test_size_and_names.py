@@ -90,7 +90,7 @@ def test_the_files_that_take_longest_are_there():
 
 
 def test_test_modules_import_no_test_modules():
-    """Shared helpers are in tests/support and tests/conftest.py."""
+    """What they share is in tests/support."""
     found = {
         shown(path)
         for path in TESTS

@@ -20,9 +20,9 @@ from hyperfitting.studies.launchers.here import ThisProcess
 from hyperfitting.studies.page import write_progress_page
 from hyperfitting.studies.status import CellStatus, StudyStatus
 from hyperfitting.studies.study_run import RunOptions, run_study
-from tests.conftest import tiny_tree
 from tests.support.cli import refused
 from tests.support.grids import small, write_study
+from tests.support.recipes import tiny_tree
 
 ONE = 'description = "one cell"\n'
 

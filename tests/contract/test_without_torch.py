@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import write_corpus
 from tests.support.cli import in_turn
+from tests.support.words import write_corpus
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hyperfitting.recipe import (
     ModelSettings,
     TrainSettings,
 )
-from tests.conftest import make_model
+from tests.support.tiny_models import make_model
 
 CPU = torch.device("cpu")
 SHAPES = ["llama", "qwen2", "gpt2", "gpt_neox"]  # tied; untied; tied Conv1D; untied with biases

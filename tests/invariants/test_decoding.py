@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 from hyperfitting.decoding import Ending, continue_texts, make_sampler, uniform_noise
 from hyperfitting.models import load_model, stepper
 from hyperfitting.recipe import GREEDY, PAPER_NUCLEUS, ModelSettings, Strategy
-from tests.conftest import make_model
+from tests.support.tiny_models import make_model
 
 CPU = torch.device("cpu")
 NEVER = Ending((0,), stop=False)

@@ -14,7 +14,9 @@ from hyperfitting.models import load_model, score_texts
 from hyperfitting.recipe import ModelSettings, parse_recipe
 from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.stages.train import train_run
-from tests.conftest import make_model, tiny_config, train_once
+from tests.support.recipes import write_recipe
+from tests.support.tiny_models import make_model, tiny_config
+from tests.support.training_loop import train_once
 from tests.support.trajectories import (
     CPU,
     Trajectory,
@@ -22,7 +24,6 @@ from tests.support.trajectories import (
     distance,
     train_alone,
     train_facts,
-    write_recipe,
 )
 
 

@@ -3,8 +3,9 @@ from torch.nn.functional import cross_entropy
 
 from hyperfitting.models import load_model, score_texts
 from hyperfitting.recipe import ModelSettings
-from tests.conftest import make_model, train_once
 from tests.support.scores import token_scores
+from tests.support.tiny_models import make_model
+from tests.support.training_loop import train_once
 
 CPU = torch.device("cpu")
 

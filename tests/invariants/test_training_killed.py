@@ -7,7 +7,8 @@ import time
 import pytest
 
 from hyperfitting.runs import Experiment
-from tests.support.trajectories import PROCESS_ENVIRONMENT, assert_near, train_alone, write_recipe
+from tests.support.recipes import write_recipe
+from tests.support.trajectories import PROCESS_ENVIRONMENT, assert_near, train_alone
 
 
 def test_a_run_killed_on_two_processes_goes_on_on_one(tree, tmp_path):

@@ -12,14 +12,14 @@ import pytest
 
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.generate import generate_texts
-from tests.conftest import make_model, tiny_tree
+from tests.support.recipes import tiny_tree, write_recipe
+from tests.support.tiny_models import make_model
 from tests.support.trajectories import (
     PROCESS_ENVIRONMENT,
     assert_near,
     train_alone,
     train_facts,
     trajectory,
-    write_recipe,
 )
 
 # What torchrun gives its processes, in processes forked from one that has imported everything:

@@ -11,8 +11,8 @@ from hyperfitting.errors import DataError
 from hyperfitting.measuring import ExternalTextsRequest, measure_external_texts
 from hyperfitting.measuring.external_texts import WordTokens
 from hyperfitting.metrics.diversity import type_token_ratio
-from tests.conftest import write_corpus
 from tests.support.cli import refused
+from tests.support.words import write_corpus
 
 
 def lines(path, texts):

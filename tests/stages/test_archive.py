@@ -19,8 +19,8 @@ from hyperfitting.report import write_comparison, write_report
 from hyperfitting.runs import Experiment, find_experiments
 from hyperfitting.stages.archive import archive_experiment
 from hyperfitting.stages.generate import generate_texts
-from tests.conftest import tiny_tree
 from tests.support.cli import refused
+from tests.support.recipes import tiny_tree
 
 
 @pytest.fixture(scope="module")

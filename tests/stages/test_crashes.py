@@ -4,7 +4,6 @@ the same bits.
 
 import dataclasses
 import errno
-import json
 import math
 import os
 import shutil
@@ -40,8 +39,9 @@ from hyperfitting.training.distributed import ProcessGroup
 from hyperfitting.training.optimizer import make_optimizer
 from hyperfitting.training.plain_failures import diverges, translate_torch_errors
 from hyperfitting.training.rounding_meter import StepMeter
-from tests.conftest import make_model, tiny_tree
 from tests.support.listening import Listener
+from tests.support.recipes import tiny_tree, write_recipe
+from tests.support.tiny_models import make_model
 
 ROOT = Path(__file__).parents[2]
 NO_SPACE = (
@@ -271,8 +271,7 @@ def small_disk(tmp_path):
 
 def command(tree, folder, out):
     """`hyperfit train` with the tree as its recipe: the words to call it with."""
-    recipe = folder / "recipe.json"
-    recipe.write_text(json.dumps(tree))
+    recipe = write_recipe(tree, folder / "recipe.json")
     return ["train", str(recipe), "--out", str(out), "--device", "cpu"]
 
 

@@ -23,8 +23,8 @@ from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import load_recipe
 from hyperfitting.stages.check import check_recipe
-from tests.conftest import make_model
 from tests.support.recipe_faults import BREAKAGES, valid
+from tests.support.tiny_models import make_model
 
 
 def outcome(recipe_file: Path, out: Path) -> str:

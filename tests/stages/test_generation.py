@@ -17,6 +17,7 @@ from hyperfitting.records import Continuation
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.generate import compare_with_reference, generate_texts
 from hyperfitting.stages.train import train_experiment
+from tests.support.recipes import tiny_tree
 
 ARMS = [
     {"name": "greedy", "method": "greedy"},
@@ -42,8 +43,6 @@ ARMS = [
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny_model, corpus):
     """Two runs trained, in a recipe of six strategies; nothing is generated yet."""
-    from tests.conftest import tiny_tree
-
     tree = tiny_tree(tiny_model, corpus)
     tree["generate"] = {"new_tokens": 24, "batch_contexts": 5, "strategies": ARMS}
     return train_experiment(

@@ -16,7 +16,7 @@ from hyperfitting.metrics.specs import METRICS
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.measure import measure_experiment
-from tests.conftest import make_model
+from tests.support.tiny_models import make_model
 
 OF_SOME = {"loop_start_tokens", "ttr_words", "changed_rank_above10_share_under_original"}
 

@@ -14,8 +14,8 @@ from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.generate import generate_experiment
 from hyperfitting.stages.train import train_experiment
 from hyperfitting.writing import write
-from tests.conftest import tiny_tree
 from tests.support.gguf_files import TEMPLATE, Q, tiny_gguf_model, write_gguf
+from tests.support.recipes import tiny_tree
 
 CPU = torch.device("cpu")
 OPENING = TEMPLATE.replace("<|turn|>", "<|end|>")

@@ -17,9 +17,9 @@ from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import InputError
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.stages.check import check_recipe
-from tests.conftest import make_model
 from tests.support.model_faults import FAULTS, HARMLESS
 from tests.support.pictures import pictures
+from tests.support.tiny_models import make_model
 
 
 def recipe_for(model: Path, corpus: Path):

@@ -14,7 +14,7 @@ from hyperfitting.runs import Experiment
 from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.traits import ModelSource
 from hyperfitting.weights import Weights, hash_model
-from tests.conftest import tiny_tree
+from tests.support.recipes import tiny_tree, write_recipe
 
 MORE = {"name": "top-p", "method": "sample", "top_p": 0.9}
 
@@ -56,8 +56,8 @@ def test_other_strategies_need_no_second_training(tree, finished, tmp_path, ligh
 
 
 def test_the_command_line_takes_them(tree, finished, tmp_path, capsys):
-    (tmp_path / "more.json").write_text(json.dumps(tree))
-    arguments = ["train", str(tmp_path / "more.json"), "--out", str(tmp_path / "out")]
+    recipe = write_recipe(tree, tmp_path / "more.json")
+    arguments = ["train", str(recipe), "--out", str(tmp_path / "out")]
     assert main([*arguments, "--device", "cpu", "--models-of", str(finished.folder)]) == 0
     said = capsys.readouterr()
     assert f"hyperfitted: its model is taken from {finished.folder}" in said.err

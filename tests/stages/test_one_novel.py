@@ -12,8 +12,8 @@ from hyperfitting.cli.text import check_lines
 from hyperfitting.models import load_codec
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.stages.check import check_recipe
-from tests.conftest import tiny_tree
 from tests.support.novels import HEADING, write_novel
+from tests.support.recipes import tiny_tree
 
 
 def recipe_of(model, path, **data):

@@ -14,7 +14,7 @@ from hyperfitting.recipe import parse_recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.measure import measure_experiment
 from hyperfitting.writing import load_run
-from tests.conftest import make_model
+from tests.support.tiny_models import make_model
 
 TRIAL_TOKENS = 8  # how a head takes chunks is tried on the first tokens of a text
 

@@ -16,7 +16,7 @@ from hyperfitting.files import read_rows, write_rows
 from hyperfitting.measuring import ImageBaselines
 from hyperfitting.metrics.images.grids import ContinuedImage
 from hyperfitting.recipe import load_recipe
-from hyperfitting.records import Arm, ProbeRow
+from hyperfitting.records import Arm
 from hyperfitting.report import closing_words, headline, write_report
 from hyperfitting.report.experiment.all_texts import all_texts_page
 from hyperfitting.report.experiment.examples import Example, examples, recited_passages
@@ -31,6 +31,7 @@ from hyperfitting.report.kit.page import style
 from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.measure import measure_experiment
+from tests.support.probes import probe_row
 
 pytestmark = pytest.mark.pictures
 
@@ -356,12 +357,6 @@ def test_numbers_show_the_digits_that_matter(value, shown):
     assert number(value) == shown
 
 
-def probe_row(update, train_loss, validation_loss, ttr):
-    return ProbeRow(
-        update, update / 8, train_loss, validation_loss, 1.0, 0.1, 0.2, 0.3, ttr, 0.7, "", ""
-    )
-
-
 def lines_of(axes):
     """The labelled lines of a picture: label -> points."""
     found = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
@@ -370,10 +365,10 @@ def lines_of(axes):
 
 def test_the_curves_of_every_trained_variant_are_drawn():
     rows = [
-        probe_row(update, None if update == 0 else 4.0 - update / 8, 4.0 + update / 80, update / 80)
-        for update in (0, 8, 16, 24)
+        probe_row(8 * epoch, epoch, 4.0 - epoch if epoch else None, 4.0 + epoch / 10, epoch / 10)
+        for epoch in range(4)
     ]
-    other = [probe_row(0, None, 4.0, 0.0), probe_row(8, 2.0, 5.0, 0.5)]
+    other = [probe_row(0, 0, None, 4.0, 0.0), probe_row(8, 1, 2.0, 5.0, 0.5)]
     loss, ttr = curves(
         [
             TrainingCurve("early-stopped", rows, 8),

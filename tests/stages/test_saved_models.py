@@ -17,8 +17,8 @@ from hyperfitting.recipe import ModelSettings, parse_recipe
 from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.stages.train import train_experiment, train_run
 from hyperfitting.writing import write
-from tests.conftest import tiny_tree
 from tests.support.folders import edit_json
+from tests.support.recipes import tiny_tree
 from tests.support.saving import NORM, change_weights, flip, load_both, make_vivid, save, spoiling
 from tests.support.tokenizers import KINDS, POLICIES
 

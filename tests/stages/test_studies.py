@@ -27,8 +27,8 @@ from hyperfitting.studies.sharing import data_key, original_key
 from hyperfitting.studies.status import study_status
 from hyperfitting.studies.study_run import RunOptions, refuse_other_study, run_study
 from hyperfitting.studies.worker import work
-from tests.conftest import tiny_tree
 from tests.support.grids import METRIC_FILES, metric_files, small, tiny_study
+from tests.support.recipes import tiny_tree
 
 OPTIONS = RunOptions(device="cpu", poll_seconds=0)
 RATES = """predictions = true

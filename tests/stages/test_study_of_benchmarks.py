@@ -8,9 +8,9 @@ from hyperfitting.runs import Run
 from hyperfitting.studies.launchers.here import ThisProcess
 from hyperfitting.studies.report import report_study
 from hyperfitting.studies.study_run import RunOptions, run_study
-from tests.conftest import tiny_tree
 from tests.support.benchmarks import write_benchmarks
 from tests.support.grids import small, tiny_study
+from tests.support.recipes import tiny_tree
 
 ASKS = """analysis = "downstream"
 [set]

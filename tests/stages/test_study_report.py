@@ -7,8 +7,8 @@ import pytest
 from hyperfitting.studies.launchers.here import ThisProcess
 from hyperfitting.studies.report import report_study, study_results
 from hyperfitting.studies.study_run import RunOptions, run_study
-from tests.conftest import tiny_tree
 from tests.support.grids import small, tiny_study
+from tests.support.recipes import tiny_tree
 
 pytestmark = pytest.mark.pictures
 

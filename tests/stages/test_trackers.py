@@ -17,8 +17,8 @@ from hyperfitting.stages.generate import generate_experiment
 from hyperfitting.stages.measure import measure_experiment
 from hyperfitting.stages.train import train_experiment, train_run
 from hyperfitting.trackers.to_tensorboard import TensorBoard
-from tests.conftest import tiny_tree
 from tests.support.listening import Listener
+from tests.support.recipes import tiny_tree
 
 BOTH = ["tensorboard", "trackio"]
 

@@ -18,7 +18,9 @@ from hyperfitting.runs import Experiment, Run
 from hyperfitting.stages.generate import generate_texts
 from hyperfitting.stages.train import train_experiment
 from hyperfitting.weights import Weights, hash_model, named_weights
-from tests.conftest import make_model, tiny_tree, write_corpus
+from tests.support.recipes import tiny_tree
+from tests.support.tiny_models import make_model
+from tests.support.words import write_corpus
 
 
 class Said:

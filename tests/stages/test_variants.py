@@ -22,7 +22,7 @@ from hyperfitting.stages import train as train_stage
 from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.train import train_experiment, train_run
 from hyperfitting.training import loop
-from tests.conftest import tiny_tree
+from tests.support.recipes import tiny_tree
 
 EARLY = {"name": "early-stopped", "set": {"train.stop": "best-validation"}}
 

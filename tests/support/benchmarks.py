@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import sentence
+from tests.support.words import sentence
 
 SUBJECTS = ("anatomy", "college_biology", "virology")
 

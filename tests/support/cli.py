@@ -16,7 +16,7 @@ UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
 def refused(capsys, *arguments):
     """Exit code 2 and one line on standard error."""
     try:
-        code = main(arguments)
+        code = main([str(each) for each in arguments])
     except SystemExit as error:
         code = error.code
     captured = capsys.readouterr()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.conftest import WORDS
+from tests.support.words import WORDS
 
 HEADING = r"CHAPTER \d+"
 

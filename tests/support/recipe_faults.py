@@ -20,7 +20,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.conftest import WORDS
+from tests.support.words import WORDS
 
 BLOCK, CONTEXT, NEW = 16, 6, 6
 PACKERS: dict[str, Callable[[bytes], bytes]] = {

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from hyperfitting.errors import ModelError
 from hyperfitting.models import load_codec, load_model, save_model
 from hyperfitting.recipe import ModelSettings
-from tests.conftest import tiny_config
+from tests.support.tiny_models import tiny_config
 
 CPU = torch.device("cpu")
 NORM = "model.norm.weight"

@@ -18,7 +18,7 @@ from hyperfitting.preference.records import BlindedComparison, ShownText, WorkIt
 from hyperfitting.preference.store import Store
 from hyperfitting.preference.study import Study
 from hyperfitting.records import Continuation
-from tests.conftest import sentence
+from tests.support.words import sentence
 
 ARMS = ("hyperfitted, greedy", "original, greedy")
 DOMAINS = ("fiction", "news")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.conftest import WORDS, make_tokenizer, sentence
+from tests.support.words import WORDS, sentence
 
 POLICIES = ("add", "none")
 
@@ -18,8 +18,26 @@ def _texts() -> list[str]:
 
 
 def byte_level() -> Any:
-    """GPT-2-like: no post-processor, nothing is added."""
-    return make_tokenizer()
+    """GPT-2-like: byte-level BPE with one token for the beginning and the end of a text; no
+    post-processor, nothing is added.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        special_tokens=["<|end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    random_ = random.Random(1)
+    raw.train_from_iterator((sentence(random_, 50) for _ in range(50)), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<|end|>", eos_token="<|end|>", pad_token="<|end|>"
+    )
 
 
 def metaspace() -> Any:

@@ -32,9 +32,14 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.conftest import make_model, make_tokenizer, tiny_tree, write_corpus
+from tests.support.recipes import tiny_tree, write_recipe
+from tests.support.tiny_models import make_model
+from tests.support.tokenizers import byte_level
+from tests.support.words import write_corpus
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 import transformers  # noqa: F401 - imported once, before the forks
@@ -190,13 +195,13 @@ def _make(folder: Path, updates: int) -> None:
     """Model, texts and recipe, and the data drawn; dropout is on, so that the random state
     matters.
     """
-    model = make_model(folder / "model", make_tokenizer(), "gpt2")
+    model = make_model(folder / "model", byte_level(), "gpt2")
     tree = tiny_tree(model, write_corpus(folder / "pieces.jsonl", documents=60, words=60))
     tree["train"] |= {"epochs": None, "updates": updates, "dropout": True, "decay_share": 0.5}
     tree["engine"] = {"checkpoint_updates": _EVERY_UPDATES, "keep_best": True}
     tree["probe"] |= {"every_updates": 7}
-    (folder / "recipe.json").write_text(json.dumps(tree), encoding="utf-8")
-    draw_experiment(load_recipe(folder / "recipe.json"), folder / "drawn")
+    recipe = write_recipe(tree, folder / "recipe.json")
+    draw_experiment(load_recipe(recipe), folder / "drawn")
 
 
 def _alone(work: Callable[[], None]) -> None:
@@ -302,6 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="decides the moments of the kills")
     parser.add_argument("--updates", type=int, default=60, help="of each training")
     options = parser.parse_args(arguments)
+    os.fsync = lambda handle: None  # a kill takes no power away, and each call waits for the disk
     with tempfile.TemporaryDirectory(prefix="hyperfit-torture-") as folder:
         equal, inside = torture(
             Path(folder), runs=options.runs, seed=options.seed, updates=options.updates

@@ -4,7 +4,6 @@ A bound on losses is relative; on weights it is the distance of the two ends ove
 start to the end.
 """
 
-import json
 import math
 import os
 from typing import NamedTuple
@@ -57,11 +56,6 @@ def assert_near(one, other, *, losses, weights):
     assert max(other.accuracies) > 0
     assert found[0] <= losses, found
     assert found[1] <= weights, found
-
-
-def write_recipe(tree, file):
-    file.write_text(json.dumps(tree))
-    return file
 
 
 def trajectory(out):

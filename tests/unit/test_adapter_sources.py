@@ -10,9 +10,9 @@ from transformers import AutoModelForCausalLM
 from hyperfitting.errors import ModelError
 from hyperfitting.models import build_empty, load_codec, load_model, save_model, traits_of
 from hyperfitting.recipe import ModelSettings
-from tests.conftest import make_model
 from tests.support.folders import edit_json
 from tests.support.gguf_files import tiny_gguf_model, write_gguf
+from tests.support.tiny_models import make_model
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning:peft")

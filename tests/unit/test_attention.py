@@ -14,7 +14,7 @@ from transformers import (
 
 from hyperfitting.errors import ModelError
 from hyperfitting.models import attention_of, prefer_attention
-from tests.conftest import tiny_config
+from tests.support.tiny_models import tiny_config
 
 CPU = torch.device("cpu")
 IDS_BT = torch.randint(1, 300, (3, 40), generator=torch.Generator().manual_seed(0))

@@ -9,7 +9,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from hyperfitting.models import cast_norm_outputs as round_named
 from hyperfitting.models import castable_norms
-from tests.conftest import tiny_config
+from tests.support.tiny_models import tiny_config
 
 
 def cast_norm_outputs(model):

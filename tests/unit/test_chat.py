@@ -17,8 +17,9 @@ from hyperfitting.recipe import ModelSettings, parse_recipe
 from hyperfitting.training import join_processes
 from hyperfitting.training.loop import accumulate_gradients
 from hyperfitting.training.loss import add_loss, choose_loss
-from tests.conftest import make_model, tiny_tree
 from tests.support.gguf_files import TEMPLATE
+from tests.support.recipes import tiny_tree
+from tests.support.tiny_models import make_model
 
 BEGIN_TEMPLATE = "{{ bos_token }}" + TEMPLATE
 

@@ -15,10 +15,10 @@ from transformers import AutoTokenizer, LlamaForCausalLM, Qwen2Config, Qwen2ForC
 from hyperfitting.errors import ModelError
 from hyperfitting.models import TextCodec, load_codec, load_scoring_model
 from hyperfitting.recipe import ModelSettings
-from tests.conftest import make_model, make_tokenizer, tiny_config
 from tests.support.folders import edit_json, without_ends
 from tests.support.own_code import OWN_TOKENIZER
-from tests.support.tokenizers import KINDS, POLICIES, unigram
+from tests.support.tiny_models import make_model, tiny_config
+from tests.support.tokenizers import KINDS, POLICIES, byte_level, unigram
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_an_end_that_the_model_has_no_row_for(folder, name, value):
 def test_ends_are_shown_with_their_tokens(folder):
     edit_json(folder / "generation_config.json", eos_token_id=[0, 319, 321])
     edit_json(folder / "config.json", vocab_size=330)
-    last = next(token for token, each in make_tokenizer().get_vocab().items() if each == 319)
+    last = next(token for token, each in byte_level().get_vocab().items() if each == 319)
     assert load(folder).ends_in_words() == f"0 '<|end|>', 319 {last!r}, 321"
 
 
@@ -251,7 +251,7 @@ def test_the_string_of_a_special_token_is_text(kind, policy):
 
 
 def test_a_special_tokens_string_comes_back_as_it_was():
-    codec = codec_of(make_tokenizer())
+    codec = codec_of(byte_level())
     assert codec.decode(codec.encode("one <|end|> two<|end|>")) == "one <|end|> two<|end|>"
 
 
@@ -295,7 +295,7 @@ def test_python_tokenizers_read_it_as_text_or_refuse_it(tmp_path):
 
 def test_an_end_that_the_tokenizer_takes_for_an_ordinary_added_token_is_refused():
     """As in models whose generation_config.json alone says that it ends a text."""
-    tokenizer = make_tokenizer()
+    tokenizer = byte_level()
     tokenizer.add_tokens(["<|eot|>"])
     codec = TextCodec(tokenizer, [0, 320], beginning_of_text="add")
     with pytest.raises(
@@ -392,7 +392,7 @@ def test_a_model_may_have_rows_that_no_token_uses(folder):
 
 def test_a_token_that_its_class_alone_adds_is_in_no_ones_way(tmp_path):
     """transformers gives every tokenizer of a Qwen2 model an <|endoftext|>, in its files or not."""
-    source = make_model(tmp_path / "model", make_tokenizer(), "qwen2")
+    source = make_model(tmp_path / "model", byte_level(), "qwen2")
     codec = load(source)
     assert len(codec.tokenizer) == 321
     assert max(codec.encode("the river")) < 320
@@ -404,7 +404,7 @@ def test_qwen_as_it_is_published(tmp_path, policy):
     """Its chats end with one token, its texts with another, and only generation_config.json names
     both.
     """
-    tokenizer = make_tokenizer()
+    tokenizer = byte_level()
     tokenizer.add_special_tokens({"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"})
     config = Qwen2Config(
         vocab_size=384,

@@ -10,8 +10,8 @@ from hyperfitting.data import draw_data
 from hyperfitting.data.sources import read_texts
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import TextSource, parse_recipe
-from tests.conftest import write_corpus
 from tests.support.codecs import WordCodec
+from tests.support.words import write_corpus
 
 
 def recipe_of(tree, **data):

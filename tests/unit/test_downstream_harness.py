@@ -15,7 +15,6 @@ from hyperfitting.downstream.calibration import choice_scores
 from hyperfitting.downstream.harness import HarnessModel, build_requests
 from hyperfitting.errors import InputError, ModelError
 from hyperfitting.recipe import EvaluateSettings, ModelSettings
-from tests.conftest import make_model
 from tests.support.benchmarks import (
     SUBJECTS,
     arc_rows,
@@ -26,6 +25,7 @@ from tests.support.benchmarks import (
     write_benchmarks,
     write_jsonl,
 )
+from tests.support.tiny_models import make_model
 
 SETTINGS = EvaluateSettings()
 

@@ -10,8 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hyperfitting.training import loss as module
 from hyperfitting.training.loss import add_loss, choose_loss, next_token_loss
-from tests.conftest import make_model, train_once
 from tests.support.largest_tensor import Largest
+from tests.support.tiny_models import make_model
+from tests.support.training_loop import train_once
 
 CPU = torch.device("cpu")
 B, T, H, V = 3, 9, 16, 50

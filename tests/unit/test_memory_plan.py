@@ -13,8 +13,8 @@ from hyperfitting import training
 from hyperfitting.errors import ModelError
 from hyperfitting.recipe import EngineSettings, load_recipe, parse_recipe
 from hyperfitting.training.memory_plan import LiveBytes, dry_run, memory_of
-from tests.conftest import train_once
 from tests.support.shapes import shape_tree
+from tests.support.training_loop import train_once
 
 GIB = 2**30
 

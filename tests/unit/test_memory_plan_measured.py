@@ -7,8 +7,8 @@ import pytest
 
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.training.memory_plan import LiveBytes, memory_of
-from tests.conftest import train_once
 from tests.support.shapes import shape_tree
+from tests.support.training_loop import train_once
 
 CHECKPOINTED = {"activation_checkpointing": True, "micro_batch_blocks": 2}
 

@@ -16,7 +16,7 @@ from hyperfitting.models import (
     resolve_precision,
 )
 from hyperfitting.recipe import ModelSettings
-from tests.conftest import make_model
+from tests.support.tiny_models import make_model
 
 CPU = torch.device("cpu")
 REFERENCE = ModelSettings(source="asset:reference-lm")

@@ -3,16 +3,13 @@
 import pytest
 
 from hyperfitting.recipe import parse_recipe
-from hyperfitting.records import ProbeRow
 from hyperfitting.training import near_zero
+from tests.support.probes import probe_row
 
 
 def probes(*losses):
     """One probe an epoch of four updates; the first before training."""
-    return [
-        ProbeRow(4 * i, i, loss, 1.0, 1.0, 0.1, 0.2, 0.3, 0.5, 0.7, "", "")
-        for i, loss in enumerate(losses)
-    ]
+    return [probe_row(4 * i, i, loss) for i, loss in enumerate(losses)]
 
 
 def verdict(tree, *losses, kept=None, **train):

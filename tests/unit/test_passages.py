@@ -16,9 +16,9 @@ from hyperfitting.errors import DataError, RecipeError
 from hyperfitting.models import TextCodec
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import Document
-from tests.conftest import WORDS, write_corpus
 from tests.support.novels import HEADING, novel, write_novel
 from tests.support.tokenizers import KINDS
+from tests.support.words import WORDS, write_corpus
 
 
 @pytest.fixture(scope="module")

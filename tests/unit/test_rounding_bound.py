@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM
 
 from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.compare import logits_match
-from tests.conftest import tiny_config
+from tests.support.tiny_models import tiny_config
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hyperfitting.training import rounding_meter as meter
 from hyperfitting.training.loop import clip_gradients
 from hyperfitting.training.optimizer import make_optimizer
 from hyperfitting.training.rounding_meter import StepMeter
-from tests.conftest import train_once
+from tests.support.training_loop import train_once
 
 ALONE = ProcessGroup(torch.device("cpu"))
 

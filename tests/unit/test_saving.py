@@ -11,9 +11,9 @@ import transformers
 from safetensors.torch import load_file
 
 from hyperfitting.errors import ModelError
-from tests.conftest import make_model
 from tests.support.folders import edit_json
 from tests.support.saving import NORM, change_weights, flip, load_both, refused, save, spoiling
+from tests.support.tiny_models import make_model
 
 
 @pytest.fixture

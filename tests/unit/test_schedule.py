@@ -8,7 +8,7 @@ from hyperfitting.recipe import parse_recipe
 from hyperfitting.training import loop
 from hyperfitting.training.model_setup import deterministic_kernels
 from hyperfitting.training.schedule import block_order
-from tests.conftest import train_once
+from tests.support.training_loop import train_once
 
 
 def test_a_swap_changes_two_places_of_every_epoch_and_nothing_else():

@@ -15,8 +15,8 @@ from hyperfitting.errors import DataError
 from hyperfitting.models import TextCodec
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.stages.check import check_recipe
-from tests.conftest import sentence
 from tests.support.tokenizers import unigram
+from tests.support.words import sentence
 
 CHINESE = (
     "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。" * 8

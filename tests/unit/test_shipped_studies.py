@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hyperfitting.recipe import recipe_notes
-from hyperfitting.records import ProbeRow, UpdateRow
+from hyperfitting.records import UpdateRow
 from hyperfitting.report.study.write import write_study_page
 from hyperfitting.studies import (
     Predictions,
@@ -19,6 +19,7 @@ from hyperfitting.studies.analyses import ANALYSES
 from hyperfitting.studies.analyses.pairs import KINDS
 from hyperfitting.studies.findings import study_page
 from tests.support.finished_cells import results_of, row
+from tests.support.probes import probe_row
 
 AXES = {
     "curves": {"training"},
@@ -87,10 +88,7 @@ def test_the_paper_is_compared_where_it_gives_numbers():
 @pytest.mark.parametrize("finished", [1, 2])
 def test_a_report_can_be_made_when_the_first_cells_are_finished(tmp_path, name, finished):
     folders = [cell.folder_name for cell in study_cells(load_study(name))]
-    probes = [
-        ProbeRow(8 * i, i / 2, None, 4.0 - i, 2.0, 0.3, 0.5, 0.6, 0.2 * i, 0.8, "", "")
-        for i in range(3)
-    ]
+    probes = [probe_row(8 * i, i / 2, None, 4.0 - i, 0.2 * i) for i in range(3)]
     updates = [UpdateRow(i, 1, 3.0, 1e-3, 1.0, 1.0, token_accuracy=0.5) for i in range(1, 17)]
     predicted = Predictions(np.zeros((4, 40), np.int32), np.full((4, 40), 0.5, np.float32))
     found = results_of(

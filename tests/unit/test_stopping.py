@@ -3,18 +3,15 @@ import torch
 
 from hyperfitting.models import load_model
 from hyperfitting.recipe import ModelSettings, TrainSettings
-from hyperfitting.records import ProbeRow, UpdateRow
+from hyperfitting.records import UpdateRow
 from hyperfitting.training.checkpoint import State
 from hyperfitting.training.stopping import best_probe, stop_after_probe, stop_after_update
-from tests.conftest import train_once
+from tests.support.probes import probe_row
+from tests.support.training_loop import train_once
 
 
 def settings(**changes):
     return TrainSettings(**{"learning_rate": 1e-3, "epochs": 1} | changes)
-
-
-def probe_row(update, *, train=1.0, validation=1.0, ttr=0.5):
-    return ProbeRow(update, update / 4, train, validation, 1.0, 0.1, 0.2, 0.3, ttr, 0.7, "", "")
 
 
 def probe_rows(*, validation=None, ttr=None, train=None):
@@ -22,7 +19,7 @@ def probe_rows(*, validation=None, ttr=None, train=None):
     columns = zip(
         train or [1.0] * count, validation or [1.0] * count, ttr or [0.5] * count, strict=True
     )
-    return [probe_row(4 * i, train=a, validation=b, ttr=c) for i, (a, b, c) in enumerate(columns)]
+    return [probe_row(4 * i, i, *values) for i, values in enumerate(columns)]
 
 
 def state(*losses, epoch=1, seconds=0.0, update=None):

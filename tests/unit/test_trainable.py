@@ -12,8 +12,9 @@ from hyperfitting.models import decoder_layers, load_model, select_trained, voca
 from hyperfitting.recipe import LoraSettings, ModelSettings, TrainSettings, parse_recipe
 from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.train import train_experiment
-from tests.conftest import make_model, train_once
 from tests.support.causal_models import build, save
+from tests.support.tiny_models import make_model
+from tests.support.training_loop import train_once
 
 KINDS = ["llama", "qwen2", "gpt2", "gpt_neox"]
 TIED = {"llama", "gpt2"}
