@@ -10,9 +10,8 @@ import pytest
 from hyperfitting.preference.languages import LANGUAGES, direction, translations
 from hyperfitting.preference.records import BlindedComparison, ShownText
 from hyperfitting.preference.wording import PracticeItem
-from tests.support.browsing import at, settled
+from tests.support.browsing import PHONE, assert_accessible, at, settled
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 TEXTS = {
     "ar": (
         "في صباح يوم بارد خرجت سلمى إلى السوق",
@@ -65,13 +64,8 @@ def rows(language, count=3):
 
 
 def no_violations(page, name):
-    from axe_playwright_python.sync_playwright import Axe
-
     settled(page)
-    found = Axe().run(page).response["violations"]
-    assert [(name, each["id"], each["nodes"][0]["html"]) for each in found] == []
-    sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert (name, page.evaluate(sideways)) == (name, 0)
+    assert_accessible(page, name)
 
 
 def walk(page, place, language):

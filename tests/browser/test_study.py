@@ -8,10 +8,18 @@ import pytest
 
 from hyperfitting.preference.records import BlindedComparison, ShownText
 from tests.support import studies
-from tests.support.browsing import at, begin, number, pass_test, press, texts
-
-DESKTOP = {"viewport": {"width": 1280, "height": 800}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+from tests.support.browsing import (
+    DESKTOP,
+    PHONE,
+    assert_accessible,
+    at,
+    begin,
+    number,
+    pass_test,
+    press,
+    sign_in,
+    texts,
+)
 
 
 def test_from_the_invitation_to_the_export(serve, visit, tmp_path):
@@ -64,9 +72,7 @@ def test_from_the_invitation_to_the_export(serve, visit, tmp_path):
     assert all(0 < row.seconds < 60 for row in rows)
 
     admin = visit()
-    admin.goto(f"{place.base}/admin")
-    admin.get_by_label("Admin token").fill(place.token)
-    admin.get_by_role("button", name="Sign in").click()
+    sign_in(admin, place.base, place.token)
     admin.get_by_text(code).wait_for()
     assert "20" in admin.get_by_role("row", name="a0001").inner_text()
     with admin.expect_download() as download:
@@ -208,8 +214,6 @@ LOOKS = [
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_every_page_is_accessible(serve, visit, size, scheme):
-    from axe_playwright_python.sync_playwright import Axe
-
     place = serve(items=2, open_link=True)
     (link,) = place.invite()
     page = visit(**size, color_scheme=scheme)
@@ -217,10 +221,7 @@ def test_every_page_is_accessible(serve, visit, size, scheme):
 
     def check(name):
         page.wait_for_load_state()
-        found = Axe().run(page).response["violations"]
-        assert [(name, each["id"], each["nodes"][0]["html"]) for each in found] == []
-        sideways = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert (name, page.evaluate(sideways)) == (name, 0)
+        assert_accessible(page, name)
         assert page.get_by_role("main").count() == 1
         assert page.get_by_role("heading", level=1).count() == 1
         seen.append(page.title())
@@ -255,9 +256,7 @@ def test_every_page_is_accessible(serve, visit, size, scheme):
         page.wait_for_load_state()
     page.wait_for_url("**/done")
     check("done")
-    page.goto(f"{place.base}/admin")
-    page.get_by_label("Admin token").fill(place.token)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, place.base, place.token)
     page.get_by_role("heading", name="By arm").wait_for()
     page.locator("summary").click()
     check("admin")

@@ -8,7 +8,7 @@ import pytest
 
 from hyperfitting.cli import main
 from hyperfitting.report.preference.study import report_preference
-from tests.support.browsing import at, begin, number, press, settled, texts
+from tests.support.browsing import at, begin, number, press, settled, sign_in, texts
 
 GAPS = [60, 100, 180, 250, 400]
 
@@ -86,9 +86,7 @@ def test_no_step_is_skipped_by_pressing_twice(serve, visit):
 def test_the_admins_pause_is_not_taken_back_by_pressing_twice(serve, visit):
     place = serve()
     page = visit()
-    page.goto(f"{place.base}/admin")
-    page.get_by_label("Admin token").fill(place.token)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, place.base, place.token)
     page.get_by_role("button", name="Pause").wait_for()
     settled(page)
     click_twice(page, page.get_by_role("button", name="Pause"), 180)
@@ -241,9 +239,7 @@ def test_links_and_codes_are_copied(serve, visit):
     page.get_by_role("button", name="Copy the code").click()
     page.get_by_text("Copied", exact=True).wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("output").inner_text()
-    page.goto(f"{place.base}/admin")
-    page.get_by_label("Admin token").fill(place.token)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, place.base, place.token)
     page.get_by_role("button", name="Make links").click()
     page.get_by_role("button", name="Copy the links").click()
     page.get_by_text("Copied", exact=True).wait_for()
@@ -278,9 +274,7 @@ def test_five_friends_with_labels_get_an_interval(serve, visit, tmp_path):
             page.get_by_role("button", name=f"{side} is better").click()
         page.wait_for_url("**/done")
     admin = visit()
-    admin.goto(f"{place.base}/admin")
-    admin.get_by_label("Admin token").fill(place.token)
-    admin.get_by_role("button", name="Sign in").click()
+    sign_in(admin, place.base, place.token)
     people = admin.locator("section[aria-labelledby=annotators] tbody tr")
     cells = [row.locator("td").all_inner_texts() for row in people.all()]
     assert [(cell[0], cell[2]) for cell in cells] == [(name, "6") for name in FRIENDS]

@@ -22,12 +22,6 @@ from hyperfitting.preference.records import Judgement
 from hyperfitting.preference.store import Store, open_store
 from hyperfitting.preference.study import Study
 from tests.support import studies
-from tests.support.postgresql import new_database
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request):
-    return new_database() if request.param == "postgresql" else None
 
 
 def clumsy_work(store: Store, annotator: str, seed: int) -> list[str]:
@@ -64,11 +58,11 @@ def check(rows: list[Judgement], acknowledged: list[str], study: Study) -> None:
             assert abs(balance[row.annotator]) <= 1
 
 
-def test_threads_share_a_store(tmp_path, url):
+def test_threads_share_a_store(tmp_path, store_url):
     study = studies.study(
         tmp_path, rows=studies.comparisons(4, 4), attention_rate=0.1, repeat_rate=0.1
     )
-    with open_store(study, url) as store:
+    with open_store(study, store_url) as store:
         people = [studies.ready(store) for _ in range(8)]
         with ThreadPoolExecutor(8) as pool:
             done = list(
@@ -87,10 +81,10 @@ def careless_work(store: Store, annotator: str) -> list[str]:
     return acknowledged
 
 
-def test_careless_annotators_are_replaced_beside_others_at_work(tmp_path, url):
+def test_careless_annotators_are_replaced_beside_others_at_work(tmp_path, store_url):
     """Nothing that was acknowledged is lost, and what counts in the end are the quotas."""
     study = studies.study(tmp_path, rows=studies.comparisons(5, 0), replace_careless=True)
-    with open_store(study, url) as store, ThreadPoolExecutor(7) as pool:
+    with open_store(study, store_url) as store, ThreadPoolExecutor(7) as pool:
         people = [studies.ready(store) for _ in range(7)]
         jobs = [pool.submit(careless_work, store, each) for each in people[:3]]
         jobs += [pool.submit(clumsy_work, store, who, n) for n, who in enumerate(people[3:])]
@@ -134,14 +128,14 @@ def in_processes(
         check(store.judgements(), [each for some in done for each in some], study)
 
 
-def test_processes_share_a_database(tmp_path, url):
-    in_processes(tmp_path, url, contexts=3, processes=2, people_each=3)
+def test_processes_share_a_database(tmp_path, store_url):
+    in_processes(tmp_path, store_url, contexts=3, processes=2, people_each=3)
 
 
 @pytest.mark.slow
-def test_fifty_people_in_five_processes(tmp_path, url):
+def test_fifty_people_in_five_processes(tmp_path, store_url):
     """Five thousand judgements without a pause between them."""
-    in_processes(tmp_path, url, contexts=417, processes=5, people_each=10)
+    in_processes(tmp_path, store_url, contexts=417, processes=5, people_each=10)
 
 
 _WORKER = """
@@ -157,21 +151,29 @@ with open_store(Study.find(Path(folder)), url or None) as store:
 """
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_afterwards(tmp_path, url):
+def test_what_was_acknowledged_before_a_kill_is_there_afterwards(tmp_path, store_url):
     """Killed twice, without warning and at once after an answer; the third worker comes to the
     end.
     """
     study = studies.study(tmp_path, rows=studies.comparisons(6, 0))
-    with open_store(study, url) as store:
+    with open_store(study, store_url) as store:
         annotator = studies.ready(store)
     acknowledged = []
     for run, answers in enumerate((3, 5, 99)):
-        command = [sys.executable, "-c", _WORKER, study.folder, url or "", annotator, str(run)]
+        command = [
+            sys.executable,
+            "-c",
+            _WORKER,
+            study.folder,
+            store_url or "",
+            annotator,
+            str(run),
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
             heard = list(itertools.islice(worker.stdout, answers))
             worker.kill()
             acknowledged += [line.strip() for line in (*heard, *worker.stdout)]
-    with open_store(study, url) as store:
+    with open_store(study, store_url) as store:
         given = [row.assignment for row in store.judgements()]
         assert len(given) == len(set(given)) == 24
         assert len(acknowledged) == len(set(acknowledged))
@@ -186,15 +188,15 @@ def open_at_once(folder: Path, url: str | None) -> int:
         return store.progress().comparisons
 
 
-def test_a_store_may_be_opened_first_by_many_at_once(tmp_path, url):
+def test_a_store_may_be_opened_first_by_many_at_once(tmp_path, store_url):
     study = studies.study(tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda _: open_at_once(study.folder, url), range(4))) == [16] * 4
+        assert list(pool.map(lambda _: open_at_once(study.folder, store_url), range(4))) == [16] * 4
 
 
-def test_one_annotator_in_many_tabs_holds_one_item_and_gives_one_answer(tmp_path, url):
+def test_one_annotator_in_many_tabs_holds_one_item_and_gives_one_answer(tmp_path, store_url):
     study = studies.study(tmp_path)
-    with open_store(study, url) as store, ThreadPoolExecutor(8) as pool:
+    with open_store(study, store_url) as store, ThreadPoolExecutor(8) as pool:
         annotator = studies.ready(store)
         items = set(pool.map(lambda _: store.items.next(annotator), range(8)))
         assert len(items) == 1
@@ -214,9 +216,9 @@ def test_one_annotator_in_many_tabs_holds_one_item_and_gives_one_answer(tmp_path
         assert len(store.judgements()) == 1
 
 
-def test_one_link_opened_many_times_is_one_annotator(tmp_path, url):
+def test_one_link_opened_many_times_is_one_annotator(tmp_path, store_url):
     study = studies.study(tmp_path, open_link=True, open_link_cap=3)
-    with open_store(study, url) as store, ThreadPoolExecutor(8) as pool:
+    with open_store(study, store_url) as store, ThreadPoolExecutor(8) as pool:
         (token,) = store.invitations.create(1)
         assert len(set(pool.map(lambda _: store.annotators.enter(token).id, range(8)))) == 1
 
@@ -231,9 +233,9 @@ def test_one_link_opened_many_times_is_one_annotator(tmp_path, url):
         assert len(set(joined)) == 4
 
 
-def test_undo_against_a_second_answer_leaves_one(tmp_path, url):
+def test_undo_against_a_second_answer_leaves_one(tmp_path, store_url):
     study = studies.study(tmp_path)
-    with open_store(study, url) as store, ThreadPoolExecutor(2) as pool:
+    with open_store(study, store_url) as store, ThreadPoolExecutor(2) as pool:
         for number in range(4):
             annotator = studies.ready(store)
             item = store.items.next(annotator)

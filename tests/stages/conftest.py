@@ -1,13 +1,11 @@
-"""Fixtures of the preference study's store, on SQLite and on a PostgreSQL server; light experiments
-for many cases.
-"""
+"""Fixtures of the preference study, its store and its app; light experiments for many cases."""
 
 import pytest
 
 from hyperfitting.preference.store import open_store
+from hyperfitting.preference.study import Study
 from tests.support import studies
 from tests.support.pictures import pictures
-from tests.support.postgresql import new_database
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,11 +45,6 @@ def light(monkeypatch):
     monkeypatch.setattr(figures, "coloured_texts", lambda context, texts: None)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request):
-    return new_database() if request.param == "postgresql" else None
-
-
 @pytest.fixture
 def clock():
     return studies.Clock()
@@ -65,6 +58,27 @@ def open_study(tmp_path, store_url, clock):
     def make(**settings):
         opened.append(open_store(studies.study(tmp_path, **settings), store_url, clock))
         return opened[-1]
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A function that makes a study and its app; returns store, app and the admin's token."""
+    from hyperfitting.preference.web.app import make_app
+
+    opened = []
+
+    def make(rows=None, open_link=False, address=None, **settings):
+        protocol = studies.protocol(open_link=open_link, **settings)
+        study, token = Study.create(
+            tmp_path / "study", protocol, studies.comparisons() if rows is None else rows
+        )
+        opened.append(open_store(study))
+        app = make_app(study, opened[-1], address=address, open_link=open_link)
+        return opened[-1], app, token
 
     yield make
     for store in opened:

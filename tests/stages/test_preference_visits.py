@@ -9,32 +9,9 @@ import time
 import pytest
 
 from hyperfitting.errors import StudyError
-from hyperfitting.preference.store import open_store
 from hyperfitting.preference.store.links import invite
-from hyperfitting.preference.study import Study
-from hyperfitting.preference.web.app import make_app
 from hyperfitting.web.address import Address
-from tests.support import studies
 from tests.support.visitors import RIGHT, Visitor
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A function that makes a study and its app; returns store, app and the admin's token."""
-    opened = []
-
-    def make(rows=None, open_link=False, address=None, **settings):
-        protocol = studies.protocol(open_link=open_link, **settings)
-        study, token = Study.create(
-            tmp_path / "study", protocol, studies.comparisons() if rows is None else rows
-        )
-        opened.append(open_store(study))
-        app = make_app(study, opened[-1], address=address, open_link=open_link)
-        return opened[-1], app, token
-
-    yield make
-    for store in opened:
-        store.close()
 
 
 def at_once(reader):

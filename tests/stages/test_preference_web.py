@@ -6,32 +6,9 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from hyperfitting.preference.store import open_store
 from hyperfitting.preference.store.judgement_files import read_judgements
-from hyperfitting.preference.study import Study
-from hyperfitting.preference.web.app import make_app
 from tests.support import studies
 from tests.support.visitors import RIGHT, Visitor
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A function that makes a study and its app; returns store, app and the admin's token."""
-    opened = []
-
-    def make(rows=None, open_link=False, **settings):
-        protocol = studies.protocol(open_link=open_link, **settings)
-        study, token = Study.create(
-            tmp_path / "study", protocol, studies.comparisons() if rows is None else rows
-        )
-        opened.append(open_store(study))
-        return opened[-1], make_app(study, opened[-1], open_link=open_link), token
-
-    yield make
-    for store in opened:
-        store.close()
 
 
 def test_the_way_from_the_link_to_the_completion_code(place):

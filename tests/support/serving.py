@@ -4,6 +4,7 @@ start again.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -15,11 +16,13 @@ from pathlib import Path
 
 import uvicorn
 
+from hyperfitting.preference.design.create import create_study
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from hyperfitting.preference.web.app import make_app
 from hyperfitting.web.address import Address
 from hyperfitting.web.server import bind, server_config
+from tests.support import studies
 
 
 def free_port() -> int:
@@ -27,6 +30,9 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+SOURCE = str(Path(__file__).parents[2] / "src")
 
 
 class Server:
@@ -100,4 +106,28 @@ class Thread:
         self._store.close()
 
 
-SOURCE = str(Path(__file__).parents[2] / "src")
+class Place:
+    """A study, its admin's token, and the server that shows it."""
+
+    def __init__(self, folder: Path, rows=None, pairs: Path | None = None, **settings):
+        plan, out = studies.protocol(**settings), folder / "study"
+        if pairs is not None:
+            made = create_study([pairs], out, plan)
+            self.study, self.token = made.study, made.admin_token
+        else:
+            self.study, self.token = Study.create(out, plan, rows or studies.comparisons(12, 6))
+        self.server = Thread(self.study)
+        self.base = self.server.base
+
+    def invite(self, count: int = 1) -> list[str]:
+        with open_store(self.study) as store:
+            return [f"{self.base}/i/{token}" for token in store.invitations.create(count)]
+
+    def take_at_once(self) -> None:
+        """For pages without scripts, on which a test cannot see when they may be answered."""
+        app = self.server.app
+        app.state.context = dataclasses.replace(app.state.context, unread_seconds=0.0)
+
+    def judgements(self):
+        with open_store(self.study) as store:
+            return store.judgements()
