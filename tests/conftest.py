@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -78,6 +79,20 @@ def tiny_tokenizer() -> Any:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Any) -> Path:
     """A random Llama of 30,000 parameters in an ordinary Hugging Face folder."""
     return make_model(tmp_path_factory.mktemp("models") / "tiny-llama", tiny_tokenizer)
+
+
+@pytest.fixture
+def model_copy(tiny_model: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return shutil.copytree(tiny_model, tmp_path / "model")
+
+
+@pytest.fixture(scope="session")
+def codec(tiny_tokenizer: Any) -> Any:
+    """The tiny tokenizer as texts are encoded by it."""
+    from hyperfitting.models import TextCodec
+
+    return TextCodec(tiny_tokenizer, [0], beginning_of_text="add")
 
 
 @pytest.fixture(scope="session")

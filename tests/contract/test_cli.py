@@ -11,7 +11,7 @@ import pytest
 
 from hyperfitting.cli import main
 from tests.support.cli import refused
-from tests.support.folders import without_ends
+from tests.support.folders import rewrite_weights, without_ends
 from tests.support.recipes import write_recipe
 from tests.support.words import write_corpus
 
@@ -175,14 +175,6 @@ def test_a_folder_of_another_recipe_and_a_file_where_it_should_be(
     )
 
 
-def without_a_weight(path):
-    from safetensors.torch import load_file, save_file
-
-    weights = load_file(path)
-    del weights["model.norm.weight"]
-    save_file(weights, path, metadata={"format": "pt"})
-
-
 DAMAGE = {
     "corrupt": (
         "model.safetensors",
@@ -196,7 +188,7 @@ DAMAGE = {
     ),
     "a weight missing": (
         "model.safetensors",
-        without_a_weight,
+        lambda path: rewrite_weights(path, lambda held: held.pop("model.norm.weight")),
         "weights are missing or of another shape: model.norm",
     ),
     "tokenizer cut short": ("tokenizer.json", lambda path: os.truncate(path, 99), "is damaged"),

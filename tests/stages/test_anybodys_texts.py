@@ -12,12 +12,7 @@ from hyperfitting.measuring import ExternalTextsRequest, measure_external_texts
 from hyperfitting.measuring.external_texts import WordTokens
 from hyperfitting.metrics.diversity import type_token_ratio
 from tests.support.cli import refused
-from tests.support.words import write_corpus
-
-
-def lines(path, texts):
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
-    return path
+from tests.support.words import write_corpus, write_texts
 
 
 def values(rows):
@@ -39,7 +34,7 @@ def test_words_are_what_stands_between_white_space_and_pieces_join_to_the_text()
 
 def test_each_text_is_measured_and_its_own_cluster(tmp_path):
     texts = [f"a b a b {number} the end of it {number}" for number in range(12)]
-    rows = values(measured(lines(tmp_path / "t.jsonl", texts)))
+    rows = values(measured(write_texts(tmp_path / "t.jsonl", texts)))
     ttr = rows["texts", "ttr"]
     assert ttr.value == pytest.approx(type_token_ratio(texts[0].split()))
     assert (ttr.n, ttr.clusters) == (12, 12)
@@ -115,14 +110,15 @@ def test_rows_that_cannot_be_used_are_told_and_the_others_kept(tmp_path):
         assert any(f"row {number}: {words}" in line for line in said)
     assert any("row 5: an empty text" in line for line in said)
     with pytest.raises(DataError, match="no text in it"):
-        measured(lines(tmp_path / "empty.jsonl", ["", " "]))
+        measured(write_texts(tmp_path / "empty.jsonl", ["", " "]))
     with pytest.raises(DataError, match="no such file"):
         measured(tmp_path / "gone.jsonl")
 
 
 def test_sets_of_another_size_are_warned_of(tmp_path):
     said = []
-    one, other = lines(tmp_path / "a.jsonl", ["a b", "c d"]), lines(tmp_path / "b.jsonl", ["a b"])
+    one = write_texts(tmp_path / "a.jsonl", ["a b", "c d"])
+    other = write_texts(tmp_path / "b.jsonl", ["a b"])
     measured(one, reference=other, said=said)
     assert "2 texts and 1 reference texts, of 4 and 2 tokens" in said[0]
 
@@ -143,7 +139,7 @@ def test_the_command_prints_a_table_and_keeps_its_rows(tmp_path, capsys):
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_few_texts_have_bleu_as_far_as_it_goes(tmp_path, count):
     pytest.importorskip("sacrebleu")
-    path = lines(tmp_path / "t.jsonl", ["a b c", "a b d", "e f g"][:count])
+    path = write_texts(tmp_path / "t.jsonl", ["a b c", "a b d", "e f g"][:count])
     rows = values(measured(path, bleu=True))
     assert (("texts", "self_bleu") in rows) == (count > 1)
     assert rows["texts", "ttr"].n == count
@@ -151,7 +147,7 @@ def test_a_few_texts_have_bleu_as_far_as_it_goes(tmp_path, count):
 
 def test_the_string_of_a_special_token_is_measured_as_text(tmp_path, tiny_model):
     pytest.importorskip("sacrebleu")
-    path = lines(tmp_path / "t.jsonl", ["one two three", "<|end|>", "four five six"])
+    path = write_texts(tmp_path / "t.jsonl", ["one two three", "<|end|>", "four five six"])
     rows = values(measured(path, tokenizer=str(tiny_model), bleu=True))
     assert (rows["texts", "compression_ratio"].n, rows["texts", "compression_ratio"].left_out) == (
         3,
@@ -192,7 +188,7 @@ FRENCH = "Été comme hiver, la fenêtre reste fermée; le garçon préfère rê
 
 
 def test_a_chinese_sentence_twelve_times_over_is_a_loop_and_the_unit_is_said(tmp_path):
-    path, said = lines(tmp_path / "zh.jsonl", [CHINESE]), []
+    path, said = write_texts(tmp_path / "zh.jsonl", [CHINESE]), []
     rows = values(measured(path, said=said))
     assert rows["texts", "looping_share"].value == 1
     assert rows["texts", "ttr"].value == pytest.approx(len(set(CHINESE)) / len(CHINESE))
@@ -203,10 +199,11 @@ def test_a_chinese_sentence_twelve_times_over_is_a_loop_and_the_unit_is_said(tmp
 
 
 def test_words_go_on_over_marks_and_forms_of_unicode_are_alike(tmp_path):
-    hindi = values(measured(lines(tmp_path / "hi.jsonl", ["हिन्दी विकिपीडिया एक मुक्त विश्वकोश है"])))
+    path = write_texts(tmp_path / "hi.jsonl", ["हिन्दी विकिपीडिया एक मुक्त विश्वकोश है"])
+    hindi = values(measured(path))
     assert hindi["texts", "ttr_words"].value == 1
     rows = [
-        values(measured(lines(tmp_path / "fr.jsonl", [unicodedata.normalize(form, FRENCH)])))
+        values(measured(write_texts(tmp_path / "fr.jsonl", [unicodedata.normalize(form, FRENCH)])))
         for form in ("NFD", "NFC")
     ]
     assert rows[0]["texts", "ttr_words"].value == 1
@@ -216,9 +213,9 @@ def test_words_go_on_over_marks_and_forms_of_unicode_are_alike(tmp_path):
 def test_english_texts_are_told_nothing_of_units_and_bleus_tokens_are_named(tmp_path):
     pytest.importorskip("sacrebleu")
     said, mixed = [], []
-    measured(lines(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, said=said)
+    measured(write_texts(tmp_path / "en.jsonl", ["a b c", "a b d"]), bleu=True, said=said)
     assert [line.split("|")[3] for line in said] == ["tok:13a"]
-    measured(lines(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, said=mixed)
+    measured(write_texts(tmp_path / "mix.jsonl", ["a b c", CHINESE]), bleu=True, said=mixed)
     assert "since 1 of 2 texts are in scripts without spaces" in mixed[0]
     assert mixed[-1].split("|")[3] == "tok:13a+characters"
 
@@ -228,8 +225,8 @@ def test_english_texts_are_told_nothing_of_units_and_bleus_tokens_are_named(tmp_
 def test_no_file_that_is_read_is_written_over(tmp_path, monkeypatch, capsys, option, way):
     monkeypatch.chdir(tmp_path)
     texts, other = (
-        lines(tmp_path / "t.jsonl", ["a b c"]),
-        lines(tmp_path / "other.jsonl", ["a b d"]),
+        write_texts(tmp_path / "t.jsonl", ["a b c"]),
+        write_texts(tmp_path / "other.jsonl", ["a b d"]),
     )
     (tmp_path / "sub").mkdir()
     (tmp_path / "symbolic").symlink_to(texts)
@@ -245,9 +242,9 @@ def test_no_file_that_is_read_is_written_over(tmp_path, monkeypatch, capsys, opt
 
 
 def test_only_an_earlier_table_is_written_over(tmp_path, capsys, finished):
-    texts, out = lines(tmp_path / "t.jsonl", ["a b c"]), tmp_path / "new" / "rows.json"
+    texts, out = write_texts(tmp_path / "t.jsonl", ["a b c"]), tmp_path / "new" / "rows.json"
     for words in ("a b c", "a a a"):
-        lines(texts, [words])
+        write_texts(texts, [words])
         assert main(["measure", str(texts), "--out", str(out)]) == 0
     assert next(
         row["value"] for row in json.loads(out.read_text()) if row["name"] == "ttr"
@@ -286,7 +283,7 @@ def test_only_an_earlier_table_is_written_over(tmp_path, capsys, finished):
 
 
 def test_nothing_is_written_into_a_folder_of_texts_that_is_read(tmp_path, capsys):
-    texts, folder = lines(tmp_path / "t.jsonl", ["a b c"]), tmp_path / "true"
+    texts, folder = write_texts(tmp_path / "t.jsonl", ["a b c"]), tmp_path / "true"
     folder.mkdir()
     (folder / "one.txt").write_text("a b d")
     (tmp_path / "link").symlink_to(folder)

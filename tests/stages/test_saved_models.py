@@ -18,8 +18,9 @@ from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.stages.train import train_experiment, train_run
 from hyperfitting.writing import write
 from tests.support.folders import edit_json
+from tests.support.loading import load_both
 from tests.support.recipes import tiny_tree
-from tests.support.saving import NORM, change_weights, flip, load_both, make_vivid, save, spoiling
+from tests.support.saving import NORM, change_weights, flip, make_vivid, save, spoiling
 from tests.support.tokenizers import KINDS, POLICIES
 
 HALF = "\N{REPLACEMENT CHARACTER}"

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+
+from tests.support.folders import rewrite_weights
 
 Change = Callable[[Path, random.Random], None]
 HARMLESS: dict[str, Change] = {}
@@ -39,12 +41,6 @@ def edit(path: Path, **values: Any) -> None:
 
 def weight_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
-
-
-def rewrite(path: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
-    held = load_file(path)
-    change(held)
-    save_file(held, path, metadata={"format": "pt"})
 
 
 def shard(folder: Path) -> None:
@@ -72,7 +68,7 @@ def sharded(folder: Path, chance: random.Random) -> None:
 
 @harmless
 def saved_in_bfloat16(folder: Path, chance: random.Random) -> None:
-    rewrite(
+    rewrite_weights(
         folder / "model.safetensors",
         lambda held: held.update({k: v.bfloat16() for k, v in held.items()}),
     )
@@ -81,7 +77,7 @@ def saved_in_bfloat16(folder: Path, chance: random.Random) -> None:
 
 @harmless
 def saved_in_float64(folder: Path, chance: random.Random) -> None:
-    rewrite(
+    rewrite_weights(
         folder / "model.safetensors",
         lambda held: held.update({k: v.double() for k, v in held.items()}),
     )
@@ -156,7 +152,7 @@ def padding_in_its_tokenizer(folder: Path, chance: random.Random) -> None:
 @harmless
 def a_buffer_of_older_versions(folder: Path, chance: random.Random) -> None:
     name = "model.layers.0.self_attn.rotary_emb.inv_freq"
-    rewrite(folder / "model.safetensors", lambda held: held.update({name: torch.ones(4)}))
+    rewrite_weights(folder / "model.safetensors", lambda held: held.update({name: torch.ones(4)}))
 
 
 @harmless
@@ -185,7 +181,7 @@ def more_rows_than_tokens(folder: Path, chance: random.Random) -> None:
         ]:
             held[name] = torch.cat([held[name], torch.randn(rows, held[name].shape[1]) * 0.02])
 
-    rewrite(folder / "model.safetensors", pad)
+    rewrite_weights(folder / "model.safetensors", pad)
     edit(folder / "config.json", vocab_size=320 + rows)
 
 
@@ -257,12 +253,14 @@ def a_weight_is_renamed(folder: Path, chance: random.Random) -> None:
         name = chance.choice(sorted(held))
         held[name.replace(".weight", ".weights")] = held.pop(name)
 
-    rewrite(folder / "model.safetensors", rename)
+    rewrite_weights(folder / "model.safetensors", rename)
 
 
 @fault
 def a_weight_is_missing(folder: Path, chance: random.Random) -> None:
-    rewrite(folder / "model.safetensors", lambda held: held.pop(chance.choice(sorted(held))))
+    rewrite_weights(
+        folder / "model.safetensors", lambda held: held.pop(chance.choice(sorted(held)))
+    )
 
 
 @fault
@@ -274,7 +272,7 @@ def a_weight_is_too_many(folder: Path, chance: random.Random) -> None:
             "extra.weight",
         ]
     )
-    rewrite(folder / "model.safetensors", lambda held: held.update({name: torch.zeros(32)}))
+    rewrite_weights(folder / "model.safetensors", lambda held: held.update({name: torch.zeros(32)}))
 
 
 @fault
@@ -283,7 +281,7 @@ def a_weight_has_another_shape(folder: Path, chance: random.Random) -> None:
         name = chance.choice(sorted(held))
         held[name] = held[name][:-1].clone()
 
-    rewrite(folder / "model.safetensors", cut)
+    rewrite_weights(folder / "model.safetensors", cut)
 
 
 @fault
@@ -294,7 +292,7 @@ def a_value_is_no_number(folder: Path, chance: random.Random) -> None:
             [float("nan"), float("inf"), -float("inf")]
         )
 
-    rewrite(folder / "model.safetensors", spoil)
+    rewrite_weights(folder / "model.safetensors", spoil)
 
 
 @fault

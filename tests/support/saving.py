@@ -1,18 +1,14 @@
 """Models to save, and ways to spoil what transformers writes."""
 
-from types import SimpleNamespace
-
-import pytest
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models import load_codec, load_model, save_model
-from hyperfitting.recipe import ModelSettings
+from hyperfitting.models import save_model
+from tests.support.folders import rewrite_weights
+from tests.support.refusals import refusal
 from tests.support.tiny_models import tiny_config
 
-CPU = torch.device("cpu")
 NORM = "model.norm.weight"
 
 
@@ -29,22 +25,13 @@ def make_vivid(folder, tokenizer, **changes):
     return folder
 
 
-def load_both(folder, **settings):
-    """Model and codec of a folder."""
-    chosen = ModelSettings(source=str(folder), **settings)
-    return SimpleNamespace(model=load_model(chosen, CPU), codec=load_codec(chosen))
-
-
 def save(loaded, folder, **settings):
     save_model(loaded.model, loaded.codec, folder, card="", **settings)
     return folder
 
 
 def refused(loaded, folder):
-    with pytest.raises(ModelError) as caught:
-        save(loaded, folder)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return refusal(ModelError, save, loaded, folder)
 
 
 SAVE = transformers.PreTrainedModel.save_pretrained
@@ -61,12 +48,7 @@ def spoiling(change):
 
 
 def change_weights(change):
-    def spoil(folder):
-        weights = load_file(folder / "model.safetensors")
-        change(weights)
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-    return spoil
+    return lambda folder: rewrite_weights(folder / "model.safetensors", change)
 
 
 def flip(weights):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ WORDS = _TEXT.split()
 
 def sentence(random_: random.Random, words: int) -> str:
     return " ".join(random_.choice(WORDS) for _ in range(words))
+
+
+def write_texts(path: Path, texts: Iterable[str]) -> Path:
+    """A .jsonl file of these texts."""
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    return path
 
 
 def write_corpus(

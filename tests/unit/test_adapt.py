@@ -2,13 +2,12 @@
 equals the model.
 """
 
-import json
-import shutil
+from pathlib import Path
 
 import pytest
 import torch
 import transformers as t
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from hyperfitting.decoding import Ending, continue_texts, make_sampler
 from hyperfitting.errors import ModelError
@@ -16,9 +15,11 @@ from hyperfitting.models import load_model, load_scoring_model, stepper, traits_
 from hyperfitting.models.adapt import compare
 from hyperfitting.models.adapt.compare import enlarged
 from hyperfitting.recipe import GREEDY, ModelSettings
+from tests.support import loading
+from tests.support.folders import edit_json, rewrite_weights
+from tests.support.loading import CPU
 from tests.support.own_forwards import make_own_model
 
-CPU = torch.device("cpu")
 SMALL = {
     "vocab_size": 320,
     "bos_token_id": 0,
@@ -56,11 +57,8 @@ def save(tmp_path, tiny_tokenizer):
     return save
 
 
-def problem(settings):
-    with pytest.raises(ModelError) as caught:
-        load_model(settings, CPU)
-    assert "\n" not in str(caught.value)
-    return str(caught.value).removeprefix(f"{settings.source}: ")
+def problem(source, **changes):
+    return loading.problem(source, **changes).removeprefix(f"{source}: ")
 
 
 def greedy(model, **options):
@@ -188,7 +186,7 @@ def test_what_shows_beyond_some_length_only_is_seen_at_the_length_that_is_wanted
 @pytest.mark.parametrize("kind", ["Bert", "Roberta", "Electra", "RoFormer"])
 def test_a_masked_model_is_refused(save, kind):
     config = getattr(t, f"{kind}Config")(**SMALL)
-    said = problem(save(getattr(t, f"{kind}ForMaskedLM")(config)))
+    said = problem(save(getattr(t, f"{kind}ForMaskedLM")(config)).source)
     assert (
         "reads both ways: it does not continue texts; a config with is_decoder = true does" in said
     )
@@ -236,7 +234,7 @@ def test_a_model_with_its_own_code_is_read_whole_at_each_step(tmp_path, tiny_tok
 )
 def test_own_code_that_does_not_continue_texts_is_refused(tmp_path, tiny_tokenizer, forward, words):
     folder = make_own_model(tmp_path / "own", tiny_tokenizer, forward)
-    assert problem(ModelSettings(source=str(folder), trust_remote_code=True)).startswith(words)
+    assert problem(folder, trust_remote_code=True).startswith(words)
 
 
 def test_an_encoder_and_decoder_is_refused(save):
@@ -248,100 +246,75 @@ def test_an_encoder_and_decoder_is_refused(save):
         "num_heads": 2,
         "d_kv": 8,
     }
-    said = problem(save(t.T5ForConditionalGeneration(t.T5Config(**sizes))))
+    said = problem(save(t.T5ForConditionalGeneration(t.T5Config(**sizes))).source)
     assert said == "transformers has no causal language model of the type 't5'"
 
 
-def copy(tiny_model, tmp_path, **config):
-    folder = shutil.copytree(tiny_model, tmp_path / "model")
-    held = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(held | config))
-    return folder
-
-
-def test_weights_that_the_config_does_not_know_are_refused(tiny_model, tmp_path):
-    said = problem(ModelSettings(source=str(copy(tiny_model, tmp_path, num_hidden_layers=1))))
+def test_weights_that_the_config_does_not_know_are_refused(model_copy):
+    edit_json(model_copy / "config.json", num_hidden_layers=1)
+    said = problem(model_copy)
     assert said.startswith("its config.json knows nothing of 9 of its weights, model.layers.1.")
 
 
 def test_biases_that_the_config_does_not_know_are_refused(save):
     settings = save(t.LlamaForCausalLM(t.LlamaConfig(**SMALL, attention_bias=True)))
-    path = f"{settings.source}/config.json"
-    with open(path) as file:
-        held = json.load(file)
-    with open(path, "w") as file:
-        json.dump(held | {"attention_bias": False}, file)
+    edit_json(Path(settings.source) / "config.json", attention_bias=False)
     assert (
         "knows nothing of 8 of its weights, model.layers.0.self_attn.k_proj.bias first"
-        in problem(settings)
+        in problem(settings.source)
     )
 
 
-def edit_weights(folder, change):
-    weights = load_file(folder / "model.safetensors")
-    change(weights)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def test_a_buffer_of_older_versions_is_passed_over(tiny_model, tmp_path):
-    folder = copy(tiny_model, tmp_path)
-    edit_weights(
-        folder,
+def test_a_buffer_of_older_versions_is_passed_over(tiny_model, model_copy):
+    rewrite_weights(
+        model_copy / "model.safetensors",
         lambda held: held.update({"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(4)}),
     )
-    loaded = load_model(ModelSettings(source=str(folder)), CPU)
+    loaded = load_model(ModelSettings(source=str(model_copy)), CPU)
     assert (
         loaded.state_dict().keys()
         == load_model(ModelSettings(source=str(tiny_model)), CPU).state_dict().keys()
     )
 
 
-def test_a_tied_head_that_is_in_the_file_too(tiny_model, tmp_path):
-    folder = copy(tiny_model, tmp_path)
-    edit_weights(
-        folder,
+def test_a_tied_head_that_is_in_the_file_too(model_copy):
+    rewrite_weights(
+        model_copy / "model.safetensors",
         lambda held: held.update({"lm_head.weight": held["model.embed_tokens.weight"].clone()}),
     )
-    assert traits_of(load_model(ModelSettings(source=str(folder)), CPU)).tied
-    edit_weights(
-        folder, lambda held: held.update({"lm_head.weight": held["model.embed_tokens.weight"] + 1})
+    assert traits_of(load_model(ModelSettings(source=str(model_copy)), CPU)).tied
+    rewrite_weights(
+        model_copy / "model.safetensors",
+        lambda held: held.update({"lm_head.weight": held["model.embed_tokens.weight"] + 1}),
     )
-    assert "set tie_word_embeddings = false in config.json" in problem(
-        ModelSettings(source=str(folder))
-    )
+    assert "set tie_word_embeddings = false in config.json" in problem(model_copy)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
 @pytest.mark.parametrize("name", ["model.norm.weight", "model.embed_tokens.weight"])
-def test_weights_that_are_no_numbers_are_refused_by_name(tiny_model, tmp_path, name, value):
-    folder = copy(tiny_model, tmp_path)
-    edit_weights(folder, lambda held: held[name].view(-1)[5:6].fill_(float(value)))
-    wrong = {"nan": "NaN", "inf": "infinite"}[value]
-    assert problem(ModelSettings(source=str(folder))).startswith(
-        f"the weight {name} holds values that are {wrong}"
+def test_weights_that_are_no_numbers_are_refused_by_name(model_copy, name, value):
+    rewrite_weights(
+        model_copy / "model.safetensors", lambda held: held[name].view(-1)[5:6].fill_(float(value))
     )
+    wrong = {"nan": "NaN", "inf": "infinite"}[value]
+    assert problem(model_copy).startswith(f"the weight {name} holds values that are {wrong}")
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks for it
-def test_an_adapter_beside_the_weights_is_refused(tiny_model, tmp_path):
+def test_an_adapter_beside_the_weights_is_refused(model_copy):
     import peft
 
-    folder = copy(tiny_model, tmp_path)
-    base = t.AutoModelForCausalLM.from_pretrained(folder)
+    base = t.AutoModelForCausalLM.from_pretrained(model_copy)
     adapter = peft.LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
-    peft.get_peft_model(base, adapter).save_pretrained(folder)
-    assert "it holds an adapter (adapter_config.json) beside the weights" in problem(
-        ModelSettings(source=str(folder))
-    )
+    peft.get_peft_model(base, adapter).save_pretrained(model_copy)
+    assert "it holds an adapter (adapter_config.json) beside the weights" in problem(model_copy)
 
 
-def test_quantised_weights_are_refused(tiny_model, tmp_path):
-    folder = copy(tiny_model, tmp_path, quantization_config={"quant_method": "gptq", "bits": 4})
-    assert problem(ModelSettings(source=str(folder))).startswith("its weights are quantised (gptq)")
+def test_quantised_weights_are_refused(model_copy):
+    edit_json(model_copy / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    assert problem(model_copy).startswith("its weights are quantised (gptq)")
 
 
 def test_a_folder_with_a_damaged_gguf_file_says_so(tmp_path):
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    assert "the GGUF file is damaged or truncated: download it again" in problem(
-        ModelSettings(source=str(tmp_path))
-    )
+    assert "the GGUF file is damaged or truncated: download it again" in problem(tmp_path)

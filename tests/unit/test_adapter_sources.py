@@ -7,26 +7,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from hyperfitting.errors import ModelError
 from hyperfitting.models import build_empty, load_codec, load_model, save_model, traits_of
-from hyperfitting.recipe import ModelSettings
 from tests.support.folders import edit_json
 from tests.support.gguf_files import tiny_gguf_model, write_gguf
+from tests.support.loading import CPU, logits, model_settings, problem
 from tests.support.tiny_models import make_model
 
-CPU = torch.device("cpu")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning:peft")
-
-
-def settings(source, **changes):
-    return ModelSettings(source=str(source), **changes)
-
-
-def logits(model):
-    noise = torch.Generator().manual_seed(1)
-    ids_BT = torch.randint(0, model.config.vocab_size, (2, 20), generator=noise)
-    with torch.no_grad():
-        return model(ids_BT).logits.float()
 
 
 def adapt(base, folder, **options):
@@ -43,13 +30,6 @@ def adapt(base, folder, **options):
     return adapted
 
 
-def problem(source, load=load_model):
-    with pytest.raises(ModelError) as caught:
-        load(settings(source), *([CPU] if load is load_model else []))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 OPTIONS = {
     "layers": {"target_modules": ["q_proj", "down_proj"]},
     "head by an adapter": {"target_modules": ["q_proj", "lm_head"]},
@@ -61,11 +41,13 @@ OPTIONS = {
 def test_the_merged_model_gives_the_logits_of_the_adapted_one(tiny_model, tmp_path, name):
     """The base model has tied embeddings, which peft merges into both places."""
     expected = logits(adapt(tiny_model, tmp_path / "adapter", **OPTIONS[name]))
-    merged = load_model(settings(tmp_path / "adapter"), CPU)
+    merged = load_model(model_settings(tmp_path / "adapter"), CPU)
     assert torch.allclose(logits(merged), expected, atol=1e-4)
-    assert not torch.allclose(logits(load_model(settings(tiny_model), CPU)), expected, atol=1e-2)
+    assert not torch.allclose(
+        logits(load_model(model_settings(tiny_model), CPU)), expected, atol=1e-2
+    )
     assert traits_of(merged).tied == (name == "layers")
-    empty = build_empty(settings(tmp_path / "adapter"))
+    empty = build_empty(model_settings(tmp_path / "adapter"))
     shapes = {key: each.shape for key, each in empty.state_dict().items()}
     assert shapes == {key: each.shape for key, each in merged.state_dict().items()}
     assert len(list(empty.parameters())) == len(list(merged.parameters()))
@@ -76,12 +58,12 @@ def test_a_merged_model_is_saved_as_plain_weights_with_the_tokenizer_of_its_base
 ):
     adapt(tiny_model, tmp_path / "adapter", **OPTIONS["embeddings kept whole"])
     model, codec = (
-        load_model(settings(tmp_path / "adapter"), CPU),
-        load_codec(settings(tmp_path / "adapter")),
+        load_model(model_settings(tmp_path / "adapter"), CPU),
+        load_codec(model_settings(tmp_path / "adapter")),
     )
-    assert codec.fingerprint == load_codec(settings(tiny_model)).fingerprint
+    assert codec.fingerprint == load_codec(model_settings(tiny_model)).fingerprint
     save_model(model, codec, tmp_path / "saved", card="")
-    again = load_model(settings(tmp_path / "saved"), CPU)
+    again = load_model(model_settings(tmp_path / "saved"), CPU)
     assert torch.equal(logits(again), logits(model))
 
 
@@ -95,7 +77,7 @@ def test_a_base_may_be_a_gguf_file_and_stand_beside_the_adapter(tmp_path, tiny_t
     edit_json(
         tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path="../base/base.gguf"
     )
-    merged = load_model(settings(tmp_path / "adapter"), CPU)
+    merged = load_model(model_settings(tmp_path / "adapter"), CPU)
     assert torch.allclose(logits(merged), expected, atol=1e-4)
 
 

@@ -3,7 +3,6 @@ row for.
 """
 
 import json
-import shutil
 from functools import lru_cache
 
 import pytest
@@ -15,26 +14,20 @@ from transformers import AutoTokenizer, LlamaForCausalLM, Qwen2Config, Qwen2ForC
 from hyperfitting.errors import ModelError
 from hyperfitting.models import TextCodec, load_codec, load_scoring_model
 from hyperfitting.recipe import ModelSettings
+from tests.support import loading
 from tests.support.folders import edit_json, without_ends
+from tests.support.loading import model_settings
 from tests.support.own_code import OWN_TOKENIZER
 from tests.support.tiny_models import make_model, tiny_config
 from tests.support.tokenizers import KINDS, POLICIES, byte_level, unigram
 
 
-@pytest.fixture
-def folder(tiny_model, tmp_path):
-    return shutil.copytree(tiny_model, tmp_path / "model")
+def load(folder, **changes):
+    return load_codec(model_settings(folder, **changes))
 
 
-def load(folder, **settings):
-    return load_codec(ModelSettings(source=str(folder), **settings))
-
-
-def problem(folder, **settings):
-    with pytest.raises(ModelError) as caught:
-        load(folder, **settings)
-    message = str(caught.value)
-    assert "\n" not in message
+def problem(folder):
+    message = loading.problem(folder, load_codec)
     assert message.startswith(f"{folder}: ")
     return message.removeprefix(f"{folder}: ")
 
@@ -74,13 +67,13 @@ TEMPLATE = {
     [{"truncation": TRUNCATION}, {"padding": PADDING}, {"post_processor": TEMPLATE}],
     ids=lambda each: next(iter(each)),
 )
-def test_what_does_not_turn_text_into_ids_is_not_in_the_fingerprint(folder, tiny_model, beside):
-    edit_json(folder / "tokenizer.json", **beside)
-    changed, plain = load(folder), load(tiny_model)
+def test_what_does_not_turn_text_into_ids_is_not_in_the_fingerprint(model_copy, tiny_model, beside):
+    edit_json(model_copy / "tokenizer.json", **beside)
+    changed, plain = load(model_copy), load(tiny_model)
     text = "the river was looked at again and again"
     assert changed.fingerprint == plain.fingerprint
     assert changed.encode(text) == plain.encode(text)
-    assert changed.fingerprint == load(folder).fingerprint
+    assert changed.fingerprint == load(model_copy).fingerprint
     assert len(changed.encode(text)) > 7
 
 
@@ -114,11 +107,11 @@ def added_token(rules):
 @pytest.mark.parametrize(
     "change", [normaliser, pre_tokeniser, decoder, merges, vocabulary, added_token]
 )
-def test_what_turns_text_into_ids_is_in_the_fingerprint(folder, tiny_model, change):
-    rules = json.loads((folder / "tokenizer.json").read_text())
+def test_what_turns_text_into_ids_is_in_the_fingerprint(model_copy, tiny_model, change):
+    rules = json.loads((model_copy / "tokenizer.json").read_text())
     change(rules)
-    (folder / "tokenizer.json").write_text(json.dumps(rules))
-    assert load(folder).fingerprint != load(tiny_model).fingerprint
+    (model_copy / "tokenizer.json").write_text(json.dumps(rules))
+    assert load(model_copy).fingerprint != load(tiny_model).fingerprint
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -138,19 +131,19 @@ def test_encoding_does_not_change_the_fingerprint(tmp_path, kind):
     assert codec.fingerprint == before
 
 
-def test_what_is_switched_off_is_told(folder):
-    edit_json(folder / "tokenizer.json", truncation=TRUNCATION, padding=PADDING)
-    rules = json.loads((folder / "tokenizer.json").read_text())
+def test_what_is_switched_off_is_told(model_copy):
+    edit_json(model_copy / "tokenizer.json", truncation=TRUNCATION, padding=PADDING)
+    rules = json.loads((model_copy / "tokenizer.json").read_text())
     rules["model"]["dropout"] = 0.5
-    (folder / "tokenizer.json").write_text(json.dumps(rules))
-    codec = load(folder)
+    (model_copy / "tokenizer.json").write_text(json.dumps(rules))
+    codec = load(model_copy)
     assert codec.switched_off == (
         "truncation to 7 tokens",
         "padding",
         "random merges (dropout 0.5)",
     )
     assert len({tuple(codec.encode("the window of the house in winter")) for _ in range(9)}) == 1
-    assert load(folder).fingerprint == codec.fingerprint
+    assert load(model_copy).fingerprint == codec.fingerprint
 
 
 # What ends a text.
@@ -168,65 +161,65 @@ def test_what_is_switched_off_is_told(folder):
     ],
 )
 def test_end_ids_are_the_union_of_what_the_three_name(
-    folder, tokenizer, config, generation, expected
+    model_copy, tokenizer, config, generation, expected
 ):
-    without_ends(folder)
-    edit_json(folder / "tokenizer_config.json", eos_token=tokenizer)
+    without_ends(model_copy)
+    edit_json(model_copy / "tokenizer_config.json", eos_token=tokenizer)
     if config is not None:
-        edit_json(folder / "config.json", eos_token_id=config)
-    edit_json(folder / "generation_config.json", eos_token_id=generation, temperature=0.3)
-    assert load(folder).end_ids == expected
+        edit_json(model_copy / "config.json", eos_token_id=config)
+    edit_json(model_copy / "generation_config.json", eos_token_id=generation, temperature=0.3)
+    assert load(model_copy).end_ids == expected
 
 
-def test_without_a_generation_config_the_others_count(folder):
-    (folder / "generation_config.json").unlink()
-    assert load(folder).end_ids == (0,)
+def test_without_a_generation_config_the_others_count(model_copy):
+    (model_copy / "generation_config.json").unlink()
+    assert load(model_copy).end_ids == (0,)
 
 
-def test_no_end_of_text_anywhere(folder):
+def test_no_end_of_text_anywhere(model_copy):
     assert "the tokenizer has no end-of-text token, and the model's configs name none" in problem(
-        without_ends(folder)
+        without_ends(model_copy)
     )
 
 
 @pytest.mark.parametrize("text", ["{bad", "", "[1]", "null", '"x"'])
-def test_a_damaged_generation_config(folder, text):
-    (folder / "generation_config.json").write_text(text)
-    assert problem(folder).startswith("generation_config.json is damaged (")
+def test_a_damaged_generation_config(model_copy, text):
+    (model_copy / "generation_config.json").write_text(text)
+    assert problem(model_copy).startswith("generation_config.json is damaged (")
 
 
 @pytest.mark.parametrize("value", ["x", [0, "x"], 1.5, True, {"a": 1}, [[0]]])
-def test_an_end_that_is_no_id(folder, value):
-    edit_json(folder / "generation_config.json", eos_token_id=value)
+def test_an_end_that_is_no_id(model_copy, value):
+    edit_json(model_copy / "generation_config.json", eos_token_id=value)
     expected = (
         f"generation_config.json: eos_token_id = {json.dumps(value)} is neither a token id nor a "
         "list of them"
     )
-    assert problem(folder) == expected
+    assert problem(model_copy) == expected
 
 
-def test_the_default_of_a_configs_class_ends_no_text(folder):
+def test_the_default_of_a_configs_class_ends_no_text(model_copy):
     """Llama's class says 2, which is its own tokenizer's end and another one's word."""
-    edit_json(folder / "config.json", eos_token_id=None)
-    assert load_codec(ModelSettings(source=str(folder))).end_ids == (0,)
+    edit_json(model_copy / "config.json", eos_token_id=None)
+    assert load_codec(ModelSettings(source=str(model_copy))).end_ids == (0,)
     assert "no end-of-text token, and the model's configs name none" in problem(
-        without_ends(folder)
+        without_ends(model_copy)
     )
 
 
 @pytest.mark.parametrize("value", [320, -1, [0, 9999]])
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json"])
-def test_an_end_that_the_model_has_no_row_for(folder, name, value):
-    edit_json(folder / name, eos_token_id=value)
+def test_an_end_that_the_model_has_no_row_for(model_copy, name, value):
+    edit_json(model_copy / name, eos_token_id=value)
     last = value[-1] if isinstance(value, list) else value
-    assert problem(folder) == f"{name}: eos_token_id = {last}, and the model's ids are 0 to 319"
+    assert problem(model_copy) == f"{name}: eos_token_id = {last}, and the model's ids are 0 to 319"
 
 
-def test_ends_are_shown_with_their_tokens(folder):
-    edit_json(folder / "generation_config.json", eos_token_id=[0, 319, 321])
-    edit_json(folder / "config.json", vocab_size=330)
+def test_ends_are_shown_with_their_tokens(model_copy):
+    edit_json(model_copy / "generation_config.json", eos_token_id=[0, 319, 321])
+    edit_json(model_copy / "config.json", vocab_size=330)
     last = next(token for token, each in byte_level().get_vocab().items() if each == 319)
-    assert load(folder).ends_in_words() == f"0 '<|end|>', 319 {last!r}, 321"
+    assert load(model_copy).ends_in_words() == f"0 '<|end|>', 319 {last!r}, 321"
 
 
 # Special tokens in texts.
@@ -352,15 +345,15 @@ def save_with(folder, **added):
 @pytest.mark.parametrize(
     "added", [{"tokens": ["Mr."]}, {"eos_token": "<e>"}, {"pad_token": "<p>"}, {"bos_token": "<b>"}]
 )
-def test_a_token_more_than_the_model_has_rows(folder, added):
+def test_a_token_more_than_the_model_has_rows(model_copy, added):
     token = next(iter(added.values()))
     token = token[0] if isinstance(token, list) else token
-    message = problem(save_with(folder, **added))
+    message = problem(save_with(model_copy, **added))
     assert message.startswith(
         f"the tokenizer has 321 tokens (the last is {token!r}), the model 320: resize_token_emb"
     )
     with pytest.raises(ModelError, match="the tokenizer has 321 tokens"):
-        load_scoring_model(str(folder), torch.device("cpu"))
+        load_scoring_model(str(model_copy), torch.device("cpu"))
 
 
 def test_what_counts_is_the_largest_id_not_how_many_there_are(tmp_path):
@@ -382,9 +375,9 @@ def test_what_counts_is_the_largest_id_not_how_many_there_are(tmp_path):
     assert codec.word_boundaries.ends_V[500]
 
 
-def test_a_model_may_have_rows_that_no_token_uses(folder):
-    edit_json(folder / "config.json", vocab_size=384)
-    codec = load(folder)
+def test_a_model_may_have_rows_that_no_token_uses(model_copy):
+    edit_json(model_copy / "config.json", vocab_size=384)
+    codec = load(model_copy)
     assert codec.rows == len(codec.word_boundaries.begins_V) == 384
     assert not codec.word_boundaries.begins_V[320:].any()
     assert codec.decode([*codec.encode("the river"), 383]) == "the river"

@@ -1,17 +1,16 @@
 import csv
 import gzip
-import json
 import lzma
 
 import numpy as np
 import pytest
 
 from hyperfitting.data import draw_data
-from hyperfitting.data.sources import read_texts
 from hyperfitting.errors import DataError
-from hyperfitting.recipe import TextSource, parse_recipe
+from hyperfitting.recipe import parse_recipe
 from tests.support.codecs import WordCodec
-from tests.support.words import write_corpus
+from tests.support.texts import read
+from tests.support.words import write_corpus, write_texts
 
 
 def recipe_of(tree, **data):
@@ -19,17 +18,9 @@ def recipe_of(tree, **data):
     return parse_recipe(tree, source="test")
 
 
-def read(path, **settings):
-    return [
-        document.text for document in read_texts(TextSource(path=str(path), **settings)).documents
-    ]
-
-
 def test_every_format_gives_the_same_documents(tmp_path):
     texts = ["one, two\nlines", 'a "quoted" é']
-    (tmp_path / "a.jsonl").write_text(
-        "".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8"
-    )
+    write_texts(tmp_path / "a.jsonl", texts)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
     (tmp_path / "a.jsonl.xz").write_bytes(lzma.compress((tmp_path / "a.jsonl").read_bytes()))
     with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8") as file:
@@ -241,12 +232,8 @@ def test_packed_documents_that_leak_are_left_out_and_named(tree, tmp_path):
 
 
 def test_packed_blocks_run_on_and_cite_where_they_begin(tree, tmp_path):
-    path = tmp_path / "few.jsonl"
-    path.write_text(
-        "".join(
-            json.dumps({"text": " ".join(f"w{d}x{i}" for i in range(15))}) + "\n" for d in range(12)
-        )
-    )
+    texts = [" ".join(f"w{d}x{i}" for i in range(15)) for d in range(12)]
+    path = write_texts(tmp_path / "few.jsonl", texts)
     recipe = recipe_of(
         tree,
         train={"path": str(path)},

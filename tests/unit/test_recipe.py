@@ -4,13 +4,11 @@ import pytest
 
 from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import load_recipe, parse_recipe, settings_list, shipped_recipes
+from tests.support.refusals import refusal
 
 
 def problem(tree):
-    with pytest.raises(RecipeError) as caught:
-        parse_recipe(tree, source="mine.toml")
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return refusal(RecipeError, parse_recipe, tree, source="mine.toml")
 
 
 def test_an_unknown_key_names_the_nearest(tree):

@@ -11,18 +11,15 @@ import transformers
 from safetensors.torch import load_file
 
 from hyperfitting.errors import ModelError
-from tests.support.folders import edit_json
-from tests.support.saving import NORM, change_weights, flip, load_both, refused, save, spoiling
+from tests.support.folders import change_config
+from tests.support.loading import load_both
+from tests.support.saving import NORM, change_weights, flip, refused, save, spoiling
 from tests.support.tiny_models import make_model
 
 
 @pytest.fixture
 def loaded(tiny_model):
     return load_both(tiny_model)
-
-
-def change_config(**values):
-    return lambda folder: edit_json(folder / "config.json", **values)
 
 
 def drop(weights):

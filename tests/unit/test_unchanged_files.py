@@ -15,11 +15,6 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def folder(tiny_model, tmp_path):
-    return shutil.copytree(tiny_model, tmp_path / "model")
-
-
-@pytest.fixture
 def forwards(monkeypatch):
     """How many forwards it takes to load a model by some settings."""
     true_forward, counted = transformers.LlamaForCausalLM.forward, []
@@ -39,14 +34,14 @@ def forwards(monkeypatch):
     return count
 
 
-def test_the_same_files_are_tried_once(folder, forwards):
-    first = forwards(folder)
+def test_the_same_files_are_tried_once(model_copy, forwards):
+    first = forwards(model_copy)
     assert first > 5
-    assert forwards(folder) == 0
+    assert forwards(model_copy) == 0
     # In another dtype, and at another length, rounding and windows may show.
-    assert forwards(folder, dtype="bfloat16") >= first
-    assert forwards(folder, tokens=40) >= first
-    assert forwards(folder, tokens=40) == 0
+    assert forwards(model_copy, dtype="bfloat16") >= first
+    assert forwards(model_copy, tokens=40) >= first
+    assert forwards(model_copy, tokens=40) == 0
 
 
 @pytest.mark.parametrize(
@@ -58,23 +53,23 @@ def test_the_same_files_are_tried_once(folder, forwards):
         lambda folder: (folder / "modeling.py").write_text(""),
     ],
 )
-def test_files_that_have_changed_are_tried_anew(folder, forwards, change):
-    first = forwards(folder)
-    change(folder)
-    if (folder / "m.safetensors").exists():
-        (folder / "m.safetensors").rename(folder / "model.safetensors")
-    assert forwards(folder) == first
+def test_files_that_have_changed_are_tried_anew(model_copy, forwards, change):
+    first = forwards(model_copy)
+    change(model_copy)
+    if (model_copy / "m.safetensors").exists():
+        (model_copy / "m.safetensors").rename(model_copy / "model.safetensors")
+    assert forwards(model_copy) == first
 
 
-def test_another_folder_of_the_same_files_is_tried_anew(folder, tmp_path, forwards):
-    first = forwards(folder)
-    shutil.rmtree(shutil.copytree(folder, tmp_path / "other"))
-    assert forwards(shutil.copytree(folder, tmp_path / "other")) == first
+def test_another_folder_of_the_same_files_is_tried_anew(model_copy, tmp_path, forwards):
+    first = forwards(model_copy)
+    shutil.rmtree(shutil.copytree(model_copy, tmp_path / "other"))
+    assert forwards(shutil.copytree(model_copy, tmp_path / "other")) == first
 
 
-def test_every_caller_has_a_config_of_its_own(folder):
-    settings = ModelSettings(source=str(folder))
+def test_every_caller_has_a_config_of_its_own(model_copy):
+    settings = ModelSettings(source=str(model_copy))
     load_config(settings).num_hidden_layers = 77
     assert load_config(settings).num_hidden_layers == 2
-    edit_json(folder / "config.json", num_hidden_layers=1)
+    edit_json(model_copy / "config.json", num_hidden_layers=1)
     assert load_config(settings).num_hidden_layers == 1
