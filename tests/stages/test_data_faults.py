@@ -15,39 +15,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from hyperfitting import pipeline
-from hyperfitting.cli.text import check_lines
-from hyperfitting.errors import InputError
 from hyperfitting.recipe import load_recipe
-from hyperfitting.stages.check import check_recipe
+from tests.support.outcomes import as_drawn, outcome
 from tests.support.recipe_faults import BREAKAGES, valid
 from tests.support.tiny_models import make_model
-
-
-def outcome(recipe_file: Path, out: Path) -> str:
-    """`reported`, or the one line that both `check` and `run` say."""
-    said = _refusal(lambda: check_lines(check_recipe(load_recipe(recipe_file), out, device="cpu")))
-    assert not out.exists(), "check writes nothing"
-    again = _refusal(lambda: pipeline.run(load_recipe(recipe_file), out, device="cpu"))
-    assert again == said, f"check: {said}\nrun: {again}"
-    if said is None:
-        assert (out / "report" / "index.html").is_file()
-        return "reported"
-    assert not out.exists(), "what is refused leaves no folder"
-    assert "\n" not in said
-    assert said.isprintable()
-    return said
-
-
-def _refusal(work) -> str | None:
-    try:
-        work()
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def run_cases(
@@ -82,27 +56,21 @@ def run_cases(
         assert said != "reported", f"{name}: it was let in"
         count(f"refused: {name}")
 
-    few = partial(
-        settings,
-        deadline=None,
-        database=None,
-        phases=[
-            Phase.generate
-        ],  # a failure is shown as it was drawn: making it smaller would take minutes
-        suppress_health_check=list(HealthCheck),
-    )
     chances = st.randoms(use_true_random=False)
     cases = valid(model, light=light)
-    seed(number)(few(max_examples=valid_cases)(given(case=cases)(try_valid)))()
+    seed(number)(as_drawn(max_examples=valid_cases)(given(case=cases)(try_valid)))()
     names = st.sampled_from(sorted(BREAKAGES))
     broken = given(case=cases, name=names, chance=chances)(try_broken)
-    seed(number)(few(max_examples=broken_cases)(broken))()
+    seed(number)(as_drawn(max_examples=broken_cases)(broken))()
     return found
 
 
 def _fresh(case, folder: Path) -> str:
     shutil.rmtree(folder, ignore_errors=True)
-    return outcome(case.write(folder), folder / "out")
+    recipe_file = case.write(folder)
+    said = outcome(lambda: load_recipe(recipe_file), folder / "out")
+    assert said.isprintable()
+    return said
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from hyperfitting import pipeline
-from hyperfitting.cli.text import check_lines
-from hyperfitting.errors import InputError
 from hyperfitting.recipe import parse_recipe
-from hyperfitting.stages.check import check_recipe
 from tests.support.model_faults import FAULTS, HARMLESS
+from tests.support.outcomes import as_drawn, outcome
 from tests.support.pictures import pictures
 from tests.support.tiny_models import make_model
 
@@ -43,28 +40,6 @@ def recipe_for(model: Path, corpus: Path):
     return parse_recipe(tree, source="test")
 
 
-def outcome(model: Path, corpus: Path, out: Path) -> str:
-    """`reported`, or what `check` and `run` both say; anything else that happens fails the test."""
-    recipe = recipe_for(model, corpus)
-    said = None
-    try:
-        check_lines(check_recipe(recipe, out, device="cpu"))
-    except InputError as error:
-        said = str(error)
-    assert not out.exists(), "check writes nothing"
-    if said is None:
-        experiment = pipeline.run(recipe, out, device="cpu")
-        assert (experiment.report_folder / "index.html").is_file()
-        return "reported"
-    with pytest.raises(InputError) as refused:
-        pipeline.run(recipe, out, device="cpu")
-    assert str(refused.value) == said
-    assert "\n" not in said
-    assert len(said) < 600
-    assert not out.exists(), "what is refused leaves no folder"
-    return said
-
-
 def run_cases(
     sources: list[Path], corpus: Path, folder: Path, *, cases: int, number: int
 ) -> Counter[str]:
@@ -73,18 +48,8 @@ def run_cases(
     for wanted, changes in (("reported", HARMLESS), ("refused", FAULTS)):
         try_one = _case(wanted, changes, corpus, folder, found)
         names, chances = st.sampled_from(sorted(changes)), st.randoms(use_true_random=False)
-        few = settings(
-            max_examples=cases // 2,
-            deadline=None,
-            database=None,
-            phases=[
-                Phase.generate
-            ],  # a failure is shown as it was drawn: making it smaller would take minutes
-            suppress_health_check=list(HealthCheck),
-        )
-        seed(number)(
-            few(given(name=names, source=st.sampled_from(sources), chance=chances)(try_one))
-        )()
+        drawn = given(name=names, source=st.sampled_from(sources), chance=chances)(try_one)
+        seed(number)(as_drawn(max_examples=cases // 2)(drawn))()
     return found
 
 
@@ -94,7 +59,9 @@ def _case(wanted, changes, corpus, folder, found):
             shutil.rmtree(path)
         model = shutil.copytree(source, folder / "model")
         changes[name](model, chance)
-        said = outcome(model, corpus, folder / "out")
+        recipe = recipe_for(model, corpus)
+        said = outcome(lambda: recipe, folder / "out")
+        assert len(said) < 600
         assert (said == "reported") == (wanted == "reported"), f"{name}: {said}"
         found[f"{wanted}: {name}"] += 1
 
