@@ -21,6 +21,7 @@ from hyperfitting.stages.evaluate import chosen_settings, evaluate_experiment, e
 from hyperfitting.stages.report import report_experiment
 from tests.support.benchmarks import write_benchmarks
 from tests.support.cli import refused
+from tests.support.listening import StopsAfter
 
 pytestmark = pytest.mark.pictures
 
@@ -173,23 +174,11 @@ def test_what_is_answered_is_kept_and_other_settings_are_refused(evaluated, fold
         evaluate_experiment(evaluated, other, device="cpu")
 
 
-class StopsAfter(NoProgress):
-    """Progress that is interrupted after so many items, as by Ctrl-C."""
-
-    def __init__(self, items):
-        self._left = items
-
-    def advance(self, steps=1, note=""):
-        self._left -= steps
-        if self._left < 0:
-            raise KeyboardInterrupt
-
-
 def test_an_interrupted_evaluation_goes_on_to_the_same_file(tiny_model, folder, tmp_path):
     chosen = settings(folder, "sst2", forms=("cloze",), batch_items=1)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     evaluate_model(str(tiny_model), whole, chosen, device="cpu")
-    for items in (3, 9):
+    for items in (4, 10):
         with pytest.raises(KeyboardInterrupt):
             evaluate_model(str(tiny_model), cut, chosen, device="cpu", progress=StopsAfter(items))
         parts = list(cut.glob("*.part"))

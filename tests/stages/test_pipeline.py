@@ -3,10 +3,8 @@ goes on.
 """
 
 import json
-import os
 import re
 import shutil
-import signal
 import threading
 
 import pytest
@@ -28,13 +26,10 @@ from hyperfitting.stages.report import report_experiment
 from hyperfitting.stages.train import pretrain, train_run
 from hyperfitting.training.loop import Outcome
 from hyperfitting.writing import write
-from tests.support.folders import edit_json
+from tests.support.folders import edit_json, file_names
+from tests.support.listening import Listener
 
 pytestmark = pytest.mark.pictures
-
-
-def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_a_run_leaves_these_files_and_no_others(finished):
@@ -59,7 +54,7 @@ def test_a_run_leaves_these_files_and_no_others(finished):
     pictures = ["curves.png", "example-1.png", "key.png"]
     pages = ["index.html", "report.md", "summary.json", "table.csv", "texts.html"]
     expected += [f"report/{name}" for name in [*pictures, *pages]]
-    assert files(finished.folder) == sorted(expected)
+    assert file_names(finished.folder) == sorted(expected)
 
 
 def test_every_update_and_every_epoch_has_its_row(finished):
@@ -222,26 +217,6 @@ def test_bad_input_leaves_nothing_behind(tree, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-class PressCtrlC:
-    """A progress that interrupts at one update, as a terminal would."""
-
-    def __init__(self, update):
-        self.update, self.count = update, 0
-
-    def log(self, line):
-        pass
-
-    def bar(self, label, total, start=0):
-        from contextlib import nullcontext
-
-        return nullcontext(self)
-
-    def advance(self, steps=1, note=""):
-        self.count += 1
-        if self.count == self.update:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
 @pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread(),
     reason="signals reach the main thread",
@@ -252,7 +227,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tree, tmp_path, finis
     with pytest.raises(
         Interrupted, match="stopped after update 6 of 12; the same command goes on from there"
     ):
-        train_run(experiment, "hyperfitted", device="cpu", progress=PressCtrlC(6))
+        train_run(experiment, "hyperfitted", device="cpu", progress=Listener(stop_after=6))
     run = experiment.run("hyperfitted")
     assert not run.trained
     with run.updates_file.open("a") as file:

@@ -22,6 +22,7 @@ from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from hyperfitting.progress import Console, NoProgress
 from tests.support import studies
+from tests.support.listening import StopsAfter
 from tests.support.postgresql import new_database
 
 ARMS = studies.ARMS[:1]
@@ -162,23 +163,11 @@ def test_on_a_server_too(tmp_path):
         assert store.progress().finished == 4
 
 
-class Stopped(NoProgress):
-    """Progress that stops the work after so many steps, as Ctrl-C or a kill does."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def advance(self, steps=1, note=""):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("after", [1, 7])
 def test_a_simulation_that_is_stopped_has_its_record(tmp_path, after):
     study = studies.study(tmp_path, rows=studies.comparisons(2, 0, ARMS))
     with pytest.raises(KeyboardInterrupt):
-        simulate(study, 3, STRONG, seed=5, progress=Stopped(after))
+        simulate(study, 3, STRONG, seed=5, progress=StopsAfter(after))
     (begun,) = read_simulations(study)
     assert (begun.annotators, begun.seed, begun.judgements, begun.settings) == (3, 5, None, STRONG)
     assert begun.truth == tuple(true_shares(study, STRONG))

@@ -9,11 +9,11 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from hyperfitting.models import load_scoring_model
-from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.measure import measure_experiment
 from hyperfitting.writing import load_run
+from tests.support.listening import Listener
 from tests.support.tiny_models import make_model
 
 TRIAL_TOKENS = 8  # how a head takes chunks is tried on the first tokens of a text
@@ -36,23 +36,6 @@ def texts_read():
         hook.remove()
 
 
-class Lines(NoProgress):
-    """Keeps the lines, and how far the bar came."""
-
-    def __init__(self):
-        self.lines, self.done, self.total = [], 0, 0
-
-    def log(self, line):
-        self.lines.append(line)
-
-    def bar(self, label, total, start=0):
-        self.total += total
-        return super().bar(label, total, start)
-
-    def advance(self, steps=1, note=""):
-        self.done += steps
-
-
 @pytest.fixture
 def unmeasured(tree, finished, tiny_tokenizer, tmp_path):
     """A copy of the finished experiment, to be measured with other settings."""
@@ -71,7 +54,7 @@ def unmeasured(tree, finished, tiny_tokenizer, tmp_path):
 def test_no_text_passes_a_model_twice(unmeasured, tiny_tokenizer, tmp_path):
     other = str(make_model(tmp_path / "other", tiny_tokenizer, "llama"))
     experiment = unmeasured(scorer=other, mauve=other, force_mauve=True)
-    progress = Lines()
+    progress = Listener()
     with texts_read() as inspected:  # a model is inspected when it is loaded, on ids of our choice
         load_scoring_model(other, torch.device("cpu"))
         for run in experiment.runs().values():
@@ -97,7 +80,7 @@ def test_no_text_passes_a_model_twice(unmeasured, tiny_tokenizer, tmp_path):
     controls = 2 * 12
     assert scored["original"] == 32 * (32 + controls + len(written))
     assert progress.lines[-1] == f"measured: {scored.total():,} tokens scored by 3 models"
-    assert progress.done == progress.total > 0
+    assert progress.made == progress.total > 0
 
 
 def test_values_do_not_depend_on_what_was_read_together(unmeasured, finished):
@@ -113,7 +96,7 @@ def test_a_resumed_measuring_counts_what_it_reads_itself(unmeasured):
     measure_experiment(experiment, device="cpu")
     first = experiment.run("original").facts.measure
     experiment.run("hyperfitted").metrics_file.unlink()
-    progress = Lines()
+    progress = Listener()
     measure_experiment(experiment, device="cpu", progress=progress)
     assert experiment.run("original").facts.measure == first
     again = experiment.run("hyperfitted").facts.measure.tokens_scored

@@ -3,10 +3,7 @@ have in common.
 """
 
 import dataclasses
-import os
 import shutil
-import signal
-from contextlib import nullcontext
 from statistics import fmean
 
 import pytest
@@ -22,25 +19,10 @@ from hyperfitting.stages import train as train_stage
 from hyperfitting.stages.check import check_recipe
 from hyperfitting.stages.train import train_experiment, train_run
 from hyperfitting.training import loop
+from tests.support.listening import Listener
 from tests.support.recipes import tiny_tree
 
 EARLY = {"name": "early-stopped", "set": {"train.stop": "best-validation"}}
-
-
-class Updates(NoProgress):
-    """Counts the updates that are made, and presses Ctrl-C after one of them."""
-
-    def __init__(self, stop_after=None):
-        self.made, self.stop_after, self.update = 0, stop_after, 0
-
-    def bar(self, label, total, start=0):
-        self.update = start
-        return nullcontext(self)
-
-    def advance(self, steps=1, note=""):
-        self.made, self.update = self.made + steps, self.update + steps
-        if self.update == self.stop_after:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.fixture
@@ -104,7 +86,7 @@ def assert_all_alike(experiment, alone):
 @pytest.fixture(scope="module")
 def made_together(tiny_model, corpus, tmp_path_factory):
     """The experiment that makes both by one training."""
-    updates, folder = Updates(), tmp_path_factory.mktemp("together") / "both"
+    updates, folder = Listener(), tmp_path_factory.mktemp("together") / "both"
     experiment = made(turn(tiny_tree(tiny_model, corpus)), folder, EARLY, progress=updates)
     assert updates.made == 32
     return experiment
@@ -123,7 +105,7 @@ def test_one_training_makes_the_early_stopped_and_the_hyperfitted_model(made_tog
 @pytest.mark.parametrize("after", [9, 17, 25])
 def test_a_stop_loses_neither(turning, tmp_path, alone, after):
     """Before the early stop, between its last probe and the next, and long after it."""
-    stopped, again = Updates(stop_after=after), Updates()
+    stopped, again = Listener(stop_after=after), Listener()
     with pytest.raises(Interrupted, match=f"stopped after update {after} of 32"):
         made(turning, tmp_path / "both", EARLY, progress=stopped)
     experiment = made(turning, tmp_path / "both", EARLY, progress=again)
@@ -148,7 +130,7 @@ def test_a_kill_while_the_models_are_saved_loses_neither(
     with pytest.raises(KeyboardInterrupt):
         made(turning, tmp_path / "both", EARLY)
     monkeypatch.undo()
-    updates = Updates()
+    updates = Listener()
     experiment = made(turning, tmp_path / "both", EARLY, progress=updates)
     assert updates.made == left
     assert_all_alike(experiment, alone)
@@ -157,7 +139,7 @@ def test_a_kill_while_the_models_are_saved_loses_neither(
 def test_a_variant_whose_model_is_gone_is_trained_again_by_itself(together, alone):
     before = weights(together.run("hyperfitted"))
     shutil.rmtree(together.run("early-stopped").model_folder)
-    updates = Updates()
+    updates = Listener()
     train_run(together, "hyperfitted", device="cpu", progress=updates)
     assert updates.made == 16
     assert weights(together.run("hyperfitted")) == before
@@ -167,7 +149,7 @@ def test_a_variant_whose_model_is_gone_is_trained_again_by_itself(together, alon
 def test_a_checkpoint_without_a_variant_does_not_make_it(together, alone):
     shutil.rmtree(together.run("hyperfitted").model_folder)
     with pytest.raises(Interrupted):
-        train_run(together, "hyperfitted", device="cpu", progress=Updates(stop_after=25))
+        train_run(together, "hyperfitted", device="cpu", progress=Listener(stop_after=25))
     shutil.rmtree(together.run("early-stopped").model_folder)
     train_run(together, "hyperfitted", device="cpu")
     assert_all_alike(together, alone)
@@ -179,7 +161,7 @@ def test_training_goes_on_for_a_variant_that_stops_later(turning, tmp_path):
     """
     turning["probe"]["every_updates"] = 5
     first = {"stop": "train-loss", "stop_loss": 4.3}
-    updates = Updates()
+    updates = Listener()
     experiment = made(turning, tmp_path / "both", EARLY, progress=updates, **first)
     hyperfitted = made(turning, tmp_path / "a", **first).run("hyperfitted")
     stopped = made(turning, tmp_path / "b", stop="best-validation").run("hyperfitted")
@@ -205,7 +187,7 @@ def test_a_variant_that_has_ended_is_kept_when_the_training_fails_later(
     assert experiment.run("early-stopped").weights is not None
     assert not experiment.run("hyperfitted").trained
     monkeypatch.undo()
-    again = Updates()
+    again = Listener()
     experiment = made(turning, tmp_path / "both", EARLY, progress=again)
     assert again.made == 32  # no checkpoint was written
     assert_all_alike(experiment, alone)
@@ -259,7 +241,7 @@ def test_a_variant_that_trains_otherwise_is_trained_apart(tree, tmp_path):
     )
     assert recipe.trained_together("hyperfitted") == ("early-stopped", "hyperfitted")
     assert recipe.trained_together("gentle") == ("gentle",)
-    updates = Updates()
+    updates = Listener()
     experiment = made(tree, tmp_path / "out", EARLY, gentle, order, progress=updates)
     assert updates.made == 36
     alone = made(tree, tmp_path / "alone", learning_rate=1e-4).run("hyperfitted")

@@ -1,4 +1,4 @@
-"""A progress that keeps what is said, and can stop a training."""
+"""Progress that keeps what it is told, and can stop the work."""
 
 from __future__ import annotations
 
@@ -10,19 +10,36 @@ from hyperfitting.progress import NoProgress
 
 
 class Listener(NoProgress):
-    """Keeps what is said, and presses Ctrl-C, or what else is named, after one update."""
+    """Keeps the lines, counts the steps, and presses Ctrl-C, or what else is named, after one
+    update.
+    """
 
     def __init__(self, stop_after=None, by=signal.SIGINT):
-        self.lines, self.stop_after, self.by, self.update = [], stop_after, by, 0
+        self.stop_after, self.by, self.update = stop_after, by, 0
+        self.lines, self.total, self.made = [], 0, 0
 
     def log(self, line):
         self.lines.append(line)
 
     def bar(self, label, total, start=0):
         self.update = start
+        self.total += total
         return nullcontext(self)
 
     def advance(self, steps=1, note=""):
         self.update += steps
+        self.made += steps
         if self.update == self.stop_after:
             os.kill(os.getpid(), self.by)
+
+
+class StopsAfter(NoProgress):
+    """Stops the work after so many steps, as Ctrl-C or a kill does."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def advance(self, steps=1, note=""):
+        self.left -= steps
+        if self.left <= 0:
+            raise KeyboardInterrupt
