@@ -2,15 +2,14 @@
 minutes on two cores.
 """
 
-from pathlib import Path
-
 import pytest
 
 from tests.support.causal_models import model_types
 from tests.support.scan import EQUAL, NOT_BUILT, PLAIN, REFUSED, counts, markdown, scan_all
+from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "architectures.md"
+PAGE = ROOT / "docs" / "reference" / "architectures.md"
 
 
 @pytest.mark.filterwarnings("ignore")  # of transformers, about its own models

@@ -1,14 +1,13 @@
 """The notebook of the documents, from its first cell to its last, in a kernel of its own."""
 
-from pathlib import Path
-
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 from hyperfitting.runs import Experiment
+from tests.support.source import ROOT
 
-NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorial" / "hyperfitting.ipynb"
+NOTEBOOK = ROOT / "docs" / "tutorial" / "hyperfitting.ipynb"
 TINY = """
 changes = {
     "train.epochs": 1, "data.train_blocks": 8, "data.validation_blocks": 4, "probe.contexts": 2,

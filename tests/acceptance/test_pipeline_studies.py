@@ -23,6 +23,7 @@ from hyperfitting.studies.launchers.slurm import SlurmJobs
 from hyperfitting.studies.study_run import RunOptions, run_study
 from tests.support.grids import METRIC_FILES, metric_files, small, write_study
 from tests.support.recipes import tiny_tree
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -215,10 +216,3 @@ def test_two_workers_are_sooner_than_one_with_two_threads(tmp_path, tiny_model, 
     ratio = seconds["one-by-one"] / seconds["side-by-side"]
     print(f"\ntwelve tiny cells: {seconds}, {ratio:.2f} times sooner")
     assert ratio >= 1.6
-
-
-def wait_until(holds, seconds: float = 300) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.1)

@@ -1,6 +1,5 @@
 """Impatient hands and shared computers, in a real browser."""
 
-import csv
 import itertools
 import sqlite3
 
@@ -9,6 +8,7 @@ import pytest
 from hyperfitting.cli import main
 from hyperfitting.report.preference.study import report_preference
 from tests.support.browsing import at, begin, number, press, settled, sign_in, texts
+from tests.support.spreadsheets import csv_rows
 
 GAPS = [60, 100, 180, 250, 400]
 
@@ -263,7 +263,7 @@ def test_five_friends_with_labels_get_an_interval(serve, visit, tmp_path):
     place = serve(pairs=pairs, replace_careless=False, analysis=quick, **study)
     to = ["--names", str(names), "--url", place.base, "--out", str(links)]
     assert main(["preference", "invite", str(place.study.folder), *to]) == 0
-    for row in csv.DictReader(links.read_text(encoding="utf-8-sig").splitlines()):
+    for row in csv_rows(links):
         page = visit()
         begin(page, row["link"])
         for done in range(1, 7):

@@ -21,7 +21,7 @@ import pytest
 
 from hyperfitting.cli import parser
 from hyperfitting.recipe import parse_recipe, parse_settings, read_tree, recipe_path
-from tests.support.source import ROOT
+from tests.support.source import ROOT, shown
 
 PAGES = [
     ROOT / "README.md",
@@ -40,7 +40,7 @@ def blocks(language: str) -> list[Any]:
         codes = re.findall(
             rf"^ *```{language}\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.M | re.S
         )
-        name = page.relative_to(ROOT).as_posix()
+        name = shown(page)
         found += [
             pytest.param(textwrap.dedent(code), id=f"{name}-{number}")
             for number, code in enumerate(codes)

@@ -10,7 +10,7 @@ import pytest
 
 from hyperfitting.cli import parser
 from hyperfitting.recipe import shipped_recipes
-from tests.support.source import FILES, ROOT, room
+from tests.support.source import FILES, ROOT, room, shown
 
 PAGES = [
     ROOT / "README.md",
@@ -19,10 +19,6 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "results").rglob("*.md")),
 ]
-
-
-def shown(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
 
 
 def commands(page: Path) -> list[str]:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.source import ROOT
+from tests.support.source import ROOT, shown
 
 PAGE = ROOT / "docs" / "reference" / "glossary.md"
 ROWS = [
@@ -47,11 +47,7 @@ def test_the_glossary_is_read():
 
 @pytest.mark.parametrize("word", FORBIDDEN)
 def test_a_forbidden_synonym_occurs_nowhere(word):
-    found = {
-        path.relative_to(ROOT).as_posix()
-        for path in READ
-        if pattern(word).search(path.read_text(encoding="utf-8"))
-    }
+    found = {shown(path) for path in READ if pattern(word).search(path.read_text(encoding="utf-8"))}
     assert sorted(found) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 import hyperfitting
 from pages import PAGES, REFERENCE
 from pages.models import MODELS, NOT_MEASURED, recipes_without_a_model
-from tests.support.source import ROOT
+from tests.support.source import ROOT, shown
 
 NAVIGATION = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
@@ -64,7 +64,7 @@ def test_the_navigation_names_every_page():
     named = re.findall(r"^ +- (?:[\w ]+: )?(\S+\.md)$", NAVIGATION, re.M)
     assert len(named) == len(set(named))
     inside = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    results = {path.relative_to(ROOT).as_posix() for path in (ROOT / "results").glob("*.md")}
+    results = {shown(path) for path in (ROOT / "results").glob("*.md")}
     assert set(named) == inside | results | {"CHANGELOG.md", "LOG.md", "CONTRIBUTING.md"}
 
 

@@ -2,7 +2,6 @@
 every wrong input.
 """
 
-import csv
 import json
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from tests.support import studies
 from tests.support.cli import refused
+from tests.support.spreadsheets import csv_rows
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +140,7 @@ def test_export_holds_every_judgement(made, tmp_path, capsys):
         assert main(["preference", "export", made, "--out", str(tmp_path / f"j.{ending}")]) == 0
         assert "rows     5 judgements" in capsys.readouterr().out
     rows = [json.loads(line) for line in (tmp_path / "j.jsonl").read_text().splitlines()]
-    with (tmp_path / "j.csv").open(newline="") as file:
-        cells = list(csv.DictReader(file))
+    cells = csv_rows(tmp_path / "j.csv")
     assert [row["assignment"] for row in rows] == [row["assignment"] for row in cells]
 
 

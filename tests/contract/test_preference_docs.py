@@ -2,15 +2,15 @@
 
 import importlib
 import re
-from pathlib import Path
 
 import pytest
 
 from hyperfitting.cli import main, parser
 from hyperfitting.cli.preference_options import TABLE_NAMES
 from hyperfitting.preference.settings_tables import preference_table
+from tests.support.source import ROOT
 
-TEXT = (Path(__file__).parents[2] / "docs" / "howto" / "preference.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "howto" / "preference.md").read_text(encoding="utf-8")
 
 
 def verbs(of):

@@ -3,13 +3,12 @@ claims.
 """
 
 import re
-from pathlib import Path
 
 import pytest
 
 import hyperfitting
+from tests.support.source import ROOT
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
 

@@ -11,14 +11,10 @@ import pytest
 
 import hyperfitting
 from tests.support.longest_first import LONGEST_FIRST
-from tests.support.source import BENCH, FILES, ROOT, TESTS, public_names, tree
+from tests.support.source import BENCH, FILES, ROOT, TESTS, public_names, shown, tree
 
 MOST_LINES = {"src": 400, "bench": 400, "tests": 600}
 MOST_LINES_OF_A_FUNCTION = 60
-
-
-def shown(path) -> str:
-    return path.relative_to(ROOT).as_posix()
 
 
 def test_no_file_is_long():

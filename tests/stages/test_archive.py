@@ -20,6 +20,7 @@ from hyperfitting.runs import Experiment, find_experiments
 from hyperfitting.stages.archive import archive_experiment
 from hyperfitting.stages.generate import generate_texts
 from tests.support.cli import refused
+from tests.support.folders import contents, file_names
 from tests.support.recipes import tiny_tree
 
 
@@ -47,18 +48,12 @@ def archive(archived, tmp_path):
     return shutil.copytree(archived[0], tmp_path / "archive")
 
 
-def files(folder):
-    return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-    )
-
-
 def test_an_archive_holds_facts_hashes_and_metrics_and_nothing_else(archived, finished):
     run = ["continuation_hashes.jsonl", "metrics.jsonl", "probes.jsonl", "recipe.json", "run.json"]
     run += ["pooled_metrics.jsonl", "text_metrics.jsonl", "updates.jsonl"]
     expected = [f"{variant}/{name}" for variant in ("original", "hyperfitted") for name in run]
     expected += ["archive.json", "data/manifest.json", "recipe.json"]
-    assert files(archived[0]) == sorted(expected)
+    assert file_names(archived[0]) == sorted(expected)
     made = Experiment(archived[0])
     assert made.recipe == finished.recipe
     assert made.state() == "archived"
@@ -110,10 +105,10 @@ def test_archives_compare_as_their_experiments_do_to_the_bit(archived, finished,
     write_comparison(compare([finished.folder, other.folder]), tmp_path / "experiments")
     write_comparison(compare(archived), tmp_path / "archives")
     write_comparison(compare([archived[0], other.folder]), tmp_path / "mixed")
-    names = files(tmp_path / "experiments")
+    names = file_names(tmp_path / "experiments")
     assert {"differences.csv", "table.csv", "summary.json", "report.md", "index.html"} <= set(names)
     for folder in ("archives", "mixed"):
-        assert files(tmp_path / folder) == names
+        assert file_names(tmp_path / folder) == names
         for name in names:
             before = (tmp_path / "experiments" / name).read_bytes()
             assert (tmp_path / folder / name).read_bytes() == before
@@ -166,7 +161,7 @@ def test_texts_that_may_be_published_are_kept(finished, tmp_path):
 def test_verbs_that_need_weights_or_texts_refuse_an_archive_in_one_line(archive, tmp_path, capsys):
     recipe = tmp_path / "recipe.json"
     shutil.copy(archive / "recipe.json", recipe)
-    before = {name: file_sha256(archive / name) for name in files(archive)}
+    before = {name: file_sha256(archive / name) for name in file_names(archive)}
     for command in (
         ["write", str(archive), "the"],
         ["write", str(archive), "--original", "the"],
@@ -185,7 +180,7 @@ def test_verbs_that_need_weights_or_texts_refuse_an_archive_in_one_line(archive,
     with pytest.raises(RunError, match="an archive without texts holds no token ids"):
         Experiment(archive).blocks("train")
     assert main(["measure", str(archive)]) == 0  # all of it is measured
-    assert {name: file_sha256(archive / name) for name in files(archive)} == before
+    assert {name: file_sha256(archive / name) for name in file_names(archive)} == before
 
 
 def test_the_command_archives_and_archives_again_in_its_place(finished, tmp_path, capsys):
@@ -194,18 +189,18 @@ def test_the_command_archives_and_archives_again_in_its_place(finished, tmp_path
     said = capsys.readouterr().out
     assert re.search(rf"archive  {out}: 19 files, [1-9]\d* kB", said)
     assert f"next     hyperfit report {out}" in said
-    first = {name: file_sha256(out / name) for name in files(out)}
+    first = {name: file_sha256(out / name) for name in file_names(out)}
     assert main(["report", str(out)]) == 0
     assert main(["archive", str(finished.folder), "--out", str(out)]) == 0
-    assert {name: file_sha256(out / name) for name in files(out)} == first
+    assert {name: file_sha256(out / name) for name in file_names(out)} == first
 
 
 def test_an_archive_takes_no_other_folders_place(finished, archive, tmp_path):
     def problem(out):
-        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        before = contents(tmp_path)
         with pytest.raises(RunError) as caught:
             archive_experiment(finished.folder, out)
-        after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        after = contents(tmp_path)
         assert after == before
         return str(caught.value)
 

@@ -1,6 +1,5 @@
 """Experiments side by side: what the tables, marks and differences hold, and what is refused."""
 
-import csv
 import json
 import re
 import shutil
@@ -18,6 +17,7 @@ from hyperfitting.report import nearest_lines, write_comparison
 from hyperfitting.report.comparison.cells import position_curves, rank_shares
 from hyperfitting.report.kit.subject import subject
 from hyperfitting.runs import Experiment
+from tests.support.spreadsheets import csv_rows
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +108,11 @@ def test_seeds_that_are_set_apart_are_shown_one_by_one_and_said(finished, tmp_pa
     assert f"- `{finished.recipe.run_name}`" in markdown
     assert f": {subject(finished)}" in markdown
     assert page.count("seed 0, train.order_seed 5: n =") > 0
-    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    rows = csv_rows(tmp_path / "out" / "table.csv")
     assert {row["order_seed"] for row in rows} == {"0", "5"}
     assert {row["seed"] for row in rows} == {row["data_seed"] for row in rows} == {"0"}
-    differences = (tmp_path / "out" / "differences.csv").read_text().splitlines()
-    assert {row["order_seed"] for row in csv.DictReader(differences)} == {"0", "5"}
+    differences = csv_rows(tmp_path / "out" / "differences.csv")
+    assert {row["order_seed"] for row in differences} == {"0", "5"}
 
 
 def test_experiments_that_share_some_seeds_are_no_sample(finished, other_seed, tmp_path):
@@ -255,9 +255,7 @@ def test_the_pages_hold_every_seed_with_its_spread(both, finished, tmp_path):
     assert "<script" not in page
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    rows = list(
-        csv.DictReader((tmp_path / "out" / "table.csv").read_text("utf-8-sig").splitlines())
-    )
+    rows = csv_rows(tmp_path / "out" / "table.csv")
     runs = {run.name for run in finished.runs().values()}
     assert {row["run"] for row in rows if row["seed"] == "0"} == runs
     assert len(rows) == len(json.loads((tmp_path / "out" / "summary.json").read_text()))

@@ -41,9 +41,9 @@ from hyperfitting.training.plain_failures import diverges, translate_torch_error
 from hyperfitting.training.rounding_meter import StepMeter
 from tests.support.listening import Listener
 from tests.support.recipes import tiny_tree, write_recipe
+from tests.support.source import ROOT
 from tests.support.tiny_models import make_model
 
-ROOT = Path(__file__).parents[2]
 NO_SPACE = (
     "hyperfit: no space left on the disk: free some, and the same command goes on from the last "
     "checkpoint"

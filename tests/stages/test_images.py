@@ -4,7 +4,6 @@ plain transformers.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shlex
@@ -37,7 +36,7 @@ from hyperfitting.stages.train import pretrain
 from hyperfitting.training.loss import add_loss, plain_next_token_loss
 from hyperfitting.writing import write
 from tests.support.cli import refused
-from tests.support.images import COLOURS, SIDE, image_tree, make_image_model, noise
+from tests.support.images import COLOURS, SIDE, encoded, image_tree, make_image_model, noise
 from tests.support.listening import Listener
 
 pytestmark = pytest.mark.pictures
@@ -288,17 +287,13 @@ def test_colours_on_a_hub_that_cannot_be_reached_are_not_said_to_be_missing(tmp_
 def png(pixels, **options):
     from PIL import Image
 
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", **options)
-    return file.getvalue()
+    return encoded(Image.fromarray(pixels), **options)
 
 
 def cmyk():
     from PIL import Image
 
-    file = io.BytesIO()
-    Image.fromarray(noise(1)[0]).convert("CMYK").save(file, "JPEG")
-    return file.getvalue()
+    return encoded(Image.fromarray(noise(1)[0]).convert("CMYK"), "JPEG")
 
 
 def animated():

@@ -4,7 +4,6 @@ be refused.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import subprocess
@@ -31,6 +30,7 @@ from hyperfitting.report.preference.write import (
 )
 from tests.support import studies
 from tests.support.judged import MODEL, NUCLEUS, REFERENCE, judged
+from tests.support.spreadsheets import csv_rows
 from tests.support.studies import comparisons, protocol
 
 FILES = {
@@ -52,11 +52,6 @@ def analyse(*words: object) -> int:
     return main(["preference", "analyse", *map(str, words), "--draws", "50"])
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.pictures
 def test_a_file_of_judgements_becomes_a_report(rows_file: Path, capsys: pytest.CaptureFixture[str]):
     assert analyse(rows_file) == 0
@@ -69,7 +64,7 @@ def test_a_file_of_judgements_becomes_a_report(rows_file: Path, capsys: pytest.C
     assert (whole["one"], whole["other"], whole["preferred"]["n"]) == (MODEL, REFERENCE, 135)
     assert (summary["source"], summary["banner"], summary["protocol"]) == ("human", None, [])
     assert summary["headlines"][0] in said
-    row = read_csv(folder / "shares.csv")[0]
+    row = csv_rows(folder / "shares.csv")[0]
     score = whole["preferred_or_equal"]
     assert [float(row[f"preferred_or_equal{end}"]) for end in ("", "_low", "_high")] == [
         score["value"],
@@ -139,7 +134,7 @@ def test_sources_are_chosen_and_a_model_stands_beside_people(
     )
     assert not list(tmp_path.glob("*report*"))
     assert analyse(tmp_path / "rows.jsonl", "--source", "human") == 0
-    assert read_csv(tmp_path / "rows-report-human" / "llm-agreement.csv")[0]["model"] == "judge"
+    assert csv_rows(tmp_path / "rows-report-human" / "llm-agreement.csv")[0]["model"] == "judge"
     assert analyse(tmp_path / "rows.jsonl", "--source", "model") == 0
     page = (tmp_path / "rows-report-model" / "index.html").read_text(encoding="utf-8")
     assert "Judgements of a language model." in page
@@ -164,9 +159,9 @@ def test_a_simulated_study_carries_its_banner_and_its_truth(
     report = folder / "report-simulated"
     for name in ("index.html", "report.md", "summary.json"):
         assert "Simulated judgements." in (report / name).read_text(encoding="utf-8")
-    found = read_csv(report / "truth.csv")
+    found = csv_rows(report / "truth.csv")
     assert float(found[0]["true_preferred"]) == pytest.approx(told[0].shares[0])
-    assert [row["what"] for row in read_csv(report / "protocol.csv")] == [
+    assert [row["what"] for row in csv_rows(report / "protocol.csv")] == [
         "version",
         "order",
         "primary estimand",
@@ -201,7 +196,7 @@ def test_a_study_that_people_and_a_model_judged(tmp_path: Path, capsys: pytest.C
     assert "protocol kept: stop rule: all 24 have them" in said
     assert "protocol NOT KEPT" not in said
     report = study.folder / "report-human"
-    (row,) = read_csv(report / "llm-agreement.csv")
+    (row,) = csv_rows(report / "llm-agreement.csv")
     assert row["model"] == f"judge-7b ({model})"
     assert (row["comparisons"], row["contexts"]) == ("24", "12")
     assert row["agreement_low"] != ""

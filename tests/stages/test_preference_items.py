@@ -26,10 +26,7 @@ def test_an_item_shows_no_arm_and_stays_the_same_until_it_is_answered(open_study
 
 def test_one_annotator_judges_everything_once_and_gets_a_code(open_study):
     store = open_study()
-    (token,) = store.invitations.create(1)
-    annotator = store.annotators.enter(token).id
-    store.annotators.consent(annotator)
-    store.annotators.pass_test(annotator)
+    token, annotator = studies.ready_by_link(store)
     done = studies.work(store, annotator, 99)
     assert [item.number for item in done] == list(range(1, 17))
     assert {item.total for item in done} == {16}
@@ -297,10 +294,7 @@ def test_undo_brings_the_item_back_once_and_keeps_a_void_row(open_study):
 
 def test_the_last_answer_of_all_can_be_taken_back(open_study):
     store = open_study(items=3)
-    (token,) = store.invitations.create(1)
-    annotator = store.annotators.enter(token).id
-    store.annotators.consent(annotator)
-    store.annotators.pass_test(annotator)
+    token, annotator = studies.ready_by_link(store)
     last = studies.work(store, annotator, 99)[-1]
     code = store.annotators.of_token(token).completion_code
     assert store.items.undo(annotator).assignment == last.assignment

@@ -2,7 +2,6 @@
 every failure.
 """
 
-import csv
 import json
 import re
 import threading
@@ -22,6 +21,7 @@ from hyperfitting.preference.protocol import Protocol
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
 from tests.support import studies
+from tests.support.spreadsheets import csv_rows
 
 
 class Server(ThreadingHTTPServer):
@@ -288,8 +288,7 @@ def test_every_reply_is_kept_and_shown(study, tmp_path, capsys):
             main(["preference", "export", str(study.folder), "--replies", "--out", str(out)]) == 0
         )
     assert "rows     18 replies" in capsys.readouterr().out
-    with out.open(encoding="utf-8-sig", newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    rows = csv_rows(out)
     assert Counter(row["problem"] for row in rows) == {"": 12, "it holds no answer": 6}
     assert {row["text"] for row in rows if not row["problem"]} <= {"A", "B"}
     assert {row["model"] for row in rows} == {"judge-1"}

@@ -4,7 +4,6 @@ reason.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -36,16 +35,12 @@ from hyperfitting.report.preference.write import (
 )
 from tests.support import studies
 from tests.support.judged import MODEL, NUCLEUS, REFERENCE, judged, judgement
+from tests.support.spreadsheets import csv_rows
 from tests.support.studies import comparisons
 
 pytestmark = pytest.mark.pictures
 
 APART = ("a · x", "b · y")
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def summary(page: Path) -> dict:
@@ -76,10 +71,10 @@ def test_pairs_without_a_common_arm_have_a_scale_each(tmp_path: Path):
     assert [scale.baseline for scale in made.analysis.scales] == [REFERENCE, APART[0]]
     assert len(made.headlines) == 2
     folder = made.page.parent
-    assert [row["arm"] for row in table(folder / "worths.csv")] == [REFERENCE, MODEL, *APART]
-    assert len(table(folder / "shares.csv")) == 2
+    assert [row["arm"] for row in csv_rows(folder / "worths.csv")] == [REFERENCE, MODEL, *APART]
+    assert len(csv_rows(folder / "shares.csv")) == 2
     assert {"agreement.csv", "data-quality.csv"} <= {path.name for path in folder.iterdir()}
-    (missing,) = table(folder / "not-computed.csv")
+    (missing,) = csv_rows(folder / "not-computed.csv")
     assert missing["what"] == "one scale for all arms"
     assert f"{{{', '.join(APART)}}}" in missing["why"]
     page = made.page.read_text(encoding="utf-8")
@@ -248,9 +243,9 @@ def test_five_columns_become_a_report_that_says_what_it_lacks(tmp_path: Path, ca
     assert "missing  time on a page, and who is hasty: 72 of 72 rows have no 'seconds'" in said
     assert "missing  intervals over contexts: no column 'context'" in said
     folder = tmp_path / "rows-report-human"
-    assert len(table(folder / "shares.csv")) == 2
-    assert float(table(folder / "shares.csv")[0]["preferred_or_equal_low"]) > 0
-    missing = {row["what"] for row in table(folder / "not-computed.csv")}
+    assert len(csv_rows(folder / "shares.csv")) == 2
+    assert float(csv_rows(folder / "shares.csv")[0]["preferred_or_equal_low"]) > 0
+    missing = {row["what"] for row in csv_rows(folder / "not-computed.csv")}
     assert {"shares by domain", "shares by length", "who judged"} <= missing
     assert (folder / "index.html").read_text(encoding="utf-8").count("模型甲 vs reference") > 4
 
@@ -288,23 +283,25 @@ def test_judges_stand_side_by_side_and_are_never_pooled(two_judges, capsys):
     assert said.count("judgements by small (") == said.count("judgements by large (") == 2
     assert "stop rule" not in said
     folder = two_judges.folder / "report-model"
-    judges = table(folder / "judges.csv")
+    judges = csv_rows(folder / "judges.csv")
     small, large = (name for name in judges[0] if name.endswith(")"))
     assert (small[:7], large[:7]) == ("small (", "large (")
     assert [float(row[large]) for row in judges] == [1.0, 1.0]
     assert all(row["people"] for row in judges)
-    flips = {row["judge"].split()[0]: row for row in table(folder / "flips.csv")}
+    flips = {row["judge"].split()[0]: row for row in csv_rows(folder / "flips.csv")}
     assert (flips["small"]["comparisons"], flips["small"]["flips"]) == ("14", "7")
     assert [flips["large"][name] for name in ("flips", "drawn_first", "exchanged_second")] == [
         "0",
         "16",
         "16",
     ]
-    unanswered = table(folder / "unanswered.csv")
+    unanswered = csv_rows(folder / "unanswered.csv")
     assert [(row["reply"], row["answered_later"]) for row in unanswered] == [("Both!", "no")] * 2
-    agreement = table(folder / "llm-agreement.csv")
+    agreement = csv_rows(folder / "llm-agreement.csv")
     assert [row["model"] for row in agreement] == [small, large]
-    quality = table(folder / "data-quality.csv") if (folder / "data-quality.csv").exists() else []
+    quality = (
+        csv_rows(folder / "data-quality.csv") if (folder / "data-quality.csv").exists() else []
+    )
     assert "the one shown first, of decided answers" not in {row["what"] for row in quality}
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "Judge by judge" in page
@@ -340,14 +337,14 @@ def test_an_export_has_labels_codes_and_on_request_texts(tmp_path: Path, capsys)
     assert main([*words, str(tmp_path / "rows.csv"), "--texts"]) == 0
     said = capsys.readouterr().out
     assert "note     the file holds labels and completion codes: `archive` leaves both out" in said
-    rows = table(tmp_path / "rows.csv")
+    rows = csv_rows(tmp_path / "rows.csv")
     assert {row["completion_code"] for row in rows} == {person.completion_code}
     shown = study.comparison(rows[0]["comparison"])
     texts = {each.arm: each.text for each in (shown.one, shown.other)}
     assert rows[0]["text_first"] == texts[rows[0]["arm_first"]]
     assert rows[0]["context_text"] == shown.context_text
     assert main([*words, str(tmp_path / "rows.csv")]) == 0  # it takes the place of the first
-    assert "text_first" not in table(tmp_path / "rows.csv")[0]
+    assert "text_first" not in csv_rows(tmp_path / "rows.csv")[0]
 
 
 def test_a_study_on_a_read_only_disk_is_exported_and_analysed(

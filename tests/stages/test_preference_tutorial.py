@@ -1,6 +1,5 @@
 """The tutorial on pairs of one's own: every command of it, in order, in a fresh folder."""
 
-import csv
 import re
 import shlex
 import shutil
@@ -9,15 +8,15 @@ from pathlib import Path
 from hyperfitting.cli import main, parser
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
+from tests.support.source import ROOT
+from tests.support.spreadsheets import csv_rows
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorial" / "5-your-own-pairs.md"
 PAIRS = PAGE.with_name("pairs.csv")
 
 
 def test_there_are_forty_pairs_for_it():
-    with PAIRS.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(PAIRS)
     assert len(rows) == 40
     assert list(rows[0]) == ["request", "plain", "wordy"]
     assert len({text for row in rows for text in row.values()}) == 120

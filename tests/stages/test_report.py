@@ -1,4 +1,3 @@
-import csv
 import json
 import re
 import shutil
@@ -32,6 +31,7 @@ from hyperfitting.report.kit.variants import variant_classes
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.measure import measure_experiment
 from tests.support.probes import probe_row
+from tests.support.spreadsheets import csv_rows
 
 pytestmark = pytest.mark.pictures
 
@@ -234,8 +234,7 @@ def test_images_stand_in_the_place_of_texts_in_the_same_page(finished):
 
 def test_csv_and_json_hold_the_same_rows(finished):
     summary = json.loads((finished.report_folder / "summary.json").read_text())
-    with (finished.report_folder / "table.csv").open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(finished.report_folder / "table.csv")
     assert len(rows) == len(summary)
     assert [float(row["value"]) for row in rows] == [row["value"] for row in summary]
 

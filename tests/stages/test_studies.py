@@ -1,6 +1,5 @@
 """A study from grid to table: every cell an experiment; what is shared, used again, goes wrong."""
 
-import csv
 import json
 import shutil
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from hyperfitting.studies.study_run import RunOptions, refuse_other_study, run_s
 from hyperfitting.studies.worker import work
 from tests.support.grids import METRIC_FILES, metric_files, small, tiny_study
 from tests.support.recipes import tiny_tree
+from tests.support.spreadsheets import csv_rows
 
 OPTIONS = RunOptions(device="cpu", poll_seconds=0)
 RATES = """predictions = true
@@ -195,7 +195,7 @@ def test_the_table_has_every_metric_of_every_cell(made):
     report = report_study(study, out=out)
     table = report.files[-1].read_text(encoding="utf-8")
     assert table.startswith("\N{ZERO WIDTH NO-BREAK SPACE}cell,rate,seed,")  # as Excel needs it
-    rows = list(csv.DictReader(table.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").splitlines()))
+    rows = csv_rows(report.files[-1])
     held = [row for cell in study_results(study, out=out).finished for row in cell.metrics]
     assert len(rows) == len(held) > 50
     assert {(row["rate"], row["seed"]) for row in rows} == {("0-003", "0"), ("0-001", "0")}

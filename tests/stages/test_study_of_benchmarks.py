@@ -1,7 +1,5 @@
 """The study of benchmarks with real cells: every cell answers, and the original answers once."""
 
-import csv
-
 import pytest
 
 from hyperfitting.runs import Run
@@ -11,6 +9,7 @@ from hyperfitting.studies.study_run import RunOptions, run_study
 from tests.support.benchmarks import write_benchmarks
 from tests.support.grids import small, tiny_study
 from tests.support.recipes import tiny_tree
+from tests.support.spreadsheets import csv_rows
 
 ASKS = """analysis = "downstream"
 [set]
@@ -55,8 +54,7 @@ def test_the_report_stands_on_the_items_of_all_cells(made):
     assert (report.finished, report.missing) == (2, 0)
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
     assert "RTE, letters, 4 items" in page
-    table = (out / "report" / "downstream.csv").read_text(encoding="utf-8-sig")
-    rows = list(csv.DictReader(table.splitlines()))
+    rows = csv_rows(out / "report" / "downstream.csv")
     assert {(row["task"], row["form"], row["seeds"]) for row in rows} == {
         ("rte", form, "2") for form in ("letters", "cloze", "generated")
     }

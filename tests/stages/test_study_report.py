@@ -1,7 +1,5 @@
 """A study that is really made, and the page of its analysis."""
 
-import csv
-
 import pytest
 
 from hyperfitting.studies.launchers.here import ThisProcess
@@ -9,6 +7,7 @@ from hyperfitting.studies.report import report_study, study_results
 from hyperfitting.studies.study_run import RunOptions, run_study
 from tests.support.grids import small, tiny_study
 from tests.support.recipes import tiny_tree
+from tests.support.spreadsheets import csv_rows
 
 pytestmark = pytest.mark.pictures
 
@@ -58,8 +57,8 @@ def test_the_report_holds_page_figures_and_tables(reported):
 
 def test_the_same_order_again_changes_no_token_and_another_order_does(reported):
     report, _ = reported
-    with (report.files[0].parent / "pairs.csv").open(encoding="utf-8-sig") as file:
-        shares = {(row["one"], row["other"]): row for row in csv.DictReader(file)}
+    rows = csv_rows(report.files[0].parent / "pairs.csv")
+    shares = {(row["one"], row["other"]): row for row in rows}
     assert len(shares) == 6
     same = shares["given", "again"]
     assert (same["kind"], float(same["value"])) == ("other kernels", 1.0)

@@ -12,26 +12,16 @@ from hyperfitting import generate, pipeline
 from hyperfitting.cli import main
 from hyperfitting.errors import DataError
 from hyperfitting.facts import PassedOver
-from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import ModelSettings, load_recipe
 from hyperfitting.runs import Experiment, Run
 from hyperfitting.stages.generate import generate_texts
 from hyperfitting.stages.train import train_experiment
 from hyperfitting.weights import Weights, hash_model, named_weights
+from tests.support.folders import contents
+from tests.support.listening import Listener
 from tests.support.recipes import tiny_tree
 from tests.support.tiny_models import make_model
 from tests.support.words import write_corpus
-
-
-class Said:
-    """A progress that keeps its lines."""
-
-    def __init__(self):
-        self.lines, self.bar = [], NoProgress().bar
-
-    def log(self, line):
-        self.lines.append(line)
-
 
 COMMAND = ["r.json", "--out", "out", "--device", "cpu"]
 
@@ -90,10 +80,6 @@ def refused(capsys, *arguments):
     return captured.err.splitlines()[-1]
 
 
-def files(folder):
-    return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-
-
 # Sources
 
 
@@ -130,13 +116,13 @@ def test_a_source_that_changed_since_the_data_were_drawn_is_refused_by_name(
     here, capsys, change, words
 ):
     change(Path("texts"))
-    before = files("out")
+    before = contents(Path("out"))
     for verb in ("run", "train", "check"):
         assert refused(capsys, verb, *COMMAND) == (
             f"hyperfit: texts {words.format(here=here)} since the data of out were drawn: choose "
             "another --out, or continue with the data as drawn (--keep-data)"
         )
-    assert files("out") == before
+    assert contents(Path("out")) == before
 
 
 def test_check_and_manifest_say_what_was_read_and_what_was_passed_over(here, capsys):
@@ -163,12 +149,14 @@ def test_check_and_manifest_say_what_was_read_and_what_was_passed_over(here, cap
 
 def test_keep_data_goes_on_and_verbs_that_read_no_source_do_so_anyway(here):
     shutil.rmtree("texts")
-    before = {path: data for path, data in files("out").items() if path.parent.name != "report"}
+    before = {
+        path: data for path, data in contents(Path("out")).items() if path.parent.name != "report"
+    }
     assert main(["run", *COMMAND, "--keep-data"]) == 0
     assert main(["train", *COMMAND, "--keep-data"]) == 0
     for verb in ("generate", "measure", "report"):
         assert main([verb, "out"]) == 0
-    after = files("out")
+    after = contents(Path("out"))
     assert all(after[path] == data for path, data in before.items())
 
 
@@ -224,7 +212,7 @@ def test_what_is_skipped_is_said(here, capsys):
 
 
 def test_the_library_says_through_its_narrator_and_takes_keep_data(here):
-    said, recipe = Said(), load_recipe("r.json")
+    said, recipe = Listener(), load_recipe("r.json")
     edit(Path("texts"))
     train_experiment(recipe, Path("out"), device="cpu", progress=said, keep_data=True)
     assert [line.rpartition(",")[0] for line in said.lines] == [
@@ -326,7 +314,7 @@ def test_an_original_that_is_gone_or_changed_is_named_in_one_line(
         else "put it back, or choose another --out"
     )
     original.metrics_file.unlink()
-    before = files("out")
+    before = contents(Path("out"))
     for command in (
         ["run", *COMMAND],
         ["check", *COMMAND],
@@ -337,7 +325,7 @@ def test_an_original_that_is_gone_or_changed_is_named_in_one_line(
         assert line.startswith(f"hyperfit: {start}")
         assert line.endswith(end)
     assert start in refused(capsys, "generate", "out", "--compare-reference")
-    assert files("out") == before
+    assert contents(Path("out")) == before
     original.continuations_file.unlink()
     assert start in refused(capsys, "generate", "out")
     assert not original.parts_folder.exists()
@@ -360,7 +348,7 @@ def test_an_experiment_goes_on_from_any_working_folder(anew, here, monkeypatch, 
     anew(lambda tree: tree["measure"].update(scorer="base"))
     assert main(["run", *COMMAND]) == 0
     monkeypatch.chdir(here.parent)
-    before = files("here/out")
+    before = contents(Path("here/out"))
     command = ["here/r.json", "--out", "here/out", "--device", "cpu"]
     capsys.readouterr()
     assert main(["check", *command]) == 0
@@ -369,7 +357,7 @@ def test_an_experiment_goes_on_from_any_working_folder(anew, here, monkeypatch, 
     for role in ROLES:
         Run(Path("here/out") / role).metrics_file.unlink()
     assert main(["measure", "here/out"]) == 0  # under the scorer beside the recipe
-    after = files("here/out")
+    after = contents(Path("here/out"))
     assert all(
         after[path] == data
         for path, data in before.items()
@@ -398,10 +386,10 @@ def retrain(verb, *, other):
 
 
 def test_equal_weights_trained_again_keep_their_texts_and_measures(here, capsys):
-    before = files("out/hyperfitted")
+    before = contents(Path("out/hyperfitted"))
     run = retrain("run", other=False)
     assert "are removed" not in capsys.readouterr().err
-    assert files("out/hyperfitted").keys() == before.keys()
+    assert contents(Path("out/hyperfitted")).keys() == before.keys()
     for path in (run.continuations_file, run.metrics_file, run.model_folder / "model.safetensors"):
         assert path.read_bytes() == before[path]
 
@@ -409,7 +397,7 @@ def test_equal_weights_trained_again_keep_their_texts_and_measures(here, capsys)
 def test_other_weights_do_not_stand_beside_the_texts_of_the_old_ones(here, capsys):
     texts, original = (
         Path("out/hyperfitted/continuations.jsonl").read_bytes(),
-        files("out/original"),
+        contents(Path("out/original")),
     )
     run = retrain("train", other=True)
     line = "hyperfitted: its texts and metrics were made with other weights, and are removed"
@@ -421,7 +409,7 @@ def test_other_weights_do_not_stand_beside_the_texts_of_the_old_ones(here, capsy
     assert "is not measured yet" in refused(capsys, "report", "out")
     assert main(["run", *COMMAND]) == 0
     assert run.continuations_file.read_bytes() != texts
-    assert files("out/original") == original
+    assert contents(Path("out/original")) == original
     assert run.facts.generate.weights == run.weights.digest
 
 

@@ -4,6 +4,7 @@ included.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ COLOURS = 16
 def noise(count: int, *, side: int = SIDE, seed: int = 0) -> np.ndarray:
     """Images (N, H, W, 3) of random pixels, of which no two are alike."""
     return np.random.default_rng(seed).integers(256, size=(count, side, side, 3), dtype=np.uint8)
+
+
+def encoded(image: Any, kind: str = "PNG", **options: Any) -> bytes:
+    """The file of a picture of Pillow's."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
 
 
 def colours(count: int = COLOURS) -> np.ndarray:

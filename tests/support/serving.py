@@ -23,6 +23,7 @@ from hyperfitting.preference.web.app import make_app
 from hyperfitting.web.address import Address
 from hyperfitting.web.server import bind, server_config
 from tests.support import studies
+from tests.support.source import ROOT
 
 
 def free_port() -> int:
@@ -30,9 +31,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-SOURCE = str(Path(__file__).parents[2] / "src")
 
 
 class Server:
@@ -58,7 +56,7 @@ class Server:
                 [*command, str(self.port), *self.options],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": SOURCE},
+                env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             )
         deadline = time.monotonic() + 60
         while not self._answers():

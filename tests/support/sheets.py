@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hyperfitting.environment import Environment
@@ -44,6 +44,18 @@ def item(
         cut_tokens=0,
         text=text,
     )
+
+
+def answered(
+    right: Iterable[int], *, wrong: int = 1, subjects: int = 1, text: str | None = None
+) -> list[AnsweredItem]:
+    """Forty items of which the named ones are right; right answers in turn."""
+    kept, made = set(right), []
+    for number in range(1, 41):
+        gold = number % 4
+        chosen = gold if number in kept else (number + wrong) % 4
+        made.append(item(number, gold, chosen, subject=f"s{number % subjects}", text=text))
+    return made
 
 
 def write_sheet(

@@ -14,6 +14,11 @@ BENCH = sorted((ROOT / "bench").glob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
+def shown(path: Path) -> str:
+    """A file's place in the project."""
+    return path.relative_to(ROOT).as_posix()
+
+
 def room(path: Path) -> str:
     """The first part of a module's path: a package or a single file of the top level."""
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")

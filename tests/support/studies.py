@@ -87,11 +87,16 @@ def study(folder: Path, rows: list[BlindedComparison] | None = None, **settings:
 
 def ready(store: Store) -> str:
     """The id of a new annotator who has passed the test."""
+    return ready_by_link(store)[1]
+
+
+def ready_by_link(store: Store) -> tuple[str, str]:
+    """The token of a new annotator's link, and the id."""
     (token,) = store.invitations.create(1)
     annotator = store.annotators.enter(token).id
     store.annotators.consent(annotator)
     store.annotators.pass_test(annotator)
-    return annotator
+    return token, annotator
 
 
 def answer(store: Store, annotator: str, item: WorkItem, choice: Any = "first") -> None:

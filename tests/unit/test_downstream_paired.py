@@ -23,7 +23,7 @@ from hyperfitting.downstream.paired import (
     mcnemar,
     score_interval,
 )
-from hyperfitting.runs.answers import AnsweredItem
+from tests.support.sheets import item
 
 
 def answers(lost: int, gained: int, both: int, neither: int) -> tuple[list[bool], list[bool]]:
@@ -90,11 +90,6 @@ def test_f1_and_matthews_by_hand():
     assert matthews(counts) == pytest.approx(expected)
     assert f1(np.array([0.0, 0.0, 0.0, 5.0])) == matthews(np.array([0.0, 0.0, 0.0, 5.0])) == 0
     assert accuracy(np.array([3.0, 4.0])) == 0.75
-
-
-def item(number: int, gold: int, chosen: int | None) -> AnsweredItem:
-    score = float(gold == chosen)
-    return AnsweredItem(number, "all", "", gold, chosen, score, (), (), 0)
 
 
 def test_an_unparsed_answer_counts_as_wrong_in_every_metric():

@@ -8,16 +8,7 @@ from hyperfitting.downstream.tables import evaluation_rows
 from hyperfitting.report import evaluation_grids
 from hyperfitting.report.experiment.evaluation_figure import difference_figure
 from hyperfitting.runs import EvaluationFolder
-from tests.support.sheets import item, write_sheet
-
-
-def answered(right, *, wrong=1, subjects=1, text=None):
-    """Forty items of which the named ones are right; right answers in turn."""
-    return [
-        item(n, n % 4, n % 4 if n in right else (n + wrong) % 4, subject=f"s{n % subjects}",
-             text=text)
-        for n in range(1, 41)
-    ]  # fmt: skip
+from tests.support.sheets import answered, item, write_sheet
 
 
 @pytest.fixture

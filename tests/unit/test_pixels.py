@@ -15,17 +15,11 @@ from hyperfitting.data.pixels import (
     resized,
     square_in_the_middle,
 )
-from tests.support.images import noise
+from tests.support.images import encoded, noise
 
 PIXELS = noise(1)[0]
 GRAY = PIXELS[..., 0]
 FIRST = tuple(PIXELS[0, 0].tolist())
-
-
-def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def with_alpha(alpha: int) -> Image.Image:
@@ -33,13 +27,13 @@ def with_alpha(alpha: int) -> Image.Image:
 
 
 def test_an_rgb_png_is_its_pixels():
-    found = decode_picture(saved(Image.fromarray(PIXELS)))
+    found = decode_picture(encoded(Image.fromarray(PIXELS)))
     assert (found.pixels_HWC == PIXELS).all()
     assert found.converted == ""
 
 
 def test_a_jpeg_is_as_pillow_reads_it():
-    data = saved(Image.fromarray(PIXELS), "JPEG", quality=95)
+    data = encoded(Image.fromarray(PIXELS), "JPEG", quality=95)
     assert (decode_picture(data).pixels_HWC == np.asarray(Image.open(io.BytesIO(data)))).all()
 
 
@@ -55,7 +49,7 @@ def test_a_jpeg_is_as_pillow_reads_it():
     ids=["gray", "palette", "alpha", "gray and alpha", "black and white"],
 )
 def test_what_loses_nothing_is_converted_and_said(image, said, expected):
-    found = decode_picture(saved(image))
+    found = decode_picture(encoded(image))
     assert found.converted == said
     assert (found.pixels_HWC == (image.convert("RGB") if expected is None else expected)).all()
 
@@ -63,7 +57,7 @@ def test_what_loses_nothing_is_converted_and_said(image, said, expected):
 def test_a_jpeg_is_turned_upright():
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
-    data = saved(Image.fromarray(PIXELS), "JPEG", exif=exif, quality=95)
+    data = encoded(Image.fromarray(PIXELS), "JPEG", exif=exif, quality=95)
     found = decode_picture(data)
     assert found.converted == "turned as its EXIF data say"
     assert (found.pixels_HWC == np.asarray(Image.open(io.BytesIO(data)))[::-1, ::-1]).all()
@@ -71,18 +65,18 @@ def test_a_jpeg_is_turned_upright():
 
 def animated() -> bytes:
     frames = [Image.fromarray(each) for each in noise(2)]
-    return saved(frames[0], save_all=True, append_images=frames[1:])
+    return encoded(frames[0], save_all=True, append_images=frames[1:])
 
 
 def two_photos() -> bytes:
-    return saved(
+    return encoded(
         Image.fromarray(PIXELS), "MPO", save_all=True, append_images=[Image.fromarray(PIXELS)]
     )
 
 
 def with_exif(exif: bytes) -> bytes:
     """A JPEG with these bytes as its first application segment, past what Pillow would write."""
-    plain = saved(Image.fromarray(PIXELS), "JPEG")
+    plain = encoded(Image.fromarray(PIXELS), "JPEG")
     return plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
 
 
@@ -108,18 +102,18 @@ def png_of_16_bits_rgb() -> bytes:
     [
         (b"", r"it is empty \(0 bytes\)"),
         (b"GIF89a" + bytes(40), "it is damaged, or neither PNG nor JPEG"),
-        (saved(Image.fromarray(PIXELS))[:-30], "it is damaged"),
-        (saved(Image.fromarray(PIXELS), "JPEG")[:300], "it is damaged"),
-        (saved(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"), "its colours are CMYK: save it"),
-        (saved(Image.fromarray(GRAY.astype(np.uint16))), "16 bits a channel"),
+        (encoded(Image.fromarray(PIXELS))[:-30], "it is damaged"),
+        (encoded(Image.fromarray(PIXELS), "JPEG")[:300], "it is damaged"),
+        (encoded(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"), "its colours are CMYK: save it"),
+        (encoded(Image.fromarray(GRAY.astype(np.uint16))), "16 bits a channel"),
         (png_of_16_bits_rgb(), "16 bits a channel"),
         (animated(), r"it holds 2 pictures \(animated\): save one of them"),
         (two_photos(), r"it holds 2 pictures \(several photos in one JPEG file, MPO\): save one"),
         (with_exif(b"Exif\0\0garbage"), "its EXIF data are damaged.*: turn it upright, and save"),
         (with_exif(b"Exif\0\0II*\0\x08\0\0\0\xff\xff"), "damaged"),
-        (saved(with_alpha(254)), "transparent pixels"),
+        (encoded(with_alpha(254)), "transparent pixels"),
         (
-            saved(Image.fromarray(PIXELS), transparency=tuple(PIXELS[0, 0].tolist())),
+            encoded(Image.fromarray(PIXELS), transparency=tuple(PIXELS[0, 0].tolist())),
             "transparent pixels",
         ),
     ],
@@ -152,7 +146,7 @@ def test_whatever_pillow_raises_of_a_file_is_a_problem_of_the_file(place, error,
 
     monkeypatch.setattr(place, fails)
     with pytest.raises(PictureProblem, match="damaged"):
-        decode_picture(saved(Image.fromarray(PIXELS)))
+        decode_picture(encoded(Image.fromarray(PIXELS)))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1)])

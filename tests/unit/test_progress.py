@@ -19,6 +19,7 @@ from hyperfitting.progress import (
     sigterm_interrupts,
     time_in_words,
 )
+from tests.support.waiting import wait_until
 
 
 class Hand:
@@ -119,10 +120,10 @@ def test_a_plain_line_comes_also_while_a_step_lasts_and_never_after_the_end(monk
     monkeypatch.setattr(progress, "PLAIN_LINE_SECONDS", 0.05)
     running = threading.active_count()
     with Console().bar("loading", 0):
-        wait_for(lambda: "loading ... (for 0 s now)" in said.getvalue())
+        wait_until(lambda: "loading ... (for 0 s now)" in said.getvalue(), 20)
     with suppress(KeyboardInterrupt), Console().bar("measuring", 4) as bar:
         bar.advance(note="about 9 min left in all")
-        wait_for(lambda: said.getvalue().count("left in all (for") >= 2)
+        wait_until(lambda: said.getvalue().count("left in all (for") >= 2, 20)
         raise KeyboardInterrupt
     assert threading.active_count() == running
     lines = said.getvalue().splitlines()
@@ -130,13 +131,6 @@ def test_a_plain_line_comes_also_while_a_step_lasts_and_never_after_the_end(monk
     assert lines[-1] == last
     time.sleep(0.2)
     assert said.getvalue().splitlines() == lines
-
-
-def wait_for(happened):
-    until = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def test_sigterm_interrupts_while_other_processes_work():

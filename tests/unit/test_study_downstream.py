@@ -7,7 +7,7 @@ import pytest
 from hyperfitting.studies import load_study, study_cells
 from hyperfitting.studies.analyses.downstream import find_downstream
 from tests.support.finished_cells import results_of
-from tests.support.sheets import item, write_sheet
+from tests.support.sheets import answered, write_sheet
 
 STUDY = """
 name = "downstream"
@@ -17,10 +17,6 @@ analysis = "downstream"
 """
 
 
-def answered(right, text=None):
-    return [item(n, n % 4, n % 4 if n in right else (n + 1) % 4, text=text) for n in range(1, 41)]
-
-
 def test_the_mean_over_seeds_stands_beside_what_the_items_exclude(tmp_path):
     results = results_of(tmp_path, STUDY)
     for cell in results.finished:
@@ -28,7 +24,7 @@ def test_the_mean_over_seeds_stands_beside_what_the_items_exclude(tmp_path):
             kept = range(1, 31 if text else 27 + cell.cell.seed)
             for variant, right in (("original", range(1, 31)), ("hyperfitted", kept)):
                 run = cell.experiment.run(variant)
-                write_sheet(run.evaluation, "mmlu", form, answered(right, text))
+                write_sheet(run.evaluation, "mmlu", form, answered(right, text=text))
     found = find_downstream(results)
     rows = {row.form: row for row in found.tables[0].rows}
     letters = rows["letters"]

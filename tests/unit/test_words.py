@@ -5,7 +5,6 @@ are computed again.
 import re
 import sys
 import unicodedata
-from pathlib import Path
 
 import pytest
 import sacrebleu
@@ -24,8 +23,9 @@ from hyperfitting.metrics.words import (
     spaced_pieces,
     words,
 )
+from tests.support.source import ROOT
 
-MEASURES = Path(__file__).parents[2] / "docs" / "explain" / "measuring.md"
+MEASURES = ROOT / "docs" / "explain" / "measuring.md"
 EXAMPLES = re.findall(
     r"^\| (Hindi|Chinese|Arabic|Thai|French, decomposed): (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$",
     MEASURES.read_text(encoding="utf-8"),
