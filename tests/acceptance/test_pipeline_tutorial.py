@@ -4,13 +4,13 @@ folder, on tiny settings. The tutorial's last part has a test of its own in test
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
 import pytest
 
 from hyperfitting.cli import main, parser
+from tests.support.pages import code_blocks
 from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ ONLY_PARSED = {"serve", "plan"}
 
 def lines(text: str) -> list[list[str]]:
     """The lines that call `hyperfit`, as words."""
-    code = "".join(re.findall(r"```sh\n(.*?)```", text, re.S)).replace("\\\n", " ")
+    code = "".join(code_blocks(text, "sh")).replace("\\\n", " ")
     words = [shlex.split(line, comments=True) for line in code.splitlines()]
     return [each[1:] for each in words if each[:1] == ["hyperfit"]]
 
@@ -80,7 +80,7 @@ def test_the_study_of_learning_rates(tmp_path, monkeypatch, capsys):
     """The how-to's file is run, and its lines of Python read the cells."""
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "howto" / "learning-rate.md").read_text(encoding="utf-8")
-    (study,) = (code for code in blocks(page, "toml") if "[[axes]]" in code)
+    (study,) = (code for code in code_blocks(page, "toml") if "[[axes]]" in code)
     Path("rate.toml").write_text(study, encoding="utf-8")
     assert main(["recipes", "copy", "demo", "mine.toml"]) == 0
     (run,) = (words for words in lines(page) if words[:2] == ["study", "run"])
@@ -88,12 +88,8 @@ def test_the_study_of_learning_rates(tmp_path, monkeypatch, capsys):
     changes = [part for setting in short for part in ("--set", setting)]
     assert main([*run, *changes]) == 0, capsys.readouterr().err
     capsys.readouterr()
-    (code,) = blocks(page, "python")
+    (code,) = code_blocks(page, "python")
     exec(compile(code, "learning-rate.md", "exec"), {})
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 3 * (1 + 2)
     assert [float(number) for line in said if " " in line for number in line.split()[2:]]
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page, re.S)

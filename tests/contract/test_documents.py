@@ -10,6 +10,7 @@ import pytest
 
 from hyperfitting.cli import parser
 from hyperfitting.recipe import shipped_recipes
+from tests.support.pages import code_blocks
 from tests.support.source import FILES, ROOT, room, shown
 
 PAGES = [
@@ -23,7 +24,7 @@ PAGES = [
 
 def commands(page: Path) -> list[str]:
     """The lines of a page's sh blocks that call `hyperfit`, without their comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    blocks = code_blocks(page.read_text(encoding="utf-8"), "sh")
     whole = (block.replace("\\\n", " ") for block in blocks)
     lines = [line.strip().split(" > ")[0] for block in whole for line in block.splitlines()]
     lines = [re.sub(r"^torchrun .* -m hyperfitting ", "hyperfit ", line) for line in lines]

@@ -8,6 +8,7 @@ import pytest
 from hyperfitting.cli import main, parser
 from hyperfitting.cli.preference_options import TABLE_NAMES
 from hyperfitting.preference.settings_tables import preference_table
+from tests.support.pages import code_blocks
 from tests.support.source import ROOT
 
 TEXT = (ROOT / "docs" / "howto" / "preference.md").read_text(encoding="utf-8")
@@ -38,7 +39,7 @@ def test_every_verb_is_documented():
 def test_the_protocol_shown_is_a_protocol(tmp_path):
     from hyperfitting.preference.design.create import read_protocol
 
-    (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.S)
+    (block,) = code_blocks(TEXT, "toml")
     (tmp_path / "protocol.toml").write_text(block, encoding="utf-8")
     assert read_protocol(tmp_path / "protocol.toml", {}).items == 60
 

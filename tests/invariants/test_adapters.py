@@ -10,6 +10,7 @@ from hyperfitting.recipe import (
     ModelSettings,
     TrainSettings,
 )
+from tests.support.nearness import near
 from tests.support.tiny_models import make_model
 
 CPU = torch.device("cpu")
@@ -43,11 +44,6 @@ def logits(model):
         return model(torch.arange(40).view(2, 20)).logits
 
 
-def near(ours, exact):
-    """Within 1e-5 of the largest logit."""
-    return float((ours - exact).abs().max()) <= 1e-5 * float(exact.abs().max())
-
-
 @pytest.mark.parametrize("parameters", ["lora", "late-lora:1"])
 @pytest.mark.parametrize("kind", SHAPES)
 def test_merged_adapters_give_the_logits_of_unmerged_ones(adapted, tmp_path, kind, parameters):
@@ -57,10 +53,10 @@ def test_merged_adapters_give_the_logits_of_unmerged_ones(adapted, tmp_path, kin
     assert not [
         name for name, _ in merged.named_parameters() if "lora" in name or "base_layer" in name
     ]
-    assert near(logits(merged), unmerged)
+    assert near(logits(merged), unmerged, 1e-5)
     save_model(merged, codec, tmp_path / "saved", card="")
     loaded = load_model(ModelSettings(source=str(tmp_path / "saved")), CPU)
-    assert near(logits(loaded), unmerged)
+    assert near(logits(loaded), unmerged, 1e-5)
 
 
 @pytest.mark.parametrize("kind", SHAPES)
@@ -70,7 +66,7 @@ def test_adapters_do_something(adapted, kind):
     for name, weight in selection.trained:
         if "lora_B" in name:
             weight.data.zero_()
-    assert not near(with_adapters, logits(selection.model))
+    assert not near(with_adapters, logits(selection.model), 1e-5)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
@@ -82,7 +78,7 @@ def test_embeddings_trained_beside_adapters_stay_tied(adapted, tmp_path, kind):
     loaded = load_model(ModelSettings(source=str(tmp_path / "saved")), CPU)
     for model in (merged, loaded):
         assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
-        assert near(logits(model), unmerged)
+        assert near(logits(model), unmerged, 1e-5)
     assert not any(
         "lm_head" in name for name in load_file(tmp_path / "saved" / "model.safetensors")
     )

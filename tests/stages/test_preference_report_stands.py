@@ -299,9 +299,8 @@ def test_judges_stand_side_by_side_and_are_never_pooled(two_judges, capsys):
     assert [(row["reply"], row["answered_later"]) for row in unanswered] == [("Both!", "no")] * 2
     agreement = csv_rows(folder / "llm-agreement.csv")
     assert [row["model"] for row in agreement] == [small, large]
-    quality = (
-        csv_rows(folder / "data-quality.csv") if (folder / "data-quality.csv").exists() else []
-    )
+    file = folder / "data-quality.csv"
+    quality = csv_rows(file) if file.exists() else []
     assert "the one shown first, of decided answers" not in {row["what"] for row in quality}
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "Judge by judge" in page

@@ -1,6 +1,5 @@
 """The tutorial on pairs of one's own: every command of it, in order, in a fresh folder."""
 
-import re
 import shlex
 import shutil
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from hyperfitting.cli import main, parser
 from hyperfitting.preference.store import open_store
 from hyperfitting.preference.study import Study
+from tests.support.pages import code_blocks
 from tests.support.source import ROOT
 from tests.support.spreadsheets import csv_rows
 
@@ -26,7 +26,7 @@ def test_its_commands_lead_from_the_file_to_both_reports(tmp_path, monkeypatch, 
     (tmp_path / "docs" / "tutorial").mkdir(parents=True)
     shutil.copy(PAIRS, tmp_path / "docs" / "tutorial")
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    blocks = code_blocks(PAGE.read_text(encoding="utf-8"), "sh")
     said = {}
     for line in "".join(blocks).splitlines():
         arguments = shlex.split(line)[1:]

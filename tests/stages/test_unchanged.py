@@ -149,9 +149,8 @@ def test_check_and_manifest_say_what_was_read_and_what_was_passed_over(here, cap
 
 def test_keep_data_goes_on_and_verbs_that_read_no_source_do_so_anyway(here):
     shutil.rmtree("texts")
-    before = {
-        path: data for path, data in contents(Path("out")).items() if path.parent.name != "report"
-    }
+    held = contents(Path("out")).items()
+    before = {path: data for path, data in held if path.parent.name != "report"}
     assert main(["run", *COMMAND, "--keep-data"]) == 0
     assert main(["train", *COMMAND, "--keep-data"]) == 0
     for verb in ("generate", "measure", "report"):

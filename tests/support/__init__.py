@@ -1,1 +1,1 @@
-"""Helpers of the tests."""
+"""What tests share: one module a subject."""

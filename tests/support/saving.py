@@ -48,7 +48,10 @@ def spoiling(change):
 
 
 def change_weights(change):
-    return lambda folder: rewrite_weights(folder / "model.safetensors", change)
+    def spoil(folder):
+        rewrite_weights(folder / "model.safetensors", change)
+
+    return spoil
 
 
 def flip(weights):

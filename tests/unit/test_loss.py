@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hyperfitting.training import loss as module
 from hyperfitting.training.loss import add_loss, choose_loss, next_token_loss
 from tests.support.largest_tensor import Largest
+from tests.support.nearness import near
 from tests.support.tiny_models import make_model
 from tests.support.training_loop import train_once
 
@@ -60,11 +61,6 @@ def plain_in_float64(model, ids_BT, weight_B):
 
 def in_chunks_of(monkeypatch, tokens, vocabulary=V):
     monkeypatch.setattr(module, "_CHUNK_BYTES", 4 * vocabulary * tokens)
-
-
-def near(ours, exact, bound):
-    """Within `bound` of the largest of the exact values."""
-    return float((ours.double() - exact).abs().max()) <= bound * float(exact.abs().max())
 
 
 @pytest.mark.parametrize("tokens", [1, 5, 8, 24, 1000])  # N is 24; 5 does not divide it
