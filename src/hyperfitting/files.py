@@ -324,6 +324,11 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def text_in_hash(text: str) -> str:
+    """What stands in the place of a text that is not kept: `sha256:` and the hash."""
+    return f"sha256:{text_sha256(text)}"
+
+
 def file_hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
     """SHA-256, in hex, of files by their path inside `folder`; each is read once in a process,
     unless it changes.

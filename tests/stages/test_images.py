@@ -26,7 +26,6 @@ from hyperfitting.metrics.specs import EachText, metrics_measured_as
 from hyperfitting.preference.design.arms import read_contexts
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL, ModelSettings, load_recipe, parse_recipe
 from hyperfitting.report import headline
-from hyperfitting.report.experiment import tables as pivot
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.archive import archive_experiment
 from hyperfitting.stages.check import check_recipe
@@ -211,7 +210,7 @@ def test_the_comparison_is_made(experiment):
 
 
 def test_true_images_and_controls_stand_beside_what_the_models_drew(experiment):
-    rows = {(row.variant, row.strategy, row.name): row for row in pivot.all_rows(experiment)}
+    rows = {(row.variant, row.strategy, row.name): row for row in experiment.metric_rows()}
     for variant, strategy in (
         ("original", "greedy"),
         ("hyperfitted", "every-rule"),

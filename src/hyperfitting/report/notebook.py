@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hyperfitting.errors import InputError
 from hyperfitting.records import Arm
 from hyperfitting.report.experiment.examples import examples
-from hyperfitting.report.experiment.tables import all_rows, headline
+from hyperfitting.report.experiment.tables import headline
 from hyperfitting.report.experiment.write import training_curves
 from hyperfitting.report.kit.page import light_and_dark
 from hyperfitting.report.kit.subject import data_noun
@@ -60,7 +60,7 @@ class NotebookExperiment(Experiment):
                 "same rows without it: experiment.run(variant).metrics()"
             ) from error
 
-        rows = all_rows(self)
+        rows = self.metric_rows()
         frame = pandas.DataFrame([asdict(row) for row in rows])
         if not wide:
             return frame
@@ -105,7 +105,7 @@ class NotebookExperiment(Experiment):
         from hyperfitting.report.experiment.key_figure import key_figure
 
         self.refuse_unmeasured()
-        figure = key_figure(self.recipe, all_rows(self), data_noun(self.recipe))
+        figure = key_figure(self.recipe, self.metric_rows(), data_noun(self.recipe))
         if figure is None:
             raise InputError(
                 f"{self.folder}: none of the metrics of the picture 'key' was measured"

@@ -18,7 +18,7 @@ from hyperfitting.recipe import (
     load_stored_recipe,
     stored_recipe,
 )
-from hyperfitting.records import TokenBlocks
+from hyperfitting.records import MetricRow, TokenBlocks
 from hyperfitting.runs.blocks import read_blocks, write_blocks
 from hyperfitting.runs.run import Run
 
@@ -174,6 +174,10 @@ class Experiment:
     def runs(self) -> dict[str, Run]:
         """The runs of the recipe's variants, the original first."""
         return {variant: self.run(variant) for variant in self.recipe.variant_names}
+
+    def metric_rows(self) -> list[MetricRow]:
+        """The metric rows of all runs; true texts and controls stand among the original's."""
+        return [row for run in self.runs().values() for row in run.metrics()]
 
     def begun_runs(self) -> list[Run]:
         """The runs whose folders are there, whatever their variants are called."""

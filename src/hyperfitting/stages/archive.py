@@ -20,6 +20,7 @@ from hyperfitting.files import (
     names_in,
     new_folder,
     refuse_blocked_folder,
+    text_in_hash,
     text_sha256,
     write_rows,
     write_text,
@@ -110,7 +111,7 @@ def _manifest(manifest: DataManifest, *, texts: bool) -> DataManifest:
 
 def _with_hashed_leaks(facts: SetFacts) -> SetFacts:
     leaks = tuple(
-        leak.model_copy(update={"words": _hashed(leak.words)}) for leak in facts.leaks_left_out
+        leak.model_copy(update={"words": text_in_hash(leak.words)}) for leak in facts.leaks_left_out
     )
     return facts.model_copy(update={"leaks_left_out": leaks})
 
@@ -133,7 +134,11 @@ def _fill_run(run: Run, made: Run, *, texts: bool) -> None:
         write_rows(to / sheet.items_file.name, rows if texts else map(_with_hashed_text, rows))
     if not texts:
         hashed = (
-            replace(row, sample=_hashed(row.sample), sample_context=_hashed(row.sample_context))
+            replace(
+                row,
+                sample=text_in_hash(row.sample),
+                sample_context=text_in_hash(row.sample_context),
+            )
             for row in run.probes()
         )
         write_rows(made.probes_file, hashed)
@@ -141,7 +146,7 @@ def _fill_run(run: Run, made: Run, *, texts: bool) -> None:
 
 
 def _with_hashed_text(row: AnsweredItem) -> AnsweredItem:
-    return row if row.text is None else replace(row, text=_hashed(row.text))
+    return row if row.text is None else replace(row, text=text_in_hash(row.text))
 
 
 def _texts(run: Run) -> Iterator[Path]:
@@ -165,7 +170,3 @@ def _hash_of(text: Continuation) -> ContinuationHash:
         ids_sha256=text_sha256(json.dumps(text.ids)),
         text_sha256=text_sha256(text.text),
     )
-
-
-def _hashed(text: str) -> str:
-    return f"sha256:{text_sha256(text)}"

@@ -107,7 +107,7 @@ class FinishedCell:
     @cached_property
     def metrics(self) -> list[MetricRow]:
         """The metric rows of all variants; true texts and controls stand among the original's."""
-        return [row for run in self.experiment.runs().values() for row in run.metrics()]
+        return self.experiment.metric_rows()
 
     def metric_rows(
         self,

@@ -141,9 +141,15 @@ def _ac1_addends(counts_UQ: FloatArray) -> FloatArray:
 
 
 def _ac1_value(sums: FloatArray) -> FloatArray:
-    share = sums[..., 3:] / sums[..., 2:3]
-    chance = (share * (1 - share)).sum(axis=-1) / (share.shape[-1] - 1)
-    return np.asarray((sums[..., 0] / sums[..., 1] - chance) / (1 - chance))
+    return gwet_ac1(sums[..., 0] / sums[..., 1], sums[..., 3:] / sums[..., 2:3])
+
+
+def gwet_ac1(agreement: FloatArray, shares_Q: FloatArray) -> FloatArray:
+    """AC1 of the share of pairs that agree and the share of each answer, which lie on the last
+    axis.
+    """
+    chance = (shares_Q * (1 - shares_Q)).sum(axis=-1) / (shares_Q.shape[-1] - 1)
+    return np.asarray((agreement - chance) / (1 - chance))
 
 
 AC1 = Statistic("ac1", _ac1_addends, _ac1_value)

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hyperfitting.metrics.stats import CONFIDENCE
-from hyperfitting.preference.analysis.agreement import CATEGORIES, Coefficient, bootstrapped
+from hyperfitting.preference.analysis.agreement import (
+    CATEGORIES,
+    Coefficient,
+    bootstrapped,
+    gwet_ac1,
+)
 from hyperfitting.preference.analysis.arrays import FloatArray
 from hyperfitting.preference.analysis.encode import answer_of, counted_rows
 from hyperfitting.preference.records import Judgement
@@ -95,9 +100,7 @@ def _agreement(sums: FloatArray) -> FloatArray:
 
 
 def _ac1(sums: FloatArray) -> FloatArray:
-    share = sums[..., 4:] / sums[..., :1]
-    chance = (share * (1 - share)).sum(axis=-1) / (CATEGORIES - 1)
-    return np.asarray((_agreement(sums) - chance) / (1 - chance))
+    return gwet_ac1(_agreement(sums), sums[..., 4:] / sums[..., :1])
 
 
 def _people(sums: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from pathlib import Path
 from hyperfitting import __version__
 from hyperfitting.errors import StudyError
 from hyperfitting.facts import ArchiveFacts, write_facts
-from hyperfitting.files import file_hashes, new_folder, text_sha256, write_rows, write_text
+from hyperfitting.files import file_hashes, new_folder, text_in_hash, write_rows, write_text
 from hyperfitting.preference.records import BlindedComparison
 from hyperfitting.preference.store.judgement_files import (
     CollectedJudgements,
@@ -55,7 +55,7 @@ def _fill(study: Study, collected: CollectedJudgements, made: Study, *, texts: b
     write_judgements(made.judgements_file, collected.rows)
     write_rows(made.llm_judges_file, collected.llm_judges)
     if collected.replies:  # they may quote the texts
-        hashed = [replace(each, text=_hashed(each.text)) for each in collected.replies]
+        hashed = [replace(each, text=text_in_hash(each.text)) for each in collected.replies]
         write_rows(made.llm_replies_file, collected.replies if texts else hashed)
     if texts:
         shutil.copyfile(study.comparisons_file, made.comparisons_file)
@@ -68,9 +68,5 @@ def _fill(study: Study, collected: CollectedJudgements, made: Study, *, texts: b
 
 def _without_texts(row: BlindedComparison) -> BlindedComparison:
     """A comparison with hashes in the place of its texts."""
-    one, other = (replace(each, text=_hashed(each.text)) for each in (row.one, row.other))
-    return replace(row, context_text=_hashed(row.context_text), one=one, other=other)
-
-
-def _hashed(text: str) -> str:
-    return f"sha256:{text_sha256(text)}"
+    one, other = (replace(each, text=text_in_hash(each.text)) for each in (row.one, row.other))
+    return replace(row, context_text=text_in_hash(row.context_text), one=one, other=other)

@@ -26,11 +26,6 @@ class Table:
     note: str = ""
 
 
-def all_rows(experiment: Experiment) -> list[MetricRow]:
-    """The rows of all runs."""
-    return [row for run in experiment.runs().values() for row in run.metrics()]
-
-
 def domain_table(experiment: Experiment, domain: str, rows: Sequence[MetricRow]) -> Table:
     """The table of one domain: what the models are on its texts, and what they wrote, beside true
     texts and controls.
@@ -85,7 +80,7 @@ def _table(
 
 def tables(experiment: Experiment) -> list[Table]:
     """Every table of an experiment, the losses first."""
-    rows, domains = all_rows(experiment), experiment.recipe.data.domains
+    rows, domains = experiment.metric_rows(), experiment.recipe.data.domains
     return [
         loss_table(experiment, rows),
         *(domain_table(experiment, each.name, rows) for each in domains),
@@ -137,7 +132,8 @@ def markdown_table(table: Table) -> str:
 def values_of(experiment: Experiment) -> dict[tuple[str, str, str | None, str], float]:
     """The values of an experiment's rows, by variant, domain, strategy and metric."""
     return {
-        (row.variant, row.domain, row.strategy, row.name): row.value for row in all_rows(experiment)
+        (row.variant, row.domain, row.strategy, row.name): row.value
+        for row in experiment.metric_rows()
     }
 
 

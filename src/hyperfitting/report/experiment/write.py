@@ -73,7 +73,7 @@ def write_report(experiment: Experiment) -> Path:
     from hyperfitting.report.kit import figures
 
     experiment.refuse_unmeasured()
-    rows, held = pivot.all_rows(experiment), texts_by_variant(experiment)
+    rows, held = experiment.metric_rows(), texts_by_variant(experiment)
     shown, recited = examples(experiment, held), recited_passages(experiment, held)
     answers, noun = experiment_rows(experiment), data_noun(experiment.recipe)
     trained = training_curves(experiment)

@@ -26,6 +26,7 @@ from hyperfitting.preference.analysis.shares import PairShares
 from hyperfitting.preference.judges.simulated import TrueShares
 from hyperfitting.preference.store.llm_judgements import KeptReply
 from hyperfitting.report.kit.page import style, templates
+from hyperfitting.report.kit.subject import counted
 from hyperfitting.report.preference import conduct_tables, judge_tables, tables
 from hyperfitting.report.preference.sheets import (
     Sheet,
@@ -217,9 +218,7 @@ def _headline(row: PairShares, context: PreferenceContext, by: str) -> str:
 
 def _value_with_interval(score: Interval, level: float, judges: str) -> str:
     value = number_text(score.value, "share")
-    clusters = (
-        f"{_count_of(score.contexts, 'context')} and {_count_of(score.annotators, 'annotator')}"
-    )
+    clusters = f"{counted(score.contexts, 'context')} and {counted(score.annotators, 'annotator')}"
     if score.low is None or score.high is None:
         return f"{value} (no interval from {clusters})"
     ends = bounds(score.low, score.high, "share")
@@ -232,10 +231,6 @@ def _value_with_interval(score: Interval, level: float, judges: str) -> str:
     elif min(score.contexts, score.annotators) < LEAST_CLUSTERS:
         words += f", from {clusters} only"
     return f"{value} ({words})"
-
-
-def _count_of(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def level_text(level: float) -> str:
