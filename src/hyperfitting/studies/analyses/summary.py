@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from statistics import fmean, stdev
 
 from hyperfitting.metrics.specs import metric
@@ -20,12 +21,24 @@ _STUDENT = (
 )
 """The 97.5 % quantile of Student's t with 1, 2, ... degrees of freedom; with more, the last one."""
 
+_DIGITS = 12
+"""Decimals of a difference: what lies beyond is the rounding of a subtraction, and has no side."""
+
+_ONE_SEED = "One seed, so no interval says how another training would come out."
+
+_MARK = "†"
+"""Of a number of one seed among numbers of more."""
+
+_COLOURS = ("hyperfitted", "other-1", "other-2", "other-3", "other-4")
+"""Of our series in a figure: classes of the style sheet."""
+
 
 @dataclass(frozen=True)
 class SeedMean:
     """A mean over trainings of several seeds, and its 95 % interval (Student's t).
 
-    The interval speaks of trainings: other texts drawn, other orders. One seed has none.
+    The interval speaks of trainings: other texts drawn, other orders. One seed has none, but where
+    an analysis gives it one over clusters of texts, which speaks of other texts alone.
     """
 
     value: float
@@ -42,9 +55,9 @@ class SeedMean:
     @property
     def sign(self) -> int | None:
         """1 or -1 where the interval holds values of that sign only, else 0; None of one seed,
-        which tests nothing.
+        which tests nothing: an interval over texts does not speak of another training.
         """
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or self.seeds == 1:
             return None
         if self.low <= 0 <= self.high:
             return 0
@@ -97,7 +110,34 @@ def over_seeds(
 def seed_difference(one: dict[int, float], other: dict[int, float]) -> SeedMean | None:
     """The mean of `one` minus `other` over the seeds that both have, paired; None without any."""
     both = sorted(one.keys() & other.keys())
-    return over_seeds([one[seed] - other[seed] for seed in both]) if both else None
+    apart = [round(one[seed] - other[seed], _DIGITS) + 0.0 for seed in both]  # 0, not -0
+    return over_seeds(apart) if apart else None
+
+
+def verdict(difference: SeedMean, higher: str, lower: str, neither: str) -> str:
+    """Which of three phrases a difference supports, and in brackets the difference itself.
+
+    `neither` where its interval holds none. One seed tests nothing: it gives the phrase of its
+    direction, and the brackets say so.
+    """
+    untested = (difference.value > 0) - (difference.value < 0)
+    side = untested if difference.sign is None else difference.sign
+    words = {1: higher, -1: lower, 0: neither}[side]
+    return f"{words} (the difference is {difference}{difference.doubt})"
+
+
+def place_in_range(ours: SeedMean, low: float, high: float) -> str:
+    """Where ours lies against a published range, and whether its interval lies there with it."""
+    place = _place(ours.value, low, high)
+    if ours.seeds == 1 or ours.low is None or ours.high is None:
+        return f"{place}, of one seed and so not tested"
+    if {_place(ours.low, low, high), _place(ours.high, low, high)} == {place}:
+        return place
+    return f"{place}, but its interval is not there as a whole"
+
+
+def _place(value: float, low: float, high: float) -> str:
+    return "below it" if value < low else "above it" if value > high else "within that"
 
 
 def by_seed(
@@ -123,6 +163,11 @@ def metric_of(
 def metric_label(name: str) -> str:
     """How the table of metrics calls a metric."""
     return metric(name).label
+
+
+def coloured(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Each name with the colour of its series; after the last colour comes the first again."""
+    return list(zip(names, cycle(_COLOURS), strict=False))
 
 
 def domains_of(cells: Sequence[FinishedCell]) -> list[str]:
@@ -159,5 +204,30 @@ def published_values(study: StudySettings, metric: str) -> list[PublishedValue]:
 def seeds_in_words(count: int) -> str:
     """What the numbers are of: one seed without intervals, or so many with them."""
     if count == 1:
-        return "One seed, so no interval says how another training would come out."
+        return _ONE_SEED
     return f"Numbers are means over {count} seeds with 95 % intervals over them."
+
+
+def intervals_in_words(means: Iterable[SeedMean], *, alone: str = "") -> str:
+    """Over what the intervals of a table are, by the seeds behind its numbers.
+
+    `alone`: over what those of one seed are, where an analysis gives them any. Among numbers of
+    more seeds they have a mark (`marked`).
+    """
+    held = list(means)
+    counts = sorted({each.seeds for each in held})
+    alone = alone if any(each.seeds == 1 and each.low is not None for each in held) else ""
+    if not counts or counts == [1]:
+        return f"One seed: intervals are over {alone}, not over trainings." if alone else _ONE_SEED
+    if len(counts) == 1:
+        return seeds_in_words(counts[0])
+    several = [count for count in counts if count > 1]
+    words = f"Numbers are means over up to {several[-1]} seeds with 95 % intervals over them"
+    if counts[0] > 1:
+        return f"{words}, {counts[0]} at least."
+    return f"{words}; {_MARK} one seed, {f'an interval over {alone}' if alone else 'without one'}."
+
+
+def marked(mean: SeedMean, among: Iterable[SeedMean]) -> str:
+    """The mean as it is written, with a mark if it is of one seed and others are of more."""
+    return f"{mean}{_MARK if mean.seeds == 1 and any(each.seeds > 1 for each in among) else ''}"
