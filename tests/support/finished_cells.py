@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hyperfitting.facts import DataManifest, write_facts
+from hyperfitting.environment import Environment
+from hyperfitting.facts import DataManifest, RunFacts, TrainFacts, write_facts
 from hyperfitting.files import make_folder, write_rows, write_text
 from hyperfitting.metrics.specs import metric
 from hyperfitting.recipe import stored_recipe
@@ -25,6 +26,7 @@ from hyperfitting.studies import (
     study_cells,
 )
 from hyperfitting.studies.predictions import write_predictions
+from hyperfitting.traits import ModelTraits
 
 
 def row(
@@ -63,11 +65,12 @@ def results_of(
     trainings: Callable[[Cell, str], tuple[Sequence[UpdateRow], Sequence[ProbeRow]]] | None = None,
     predictions: Callable[[Cell], dict[str, Predictions]] | None = None,
     threads: Callable[[Cell], int] = lambda cell: cell.threads or 1,
+    device: Callable[[Cell], str] = lambda cell: "cpu",
     without: Callable[[Cell], bool] = lambda cell: False,
 ) -> StudyResults:
     """The results of a study whose cells hold these metric rows, and these rows of training by
     variant, and these predictions of the hyperfitted model on the texts of each domain, each a
-    group of its own; cells `without` are not finished.
+    group of its own, and were made on this device; cells `without` are not finished.
     """
     file = folder / "study.toml"
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +96,9 @@ def results_of(
         for domain, predicted in (predictions(cell) if predictions else {}).items():
             _write_texts(experiment, domain, *predicted.top1_NS.shape)
         if predictions is not None:
-            write_predictions(experiment.run("hyperfitted"), predictions(cell))
+            run = experiment.run("hyperfitted")
+            write_predictions(run, predictions(cell))
+            write_facts(run.facts_file, _facts(cell, threads(cell), device(cell)))
         facts = CellFacts(
             hyperfitting="x",
             coordinates=cell.coordinates,
@@ -114,3 +119,34 @@ def _write_texts(experiment: Experiment, domain: str, texts: int, steps: int) ->
     write_facts(experiment.manifest_file, manifest)
     file = experiment.data_folder / f"contexts-{domain}.npz"
     write_blocks(file, TokenBlocks(domain, "x", ids_NT, origins))
+
+
+def _facts(cell: Cell, threads: int, device: str) -> RunFacts:
+    """Facts of a training of which device and threads alone are true."""
+    recipe = cell.recipe
+    train = TrainFacts(
+        environment=Environment("3", "Linux", 1, {}, ()),
+        device=device,
+        threads=threads,
+        processes=1,
+        precision="float32",
+        weights_dtype="float32",
+        seed=cell.seed,
+        order_seed=recipe.order_seed,
+        batch_blocks=recipe.train.batch_blocks,
+        block_tokens=recipe.data.block_tokens,
+        engine=recipe.engine,
+        attention="sdpa",
+        loss="x",
+        beginning_of_text="none",
+        codec="x",
+        parameters_trained=1,
+        trained=(),
+        without_adapters=(),
+        updates=1,
+        kept_update=1,
+        ended="x",
+        train_seconds=1.0,
+        model=ModelTraits("x", 1, 2, True, False, "sdpa", "x", "x"),
+    )
+    return RunFacts(weights=None, train=train)
