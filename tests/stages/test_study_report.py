@@ -67,3 +67,32 @@ def test_the_same_order_again_changes_no_token_and_another_order_does(reported):
     assert other["kind"] == "another order"
     assert 0 < float(other["value"]) < 1
     assert int(other["positions"]) == 10 * 15  # contexts of 8 tokens, continued by 8
+
+
+SCHEDULES = """
+[[axes]]
+name = "schedule"
+[[axes.points]]
+name = "updates"
+set = { "train.epochs" = "none", "train.updates" = 12, "probe.every_updates" = 6 }
+[[axes.points]]
+name = "epochs"
+set = { "train.epochs" = 3 }
+"""
+
+
+def test_as_many_updates_as_epochs_have_are_the_same_training(tmp_path, tiny_model, corpus):
+    """The two curves of `quantity` meet where a number of texts has the same updates in both."""
+    study = tiny_study(tmp_path, small(tiny_tree(tiny_model, corpus)), SCHEDULES, seeds="[0]")
+    options = RunOptions(device="cpu", poll_seconds=0)
+    run_study(study, ThisProcess(), out=tmp_path / "out", options=options).refuse_failed()
+    updates, epochs = (
+        [
+            (row.name, row.domain, row.strategy, row.position, row.value)
+            for row in cell.metrics
+            if row.variant == "hyperfitted"
+        ]
+        for cell in study_results(study, out=tmp_path / "out").finished
+    )
+    assert updates == epochs
+    assert len(updates) > 10

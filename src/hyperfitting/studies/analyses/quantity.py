@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, pairwise
+from itertools import pairwise
 
 from hyperfitting.recipe import HYPERFITTED
 from hyperfitting.records import REFERENCE
@@ -15,15 +15,19 @@ from hyperfitting.report.study.content import Findings, Panel, Series, StudyFigu
 from hyperfitting.studies.analyses.summary import (
     SeedMean,
     by_seed,
+    coloured,
     domains_of,
+    intervals_in_words,
+    marked,
     metric_label,
     over_seeds,
     published_series,
     published_values,
     seed_difference,
-    seeds_in_words,
+    verdict,
 )
 from hyperfitting.studies.folder import FinishedCell, StudyResults
+from hyperfitting.studies.settings import PublishedValue
 
 TEXTS, SCHEDULE = "texts", "schedule"
 """The axes: how many texts, and what is held constant (`updates`, or `epochs`)."""
@@ -31,16 +35,20 @@ TEXTS, SCHEDULE = "texts", "schedule"
 _GREEDY = "greedy"
 _SHARES = ("ttr_last96", "recited_8gram_share")
 _MEASURED = (*_SHARES, "train_loss", "validation_loss")
-_COLOURS = ("hyperfitted", "other-1", "other-2", "other-3")
+_PAPER_PASSES = 40_000
+"""How many texts a training of the paper saw at each count: 5,000 updates of 8."""
 
 
 @dataclass(frozen=True)
 class QuantityRow:
-    """One metric after training on so many texts: the mean over seeds with its interval."""
+    """One metric after training on so many texts: the mean over seeds with its interval. Each text
+    is seen `epochs` times.
+    """
 
     schedule: str
     texts: int
     updates: int
+    epochs: float
     domain: str
     metric: str
     mean: SeedMean
@@ -59,21 +67,30 @@ def find_quantity(results: StudyResults) -> Findings:
 
 def _rows(results: StudyResults) -> Iterator[QuantityRow]:
     for schedule in results.points(SCHEDULE):
-        for texts in results.points(TEXTS):
-            if cells := results.at(texts=texts, schedule=schedule):
-                yield from _rows_of(schedule, cells)
+        for texts, cells in _by_texts(results, schedule).items():
+            yield from _rows_of(schedule, texts, cells)
 
 
-def _rows_of(schedule: str, cells: Sequence[FinishedCell]) -> Iterator[QuantityRow]:
+def _by_texts(results: StudyResults, schedule: str) -> dict[int, list[FinishedCell]]:
+    """The finished cells of one schedule by their number of texts, the fewest first: the axis may
+    have them in another order.
+    """
+    held: dict[int, list[FinishedCell]] = {}
+    for cell in results.at(schedule=schedule):
+        held.setdefault(cell.experiment.recipe.data.train_blocks, []).append(cell)
+    return dict(sorted(held.items()))
+
+
+def _rows_of(schedule: str, texts: int, cells: Sequence[FinishedCell]) -> Iterator[QuantityRow]:
     """The rows of one point of both axes."""
-    recipe = cells[0].experiment.recipe
-    texts = recipe.data.train_blocks
-    updates = recipe.train.total_updates(texts)
+    train = cells[0].experiment.recipe.train
+    updates = train.total_updates(texts)
+    epochs = updates / train.epoch_updates(texts)
     for metric in _MEASURED:
         for domain in _domains(metric, domains_of(cells)):
             if found := _by_seed(cells, metric, domain):
                 mean = over_seeds(list(found.values()), share=_is_share(metric))
-                yield QuantityRow(schedule, texts, updates, domain, metric, mean)
+                yield QuantityRow(schedule, texts, updates, epochs, domain, metric, mean)
 
 
 def _domains(metric: str, domains: Sequence[str]) -> Sequence[str]:
@@ -105,7 +122,7 @@ def _figure(results: StudyResults, rows: Sequence[QuantityRow], domain: str) -> 
                 tuple(row.mean.at(row.texts) for row in _of(rows, schedule, metric, domain)),
                 colour,
             )
-            for schedule, colour in zip(results.points(SCHEDULE), cycle(_COLOURS), strict=False)
+            for schedule, colour in coloured(results.points(SCHEDULE))
         ]
         if metric == "ttr_last96":
             ours += _reference(results, domain, sorted(places.values()))
@@ -140,24 +157,28 @@ def _reference(results: StudyResults, domain: str, places: Sequence[float]) -> l
 
 
 def _table(rows: Sequence[QuantityRow], domain: str) -> StudyTable:
-    body = []
+    body, means = [], [row.mean for row in rows]
     for schedule, texts in dict.fromkeys((row.schedule, row.texts) for row in rows):
-        held = {
-            metric: [row for row in _of(rows, schedule, metric, domain) if row.texts == texts]
-            for metric in _MEASURED
-        }
-        updates = next(row.updates for found in held.values() for row in found)
-        values = [str(found[0].mean) if found else "" for found in held.values()]
-        body.append((f"{texts:,} texts, constant {schedule}", f"{updates:,}", *values))
+        mine = [row for row in rows if (row.schedule, row.texts) == (schedule, texts)]
+        values = []
+        for metric in _MEASURED:
+            found = _of(mine, schedule, metric, domain)
+            values.append(marked(found[0].mean, means) if found else "")
+        title = f"{texts:,} texts, constant {schedule}"
+        body.append((title, f"{mine[0].updates:,}", _times(mine[0].epochs), *values))
     return StudyTable(
         name="quantity",
         title="By number of texts",
         note=f"Greedy text on {domain}; every domain stands in the CSV. "
-        f"{seeds_in_words(max((row.mean.seeds for row in rows), default=1))}",
-        head=("", "updates", *map(metric_label, _MEASURED)),
+        f"{intervals_in_words(means)}",
+        head=("", "updates", "times each text is seen", *map(metric_label, _MEASURED)),
         body=tuple(body),
         rows=rows,
     )
+
+
+def _times(epochs: float) -> str:
+    return f"{epochs:,.0f}" if epochs >= 10 else f"{epochs:.1f}"
 
 
 def _sentences(results: StudyResults, rows: Sequence[QuantityRow], domain: str) -> Iterator[str]:
@@ -175,39 +196,69 @@ def _sentences(results: StudyResults, rows: Sequence[QuantityRow], domain: str) 
             words += f"; the share of recited 8-grams is {recited[-1].mean} and {recited[0].mean}"
         yield words + "."
     if "updates" in results.points(SCHEDULE):
-        yield from _against_the_paper(results, rows, domain)
+        yield from _of_the_drop(results, domain)
+    for each in published_values(results.study, "ttr_last96"):
+        yield from _against_the_paper(each, rows, domain)
+
+
+def _of_the_drop(results: StudyResults, domain: str) -> Iterator[str]:
+    """What agrees with Figure 5: TTR drops from 16 texts to 8, more than in any other step."""
+    ttr = {
+        texts: _by_seed(cells, "ttr_last96", domain)
+        for texts, cells in _by_texts(results, "updates").items()
+    }
+    drops = {
+        (more, fewer): {
+            seed: ttr[more][seed] - ttr[fewer][seed]
+            for seed in ttr[more].keys() & ttr[fewer].keys()
+        }
+        for fewer, more in pairwise(ttr)
+    }
+    drop = seed_difference(ttr[16], ttr[8]) if (16, 8) in drops else None
+    if drop is None:
+        return
+    neither = "stays about as it is, where the paper's drops"
+    falls = verdict(drop, "falls, as in the paper", "rises, unlike in the paper", neither)
+    yield f"From 16 texts to 8 greedy TTR {falls}."
+    yield from _of_the_largest_step(drops)
+
+
+def _of_the_largest_step(drops: dict[tuple[int, int], dict[int, float]]) -> Iterator[str]:
+    """The drop from 16 texts to 8 against the largest of the other steps, paired by seed."""
+    others = {step: found for step, found in drops.items() if found and step != (16, 8)}
+    if not others:
+        return
+    more, fewer = max(others, key=lambda step: over_seeds(list(others[step].values())).value)
+    apart = seed_difference(drops[16, 8], others[more, fewer])
+    if apart is not None:
+        words = verdict(
+            apart,
+            "larger, as in the paper",
+            "smaller, unlike in the paper",
+            "about as large, where the paper's is larger",
+        )
+        yield f"Against the largest other step, from {more:,} texts to {fewer:,}, it is {words}."
 
 
 def _against_the_paper(
-    results: StudyResults, rows: Sequence[QuantityRow], domain: str
+    each: PublishedValue, rows: Sequence[QuantityRow], domain: str
 ) -> Iterator[str]:
-    """What agrees with Figure 5: a slow fall down to 16 texts, a drop at 8, still above 0.50."""
-    ttr = _of(rows, "updates", "ttr_last96", domain)
-    drops = {
-        (more.texts, fewer.texts): _drop(results, domain, more.texts, fewer.texts)
-        for fewer, more in pairwise(ttr)
-    }
-    if (16, 8) in drops and (drop := drops[16, 8]) is not None:
-        others = [each.value for step, each in drops.items() if each and step != (16, 8)]
-        if drop.value > 0 and drop.value >= max(others, default=0.0):
-            verdict = f"is the largest step, as in the paper{drop.doubt}"
-        else:
-            verdict = "is not the largest step, unlike in the paper"
-        falls = "falls" if drop.value > 0 else "does not fall"
-        yield f"From 16 texts to 8 it {falls} (by {drop}), which {verdict}."
-    for each in published_values(results.study, "ttr_last96"):
-        ours = next((row for row in ttr if str(row.texts) == str(each.at.get(TEXTS))), None)
-        if ours is not None:
-            yield (
-                f"The paper has {number(each.value)} at {ours.texts:,} texts ({each.source}"
-                f"{', ' + each.note if each.note else ''}); ours is {ours.mean}."
-            )
-
-
-def _drop(results: StudyResults, domain: str, more: int, fewer: int) -> SeedMean | None:
-    """By how much TTR falls from more texts to fewer, paired by seed."""
-    one, other = (
-        _by_seed(results.at(texts=str(texts), schedule="updates"), "ttr_last96", domain)
-        for texts in (more, fewer)
+    """A published value beside ours of each schedule, and how often each text was seen."""
+    ours = [
+        row
+        for row in rows
+        if (row.metric, row.domain) == ("ttr_last96", domain)
+        and str(row.texts) == str(each.at.get(TEXTS))
+    ]
+    if not ours:
+        return
+    texts = ours[0].texts
+    note = f", {each.note}" if each.note else ""
+    listed = " and ".join(
+        f"{row.mean} at constant {row.schedule}, each seen {_times(row.epochs)} times"
+        for row in ours
     )
-    return seed_difference(one, other)
+    yield (
+        f"The paper has {number(each.value)} at {texts:,} texts ({each.source}{note}), each seen "
+        f"{_times(_PAPER_PASSES / texts)} times; ours is {listed}."
+    )
