@@ -1,8 +1,14 @@
 """Kinds of text trained on by kinds continued, on cells written by hand."""
 
+import tomllib
+
 import pytest
 
+from hyperfitting.errors import RecipeError
+from hyperfitting.recipe import parse_settings
+from hyperfitting.studies.analyses import analysis_of
 from hyperfitting.studies.analyses.data_type import find_data_type
+from hyperfitting.studies.settings import StudySettings
 from tests.support.finished_cells import results_of, row
 
 STUDY = """
@@ -41,8 +47,8 @@ DOMAINS = ("fiction", "encyclopaedia", "news")
 def results(tmp_path):
     """By what was trained on: TTR on fiction, encyclopaedia, news."""
 
-    def made(ttr, study=STUDY):
-        def rows(cell):
+    def made(ttr, study=STUDY, rows=None, **options):
+        def by_kind(cell):
             kind = cell.points["data"]
             for domain, value in zip(DOMAINS, ttr[kind], strict=True):
                 yield row("ttr_last96", value + 0.02 * cell.seed, domain=domain)
@@ -54,7 +60,7 @@ def results(tmp_path):
                 share = {"fiction": 0.01, "news": 0.03}[kind]
                 yield row("recited_8gram_share", share, variant="original", domain=domain)
 
-        return results_of(tmp_path, study, rows)
+        return results_of(tmp_path, study, rows or by_kind, **options)
 
     return made
 
@@ -77,10 +83,19 @@ def test_every_pair_of_kinds_has_its_mean(results):
 
 def test_what_agrees_with_the_order_of_preference_is_said(results):
     said = " ".join(find_data_type(results(TTR)).sentences)
-    assert "0.10 without training, 0.51 after fiction, 0.61 after news" in said
-    assert "Every kind of text raises TTR on every kind that is continued." in said
+    assert (
+        "0.100 (0.100 to 0.100) without training, 0.510 (0.383 to 0.637) after fiction, 0.610 "
+        "(0.483 to 0.737) after news." in said
+    )
+    assert (
+        "TTR is raised in every pair of a kind trained on and a kind continued, least on news "
+        "after fiction (0.310 (0.183 to 0.437))." in said
+    )
     # On fiction 0.6 - 0.5, on news 0.7 - 0.4.
-    assert "instead of another, TTR changes by 0.200 (0.200 to 0.200): higher." in said
+    assert (
+        "Trained on the kind that is continued instead of another, TTR is higher (the difference "
+        "is 0.200 (0.200 to 0.200))." in said
+    )
     assert (
         "By TTR the order is none < fiction < news; the paper's raters preferred none < fiction < "
         "news (a paper, Table 4): the same order. TTR is not preference" in said
@@ -89,10 +104,62 @@ def test_what_agrees_with_the_order_of_preference_is_said(results):
 
 def test_what_disagrees_is_said(results):
     said = " ".join(
-        find_data_type(results({"fiction": (0.6, 0.5, 0.9), "news": (0.5, 0.05, 0.4)})).sentences
+        find_data_type(results({"fiction": (0.6, 0.5, 0.9), "news": (0.5, -0.1, 0.4)})).sentences
     )
-    assert "TTR is not raised on encyclopaedia after news." in said
-    assert "the paper's raters preferred none < fiction < news (a paper, Table 4): another" in said
+    assert "Of 6 pairs of a kind trained on and a kind continued, TTR is raised in 5." in said
+    assert "It is lowered on encyclopaedia after news (-0.190 (-0.317 to -0.063))." in said
+    assert (
+        "the paper's raters preferred none < fiction < news (a paper, Table 4): another order "
+        "(news from fiction: -0.400 (-0.400 to -0.400))" in said
+    )
+
+
+def test_a_raise_that_seeds_do_not_tell_apart_is_none(results):
+    """0.4001 against 0.40 is no raise, and no order."""
+    said = " ".join(
+        find_data_type(results({"fiction": (0.6, 0.5, 0.1), "news": (0.4, 0.4, 0.4001)})).sentences
+    )
+    assert "TTR is raised in 5." in said
+    assert "Not told apart from none is its change on news after fiction (0.010 (-0.117 to" in said
+    near = {"fiction": (0.5, 0.5, 0.4), "news": (0.45, 0.45, 0.5)}
+
+    def rows(cell):
+        value = near[cell.points["data"]]
+        for domain, each in zip(DOMAINS, value, strict=True):
+            shift = 0.2 * cell.seed if cell.points["data"] == "news" else 0
+            yield row("ttr_last96", each + shift - 0.09, domain=domain)
+            yield row("ttr_last96", 0.1, variant="original", domain=domain)
+
+    said = " ".join(find_data_type(results(near, rows=rows)).sentences)
+    assert "the same order, but not told apart are" in said
+
+
+def test_one_of_two_kinds_is_not_every_kind(results):
+    found = results(TTR, without=lambda cell: cell.points["data"] == "news")
+    said = " ".join(find_data_type(found).sentences)
+    assert (
+        "TTR is raised in every pair of a kind trained on (fiction; of 2 kinds) and a kind "
+        "continued" in said
+    )
+    assert "By TTR the order is none < fiction" in said
+    assert "Not among them: news." in said
+
+
+def test_one_seed_is_not_tested(results):
+    one = results(TTR, study=STUDY.replace("seeds = [0, 1]", "seeds = [0]"))
+    said = " ".join(find_data_type(one).sentences)
+    assert "In 6 of 6 it is higher, of one seed and so not tested." in said
+    assert "the same order, of one seed and so not tested." in said
+    assert "not told apart" not in said
+
+
+def test_a_point_that_is_called_as_the_original_is_one_line():
+    study = STUDY.replace('name = "fiction"\nset', 'name = "none"\nset')
+    settings = parse_settings(StudySettings, tomllib.loads(study), source="study.toml")
+    with pytest.raises(
+        RecipeError, match="data-type: a point of the axis 'data' is called 'none', as the page"
+    ):
+        analysis_of(settings)
 
 
 def test_the_preference_study_of_all_pairs_is_one_command(results):

@@ -10,7 +10,7 @@ from hyperfitting.report.study.content import Findings
 from hyperfitting.studies.analyses.cells import find_cells
 from hyperfitting.studies.analyses.curve_rows import TRAINING
 from hyperfitting.studies.analyses.curves import find_curves
-from hyperfitting.studies.analyses.data_type import DATA, find_data_type
+from hyperfitting.studies.analyses.data_type import DATA, find_data_type, refuse_reserved_points
 from hyperfitting.studies.analyses.downstream import find_downstream
 from hyperfitting.studies.analyses.long_texts import TRAINED, find_long_texts
 from hyperfitting.studies.analyses.pairs import ORDER
@@ -23,17 +23,18 @@ from hyperfitting.studies.settings import StudySettings
 @dataclass(frozen=True)
 class StudyAnalysis:
     """How findings are made of finished cells, and the axes that a study must have for it, and no
-    other; None: whichever it has.
+    other; None: whichever it has. `refuse` raises a RecipeError where it cannot read their points.
     """
 
     find: Callable[[StudyResults], Findings]
     axes: tuple[str, ...] | None = ()
+    refuse: Callable[[StudySettings], None] | None = None
 
 
 ANALYSES: dict[str, StudyAnalysis] = {
     "cells": StudyAnalysis(find_cells, None),
     "curves": StudyAnalysis(find_curves, (TRAINING,)),
-    "data-type": StudyAnalysis(find_data_type, (DATA,)),
+    "data-type": StudyAnalysis(find_data_type, (DATA,), refuse_reserved_points),
     "downstream": StudyAnalysis(find_downstream),
     "long": StudyAnalysis(find_long_texts, (TRAINED,)),
     "quantity": StudyAnalysis(find_quantity, (TEXTS, SCHEDULE)),
@@ -46,7 +47,7 @@ def analysis_of(study: StudySettings) -> StudyAnalysis:
     """The analysis that a study names.
 
     Raises:
-        RecipeError: there is no such analysis, or the study has other axes than it reads.
+        RecipeError: there is no such analysis, or the study has other axes or points than it reads.
     """
     name = study.analysis or "cells"
     if name not in ANALYSES:
@@ -63,6 +64,8 @@ def analysis_of(study: StudySettings) -> StudyAnalysis:
             f"{study.name}: the analysis {name} does not read the axis {first!r}, and would take "
             "its points for one: drop the axis, or leave out analysis"
         )
+    if analysis.refuse is not None:
+        analysis.refuse(study)
     return analysis
 
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import combinations
 from statistics import fmean
 
+from hyperfitting.errors import RecipeError
 from hyperfitting.recipe import HYPERFITTED, ORIGINAL
 from hyperfitting.records import REFERENCE
 from hyperfitting.report.study.content import (
@@ -22,14 +23,19 @@ from hyperfitting.report.study.content import (
 from hyperfitting.studies.analyses.summary import (
     SeedMean,
     by_seed,
+    coloured,
     domains_of,
+    intervals_in_words,
+    marked,
     metric_label,
     over_seeds,
     published_series,
     published_values,
-    seeds_in_words,
+    seed_difference,
+    verdict,
 )
 from hyperfitting.studies.folder import StudyResults
+from hyperfitting.studies.settings import StudySettings
 
 DATA, NONE, TRUE = "data", "none", "true texts"
 """The axis: what is trained on. And the rows beside its points: the original, and the authors."""
@@ -37,8 +43,12 @@ DATA, NONE, TRUE = "data", "none", "true texts"
 _PREFERENCE = "mean_preference"
 """What the paper measured: the share of texts that raters prefer or find equal."""
 
-_MEASURED = ("ttr_last96", "repeated_4gram_share", "recited_8gram_share")
-_COLOURS = ("hyperfitted", "other-1", "other-2", "other-3")
+_TTR = "ttr_last96"
+_MEASURED = (_TTR, "repeated_4gram_share", "recited_8gram_share")
+
+
+_BySeed = dict[tuple[str, str], dict[int, float]]
+"""TTR by seed, of what was trained on and what is continued."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,21 @@ class DataTypeRow:
     domain: str
     metric: str
     mean: SeedMean
+
+
+def refuse_reserved_points(study: StudySettings) -> None:
+    """Refuse a point with the name of the row of the original, whose values it would get. `TRUE` is
+    no name that a point can have.
+
+    Raises:
+        RecipeError: there is one.
+    """
+    names = [point.name for axis in study.axes if axis.name == DATA for point in axis.all_points]
+    if NONE in names:
+        raise RecipeError(
+            f"{study.name}: a point of the axis {DATA!r} is called {NONE!r}, as the page calls the "
+            "original: give it another name"
+        )
 
 
 def find_data_type(results: StudyResults) -> Findings:
@@ -95,9 +120,7 @@ def _figure(
     results: StudyResults, rows: Sequence[DataTypeRow], domains: Sequence[str]
 ) -> StudyFigure:
     kinds = [NONE, *results.points(DATA)]
-    panels = [
-        _panel(rows, domains, kinds, metric) for metric in ("ttr_last96", "recited_8gram_share")
-    ]
+    panels = [_panel(rows, domains, kinds, metric) for metric in (_TTR, "recited_8gram_share")]
     places = {kind: float(place) for place, kind in enumerate(kinds)}
     theirs = published_series(results.study, _PREFERENCE, DATA, lambda kind: places.get(str(kind)))
     if theirs:
@@ -114,17 +137,17 @@ def _panel(
     rows: Sequence[DataTypeRow], domains: Sequence[str], kinds: Sequence[str], metric: str
 ) -> Panel:
     series = []
-    for number, (domain, colour) in enumerate(zip(domains, cycle(_COLOURS), strict=False)):
+    for number, (domain, colour) in enumerate(coloured(domains)):
         held = {row.trained_on: row for row in rows if (row.domain, row.metric) == (domain, metric)}
         shift = 0.08 * (number - (len(domains) - 1) / 2)  # intervals stand beside each other
         points = [
             held[kind].mean.at(place + shift) for place, kind in enumerate(kinds) if kind in held
         ]
         series.append(Series(f"continued: {domain}", tuple(points), colour, "marks"))
-        if metric == "ttr_last96" and TRUE in held:
+        if metric == _TTR and TRUE in held:
             level = tuple(Point(x, held[TRUE].mean.value) for x in (0.0, len(kinds) - 1.0))
             series.append(Series(f"true {domain}", level, colour, "dashed"))
-    limits = (0.0, 1.0) if metric == "ttr_last96" else None
+    limits = (0.0, 1.0) if metric == _TTR else None
     return Panel(
         metric_label(metric), "trained on", tuple(series), ticks=tuple(kinds), limits=limits
     )
@@ -132,19 +155,17 @@ def _panel(
 
 def _table(rows: Sequence[DataTypeRow], domains: Sequence[str], metric: str) -> StudyTable:
     mine = [row for row in rows if row.metric == metric]
-    held = {(row.trained_on, row.domain): row for row in mine}
+    means = [row.mean for row in mine]
+    held = {(row.trained_on, row.domain): marked(row.mean, means) for row in mine}
     body = [
-        (
-            kind,
-            *(str(held[kind, each].mean) if (kind, each) in held else "" for each in domains),
-        )
+        (kind, *(held.get((kind, each), "") for each in domains))
         for kind in dict.fromkeys(row.trained_on for row in mine)
     ]
     return StudyTable(
         name=metric,
         title=metric_label(metric).capitalize(),
         note="A row for what was trained on, a column for what is continued, greedy. "
-        f"{seeds_in_words(max((row.mean.seeds for row in mine), default=1))}",
+        f"{intervals_in_words(means)}",
         head=("", *domains),
         body=tuple(body),
         rows=mine,
@@ -154,69 +175,129 @@ def _table(rows: Sequence[DataTypeRow], domains: Sequence[str], metric: str) -> 
 def _sentences(
     results: StudyResults, rows: Sequence[DataTypeRow], domains: Sequence[str]
 ) -> Iterator[str]:
-    held = {
-        (row.trained_on, row.domain): row.mean.value for row in rows if row.metric == "ttr_last96"
+    ttr = {
+        (row.trained_on, row.domain): _by_seed(results, row.trained_on, row.domain, _TTR)
+        for row in rows
+        if row.metric == _TTR
     }
-    kinds = [kind for kind in results.points(DATA) if all((kind, each) in held for each in domains)]
-    means = {kind: fmean(held[kind, each] for each in domains) for kind in kinds}
-    if not means or not all((NONE, each) in held for each in domains):
+    kinds = [kind for kind in results.points(DATA) if all((kind, each) in ttr for each in domains)]
+    if not kinds or not all((NONE, each) in ttr for each in domains):
         return
-    listed = ", ".join(f"{mean:.2f} after {kind}" for kind, mean in means.items())
-    untrained = fmean(held[NONE, each] for each in domains)
-    yield f"Greedy TTR, mean over what is continued: {untrained:.2f} without training, {listed}."
-    yield _everywhere(held, kinds, domains)
-    if own := _own_kind(results, kinds, domains):
+    means = {kind: _over_domains(ttr, kind, domains) for kind in (NONE, *kinds)}
+    shown = {kind: over_seeds(list(each.values()), share=True) for kind, each in means.items()}
+    listed = ", ".join(f"{shown[kind]} after {kind}" for kind in kinds)
+    yield f"Greedy TTR, mean over what is continued: {shown[NONE]} without training, {listed}."
+    yield from _everywhere(results, ttr, kinds, domains)
+    if own := _own_kind(ttr, kinds, domains):
         yield own
-    yield from _order(results, means, untrained)
+    yield from _order(results, means)
+
+
+def _over_domains(ttr: _BySeed, kind: str, domains: Sequence[str]) -> dict[int, float]:
+    """TTR by seed, mean over what is continued, of the seeds that have all of it."""
+    seeds = set.intersection(*(set(ttr[kind, each]) for each in domains))
+    return {seed: fmean(ttr[kind, each][seed] for each in domains) for seed in sorted(seeds)}
 
 
 def _everywhere(
-    held: dict[tuple[str, str], float], kinds: Sequence[str], domains: Sequence[str]
-) -> str:
-    lower = [
-        f"{domain} after {kind}"
+    results: StudyResults, ttr: _BySeed, kinds: Sequence[str], domains: Sequence[str]
+) -> Iterator[str]:
+    """Whether training raises TTR, for every kind trained on and every kind continued."""
+    apart = {
+        (kind, domain): found
         for kind in kinds
         for domain in domains
-        if held[kind, domain] <= held[NONE, domain]
-    ]
-    if not lower:
-        return "Every kind of text raises TTR on every kind that is continued."
-    return f"TTR is not raised on {', '.join(lower)}."
+        if (found := seed_difference(ttr[kind, domain], ttr[NONE, domain]))
+    }
+    points = results.points(DATA)
+    done = "" if len(kinds) == len(points) else f" ({_listed(kinds)}; of {len(points)} kinds)"
+    pairs = f"a kind trained on{done} and a kind continued"
+    raised = [place for place, each in apart.items() if each.sign == 1]
+    if apart and len(raised) == len(apart):
+        least = min(apart, key=lambda place: apart[place].value)
+        yield f"TTR is raised in every pair of {pairs}, least {_shown(apart, [least])}."
+    elif apart:
+        yield f"Of {len(apart)} pairs of {pairs}, TTR is raised in {len(raised)}."
+        yield from _elsewhere(apart)
 
 
-def _own_kind(results: StudyResults, kinds: Sequence[str], domains: Sequence[str]) -> str:
+def _elsewhere(apart: dict[tuple[str, str], SeedMean]) -> Iterator[str]:
+    """Where TTR is not raised, or where nobody can tell."""
+    for sign, words in {-1: "It is lowered", 0: "Not told apart from none is its change"}.items():
+        if places := [place for place, each in apart.items() if each.sign == sign]:
+            yield f"{words} {_shown(apart, places)}."
+    untested = [place for place, each in apart.items() if each.sign is None]
+    if untested:
+        lower = [place for place in untested if apart[place].value <= 0]
+        but = f", but not {_shown(apart, lower)}" if lower else ""
+        yield (
+            f"In {len(untested) - len(lower)} of {len(untested)} it is higher, of one seed and so "
+            f"not tested{but}."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _shown(apart: dict[tuple[str, str], SeedMean], places: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"on {domain} after {kind} ({apart[kind, domain]})" for kind, domain in places)
+
+
+def _own_kind(ttr: _BySeed, kinds: Sequence[str], domains: Sequence[str]) -> str:
     """TTR on a kind after training on it minus that after training on each other kind."""
     apart: dict[int, list[float]] = {}
     for domain in (each for each in domains if each in kinds):
-        own = _by_seed(results, domain, domain, "ttr_last96")
+        own = ttr[domain, domain]
         for kind in (each for each in kinds if each in domains and each != domain):
-            other = _by_seed(results, kind, domain, "ttr_last96")
+            other = ttr[kind, domain]
             for seed in own.keys() & other.keys():
                 apart.setdefault(seed, []).append(own[seed] - other[seed])
     if not apart:
         return ""
     mean = over_seeds([fmean(values) for values in apart.values()])
-    told = mean.direction
-    return (
-        f"Trained on the kind that is continued instead of another, TTR changes by {mean}: {told}."
-    )
+    found = verdict(mean, "higher", "lower", "about the same")
+    return f"Trained on the kind that is continued instead of another, TTR is {found}."
 
 
-def _order(results: StudyResults, means: dict[str, float], untrained: float) -> Iterator[str]:
+def _order(results: StudyResults, means: dict[str, dict[int, float]]) -> Iterator[str]:
     """The kinds in the order of our TTR and of the paper's preference, which is another thing."""
     theirs = {str(each.at.get(DATA)): each for each in published_values(results.study, _PREFERENCE)}
-    ours = {NONE: untrained, **means}
-    both = [kind for kind in ours if kind in theirs]
+    both = [kind for kind in means if kind in theirs and means[kind]]
     if len(both) < 2:
         return
-    by_ttr = sorted(both, key=lambda kind: ours[kind])
+    by_ttr = sorted(both, key=lambda kind: fmean(means[kind].values()))
     by_preference = sorted(both, key=lambda kind: theirs[kind].value)
-    verdict = "the same order" if by_ttr == by_preference else "another order"
+    missing = [kind for kind in theirs if kind not in both]
     yield (
         f"By TTR the order is {' < '.join(by_ttr)}; the paper's raters preferred "
-        f"{' < '.join(by_preference)} ({theirs[both[0]].source}): {verdict}. TTR is not "
-        "preference, which this page does not measure."
+        f"{' < '.join(by_preference)} ({theirs[both[0]].source}): "
+        f"{_same_order(means, by_preference)}. "
+        f"{f'Not among them: {_listed(missing)}. ' if missing else ''}TTR is not preference, which "
+        "this page does not measure."
     )
+
+
+def _same_order(means: dict[str, dict[int, float]], theirs: Sequence[str]) -> str:
+    """Whether our TTR has the same order as another one, the lowest first: every two kinds
+    compared, paired by seed.
+    """
+    apart = {
+        (low, high): found
+        for low, high in combinations(theirs, 2)
+        if (found := seed_difference(means[high], means[low]))
+    }
+    if against := [place for place, each in apart.items() if each.sign == -1]:
+        return f"another order ({_compared(apart, against)})"
+    words = "the same order" if all(each.value > 0 for each in apart.values()) else "another order"
+    untold = [place for place, each in apart.items() if each.sign != 1]
+    if all(apart[place].sign is None for place in untold) and untold:
+        return f"{words}, of one seed and so not tested"
+    return f"{words}, but not told apart are {_compared(apart, untold)}" if untold else words
+
+
+def _compared(apart: dict[tuple[str, str], SeedMean], places: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{high} from {low}: {apart[low, high]}" for low, high in places)
 
 
 def _preference_command(results: StudyResults) -> tuple[str, str]:
