@@ -20,7 +20,7 @@ POSITIONS = (96, 128, 160, 192)
 
 @pytest.fixture
 def results(tmp_path):
-    def made(ours, theirs):
+    def made(ours, theirs, study=STUDY):
         def rows(cell):
             shift = 0.02 * cell.seed
             for variant, strategy, curve in (
@@ -38,7 +38,7 @@ def results(tmp_path):
                         position=position,
                     )
 
-        return results_of(tmp_path, STUDY, rows)
+        return results_of(tmp_path, study, rows)
 
     return made
 
@@ -62,6 +62,21 @@ def test_positions_longer_than_a_training_block_are_beyond(results):
     assert found.tables[0].body[0][3].endswith("*")
 
 
+def test_only_the_hyperfitted_model_is_beyond_a_training_block(results):
+    """The original was trained on all its positions, and no model wrote the true texts."""
+    found = find_long_texts(results(OURS, THEIRS))
+    beyond = {row.variant for row in found.tables[0].rows if row.beyond}
+    assert beyond == {"hyperfitted"}
+    marks = {line[0]: line[4].endswith("*") for line in found.tables[0].body}
+    assert marks["blocks of 160, hyperfitted, greedy"]
+    assert not marks["blocks of 160, original, greedy"]
+    assert not marks["blocks of 160, true texts"]
+    assert "* beyond the length that the hyperfitted model was trained on" in found.tables[0].note
+    panel = found.figures[0].panels[0]
+    assert panel.shaded == "hyperfitted: longer than trained on"
+    assert "that the hyperfitted model was trained on" in found.figures[0].caption
+
+
 def test_the_fall_is_between_the_first_and_last_window_within_the_length(results):
     cells = results(OURS, THEIRS).at(trained="192")
     fall = fall_within(cells, "hyperfitted", "fiction")
@@ -76,15 +91,36 @@ def test_higher_and_slower_agree_with_the_paper(results):
         "Trained on blocks of 160 tokens, greedy TTR on fiction goes from 0.710"
     )
     assert (
-        "it starts higher, as in the paper, and falls slower, as in the paper (the difference of "
-        "the falls is 0.060" in first
+        "it starts higher, as in the paper (the difference is 0.410 (0.283 to 0.537)), and falls "
+        "slower, as in the paper (the difference is 0.060 (0.060 to 0.060))." in first
     )
     assert beyond.startswith("Beyond it, which the training never showed to the model, TTR is 0.51")
 
 
 def test_lower_and_faster_disagree(results):
-    first, *_ = find_long_texts(results((0.25, 0.05, 0.0, 0.0), THEIRS)).sentences
-    assert "does not start higher, unlike the paper, and falls no slower, unlike in" in first
+    first, *_ = find_long_texts(results((0.15, 0.0, 0.0, 0.0), THEIRS)).sentences
+    assert "it starts lower, unlike in the paper (the difference is -0.140 (" in first
+    assert "and falls faster, unlike in the paper (the difference is -0.050 (" in first
+
+
+def test_what_seeds_do_not_tell_apart_agrees_with_nothing(results):
+    """The same curve but for 0.02 a seed, and falls that differ by a rounding alone."""
+    first, *_ = find_long_texts(results(THEIRS, THEIRS)).sentences
+    assert (
+        "it starts about as high, where the paper's starts higher (the difference is 0.010 (-0.117 "
+        "to 0.137), which is not told apart from none), and falls about as fast, where the paper's "
+        "falls slower (the difference is 0.000 (0.000 to 0.000), which is not told apart from "
+        "none)." in first
+    )
+
+
+def test_one_seed_is_not_tested(results):
+    one = results(OURS, THEIRS, STUDY.replace("seeds = [0, 1]", "seeds = [0]"))
+    first, *_ = find_long_texts(one).sentences
+    assert (
+        "starts higher, as in the paper (the difference is 0.400, of one seed and so not" in first
+    )
+    assert "falls slower, as in the paper (the difference is 0.060, of one seed and so not" in first
 
 
 def test_a_length_that_holds_one_window_says_nothing(tmp_path):

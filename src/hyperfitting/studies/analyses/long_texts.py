@@ -13,8 +13,11 @@ from hyperfitting.report.study.content import Findings, Panel, Series, StudyFigu
 from hyperfitting.studies.analyses.summary import (
     SeedMean,
     domains_of,
+    intervals_in_words,
+    marked,
     over_seeds,
-    seeds_in_words,
+    seed_difference,
+    verdict,
 )
 from hyperfitting.studies.folder import FinishedCell, StudyResults
 
@@ -38,7 +41,9 @@ _LABELS = {
 class LongRow:
     """TTR of the 96 tokens that end at `position`, in new tokens: the mean over seeds.
 
-    `beyond`: whether context and text are longer there than a training block.
+    `beyond`: whether context and text are longer there than what the hyperfitted model was trained
+    on, a training block. Never of the original, of which nothing is generated beyond its own
+    positions, nor of true texts, which no model wrote.
     """
 
     trained: str
@@ -52,13 +57,14 @@ class LongRow:
 
 @dataclass(frozen=True)
 class Fall:
-    """How TTR of one arm changes from its first window to the last within the trained length:
-    `first` minus `last`, by seed.
+    """How TTR of one arm changes from its first window to the last within the trained length.
+
+    `first_by_seed` is the first, and `by_seed` the first minus the last.
     """
 
     first: SeedMean
     last: SeedMean
-    fall: SeedMean
+    first_by_seed: dict[int, float]
     by_seed: dict[int, float]
 
 
@@ -84,7 +90,7 @@ def _rows(trained: str, cells: Sequence[FinishedCell]) -> Iterator[LongRow]:
                     variant,
                     domain,
                     position,
-                    context + position > block,
+                    variant == HYPERFITTED and context + position > block,
                     over_seeds(list(found.values()), share=True),
                 )
 
@@ -118,7 +124,7 @@ def fall_within(cells: Sequence[FinishedCell], variant: str, domain: str) -> Fal
     first, last = within[0], within[-1]
     falls = {seed: first[seed] - last[seed] for seed in first.keys() & last.keys()}
     start, end = (over_seeds(list(each.values()), share=True) for each in (first, last))
-    return Fall(start, end, over_seeds(list(falls.values())), falls)
+    return Fall(start, end, first, falls)
 
 
 def _figure(results: StudyResults, rows: Sequence[LongRow], domain: str) -> StudyFigure:
@@ -147,39 +153,41 @@ def _figure(results: StudyResults, rows: Sequence[LongRow], domain: str) -> Stud
                 tuple(series),
                 limits=(0.0, 1.0),
                 shaded_from=float(block - context),
-                shaded="longer than trained on",
+                shaded="hyperfitted: longer than trained on",
             )
         )
     caption = (
-        f"Type-token ratio by position on {domain}. Shaded: context and text are longer than a "
-        "training block (Carlsson et al. 2025, Figure 9, whose values are not given)."
+        f"Type-token ratio by position on {domain}. Shaded: context and text are longer than the "
+        "blocks that the hyperfitted model was trained on; the original was trained on longer ones "
+        "(Carlsson et al. 2025, Figure 9, whose values are not given)."
     )
     return StudyFigure("long", caption, tuple(panels))
 
 
 def _table(rows: Sequence[LongRow], domain: str) -> StudyTable:
     held = [row for row in rows if row.domain == domain]
-    seeds = max((row.mean.seeds for row in held), default=1)
+    means = [row.mean for row in held]
     positions = sorted({row.position for row in held})
     body = []
     for trained, variant in dict.fromkeys((row.trained, row.variant) for row in held):
         mine = [row for row in held if (row.trained, row.variant) == (trained, variant)]
         by_position = {row.position: row for row in mine}
-        cells = [_cell(by_position.get(position)) for position in positions]
+        cells = [_cell(by_position.get(position), means) for position in positions]
         body.append((f"blocks of {mine[0].block_tokens}, {_LABELS[variant]}", *cells))
     return StudyTable(
         name="long",
         title="By position",
-        note=f"TTR of the 96 tokens that end there, on {domain}; * beyond the trained length. "
-        f"Every domain stands in the CSV. {seeds_in_words(seeds)}",
+        note=f"TTR of the 96 tokens that end there, on {domain}; * beyond the length that the "
+        f"hyperfitted model was trained on. Every domain stands in the CSV. "
+        f"{intervals_in_words(means)}",
         head=("", *map(str, positions)),
         body=tuple(body),
         rows=rows,
     )
 
 
-def _cell(row: LongRow | None) -> str:
-    return "" if row is None else f"{row.mean}{'*' if row.beyond else ''}"
+def _cell(row: LongRow | None, means: Sequence[SeedMean]) -> str:
+    return "" if row is None else f"{marked(row.mean, means)}{'*' if row.beyond else ''}"
 
 
 def _sentences(results: StudyResults, domain: str) -> Iterator[str]:
@@ -204,16 +212,19 @@ def _sentences(results: StudyResults, domain: str) -> Iterator[str]:
 
 
 def _starts(ours: Fall, theirs: Fall) -> str:
-    higher = ours.first.value > theirs.first.value
-    return "starts higher, as in the paper" if higher else "does not start higher, unlike the paper"
+    apart = seed_difference(ours.first_by_seed, theirs.first_by_seed)
+    if apart is None:
+        return "no seed has both starts"
+    higher, lower = "starts higher, as in the paper", "starts lower, unlike in the paper"
+    return verdict(apart, higher, lower, "starts about as high, where the paper's starts higher")
 
 
 def _falls(ours: Fall, theirs: Fall) -> str:
-    seeds = sorted(ours.by_seed.keys() & theirs.by_seed.keys())
-    less = over_seeds([theirs.by_seed[seed] - ours.by_seed[seed] for seed in seeds])
-    if less.value <= 0:
-        return f"falls no slower, unlike in the paper (the difference of the falls is {less})"
-    return f"falls slower, as in the paper (the difference of the falls is {less}{less.doubt})"
+    less = seed_difference(theirs.by_seed, ours.by_seed)
+    if less is None:
+        return "no seed has both falls"
+    slower, faster = "falls slower, as in the paper", "falls faster, unlike in the paper"
+    return verdict(less, slower, faster, "falls about as fast, where the paper's falls slower")
 
 
 def _beyond(cells: Sequence[FinishedCell], domain: str) -> Iterator[str]:
