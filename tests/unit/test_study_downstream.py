@@ -33,9 +33,28 @@ def test_the_mean_over_seeds_stands_beside_what_the_items_exclude(tmp_path):
     assert letters.low < letters.value < letters.high
     assert letters.excluded > 4 / 40
     assert (rows["generated"].value, rows["generated"].unparsed) == (0, 0)
-    assert "letters: the hyperfitted model is below the original on 1 of 1" in found.sentences[0]
-    assert "generated: the hyperfitted model is below the original on 0 of 1" in found.sentences[1]
+    letters, mean, generated, same = found.sentences
+    assert "letters: the hyperfitted model is below the original on 1 of 1" in letters
+    assert "benchmarks, told apart over seeds on 1; on" in letters
+    assert mean == (
+        "In the mean over these it is lower, as in the paper (the difference is -0.075 (-0.137 to "
+        "-0.013))."
+    )
+    assert "generated: the hyperfitted model is below the original on 0 of 1" in generated
+    assert "it is about the same, where the paper's is lower (the difference is 0.000" in same
     assert found.figures[0].panels[0].ticks == ("MMLU, letters", "MMLU, generated")
+
+
+def test_one_seed_is_not_tested_over_seeds(tmp_path):
+    results = results_of(tmp_path, STUDY.replace("[0, 1, 2]", "[0]"))
+    (cell,) = results.finished
+    for variant, right in (("original", range(1, 31)), ("hyperfitted", range(1, 27))):
+        run = cell.experiment.run(variant)
+        write_sheet(run.evaluation, "mmlu", "letters", answered(right))
+    said = find_downstream(results)
+    assert "of one seed and so not tested over seeds" in said.sentences[0]
+    assert "lower, as in the paper (the difference is -0.100, of one seed and" in said.sentences[1]
+    assert "One seed, so no interval" in said.tables[0].note
 
 
 def test_no_cell_is_no_figure(tmp_path):

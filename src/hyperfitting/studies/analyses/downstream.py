@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from hyperfitting.downstream.tables import EvaluationRow, experiment_rows
 from hyperfitting.recipe import HYPERFITTED
@@ -19,8 +20,17 @@ from hyperfitting.report.study.content import (
     StudyFigure,
     StudyTable,
 )
-from hyperfitting.studies.analyses.summary import SeedMean, over_seeds
+from hyperfitting.studies.analyses.summary import (
+    SeedMean,
+    intervals_in_words,
+    marked,
+    over_seeds,
+    verdict,
+)
 from hyperfitting.studies.folder import StudyResults
+
+_Answered = dict[int, list[EvaluationRow]]
+"""The rows of all variants by seed."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +61,28 @@ class DownstreamRow:
     least_p_holm: float
     unparsed: int | None
 
+    @property
+    def mean(self) -> SeedMean:
+        """The mean over seeds, as it is written."""
+        return SeedMean(self.value, self.low, self.high, self.seeds)
+
 
 def find_downstream(results: StudyResults) -> Findings:
     """Differences to the original by benchmark and form."""
-    rows = list(_rows(results))
+    answered = {cell.cell.seed: experiment_rows(cell.experiment) for cell in results.finished}
+    rows = list(_rows(answered))
     return Findings(
-        sentences=tuple(_sentences(rows)),
+        sentences=tuple(_sentences(rows, answered)),
         figures=(_figure(rows),) if rows else (),
         tables=(_table(rows),),
     )
 
 
-def _rows(results: StudyResults) -> Iterator[DownstreamRow]:
+def _rows(answered: _Answered) -> Iterator[DownstreamRow]:
     """A row for each variant, benchmark and form that any finished cell has."""
-    by_cell = [experiment_rows(cell.experiment) for cell in results.finished]
     held: dict[tuple[str, str], list[EvaluationRow]] = {}
     scores: dict[str, float] = {}
-    for row in (row for rows in by_cell for row in rows):
+    for row in (row for rows in answered.values() for row in rows):
         if row.difference is None:
             scores[row.label] = row.score.value
         else:
@@ -103,19 +118,43 @@ def _mean_row(variant: str, rows: Sequence[EvaluationRow], original: float) -> D
     )
 
 
-def _sentences(rows: Sequence[DownstreamRow]) -> Iterator[str]:
+def _sentences(rows: Sequence[DownstreamRow], answered: _Answered) -> Iterator[str]:
     """The mean difference of the hyperfitted model in each form: likelihoods beside answers."""
     for form in dict.fromkeys(row.form for row in rows):
         own = [row for row in rows if (row.variant, row.form) == (HYPERFITTED, form)]
-        if own:
-            lower = sum(row.value < 0 for row in own)
-            clear = sum(row.least_p_holm < 0.05 for row in own)
-            mean = sum(row.value for row in own) / len(own) + 0.0
-            yield (
-                f"{form}: the hyperfitted model is below the original on {lower} of {len(own)} "
-                f"benchmarks, and differs by {mean:+.3f} in the mean; on {clear} the items of a "
-                "seed differ after Holm's correction."
-            )
+        if not own:
+            continue
+        signs = [row.mean.sign for row in own]
+        told = "of one seed and so not tested over seeds"
+        if any(sign is not None for sign in signs):
+            told = f"told apart over seeds on {signs.count(-1)}"
+        clear = sum(row.least_p_holm < 0.05 for row in own)
+        yield (
+            f"{form}: the hyperfitted model is below the original on "
+            f"{sum(row.value < 0 for row in own)} of {len(own)} benchmarks, {told}; on {clear} the "
+            "items of a seed differ after Holm's correction."
+        )
+        if (mean := _over_benchmarks(form, answered)) is not None:
+            lower, higher = "lower, as in the paper", "higher, unlike in the paper"
+            found = verdict(mean, higher, lower, "about the same, where the paper's is lower")
+            yield f"In the mean over these it is {found}."
+
+
+def _over_benchmarks(form: str, answered: _Answered) -> SeedMean | None:
+    """The hyperfitted model minus the original, mean over the benchmarks of a form, of the seeds
+    that have them all.
+    """
+    held = {
+        seed: {
+            row.label: row.difference.interval.value
+            for row in rows
+            if (row.variant, row.form) == (HYPERFITTED, form) and row.difference is not None
+        }
+        for seed, rows in answered.items()
+    }
+    labels = {label for each in held.values() for label in each}
+    whole = [fmean(each.values()) for each in held.values() if each.keys() == labels]
+    return over_seeds(whole) if whole else None
 
 
 def _figure(rows: Sequence[DownstreamRow]) -> StudyFigure:
@@ -148,6 +187,7 @@ def _figure(rows: Sequence[DownstreamRow]) -> StudyFigure:
 
 
 def _table(rows: Sequence[DownstreamRow]) -> StudyTable:
+    means = [row.mean for row in rows]
     body = [
         (
             row.label,
@@ -156,7 +196,7 @@ def _table(rows: Sequence[DownstreamRow]) -> StudyTable:
             str(row.items),
             number(row.original),
             "" if row.chance is None else number(row.chance),
-            str(SeedMean(row.value, row.low, row.high, row.seeds)),
+            marked(row.mean, means),
             f"{row.lost} / {row.gained}",
             number(row.least_p_holm),
             "nothing" if row.excluded is None else f"a loss above {number(row.excluded)}",
@@ -167,7 +207,7 @@ def _table(rows: Sequence[DownstreamRow]) -> StudyTable:
     return StudyTable(
         name="downstream",
         title="Benchmarks, differences to the original",
-        note="Difference: mean over seeds, with an interval over trainings. Excluded: the largest "
+        note=f"Difference: {intervals_in_words(means)} Excluded: the largest "
         "loss that the sample of a seed rules out with 95 % confidence, as items vary. Lost and "
         "gained items are summed over seeds; p is the smallest of a seed, after Holm.",
         head=(
