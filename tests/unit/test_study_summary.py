@@ -42,7 +42,7 @@ def test_a_verdict_stands_with_the_interval_that_decides_it(difference, said):
 
 def test_an_interval_over_texts_is_no_test_of_trainings():
     assert OVER_TEXTS.sign is None
-    assert OVER_TEXTS.told == "one seed, not tested"
+    assert OVER_TEXTS.direction == "one seed, not tested"
 
 
 def test_the_rounding_of_a_subtraction_has_no_side():

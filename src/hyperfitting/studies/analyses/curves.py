@@ -7,7 +7,6 @@ come back?
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import cycle
 from statistics import fmean
 
 from hyperfitting.recipe import HYPERFITTED
@@ -33,7 +32,12 @@ from hyperfitting.studies.analyses.curve_rows import (
 )
 from hyperfitting.studies.analyses.curve_sentences import sentences
 from hyperfitting.studies.analyses.moments import Moment, moments_of
-from hyperfitting.studies.analyses.summary import SeedMean, published_series, seeds_in_words
+from hyperfitting.studies.analyses.summary import (
+    SeedMean,
+    coloured,
+    published_series,
+    seeds_in_words,
+)
 from hyperfitting.studies.folder import StudyResults
 
 _FIGURES = {
@@ -44,7 +48,6 @@ _CAPTIONS = {
     "curves": "By epoch, with 95 % intervals over seeds (Carlsson et al. 2025, Figure 2).",
     "sharpness": "By epoch, with 95 % intervals over seeds; the paper shows neither.",
 }
-_COLOURS = ("hyperfitted", "other-1", "other-2", "other-3", "other-4")
 
 
 def find_curves(results: StudyResults) -> Findings:
@@ -85,7 +88,7 @@ def _figure(
                 ),
                 colour,
             )
-            for training, colour in zip(moments, cycle(_COLOURS), strict=False)
+            for training, colour in coloured(moments)
         ]
         true = _true_texts(results, moments) if metric == "ttr" else []
         theirs = published_series(results.study, metric, "epoch", float)
