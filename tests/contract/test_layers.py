@@ -69,7 +69,8 @@ ORDER = {
     "store.archive web.dependencies < settings_tables web.admin web.annotators < web.app < "
     "web.serve",
     "recipe": "amounts base former_names tree < evaluate images model strategies train < data "
-    "variants < settings < differences notes paths reference < problems < load < __init__",
+    "variants < settings < differences notes paths reference < problems < unknown < load < "
+    "__init__",
     "report": "comparison experiment experiment.whole_words kit kit.figures kit.heat "
     "kit.numbers kit.page kit.subject kit.tables kit.variants preference study "
     "study.content < comparison.cells comparison.figures experiment.all_texts "

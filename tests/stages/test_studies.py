@@ -270,6 +270,10 @@ def test_a_control_is_used_again_with_the_same_engine_only(made, base, tmp_path)
     shutil.copytree(out / "cells", again)
     for file in again.glob("*/cell.json"):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"repeat": 1}))
+    for file in again.glob("*/recipe.json"):
+        tree = json.loads(file.read_text())
+        tree["engine"].pop("keep_last")  # as of a version that did not have it
+        file.write_text(json.dumps(tree))
     point = '{ name = "again", repeat = 1, set = { "train.learning_rate" = 1e-3%s } }'
     options = RunOptions(device="cpu", poll_seconds=0, reuse=(again,), most_losses=1)
     for engine, state in (("", "finished"), (', "engine.keep_last" = 1', "failed")):
@@ -397,39 +401,75 @@ def test_a_folder_of_another_study_is_refused(made, base, tmp_path):
         run_study(study, NoWork(), out=tmp_path / "mine" / "notes.txt", options=OPTIONS)
 
 
-CHANGES = {
-    "an added setting": (lambda tree: tree["train"].pop("clip_norm"), None),
-    "a setting that is no more, at its default": (
-        lambda tree: tree["train"].__setitem__("clip_norm_kind", 2),
-        None,
-    ),
-    "a changed default": (
-        lambda tree: tree["train"].__setitem__("epsilon", 1e-6),
-        "made by hyperfitting .* with another train.epsilon than hyperfitting .* gives it: remove",
-    ),
-    "a setting that is no more, in use": (
-        lambda tree: tree["probe"].__setitem__("smooth", 2),
-        "with another probe.smooth than",
-    ),
+def sets(place, value):
+    """A change of a stored recipe: the setting at a place, such as `probe.smooth`."""
+
+    def change(tree):
+        *parents, last = place.split(".")
+        for parent in parents:
+            tree = tree[int(parent)] if parent.isdecimal() else tree[parent]
+        tree[last] = value
+
+    return change
+
+
+NO_MORE = ["train.clip_norm_kind", "data.domains.0.smooth", "judge"]
+"""What else a former version says of settings at their default."""
+AS_BEFORE = {
+    "an added setting": lambda tree: tree["train"].pop("clip_norm"),
+    "a setting that is no more, at its default": sets("train.clip_norm_kind", 2),
+    "one of a section that is at its default": sets("evaluate.smooth", 2),
+    "one of an item of a list": sets("data.domains.0.smooth", 2),
+    "a section that is no more": sets("judge", {"smooth": 2}),
+}
+OTHERWISE = {
+    "a changed default": (sets("train.epsilon", 1e-6), "train.epsilon"),
+    "a setting that is no more, in use": (sets("probe.smooth", 2), "probe.smooth"),
 }
 
 
-@pytest.mark.parametrize("case", CHANGES)
-def test_a_cell_of_another_version_counts_if_it_means_the_same(made, tmp_path, case):
+def of_another_version(out, to, change):
+    """A study's folder as another version may have left it."""
+    shutil.copytree(out, to)
+    for file in [*to.glob("cells/**/recipe.json"), to / "base.json"]:
+        tree = json.loads(file.read_text())
+        change(tree)
+        file.write_text(json.dumps(tree))
+    for file, key in [
+        *((each, "at_default") for each in to.glob("cells/*/cell.json")),
+        (to / "study.json", "base_at_default"),
+    ]:
+        held = json.loads(file.read_text())
+        file.write_text(json.dumps(held | {key: held[key] + NO_MORE}))
+    return to
+
+
+@pytest.mark.parametrize("case", AS_BEFORE)
+def test_a_study_of_another_version_goes_on_where_it_means_the_same(made, base, tmp_path, case):
+    """Its cells are kept, used in another study, and reported."""
     study, out = made
-    copy = shutil.copytree(out, tmp_path / "out")
-    cell = study_folder(study, copy).cell_folder(study_cells(study)[0])
-    change, words = CHANGES[case]
-    facts, tree = (json.loads((cell / name).read_text()) for name in ("cell.json", "recipe.json"))
-    change(tree)
-    facts["at_default"].append("train.clip_norm_kind")
-    (cell / "recipe.json").write_text(json.dumps(tree))
-    (cell / "cell.json").write_text(json.dumps(facts))
-    if words is None:
+    copy = of_another_version(out, tmp_path / "one" / "out", AS_BEFORE[case])
+    place = tmp_path / "far"
+    options = RunOptions(device="cpu", poll_seconds=0, reuse=(copy,))
+    run_study(study, NoWork(), out=place, options=options)
+    run_study(study, NoWork(), out=copy, options=OPTIONS)
+    for folder in (place, copy):
+        assert report_study(study, out=folder).finished == 2
+    for cell in study_results(study, out=place).finished:
+        assert cell.experiment.run("hyperfitted").recipe == cell.cell.recipe.of("hyperfitted")
+
+
+@pytest.mark.parametrize("case", OTHERWISE)
+def test_a_study_of_another_version_is_refused_where_it_means_another(made, tmp_path, case):
+    study, out = made
+    change, setting = OTHERWISE[case]
+    copy = of_another_version(out, tmp_path / "out", change)
+    with pytest.raises(RunError, match=rf"of another base \(.*{setting}.*: choose another --out"):
         run_study(study, NoWork(), out=copy, options=OPTIONS)
-    else:
-        with pytest.raises(RunError, match=words):
-            run_study(study, NoWork(), out=copy, options=OPTIONS)
+    shutil.copyfile(out / "base.json", copy / "base.json")
+    words = f"made by hyperfitting .* with another {setting} than hyperfitting .* gives it: remove"
+    with pytest.raises(RunError, match=words):
+        run_study(study, NoWork(), out=copy, options=OPTIONS)
 
 
 def test_a_cell_that_another_version_began_is_refused(made, tmp_path):

@@ -63,6 +63,7 @@ from hyperfitting.recipe.train import (
     TrainSettings,
 )
 from hyperfitting.recipe.tree import Overrides, apply_overrides, as_overrides, dotted, read_tree
+from hyperfitting.recipe.unknown import stood_at_default
 from hyperfitting.recipe.variants import HYPERFITTED, ORIGINAL, PRETRAINED, Variant
 
 __all__ = [
@@ -128,5 +129,6 @@ __all__ = [
     "settings_table",
     "shipped_descriptions",
     "shipped_recipes",
+    "stood_at_default",
     "stored_recipe",
 ]

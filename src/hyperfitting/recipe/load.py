@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from hyperfitting.recipe.tree import (
     overridden_keys,
     read_tree,
 )
+from hyperfitting.recipe.unknown import without_unknown
 from hyperfitting.recipe.variants import HYPERFITTED
 
 _Settings = TypeVar("_Settings", bound=Settings)
@@ -150,15 +151,24 @@ def load_recipe(
         RecipeError: one line that names the file, the settings and the remedy.
     """
     path = recipe_path(name_or_path)
+    layers = [(by_setting(overrides), Path.cwd()), *changes]
+    return _read(path, layers, source or str(path))
+
+
+def _read(
+    path: Path,
+    layers: Sequence[tuple[Overrides, Path]],
+    source: str,
+    at_default: Collection[str] = (),
+) -> Recipe:
     held = read_tree(path)
     if not held:
         raise RecipeError(f"{path}: not a readable recipe: it holds no settings")
     tree = _on_its_base(held, path)
     stored = tree.pop(PATHS_FROM, {}) if path.suffix.lower() == ".json" else {}
-    layers = [(by_setting(overrides), Path.cwd()), *changes]
     for each, _ in layers:
         apply_overrides(tree, each)
-    recipe = parse_recipe(tree, source=source or str(path))
+    recipe = parse_recipe(without_unknown(Recipe, tree, at_default), source=source)
     own = path.absolute().parent
     changed = [(key, folder) for each, folder in layers for key in overridden_keys(each)]
     count_paths(recipe, None if own == _SHIPPED else own, stored, changed)
@@ -231,8 +241,13 @@ class _Training(Settings):
     train: TrainSettings
 
 
-def load_stored_recipe(path: Path) -> Recipe:
+def load_stored_recipe(path: Path, at_default: Collection[str] = ()) -> Recipe:
     """The recipe that an experiment or a run keeps.
+
+    Args:
+        path: its file.
+        at_default: the settings, by dotted key, that stood at their default when it was written;
+            those of them that this version does not know are left out, since they change nothing.
 
     Raises:
         RunError: hyperfitting 0.1 wrote it.
@@ -243,7 +258,7 @@ def load_stored_recipe(path: Path) -> Recipe:
             f"{path.parent} was written by hyperfitting 0.1, whose settings and files have other "
             "names: run its recipe again with this version, or read it with hyperfitting 0.1"
         )
-    return load_recipe(path)
+    return _read(path, (), str(path), at_default)
 
 
 def parse_settings(kind: type[_Settings], tree: dict[str, Any], source: str) -> _Settings:

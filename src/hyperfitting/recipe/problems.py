@@ -46,6 +46,12 @@ def problems_in_words(error: ValidationError, kind: type[Settings]) -> str:
     return "; ".join([*_first(unknown, _MOST_UNKNOWN), *_first([*others, *missing], _MOST_OTHERS)])
 
 
+def unknown_places(error: ValidationError) -> list[tuple[int | str, ...]]:
+    """Where in a tree settings stand that are not known: names, and numbers in lists."""
+    problems = _deepest(error.errors(include_url=False))
+    return [each["loc"] for each in problems if each["type"] == "extra_forbidden"]
+
+
 def _unknown(key: str, nearest: str | None) -> str:
     if renamed := new_name(key):
         return f"{key} is now {renamed}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +37,8 @@ _OF_STAGES = {
 class Experiment:
     """A recipe's folder: its data, its runs and its report."""
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, *, at_default: Collection[str] = ()):
+        """`at_default`: settings of its stored recipes, as `load_stored_recipe` takes them."""
         self.folder = folder = Path(folder)
         self.recipe_file = folder / "recipe.json"
         self.data_folder = folder / "data"
@@ -46,7 +47,9 @@ class Experiment:
         self.archive_file = folder / "archive.json"
         self.report_folder = folder / "report"
         self.report_page = self.report_folder / "index.html"
-        self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
+        self._at_default = at_default
+        self._load = partial(load_stored_recipe, at_default=at_default)
+        self._recipe = StoredFile(self.recipe_file, self._load)
         self._manifest = StoredFile(self.manifest_file, partial(read_facts, kind=DataManifest))
         self._runs: dict[str, Run] = {}
 
@@ -124,7 +127,7 @@ class Experiment:
         given = dict(recipe.path_settings())
         update = {"engine": recipe.engine, "report_to": recipe.report_to}
         for file in [self.recipe_file, *self.folder.glob("*/recipe.json")]:
-            held = load_stored_recipe(file)
+            held = self._load(file)
             both = [
                 (settings, given[key]) for key, settings in held.path_settings() if key in given
             ]
@@ -144,7 +147,9 @@ class Experiment:
         Raises:
             RunError: the recipe has no such variant, and no folder is called so.
         """
-        run = self._runs.setdefault(variant, Run(self.folder / variant))
+        run = self._runs.setdefault(
+            variant, Run(self.folder / variant, at_default=self._at_default)
+        )
         if self.recipe_file.is_file() and not run.folder.is_dir():
             known = (*self.recipe.variant_names, PRETRAINED)
             if variant not in known:

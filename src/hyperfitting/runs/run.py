@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from html import escape
@@ -68,7 +68,8 @@ class Run:
         True
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, *, at_default: Collection[str] = ()):
+        """`at_default`: settings of its stored recipe, as `load_stored_recipe` takes them."""
         self.folder = folder = Path(folder)
         self.variant = folder.name
         self.recipe_file = folder / "recipe.json"
@@ -86,7 +87,9 @@ class Run:
         self.pooled_metrics_file = folder / "pooled_metrics.jsonl"
         self.metrics_file = folder / "metrics.jsonl"
         self.evaluation = EvaluationFolder(folder / "evaluation")
-        self._recipe = StoredFile(self.recipe_file, load_stored_recipe)
+        self._at_default = at_default
+        load = partial(load_stored_recipe, at_default=at_default)
+        self._recipe = StoredFile(self.recipe_file, load)
         self._facts = StoredFile(self.facts_file, _facts_or_none)
         self._metrics = StoredFile(self.metrics_file, partial(read_rows, kind=MetricRow))
 
@@ -179,7 +182,9 @@ class Run:
 
     @cached_property
     def _original(self) -> Run:
-        return self if self.variant == "original" else Run(self.folder.parent / "original")
+        if self.variant == "original":
+            return self
+        return Run(self.folder.parent / "original", at_default=self._at_default)
 
     @property
     def _texts_are_current(self) -> bool:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from hyperfitting.recipe import Recipe, Settings
+from hyperfitting.recipe import Recipe, Settings, stood_at_default
 from hyperfitting.recipe.paths import PATHS_FROM
 
 _ASIDE = {"name", "description", "engine", "report_to", "model.architecture", PATHS_FROM}
@@ -19,7 +19,11 @@ _ASIDE = {"name", "description", "engine", "report_to", "model.architecture", PA
 
 
 def first_disagreement(
-    stored: dict[str, Any], recipe: Recipe, at_default: Collection[str] = ()
+    stored: dict[str, Any],
+    recipe: Recipe,
+    at_default: Collection[str] = (),
+    *,
+    engine: bool = False,
 ) -> str | None:
     """The first setting, by dotted key, in which a stored recipe is another than this one; None
     where they agree.
@@ -27,30 +31,40 @@ def first_disagreement(
     Args:
         stored: the tree of a recipe.json, all its settings written out.
         recipe: what is asked for.
-        at_default: the stored settings that stood at their default when they were written.
+        at_default: the stored settings that stood at their default when they were written; a
+            section stands for all that is in it.
+        engine: settings of `engine` count too.
     """
-    return next(_disagreements(stored, recipe, set(at_default), ""), None)
+    aside = _ASIDE - {"engine"} if engine else _ASIDE
+    found = _disagreements(stored, recipe, "")
+    return next(
+        (
+            key
+            for key, unknown in found
+            if not stood_at_default(key, aside)
+            and not (unknown and stood_at_default(key, at_default))
+        ),
+        None,
+    )
 
 
-def _disagreements(stored: Any, now: Any, at_default: set[str], key: str) -> Iterator[str]:
+def _disagreements(stored: Any, now: Any, key: str) -> Iterator[tuple[str, bool]]:
+    """The settings that differ, by dotted key, and whether this version does not know them."""
     if isinstance(now, Settings) and isinstance(stored, dict):
-        for name, field in type(now).model_fields.items():
+        fields = type(now).model_fields
+        for name, field in fields.items():
             inner, value = f"{key}.{name}".removeprefix("."), getattr(now, name)
-            if inner in _ASIDE:
-                continue
             if name in stored:
-                yield from _disagreements(stored[name], value, at_default, inner)
+                yield from _disagreements(stored[name], value, inner)
             elif field.is_required() or value != field.get_default():
-                yield inner
-        unknown = [
-            f"{key}.{name}".removeprefix(".") for name in stored.keys() - now.__class__.model_fields
-        ]
-        yield from sorted(set(unknown) - at_default - _ASIDE)
+                yield inner, False
+        for name in sorted(stored.keys() - fields):
+            yield f"{key}.{name}".removeprefix("."), True
     elif isinstance(now, tuple) and isinstance(stored, list) and len(now) == len(stored):
         for number, (before, value) in enumerate(zip(stored, now, strict=True)):
-            yield from _disagreements(before, value, at_default, f"{key}.{number}")
+            yield from _disagreements(before, value, f"{key}.{number}")
     elif stored != _plain(now):
-        yield key
+        yield key, False
 
 
 def _plain(value: Any) -> Any:

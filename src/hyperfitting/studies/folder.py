@@ -17,16 +17,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from hyperfitting import __version__
+from hyperfitting.errors import RecipeError
 from hyperfitting.facts import Facts, read_facts
 from hyperfitting.files import write_text
-from hyperfitting.recipe import Recipe, stored_recipe
+from hyperfitting.recipe import Recipe, load_stored_recipe, read_tree, stored_recipe
 from hyperfitting.records import MetricRow, ProbeRow, UpdateRow
 from hyperfitting.runs import Experiment
+from hyperfitting.studies.agreement import settings_at_default
 from hyperfitting.studies.grid import Cell
 from hyperfitting.studies.predictions import Predictions, read_predictions
 from hyperfitting.studies.settings import StudySettings
@@ -68,10 +71,13 @@ class CellFailure(Facts):
 
 
 class StudyRecord(Facts):
-    """study.json: the version that ran the study last, and its settings."""
+    """study.json: the version that ran the study last, its settings, and those of its base, by
+    dotted key, that stood at their default.
+    """
 
     hyperfitting: str
     study: StudySettings
+    base_at_default: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,9 +186,22 @@ class StudyFolder:
         """Write the study as it is run now, and its base recipe; several commands may do so at
         once.
         """
-        record = StudyRecord(hyperfitting=__version__, study=study)
+        record = StudyRecord(
+            hyperfitting=__version__, study=study, base_at_default=settings_at_default(base)
+        )
         write_text(self.base_file, stored_recipe(base, self.folder), shared=True)
         write_text(self.study_file, record.model_dump_json(indent=1) + "\n", shared=True)
+
+    def base(self) -> Recipe:
+        """The base recipe that its cells are made of.
+
+        Raises:
+            RecipeError: it has a setting that is unknown here, and meant something.
+        """
+        at_default: tuple[str, ...] = ()
+        with suppress(RecipeError):  # it is written after the base, and most are read without
+            at_default = tuple(read_tree(self.study_file).get("base_at_default", ()))
+        return load_stored_recipe(self.base_file, at_default)
 
     def cell_folder(self, cell: Cell) -> Path:
         """Where a cell's experiment stands."""
@@ -207,7 +226,7 @@ class StudyFolder:
         facts = read_cell_facts(folder)
         if facts is None or not facts.finished:
             return None
-        return FinishedCell(cell, Experiment(folder), facts)
+        return FinishedCell(cell, cell_experiment(folder), facts)
 
     def results(self, study: StudySettings, cells: Iterable[Cell]) -> StudyResults:
         """The finished cells of a study, and the cells that are not."""
@@ -233,6 +252,17 @@ def read_cell_facts(folder: Path) -> CellFacts | None:
     """
     file = cell_facts_file(folder)
     return read_facts(file, CellFacts) if file.is_file() else None
+
+
+def cell_experiment(folder: Path) -> Experiment:
+    """The experiment of the cell in this folder, which another version may have made: settings that
+    are unknown here are left out where they stood at their default.
+
+    Raises:
+        RunError: the facts of the cell cannot be read.
+    """
+    facts = read_cell_facts(folder)
+    return Experiment(folder, at_default=facts.at_default if facts else ())
 
 
 def drop_weights(experiment: Experiment) -> None:

@@ -19,6 +19,7 @@ from hyperfitting.studies.agreement import first_disagreement, settings_at_defau
 from hyperfitting.studies.folder import (
     CellFacts,
     StudyFolder,
+    cell_experiment,
     cell_facts_file,
     read_cell_facts,
 )
@@ -49,12 +50,11 @@ class ReusableExperiment:
         """Whether it is the experiment that a cell asks for, made of the same files."""
         facts, recipe = self.facts, cell.recipe
         known = facts.at_default if facts else ()
-        if first_disagreement(self.stored, recipe, known):
+        about_engine = cell.repeat > 0  # a control may be about nothing else
+        if first_disagreement(self.stored, recipe, known, engine=about_engine):
             return False
         if (facts.repeat if facts else 0) != cell.repeat:
             return False
-        if cell.repeat and self.stored["engine"] != recipe.engine.model_dump(mode="json"):
-            return False  # a control may be about nothing else
         try:
             runs = self.experiment.runs().values()
             threads = {run.train_facts.threads for run in runs}
@@ -82,35 +82,38 @@ def reusable_experiments(study: StudyFolder, others: Iterable[Path]) -> list[Reu
     Raises:
         RunError: one of the other folders is not there.
     """
-    found: dict[Path, Experiment] = {}
-    for experiment in _experiments(study, others):
-        found.setdefault(experiment.folder.resolve(), experiment)
-    return [ReusableExperiment(each) for each in found.values() if _is_finished(each)]
+    found: dict[Path, Path] = {}
+    for folder in _folders(study, others):
+        found.setdefault(folder.resolve(), folder)
+    finished = filter(None, map(_finished, found.values()))
+    return [ReusableExperiment(each) for each in finished]
 
 
-def _experiments(study: StudyFolder, others: Iterable[Path]) -> Iterator[Experiment]:
+def _folders(study: StudyFolder, others: Iterable[Path]) -> Iterator[Path]:
     own = study.folder.resolve()
-    for file in sorted(own.parent.glob(f"*/{study.study_file.name}")):
-        cells = StudyFolder(file.parent).cells_folder
-        if file.parent != own and cells.is_dir():
-            yield from find_experiments(cells)
-    for folder in others:
-        yield from find_experiments(folder)
+    beside = [
+        StudyFolder(file.parent).cells_folder
+        for file in sorted(own.parent.glob(f"*/{study.study_file.name}"))
+        if file.parent != own
+    ]
+    for place in (*filter(Path.is_dir, beside), *others):
+        yield from (each.folder for each in find_experiments(place))
 
 
-def _is_finished(experiment: Experiment) -> bool:
-    """Whether all its runs are measured, and asked the benchmarks, if there are any; a cell may be
-    at work still.
+def _finished(folder: Path) -> Experiment | None:
+    """The experiment in a folder, if all its runs are measured, and asked the benchmarks, if there
+    are any; a cell may be at work still.
     """
     try:
-        facts = read_cell_facts(experiment.folder)
+        facts, experiment = read_cell_facts(folder), cell_experiment(folder)
         if experiment.archive is not None or (facts is not None and not facts.finished):
-            return False
+            return None
         if experiment.recipe.evaluate.tasks and experiment.state() != "reported":
-            return False  # the report is made when all are answered
-        return all(run.measured for run in experiment.runs().values())
+            return None  # the report is made when all are answered
+        measured = all(run.measured for run in experiment.runs().values())
+        return experiment if measured else None
     except InputError:
-        return False
+        return None
 
 
 def take_over(found: ReusableExperiment, cell: Cell, folder: Path) -> None:

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperfitting import __version__
-from hyperfitting.errors import DiskFull, Interrupted, RunError
+from hyperfitting.errors import DiskFull, Interrupted, RecipeError, RunError
 from hyperfitting.facts import write_facts
 from hyperfitting.progress import sigterm_interrupts
 from hyperfitting.recipe import (
     Overrides,
     Recipe,
     differing_settings,
-    load_stored_recipe,
     read_tree,
 )
 from hyperfitting.runs import Experiment
@@ -138,8 +137,11 @@ def refuse_other_study(folder: StudyFolder, base: Recipe, cells: Iterable[Cell])
         if folder.holds_others():
             raise RunError(f"{folder.folder} is not empty and holds no study: choose another --out")
         return
-    held = load_stored_recipe(folder.base_file)
-    if found := differing_settings(held, base):
+    try:
+        found = differing_settings(folder.base(), base)
+    except RecipeError as error:  # a setting that is no more
+        found = str(error)
+    if found:
         raise RunError(
             f"{folder.folder} was made of another base ({found}): choose another --out, or remove "
             "it"
