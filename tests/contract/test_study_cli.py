@@ -3,6 +3,7 @@ input.
 """
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,22 @@ def test_a_status_has_a_line_for_each_cell_that_runs_or_failed(status):
         "tiny: 1 of 4 cells finished, 1 running, 1 failed, 1 waiting, about 2 min left",
     ]
     assert status_lines(status, most=1)[1] == "          and 1 more"
+
+
+def test_a_worker_that_gave_no_sign_for_long_may_be_lost(tree, tmp_path, capsys):
+    path = write_study(tmp_path, tree, ONE, seeds="[0]")
+    folder = study_folder(load_study(path), tmp_path / "out")
+    cell = study_cells(load_study(path))[0]
+    file = folder.claims_folder / f"{cell.folder_name}.1.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"process": 1, "machine": "another"}))
+    command = ["study", "status", str(path), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "no sign" not in capsys.readouterr().out
+    os.utime(file, (file.stat().st_mtime - 36_000,) * 2)
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "seed 0: drawing; no sign for 10.0 h: lost, or its machine's clock differs\n" in said
 
 
 def test_the_page_reloads_itself_while_the_study_runs(status, tmp_path):

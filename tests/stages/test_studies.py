@@ -1,6 +1,7 @@
 """A study from grid to table: every cell an experiment; what is shared, used again, goes wrong."""
 
 import json
+import os
 import shutil
 from contextlib import contextmanager
 from types import SimpleNamespace

@@ -10,7 +10,13 @@ import threading
 
 import pytest
 
-from hyperfitting.studies.claims import ClaimWatch, claim, keep_beating, this_machine
+from hyperfitting.studies.claims import (
+    ClaimWatch,
+    claim,
+    keep_beating,
+    seconds_of_killed,
+    this_machine,
+)
 
 
 def nothing():
@@ -85,6 +91,30 @@ def test_a_claim_that_was_taken_over_is_left_to_the_other(tmp_path, watch):
         written(tmp_path, "cell.2.json", process=os.getpid(), machine=this_machine())
     assert not json.loads((tmp_path / "cell.1.json").read_text())["released"]
     assert watch.next_number("cell") is None
+
+
+def test_what_killed_workers_took_is_known_from_their_claims(tmp_path):
+    """From the claim to its last beat, however long it lay idle, and each kill once."""
+    written(tmp_path, "cell.1.json", process=1, machine="another", begun=1000.0)
+    os.utime(tmp_path / "cell.1.json", (1090, 1090))
+    assert seconds_of_killed(tmp_path, "cell", 2) == 90
+    with claim(tmp_path, "cell", 2, nothing):
+        held = json.loads((tmp_path / "cell.2.json").read_text())
+        assert held["carried"] == 90
+        os.utime(tmp_path / "cell.2.json", (held["begun"] + 10, held["begun"] + 10))
+        assert seconds_of_killed(tmp_path, "cell", 3) == pytest.approx(100)
+    assert seconds_of_killed(tmp_path, "cell", 3) == 0  # it has noted them
+    written(tmp_path, "cell.3.json", process=1, machine="another")  # of a former version
+    assert [seconds_of_killed(tmp_path, "cell", each) for each in (1, 4, 5)] == [0, 0, 0]
+
+
+def test_a_claim_without_a_beat_for_long_is_silent(tmp_path, watch):
+    written(tmp_path, "cell.1.json", process=1, machine="another")
+    assert watch.next_number("cell") is None
+    assert watch.silent_seconds("cell") == 0
+    os.utime(tmp_path / "cell.1.json", (0, 0))
+    assert watch.silent_seconds("cell") > 1e9
+    assert watch.silent_seconds("another") == 0
 
 
 class Beats(threading.Event):

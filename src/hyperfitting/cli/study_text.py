@@ -29,11 +29,11 @@ def status_lines(status: StudyStatus, *, most: int | None = None) -> list[str]:
 def cell_line(each: CellStatus) -> str:
     """How far one cell has come, or why it failed."""
     if each.state == "failed":
-        return f"failed    {each.cell.title}: {each.line}"
+        return f"failed    {each.cell.title}: {each.words}"
     update = f"update {each.update:,} of {each.updates:,}" if each.update else ""
     loss = "" if each.loss is None else f"loss {each.loss:.3f}"
     ttr = "" if each.ttr is None else f"TTR {each.ttr:.2f}"
-    return f"{each.state:9s} {update:20s} {loss:11s} {ttr:9s} {each.cell.title}: {each.doing}"
+    return f"{each.state:9s} {update:20s} {loss:11s} {ttr:9s} {each.cell.title}: {each.words}"
 
 
 class StatusTable:

@@ -48,7 +48,7 @@ def run_cell(
         InputError: whatever `hyperfitting.run` refuses; a folder that holds no training is removed.
         Interrupted: Ctrl-C while training; calling again goes on.
     """
-    started = time.monotonic()
+    started = time.monotonic() - options.seconds_before
     try:
         experiment = _make(recipe, folder, options, progress)
     except BaseException:

@@ -26,10 +26,20 @@ STALE_SECONDS = 60.0
 
 
 class ClaimFacts(Facts):
-    """claims/<cell>.<n>.json: the process that holds a cell, and its machine; or that it let go."""
+    """claims/<cell>.<n>.json: the process that holds a cell, and its machine; or that it let go.
+
+    Args:
+        process: its number.
+        machine: as `this_machine` tells it.
+        begun: when the claim was made, by the clock that dates its file.
+        carried: seconds that claims before it were held which ended by a kill, one after another.
+        released: it let go, and has noted its seconds with the cell.
+    """
 
     process: int | None = None
     machine: str | None = None
+    begun: float | None = None
+    carried: float = 0.0
     released: bool = False
 
 
@@ -51,8 +61,14 @@ def claim(folder: Path, cell: str, number: int, on_taken: Callable[[], None]) ->
     except FileExistsError:
         yield False
         return
+    facts = ClaimFacts(
+        process=os.getpid(),
+        machine=this_machine(),
+        begun=os.fstat(handle).st_mtime,
+        carried=seconds_of_killed(folder, cell, number),
+    )
     with os.fdopen(handle, "w", encoding="utf-8") as opened:
-        opened.write(ClaimFacts(process=os.getpid(), machine=this_machine()).model_dump_json())
+        opened.write(facts.model_dump_json())
     ended = threading.Event()
     heart = threading.Thread(target=keep_beating, args=(file, after, ended, on_taken), daemon=True)
     heart.start()
@@ -80,6 +96,20 @@ def keep_beating(
             return
 
 
+def seconds_of_killed(folder: Path, cell: str, number: int) -> float:
+    """For how long a cell was held by those before claim `number` that were killed one after
+    another, up to the last beat of each: what no attempt has noted.
+    """
+    file = _file(folder, cell, number - 1)
+    try:
+        last_beat, held = file.stat().st_mtime, read_facts(file, ClaimFacts)
+    except (FileNotFoundError, RunError):
+        return 0.0
+    if held.released or held.begun is None:
+        return 0.0
+    return held.carried + max(last_beat - held.begun, 0.0)
+
+
 class ClaimWatch:
     """Which cells are held, as seen from this process.
 
@@ -105,6 +135,17 @@ class ClaimWatch:
             last += 1
         self._last[cell] = last
         return None if last and self._is_held(_file(self._folder, cell, last)) else last + 1
+
+    def silent_seconds(self, cell: str) -> float:
+        """How old the last beat of the claim on a cell is, by this machine's clock, if that is too
+        old for a worker that lives; else 0.
+        """
+        try:
+            beat = _file(self._folder, cell, self._last.get(cell, 0)).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+        silent = time.time() - beat
+        return silent if silent > self._stale_seconds else 0.0
 
     def _is_held(self, file: Path) -> bool:
         try:

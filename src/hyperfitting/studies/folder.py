@@ -45,8 +45,8 @@ class CellFacts(Facts):
         repeat: which of several cells with equal settings it is.
         at_default: settings, by dotted key, that stood at their default.
         finished: all its runs are measured; its weights may still be there after a kill.
-        seconds: that its attempts took together, but those that were killed; 0 of a cell that was
-            taken over.
+        seconds: that its attempts took together, each of those that were killed up to the last
+            beat of its heart; 0 of a cell that was taken over.
         taken_from: the finished experiment that it is a copy of, if it is one.
         data_from: the cell whose drawn data were copied.
         original_from: the cell whose original was copied, with its texts and metrics.

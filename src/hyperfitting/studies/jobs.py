@@ -22,6 +22,7 @@ class CellOptions:
         predictions: keep what each model predicts on the true texts.
         keep_weights: do not drop the weights when all is measured.
         share_from: folders of cells that may hold the same data, or the same original.
+        seconds_before: that attempts took which were killed, and could not note them.
     """
 
     coordinates: dict[str, str]
@@ -31,6 +32,7 @@ class CellOptions:
     predictions: bool = False
     keep_weights: bool = False
     share_from: Sequence[Path] = ()
+    seconds_before: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,7 @@ def status_summary(status: StudyStatus) -> str:
 
 
 def _row(each: CellStatus) -> str:
-    shown = each.line if each.state == "failed" else each.doing
-    state = f"{each.state}: {shown}" if shown else each.state
+    state = f"{each.state}: {each.words}" if each.words else each.state
     numbers = (
         f"{each.update:,} of {each.updates:,}" if each.updates else "",
         "" if each.loss is None else f"{each.loss:.3f}",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
 from hyperfitting.errors import HyperfittingError, InputError
 from hyperfitting.files import read_last_row
+from hyperfitting.progress import time_in_words
 from hyperfitting.recipe import HYPERFITTED, Overrides
 from hyperfitting.records import ProbeRow, UpdateRow
 from hyperfitting.runs import Experiment
@@ -28,7 +29,8 @@ class CellStatus:
 
     `doing` is a stage and a variant, `update` of `updates` the last one that was made, with its
     loss in nats per token; `ttr` is that of the last probe. `line` says why it failed. `seconds` is
-    what a finished one took; 0 of one that was used again.
+    what a finished one took; 0 of one that was used again. `silent_seconds` is how long ago the
+    worker of a running one gave its last sign, if that is too long ago; else 0.
     """
 
     cell: Cell
@@ -40,6 +42,16 @@ class CellStatus:
     ttr: float | None = None
     line: str = ""
     seconds: float = 0.0
+    silent_seconds: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """What it does, and that its worker may be lost; or why it failed."""
+        if self.state == "failed":
+            return self.line
+        silent = time_in_words(self.silent_seconds)
+        lost = f"no sign for {silent}: lost, or its machine's clock differs"
+        return "; ".join(filter(None, (self.doing, lost if self.silent_seconds else "")))
 
 
 @dataclass(frozen=True)
@@ -120,10 +132,12 @@ def _cell_status(folder: StudyFolder, cell: Cell, watch: ClaimWatch) -> CellStat
         return CellStatus(cell, "failed", line=failure.line)
     state: CellState = "waiting" if watch.next_number(cell.folder_name) else "running"
     experiment = Experiment(folder.cell_folder(cell))
+    silent = watch.silent_seconds(cell.folder_name) if state == "running" else 0.0
     try:
-        return _so_far(experiment, cell, state, doing=_doing(experiment))
+        found = _so_far(experiment, cell, state, doing=_doing(experiment))
     except (InputError, FileNotFoundError):  # it changes while it is read
-        return CellStatus(cell, state)
+        found = CellStatus(cell, state)
+    return replace(found, silent_seconds=silent)
 
 
 def _so_far(

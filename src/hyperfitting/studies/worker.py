@@ -23,7 +23,7 @@ from hyperfitting.facts import write_facts
 from hyperfitting.files import make_folder
 from hyperfitting.progress import NoProgress
 from hyperfitting.studies.cell_run import run_cell
-from hyperfitting.studies.claims import claim
+from hyperfitting.studies.claims import claim, seconds_of_killed
 from hyperfitting.studies.folder import CellFailure, StudyFolder
 from hyperfitting.studies.jobs import CellJob, CellOutcome
 
@@ -56,7 +56,8 @@ def _make(study: StudyFolder, job: CellJob) -> CellOutcome:
     make_folder(study.logs_folder)
     with study.log_file(job.cell).open("a", encoding="utf-8") as log:
         try:
-            options = replace(job.options, share_from=others)
+            before = seconds_of_killed(study.claims_folder, job.cell.folder_name, job.number)
+            options = replace(job.options, share_from=others, seconds_before=before)
             run_cell(job.cell.recipe, folder, options, progress=_LogProgress(log))
         except (Interrupted, KeyboardInterrupt):
             return CellOutcome.INTERRUPTED
