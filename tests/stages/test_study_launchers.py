@@ -83,6 +83,50 @@ def test_an_unknown_parameter_of_submitit_is_one_line(study, cluster, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("foo", "--slurm foo: write it as KEY=VALUE, such as timeout_min=120"),
+        ("slurm_partition.x=3", r"--slurm slurm_partition\.x=3: write it as KEY=VALUE"),
+        ("slurm_partition={x=3}", "this parameter is one value"),
+        ("slurm_setup=module load x", "this parameter is written as "),
+        ("cpus_per_task=8", "a job has a core for each thread: use --threads"),
+        ("slurm_cpus_per_task=8", "a job has a core for each thread: use --threads"),
+        ("mem_gb=nan", "--slurm mem_gb=nan: a finite number is needed"),
+    ],
+)
+def test_a_parameter_that_slurm_would_not_get_is_refused(study, tmp_path, given, words):
+    with pytest.raises(InputError, match=words):
+        choose_launcher("slurm", study_folder(study, tmp_path / "out"), parameters=(given,))
+
+
+def test_a_value_that_submitit_does_not_take_is_one_line(study, cluster, tmp_path):
+    folder = study_folder(study, tmp_path / "out")
+    launcher = choose_launcher("slurm", folder, parameters=("timeout_min=abc",))
+    with pytest.raises(InputError, match='--slurm: Parameter "timeout_min" expected type'):
+        launcher.__enter__()
+
+
+def test_a_job_has_a_day_unless_it_is_said_otherwise(study, cluster, tmp_path):
+    folder, cell = study_folder(study, tmp_path / "out"), study_cells(study)[0]
+    job = CellJob(folder.folder, cell, 1, CellOptions(cell.coordinates))
+    for given, minutes in (((), 1440), (("timeout_min=none",), 1440), (("slurm_time=30",), 30)):
+        with choose_launcher("slurm", folder, parameters=given) as launcher:
+            launcher.start(job)
+        assert f"#SBATCH --time={minutes}\n" in (cluster / "script.sh").read_text()
+
+
+def test_a_job_that_slurm_refuses_is_one_line(study, cluster, tmp_path):
+    (cluster / "sbatch").write_text("#!/bin/sh\necho error: invalid partition >&2\nexit 1\n")
+    folder, cell = study_folder(study, tmp_path / "out"), study_cells(study)[0]
+    job = CellJob(folder.folder, cell, 1, CellOptions(cell.coordinates))
+    with (
+        choose_launcher("slurm", folder) as launcher,
+        pytest.raises(InputError, match="--on slurm: sbatch refuses the job: error: invalid part"),
+    ):
+        launcher.start(job)
+
+
+@pytest.mark.parametrize(
     ("name", "options", "words"),
     [
         ("ray", {"workers": 2}, "--workers is for --on local: ray decides how many"),

@@ -90,7 +90,8 @@ def _run_options(made: Parser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a parameter of submitit, such as slurm_partition=gpu or timeout_min=120; repeatable",
+        help="a parameter of submitit, such as slurm_partition=gpu or timeout_min=120 (a job has a "
+        "day unless it says so); repeatable",
     )
     made.add_argument(
         "--keep-weights", action="store_true", help="do not drop the models of finished cells"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from hyperfitting.errors import InputError
-from hyperfitting.recipe import apply_overrides
 from hyperfitting.studies.folder import StudyFolder
 from hyperfitting.studies.launchers.processes import Processes
 from hyperfitting.studies.launchers.protocol import Launcher
 from hyperfitting.studies.launchers.ray_cluster import RayCluster
-from hyperfitting.studies.launchers.slurm import SlurmJobs
+from hyperfitting.studies.launchers.slurm import SlurmJobs, slurm_parameters
 
 LauncherName = Literal["local", "ray", "slurm"]
 
@@ -33,7 +32,7 @@ def choose_launcher(
         parameters: of submitit, as `KEY=VALUE`.
 
     Raises:
-        InputError: an option is of another launcher.
+        InputError: an option is of another launcher, or a parameter is none of submitit's.
     """
     if workers is not None and name != "local":
         raise InputError(f"--workers is for --on local: {name} decides how many cells run at once")
@@ -43,6 +42,4 @@ def choose_launcher(
         return Processes(workers or 1, threads)
     if name == "ray":
         return RayCluster(threads=threads or 1)
-    found: dict[str, Any] = {}
-    apply_overrides(found, parameters)
-    return SlurmJobs(found, folder=folder.slurm_folder, threads=threads or 1)
+    return SlurmJobs(slurm_parameters(parameters), folder=folder.slurm_folder, threads=threads or 1)
