@@ -265,6 +265,14 @@ def test_an_estimate_times_each_kind_with_the_threads_that_its_cells_will_have(
         timed.clear()
 
 
+def test_an_estimate_counts_no_more_workers_than_cells(made, base, tmp_path, monkeypatch):
+    _, out = made
+    monkeypatch.setattr("hyperfitting.studies.launchers.processes.core_count", lambda: 64)
+    study = tiny_study(tmp_path, base, RATES, seeds="[0, 1]")
+    found = estimate_study(study, out=out, workers=64, threads=1, device="cpu")
+    assert (found.to_make, found.workers) == (2, 2)
+
+
 def test_a_control_is_used_again_with_the_same_engine_only(made, base, tmp_path):
     _, out = made
     again = tmp_path / "again"
@@ -388,6 +396,46 @@ def test_axes_that_the_analysis_does_not_read_are_refused_before_the_first_cell(
     with pytest.raises(RecipeError, match="the analysis downstream does not read the axis 'rate'"):
         start(study, *given, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("start", [run_study, estimate_study])
+def test_an_analysis_of_predictions_that_are_not_kept_is_refused_before_the_first_cell(
+    base, tmp_path, start
+):
+    axis = '[[axes]]\nname = "order"\npoints = [{ name = "given" }]\n'
+    study = tiny_study(tmp_path, base, f'analysis = "shuffle"\n{axis}')
+    given = (NoWork(),) if start is run_study else ()
+    with pytest.raises(RecipeError, match=r"does not keep: set predictions = true"):
+        start(study, *given, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("start", [run_study, estimate_study])
+def test_a_finished_cell_without_the_predictions_that_are_asked_for_is_refused(
+    made, tmp_path, start
+):
+    study, out = made
+    copy = shutil.copytree(out, tmp_path / "out")
+    (cell,) = copy.glob("cells/rate-0-001-*")
+    (cell / "original" / "predictions.npz").unlink()
+    given = (NoWork(),) if start is run_study else ()
+    words = f"{cell} was finished without predictions, for which tiny asks now: choose another"
+    with pytest.raises(RunError, match=words):
+        start(study, *given, out=copy)
+    without = study.model_copy(update={"predictions": False})
+    assert estimate_study(without, out=copy, device="cpu").finished == 2
+
+
+def test_what_a_killed_attempt_took_counts(base, tmp_path):
+    study = tiny_study(tmp_path, base, "description = 'one cell'\n", seeds="[0]")
+    folder, (cell,) = study_folder(study, tmp_path / "out"), study_cells(study)
+    killed = folder.claims_folder / f"{cell.folder_name}.1.json"
+    killed.parent.mkdir(parents=True)
+    killed.write_text(json.dumps({"process": 1, "machine": "another", "begun": 1000.0}))
+    os.utime(killed, (1100, 1100))
+    job = CellJob(folder.folder, cell, 2, CellOptions(cell.coordinates, device="cpu"))
+    assert work(job) is CellOutcome.FINISHED
+    assert 100 < folder.finished(cell).facts.seconds < 200
 
 
 def test_a_folder_of_another_study_is_refused(made, base, tmp_path):

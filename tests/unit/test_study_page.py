@@ -149,7 +149,7 @@ def test_a_study_without_an_analysis_has_the_table_of_its_cells(tmp_path):
 def test_an_analysis_that_is_not_there_is_one_line(tmp_path):
     found = results_of(tmp_path, STUDY)
     wrong = replace(found, study=found.study.model_copy(update={"analysis": "quality"}))
-    with pytest.raises(RecipeError, match=r"mine: no analysis 'quality'; there is cells, curves"):
+    with pytest.raises(RecipeError, match=r"mine: no analysis 'quality': there are cells, curves"):
         find_answers(wrong)
 
 
@@ -173,3 +173,14 @@ def test_an_analysis_without_its_axis_is_one_line(tmp_path):
         RecipeError, match="mine: the analysis quantity reads an axis 'schedule', which the study"
     ):
         find_answers(results_of(tmp_path, study))
+
+
+def test_an_analysis_without_what_it_reads_is_one_line(tmp_path):
+    study = 'name = "mine"\nbase = "demo"\nanalysis = "shuffle"\n'
+    study += '[[axes]]\nname = "order"\npoints = [{ name = "given" }]\n'
+    published = '[[published]]\nmetric = "ttr"\nvalue = 1\nsource = "x"\nat = { epoch = 1 }\n'
+    with pytest.raises(RecipeError, match="mine: the analysis shuffle reads predictions, which "):
+        find_answers(results_of(tmp_path, study))
+    words = "published value of ttr: the analysis shuffle reads no 'epoch': name one of order, pair"
+    with pytest.raises(RecipeError, match=words):
+        find_answers(results_of(tmp_path, study + published))

@@ -18,14 +18,13 @@ from hyperfitting.stages.workload import (
     trainings,
     working_bytes,
 )
-from hyperfitting.studies.analyses import analysis_of
-from hyperfitting.studies.folder import StudyFolder, study_folder
-from hyperfitting.studies.grid import Cell, base_recipe, study_cells
-from hyperfitting.studies.launchers.processes import core_count
+from hyperfitting.studies.folder import StudyFolder
+from hyperfitting.studies.grid import Cell
+from hyperfitting.studies.launchers.processes import core_count, refuse_more_than_cores
 from hyperfitting.studies.reuse import reusable_experiments
 from hyperfitting.studies.settings import StudySettings
 from hyperfitting.studies.sharing import data_key, original_key
-from hyperfitting.studies.study_run import refuse_other_study
+from hyperfitting.studies.study_run import runnable
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class StudyEstimate:
         other_seconds: that writing and measuring take, judged from the updates by what a token
             costs that is written or read: roughly.
         finished_seconds: that a finished cell took, on average; None where none was made here.
-        workers: at work at once.
+        workers: at work at once, no more than there are cells to make.
         weights_bytes: weights and checkpoints on the disk while so many workers train.
         kept_bytes: weights that `--keep-weights` would leave.
         results_bytes: what a finished cell leaves, on average; None where none is finished.
@@ -88,12 +87,11 @@ def estimate_study(
     divided among the workers.
 
     Raises:
-        InputError: the study is wrong, its folder holds another one, or a model is not there.
+        InputError: the study is wrong, its folder holds another one, a model is not there, or there
+            are more workers than cores.
     """
-    analysis_of(study)  # refuses what `run` would refuse
-    cells = study_cells(study, overrides, allow_many=allow_many)
-    folder = study_folder(study, out)
-    refuse_other_study(folder, base_recipe(study, overrides), cells)
+    refuse_more_than_cores(workers)
+    folder, _, cells = runnable(study, out, overrides, allow_many=allow_many)
     finished = [each for each in map(folder.finished, cells) if each is not None]
     left = [cell for cell in cells if folder.finished(cell) is None]
     found = reusable_experiments(folder, reuse)
@@ -104,7 +102,8 @@ def estimate_study(
         if folder.cell_folder(cell).is_dir()  # one that has begun goes on
         or not any(each.is_that_of(cell, predictions=asked) for each in found)
     ]
-    given = threads or max(core_count() // workers, 1)
+    given = threads or core_count() // workers
+    at_once = min(workers, max(len(to_make), 1))
     rates = {
         kind: _tokens_per_second(cell, given, device)
         for kind, cell in training_kinds(to_make, given).items()
@@ -124,8 +123,8 @@ def estimate_study(
             for cell, variants in _to_write(to_make, given)
         ),
         finished_seconds=fmean(taken) if taken else None,
-        workers=workers,
-        weights_bytes=_weights_bytes(to_make, workers),
+        workers=at_once,
+        weights_bytes=_weights_bytes(to_make, at_once),
         kept_bytes=sum(saved_bytes(cell.recipe) for cell in to_make),
         results_bytes=_results_bytes(folder, finished_cells=[each.cell for each in finished]),
     )

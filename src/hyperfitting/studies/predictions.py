@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hyperfitting.errors import RunError
 from hyperfitting.files import replacing
-from hyperfitting.runs import Run
+from hyperfitting.runs import Experiment, Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,11 @@ class Predictions:
 def predictions_file(run: Run) -> Path:
     """Where the predictions of a run stand, if its study asks for them."""
     return run.folder / "predictions.npz"
+
+
+def has_predictions(experiment: Experiment) -> bool:
+    """Whether the predictions of all its runs are kept."""
+    return all(predictions_file(run).is_file() for run in experiment.runs().values())
 
 
 def write_predictions(run: Run, sets: Mapping[str, Predictions]) -> None:

@@ -24,7 +24,7 @@ from hyperfitting.studies.folder import (
     read_cell_facts,
 )
 from hyperfitting.studies.grid import Cell
-from hyperfitting.studies.predictions import predictions_file
+from hyperfitting.studies.predictions import has_predictions
 from hyperfitting.weights import hash_model, ordinary_folder
 
 _LEFT_BEHIND = shutil.ignore_patterns("model", "checkpoint", "parts", ".lock", ".*.partial")
@@ -60,7 +60,7 @@ class ReusableExperiment:
             threads = {run.train_facts.threads for run in runs}
             if cell.threads is not None and threads != {cell.threads}:
                 return False
-            if predictions and not all(predictions_file(run).is_file() for run in runs):
+            if predictions and not has_predictions(self.experiment):
                 return False
             data.refuse_changed(self.experiment.manifest.sources, recipe.data, "")
         except InputError:

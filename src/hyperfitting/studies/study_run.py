@@ -39,6 +39,7 @@ from hyperfitting.studies.grid import Cell, base_recipe, study_cells
 from hyperfitting.studies.jobs import CellJob, CellOptions, CellOutcome
 from hyperfitting.studies.launchers.protocol import Launcher, WorkerHandle
 from hyperfitting.studies.page import write_progress_page
+from hyperfitting.studies.predictions import has_predictions
 from hyperfitting.studies.reuse import ReusableExperiment, reusable_experiments, take_over
 from hyperfitting.studies.settings import StudySettings
 from hyperfitting.studies.status import CellStatus, StudyStatus, status_of
@@ -94,16 +95,13 @@ def run_study(
         on_status: called every few seconds with how far it has come.
 
     Raises:
-        InputError: the study is wrong, its axes are not those of its analysis, or the folder holds
-            another one.
+        InputError: the study is wrong, its analysis reads something else, the folder holds another
+            study, or finished cells lack the predictions that it asks for.
         DiskFull: the workers are stopped; the same call goes on.
         Interrupted: Ctrl-C or SIGTERM; the workers have written checkpoints, and the same call
             goes on.
     """
-    analysis_of(study)  # refuses it now, and not after the last cell
-    cells = study_cells(study, overrides, allow_many=options.allow_many)
-    folder, base = study_folder(study, out), base_recipe(study, overrides)
-    refuse_other_study(folder, base, cells)
+    folder, base, cells = runnable(study, out, overrides, allow_many=options.allow_many)
     with launcher:
         folder.keep_study(study, base)
         run = _StudyRun(study, folder, cells, launcher, options, on_status)
@@ -120,6 +118,23 @@ def run_study(
         finally:
             run.show(running=False)
     return run.status()
+
+
+def runnable(
+    study: StudySettings, out: Path | None, overrides: Overrides, *, allow_many: bool
+) -> tuple[StudyFolder, Recipe, list[Cell]]:
+    """The folder, the base and the cells of a study; what cannot end well is refused now, and not
+    after the last cell.
+
+    Raises:
+        InputError: as `run_study`.
+    """
+    analysis_of(study)
+    cells = study_cells(study, overrides, allow_many=allow_many)
+    folder, base = study_folder(study, out), base_recipe(study, overrides)
+    refuse_other_study(folder, base, cells)
+    _refuse_without_predictions(study, folder, cells)
+    return folder, base, cells
 
 
 def refuse_other_study(folder: StudyFolder, base: Recipe, cells: Iterable[Cell]) -> None:
@@ -166,6 +181,24 @@ def _refuse_other_cell(folder: Path, cell: Cell) -> None:
             f"{folder} was begun by hyperfitting {facts.hyperfitting}, and this is {__version__}: "
             f"{remedy}"
         )
+
+
+def _refuse_without_predictions(
+    study: StudySettings, folder: StudyFolder, cells: Iterable[Cell]
+) -> None:
+    """Refuse finished cells without predictions where the study asks for them: nobody would make
+    them.
+
+    Raises:
+        RunError: names one.
+    """
+    finished = filter(None, map(folder.finished, cells)) if study.predictions else ()
+    for each in finished:
+        if not has_predictions(each.experiment):
+            raise RunError(
+                f"{each.experiment.folder} was finished without predictions, for which "
+                f"{study.name} asks now: choose another --out, or remove it to make it again"
+            )
 
 
 class _StudyRun:

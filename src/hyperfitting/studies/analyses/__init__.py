@@ -22,23 +22,31 @@ from hyperfitting.studies.settings import StudySettings
 
 @dataclass(frozen=True)
 class StudyAnalysis:
-    """How findings are made of finished cells, and the axes that a study must have for it, and no
-    other; None: whichever it has. `refuse` raises a RecipeError where it cannot read their points.
+    """How findings are made of finished cells, and what a study must have for it.
+
+    Args:
+        find: makes them.
+        axes: those that the study has, and no other; None: whichever.
+        refuse: raises a RecipeError where it cannot read their points.
+        predictions: it reads what the models predicted.
+        coordinates: where published values may stand, beside the axes; None: it reads none.
     """
 
     find: Callable[[StudyResults], Findings]
     axes: tuple[str, ...] | None = ()
     refuse: Callable[[StudySettings], None] | None = None
+    predictions: bool = False
+    coordinates: tuple[str, ...] | None = ()
 
 
 ANALYSES: dict[str, StudyAnalysis] = {
-    "cells": StudyAnalysis(find_cells, None),
-    "curves": StudyAnalysis(find_curves, (TRAINING,)),
+    "cells": StudyAnalysis(find_cells, None, coordinates=None),
+    "curves": StudyAnalysis(find_curves, (TRAINING,), coordinates=("epoch",)),
     "data-type": StudyAnalysis(find_data_type, (DATA,), refuse_reserved_points),
-    "downstream": StudyAnalysis(find_downstream),
-    "long": StudyAnalysis(find_long_texts, (TRAINED,)),
+    "downstream": StudyAnalysis(find_downstream, coordinates=None),
+    "long": StudyAnalysis(find_long_texts, (TRAINED,), coordinates=None),
     "quantity": StudyAnalysis(find_quantity, (TEXTS, SCHEDULE)),
-    "shuffle": StudyAnalysis(find_shuffle, (ORDER,)),
+    "shuffle": StudyAnalysis(find_shuffle, (ORDER,), predictions=True, coordinates=("pair",)),
 }
 """By the name that a study gives as `analysis`; `cells` is that of a study without one."""
 
@@ -47,11 +55,12 @@ def analysis_of(study: StudySettings) -> StudyAnalysis:
     """The analysis that a study names.
 
     Raises:
-        RecipeError: there is no such analysis, or the study has other axes or points than it reads.
+        RecipeError: there is no such analysis, or the study has other axes or points than it reads,
+            keeps no predictions for it, or has published values where it reads none.
     """
     name = study.analysis or "cells"
     if name not in ANALYSES:
-        raise RecipeError(f"{study.name}: no analysis {name!r}; there is {', '.join(ANALYSES)}")
+        raise RecipeError(f"{study.name}: no analysis {name!r}: there are {', '.join(ANALYSES)}")
     analysis, axes = ANALYSES[name], [axis.name for axis in study.axes]
     if missing := next((axis for axis in analysis.axes or () if axis not in axes), None):
         raise RecipeError(
@@ -66,7 +75,25 @@ def analysis_of(study: StudySettings) -> StudyAnalysis:
         )
     if analysis.refuse is not None:
         analysis.refuse(study)
+    _refuse_unread_places(study, name, analysis)
+    if analysis.predictions and not study.predictions:
+        raise RecipeError(
+            f"{study.name}: the analysis {name} reads predictions, which the study does not keep: "
+            "set predictions = true"
+        )
     return analysis
+
+
+def _refuse_unread_places(study: StudySettings, name: str, analysis: StudyAnalysis) -> None:
+    if analysis.coordinates is None:
+        return
+    known = (*(axis.name for axis in study.axes), *analysis.coordinates)
+    for each in study.published:
+        if unread := next((place for place in each.at if place not in known), None):
+            raise RecipeError(
+                f"{study.name}: published value of {each.metric}: the analysis {name} reads no "
+                f"{unread!r}: name one of {', '.join(known)}"
+            )
 
 
 __all__ = ["ANALYSES", "StudyAnalysis", "analysis_of"]

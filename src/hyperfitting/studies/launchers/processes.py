@@ -23,6 +23,19 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def refuse_more_than_cores(workers: int) -> None:
+    """Refuse workers that this machine has no core for.
+
+    Raises:
+        InputError: names the number of cores.
+    """
+    if workers > core_count():
+        raise InputError(
+            f"--workers {workers}: this machine has {core_count()} cores, and a worker needs one "
+            "of its own"
+        )
+
+
 class Processes:
     """So many workers at once, among which the cores are divided.
 
@@ -31,11 +44,7 @@ class Processes:
     """
 
     def __init__(self, workers: int = 1, threads: int | None = None):
-        if workers > core_count():
-            raise InputError(
-                f"--workers {workers}: this machine has {core_count()} cores, and a worker needs "
-                "one of its own"
-            )
+        refuse_more_than_cores(workers)
         self.capacity = workers
         self.threads = threads or core_count() // workers
         self._context = get_context("forkserver")
