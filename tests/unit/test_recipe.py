@@ -98,7 +98,7 @@ def test_a_wrong_value_is_one_line_with_the_setting(tree, section, key, value, w
 
 def test_sets_and_arms_have_distinct_names(tree):
     tree["data"]["domains"] *= 2
-    assert "two sets of data.domains have the same name" in problem(tree)
+    assert "two sets of data.domains have the same name, pieces: rename" in problem(tree)
     tree["data"]["domains"] = [{"name": "a", "count": 1}, {"name": "b", "count": 1}]
     assert "only one set of data.domains can be drawn from data.train" in problem(tree)
     tree["data"]["domains"] = [{"name": "train", "count": 1}]
@@ -168,6 +168,8 @@ def test_a_missing_or_broken_recipe_is_one_line(tmp_path):
         match="no recipe 'nope': neither a file nor one of demo, every-arm, image-demo, paper",
     ):
         load_recipe("nope")
+    with pytest.raises(RecipeError, match="no recipe '': neither a file nor one of demo"):
+        load_recipe("")
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ")
     with pytest.raises(RecipeError, match="not a readable recipe"):

@@ -39,9 +39,9 @@ def _list(options: Options) -> None:
 
 
 def _show(options: Options) -> None:
-    from hyperfitting.recipe import recipe_path
+    from hyperfitting.recipe import read_settings_text, recipe_path
 
-    print(recipe_path(_name(options)).read_text(encoding="utf-8"), end="")
+    print(read_settings_text(recipe_path(_name(options))), end="")
 
 
 def _copy(options: Options) -> None:

@@ -110,9 +110,10 @@ def _list(options: Options) -> None:
 
 
 def _show(options: Options) -> None:
+    from hyperfitting.recipe import read_settings_text
     from hyperfitting.studies import study_path
 
-    print(study_path(options.study).read_text(encoding="utf-8"), end="")
+    print(read_settings_text(study_path(options.study), "study"), end="")
 
 
 def _copy(options: Options) -> None:

@@ -62,7 +62,14 @@ from hyperfitting.recipe.train import (
     TrackerName,
     TrainSettings,
 )
-from hyperfitting.recipe.tree import Overrides, apply_overrides, as_overrides, dotted, read_tree
+from hyperfitting.recipe.tree import (
+    Overrides,
+    apply_overrides,
+    as_overrides,
+    dotted,
+    read_settings_text,
+    read_tree,
+)
 from hyperfitting.recipe.unknown import stood_at_default
 from hyperfitting.recipe.variants import HYPERFITTED, ORIGINAL, PRETRAINED, Variant
 
@@ -120,6 +127,7 @@ __all__ = [
     "parse_recipe",
     "parse_settings",
     "read_or_given",
+    "read_settings_text",
     "read_tree",
     "recipe_notes",
     "recipe_path",

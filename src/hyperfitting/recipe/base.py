@@ -79,8 +79,8 @@ def refuse_equal_names(names: Sequence[str], what: str) -> None:
     Raises:
         ValueError: there are two.
     """
-    if len(set(names)) < len(names):
-        raise ValueError(f"two {what} have the same name")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"two {what} have the same name, {twice}: rename or drop one")
 
 
 class PathSettings(Settings):

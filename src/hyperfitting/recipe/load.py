@@ -63,7 +63,7 @@ def recipe_path(name_or_path: str | Path) -> Path:
     shipped = _SHIPPED / f"{name_or_path}.toml"
     if shipped.is_file():
         return shipped
-    if path.is_dir():
+    if str(name_or_path) and path.is_dir():  # an empty name would be the working folder
         held = (
             f": its recipe is {path / 'recipe.json'}"
             if (path / "recipe.json").is_file()
@@ -261,6 +261,9 @@ def load_stored_recipe(path: Path, at_default: Collection[str] = ()) -> Recipe:
     return _read(path, (), str(path), at_default)
 
 
+_TOO_DEEP = "lists or tables are nested too deep"
+
+
 def parse_settings(kind: type[_Settings], tree: dict[str, Any], source: str) -> _Settings:
     """The same for any settings: a recipe, or the protocol of a preference study.
 
@@ -273,6 +276,8 @@ def parse_settings(kind: type[_Settings], tree: dict[str, Any], source: str) -> 
         # Through JSON, where strict types still take an array for a tuple and 1 for 1.0.
         return kind.model_validate_json(json.dumps(tree))
     except RecursionError as error:
-        raise RecipeError(f"{source}: lists or tables are nested too deep") from error
+        raise RecipeError(f"{source}: {_TOO_DEEP}") from error
     except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] == "json_invalid":  # JSON, but for its depth
+            raise RecipeError(f"{source}: {_TOO_DEEP}") from error
         raise RecipeError(f"{source}: {problems_in_words(error, kind)}") from error

@@ -23,7 +23,7 @@ def problems_in_words(error: ValidationError, kind: type[Settings]) -> str:
     """All problems of a tree in one line, unknown names first; a missing setting that one of them
     meant is left out.
     """
-    problems = list(_deepest(error.errors(include_url=False)))
+    problems = _causes(list(_deepest(error.errors(include_url=False))))
     nearest = {
         each["loc"]: _nearest(each["loc"], kind)
         for each in problems
@@ -70,6 +70,19 @@ def _deepest(problems: Sequence[Any]) -> Iterator[Any]:
         branch = _branch(each["loc"])
         if branch == len(each["loc"]) or len(each["loc"]) == depths[_key(each["loc"][:branch])]:
             yield {**each, "loc": (*each["loc"][:branch], *each["loc"][branch + 1 :])}
+
+
+def _causes(problems: list[Any]) -> list[Any]:
+    """Problems without lists that are too short only because items of theirs are wrong."""
+    return [
+        each
+        for each in problems
+        if each["type"] != "too_short"
+        or not any(
+            other is not each and other["loc"][: len(each["loc"])] == each["loc"]
+            for other in problems
+        )
+    ]
 
 
 def _branch(location: Sequence[int | str]) -> int:

@@ -18,51 +18,65 @@ Overrides = Sequence[str] | Mapping[str, Any]
 """Changes to settings: `section.key=value` as typed after `--set`, or values by dotted key."""
 
 
-def read_tree(path: Path) -> dict[str, Any]:
-    """The settings in a .toml or .json file as plain values, not yet validated.
+def read_tree(path: Path, kind: str = "recipe") -> dict[str, Any]:
+    """The settings in a .toml or .json file as plain values, not yet validated. `kind` says in
+    errors what the file is.
 
     Raises:
         RecipeError: the file cannot be read, or holds something else; names the line.
     """
-    text = _read_text(path)
+    text = read_settings_text(path, kind)
     try:
-        tree = _read_json(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}, is not JSON"
-        raise _unreadable(path, f"{where}{_quoted(text, error.lineno, error.colno)}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise _unreadable(path, _toml_problem(text, str(error))) from error
-    except RecursionError as error:
-        raise _unreadable(path, "lists or tables are nested too deep") from error
+        tree = _tree(path, text)
     except ValueError as error:
-        said = str(error)  # ours, or Python's on the digits of a number
-        raise _unreadable(
-            path, _TOO_LONG if said.startswith("Exceeds the limit") else said
-        ) from error
+        raise _unreadable(path, kind, str(error)) from error
     if not isinstance(tree, dict):
-        raise _unreadable(path, f"it holds {type(tree).__name__}, not settings by name")
+        raise _unreadable(path, kind, f"it holds {type(tree).__name__}, not settings by name")
     return tree
 
 
-def _unreadable(path: Path, problem: str) -> RecipeError:
-    return RecipeError(f"{path}: not a readable recipe: {problem}")
+def _tree(path: Path, text: str) -> Any:
+    """What a file holds; what is wrong with it is a `ValueError`, in words."""
+    try:
+        return _read_json(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}, is not JSON"
+        raise ValueError(f"{where}{_quoted(text, error.lineno, error.colno)}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(_toml_problem(text, str(error))) from error
+    except RecursionError as error:
+        raise ValueError("lists or tables are nested too deep") from error
+    except ValueError as error:
+        said = str(error)  # ours, or Python's on the digits of a number
+        raise ValueError(_TOO_LONG if said.startswith("Exceeds the limit") else said) from error
 
 
-def _read_text(path: Path) -> str:
+def _unreadable(path: Path, kind: str, problem: str) -> RecipeError:
+    return RecipeError(f"{path}: not a readable {kind}: {problem}")
+
+
+def read_settings_text(path: Path, kind: str = "recipe") -> str:
+    """The text of a file in any Unicode encoding that is marked. `kind` says in errors what it is.
+
+    Raises:
+        RecipeError: the file cannot be read, or holds no text; names the line.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, (error.strerror or type(error).__name__).lower()) from error
+        problem = (error.strerror or type(error).__name__).lower()
+        raise _unreadable(path, kind, problem) from error
     try:
         text = decode_text(data)
     except UnicodeDecodeError as error:
         encoding = encoding_of(data)
         problem = "not UTF-8" if encoding.startswith("utf-8") else f"damaged {encoding.upper()}"
         where = f"line {line_of_error(data, error)} is {problem}"
-        raise _unreadable(path, f"{where}: save the file as UTF-8") from error
+        raise _unreadable(path, kind, f"{where}: save the file as UTF-8") from error
     if "\0" in text:
         line = line_of(text, text.index("\0"))
-        raise _unreadable(path, f"line {line} holds a NUL character: save the file as UTF-8 text")
+        problem = f"line {line} holds a NUL character: save the file as UTF-8 text"
+        raise _unreadable(path, kind, problem)
     return text
 
 
@@ -207,6 +221,12 @@ def key_parts(key: str) -> list[str]:
     """
     parts = re.sub(r"\[(\d+)\]", r".\1", key.strip()).split(".")
     return [str(int(part)) if part.isdecimal() else part for part in parts]
+
+
+def covers(key: str, other: str) -> bool:
+    """Whether setting `key` sets `other` too: the same one, or one inside it."""
+    parts = key_parts(key)
+    return key_parts(other)[: len(parts)] == parts
 
 
 def _set(tree: dict[str, Any], key: str, value: Any, *, said: str) -> None:

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from hyperfitting.recipe.base import Settings
 from hyperfitting.recipe.problems import unknown_places
+from hyperfitting.recipe.tree import covers
 
 
 def stood_at_default(key: str, at_default: Collection[str]) -> bool:
     """Whether a setting, by dotted key, or a section around it is among those that stood at their
     default.
     """
-    parts = key.split(".")
-    return any(".".join(parts[:end]) in at_default for end in range(1, len(parts) + 1))
+    return any(covers(each, key) for each in at_default)
 
 
 def without_unknown(

@@ -28,7 +28,8 @@ def study_path(name_or_path: str | Path) -> Path:
     path, shipped = Path(name_or_path), _SHIPPED / f"{name_or_path}.toml"
     found = next((each for each in (path, shipped) if each.is_file()), None)
     if found is None:
-        kind = "is a folder, not a study's file" if path.is_dir() else "neither a file nor shipped"
+        folder = path.is_dir() and str(name_or_path)
+        kind = "is a folder, not a study's file" if folder else "neither a file nor shipped"
         hint = nearest_hint(path.name, shipped_studies())
         names = ", ".join(shipped_studies()) or "none"
         raise RecipeError(f"no study {str(name_or_path)!r}: {kind} (shipped: {names}){hint}")
@@ -44,7 +45,8 @@ def load_study(name_or_path: str | Path) -> StudySettings:
         RecipeError: one line that names the file, the settings and the remedy.
     """
     path = study_path(name_or_path)
-    settings = parse_settings(StudySettings, read_tree(path), source=str(path))
+    settings = parse_settings(StudySettings, read_tree(path, "study"), source=str(path))
+    settings.was_loaded_as(str(name_or_path))
     own = path.absolute().parent
     folder = Path.cwd() if own == _SHIPPED else own
     settings.count_from(lambda _: folder)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from hyperfitting.recipe import CountOrZero, Name, PathSettings, Settings, dotted
 from hyperfitting.recipe.base import Threads, refuse_equal_names
@@ -163,6 +163,17 @@ class StudySettings(PathSettings):
     published: tuple[PublishedValue, ...] = Field(
         (), description="Published values, which stand beside ours."
     )
+
+    _loaded_as: str = PrivateAttr("")
+
+    def was_loaded_as(self, name_or_path: str) -> None:
+        """Say once, of a study that has just been read, how its reader called it."""
+        self._loaded_as = name_or_path
+
+    @property
+    def called(self) -> str:
+        """What a verb is given to mean this study: its file, or the name of a shipped one."""
+        return self._loaded_as or self.name
 
     @field_validator("set", mode="before")
     @classmethod

@@ -270,11 +270,9 @@ def read_protocol(
         StudyError: the file, the setting or the value that is wrong, in one line.
     """
     try:
-        tree = {} if file is None else read_tree(_protocol_file(file))
+        tree = {} if file is None else read_tree(_protocol_file(file), "protocol")
     except RecipeError as error:
-        raise StudyError(
-            str(error).replace("not a readable recipe", "not a readable protocol")
-        ) from error
+        raise StudyError(str(error)) from error
     if "pairs" in options:
         tree["pairs"] = _pairs(options["pairs"])
     tree.setdefault("name", _name_of(out))
