@@ -257,9 +257,13 @@ def test_an_estimate_times_each_kind_with_the_threads_that_its_cells_will_have(
         return SimpleNamespace(tokens_per_second=1.0)
 
     monkeypatch.setattr("hyperfitting.studies.estimate.try_updates", note)
-    for changes, threads, originals in (((), [1, 2], 4), (["engine.threads=1"], [1], 2)):
+    alike = tiny_study(tmp_path / "alike", base, text.replace("threads", "repeat"), seeds="[0, 1]")
+    for each, changes, threads, originals in (
+        (study, (), [1, 2], 4),
+        (alike, ["engine.threads=2"], [2], 2),
+    ):
         found = estimate_study(
-            study, out=tmp_path / "out", overrides=changes, threads=1, device="cpu"
+            each, out=tmp_path / "out", overrides=changes, threads=1, device="cpu"
         )
         assert (timed, found.originals) == (threads, originals)
         timed.clear()

@@ -35,7 +35,7 @@ def study(tmp_path):
     def written(text=STUDY, **changes):
         for old, new in changes.values():
             assert old in text
-            text = text.replace(old, new)
+            text = text.replace(old, new, 1)
         (tmp_path / "study.toml").write_text(text)
         return load_study(tmp_path / "study.toml")
 
@@ -125,19 +125,54 @@ REFUSED = {
         ("[8, 32]", "[8, 32, 64]"),
         "axis texts: .*data.train_blocks has 3, train.batch_blocks has 2",
     ),
-    "equal values": (("[8, 32]", "[8, 8]"), "two points of axis texts have the same name"),
+    "equal values": (
+        ("[8, 32]", "[8, 8]"),
+        "axis texts: the values 8 and 8 make the same name, 8: write points, each with a name",
+    ),
+    "values with the same name": (
+        ("[8, 32]", "[0.1, 0.10000001]"),
+        r"the values 0\.1 and 0\.10000001 make the same name, 0-1: write points",
+    ),
+    "equal points": (
+        ('name = "other"', 'name = "given"'),
+        "two points of axis order have the same name, given: rename or drop one",
+    ),
+    "no values": (("[8, 32]", "[]"), "axis texts: data.train_blocks has no values: give it a list"),
+    "a wrong seed": (("[0, 1]", "[1.5]"), r"toml: seeds\.0 = 1\.5: a whole number is needed$"),
+    "values nested too deep": (
+        ("[8, 32]", f"{'[' * 300}1{']' * 300}"),
+        r"study\.toml: lists or tables are nested too deep$",
+    ),
+    "a file that is no TOML": (("seeds =", "seeds"), "toml: not a readable study: line 4: "),
     "two axes that set the same": (
         ("train.order_seed = 7", "data.train_blocks = 7"),
-        "two axes set data.train_blocks",
+        r"two axes set data.train_blocks: let one axis vary it \(texts, order\)",
+    ),
+    "an axis that sets a part of what another one sets": (
+        ("train.order_seed = 7", "data.train_blocks.x = 7"),
+        "two axes set data.train_blocks and data.train_blocks.x, of which one holds the other",
+    ),
+    "two axes with threads": (
+        ("[[axes]]\n", '[[axes]]\nname = "x"\npoints = [{ name = "a", threads = 1 }]\n[[axes]]\n'),
+        r"two axes set threads: let one axis vary them \(x, order\)",
     ),
     "an axis of seeds": (("train.order_seed = 7", "seed = 7"), "axis order sets seed"),
+    "a seed of the base": (
+        ('"train.updates" = 40', "seed = 7"),
+        r"set sets seed, which seeds does: write seeds = \[\.\.\.\]",
+    ),
+    "threads of a point that another setting overrides": (
+        ('"train.updates" = 40', '"train.updates" = 40, "engine.threads" = 1'),
+        r"axis texts, point 8, axis order, point other: engine\.threads = 1 would override the "
+        "point's threads = 2: leave out one of them",
+    ),
     "the same seed twice": (("[0, 1]", "[0, 0]"), "seeds holds the same seed twice"),
     "the same cell twice": (
         ("set = { train.order_seed = 7 }\nthreads = 2", ""),
         "the cells 'texts 8, order given, seed 0' and 'texts 8, order other, seed 0' are the same "
         "experiment twice: drop a point, or give one of them another repeat",
     ),
-    "no such base": (('"demo"', '"dmeo"'), "no recipe 'dmeo': .*did you mean demo?"),
+    "no such base": (('"demo"', '"dmeo"'), r"toml: base: no recipe 'dmeo': .*mean demo\?"),
     "an unknown key": (("seeds =", "seed ="), "seed is not a setting; did you mean seeds?"),
     "a fault of the base": (
         ('"train.updates" = 40', '"train.update" = 40'),
@@ -164,11 +199,54 @@ def test_many_cells_can_be_confirmed(study):
     assert len(study_cells(many, allow_many=True)) == 1004
 
 
-def test_an_override_of_an_axis_is_refused(study):
-    with pytest.raises(
-        RecipeError, match=r"--set data\.train_blocks would change nothing: axis texts"
-    ):
-        study_cells(study(), ["data.train_blocks=9"])
+@pytest.mark.parametrize(
+    ("override", "setter"),
+    [
+        ("data.train_blocks", "axis texts"),
+        ("data.train_blocks.x", "axis texts"),
+        ("seed", "seeds"),
+    ],
+)
+def test_an_override_that_would_change_nothing_is_refused(study, override, setter):
+    words = f"--set {override} would change nothing: {setter} of quantity sets it"
+    with pytest.raises(RecipeError, match=words):
+        study_cells(study(), [f"{override}=9"])
+
+
+def test_threads_of_the_recipe_count_where_no_point_says_otherwise(study):
+    points = study(threads=("threads = 2", ""))
+    assert {cell.threads_of(4) for cell in study_cells(points, ["engine.threads=3"])} == {3}
+    assert study_cells(study(threads=("threads = 2", "threads = 3")), ["engine.threads=3"])
+
+
+PUBLISHED = """
+[[published]]
+metric = "ttr"
+value = 0.5
+source = "a paper"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("low = 0.9\nhigh = 0.1", "value of ttr: value 0.5 is not between low 0.9 and high 0.1"),
+        ("low = 0.1", "value of ttr: set both low and high, or neither"),
+        ('at = { text = "8" }', "at text = 8: no axis is called so; did you mean texts?"),
+        ('at = { texts = "9" }', "at texts = 9: the axis has the points 8, 32, and none"),
+        ('at = { order = "gven" }', "at order = gven: the axis has the points given, other, and"),
+    ],
+)
+def test_a_published_value_stands_at_a_place_of_the_study(study, more, words):
+    with pytest.raises(RecipeError) as refused:
+        study(STUDY + PUBLISHED + more)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ['texts = "8"', "texts = 2000", 'order = "none"', "epoch = 3"])
+def test_a_published_value_may_stand_between_the_points(study, place):
+    more = f"low = 0.1\nhigh = 0.9\nat = {{ {place} }}"
+    assert len(study(STUDY + PUBLISHED + more).published) == 1
 
 
 def test_repeats_tell_equal_cells_apart(study):
@@ -188,3 +266,5 @@ def test_there_is_no_such_study(tmp_path):
         load_study("quantty")
     with pytest.raises(RecipeError, match="is a folder, not a study's file"):
         load_study(tmp_path)
+    with pytest.raises(RecipeError, match="no study '': neither a file nor shipped"):
+        load_study("")

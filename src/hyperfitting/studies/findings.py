@@ -54,8 +54,8 @@ def _account(paper: PaperAccount) -> Iterator[tuple[str, str]]:
 def _published(each: PublishedValue) -> tuple[str, ...]:
     bounds = (
         ""
-        if each.low is None or each.high is None
-        else (f" ({number(each.low)} to {number(each.high)})")
+        if each.low is None or each.high is None  # one does not stand alone
+        else f" ({number(each.low)} to {number(each.high)})"
     )
     where = ", ".join(f"{name} {value}" for name, value in each.at.items())
     return each.metric, where, number(each.value) + bounds, each.source, each.note

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 
 from hyperfitting.errors import RecipeError
-from hyperfitting.recipe import Overrides, Recipe, as_overrides, load_recipe
-from hyperfitting.recipe.tree import overridden_keys
+from hyperfitting.recipe import Overrides, Recipe, as_overrides, load_recipe, recipe_path
+from hyperfitting.recipe.tree import covers, overridden_keys
 from hyperfitting.studies.settings import AxisPoint, StudySettings
 
 MOST_CELLS = 1_000
@@ -100,7 +100,7 @@ def study_cells(
             f"{study.name} has {count:,} cells ({shown}): shorten an axis, or confirm more than "
             f"{MOST_CELLS:,} with --yes"
         )
-    _refuse_overridden_axes(study, overrides)
+    _refuse_overridden(study, overrides)
     base_recipe(study, overrides)  # a fault of the base is reported as the base's
     cells = list(_cells(study, overrides))
     _refuse_equal(cells)
@@ -114,13 +114,14 @@ def _cells(study: StudySettings, overrides: Overrides) -> Iterator[Cell]:
         where = ", ".join(
             f"axis {name}, point {point.name}" for name, point in zip(names, points, strict=True)
         )
+        source = f"{study.name}: {where or 'cell'}"
         for seed in study.seeds:
+            recipe = _recipe(study, overrides, {**changes, "seed": seed}, source)
+            _refuse_other_threads(recipe, points, source)
             yield Cell(
                 points={name: point.name for name, point in zip(names, points, strict=True)},
                 seed=seed,
-                recipe=_recipe(
-                    study, overrides, {**changes, "seed": seed}, f"{study.name}: {where or 'cell'}"
-                ),
+                recipe=recipe,
                 threads=_threads(study, points),
                 repeat=sum(point.repeat for point in points),
             )
@@ -130,9 +131,8 @@ def _recipe(
     study: StudySettings, overrides: Overrides, changes: dict[str, object], source: str
 ) -> Recipe:
     own = study.folder_of("base")
-    place = study.tried("base")
     return load_recipe(
-        place if place.is_file() else study.base,
+        _base_file(study),
         changes=[
             (as_overrides(study.set), own),
             (overrides, Path.cwd()),
@@ -142,17 +142,36 @@ def _recipe(
     )
 
 
+def _refuse_other_threads(recipe: Recipe, points: Iterable[AxisPoint], source: str) -> None:
+    """Refuse threads of a point that would be overridden: those of a recipe count first."""
+    asked = {point.threads for point in points} - {None, recipe.engine.threads}
+    if recipe.engine.threads is not None and asked:
+        raise RecipeError(
+            f"{source}: engine.threads = {recipe.engine.threads} would override the point's "
+            f"threads = {asked.pop()}: leave out one of them"
+        )
+
+
+def _base_file(study: StudySettings) -> Path:
+    place = study.tried("base")
+    try:
+        return recipe_path(place if place.is_file() else study.base)
+    except RecipeError as error:
+        raise RecipeError(f"{study.called}: base: {error}") from error
+
+
 def _threads(study: StudySettings, points: tuple[AxisPoint, ...]) -> int | None:
     asked = [point.threads for point in points if point.threads is not None]
     return asked[-1] if asked else study.threads
 
 
-def _refuse_overridden_axes(study: StudySettings, overrides: Overrides) -> None:
-    changed = {".".join(key) for key in overridden_keys(overrides)}
-    for axis in study.axes:
-        if both := sorted(changed & axis.keys):
+def _refuse_overridden(study: StudySettings, overrides: Overrides) -> None:
+    changed = sorted(".".join(key) for key in overridden_keys(overrides))
+    setters = [("seeds", {"seed"}), *((f"axis {axis.name}", axis.keys) for axis in study.axes)]
+    for setter, keys in setters:
+        if lost := [each for each in changed if any(covers(key, each) for key in keys)]:
             raise RecipeError(
-                f"--set {both[0]} would change nothing: axis {axis.name} of {study.name} sets it"
+                f"--set {lost[0]} would change nothing: {setter} of {study.name} sets it"
             )
 
 

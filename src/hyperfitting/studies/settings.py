@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
+from itertools import combinations, product
 from typing import Any, Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from hyperfitting.recipe import CountOrZero, Name, PathSettings, Settings, dotted
 from hyperfitting.recipe.base import Threads, refuse_equal_names
+from hyperfitting.recipe.tree import covers
 
 
 class PaperAccount(Settings):
@@ -37,16 +40,33 @@ class PublishedValue(Settings):
     )
     at: dict[str, str | int | float] = Field(
         {},
-        description='Where it stands: the point of an axis by name, such as `{ texts = "8" }`, or '
-        "another coordinate, such as `{ epoch = 3 }`.",
+        description='Where it stands: the point of an axis by name, such as `{ texts = "8" }`, '
+        "another number on an axis of numbers, `none` for no training, or another coordinate, such "
+        "as `{ epoch = 3 }`.",
     )
     value: float = Field(description="The number, in our metric's unit.")
-    low: float | None = Field(None, description="Its lower bound, where the source gives a range.")
-    high: float | None = Field(None, description="Its upper bound, where the source gives a range.")
+    low: float | None = Field(
+        None, description="Its lower bound, where the source gives a range; with `high`."
+    )
+    high: float | None = Field(
+        None, description="Its upper bound, where the source gives a range; with `low`."
+    )
     source: str = Field(
         min_length=1, description="Where it is published: paper, and table or figure."
     )
     note: str = Field("", description="How it was read, such as from a figure.")
+
+    @model_validator(mode="after")
+    def _lies_within_its_bounds(self) -> Self:
+        where = f"published value of {self.metric}"
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f"{where}: set both low and high, or neither")
+        low, high = (self.value if bound is None else bound for bound in (self.low, self.high))
+        if not low <= self.value <= high:
+            raise ValueError(
+                f"{where}: value {self.value:g} is not between low {low:g} and high {high:g}"
+            )
+        return self
 
 
 class AxisPoint(Settings):
@@ -98,13 +118,27 @@ class Axis(Settings):
         if bool(self.values) == bool(self.points):
             raise ValueError(f"{where}: set one of values and points")
         lengths = {key: len(values) for key, values in self.values.items()}
-        if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        if empty := next((key for key, count in lengths.items() if not count), None):
+            raise ValueError(f"{where}: {empty} has no values: give it a list of at least one")
+        if len(set(lengths.values())) > 1:
             raise ValueError(
                 f"{where}: values of one axis stand side by side, so their lists must be equally "
                 f"long: {', '.join(f'{key} has {count}' for key, count in lengths.items())}"
             )
-        refuse_equal_names([each.name for each in self.all_points], f"points of axis {self.name}")
+        self._refuse_equal_points()
         return self
+
+    def _refuse_equal_points(self) -> None:
+        refuse_equal_names([each.name for each in self.points], f"points of axis {self.name}")
+        held: dict[str, Any] = {}
+        for value in next(iter(self.values.values()), ()):
+            name = _point_name(value)
+            if name in held:
+                raise ValueError(
+                    f"axis {self.name}: the values {held[name]!r} and {value!r} make the same "
+                    f"name, {name}: write points, each with a name of its own"
+                )
+            held[name] = value
 
     @property
     def all_points(self) -> tuple[AxisPoint, ...]:
@@ -117,6 +151,14 @@ class Axis(Settings):
             AxisPoint(name=_point_name(row[0]), set=dict(zip(self.values, row, strict=True)))
             for row in zip(*self.values.values(), strict=True)
         )
+
+    def has_place(self, value: str | int | float) -> bool:
+        """Whether something stands at a value of it: a point, a number among numbers, or `none`."""
+        names = [each.name for each in self.all_points]
+        written = next(iter(self.values.values()), names)
+        numbers = all(isinstance(each, int | float) or str(each).isdecimal() for each in written)
+        among_numbers = numbers and not isinstance(value, str)
+        return among_numbers or str(value) in (*names, "none")
 
     @property
     def keys(self) -> set[str]:
@@ -187,12 +229,37 @@ class StudySettings(PathSettings):
             raise ValueError("seed cannot name an axis: seeds are set by seeds")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds holds the same seed twice")
-        for number, axis in enumerate(self.axes):
-            others = {key for each in self.axes[:number] for key in each.keys}
-            if both := sorted(axis.keys & others):
-                raise ValueError(f"two axes set {both[0]}: let one axis vary it")
-            if "seed" in axis.keys:
-                raise ValueError(f"axis {axis.name} sets seed, which seeds does")
+        return self
+
+    @model_validator(mode="after")
+    def _each_setting_is_set_once(self) -> Self:
+        for one, other in combinations(self.axes, 2):
+            for key, more in product(sorted(one.keys), sorted(other.keys)):
+                if covers(key, more) or covers(more, key):
+                    both = key if key == more else f"{key} and {more}, of which one holds the other"
+                    raise ValueError(
+                        f"two axes set {both}: let one axis vary it ({one.name}, {other.name})"
+                    )
+        with_threads = [axis for axis in self.axes if any(each.threads for each in axis.all_points)]
+        if len(with_threads) > 1:
+            names = ", ".join(axis.name for axis in with_threads)
+            raise ValueError(f"two axes set threads: let one axis vary them ({names})")
+        setters = {"set": self.set.keys(), **{f"axis {axis.name}": axis.keys for axis in self.axes}}
+        if where := next((name for name, keys in setters.items() if "seed" in keys), None):
+            raise ValueError(f"{where} sets seed, which seeds does: write seeds = [...]")
+        return self
+
+    @model_validator(mode="after")
+    def _published_values_have_a_place(self) -> Self:
+        axes = {axis.name: axis for axis in self.axes}
+        for each in self.published:
+            for name, value in each.at.items():
+                where = f"published value of {each.metric}: at {name} = {value}"
+                if name not in axes and (near := get_close_matches(name, axes, n=1, cutoff=0.7)):
+                    raise ValueError(f"{where}: no axis is called so; did you mean {near[0]}?")
+                if name in axes and not axes[name].has_place(value):
+                    points = ", ".join(point.name for point in axes[name].all_points)
+                    raise ValueError(f"{where}: the axis has the points {points}, and none")
         return self
 
 
