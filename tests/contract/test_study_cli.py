@@ -144,7 +144,10 @@ def test_a_study_whose_base_changed_is_refused(ran, capsys):
 def test_there_is_nothing_to_report_yet(tree, tmp_path, capsys):
     path = str(write_study(tmp_path, tree))
     words = refused(capsys, "study", "report", path, "--out", str(tmp_path / "out"))
-    assert "has no finished cell: run `hyperfit study run tiny` first" in words
+    out = tmp_path / "out"
+    assert f"has no finished cell: run `hyperfit study run {path} --out {out}` first" in words
+    words = refused(capsys, "study", "report", path, "--out", str(out), "--set", "train.epochs=1")
+    assert f"`hyperfit study run {path} --set train.epochs=1 --out {out}` first" in words
     assert "no study 'x'" in refused(capsys, "study", "show", "x")
     assert "--workers: 'many' is not a whole number" in refused(
         capsys, "study", "run", path, "--workers", "many"
@@ -167,6 +170,30 @@ def test_a_shipped_study_is_copied_once_and_what_does_not_ship_is_one_line(
         words = f"no shipped study {name!r}: there are {names}{hint}\n"
         assert words in refused(capsys, "study", "copy", name, "new.toml")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.toml", "mine.toml"]
+
+
+@pytest.mark.parametrize("data", ["name = 'caf\xe9'".encode("latin-1"), b"\x00\x01"])
+def test_a_file_that_is_no_text_is_shown_as_one_line(tmp_path, capsys, data):
+    (tmp_path / "x.toml").write_bytes(data)
+    words = refused(capsys, "study", "show", str(tmp_path / "x.toml"))
+    assert "x.toml: not a readable study: line 1 " in words
+    words = refused(capsys, "recipes", "show", str(tmp_path / "x.toml"))
+    assert "x.toml: not a readable recipe: line 1 " in words
+
+
+@pytest.mark.parametrize("verb", ["run", "estimate", "status", "report"])
+def test_a_file_in_the_place_of_the_folder_is_one_line(tree, tmp_path, capsys, verb):
+    path = str(write_study(tmp_path, tree))
+    for out in (path, f"{path}/x"):
+        words = refused(capsys, "study", verb, path, "--out", out)
+        assert f"{path} is a file, and a folder is needed there: choose another --out" in words
+
+
+@pytest.mark.parametrize("verb", ["run", "estimate"])
+def test_more_workers_than_cores_are_refused(ran, capsys, verb):
+    path, out = ran
+    words = refused(capsys, "study", verb, path, "--out", out, "--workers", "1000")
+    assert "--workers 1000: this machine has " in words
 
 
 @pytest.fixture

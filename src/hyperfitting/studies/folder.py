@@ -25,7 +25,7 @@ from pathlib import Path
 from hyperfitting import __version__
 from hyperfitting.errors import RecipeError
 from hyperfitting.facts import Facts, read_facts
-from hyperfitting.files import write_text
+from hyperfitting.files import refuse_blocked_folder, write_text
 from hyperfitting.recipe import Recipe, load_stored_recipe, read_tree, stored_recipe
 from hyperfitting.records import MetricRow, ProbeRow, UpdateRow
 from hyperfitting.runs import Experiment
@@ -43,7 +43,8 @@ class CellFacts(Facts):
         coordinates: the name of a point by the name of its axis, and the seed.
         threads: that it computes with.
         repeat: which of several cells with equal settings it is.
-        at_default: settings, by dotted key, that stood at their default.
+        at_default: settings, by dotted key, that stood at their default; a section stands for all
+            that is in it.
         finished: all its runs are measured; its weights may still be there after a kill.
         seconds: that its attempts took together, each of those that were killed up to the last
             beat of its heart; 0 of a cell that was taken over.
@@ -272,5 +273,11 @@ def drop_weights(experiment: Experiment) -> None:
 
 
 def study_folder(study: StudySettings, out: Path | None = None) -> StudyFolder:
-    """Where a study stands: `out`, or `runs/studies/<name>`."""
-    return StudyFolder(out or Path("runs") / "studies" / study.name)
+    """Where a study stands: `out`, or `runs/studies/<name>`.
+
+    Raises:
+        RunError: a file stands in its place, or in that of one of its parents.
+    """
+    folder = out or Path("runs") / "studies" / study.name
+    refuse_blocked_folder(folder)
+    return StudyFolder(folder)

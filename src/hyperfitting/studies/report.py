@@ -5,7 +5,8 @@ table, for whoever analyses them.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,25 @@ def report_study(
     """
     results = study_results(study, out=out, overrides=overrides)
     if not results.finished:
-        raise RunError(
-            f"{results.folder} has no finished cell: run `hyperfit study run {study.name}` first"
-        )
+        command = shlex.join(["hyperfit", "study", "run", *_place(study, out, overrides)])
+        raise RunError(f"{results.folder} has no finished cell: run `{command}` first")
     folder = study_folder(study, out).report_folder
     page = study_page(results, folder)
     index = write_study_page(page, folder, {"cells.csv": cells_table(results)})
     files = (index, folder / "report.md", folder / "cells.csv")
     return StudyReport(files, len(results.finished), len(results.missing))
+
+
+def _place(study: StudySettings, out: Path | None, overrides: Overrides) -> Iterator[str]:
+    """The study as a verb takes it."""
+    yield study.called
+    for each in overrides:
+        yield from (
+            "--set",
+            f"{each}={overrides[each]}" if isinstance(overrides, Mapping) else each,
+        )
+    if out is not None:
+        yield from ("--out", str(out))
 
 
 def cells_table(results: StudyResults) -> str:

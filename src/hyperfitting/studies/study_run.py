@@ -144,10 +144,6 @@ def refuse_other_study(folder: StudyFolder, base: Recipe, cells: Iterable[Cell])
         RunError: it holds other files, was made of another base, or has a cell with other settings,
             as another version may have made it.
     """
-    if folder.folder.is_file():
-        raise RunError(
-            f"{folder.folder} is a file, and a folder is needed there: choose another --out"
-        )
     if not folder.base_file.is_file():
         if folder.holds_others():
             raise RunError(f"{folder.folder} is not empty and holds no study: choose another --out")
