@@ -155,6 +155,7 @@ def test_one_seed_is_not_tested(results):
 
 def test_a_point_that_is_called_as_the_original_is_one_line():
     study = STUDY.replace('name = "fiction"\nset', 'name = "none"\nset')
+    study = study.replace('at = { data = "fiction" }', 'at = { data = "none" }')
     settings = parse_settings(StudySettings, tomllib.loads(study), source="study.toml")
     with pytest.raises(
         RecipeError, match="data-type: a point of the axis 'data' is called 'none', as the page"

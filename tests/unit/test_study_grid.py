@@ -233,8 +233,8 @@ source = "a paper"
         ("low = 0.9\nhigh = 0.1", "value of ttr: value 0.5 is not between low 0.9 and high 0.1"),
         ("low = 0.1", "value of ttr: set both low and high, or neither"),
         ('at = { text = "8" }', "at text = 8: no axis is called so; did you mean texts?"),
-        ('at = { texts = "9" }', "at texts = 9: the axis has the points 8, 32, and none"),
-        ('at = { order = "gven" }', "at order = gven: the axis has the points given, other, and"),
+        ('at = { texts = "9" }', "at texts = 9: name 8, 32 or none, or drop the value"),
+        ('at = { order = "gven" }', "at order = gven: name given, other or none, or drop the"),
     ],
 )
 def test_a_published_value_stands_at_a_place_of_the_study(study, more, words):

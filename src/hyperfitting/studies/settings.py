@@ -259,7 +259,7 @@ class StudySettings(PathSettings):
                     raise ValueError(f"{where}: no axis is called so; did you mean {near[0]}?")
                 if name in axes and not axes[name].has_place(value):
                     points = ", ".join(point.name for point in axes[name].all_points)
-                    raise ValueError(f"{where}: the axis has the points {points}, and none")
+                    raise ValueError(f"{where}: name {points} or none, or drop the value")
         return self
 
 
