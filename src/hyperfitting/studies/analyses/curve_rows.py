@@ -99,7 +99,7 @@ def end_rows(results: StudyResults) -> Iterator[TimingRow]:
 
 def _at_end(cells: Sequence[FinishedCell], variant: str, name: str) -> dict[int, float]:
     """One value at the end by seed. What was measured of the kept weights stands before what the
-    probe saw: an early stop chose that.
+    last probe saw: that, an early stop chose.
     """
     where: dict[str, tuple[str, str | None]] = {
         "train_loss": ("train", None),
@@ -108,7 +108,9 @@ def _at_end(cells: Sequence[FinishedCell], variant: str, name: str) -> dict[int,
     }
     if name in where:
         domain, strategy = where[name]
-        return by_seed(cells, name, variant=variant, domain=domain, strategy=strategy)
+        measured = by_seed(cells, name, variant=variant, domain=domain, strategy=strategy)
+        if measured or name not in CURVES:
+            return measured
     kept = {cell.cell.seed: kept_moment(cell, variant) for cell in cells}
     read = (lambda each: each.epoch) if name == "epoch" else CURVES[name][1]
     found = {seed: read(moment) for seed, moment in kept.items()}
