@@ -99,8 +99,8 @@ ORDER = {
     "draw < image_draw < __init__",
     "decoding": "citations rules < loop < __init__",
     "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
-    "< codec image_codec locate stepping trainable < adapt.compare adapt.head description "
-    "packed_steps < adapt.decoding adapt.patches adapters chunked_logits < adapt scoring < "
+    "< codec gguf_positions image_codec locate stepping trainable < adapt.compare adapt.head "
+    "description gguf_models packed_steps < adapt.decoding adapt.patches adapters chunked_logits < adapt scoring < "
     "unchanged_files < loading < saving < __init__",
 }
 

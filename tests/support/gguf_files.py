@@ -46,12 +46,14 @@ def tiny_shapes() -> dict[str, Any]:
     }
 
 
-def tiny_gguf_model(name: str, vocabulary: int) -> Any:
-    """A random model of one of the shapes, whose attention is not flat."""
+def tiny_gguf_model(name: str, vocabulary: int, **changes: Any) -> Any:
+    """A random model of one of the shapes with some changes, whose attention is not flat."""
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    config = tiny_shapes()[name]
+    held = tiny_shapes()[name].to_dict()
+    layers = {} if "num_hidden_layers" not in changes else {"layer_types": None}
+    config = type(tiny_shapes()[name]).from_dict({**held, **layers, **changes})
     config.update({"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 0})
     model = AutoModelForCausalLM.from_config(config).eval()
     with torch.no_grad():

@@ -8,7 +8,8 @@ import torch
 import transformers
 
 from bench import busy_machine, decoding, measuring, memory, real_model, training
-from hyperfitting.models.gguf_files import load_gguf, read_gguf
+from hyperfitting.models.gguf_files import read_gguf
+from hyperfitting.models.gguf_models import load_gguf
 from hyperfitting.records import MetricRow
 from tests.support.gguf_files import Q, tiny_gguf_model, write_gguf
 

@@ -18,8 +18,8 @@ from tests.support.loading import CPU, logits, model_settings, problem
 def write(tmp_path_factory, tiny_tokenizer):
     """A function that makes a random model of one shape and writes it to a file; both."""
 
-    def make(name="llama", kind=Q.F32, **options):
-        model = tiny_gguf_model(name, len(tiny_tokenizer))
+    def make(name="llama", kind=Q.F32, changes=None, **options):
+        model = tiny_gguf_model(name, len(tiny_tokenizer), **changes or {})
         file = tmp_path_factory.mktemp("gguf") / f"{name}-{kind.name}.gguf"
         return model, write_gguf(file, model, tiny_tokenizer, name, kind, **options)
 
@@ -142,10 +142,59 @@ def test_the_positions_of_llama_3_are_scaled_as_the_file_says(write):
     assert "in a way that is not Llama 3's: take the model as safetensors" in problem(other)
 
 
-def test_a_scaling_that_is_not_read_is_refused(write):
-    kind = gguf.RopeScalingType.YARN
-    _, file = write("qwen2", change=lambda writer: writer.add_rope_scaling_type(kind))
-    assert "(qwen2.rope.scaling.type = 'yarn'), which transformers does not read" in problem(file)
+LINEAR, YARN = gguf.RopeScalingType.LINEAR, gguf.RopeScalingType.YARN
+
+
+def scaled_linearly(writer):
+    writer.add_rope_scaling_type(LINEAR)
+    writer.add_rope_scaling_factor(8.0)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        scaled_linearly,
+        lambda writer: writer.add_rope_scaling_factor(8.0),
+        lambda writer: writer.add_float32("qwen2.rope.scale_linear", 8.0),
+    ],
+)
+def test_a_linear_scaling_of_positions_is_read_in_every_spelling(write, say):
+    rope = {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e4}
+    model, file = write("qwen2", changes={"rope_parameters": rope}, change=say)
+    assert distance(load_model(model_settings(file), CPU), model) < 1e-5
+
+
+def test_gemma_3_scales_the_positions_of_its_global_layers_only(write):
+    """As the files of 4B and larger: the first such layer is the sixth."""
+    rope = {
+        "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 5e5},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+    }
+
+    def say(writer):
+        scaled_linearly(writer)
+        writer.add_rope_freq_base(5e5)
+
+    changes = {"num_hidden_layers": 7, "rope_parameters": rope}
+    model, file = write("gemma3", changes=changes, change=say)
+    loaded = load_model(model_settings(file), CPU)
+    assert loaded.config.layer_types.count("full_attention") == 1
+    assert distance(loaded, model) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "say", "words"),
+    [
+        ("qwen2", lambda w: w.add_rope_scaling_type(YARN), "qwen2.rope.scaling.type = 'yarn'"),
+        ("gemma3", lambda w: w.add_rope_scaling_type(YARN), "gemma3.rope.scaling.type = 'yarn'"),
+        ("qwen2", lambda w: w.add_rope_dimension_count(8), "qwen2.rope.dimension_count = 8"),
+        ("gemma3", lambda w: w.add_float32("gemma3.rope.freq_base_swa", 5.0), "_swa = 5"),
+    ],
+)
+def test_a_setting_of_positions_that_is_not_read_is_refused(write, name, say, words):
+    _, file = write(name, change=say)
+    assert words in (said := problem(file))
+    assert "which transformers does not read from it: take the model as safetensors" in said
 
 
 def test_weights_that_are_not_taken_or_missing_are_refused(write, llama):

@@ -17,7 +17,7 @@ from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.parts import is_image_model, positions_of
 from hyperfitting.models.adapters import merge_adapter, unties
 from hyperfitting.models.codec import TextCodec, configured_ends, make_codec
-from hyperfitting.models.gguf_files import gguf_config, gguf_tokenizer, load_gguf
+from hyperfitting.models.gguf_models import gguf_config, gguf_tokenizer, load_gguf
 from hyperfitting.models.image_codec import ImageCodec, make_image_codec, side_of
 from hyperfitting.models.locate import Location, locate
 from hyperfitting.models.plain_errors import translate_model_errors

@@ -1,0 +1,113 @@
+"""Config, tokenizer and weights of a GGUF file as transformers reads them.
+
+The weights are dequantised. What the reader of transformers does not take from a file, or would
+take wrongly, is refused or completed here.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stderr
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer
+from torch import nn
+
+from hyperfitting.errors import ModelError
+from hyperfitting.models.gguf_files import GgufFile, read_gguf
+from hyperfitting.models.gguf_positions import set_positions
+
+
+def gguf_tokenizer(file: GgufFile) -> Any:
+    """The tokenizer in the file, without the tokens that the reader of transformers adds to it."""
+    return deepcopy(_tokenizer_once(file.path, file.path.stat().st_mtime_ns))
+
+
+@cache
+def _tokenizer_once(path: Path, *state: int) -> Any:
+    """transformers builds some with the defaults of its own GPT-2, which have no embedding here."""
+    read = transformers.PreTrainedTokenizerFast.from_pretrained(path.parent, gguf_file=path.name)
+    size = read_gguf(path).tokens
+    added = {token for token, number in read.get_vocab().items() if number >= size}
+    rules = json.loads(read.backend_tokenizer.to_str())
+    rules["added_tokens"] = [each for each in rules["added_tokens"] if each["id"] < size]
+    if isinstance(vocabulary := rules["model"]["vocab"], dict):
+        rules["model"]["vocab"] = {
+            token: number for token, number in vocabulary.items() if number < size
+        }
+    special = {name: token for name, token in read.special_tokens_map.items() if token not in added}
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(rules)),
+        chat_template=read.chat_template,
+        **special,
+    )
+
+
+def gguf_config(file: GgufFile) -> Any:
+    """The config of the model, with what the reader of transformers leaves out.
+
+    Raises:
+        ModelError: the reader does not know the architecture, or the file scales its positions in a
+            way that the reader does not read.
+    """
+    return deepcopy(_config_once(file.path, file.path.stat().st_mtime_ns))
+
+
+@cache
+def _config_once(path: Path, *state: int) -> Any:
+    file = read_gguf(path)
+    config = transformers.AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+    for name, value in _left_out(file, config).items():
+        if value is not None and hasattr(config, name):
+            setattr(config, name, value)
+    set_positions(file, config)
+    return config
+
+
+def _left_out(file: GgufFile, config: Any) -> dict[str, Any]:
+    """Values of a config that the reader leaves at the default of the config's class."""
+    of, heads, width = file.of_model, config.num_attention_heads, config.hidden_size
+    head_width = of("attention.key_length")
+    # llama.cpp scales attention otherwise in Gemma's 27B models, which it knows by their layers.
+    largest = {"gemma2": 46, "gemma3": 62}.get(file.architecture) == of("block_count")
+    return {
+        "head_dim": head_width,
+        "query_pre_attn_scalar": width // heads if largest else head_width,
+        "attn_logit_softcapping": of("attn_logit_softcapping"),
+        "final_logit_softcapping": of("final_logit_softcapping"),
+        "n_positions": of("context_length"),
+        "n_inner": of("feed_forward_length"),
+    }
+
+
+def load_gguf(file: GgufFile, dtype: torch.dtype) -> nn.Module:
+    """The model with its weights dequantised to plain ones of `dtype`, on the CPU.
+
+    transformers marks it as quantised, and then refuses to save it.
+
+    Raises:
+        ModelError: the file lacks weights of the model, or holds others than the reader takes.
+    """
+    with redirect_stderr(io.StringIO()):  # a progress bar that cannot be switched off
+        loaded, report = transformers.AutoModelForCausalLM.from_pretrained(
+            file.path.parent,
+            gguf_file=file.path.name,
+            config=gguf_config(file),
+            dtype=dtype,
+            output_loading_info=True,
+        )
+    if absent := sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]])):
+        raise ModelError(f"weights are missing or of another shape: {absent[0]}")
+    taken = sum(weight.numel() for weight in loaded.parameters()) + len(file.rope_factors)
+    if file.values != taken:
+        raise ModelError(
+            f"the GGUF file holds {file.values:,} numbers in its tensors, and transformers takes "
+            f"{taken:,} of them: it does not read this kind of {file.architecture} whole"
+        )
+    return loaded  # type: ignore[no-any-return]
