@@ -12,6 +12,7 @@ from hyperfitting.models import load_codec, load_config, load_model, save_model,
 from hyperfitting.models.gguf_files import read_gguf
 from tests.support.gguf_files import Q, tiny_gguf_model, tiny_shapes, write_gguf
 from tests.support.loading import CPU, logits, model_settings, problem
+from tests.support.tokenizers import metaspace
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,18 @@ def test_the_tokenizer_is_the_one_in_the_file(llama, tiny_tokenizer):
     assert codec.encode(text)[0] == tiny_tokenizer.bos_token_id
     assert len(codec.tokenizer) == len(tiny_tokenizer)  # transformers adds a token of GPT-2
     assert codec.end_ids == (tiny_tokenizer.eos_token_id,)
+
+
+def test_what_stands_beside_a_file_is_not_read(llama, tmp_path):
+    """transformers prefers a tokenizer.json, and reads the settings of every other file too."""
+    other = metaspace()
+    other.chat_template = "another"
+    other.save_pretrained(tmp_path)
+    file = shutil.copy(llama[1], tmp_path / "tiny.gguf")
+    codec, own = (load_codec(model_settings(each)) for each in (file, llama[1]))
+    assert codec.fingerprint == own.fingerprint
+    assert codec.tokenizer.chat_template == own.tokenizer.chat_template
+    assert codec.end_ids == own.end_ids
 
 
 def test_what_ends_a_turn_ends_a_text(write):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import json
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -24,6 +26,16 @@ from hyperfitting.models.gguf_files import GgufFile, read_gguf
 from hyperfitting.models.gguf_positions import set_positions
 
 
+@contextmanager
+def _alone(file: Path) -> Iterator[dict[str, str]]:
+    """A folder with nothing but the file, as transformers takes it: what stands beside a file, such
+    as a tokenizer.json or an adapter, would be read in its place.
+    """
+    with TemporaryDirectory() as folder:
+        (Path(folder) / file.name).symlink_to(file.resolve())
+        yield {"pretrained_model_name_or_path": folder, "gguf_file": file.name}
+
+
 def gguf_tokenizer(file: GgufFile) -> Any:
     """The tokenizer in the file, without the tokens that the reader of transformers adds to it."""
     return deepcopy(_tokenizer_once(file.path, file.path.stat().st_mtime_ns))
@@ -32,7 +44,8 @@ def gguf_tokenizer(file: GgufFile) -> Any:
 @cache
 def _tokenizer_once(path: Path, *state: int) -> Any:
     """transformers builds some with the defaults of its own GPT-2, which have no embedding here."""
-    read = transformers.PreTrainedTokenizerFast.from_pretrained(path.parent, gguf_file=path.name)
+    with _alone(path) as place:
+        read = transformers.PreTrainedTokenizerFast.from_pretrained(**place)
     size = read_gguf(path).tokens
     added = {token for token, number in read.get_vocab().items() if number >= size}
     rules = json.loads(read.backend_tokenizer.to_str())
@@ -62,7 +75,8 @@ def gguf_config(file: GgufFile) -> Any:
 @cache
 def _config_once(path: Path, *state: int) -> Any:
     file = read_gguf(path)
-    config = transformers.AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+    with _alone(path) as place:
+        config = transformers.AutoConfig.from_pretrained(**place)
     for name, value in _left_out(file, config).items():
         if value is not None and hasattr(config, name):
             setattr(config, name, value)
@@ -94,10 +108,10 @@ def load_gguf(file: GgufFile, dtype: torch.dtype) -> nn.Module:
     Raises:
         ModelError: the file lacks weights of the model, or holds others than the reader takes.
     """
-    with redirect_stderr(io.StringIO()):  # a progress bar that cannot be switched off
+    # The reader shows a progress bar that cannot be switched off.
+    with redirect_stderr(io.StringIO()), _alone(file.path) as place:
         loaded, report = transformers.AutoModelForCausalLM.from_pretrained(
-            file.path.parent,
-            gguf_file=file.path.name,
+            **place,
             config=gguf_config(file),
             dtype=dtype,
             output_loading_info=True,

@@ -1,5 +1,6 @@
-"""The positions of a model in a GGUF file, most of whose settings the reader of transformers
-drops: linear scaling and that of Llama 3.1 and later are set, and what differs otherwise is refused.
+"""The positions of a model in a GGUF file, most of whose settings the reader of transformers drops.
+
+Linear scaling and that of Llama 3.1 and later are set, and what differs otherwise is refused.
 """
 
 from __future__ import annotations

@@ -50,10 +50,10 @@ def locate(settings: ModelSettings) -> Location:
     if not path.exists():
         tried = "" if str(path) == settings.source else f" (tried {path})"
         raise ModelError(f"{settings.source}: no such model folder{tried}")
-    if (file := gguf_in(path)) is not None:
-        return Location(str(file.parent), {"gguf_file": file.name}, gguf=read_gguf(file))
-    if _is_adapter(path):
+    if _is_adapter(path):  # first: its base may be a GGUF file beside it
         return Location(str(path), options, base=_base_of(path, settings))
+    if (file := gguf_in(path)) is not None:
+        return Location(str(file), options, gguf=read_gguf(file))
     if problem := _not_plain(path, settings):
         raise ModelError(f"{settings.source}: {problem}")
     return Location(str(path), options)
