@@ -24,7 +24,7 @@ def adapt(base, folder, **options):
     adapted = peft.get_peft_model(model, config).eval()
     with torch.no_grad():
         for name, weight in adapted.named_parameters():
-            if "modules_to_save" in name:
+            if "modules_to_save" in name or "trainable_tokens" in name:
                 weight.add_(0.1 * torch.randn_like(weight))
     adapted.save_pretrained(folder)
     return adapted
@@ -34,7 +34,18 @@ OPTIONS = {
     "layers": {"target_modules": ["q_proj", "down_proj"]},
     "head by an adapter": {"target_modules": ["q_proj", "lm_head"]},
     "embeddings kept whole": {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+    "single tokens": {"target_modules": ["q_proj"], "trainable_token_indices": [1, 2, 3]},
+    "embeddings and head alike": {
+        "target_modules": ["q_proj"],
+        "modules_to_save": ["embed_tokens"],
+        "ensure_weight_tying": True,
+    },
+    "an adapter of both": {
+        "target_modules": ["q_proj", "embed_tokens"],
+        "ensure_weight_tying": True,
+    },
 }
+STAY_TIED = ("layers", "single tokens", "embeddings and head alike", "an adapter of both")
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -46,7 +57,7 @@ def test_the_merged_model_gives_the_logits_of_the_adapted_one(tiny_model, tmp_pa
     assert not torch.allclose(
         logits(load_model(model_settings(tiny_model), CPU)), expected, atol=1e-2
     )
-    assert traits_of(merged).tied == (name == "layers")
+    assert traits_of(merged).tied == (name in STAY_TIED)
     empty = build_empty(model_settings(tmp_path / "adapter"))
     shapes = {key: each.shape for key, each in empty.state_dict().items()}
     assert shapes == {key: each.shape for key, each in merged.state_dict().items()}

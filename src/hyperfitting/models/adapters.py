@@ -4,6 +4,7 @@ is used (door to peft, with `trainable`).
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 from hyperfitting.errors import ModelError, kind_of, name_the_extra
 from hyperfitting.models.adapt.compare import logits_match, plain_forward, texts_to_try
 from hyperfitting.models.adapt.parts import has_tied_head, input_embeddings, output_head
+from hyperfitting.models.locate import ADAPTER_CONFIG
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
@@ -39,47 +41,70 @@ def adapter_names(folder: Path) -> set[str]:
 
 
 def unties(model: nn.Module, folder: Path) -> bool:
-    """Whether an adapter gives tied embeddings and head of this base model two different values."""
-    if not has_tied_head(model):
+    """Whether an adapter gives tied embeddings and head of this base model two different values.
+
+    peft changes both alike where the adapter says so, and where it trains single tokens of the
+    embeddings.
+    """
+    if not has_tied_head(model) or _settings(folder).get("ensure_weight_tying"):
         return False
-    ends = [input_embeddings(model), output_head(model)]
-    places = [name for name, module in model.named_modules() if module in ends]
-    beginnings = tuple(f"{_PREFIX}{name}." for name in places)
-    return any(name.startswith(beginnings) for name in adapter_names(folder))
+    embeddings, head = _places(model)
+    return any(
+        name.startswith(head) or (name.startswith(embeddings) and ".token_adapter." not in name)
+        for name in adapter_names(folder)
+    )
+
+
+def _settings(folder: Path) -> Any:
+    return json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+
+
+def _places(model: nn.Module) -> list[str]:
+    """How the names of an adapter's weights for the embeddings and for the head begin."""
+    names = {module: name for name, module in model.named_modules()}
+    return [f"{_PREFIX}{names[end]}." for end in (input_embeddings(model), output_head(model))]
 
 
 def merge_adapter(model: Any, folder: Path, base: str) -> nn.Module:
     """The base model with the adapter in `folder` added to its weights, which are changed in place.
 
-    A head that is tied to the embeddings gets weights of its own if the adapter changes one of the
-    two: peft would change both. The logits of the merged model are compared with those of the base
-    model that carries the adapter. `base` names the base model in messages.
+    A head that is tied to the embeddings gets weights of its own before, since peft would add both
+    changes to the one weight; it is tied again unless the adapter gives the two different values.
+    The logits of the merged model are compared with those of the base model, as it was, that
+    carries the adapter. `base` names the base model in messages.
 
     Raises:
         ModelError: the adapter belongs to another base model, is of a kind that cannot be merged,
             or changes the logits when it is merged.
         MissingExtra: peft is not installed.
     """
-    if unties(model, folder):
-        model.config.tie_word_embeddings = False
-        head = output_head(model)
-        head.weight = nn.Parameter(head.weight.detach().clone())
+    tied, separate = has_tied_head(model), unties(model, folder)
+    head = output_head(model)
     with warnings.catch_warnings():  # of missing weights, which are an error here
         warnings.simplefilter("ignore")
         adapted = _with_adapter(model, folder, base)
         ids_BT, _ = texts_to_try(model)
         before_BTV = plain_forward(model, ids_BT)
-        try:
-            merged: nn.Module = adapted.merge_and_unload(safe_merge=True).eval()
-        except (AttributeError, ValueError, NotImplementedError) as error:
-            raise ModelError(
-                f"an adapter of this kind cannot be merged ({kind_of(error)}): save the whole model"
-            ) from error
+        if tied:
+            head.weight = nn.Parameter(head.weight.detach().clone())
+        merged = _merged(adapted)
+    if tied:
+        merged.config.tie_word_embeddings = not separate
+        merged.tie_weights()
     if not logits_match(plain_forward(merged, ids_BT), before_BTV, merged, large=False):
         raise ModelError(
             "the adapter changes the logits when it is merged: save the whole model instead"
         )
     return merged
+
+
+def _merged(adapted: Any) -> Any:
+    try:
+        return adapted.merge_and_unload(safe_merge=True).eval()
+    except (AttributeError, ValueError, NotImplementedError) as error:
+        raise ModelError(
+            f"an adapter of this kind cannot be merged ({kind_of(error)}): save the whole model"
+        ) from error
 
 
 def _with_adapter(model: nn.Module, folder: Path, base: str) -> Any:
