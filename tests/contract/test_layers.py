@@ -88,7 +88,7 @@ ORDER = {
     "analyses.curves analyses.shuffle launchers.here launchers.processes launchers.ray_cluster "
     "launchers.slurm < analyses < findings launchers.choose study_run < estimate report",
     "stages": "__init__ archive clean compare draw listing measure_file model_card plan report "
-    "take_models workload < train < evaluate generate measure < check evaluate_any",
+    "same_source workload < take_models < train < evaluate generate measure < check evaluate_any",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "trackers": "tracker < to_tensorboard to_trackio to_wandb < reporter < __init__",

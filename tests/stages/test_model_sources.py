@@ -1,18 +1,22 @@
 """Experiments on what is no ordinary folder: a quantised file, whose contexts stand in a chat."""
 
+import shutil
+
 import pytest
 import torch
 
 from hyperfitting.cli import main
 from hyperfitting.cli.text import check_lines
+from hyperfitting.errors import RunError
 from hyperfitting.files import file_sha256
 from hyperfitting.generate import stream
 from hyperfitting.models import load_codec, load_model, stepper
 from hyperfitting.recipe import GREEDY, parse_recipe
 from hyperfitting.report.experiment.examples import examples
 from hyperfitting.stages.check import check_recipe
+from hyperfitting.stages.draw import draw_experiment
 from hyperfitting.stages.generate import generate_experiment
-from hyperfitting.stages.train import train_experiment
+from hyperfitting.stages.train import train_experiment, train_run
 from hyperfitting.writing import write
 from tests.support.gguf_files import TEMPLATE, Q, tiny_gguf_model, write_gguf
 from tests.support.recipes import tiny_tree
@@ -79,6 +83,24 @@ def test_an_experiment_in_chats_keeps_its_sources_and_shows_what_the_model_saw(
     seen = examples(experiment)[0].seen
     assert (seen[:3], len(seen)) == (["<|end|>", "u", "s"], recipe.data.context_tokens)
     assert seen.count("<|end|>") == 3  # the user's turn, its end, the assistant's turn
+
+
+def test_a_file_that_changes_between_two_runs_is_refused(recipe, file, tmp_path, tiny_tokenizer):
+    place = tmp_path / file.name
+    shutil.copy(file, place)
+    settings = recipe.model.model_copy(update={"source": str(place)})
+    drawn = draw_experiment(
+        recipe.model_copy(update={"model": settings}), tmp_path / "out", device="cpu"
+    )
+    original = train_run(drawn, "original", device="cpu")
+    other = tiny_gguf_model("llama", len(tiny_tokenizer))
+    place.unlink()
+    write_gguf(place, other, tiny_tokenizer, "llama", Q.F32, template=OPENING)
+    words = rf"has changed \({file.name}\) since {original.folder} was made from it: put"
+    with pytest.raises(RunError, match=words):
+        train_run(drawn, "hyperfitted", device="cpu")
+    place.unlink()
+    train_run(drawn, "original", device="cpu")  # which needs nothing of it
 
 
 def test_a_prompt_stands_in_the_format_of_the_experiment_or_in_the_one_that_is_named(

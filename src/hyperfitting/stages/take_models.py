@@ -8,13 +8,13 @@ import os
 import shutil
 from pathlib import Path
 
-from hyperfitting import models
 from hyperfitting.errors import DataError, RunError
 from hyperfitting.facts import RunFacts, write_facts
 from hyperfitting.files import exclusive_lock, new_folder, write_text
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, Recipe, differing_settings, stored_recipe
 from hyperfitting.runs import Experiment, Run
+from hyperfitting.stages.same_source import has_same_source
 from hyperfitting.weights import Weights, named_weights
 
 
@@ -53,11 +53,9 @@ def _refuse_unusable(run: Run, recipe: Recipe) -> None:
 
 
 def _is_the_same_original(run: Run, weights: Weights, recipe: Recipe) -> bool:
-    """Whether the recipe's source still is what the original was made from; not known of a name on
-    the hub.
-    """
+    """Whether the recipe's source still is what the original was made from."""
     if not _is_named(run):
-        return models.source_of(recipe.model) == run.train_facts.source
+        return has_same_source(run, recipe)
     now = named_weights(recipe.model, run.folder)
     return now is not None and now.digest == weights.digest
 

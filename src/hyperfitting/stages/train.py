@@ -40,6 +40,7 @@ from hyperfitting.stages.draw import (
     experiment_folder,
 )
 from hyperfitting.stages.model_card import model_card
+from hyperfitting.stages.same_source import refuse_changed_source
 from hyperfitting.stages.take_models import refuse_other_training, take_models
 from hyperfitting.training.checkpoint import Checkpoints, State
 from hyperfitting.training.probe import probe
@@ -147,6 +148,8 @@ def _begin(experiment: Experiment, runs: Sequence[Run]) -> None:
     for run in runs:
         experiment.begin_run(run.variant)
     _ = experiment.run(ORIGINAL).model_source  # refuses one that has changed
+    if not all(run.trained for run in runs):
+        refuse_changed_source(experiment)
 
 
 def _settle(experiment: Experiment, runs: Sequence[Run], progress: Progress) -> None:
