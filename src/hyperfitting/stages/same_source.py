@@ -16,7 +16,7 @@ def has_same_source(run: Run, recipe: Recipe) -> bool:
 
 
 def refuse_changed_source(experiment: Experiment) -> None:
-    """Refuse to train another run of an experiment whose GGUF file or adapter changed since its first run.
+    """Refuse to train another run where the GGUF file or adapter changed since the first one.
 
     Raises:
         RunError: names the files and the run that was made from them as they were.
