@@ -2,6 +2,7 @@
 
 import shutil
 
+import gguf
 import pytest
 import torch
 
@@ -62,6 +63,25 @@ def test_check_says_what_the_model_is_made_from_and_what_it_sees(recipe, file, t
     assert (
         "note      model.beginning_of_text = \"add\": every text begins with '<|end|>', which the "
         "chat template of this model writes before every turn" in said
+    )
+
+
+def test_check_warns_of_a_turn_whose_end_ends_no_text(recipe, file, tmp_path, tiny_tokenizer):
+    assert not any("assistant's turn" in each for each in check_recipe(recipe, device="cpu").notes)
+    model = tiny_gguf_model("llama", len(tiny_tokenizer))
+    end = gguf.GGUFValue(5, gguf.GGUFValueType.UINT32)
+    other = write_gguf(
+        tmp_path / "other.gguf",
+        model,
+        tiny_tokenizer,
+        "llama",
+        change=lambda w: w.kv_data[0].update({"tokenizer.ggml.eos_token_id": end}),
+        template=OPENING,
+    )
+    settings = recipe.model.model_copy(update={"source": str(other)})
+    found = check_recipe(recipe.model_copy(update={"model": settings}), device="cpu")
+    assert found.notes[-1].startswith(
+        "the chat template ends the assistant's turn with '<|end|>', and the end-of-text ids are 5 "
     )
 
 

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from tokenizers import Regex, normalizers
 from torch.nn.functional import cross_entropy
 
 from hyperfitting.data import draw_data
@@ -20,6 +21,7 @@ from hyperfitting.training.loss import add_loss, choose_loss
 from tests.support.gguf_files import TEMPLATE
 from tests.support.recipes import tiny_tree
 from tests.support.tiny_models import make_model
+from tests.support.tokenizers import byte_level, metaspace
 
 BEGIN_TEMPLATE = "{{ bos_token }}" + TEMPLATE
 
@@ -57,6 +59,32 @@ def test_the_frame_is_the_template_around_instruction_and_context(chat_model):
     )
     assert frame.after[0] == codec.end_ids[0]  # read as the special token that it is
     assert "".join(codec.shown(ids)) == codec.tokenizer.decode(ids)
+
+
+INST = "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
+
+
+@pytest.mark.parametrize("make", [byte_level, metaspace])
+@pytest.mark.parametrize("template", [TEMPLATE, INST])
+def test_the_ids_of_a_chat_are_those_of_its_filled_in_template(tmp_path, make, template):
+    """Tokenised piece by piece, blank lines merge, and every piece gets a space in front."""
+    codec = codec_of(with_template(tmp_path / "model", make(), template))
+    frame = codec.chat_frame("go on:")
+    text = codec.encode("the old house was far")[1:]
+    space = " " if make is metaspace else ""
+    turn = {"role": "user", "content": f"go on:\n\n{space}the old house was far"}
+    whole = codec.tokenizer.apply_chat_template([turn], tokenize=False, add_generation_prompt=True)
+    ids = codec.tokenizer(whole, add_special_tokens=False)["input_ids"]
+    start = [] if template == INST else list(codec.start_ids)
+    assert [*frame.before, *text, *frame.after] == [*start, *ids]
+
+
+def test_a_tokenizer_whose_ids_depend_on_the_context_is_refused(tmp_path):
+    tokenizer = byte_level()
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace(Regex(r"\Athe"), "THE")
+    folder = with_template(tmp_path / "model", tokenizer, TEMPLATE)
+    with pytest.raises(ModelError, match="gives the words around a context other tokens than"):
+        codec_of(folder).chat_frame("go on:")
 
 
 @pytest.mark.parametrize("template", [TEMPLATE, BEGIN_TEMPLATE])

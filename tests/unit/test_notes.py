@@ -57,6 +57,11 @@ NOTES = [
         "data.chat_instruction: no context and no training text stands in a chat",
     ),
     (
+        ["data.context_format=chat"],
+        'generate.end_of_text = "suppress": no answer in a chat can end where its turn does; '
+        '"stop" lets it',
+    ),
+    (
         ["model.revision=main"],
         "model.revision: asset:reference-lm is a folder here, which has none",
     ),

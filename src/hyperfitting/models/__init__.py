@@ -28,7 +28,7 @@ from hyperfitting.models.adapt.parts import (
     vocabulary_size,
 )
 from hyperfitting.models.adapt.patches import cast_norm_outputs, castable_norms, prefer_attention
-from hyperfitting.models.chat import fill_template
+from hyperfitting.models.chat import fill_template, turn_end
 from hyperfitting.models.codec import TextCodec
 from hyperfitting.models.description import source_of, tokenizer_traits
 from hyperfitting.models.devices import (
@@ -141,6 +141,7 @@ __all__ = [
     "threads",
     "tokenizer_traits",
     "traits_of",
+    "turn_end",
     "vocabulary_size",
     "weights_dtype",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hyperfitting.errors import ModelError, kind_of
@@ -28,6 +28,40 @@ def texts_around(tokenizer: Any, instruction: str) -> tuple[str, str]:
     return before, after
 
 
+def ids_around(
+    tokenize: Callable[[str], list[int]], before: str, after: str
+) -> tuple[list[int], list[int]]:
+    """The ids of the texts around a context: with those of the context between them they are the
+    ids of the whole text, and need not be those of each text alone.
+
+    A tokenizer that begins every text with a space, as Llama 2's does, needs one before the context
+    in the whole text too.
+
+    Raises:
+        ModelError: the tokenizer has no ids for them that do not depend on the context.
+    """
+    for between in ("", " "):
+        wholes = [tokenize(f"{before}{between}{each}{after}") for each in _CONTEXTS]
+        contexts = [tokenize(each) for each in _CONTEXTS]
+        for start in _places(contexts[0], wholes[0]):
+            first, last = wholes[0][:start], wholes[0][start + len(contexts[0]) :]
+            if [*first, *contexts[1], *last] == wholes[1]:
+                return first, last
+    raise ModelError(
+        "its tokenizer gives the words around a context other tokens than those of its filled-in "
+        'chat template: set data.context_format = "plain"'
+    )
+
+
+_CONTEXTS = ("the house was empty", "and so they went to the sea")
+"""What `ids_around` tries."""
+
+
+def _places(part: list[int], whole: list[int]) -> list[int]:
+    """Where a list stands in another."""
+    return [i for i in range(len(whole)) if whole[i : i + len(part)] == part]
+
+
 def opens_turns(tokenizer: Any) -> bool:
     """Whether the template writes the beginning-of-text token before every turn."""
     if tokenizer.bos_token is None or not tokenizer.chat_template:
@@ -37,6 +71,18 @@ def opens_turns(tokenizer: Any) -> bool:
         return fill_template(tokenizer, turns, begin_answer=False).count(tokenizer.bos_token) > 1
     except ModelError:
         return False
+
+
+def turn_end(tokenizer: Any) -> int | None:
+    """The first token that the template writes after what the assistant says; None if it writes
+    none, or no such turn.
+    """
+    try:
+        text = fill_template(tokenizer, [("user", "a"), ("assistant", _HERE)], begin_answer=False)
+    except ModelError:
+        return None
+    ids = tokenizer(text.rpartition(_HERE)[2].strip(), add_special_tokens=False)["input_ids"]
+    return int(ids[0]) if ids else None
 
 
 def fill_template(tokenizer: Any, turns: Sequence[tuple[str, str]], *, begin_answer: bool) -> str:

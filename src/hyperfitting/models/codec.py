@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models.chat import texts_around
+from hyperfitting.models.chat import ids_around, texts_around
 from hyperfitting.records import WordBoundaries
 from hyperfitting.traits import ChatFrame
 
@@ -166,10 +166,13 @@ class TextCodec:
 
         The beginning-of-text token of the policy comes first, once: many templates write it.
 
+        With the ids of a context they are those of the whole filled-in template.
+
         Raises:
-            ModelError: there is no chat template, or it cannot be filled in.
+            ModelError: there is no chat template, it cannot be filled in, or its ids depend on the
+                context.
         """
-        before, after = map(self._tokenize, texts_around(self.tokenizer, instruction))
+        before, after = ids_around(self._tokenize, *texts_around(self.tokenizer, instruction))
         written = tuple(before[: len(self.start_ids)]) == self.start_ids
         start = () if written else self.start_ids
         return ChatFrame((*start, *before), tuple(after), len(self.start_ids))

@@ -162,6 +162,11 @@ def _of_generating(recipe: Recipe) -> list[_Note]:
             f"generate.new_tokens = {tokens}: the main metric, ttr_last96, needs "
             f"{HEADLINE_TOKENS}, and is left out",
         ),
+        (
+            recipe.data.context_format == "chat" and settings.end_of_text == "suppress",
+            'generate.end_of_text = "suppress": no answer in a chat can end where its turn does; '
+            '"stop" lets it',
+        ),
         *(
             (
                 settings.mode == "reference" and _differs(settings, name),

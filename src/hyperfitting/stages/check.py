@@ -149,7 +149,11 @@ def check_recipe(
         memory=memory,
         stage_seconds=_stage_seconds(recipe, precision, torch_device, memory),
         disk=_disk(recipe, folder),
-        notes=[*recipe_notes(recipe, groups), *_tokenizer_notes(recipe, tokenizer)],
+        notes=[
+            *recipe_notes(recipe, groups),
+            *_tokenizer_notes(recipe, tokenizer),
+            *_turn_notes(recipe, fitted.codec),
+        ],
     )
 
 
@@ -205,6 +209,21 @@ def _tokenizer_notes(recipe: Recipe, tokenizer: TokenizerTraits) -> list[str]:
     return [
         f'model.beginning_of_text = "add": every text begins with {tokenizer.beginning!r}, which '
         'the chat template of this model writes before every turn: "none" is meant for plain texts'
+    ]
+
+
+def _turn_notes(recipe: Recipe, codec: models.ModelCodec) -> list[str]:
+    """Warn of chats in which the end of the assistant's turn is no end of the text."""
+    if recipe.data.context_format != "chat" or isinstance(codec, models.ImageCodec):
+        return []
+    end = models.turn_end(codec.tokenizer)
+    if end in codec.end_ids:
+        return []
+    writes = "nothing" if end is None else repr(codec.shown([end])[0])
+    return [
+        f"the chat template ends the assistant's turn with {writes}, and the end-of-text ids are "
+        f"{codec.ends_in_words()}: texts go on after their turn, unless a file of the model names "
+        "its end too (eos_token_id)"
     ]
 
 
