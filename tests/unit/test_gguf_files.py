@@ -297,3 +297,26 @@ def test_a_file_gives_its_architecture_to_random_weights(llama):
     own, made = ([w.shape for w in each.parameters()] for each in (llama[0], model))
     assert own == made
     assert distance(model, llama[0]) > 0.5
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_sentencepiece_tokenizer_begins_texts_with_a_space_if_the_file_says_so(
+    write, tiny_tokenizer, begins
+):
+    """The file's tokens are turned into those of a tokenizer with `▁` for spaces."""
+
+    def say(writer):
+        held = writer.kv_data[0]
+        tokens = held["tokenizer.ggml.tokens"].value
+        held["tokenizer.ggml.tokens"].value = [each.replace("Ġ", "▁") for each in tokens]
+        held["tokenizer.ggml.model"].value = "llama"
+        del held["tokenizer.ggml.merges"]
+        writer.add_token_scores([-float(number) for number in range(len(tokens))])
+        writer.add_add_space_prefix(begins)
+
+    codec = load_codec(model_settings(write(change=say)[1], beginning_of_text="none"))
+    assert codec.tokenizer.convert_ids_to_tokens(codec.encode("a b")) == (
+        ["▁a", "▁b"] if begins else ["a", "▁b"]
+    )
+    assert codec.decode(codec.encode("a b")) == "a b"
+    assert codec.decode(codec.encode(" b")) == ("b" if begins else " b")

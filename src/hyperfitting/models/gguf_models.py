@@ -54,12 +54,27 @@ def _tokenizer_once(path: Path, *state: int) -> Any:
         rules["model"]["vocab"] = {
             token: number for token, number in vocabulary.items() if number < size
         }
+    if read_gguf(path).settings.get("tokenizer.ggml.add_space_prefix") is False:
+        _begin_without_space(rules)
     special = {name: token for name, token in read.special_tokens_map.items() if token not in added}
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(rules)),
         chat_template=read.chat_template,
         **special,
     )
+
+
+def _begin_without_space(rules: dict[str, Any]) -> None:
+    """Take out what puts a space before a text, and drops one in decoding: transformers builds the
+    tokenizers of Llama 2's kind so, whatever the file says.
+    """
+    for part, kind in (("normalizer", "Prepend"), ("decoder", "Strip")):
+        steps = rules[part] or {}
+        key = "normalizers" if part == "normalizer" else "decoders"
+        if key in steps:
+            steps[key] = [each for each in steps[key] if each["type"] != kind]
+    if (rules["pre_tokenizer"] or {}).get("type") == "Metaspace":
+        rules["pre_tokenizer"]["prepend_scheme"] = "never"
 
 
 def gguf_config(file: GgufFile) -> Any:
