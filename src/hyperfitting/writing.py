@@ -136,7 +136,8 @@ class PromptWriter:
         ids = codec.encode(prompt)
         if self._format == "plain":
             return ids
-        frame = codec.chat_frame(self._run.recipe.data.chat_instruction)
+        recipe = self._run.recipe
+        frame = models.chat_frame(recipe.model, codec, recipe.data.chat_instruction)
         return frame.around(ids, len(frame) + len(ids))
 
 

@@ -112,8 +112,31 @@ def test_a_base_that_is_not_there_or_not_named_is_refused(tiny_model, tmp_path):
     assert "its base model ./gone/base is not there (tried " in problem(tmp_path / "adapter")
     edit_json(file, base_model_name_or_path=None)
     assert "names no base model: set base_model_name_or_path" in problem(tmp_path / "adapter")
+    edit_json(file, base_model_name_or_path=".")
+    assert "it names itself as its base model: correct base_model" in problem(tmp_path / "adapter")
     file.write_text("{")
     assert "adapter_config.json is damaged (line 1 is not JSON)" in problem(tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"peft_type": "NEWEST"}, "(KeyError; HYPERFIT_DEBUG=1 shows all of it)"),
+        ({"task_type": "JUNK"}, "(ValueError; HYPERFIT_DEBUG=1 shows all of it)"),
+        ({"r": 0}, "(r = 0 is no rank)"),
+        ({"r": -1}, "(r = -1 is no rank)"),
+        ({"r": "two"}, "(r = 'two' is no rank)"),
+        ({"r": 4}, "(r = 4, and its weights are of rank 2)"),
+        ({"lora_alpha": "two"}, "(TypeError; HYPERFIT_DEBUG=1 shows all of it)"),
+    ],
+)
+def test_a_config_that_no_base_could_carry_is_not_said_to_be_of_another_base(
+    tiny_model, tmp_path, changes, words
+):
+    adapt(tiny_model, tmp_path / "adapter", **OPTIONS["layers"])
+    edit_json(tmp_path / "adapter" / "adapter_config.json", **changes)
+    said = problem(tmp_path / "adapter")
+    assert f"its adapter_config.json cannot be used {words}: put back the one that" in said
 
 
 def test_an_adapter_that_is_damaged_or_pickled_is_refused(tiny_model, tmp_path):

@@ -15,6 +15,7 @@ from hyperfitting.data import draw_data
 from hyperfitting.errors import DataError, ModelError, RecipeError
 from hyperfitting.models import load_codec, load_model, tokenizer_traits
 from hyperfitting.recipe import ModelSettings, parse_recipe
+from hyperfitting.stages.draw import fit
 from hyperfitting.training import join_processes
 from hyperfitting.training.loop import accumulate_gradients
 from hyperfitting.training.loss import add_loss, choose_loss
@@ -158,12 +159,18 @@ def test_a_model_without_a_template_is_refused(tiny_model, corpus):
         ("{{ raise_exception('no') }}", "its chat template cannot be filled in"),
         ("{% if", "its chat template cannot be filled in"),
         ("{{ messages[0]['role'] }}", "does not write the user's text once"),
+        ("{{ messages[0]['content'] | upper }}", "does not write the user's text once as it is"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused(tmp_path, tiny_tokenizer, template, words):
     folder = with_template(tmp_path / "model", tiny_tokenizer, template)
     with pytest.raises(ModelError, match=words):
         codec_of(folder).chat_frame("go on:")
+
+
+def test_a_refused_chat_names_the_model(tiny_model, corpus):
+    with pytest.raises(ModelError, match=f"^{tiny_model}: its tokenizer has no chat template"):
+        fit(chat_recipe(tiny_model, corpus))
 
 
 def test_a_token_that_opens_turns_is_told_from_one_that_begins_texts(tmp_path, tiny_tokenizer):

@@ -107,6 +107,24 @@ def test_a_folder_with_one_file_is_that_file_and_with_two_is_refused(llama, tmp_
     assert load_config(model_settings(tmp_path)).model_type == "llama"
     shutil.copy(llama[1], tmp_path / "two.gguf")
     assert "it holds several GGUF files (one.gguf, two.gguf): name one" in problem(tmp_path)
+    (tmp_path / "one.gguf").unlink()
+    (tmp_path / "two.gguf").rename(tmp_path / "TWO.GGUF")
+    (tmp_path / "other.gguf").mkdir()
+    assert load_config(model_settings(tmp_path)).model_type == "llama"
+    (tmp_path / "config.json").write_text("{}")
+    words = f"it has no *.safetensors: name the GGUF file in it, {tmp_path / 'TWO.GGUF'}"
+    assert words in problem(tmp_path)
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "TWO.GGUF").unlink()
+    assert "other.gguf in it is a folder, or a link to nothing" in problem(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_named(llama, monkeypatch):
+    def refuse(path, *args):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("hyperfitting.models.locate.read_gguf", refuse)
+    assert f"{llama[1]} may not be read: change its permissions" in problem(llama[1])
 
 
 def test_a_file_inside_a_package_is_found_without_importing_it(llama, tmp_path, monkeypatch):
@@ -238,6 +256,10 @@ def test_weights_that_are_not_taken_or_missing_are_refused(write, llama):
     assert "weights are missing or of another shape: model.layers.1.mlp.up" in problem(file)
 
 
+def versioned(held, number, order):
+    return held[:4] + number.to_bytes(4, order) + held[8:]
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -245,6 +267,10 @@ def test_weights_that_are_not_taken_or_missing_are_refused(write, llama):
         (lambda held: held[:3000], "is damaged or truncated: download it again"),
         (lambda held: b"PK" + held, "it is a file, and no GGUF file"),
         (lambda held: b"", "it is a file, and no GGUF file"),
+        (lambda held: held[:4], "is damaged or truncated: download it again"),
+        (lambda held: versioned(held, 1, "little"), "of version 1 of the format, not read here: c"),
+        (lambda held: versioned(held, 99, "little"), "not read here: update gguf"),
+        (lambda held: versioned(held, 3, "big"), "the GGUF file is big-endian"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_refused(llama, tmp_path, damage, words):
@@ -264,6 +290,32 @@ def test_a_file_without_a_tokenizer_is_refused(tmp_path):
     assert "the GGUF file holds no tokenizer" in problem(tmp_path / "bare.gguf")
 
 
+def put(name, value):
+    def change(writer):
+        held = writer.kv_data[0]
+        if value is None:
+            del held[f"tokenizer.ggml.{name}"]
+        else:
+            held[f"tokenizer.ggml.{name}"].value = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("model", "bert", "is of the kind 'bert', which transformers does not read from it: take"),
+        ("model", None, "is of the kind None, which transformers does not read"),
+        ("merges", None, "the tokenizer in the GGUF file lacks tokenizer.ggml.merges: take"),
+        ("eos_token_id", 999, "tokenizer.ggml.eos_token_id = 999, and its tokens are 0 to 319"),
+        ("bos_token_id", 999, "tokenizer.ggml.bos_token_id = 999, and its tokens are 0 to 319"),
+        ("eos_token_id", None, "names no token that ends a text (tokenizer.ggml.eos_token_id)"),
+    ],
+)
+def test_a_tokenizer_that_is_not_whole_is_refused(write, name, value, words):
+    assert words in problem(write(change=put(name, value))[1], load_codec)
+
+
 def test_a_quantisation_that_cannot_be_read_is_refused(write):
     raw = torch.zeros(2, 292, dtype=torch.uint8).numpy()
     _, file = write(
@@ -281,8 +333,8 @@ def test_an_architecture_that_is_not_known_is_refused(write):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    assert "no such model folder" in problem(tmp_path / "gone.gguf")
-    assert "no such model folder (tried " in problem("gone.gguf")
+    assert "no such file" in problem(tmp_path / "gone.gguf")
+    assert "no such file (tried " in problem("gone.gguf")
 
 
 def test_a_missing_package_is_named_with_its_extra(llama, tmp_path, monkeypatch):

@@ -55,7 +55,8 @@ def package_path(name: str) -> Path:
     paths = [(folder, Path(os.path.normpath(folder / inside))) for folder in folders]
     found = [path for folder, path in paths if folder in path.parents and path.exists()]
     if not found:
-        files = sorted(path.name for folder in folders for path in folder.glob("*.gguf"))
+        held = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
+        files = sorted(path.name for path in held if path.suffix.lower() == ".gguf")
         there = f"; it has {', '.join(files)}" if files else ""
         raise InputError(f"{name}: the package {package} has no such file{there}")
     return found[0]

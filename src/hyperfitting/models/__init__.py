@@ -30,7 +30,7 @@ from hyperfitting.models.adapt.parts import (
 from hyperfitting.models.adapt.patches import cast_norm_outputs, castable_norms, prefer_attention
 from hyperfitting.models.chat import fill_template, turn_end
 from hyperfitting.models.codec import TextCodec
-from hyperfitting.models.description import source_of, tokenizer_traits
+from hyperfitting.models.description import chat_frame, source_of, tokenizer_traits
 from hyperfitting.models.devices import (
     Precision,
     autocast,
@@ -93,6 +93,7 @@ __all__ = [
     "build_empty",
     "cast_norm_outputs",
     "castable_norms",
+    "chat_frame",
     "check_length",
     "colour_count",
     "count_parameters",

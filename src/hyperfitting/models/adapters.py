@@ -113,10 +113,13 @@ def _with_adapter(model: nn.Module, folder: Path, base: str) -> Any:
         import peft
     except ModuleNotFoundError as error:
         raise name_the_extra(error) from error
+    _refuse_config(folder)
     other = f"it is an adapter of another model than {base}, which its adapter_config.json names"
     try:
         adapted = peft.PeftModel.from_pretrained(model, str(folder), torch_device="cpu").eval()
         placed = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    except TypeError as error:
+        raise _unread(kind_of(error)) from error
     except (ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"{other} ({kind_of(error)}): name its own") from error
     held, known = adapter_names(folder), set(adapted.state_dict())  # it may hold embeddings too
@@ -125,3 +128,34 @@ def _with_adapter(model: nn.Module, folder: Path, base: str) -> Any:
             f"{other}: {len(without)} weights have no counterpart, {without[0]} first: name its own"
         )
     return adapted
+
+
+def _refuse_config(folder: Path) -> None:
+    """Refuse what no base model could carry, whose errors would be taken for those of another."""
+    import peft
+
+    try:
+        config = peft.PeftConfig.from_pretrained(str(folder))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unread(kind_of(error)) from error
+    rank = getattr(config, "r", 1)
+    if type(rank) is not int or rank < 1:
+        raise _unread(f"r = {rank!r} is no rank")
+    ranks = _ranks(folder)
+    others = any(getattr(config, each, None) for each in ("rank_pattern", "target_parameters"))
+    if ranks and rank not in ranks and not others:
+        raise _unread(f"r = {rank}, and its weights are of rank {min(ranks)}")
+
+
+def _ranks(folder: Path) -> set[int]:
+    """The ranks of the LoRA matrices in an adapter's file."""
+    with safe_open(folder / ADAPTER_WEIGHTS, "pt") as tensors:
+        names = [name for name in tensors.keys() if name.endswith(".lora_A.weight")]  # noqa: SIM118
+        return {tensors.get_slice(name).get_shape()[0] for name in names}
+
+
+def _unread(why: str) -> ModelError:
+    return ModelError(
+        f"its {ADAPTER_CONFIG} cannot be used ({why}): put back the one that its weights were saved "
+        "with, or update peft"
+    )

@@ -7,8 +7,8 @@ from typing import Any
 
 from hyperfitting.errors import ModelError, kind_of
 
-_HERE = "HYPERFITTINGCONTEXT"
-"""Stands for the context while a template is filled in."""
+_HERE = "HyperfittingContext"
+"""Stands for the context while a template is filled in, which may write it in other letters."""
 
 
 def texts_around(tokenizer: Any, instruction: str) -> tuple[str, str]:
@@ -22,8 +22,8 @@ def texts_around(tokenizer: Any, instruction: str) -> tuple[str, str]:
     before, found, after = text.partition(_HERE)
     if not found or _HERE in after:
         raise ModelError(
-            "its chat template does not write the user's text once: set data.context_format = "
-            '"plain"'
+            "its chat template does not write the user's text once as it is: set "
+            'data.context_format = "plain"'
         )
     return before, after
 

@@ -1,4 +1,4 @@
-"""What is kept with a run of its model's files and tokenizer."""
+"""What is kept with a run of its model's files and tokenizer, and stands around its chats."""
 
 from __future__ import annotations
 
@@ -48,6 +48,18 @@ def tokenizer_traits(
         chat_template=template if isinstance(template, str) else None,
         special=dict(zip(codec.shown(sorted(set(named))), sorted(set(named)), strict=True)),
     )
+
+
+def chat_frame(
+    settings: ModelSettings, codec: TextCodec | ImageCodec, instruction: str
+) -> ChatFrame:
+    """What the codec of these settings puts around a context in the user's turn of a chat.
+
+    Raises:
+        ModelError: as `TextCodec.chat_frame`; it names the model.
+    """
+    with translate_model_errors(settings, "fill in its chat template"):
+        return codec.chat_frame(instruction)
 
 
 def source_of(settings: ModelSettings) -> ModelSource | None:

@@ -14,6 +14,7 @@ from hyperfitting.errors import ModelError, name_the_extra
 _BEGINNING = b"GGUF"
 FACTORS = "rope_freqs.weight"
 """The tensor that holds factors of the frequencies of positions."""
+_VERSIONS = (2, 3)
 _ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 """Settings of a file's tokenizer that name a token which ends a text or a turn."""
 
@@ -24,8 +25,8 @@ class GgufFile:
 
     `tensor_types` counts the tensors of each type of quantisation, `values` all numbers in them.
     `tokens` is the size of its tokenizer's vocabulary. `settings` are the file's metadata without
-    its lists. `rope_factors` are those of the tensor `rope_freqs.weight`, by which Llama 3.1 and
-    later divide the frequencies of positions.
+    its lists, and `lists` the names of these. `rope_factors` are those of the tensor
+    `rope_freqs.weight`, by which Llama 3.1 and later divide the frequencies of positions.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class GgufFile:
     values: int
     tokens: int
     settings: dict[str, Any]
+    lists: frozenset[str]
     rope_factors: tuple[float, ...]
 
     @property
@@ -64,19 +66,31 @@ def tokenizer_in_words(file: GgufFile) -> str:
     return f"{kind} {split}".strip() + ("" if known else " (not known: split as GPT-2's)")
 
 
+def gguf_files(folder: Path) -> list[Path]:
+    """The files in a folder that are GGUF files by their names."""
+    return sorted(each for each in folder.iterdir() if each.suffix.lower() == ".gguf")
+
+
 def gguf_in(path: Path) -> Path | None:
     """The GGUF file that a local path means: the file itself, or the only one of a folder without a
     config.json.
 
     Raises:
-        ModelError: the folder holds several.
+        ModelError: the folder holds several, or one that is no file.
     """
     if path.is_file():
         return path
-    files = [] if (path / "config.json").is_file() else sorted(path.glob("*.gguf"))
+    if not path.is_dir() or (path / "config.json").is_file():
+        return None
+    named = gguf_files(path)
+    files = [each for each in named if each.is_file()]
     if len(files) > 1:
         names = ", ".join(each.name for each in files)
         raise ModelError(f"it holds several GGUF files ({names}): name one of them in model.source")
+    if named and not files:
+        raise ModelError(
+            f"{named[0].name} in it is a folder, or a link to nothing: put a file there"
+        )
     return files[0] if files else None
 
 
@@ -99,6 +113,8 @@ def _read_once(path: Path, *state: int) -> GgufFile:
     settings = {
         name: field.contents() for name, field in reader.fields.items() if name not in lists
     }
+    if not settings.get("general.architecture"):
+        raise ModelError("the GGUF file names no architecture: take another one")
     if settings.get("split.count", 1) > 1:
         raise ModelError("it is one of several GGUF files of a model: join them with llama.cpp")
     if "tokenizer.ggml.tokens" not in lists:
@@ -111,15 +127,14 @@ def _read_once(path: Path, *state: int) -> GgufFile:
         values=sum(int(each.n_elements) for each in reader.tensors),
         tokens=len(reader.fields["tokenizer.ggml.tokens"].data),
         settings=settings,
+        lists=frozenset(lists),
         rope_factors=tuple(map(float, next(factors, ()))),
     )
 
 
 def _reader(path: Path) -> Any:
     """The file as the package gguf reads it."""
-    with path.open("rb") as file:
-        if file.read(len(_BEGINNING)) != _BEGINNING:
-            raise ModelError("it is a file, and no GGUF file: name a folder, or another file")
+    _refuse_other_formats(path)
     try:
         importlib.import_module("accelerate")  # transformers loads the weights through it
         from gguf import GGUFReader
@@ -129,6 +144,21 @@ def _reader(path: Path) -> Any:
         return GGUFReader(path)
     except (ValueError, KeyError, IndexError, UnicodeDecodeError, MemoryError) as error:
         raise ModelError("the GGUF file is damaged or truncated: download it again") from error
+
+
+def _refuse_other_formats(path: Path) -> None:
+    """Refuse what is no GGUF file by its first bytes, or one of a version that is not read."""
+    with path.open("rb") as file:
+        beginning, version = file.read(len(_BEGINNING)), file.read(4)
+    if beginning != _BEGINNING:
+        raise ModelError("it is a file, and no GGUF file: name a folder, or another file")
+    if len(version) < 4 or int.from_bytes(version, "little") in _VERSIONS:
+        return
+    if int.from_bytes(version, "big") in (1, *_VERSIONS):
+        raise ModelError("the GGUF file is big-endian, which is not read: take a little-endian one")
+    number = int.from_bytes(version, "little")
+    remedy = "update gguf" if number > max(_VERSIONS) else "convert the model anew with llama.cpp"
+    raise ModelError(f"the GGUF file is of version {number} of the format, not read here: {remedy}")
 
 
 def _refuse_unknown_types(tensors: list[Any]) -> None:

@@ -37,8 +37,49 @@ def _alone(file: Path) -> Iterator[dict[str, str]]:
 
 
 def gguf_tokenizer(file: GgufFile) -> Any:
-    """The tokenizer in the file, without the tokens that the reader of transformers adds to it."""
+    """The tokenizer in the file, without the tokens that the reader of transformers adds to it.
+
+    Raises:
+        ModelError: it is of a kind that the reader does not know, or is not whole.
+    """
+    _refuse_other_tokenizers(file)
     return deepcopy(_tokenizer_once(file.path, file.path.stat().st_mtime_ns))
+
+
+def _refuse_other_tokenizers(file: GgufFile) -> None:
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_TOKENIZER_TYPES
+
+    kind = file.settings.get("tokenizer.ggml.model")
+    if kind not in GGUF_TOKENIZER_TYPES:
+        raise ModelError(
+            f"the tokenizer in the GGUF file is of the kind {kind!r}, which transformers does not "
+            "read from it: take the model as safetensors"
+        )
+    needed = {"gpt2": {"merges"}, "t5": {"scores"}}.get(kind, {"merges", "scores"})
+    if not any(f"tokenizer.ggml.{each}" in file.lists for each in needed):
+        names = " or ".join(f"tokenizer.ggml.{each}" for each in sorted(needed))
+        raise ModelError(f"the tokenizer in the GGUF file lacks {names}: take another file")
+    for name in ("bos_token_id", "eos_token_id", "unknown_token_id", "padding_token_id"):
+        number = file.settings.get(f"tokenizer.ggml.{name}", 0)
+        if not 0 <= number < file.tokens:
+            raise ModelError(
+                f"the GGUF file: tokenizer.ggml.{name} = {number}, and its tokens are 0 to "
+                f"{file.tokens - 1}: take another file"
+            )
+
+
+def gguf_ends(file: GgufFile) -> dict[str, int | None]:
+    """The ids that end a text or a turn, by the setting that names each.
+
+    Raises:
+        ModelError: the file names none.
+    """
+    if all(each is None for each in file.end_ids.values()):
+        raise ModelError(
+            "the GGUF file names no token that ends a text (tokenizer.ggml.eos_token_id): take "
+            "another file"
+        )
+    return file.end_ids
 
 
 @cache

@@ -17,7 +17,7 @@ from hyperfitting.errors import ModelError
 from hyperfitting.models.adapt.parts import is_image_model, positions_of
 from hyperfitting.models.adapters import merge_adapter, unties
 from hyperfitting.models.codec import TextCodec, configured_ends, make_codec
-from hyperfitting.models.gguf_models import gguf_config, gguf_tokenizer, load_gguf
+from hyperfitting.models.gguf_models import gguf_config, gguf_ends, gguf_tokenizer, load_gguf
 from hyperfitting.models.image_codec import ImageCodec, make_image_codec, side_of
 from hyperfitting.models.locate import Location, locate
 from hyperfitting.models.plain_errors import translate_model_errors
@@ -133,7 +133,7 @@ def _tokenizer(location: Location) -> Any:
 def _configured_ends(location: Location) -> dict[str, Any]:
     """What the files of a model name as end-of-text, by place."""
     if location.gguf is not None:
-        return dict(location.gguf.end_ids)
+        return gguf_ends(location.gguf)
     files = (
         cached_file(location.source, name, **_IF_THERE, **location.options)
         for name in ("config.json", "generation_config.json")

@@ -12,7 +12,7 @@ from typing import Any
 from hyperfitting import hub
 from hyperfitting.assets import local_path, tried_path
 from hyperfitting.errors import ModelError
-from hyperfitting.models.gguf_files import GgufFile, gguf_in, read_gguf
+from hyperfitting.models.gguf_files import GgufFile, gguf_files, gguf_in, read_gguf
 from hyperfitting.models.plain_errors import json_problem
 from hyperfitting.recipe import ModelSettings
 
@@ -49,7 +49,8 @@ def locate(settings: ModelSettings) -> Location:
         return Location(settings.source, {**options, "revision": settings.revision})
     if not path.exists():
         tried = "" if str(path) == settings.source else f" (tried {path})"
-        raise ModelError(f"{settings.source}: no such model folder{tried}")
+        kind = "file" if path.suffix.lower() == ".gguf" else "model folder"
+        raise ModelError(f"{settings.source}: no such {kind}{tried}")
     if _is_adapter(path):  # first: its base may be a GGUF file beside it
         return Location(str(path), options, base=_base_of(path, settings))
     if (file := gguf_in(path)) is not None:
@@ -97,6 +98,11 @@ def _base_of(path: Path, settings: ModelSettings) -> ModelSettings:
             f"{settings.source}: its base model {name} is not there (tried {place}): put it back, "
             f"or correct base_model_name_or_path in {ADAPTER_CONFIG}"
         )
+    if place is not None and place.resolve() == path.resolve():
+        raise ModelError(
+            f"{settings.source}: it names itself as its base model: correct "
+            f"base_model_name_or_path in {ADAPTER_CONFIG}"
+        )
     source = name if place is None else str(place)
     return settings.model_copy(update={"source": source, "revision": held.get("revision")})
 
@@ -109,6 +115,8 @@ def _not_plain(path: Path, settings: ModelSettings) -> str:
         return problem
     if any(path.glob("*.safetensors")) or settings.initialise == "random":
         return ""
+    if quantised := gguf_files(path):
+        return f"it has no *.safetensors: name the GGUF file in it, {quantised[0]}"
     pickled = any(each.suffix in (".bin", ".pt", ".pth") for each in path.iterdir())
     return (
         "pickled weights can run code and are not read: convert them to safetensors"

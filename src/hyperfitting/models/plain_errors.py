@@ -37,6 +37,8 @@ def explain(error: Exception, settings: ModelSettings, doing: str) -> str:
     """The message for a library's error: by its kind, else by a damaged file, else by what was
     being done.
     """
+    if found := next((each for each in causes(error) if isinstance(each, PermissionError)), None):
+        return f"{found.filename or 'a file of it'} may not be read: change its permissions"
     text, kinds = (
         " ".join(str(error).split()),
         " ".join(type(each).__name__ for each in causes(error)),

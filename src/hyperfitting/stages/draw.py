@@ -83,7 +83,9 @@ def codec_of(experiment: Experiment) -> models.ModelCodec:
 
 def chat_frame_of(recipe: Recipe, codec: models.ModelCodec) -> ChatFrame | None:
     """What stands around a recipe's contexts in a chat; None without a chat."""
-    return codec.chat_frame(recipe.data.chat_instruction) if recipe.data.holds_chats else None
+    if not recipe.data.holds_chats:
+        return None
+    return models.chat_frame(recipe.model, codec, recipe.data.chat_instruction)
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def fit(recipe: Recipe) -> Fitted:
     if recipe.data.images is not None:
         return _fit_images(recipe, recipe.data.images, selection)
     codec = models.load_codec(recipe.model)
+    _ = chat_frame_of(recipe, codec)  # refuses a template that cannot be used, by the model's name
     return Fitted(selection, codec, data.draw_data(recipe, codec))
 
 
