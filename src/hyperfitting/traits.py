@@ -64,7 +64,7 @@ class ModelSource:
 
     `sha256` are their hashes by name. Of a GGUF file, `tensor_types` counts the tensors by their
     quantisation, and `tokenizer` names its tokenizer. Of an adapter, `base` is the model that it
-    was merged into, as its own files name it.
+    was merged into, as its own files name it, and the commit of one from the hub.
     """
 
     kind: Literal["GGUF", "adapter"]

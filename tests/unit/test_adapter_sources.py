@@ -2,12 +2,21 @@
 
 import shutil
 
+import huggingface_hub
 import peft
 import pytest
 import torch
+import transformers
 from transformers import AutoModelForCausalLM
 
-from hyperfitting.models import build_empty, load_codec, load_model, save_model, traits_of
+from hyperfitting.models import (
+    build_empty,
+    load_codec,
+    load_model,
+    save_model,
+    source_of,
+    traits_of,
+)
 from tests.support.folders import edit_json
 from tests.support.gguf_files import tiny_gguf_model, write_gguf
 from tests.support.loading import CPU, logits, model_settings, problem
@@ -116,6 +125,27 @@ def test_a_base_that_is_not_there_or_not_named_is_refused(tiny_model, tmp_path):
     assert "it names itself as its base model: correct base_model" in problem(tmp_path / "adapter")
     file.write_text("{")
     assert "adapter_config.json is damaged (line 1 is not JSON)" in problem(tmp_path / "adapter")
+
+
+def test_the_files_of_a_base_from_the_hub_are_hashed(tiny_model, tmp_path, monkeypatch):
+    adapt(tiny_model, tmp_path / "adapter", **OPTIONS["layers"])
+    here = source_of(model_settings(tmp_path / "adapter"))
+    repository, commit = tmp_path / "models--owner--base", "0" * 40
+    shutil.copytree(tiny_model, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(transformers.utils.hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    edit_json(tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path="owner/base")
+    found = source_of(model_settings(tmp_path / "adapter"))
+    assert found.base == f"owner/base at {commit}"
+    held = [
+        {name: digest for name, digest in each.sha256.items() if name.startswith("base/")}
+        for each in (found, here)
+    ]
+    assert held[0] == held[1]
+    assert "base/model.safetensors" in held[0]
 
 
 @pytest.mark.parametrize(

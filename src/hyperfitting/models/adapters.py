@@ -95,7 +95,7 @@ def merge_adapter(model: Any, folder: Path, base: str) -> nn.Module:
         raise ModelError(
             "the adapter changes the logits when it is merged: save the whole model instead"
         )
-    return merged
+    return merged  # type: ignore[no-any-return]
 
 
 def _merged(adapted: Any) -> Any:
@@ -156,6 +156,6 @@ def _ranks(folder: Path) -> set[int]:
 
 def _unread(why: str) -> ModelError:
     return ModelError(
-        f"its {ADAPTER_CONFIG} cannot be used ({why}): put back the one that its weights were saved "
-        "with, or update peft"
+        f"its {ADAPTER_CONFIG} cannot be used ({why}): put back the one that its weights were "
+        "saved with, or update peft"
     )

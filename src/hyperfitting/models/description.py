@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+from transformers.utils import cached_file
 
 from hyperfitting.files import file_hashes
 from hyperfitting.models.chat import opens_turns
@@ -79,11 +82,26 @@ def source_of(settings: ModelSettings) -> ModelSource | None:
         if location.base is None:
             return None
         below, place = source_of(location.base), location.base.place("source")
-        held_by_base = below.sha256 if below else hash_model(place) if place else {}
+        folder = place or _snapshot(location.base)
+        held_by_base = below.sha256 if below else hash_model(folder)
         base = {f"base/{name}": digest for name, digest in held_by_base.items()}
         return ModelSource(
             kind="adapter",
             sha256=hash_model(Path(location.source)) | base,
             tensor_types={} if below is None else below.tensor_types,
-            base=location.base.source,
+            base=location.base.source + (f" at {folder.name}" if place is None else ""),
         )
+
+
+def _snapshot(settings: ModelSettings) -> Path:
+    """The folder, named by its commit, in which the files of a model from the hub are kept; they
+    are downloaded unless they are there.
+    """
+    source, options = settings.source, locate(settings).options
+    config = Path(cached_file(source, "config.json", **options))
+    maybe = {**options, "_raise_exceptions_for_missing_entries": False}
+    if cached_file(source, "model.safetensors", **maybe) is None:
+        index = cached_file(source, "model.safetensors.index.json", **options)
+        names = set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())
+        _ = [cached_file(source, name, **options) for name in sorted(names)]
+    return config.parent

@@ -55,7 +55,7 @@ def _refuse_other_tokenizers(file: GgufFile) -> None:
             f"the tokenizer in the GGUF file is of the kind {kind!r}, which transformers does not "
             "read from it: take the model as safetensors"
         )
-    needed = {"gpt2": {"merges"}, "t5": {"scores"}}.get(kind, {"merges", "scores"})
+    needed = {"gpt2": {"merges"}, "t5": {"scores"}}.get(str(kind), {"merges", "scores"})
     if not any(f"tokenizer.ggml.{each}" in file.lists for each in needed):
         names = " or ".join(f"tokenizer.ggml.{each}" for each in sorted(needed))
         raise ModelError(f"the tokenizer in the GGUF file lacks {names}: take another file")

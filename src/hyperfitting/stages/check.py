@@ -149,11 +149,7 @@ def check_recipe(
         memory=memory,
         stage_seconds=_stage_seconds(recipe, precision, torch_device, memory),
         disk=_disk(recipe, folder),
-        notes=[
-            *recipe_notes(recipe, groups),
-            *_tokenizer_notes(recipe, tokenizer),
-            *_turn_notes(recipe, fitted.codec),
-        ],
+        notes=[*recipe_notes(recipe, groups), *_codec_notes(recipe, fitted.codec, tokenizer)],
     )
 
 
@@ -201,7 +197,11 @@ def _prompt(recipe: Recipe, fitted: Fitted) -> list[str]:
     ]
 
 
-def _tokenizer_notes(recipe: Recipe, tokenizer: TokenizerTraits) -> list[str]:
+def _codec_notes(recipe: Recipe, codec: models.ModelCodec, tokenizer: TokenizerTraits) -> list[str]:
+    return [*_beginning_notes(recipe, tokenizer), *_turn_notes(recipe, codec)]
+
+
+def _beginning_notes(recipe: Recipe, tokenizer: TokenizerTraits) -> list[str]:
     """Warn of texts that begin with what opens a turn of a chat."""
     adds = recipe.model.beginning_of_text == "add"
     if not (adds and tokenizer.opens_turns):
