@@ -2,6 +2,7 @@
 itself.
 """
 
+import copy
 import json
 import shutil
 
@@ -13,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from hyperfitting.data import draw_data
 from hyperfitting.errors import DataError, ModelError, RecipeError
-from hyperfitting.models import load_codec, load_model, tokenizer_traits
+from hyperfitting.models import load_codec, load_model, tokenizer_traits, turn_end
 from hyperfitting.recipe import ModelSettings, parse_recipe
 from hyperfitting.stages.draw import fit
 from hyperfitting.training import join_processes
@@ -207,3 +208,20 @@ def test_the_loss_of_a_chat_is_that_of_the_assistants_turn(tmp_path, tiny_tokeni
     assert accuracy == pytest.approx(float((logits_NV.argmax(-1) == target_N).float().mean()))
     own = model.get_input_embeddings().weight.grad
     assert torch.allclose(gradient, own, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("template", "end"),
+    [(TEMPLATE, "<|end|>"), ("{{ messages[-1]['content'] }}", None)],
+)
+def test_the_token_that_ends_the_assistants_turn_is_found(tiny_tokenizer, template, end):
+    tokenizer = copy.deepcopy(tiny_tokenizer)
+    tokenizer.chat_template = template
+    assert turn_end(tokenizer) == (None if end is None else tokenizer.convert_tokens_to_ids(end))
+
+
+def test_a_template_without_a_turn_of_the_assistant_has_no_end_of_it(tiny_tokenizer):
+    tokenizer = copy.deepcopy(tiny_tokenizer)
+    tokenizer.chat_template = "{{ messages[0]['content'] }}"
+    with pytest.raises(ModelError, match="does not write the assistant's text"):
+        turn_end(tokenizer)

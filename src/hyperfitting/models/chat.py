@@ -74,14 +74,16 @@ def opens_turns(tokenizer: Any) -> bool:
 
 
 def turn_end(tokenizer: Any) -> int | None:
-    """The first token that the template writes after what the assistant says; None if it writes
-    none, or no such turn.
+    """The first token that the template writes after what the assistant says; None if none.
+
+    Raises:
+        ModelError: the template cannot be filled in with a turn of the assistant.
     """
-    try:
-        text = fill_template(tokenizer, [("user", "a"), ("assistant", _HERE)], begin_answer=False)
-    except ModelError:
-        return None
-    ids = tokenizer(text.rpartition(_HERE)[2].strip(), add_special_tokens=False)["input_ids"]
+    text = fill_template(tokenizer, [("user", "a"), ("assistant", _HERE)], begin_answer=False)
+    _, found, after = text.rpartition(_HERE)
+    if not found:
+        raise ModelError("its chat template does not write the assistant's text as it is")
+    ids = tokenizer(after.strip(), add_special_tokens=False)["input_ids"]
     return int(ids[0]) if ids else None
 
 

@@ -23,8 +23,8 @@ ADAPTER_CONFIG = "adapter_config.json"
 class Location:
     """What transformers takes as a model: a local folder or a hub name, and its options.
 
-    `gguf` is the file that holds the model, if one does. `base` are the settings of the model that
-    an adapter in `source` changes.
+    `gguf` is what the GGUF file in `source` holds, if that is one. `base` are the settings of the
+    model that an adapter in `source` changes.
     """
 
     source: str
