@@ -3,15 +3,18 @@
 import re
 import shutil
 import sys
+from dataclasses import replace
 
 import gguf
 import pytest
 import torch
+from transformers import StableLmConfig, Starcoder2Config
 
 from hyperfitting.assets import package_path
-from hyperfitting.errors import InputError, MissingExtra
+from hyperfitting.errors import InputError, MissingExtra, ModelError
 from hyperfitting.models import load_codec, load_config, load_model, save_model, traits_of
 from hyperfitting.models.gguf_files import read_gguf
+from hyperfitting.models.gguf_positions import set_positions
 from tests.support.gguf_files import Q, tiny_gguf_model, tiny_shapes, write_gguf
 from tests.support.loading import CPU, logits, model_settings, problem
 from tests.support.tokenizers import metaspace
@@ -245,6 +248,23 @@ def test_a_setting_of_positions_that_is_not_read_is_refused(write, name, say, wo
     _, file = write(name, change=say)
     assert words in (said := problem(file))
     assert "which transformers does not read from it: take the model as safetensors" in said
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "words"),
+    [
+        (Starcoder2Config(), {"rope.freq_base": 1e6}, "starcoder2.rope.freq_base = 1e+06"),
+        (StableLmConfig(), {"rope.dimension_count": 40}, "stablelm.rope.dimension_count = 40"),
+    ],
+)
+def test_what_a_reader_leaves_at_its_default_is_refused(llama, config, settings, words):
+    name = config.model_type
+    held = {f"{name}.{key}": value for key, value in settings.items()}
+    file = replace(
+        read_gguf(llama[1]), settings={"general.architecture": name, **held}, rope_factors=()
+    )
+    with pytest.raises(ModelError, match=re.escape(words)):
+        set_positions(file, config)
 
 
 def test_weights_that_are_not_taken_or_missing_are_refused(write, llama):

@@ -90,21 +90,25 @@ def _base_of(path: Path, settings: ModelSettings) -> ModelSettings:
             f"{settings.source}: its {ADAPTER_CONFIG} names no base model: set "
             "base_model_name_or_path there"
         )
+    place = _place_of_base(name, path, settings)
+    source = name if place is None else str(place)
+    return settings.model_copy(update={"source": source, "revision": held.get("revision")})
+
+
+def _place_of_base(name: str, path: Path, settings: ModelSettings) -> Path | None:
+    """Where the base model of the adapter in `path` stands here; None of a hub name."""
     folders = (path, settings.folder_of("source"))
     beside = next((each for each in folders if tried_path(name, each).exists()), folders[-1])
     place = local_path(name, beside)
+    remedy = f"correct base_model_name_or_path in {ADAPTER_CONFIG}"
     if place is not None and not place.exists():
         raise ModelError(
             f"{settings.source}: its base model {name} is not there (tried {place}): put it back, "
-            f"or correct base_model_name_or_path in {ADAPTER_CONFIG}"
+            f"or {remedy}"
         )
     if place is not None and place.resolve() == path.resolve():
-        raise ModelError(
-            f"{settings.source}: it names itself as its base model: correct "
-            f"base_model_name_or_path in {ADAPTER_CONFIG}"
-        )
-    source = name if place is None else str(place)
-    return settings.model_copy(update={"source": source, "revision": held.get("revision")})
+        raise ModelError(f"{settings.source}: it names itself as its base model: {remedy}")
+    return place
 
 
 def _not_plain(path: Path, settings: ModelSettings) -> str:
