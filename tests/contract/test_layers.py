@@ -100,8 +100,8 @@ ORDER = {
     "decoding": "citations rules < loop < __init__",
     "models": "adapt.parts attention autocast_norms chat devices gguf_files kv_cache plain_errors "
     "< codec gguf_positions image_codec locate stepping trainable < adapt.compare adapt.head "
-    "description gguf_models packed_steps < adapt.decoding adapt.patches adapters chunked_logits < adapt scoring < "
-    "unchanged_files < loading < saving < __init__",
+    "description gguf_models packed_steps < adapt.decoding adapt.patches adapters chunked_logits "
+    "< adapt scoring < unchanged_files < loading < saving < __init__",
 }
 
 DOORS = {
