@@ -142,7 +142,7 @@ def test_a_task_of_perplexity_is_refused(tiny_model, tmp_path, capsys):
 def test_the_task_files_of_the_harness_are_read_once(monkeypatch):
     def refused_name(name):
         with pytest.raises(DataError, match="neither one of") as error:
-            foreign_tasks(name, examples=0, seed=0)
+            foreign_tasks(name, examples=0)
         return str(error.value)
 
     first = refused_name("arc_eazy")

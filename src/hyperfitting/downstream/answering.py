@@ -65,7 +65,7 @@ class AskedTask:
         raise NotImplementedError
 
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
-        """The items in order, with their prompts."""
+        """The items in order, with their prompts: the same ones each time."""
         raise NotImplementedError
 
 
@@ -76,13 +76,12 @@ class OwnTask(AskedTask):
         self, benchmark: Benchmark, form: Form, settings: EvaluateSettings, *, examples: int
     ):
         super().__init__(benchmark.name, form)
-        self._benchmark, self._form = benchmark, form
+        self._benchmark, self._form, self._seed = benchmark, form, settings.seed
         self._by_length = divides_by_length(benchmark.task, form)
         self._tasks = subject_tasks(
             benchmark,
             form,
             examples=examples,
-            seed=settings.seed,
             answer_tokens=settings.answer_tokens,
             chat=settings.chat,
         )
@@ -108,6 +107,7 @@ class OwnTask(AskedTask):
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The items, subject after subject."""
         for each in self._tasks:
+            each.task.set_fewshot_seed(self._seed)  # every model is shown the same examples
             pairs = zip(each.questions, each.task.task_docs, strict=True)
             for number, (question, document) in enumerate(pairs):
                 requests = build_requests(each.task, number, document, chat_template)
@@ -143,7 +143,7 @@ class ForeignTask(AskedTask):
 
     def __init__(self, task: Any, settings: EvaluateSettings, limit: int | None):
         super().__init__(str(task.config.task), "own")
-        self._task, documents = task, list(task.eval_docs)
+        self._task, self._seed, documents = task, settings.seed, list(task.eval_docs)
         texts = [json.dumps(each, sort_keys=True, default=str) for each in documents]
         hashes = [hashlib.sha256(each.encode()).hexdigest() for each in texts]
         order = sorted(
@@ -166,6 +166,7 @@ class ForeignTask(AskedTask):
 
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The documents of the sample."""
+        self._task.set_fewshot_seed(self._seed)  # every model is shown the same examples
         for number, document, sha256 in self._kept:
             requests = build_requests(self._task, number, document, chat_template)
             yield AskedItem(requests, self._reader(number, document, sha256, requests))
@@ -259,7 +260,7 @@ def harness_tasks(
     Raises:
         DataError: there is none, or its data cannot be had.
     """
-    found = foreign_tasks(name, examples=examples, seed=settings.seed)
+    found = foreign_tasks(name, examples=examples)
     return [ForeignTask(each, settings, limit) for each in found]
 
 

@@ -230,13 +230,10 @@ def subject_tasks(
     form: Form,
     *,
     examples: int = 0,
-    seed: int = 0,
     answer_tokens: int = 16,
     chat: bool = False,
 ) -> list[SubjectTask]:
-    """One task for each subject of a benchmark, so that examples are of the same subject. `seed`
-    decides the examples where they are drawn.
-    """
+    """One task for each subject of a benchmark, so that examples are of the same subject."""
     made = []
     for subject in benchmark.subjects:
         own = [each for each in benchmark.questions if each.subject == subject]
@@ -244,7 +241,7 @@ def subject_tasks(
         config = harness_config(
             benchmark, form, subject, examples=examples, answer_tokens=answer_tokens, chat=chat
         )
-        made.append(SubjectTask(_task(config, documents(own), documents(shown), seed), own))
+        made.append(SubjectTask(_task(config, documents(own), documents(shown)), own))
     return made
 
 
@@ -252,17 +249,15 @@ def _task(
     config: dict[str, Any],
     items: list[dict[str, Any]],
     examples: list[dict[str, Any]],
-    seed: int,
 ) -> Any:
     splits = {"items": _Documents(items), "examples": _Documents(examples)}
     task = ConfigurableTask(config={**config, "custom_dataset": lambda **_: splits})
     if config.get("fewshot_split") == "items":  # all questions of the file, asked or not
         task.sampler.replace_df(examples)
-    task.set_fewshot_seed(seed)
     return task
 
 
-def foreign_tasks(name: str, *, examples: int, seed: int) -> list[Any]:
+def foreign_tasks(name: str, *, examples: int) -> list[Any]:
     """The tasks that a name of lm-evaluation-harness stands for, or its task file.
 
     Raises:
@@ -287,7 +282,6 @@ def foreign_tasks(name: str, *, examples: int, seed: int) -> list[Any]:
             )
         if task.config.num_fewshot is None or examples:
             task.set_config(key="num_fewshot", value=examples)
-        task.set_fewshot_seed(seed)
     return found
 
 
@@ -322,7 +316,8 @@ def build_requests(
     task: Any, number: int, document: Any, chat_template: Callable[..., str] | None
 ) -> list[Any]:
     """What a model is asked about one document of a task: one request for each choice, or one for a
-    text. Call it for all documents in order, since examples are drawn one after another.
+    text. Call it for all documents in order, after `task.set_fewshot_seed`, since examples are
+    drawn one after another.
     """
     context = task.fewshot_context(
         document,
