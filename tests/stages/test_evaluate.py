@@ -235,7 +235,7 @@ def test_items_of_two_samples_are_not_compared(evaluated, tmp_path):
     copy = Experiment(shutil.copytree(evaluated.folder, tmp_path / "copy"))
     sheet = copy.run("hyperfitted").evaluation.sheet("cola-cloze")
     lines = sheet.items_file.read_text().splitlines(keepends=True)
-    sheet.items_file.write_text("".join(lines[:-1]))
+    sheet.items_file.write_text("".join([*lines[1:], lines[0]]))
     with pytest.raises(RunError, match="are of other items: remove one, and evaluate again"):
         experiment_rows(copy)
     sheet.items_file.write_text("".join([*lines[:-1], '{"item": 1}\n']))

@@ -64,6 +64,11 @@ class AskedTask:
         """The number of items."""
         raise NotImplementedError
 
+    @property
+    def keys(self) -> list[tuple[int, str]]:
+        """`item` and `item_sha256` of the items, in order."""
+        raise NotImplementedError
+
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The items in order, with their prompts: the same ones each time."""
         raise NotImplementedError
@@ -103,6 +108,11 @@ class OwnTask(AskedTask):
     def __len__(self) -> int:
         """The number of items."""
         return len(self.questions)
+
+    @property
+    def keys(self) -> list[tuple[int, str]]:
+        """`item` and `item_sha256` of the items, subject after subject."""
+        return [(one.item, _brief(one.sha256)) for each in self._tasks for one in each.questions]
 
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The items, subject after subject."""
@@ -164,6 +174,11 @@ class ForeignTask(AskedTask):
         """The number of items."""
         return len(self._kept)
 
+    @property
+    def keys(self) -> list[tuple[int, str]]:
+        """`item` and `item_sha256` of the sample, in order."""
+        return [(number + 1, _brief(sha256)) for number, _, sha256 in self._kept]
+
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The documents of the sample."""
         self._task.set_fewshot_seed(self._seed)  # every model is shown the same examples
@@ -181,7 +196,7 @@ class ForeignTask(AskedTask):
             made = AnsweredItem(
                 item=number + 1,
                 subject="all",
-                item_sha256=sha256[:16],
+                item_sha256=_brief(sha256),
                 gold=self._gold(document),
                 chosen=None,
                 score=_number(found, self.name, self.metric),
@@ -202,6 +217,10 @@ class ForeignTask(AskedTask):
         if isinstance(gold, str) and gold in choices:
             return int(choices.index(gold))
         return gold if isinstance(gold, int) else None
+
+
+def _brief(sha256: str) -> str:
+    return sha256[:16]
 
 
 def _number(value: Any, task: str, metric: str) -> float:
@@ -225,7 +244,7 @@ def _row(
     return AnsweredItem(
         item=question.item,
         subject=question.subject,
-        item_sha256=question.sha256[:16],
+        item_sha256=_brief(question.sha256),
         gold=question.answer,
         chosen=chosen,
         score=score,
@@ -277,10 +296,13 @@ def answer_sheet(
     """Answer all items of a task that its sheet lacks, and finish the sheet.
 
     Each portion is written when it is answered: a kill loses one portion at most.
+
+    Raises:
+        RunError: what the sheet holds is not of these items.
     """
     started, size = time.monotonic(), _PORTION * batch_items
     template = model.apply_chat_template if facts.identity.chat_template is not None else None
-    held = sheet.part()
+    held = sheet.part(task.keys)
     rows = held[: len(held) // size * size]
     items = list(task.asked(template))
     with (

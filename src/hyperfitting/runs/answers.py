@@ -34,6 +34,16 @@ class AnsweredItem:
     cut_tokens: int
     text: str | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its choices are among those that have a likelihood, and each has a length if
+        any has.
+        """
+        choices = len(self.loglikelihoods)
+        named = [each for each in (self.gold, self.chosen) if each is not None and choices]
+        lengths_fit = not self.lengths or (len(self.lengths) == choices and min(self.lengths) > 0)
+        return lengths_fit and all(0 <= each < choices for each in named)
+
 
 class SheetIdentity(Facts):
     """What decides the answers of one model to one benchmark in one form.

@@ -49,9 +49,28 @@ class AnswerSheet:
         """All items, in the order of the file.
 
         Raises:
-            RunError: they are not answered yet, or a line is damaged.
+            RunError: they are not answered yet, a row is damaged, or some are missing.
         """
-        return read_rows(self.items_file, AnsweredItem)
+        rows = self._read(self.items_file)
+        if len(rows) != (asked := self.facts().identity.items):
+            raise RunError(
+                f"{self.items_file} holds {len(rows)} of {asked} items: {self._remedy}"
+            )
+        return rows
+
+    @property
+    def _remedy(self) -> str:
+        return f"remove {self.name}.* there, and evaluate again"
+
+    def _read(self, path: Path) -> list[AnsweredItem]:
+        rows = read_rows(path, AnsweredItem)
+        for number, row in enumerate(rows, 1):
+            if not row.is_whole:
+                raise RunError(
+                    f"{path} is damaged: row {number} has a choice that its likelihoods do not "
+                    f"have: {self._remedy}"
+                )
+        return rows
 
     def begin(self, facts: SheetFacts) -> None:
         """Write what is in effect, or go on under it.
@@ -81,9 +100,23 @@ class AnswerSheet:
         with appending(self.part_file) as keep:
             yield keep
 
-    def part(self) -> list[AnsweredItem]:
-        """The items of an unfinished sheet; a line that a kill cut off is left out."""
-        return read_rows(self.part_file, AnsweredItem) if self.part_file.is_file() else []
+    def part(self, asked: Sequence[tuple[int, str]]) -> list[AnsweredItem]:
+        """The items of an unfinished sheet; a line that a kill cut off is left out.
+
+        Args:
+            asked: `item` and `item_sha256` of all that the sheet will hold, in order.
+
+        Raises:
+            RunError: a row is damaged, or of another item than the one asked in its place.
+        """
+        rows = self._read(self.part_file) if self.part_file.is_file() else []
+        for number, row in enumerate(rows, 1):
+            if (row.item, row.item_sha256) not in asked[number - 1 : number]:
+                raise RunError(
+                    f"{self.part_file}: row {number} is not of the item that is asked there: "
+                    f"{self._remedy}"
+                )
+        return rows
 
     def finish(self, items: Sequence[AnsweredItem], facts: SheetFacts) -> None:
         """Write what is known at the end, then all items."""

@@ -281,6 +281,7 @@ def _answer(
         sheet = answering.folder.sheet(facts.identity.name)
         sheet.begin(facts)
         if sheet.done:
+            sheet.items()  # refuses a file that was cut off
             progress.log(f"{answering.name}: {sheet.name} answered already")
             continue
         with exclusive_lock(answering.folder.folder, sheet.name):
