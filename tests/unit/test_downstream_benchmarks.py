@@ -65,6 +65,26 @@ def test_quotation_marks_of_tables_are_ordinary_characters(folder):
         assert all(text.endswith('"so') for text in question.fields.values())
 
 
+def test_a_table_that_was_written_as_csv_is_read_as_csv(tmp_path):
+    """Decided for the file: one field with a plain quotation mark makes all of it raw."""
+    path, header = tmp_path / "glue" / "RTE_dev.tsv", ["sentence1", "sentence2", "label"]
+    rows = [['"He said ""so"", twice."', '"""So"""', "1"], ["plain", "also", "0"]]
+    write_tsv(path, header, rows)
+    first, second = (each.fields for each in read_benchmark("rte", tmp_path).questions)
+    assert first == {"sentence1": 'He said "so", twice.', "sentence2": '"So"'}
+    assert second == {"sentence1": "plain", "sentence2": "also"}
+    write_tsv(path, header, [*rows, ['a "raw" one', "b", "0"]])
+    first = read_benchmark("rte", tmp_path).questions[0]
+    assert first.fields == {"sentence1": rows[0][0], "sentence2": rows[0][1]}
+
+
+def test_a_column_that_is_named_twice_is_refused(tmp_path):
+    path = tmp_path / "glue" / "RTE_dev.tsv"
+    write_tsv(path, ["sentence1", "sentence2", "sentence1", "label"], [["a", "b", "c", "1"]])
+    with pytest.raises(DataError, match=r"RTE_dev.tsv: its header names 'sentence1' twice"):
+        read_benchmark("rte", tmp_path)
+
+
 def test_packed_files_are_read_as_the_plain_one(folder, tmp_path):
     text = (folder / "arc.jsonl").read_bytes()
     (tmp_path / "arc.jsonl.gz").write_bytes(gzip.compress(text))

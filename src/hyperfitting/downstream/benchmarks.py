@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -188,19 +189,36 @@ def _json_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _table_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows of a table with tabs under a header. Quotation marks are ordinary characters, as in the
-    files of GLUE.
-    """
-    lines = text.rstrip("\n").split("\n")
-    header = lines[0].split("\t")
-    for number, line in enumerate(lines[1:], 1):
-        fields = line.split("\t")
+    """Rows of a table with tabs under a header; `_unquoted` says how quotation marks are read."""
+    header, *rows = [line.split("\t") for line in text.rstrip("\n").split("\n")]
+    if twice := next((column for column in header if header.count(column) > 1), None):
+        raise DataError(f"{name}: its header names {twice!r} twice: name each column once")
+    for number, fields in enumerate(_unquoted(rows), 1):
         if len(fields) != len(header):
             raise DataError(
                 f"{name}, row {number}: {len(fields)} fields, and the header names "
                 f"{len(header)}: correct or remove the line"
             )
         yield number, dict(zip(header, fields, strict=True))
+
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+def _unquoted(rows: list[list[str]]) -> list[list[str]]:
+    """The fields of a table without the quotation marks of a CSV writer.
+
+    Most files of GLUE are raw, and a quotation mark in them is an ordinary character; some were
+    written as CSV. It is decided for the whole file, since a raw field may be a whole quotation:
+    only if every field with a quotation mark is wrapped in two, and those inside are doubled.
+    """
+    marked = [field for fields in rows for field in fields if '"' in field]
+    if not all(_QUOTED.fullmatch(field) for field in marked):
+        return rows
+    return [
+        [field[1:-1].replace('""', '"') if '"' in field else field for field in fields]
+        for fields in rows
+    ]
 
 
 class _RowReader:
