@@ -110,3 +110,15 @@ def test_the_tables_say_what_is_excluded(folders):
     assert difference_figure(rows[:1]) is None
     assert len(evaluation_grids(rows[:1])) == 2
     assert evaluation_grids([]) == []
+
+
+@pytest.mark.parametrize("metric", ["f1", "mcc"])
+def test_one_gained_item_does_not_exclude_every_loss(folders, metric):
+    gold = [int(n % 3 > 0) for n in range(400)]
+    before = [item(n, each, each ^ int(n % 4 == 0)) for n, each in enumerate(gold, 1)]
+    after = [item(4, gold[3], gold[3]) if row.item == 4 else row for row in before]
+    for name, rows in (("original", before), ("hyperfitted", after)):
+        write_sheet(folders[name], "mrpc", "letters", rows, metric=metric)
+    found = evaluation_rows(folders)[1].difference
+    assert (found.discordance.lost, found.discordance.gained) == (0, 1)
+    assert found.excluded > 0.004

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,12 +120,19 @@ def _ratio(above: _Floats, below: _Floats) -> _Floats:
 SCORES: dict[str, Callable[[_Floats], _Floats]] = {"acc": accuracy, "f1": f1, "mcc": matthews}
 """The metrics that are computed from counts."""
 
+OF_CLASSES = ("f1", "mcc")
+"""Those of true and false positives and negatives."""
+
+_RIGHT = ((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+_WRONG = ((0.0, 0.0, 1.0, 0.0), (0.0, 1.0, 0.0, 0.0))
+"""The counts of one item of class 1 and of one of class 0, answered right and answered wrong."""
+
 
 def item_counts(items: Sequence[AnsweredItem], metric: str) -> _Floats:
     """What each item adds to the counts of a metric, (N, M). An unparsed answer counts as wrong:
     as the other class than the right one.
     """
-    if metric not in ("f1", "mcc"):
+    if metric not in OF_CLASSES:
         return np.array([[each.score, 1.0] for each in items])
     rows = []
     for each in items:
@@ -183,6 +190,35 @@ def bootstrap_difference(
     return PairedInterval(value, float(low), float(high), len(names))
 
 
+def with_added_items(
+    after_NM: _Floats,
+    before_NM: _Floats,
+    clusters: Sequence[str],
+    score: Callable[[_Floats], _Floats],
+    *,
+    draws: int,
+    seed: int = 0,
+) -> PairedInterval:
+    """`bootstrap_difference` of F1 or Matthews' correlation with four items added: of each class
+    one that is lost and one that is gained.
+
+    A bootstrap never draws what its sample lacks: of one gained and no lost item it would exclude
+    every loss. The four give it the width that Wilson's interval has, which adds two successes and
+    two failures to a share. Source: Agresti and Coull 1998 for shares; the papers are silent.
+    """
+    added_after, added_before = np.array([*_WRONG, *_RIGHT]), np.array([*_RIGHT, *_WRONG])
+    found = bootstrap_difference(
+        np.concatenate([after_NM, added_after]),
+        np.concatenate([before_NM, added_before]),
+        [*clusters, *(f"added {number}" for number in range(len(added_after)))],
+        score,
+        draws=draws,
+        seed=seed,
+    )
+    few = len(set(clusters)) < LEAST_CLUSTERS
+    return replace(found, low=None, high=None) if few else found
+
+
 def excluded_loss(
     interval: PairedInterval, discordance: Discordance, *, items: int, metric: str
 ) -> float | None:
@@ -191,11 +227,9 @@ def excluded_loss(
 
     Of an accuracy it is the larger of two bounds, the bootstrap over clusters and `score_interval`:
     the first alone would exclude every loss where no item is discordant. Of F1 and Matthews'
-    correlation there is only the bootstrap, and without a discordant item nothing.
+    correlation there is only the bootstrap: give it that of `with_added_items`.
     """
     lows = [] if interval.low is None else [interval.low]
-    if metric not in ("f1", "mcc"):
+    if metric not in OF_CLASSES:
         lows.append(score_interval(discordance.lost, discordance.gained, items)[0])
-    elif discordance.lost + discordance.gained == 0:
-        return None
     return max(0.0, -min(lows)) if lows else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from hyperfitting.downstream.calibration import Calibration, calibrate
 from hyperfitting.downstream.paired import (
+    OF_CLASSES,
     SCORES,
     Discordance,
     PairedInterval,
@@ -18,6 +19,7 @@ from hyperfitting.downstream.paired import (
     excluded_loss,
     item_counts,
     mcnemar,
+    with_added_items,
 )
 from hyperfitting.errors import RunError
 from hyperfitting.metrics.stats import holm
@@ -194,7 +196,12 @@ def _difference(sheet: _Sheet, original: _Sheet, *, draws: int, seed: int) -> Di
     if leaked and any(clean_N):
         sums = [counts_NM[clean_N].sum(0) for counts_NM in (after_NM, before_NM)]
         clean = float(score(sums[0]) - score(sums[1]))
-    excluded = excluded_loss(interval, discordance, items=len(sheet.items), metric=metric)
+    bounded = interval
+    if metric in OF_CLASSES:
+        bounded = with_added_items(
+            after_NM, before_NM, sheet.clusters, score, draws=draws, seed=seed
+        )
+    excluded = excluded_loss(bounded, discordance, items=len(sheet.items), metric=metric)
     return DifferenceRow(interval, discordance, discordance.p, excluded, clean)
 
 
