@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from hyperfitting.cli import main
+from hyperfitting.downstream.parser import PARSER_VERSION
 from hyperfitting.downstream.tables import experiment_rows
 from hyperfitting.errors import RunError
 from hyperfitting.facts import read_facts
@@ -64,7 +65,7 @@ def test_every_variant_has_a_sheet_for_each_benchmark_and_form(evaluated):
             assert facts.seconds >= 0
         generated = run.evaluation.sheet("cola-generated")
         assert all(isinstance(row.text, str) for row in generated.items())
-        assert generated.facts().identity.parser == 1
+        assert generated.facts().identity.parser == PARSER_VERSION
 
 
 def test_a_benchmark_is_compared_with_the_training_blocks_once(

@@ -32,9 +32,7 @@ def test_examples_are_the_same_for_every_variant_and_every_try(
     loaded = evaluate.load_run(made.run("original"), evaluate.torch.device("cpu"))
     monkeypatch.setattr(evaluate, "load_run", lambda *_, **__: loaded)  # equal weights
     evaluate_experiment(made, chosen, device="cpu")
-    one, other = (
-        run.evaluation.sheet("arc_easy-cloze-examples-2") for run in made.runs().values()
-    )
+    one, other = (run.evaluation.sheet("arc_easy-cloze-examples-2") for run in made.runs().values())
     first = one.items_file.read_bytes()
     assert other.items_file.read_bytes() == first
     other.items_file.unlink()

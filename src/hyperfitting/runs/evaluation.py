@@ -53,9 +53,7 @@ class AnswerSheet:
         """
         rows = self._read(self.items_file)
         if len(rows) != (asked := self.facts().identity.items):
-            raise RunError(
-                f"{self.items_file} holds {len(rows)} of {asked} items: {self._remedy}"
-            )
+            raise RunError(f"{self.items_file} holds {len(rows)} of {asked} items: {self._remedy}")
         return rows
 
     @property
