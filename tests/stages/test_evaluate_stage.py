@@ -12,8 +12,9 @@ from hyperfitting.cli import main
 from hyperfitting.downstream.harness import foreign_tasks
 from hyperfitting.errors import DataError
 from hyperfitting.files import read_rows
-from hyperfitting.recipe import parse_recipe
+from hyperfitting.recipe import BenchmarkSettings, EvaluateSettings, parse_recipe
 from hyperfitting.runs.answers import AnsweredItem
+from hyperfitting.stages.evaluate import evaluate_model
 from tests.support.benchmarks import mmlu_rows, write_benchmarks, write_jsonl
 from tests.support.cli import refused
 
@@ -112,6 +113,58 @@ def test_a_task_file_is_asked_in_its_own_form(tiny_model, tmp_path, capsys):
         assert row.gold == rows[row.item - 1]["answer"]
         assert row.score == float(row.gold == row.chosen)
     assert all(row.text is not None and row.gold is None for row in texts)
+
+
+def choosing(tmp_path, metric, rows=None, **settings):
+    """A task file of questions with choices that names one metric."""
+    write_jsonl(tmp_path / "rows.jsonl", rows or mmlu_rows(12, subjects=("s",)))
+    held = {"doc_to_text": "Q: {{question}}\nA:", "doc_to_choice": "choices"}
+    held |= {"doc_to_target": "answer", "output_type": "multiple_choice"} | settings
+    metrics = [{"metric": metric, **(MEAN if metric.startswith("acc") else {})}]
+    return task_file(tmp_path / "mine.yaml", tmp_path / "rows.jsonl", **held, metric_list=metrics)
+
+
+@pytest.mark.parametrize("metric", ["acc_norm", "acc_bytes"])
+def test_a_metric_by_length_decides_the_choice_too(tiny_model, tmp_path, metric):
+    task, out = choosing(tmp_path, metric), tmp_path / "answers"
+    arguments = ["evaluate", str(tiny_model), "--tasks", str(task), "--out", str(out)]
+    assert main([*arguments, "--device", "cpu"]) == 0
+    rows = read_rows(out / "mine-own.jsonl", AnsweredItem)
+    assert all(row.score == float(row.gold == row.chosen) for row in rows)
+    choices = mmlu_rows(12, subjects=("s",))[0]["choices"]
+    assert rows[0].lengths == tuple(map(len, choices))
+    raw = [max(range(4), key=row.loglikelihoods.__getitem__) for row in rows]
+    assert raw != [row.chosen for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("metric", "settings", "words"),
+    [
+        ("brier_score", {}, "its metric brier_score is no mean of what single items score"),
+        ("f1", {}, "its metric f1 is read of two choices with one right answer"),
+        (
+            "bleu",
+            {"output_type": "generate_until", "doc_to_target": "{{choices[answer]}}"},
+            "its metric bleu is no mean",
+        ),
+    ],
+)
+def test_a_metric_that_makes_no_row_is_refused_before_a_model_is_asked(
+    tiny_model, tmp_path, capsys, metric, settings, words
+):
+    task, out = choosing(tmp_path, metric, **settings), tmp_path / "answers"
+    assert main(["evaluate", str(tiny_model), "--tasks", str(task), "--out", str(out)]) == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    assert not out.exists()
+
+
+def test_items_with_several_right_answers_have_no_majority(tiny_model, tmp_path):
+    rows = [{**row, "answer": [0, row["answer"]]} for row in mmlu_rows(12, subjects=("s",))]
+    settings = EvaluateSettings(
+        tasks=(BenchmarkSettings(name=str(choosing(tmp_path, "acc", rows))),)
+    )
+    (row,) = evaluate_model(str(tiny_model), tmp_path / "answers", settings, device="cpu")
+    assert (row.chance, row.majority) == (0.25, None)
 
 
 def test_a_task_file_that_cannot_be_loaded_is_refused(tiny_model, tmp_path, capsys):

@@ -52,8 +52,9 @@ class EvaluationRow:
     `how` is the form with what else was asked for, and `sample` tells samples apart that a limit
     drew: both name the row.
     `chance` is the expected score of a random choice, and `majority` that of the most frequent
-    right answer, which depends on the sample; None of both where items have no choices. `unparsed`
-    answers count as wrong; None where none is parsed. `cut` prompts did not fit the model.
+    right answer, which depends on the sample; None of both where items have no choices, and of the
+    second where one has no single right answer. `unparsed` answers count as wrong; None where none
+    is parsed. `cut` prompts did not fit the model.
     `contaminated` items share 13 words with a training block, and `unchecked` are too short for
     that; None without training blocks.
     """
@@ -219,10 +220,13 @@ def _baselines(
     facts: SheetFacts, items: Sequence[AnsweredItem]
 ) -> tuple[float | None, float | None]:
     """The scores of a random choice and of the most frequent right answer; for F1 the majority is
-    always class 1, which is the larger of the two that one class can reach.
+    always class 1, which is the larger of the two that one class can reach. None of the second
+    where an item has no single right answer.
     """
     if facts.chance is None:
         return None, None
+    if any(each.gold is None for each in items):
+        return facts.chance, None
     gold = Counter(each.gold for each in items)
     share = gold[1] / len(items)
     if facts.metric == "mcc":

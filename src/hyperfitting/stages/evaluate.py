@@ -14,8 +14,10 @@ import torch
 
 from hyperfitting import models
 from hyperfitting.data.contamination import LeakIndex
-from hyperfitting.downstream.answering import AskedTask, answer_sheet, harness_tasks, own_tasks
+from hyperfitting.downstream.answering import answer_sheet, own_tasks
+from hyperfitting.downstream.asked import AskedTask
 from hyperfitting.downstream.benchmarks import has_files, read_benchmark
+from hyperfitting.downstream.foreign import harness_tasks
 from hyperfitting.downstream.harness import HarnessModel
 from hyperfitting.downstream.overlap_check import Contamination, find_contaminated, training_index
 from hyperfitting.downstream.parser import PARSER_VERSION
