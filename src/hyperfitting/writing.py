@@ -183,6 +183,11 @@ def load_run_codec(run: Run) -> models.ModelCodec:
     return codec
 
 
+def run_positions(run: Run) -> int | None:
+    """The number of tokens that a run's model was built for; None if its config names no limit."""
+    return models.positions_of(models.load_config(_model_settings(run)))
+
+
 def _model_settings(run: Run) -> ModelSettings:
     """The run's own model as it was saved or named, under the recipe's dtype and beginning-of-text
     policy.

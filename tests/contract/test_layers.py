@@ -48,7 +48,7 @@ ORDER = {
     "completion evaluating experiments measuring planning preference recipes studies < __init__",
     "comparing": "seeds < load < differences nearest < __init__",
     "downstream": "__init__ calibration paired parser task_files < benchmarks tables < "
-    "overlap_check prompts < harness < answering",
+    "overlap_check prompts < asked harness < answering foreign",
     "measuring": "aggregate pooled_metrics reading text_metrics < images model_metrics < texts < "
     "experiment external_texts < __init__",
     "metrics": "__init__ controls diversity images images.features images.grids images.recitation "
@@ -88,7 +88,8 @@ ORDER = {
     "analyses.curves analyses.shuffle launchers.here launchers.processes launchers.ray_cluster "
     "launchers.slurm < analyses < findings launchers.choose study_run < estimate report",
     "stages": "__init__ archive clean compare draw listing measure_file model_card plan report "
-    "same_source workload < take_models < train < evaluate generate measure < check evaluate_any",
+    "same_source workload < take_models < evaluate_plan train < evaluate generate measure < check "
+    "evaluate_any",
     "training": "distributed loss optimizer plain_failures < model_setup rounding_meter < "
     "checkpoint < probe schedule stopping < loop < memory_plan < __init__",
     "trackers": "tracker < to_tensorboard to_trackio to_wandb < reporter < __init__",

@@ -38,17 +38,24 @@ class OwnTask(AskedTask):
     """One of our benchmarks in a form."""
 
     def __init__(
-        self, benchmark: Benchmark, form: Form, settings: EvaluateSettings, *, examples: int
+        self,
+        benchmark: Benchmark,
+        form: Form,
+        settings: EvaluateSettings,
+        *,
+        examples: int,
+        chat: bool,
     ):
         super().__init__(benchmark.name, form)
         self._benchmark, self._form, self._seed = benchmark, form, settings.seed
+        self.chat, self.new_tokens = chat, settings.answer_tokens if form == "generated" else 0
         self._by_length = divides_by_length(benchmark.task, form)
         self._tasks = subject_tasks(
             benchmark,
             form,
             examples=examples,
             answer_tokens=settings.answer_tokens,
-            chat=settings.chat,
+            chat=chat,
         )
         self.title, self.metric = benchmark.task.title, benchmark.task.metric
         self.questions, self.left_out = benchmark.questions, len(benchmark.left_out)
@@ -60,7 +67,7 @@ class OwnTask(AskedTask):
             "",
             examples=examples,
             answer_tokens=settings.answer_tokens,
-            chat=settings.chat,
+            chat=chat,
         )
         definition = f"{benchmark.task.sha256}\n{json.dumps(config, sort_keys=True)}"
         self.definition_sha256 = hashlib.sha256(definition.encode()).hexdigest()
@@ -74,6 +81,11 @@ class OwnTask(AskedTask):
         """`item` and `item_sha256` of the items, subject after subject."""
         asked = (question for each in self._tasks for question in each.questions)
         return [(each.item, brief_sha256(each.sha256)) for each in asked]
+
+    def choices(self) -> Iterator[tuple[int, str]]:
+        """`item` and text of each choice, in the cloze form."""
+        asked = self.questions if self._form == "cloze" else ()
+        return ((each.item, text) for each in asked for text in each.choices)
 
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The items, subject after subject."""
@@ -133,10 +145,24 @@ def _row(
 
 
 def own_tasks(
-    benchmark: Benchmark, forms: Sequence[Form], settings: EvaluateSettings, *, examples: int
+    benchmark: Benchmark,
+    forms: Sequence[Form],
+    settings: EvaluateSettings,
+    *,
+    examples: int,
+    chat_forms: Sequence[Form] = (),
 ) -> list[AskedTask]:
-    """A benchmark in each of its forms."""
-    return [OwnTask(benchmark, form, settings, examples=examples) for form in forms]
+    """A benchmark in each of its forms, `chat_forms` as chats in any case."""
+    return [
+        OwnTask(
+            benchmark,
+            form,
+            settings,
+            examples=examples,
+            chat=settings.chat or form in chat_forms,
+        )
+        for form in forms
+    ]
 
 
 def answer_sheet(
@@ -157,7 +183,7 @@ def answer_sheet(
         RunError: what the sheet holds is not of these items.
     """
     started, size = time.monotonic(), _PORTION * batch_items
-    template = model.apply_chat_template if facts.identity.chat_template is not None else None
+    template, model.chat = model.apply_chat_template if task.chat else None, task.chat
     held = sheet.part(task.keys)
     rows = held[: len(held) // size * size]
     items = list(task.asked(template))

@@ -22,7 +22,10 @@ class AskedItem:
 
 
 class AskedTask:
-    """A benchmark in one form, ours or one of lm-evaluation-harness."""
+    """A benchmark in one form, ours or one of lm-evaluation-harness.
+
+    `new_tokens` are written for an answer, 0 where none is; `fewer_tokens` says how to lower them.
+    """
 
     title: str
     metric: str
@@ -32,6 +35,9 @@ class AskedTask:
     files: dict[str, str]
     questions: Sequence[Question] = ()
     left_out: int = 0
+    chat: bool = False
+    new_tokens: int = 0
+    fewer_tokens: str = "lower evaluate.answer_tokens (--answer-tokens)"
 
     def __init__(self, name: str, form: str):
         self.name, self.form = name, form
@@ -44,6 +50,10 @@ class AskedTask:
     def keys(self) -> list[tuple[int, str]]:
         """`item` and `item_sha256` of the items, in order."""
         raise NotImplementedError
+
+    def choices(self) -> Iterator[tuple[int, str]]:
+        """`item` and text of each choice that is scored as a text."""
+        return iter(())
 
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The items in order, with their prompts: the same ones each time."""

@@ -11,7 +11,7 @@ import numpy as np
 from lm_eval.api.registry import get_aggregation
 
 from hyperfitting.downstream.asked import AskedItem, AskedTask, brief_sha256, with_choice
-from hyperfitting.downstream.harness import build_requests, foreign_tasks, score_document
+from hyperfitting.downstream.harness import build_requests, foreign_tasks, score_document, stops_of
 from hyperfitting.downstream.paired import OF_CLASSES
 from hyperfitting.errors import DataError
 from hyperfitting.recipe import EvaluateSettings
@@ -37,10 +37,13 @@ class ForeignTask(AskedTask):
         self.sample_sha256 = hashlib.sha256(joined.encode()).hexdigest()
         definition = json.dumps(task.dump_config(), sort_keys=True, default=str)
         self.definition_sha256 = hashlib.sha256(definition.encode()).hexdigest()
-        self.chance = None
+        self.chance, self.chat = None, settings.chat
         self._refuse_unusable()
         if task.OUTPUT_TYPE == "multiple_choice":
             self.chance = float(np.mean([1 / len(task.doc_to_choice(it[1])) for it in self._kept]))
+        if task.OUTPUT_TYPE == "generate_until":
+            _, self.new_tokens = stops_of(task.config.generation_kwargs)
+            self.fewer_tokens = "lower max_gen_toks in its task file, or leave the task out"
 
     def _refuse_unusable(self) -> None:
         """Refuse, before a model is asked, what would make no table of rows."""
@@ -75,8 +78,9 @@ class ForeignTask(AskedTask):
     def _lengths(self, document: Any) -> tuple[int, ...]:
         """What the metric divides the log-likelihood of each choice by; nothing if it does not."""
         size = _LENGTHS.get(self.metric)
-        is_choice = self._task.OUTPUT_TYPE == "multiple_choice" and size is not None
-        return tuple(size(each) for each in self._task.doc_to_choice(document)) if is_choice else ()
+        if size is None or self._task.OUTPUT_TYPE != "multiple_choice":
+            return ()
+        return tuple(size(each) for each in self._task.doc_to_choice(document))
 
     def __len__(self) -> int:
         """The number of items."""
@@ -86,6 +90,14 @@ class ForeignTask(AskedTask):
     def keys(self) -> list[tuple[int, str]]:
         """`item` and `item_sha256` of the sample, in order."""
         return [(number + 1, brief_sha256(sha256)) for number, _, sha256 in self._kept]
+
+    def choices(self) -> Iterator[tuple[int, str]]:
+        """`item` and text of each choice; nothing where questions vary and what follows does
+        not.
+        """
+        if self._task.OUTPUT_TYPE == "multiple_choice" and not self._task.multiple_input:
+            for number, document, _ in self._kept:
+                yield from ((number + 1, each) for each in self._task.doc_to_choice(document))
 
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The documents of the sample."""

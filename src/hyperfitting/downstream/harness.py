@@ -52,7 +52,8 @@ class HarnessModel:
 
     The prompt and what continues it are encoded together, and split where the prompt alone ends, as
     in the harness's own models. A prompt that does not fit the model's `positions` loses tokens at
-    its beginning, after beginning-of-text.
+    its beginning, after beginning-of-text. `chat` says whether prompts are filled-in templates, and
+    may change from one call to the next.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class HarnessModel:
         chat: bool = False,
     ):
         self._model, self._codec, self._positions = model, codec, positions
-        self._batch_items, self._chat = batch_items, chat
+        self._batch_items, self.chat = batch_items, chat
         self._stepper: Any = None
         self._accepts_chunks: bool | None = None
 
@@ -110,7 +111,7 @@ class HarnessModel:
         batches: dict[Any, list[int]] = {}
         fitted = []
         for number, (context, how) in enumerate(asked):
-            until, new_tokens = _stops(how)
+            until, new_tokens = stops_of(how)
             after_text = bool(how.get(AFTER_TEXT))
             ids, left_out = self._fitted(self._encode(context), new_tokens)
             fitted.append((ids, left_out))
@@ -162,7 +163,7 @@ class HarnessModel:
 
     def _encode(self, text: str) -> list[int]:
         """Ids of a prompt; of an empty one that of end-of-text, if nothing begins a text."""
-        ids = self._codec.encode_prompt(text) if self._chat else self._codec.encode(text)
+        ids = self._codec.encode_prompt(text) if self.chat else self._codec.encode(text)
         return ids or list(self._codec.end_ids[:1])
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
@@ -184,18 +185,19 @@ class HarnessModel:
         if room < 1:
             raise ModelError(
                 f"an answer of {more} tokens does not fit the model's {self._positions} positions: "
-                "lower evaluate.answer_tokens, or leave the benchmark out"
+                "leave the benchmark out, or lower evaluate.answer_tokens if it is generated"
             )
         own = list(ids[len(start) :])
         return [*start, *own[-room:]], len(own) - room
 
 
-def _stops(how: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
+def stops_of(how: Mapping[str, Any] | None) -> tuple[tuple[str, ...], int]:
     """Where an answer stops: its stop strings, and the most new tokens.
 
     Raises:
         InputError: samples are asked for.
     """
+    how = how or {}
     if how.get("do_sample") or float(how.get("temperature") or 0) > 0:
         raise InputError("a task asks for samples, and answers are greedy: leave it out")
     until = how.get("until") or ()

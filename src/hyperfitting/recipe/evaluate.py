@@ -42,10 +42,16 @@ class BenchmarkSettings(Settings):
         description="At most so many items of each subject, drawn by `evaluate.seed`; none: all.",
     )
     examples: CountOrZero = Field(0, description="Solved examples before each question (few-shot).")
+    chat_forms: tuple[Form, ...] = Field(
+        (),
+        description="Forms that are put into the model's chat template though `evaluate.chat` is "
+        'off, such as `["generated"]`: many models of chats answer nothing outside of one.',
+    )
 
     @model_validator(mode="after")
     def _forms_are_distinct(self) -> Self:
         refuse_equal_names(self.forms, "forms")
+        refuse_equal_names(self.chat_forms, "chat_forms")
         return self
 
 

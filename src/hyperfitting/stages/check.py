@@ -236,8 +236,10 @@ def refuse_missing_parts(recipe: Recipe) -> None:
 
     Raises:
         ModuleNotFoundError: an extra is not installed.
-        ModelError: a model to measure with is not there.
-        DataError: a benchmark that is to be answered is not there, or cannot be read.
+        ModelError: a model to measure with is not there, or the model has no chat template that
+            benchmarks ask for.
+        DataError: a benchmark that is to be answered is not there, cannot be read, or has answers
+            that do not fit the model.
     """
     from hyperfitting import report
 
@@ -247,9 +249,15 @@ def refuse_missing_parts(recipe: Recipe) -> None:
         if source is not None:
             models.load_text_codec(ModelSettings(source=source, beginning_of_text="none"))
     if recipe.evaluate.tasks:
-        from hyperfitting.stages.evaluate import plan_tasks
+        _refuse_unanswerable(recipe)
 
-        plan_tasks(recipe.evaluate)
+
+def _refuse_unanswerable(recipe: Recipe) -> None:
+    from hyperfitting.stages.evaluate_plan import plan_tasks, refuse_unanswerable
+
+    tasks = [task for _, task in plan_tasks(recipe.evaluate)]
+    positions = models.positions_of(models.load_config(recipe.model))
+    refuse_unanswerable(tasks, models.load_text_codec(recipe.model), positions)
 
 
 def _memory_or_why_not(

@@ -14,17 +14,14 @@ import torch
 
 from hyperfitting import models
 from hyperfitting.data.contamination import LeakIndex
-from hyperfitting.downstream.answering import answer_sheet, own_tasks
+from hyperfitting.downstream.answering import answer_sheet
 from hyperfitting.downstream.asked import AskedTask
-from hyperfitting.downstream.benchmarks import has_files, read_benchmark
-from hyperfitting.downstream.foreign import harness_tasks
 from hyperfitting.downstream.harness import HarnessModel
 from hyperfitting.downstream.overlap_check import Contamination, find_contaminated, training_index
 from hyperfitting.downstream.parser import PARSER_VERSION
 from hyperfitting.downstream.tables import EvaluationRow, evaluation_rows, experiment_rows
-from hyperfitting.downstream.task_files import benchmark_names, expand_names
 from hyperfitting.environment import Environment
-from hyperfitting.errors import DataError, RunError
+from hyperfitting.errors import RunError
 from hyperfitting.files import exclusive_lock, text_sha256
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import (
@@ -37,10 +34,11 @@ from hyperfitting.recipe import (
 )
 from hyperfitting.runs import EvaluationFolder, Experiment, Run
 from hyperfitting.runs.answers import SheetFacts, SheetIdentity
+from hyperfitting.stages.evaluate_plan import plan_tasks, refuse_unanswerable
 from hyperfitting.stages.train import drop_stale
 from hyperfitting.training import translate_torch_errors
 from hyperfitting.weights import Weights, hash_model, ordinary_folder
-from hyperfitting.writing import load_run, load_run_codec
+from hyperfitting.writing import load_run, load_run_codec, run_positions
 
 _REMEDY = "ask with a smaller evaluate.batch_items (--batch), or name another --device"
 
@@ -79,19 +77,14 @@ def evaluate_experiment(
     tasks = plan_tasks(chosen, progress=progress)
     drop_stale(experiment, progress)
     runs, torch_device = experiment.runs(), models.resolve_device(device)
-    codec, blocks = _text_codec(runs[ORIGINAL]), experiment.blocks("train").ids_NT.tolist()
-    index = training_index(codec.decode(ids) for ids in blocks)
-    leaks = _leaks(tasks, index)
+    all_answering = [_answering_of(run, chosen, torch_device) for run in runs.values()]
+    codec = all_answering[0].codec
+    refuse_unanswerable([task for _, task in tasks], codec, run_positions(runs[ORIGINAL]))
+    blocks = experiment.blocks("train").ids_NT.tolist()
+    leaks = _leaks(tasks, training_index(codec.decode(ids) for ids in blocks))
     with models.threads(experiment.recipe.engine.threads):
-        for run in runs.values():
-            _answer(
-                _answering_of(run, chosen, torch_device),
-                tasks,
-                chosen,
-                torch_device,
-                leaks,
-                progress,
-            )
+        for answering in all_answering:
+            _answer(answering, tasks, chosen, torch_device, leaks, progress)
     return experiment_rows(experiment)
 
 
@@ -143,7 +136,7 @@ def evaluate_model(
 
     Raises:
         DataError: a benchmark, a file or a row cannot be used; nothing is answered then.
-        ModelError: the model cannot be loaded.
+        ModelError: the model cannot be loaded, or has no chat template that is asked for.
         RunError: `out` holds something else, or answers that were given under other settings.
     """
     folder = EvaluationFolder(out)
@@ -155,6 +148,8 @@ def evaluate_model(
     policy = beginning_of_text or _own_policy(codec)
     if policy == "add":
         codec = models.load_text_codec(plain.model_copy(update={"beginning_of_text": "add"}))
+    positions = models.positions_of(models.load_config(plain))
+    refuse_unanswerable([task for _, task in tasks], codec, positions)
     answering = _Answering(
         name="model",
         folder=folder,
@@ -211,63 +206,6 @@ def chosen_settings(
     return made
 
 
-def plan_tasks(
-    settings: EvaluateSettings, *, progress: Progress = NO_PROGRESS
-) -> list[tuple[BenchmarkSettings, AskedTask]]:
-    """The benchmarks of the settings with their items, each in each form.
-
-    Raises:
-        DataError: a name, a file or a row cannot be used; or nothing is left.
-    """
-    found: list[tuple[BenchmarkSettings, AskedTask]] = []
-    for each in settings.tasks:
-        for name in expand_names(each.name):
-            if name not in benchmark_names():
-                made = harness_tasks(name, settings, limit=each.limit, examples=each.examples)
-            elif name != each.name and not has_files(name, _data_folder(settings)):
-                progress.log(f"{each.name}: no file of {name}, which is left out")
-                continue
-            else:
-                benchmark = read_benchmark(
-                    name,
-                    _data_folder(settings),
-                    limit=each.limit,
-                    seed=settings.seed,
-                    examples=each.examples,
-                )
-                if rows := benchmark.left_out:
-                    progress.log(
-                        f"{name}: {len(rows)} rows, the first is row {rows[0]}, have a choice "
-                        "without text, and are left out"
-                    )
-                made = own_tasks(benchmark, each.forms, settings, examples=each.examples)
-            found += [(each, task) for task in made]
-    _refuse_none_or_twice(settings, [f"{task.name}-{task.form}" for _, task in found])
-    return found
-
-
-def _refuse_none_or_twice(settings: EvaluateSettings, names: list[str]) -> None:
-    if not names:
-        asked = ", ".join(each.name for each in settings.tasks) or "nothing"
-        raise DataError(
-            f"no benchmark is left of {asked}: name one with --tasks, or in evaluate.tasks, and "
-            "its folder of files in evaluate.data"
-        )
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise DataError(f"{twice} is asked for twice: name a benchmark once, alone or by its group")
-
-
-def _data_folder(settings: EvaluateSettings) -> Path:
-    if settings.data is None:
-        raise DataError(
-            "the folder of the benchmarks' files is not named: set evaluate.data, or --data"
-        )
-    folder = settings.tried("data")
-    if not folder.is_dir():
-        raise DataError(f"{settings.data}: no such folder of benchmarks (tried {folder})")
-    return folder
-
-
 def _answer(
     answering: _Answering,
     tasks: list[tuple[BenchmarkSettings, AskedTask]],
@@ -307,7 +245,6 @@ def _harness_model(answering: _Answering, settings: EvaluateSettings) -> Harness
         answering.codec,
         positions=models.positions_of(model.config),
         batch_items=settings.batch_items,
-        chat=settings.chat,
     )
 
 
@@ -322,7 +259,7 @@ def _facts(
     """What is in effect for one sheet."""
     codec, generated = answering.codec, task.form == "generated"
     template = None
-    if settings.chat:
+    if task.chat:
         models.fill_template(codec.tokenizer, [("user", "a")], begin_answer=True)  # it has one
         template = text_sha256(str(codec.tokenizer.chat_template))
     identity = SheetIdentity(
