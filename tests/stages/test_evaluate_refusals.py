@@ -8,6 +8,7 @@ import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.errors import DataError, ModelError, RunError
+from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import BenchmarkSettings, EvaluateSettings, parse_recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.evaluate import evaluate_experiment, evaluate_model
@@ -81,6 +82,19 @@ def test_all_variants_are_trained_before_the_first_answers(finished, folder, tmp
     with pytest.raises(RunError, match="hyperfitted is not trained yet"):
         evaluate_experiment(made, asking(folder, "cloze"), device="cpu")
     assert made.run("original").evaluation.finished() == []
+
+
+def test_a_model_most_of_whose_texts_name_no_choice_is_told_of_chats(tiny_model, folder, tmp_path):
+    said = []
+
+    class Listening(NoProgress):
+        def log(self, line):
+            said.append(line)
+
+    chosen = asking(folder, "generated", answer_tokens=2)
+    evaluate_model(str(tiny_model), tmp_path / "out", chosen, device="cpu", progress=Listening())
+    words = "3 of 3 answers name no choice, and count as wrong: a model of chats answers in one"
+    assert any(words in line for line in said)
 
 
 def test_forms_may_be_chats_while_others_are_not(tiny_model, folder, tmp_path):

@@ -74,3 +74,4 @@ def test_the_shipped_study_asks_the_same_items_of_all_seeds():
         ("arc", 500),
         ("glue", 400),
     ]
+    assert all(each.chat_forms == ("generated",) for each in recipe.evaluate.tasks)

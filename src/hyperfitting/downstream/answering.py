@@ -197,16 +197,24 @@ def answer_sheet(
                 rows.append(row)
                 bar.advance()
     cut = sum(row.cut_tokens > 0 for row in rows)
-    if cut:
-        progress.log(
-            f"{label}: {cut} of {len(rows)} prompts do not fit the model, and were cut at their "
-            "beginning"
-        )
+    for line in _warnings(task, rows, cut):
+        progress.log(f"{label}: {line}")
     done = {
         "cut_items": cut,
         "seconds": round(time.monotonic() - started, 1) if not held else None,
     }
     sheet.finish(rows, facts.model_copy(update=done))
+
+
+def _warnings(task: AskedTask, rows: Sequence[AnsweredItem], cut: int) -> Iterator[str]:
+    if cut:
+        yield (
+            f"{cut} of {len(rows)} prompts do not fit the model, and were cut at their beginning"
+        )
+    unparsed = sum(row.chosen is None for row in rows)
+    if task.form == "generated" and unparsed > len(rows) / 2:
+        remedy = "" if task.chat else ": a model of chats answers in one, ask with --chat"
+        yield f"{unparsed} of {len(rows)} answers name no choice, and count as wrong{remedy}"
 
 
 def answered_portion(model: HarnessModel, items: Sequence[AskedItem]) -> list[AnsweredItem]:
