@@ -10,14 +10,14 @@ import pytest
 from hyperfitting.cli import main
 from hyperfitting.downstream.parser import PARSER_VERSION
 from hyperfitting.downstream.tables import experiment_rows
-from hyperfitting.errors import RunError
+from hyperfitting.errors import DataError, InputError, RunError
 from hyperfitting.facts import read_facts
 from hyperfitting.files import exclusive_lock, read_rows
 from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import BenchmarkSettings, EvaluateSettings
 from hyperfitting.runs import Experiment
 from hyperfitting.runs.answers import AnsweredItem, SheetFacts
-from hyperfitting.stages import evaluate
+from hyperfitting.stages import evaluate, evaluate_any
 from hyperfitting.stages.evaluate import chosen_settings, evaluate_experiment, evaluate_model
 from hyperfitting.stages.report import report_experiment
 from tests.support.benchmarks import write_benchmarks
@@ -251,6 +251,7 @@ WRONG = {
         "qqp, rte, sst2, arc, glue nor one of lm-evaluation-harness; did you mean mmlu",
     ),
     "no tasks": ([], "no benchmark is left of nothing"),
+    "an empty name": (["--tasks", ""], "argument --tasks: it is empty: give a name"),
     "twice": (["--tasks", "arc", "arc_easy"], "is asked for twice"),
     "no chat template": (["--tasks", "rte", "--chat"], "its tokenizer has no chat template"),
     "no examples": (["--tasks", "rte", "--examples", "2"], "holds no glue/RTE_train.jsonl"),
@@ -267,6 +268,15 @@ def test_wrong_input_is_refused_in_one_line_and_leaves_nothing(
     arguments = ["evaluate", str(tiny_model), "--data", str(folder), "--out", str(out)]
     assert words in refused(capsys, *arguments, *options)
     assert not out.exists()
+
+
+def test_empty_names_are_refused(capsys):
+    found = refused(capsys, "evaluate", "", "--tasks", "rte")
+    assert "argument EXPERIMENT|MODEL: it is empty: give a name" in found
+    with pytest.raises(InputError, match="no model is named"):
+        evaluate_any.evaluate("")
+    with pytest.raises(DataError, match="the name of a benchmark is empty"):
+        chosen_settings(EvaluateSettings(), tasks=[""])
 
 
 def test_wrong_folders_are_refused(tiny_model, evaluated, folder, tmp_path, capsys):

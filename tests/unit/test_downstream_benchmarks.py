@@ -123,6 +123,19 @@ def test_rows_of_which_a_choice_has_no_text_are_left_out_and_named(tmp_path):
 ROW = mmlu_rows(1)[0]
 WRONG = {
     "no JSON": ("{", "row 2: not JSON: correct or remove the line"),
+    "nested too deeply": ("[" * 200_000, "row 2: not JSON: correct or remove the line"),
+    "half a character": (
+        json.dumps(ROW | {"question": "a \ud800 b"}),
+        'question = "a \\ud800 b" is no text',
+    ),
+    "half a character in a choice": (
+        json.dumps(ROW | {"choices": ["a", "\udc00"], "answer": 0}),
+        "choices is no list of 2 to 10 texts",
+    ),
+    "a number without end": (
+        json.dumps(ROW | {"answer": int("9" * 400)}),
+        f"answer = {'9' * 60} is no number from 0 to 3: correct",
+    ),
     "no object": ("[1]", "row 2: not a JSON object with named fields"),
     "other field": (
         json.dumps({name: value for name, value in ROW.items() if name != "question"}),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hyperfitting.cli import options as shared
 from hyperfitting.cli.options import Options, Parser, Verbs, print_next
-from hyperfitting.cli.values import whole_number
+from hyperfitting.cli.values import a_name, whole_number
 
 if TYPE_CHECKING:
     from hyperfitting.downstream.tables import EvaluationRow
@@ -40,6 +40,7 @@ def add_evaluating(verbs: Verbs) -> None:
     )
     made.add_argument(
         "target",
+        type=a_name,
         metavar="EXPERIMENT|MODEL",
         help="an experiment's folder, all of whose variants answer; or a model, named as in "
         "model.source",
@@ -52,6 +53,7 @@ def _add_what(made: Parser) -> None:
     made.add_argument(
         "--tasks",
         nargs="+",
+        type=a_name,
         metavar="NAME",
         help="mmlu, arc, glue, arc_easy, rte, ..., or tasks of lm-evaluation-harness (the recipe's "
         "evaluate.tasks)",

@@ -14,6 +14,7 @@ from hyperfitting.cli.options import (
     print_next,
     read_experiment,
 )
+from hyperfitting.cli.values import a_name
 from hyperfitting.errors import InputError
 
 _OF_A_FILE = (
@@ -88,7 +89,10 @@ def _add_measure_options(made: Parser) -> None:
         "--training", type=Path, metavar="FILE", help="texts that those of a file may have learnt"
     )
     made.add_argument(
-        "--tokenizer", metavar="MODEL", help="count its tokens (default: words, or characters)"
+        "--tokenizer",
+        type=a_name,
+        metavar="MODEL",
+        help="count its tokens (default: words, or characters)",
     )
     made.add_argument(
         "--column", default="text", metavar="FIELD", help="the field that holds the text (text)"
@@ -98,10 +102,16 @@ def _add_measure_options(made: Parser) -> None:
     )
     made.add_argument("--bleu", action="store_true", help="Self-BLEU and Dataset-BLEU too")
     made.add_argument(
-        "--scorer", metavar="MODEL", help="perplexity of a file's texts under this model"
+        "--scorer",
+        type=a_name,
+        metavar="MODEL",
+        help="perplexity of a file's texts under this model",
     )
     made.add_argument(
-        "--mauve", metavar="MODEL", help="MAUVE against --reference, with this model's features"
+        "--mauve",
+        type=a_name,
+        metavar="MODEL",
+        help="MAUVE against --reference, with this model's features",
     )
     made.add_argument(
         "--force-mauve", action="store_true", help="MAUVE of fewer than 1,000 texts, mostly chance"

@@ -36,3 +36,14 @@ def whole_number(
         return value
 
     return parse
+
+
+def a_name(text: str) -> str:
+    """A name that is not empty, as of a script's variable that is not set.
+
+    Raises:
+        ArgumentTypeError: it is.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: give a name")
+    return text

@@ -179,7 +179,7 @@ def _json_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if line.strip():
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:  # the second of a line nested too deeply
                 raise DataError(
                     f"{name}, row {number}: not JSON: correct or remove the line"
                 ) from error
@@ -265,12 +265,14 @@ class _RowReader:
         return row[found]
 
     def _text(self, item: int, field: str, value: Any) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise self._mistake(item, f"{field} = {json.dumps(value)} is no text")
+        if not isinstance(value, str) or not value.strip() or not _is_unicode(value):
+            raise self._mistake(item, f"{field} = {json.dumps(value)[:60]} is no text")
         return value
 
     def _choices(self, item: int, value: Any) -> tuple[str, ...]:
-        is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        is_list = isinstance(value, list) and all(
+            isinstance(each, str) and _is_unicode(each) for each in value
+        )
         if not is_list or not 2 <= len(value) <= len(LETTERS):
             raise self._mistake(
                 item, f"choices is no list of 2 to {len(LETTERS)} texts: {json.dumps(value)[:60]}"
@@ -280,14 +282,25 @@ class _RowReader:
     def _answer(self, item: int, value: Any, choices: int) -> int:
         known = self._task.values
         if known and str(value) not in known:
-            raise self._mistake(item, f"answer = {value!r} is none of {', '.join(known)}")
+            raise self._mistake(item, f"answer = {_shown(value)} is none of {', '.join(known)}")
         found = known[str(value)] if known else value
         if type(found) is not int or not 0 <= found < choices:
-            raise self._mistake(item, f"answer = {value!r} is no number from 0 to {choices - 1}")
+            raise self._mistake(
+                item, f"answer = {_shown(value)} is no number from 0 to {choices - 1}"
+            )
         return found
 
     def _mistake(self, item: int, words: str) -> DataError:
         return DataError(f"{self._path.name}, row {item}: {words}: correct or remove the row")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written: JSON can name halves of a character, as `\\ud800`."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:60]
 
 
 LETTERS = "ABCDEFGHIJ"

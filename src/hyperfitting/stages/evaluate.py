@@ -21,7 +21,7 @@ from hyperfitting.downstream.overlap_check import Contamination, find_contaminat
 from hyperfitting.downstream.parser import PARSER_VERSION
 from hyperfitting.downstream.tables import EvaluationRow, evaluation_rows, experiment_rows
 from hyperfitting.environment import Environment
-from hyperfitting.errors import RunError
+from hyperfitting.errors import DataError, RunError
 from hyperfitting.files import exclusive_lock, text_sha256
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import (
@@ -190,7 +190,12 @@ def chosen_settings(
         examples: of every benchmark.
         data: folder of the files, counted from the working folder.
         others: further settings by name.
+
+    Raises:
+        DataError: the name of a benchmark is empty.
     """
+    if tasks is not None and not all(tasks):
+        raise DataError("the name of a benchmark is empty: name one, such as mmlu")
     held = {each.name: each for each in base.tasks}
     named = [*held] if tasks is None else [*dict.fromkeys(tasks)]
     own = {"forms": forms and tuple(dict.fromkeys(forms)), "limit": limit, "examples": examples}

@@ -55,9 +55,11 @@ def evaluate(
         progress: where progress goes.
 
     Raises:
-        InputError: `out` or `beginning_of_text` is given for an experiment; or as of
-            `evaluate_experiment` and `evaluate_model`.
+        InputError: `target` is empty; `out` or `beginning_of_text` is given for an experiment; or
+            as of `evaluate_experiment` and `evaluate_model`.
     """
+    if not str(target):
+        raise InputError("no model is named: give an experiment's folder, or a model")
     experiment, how = Experiment(Path(target)), _How(device=device, progress=progress)
     if experiment.recipe_file.is_file():
         _refuse_for_experiment(target, {"out": out, "beginning_of_text": beginning_of_text})
