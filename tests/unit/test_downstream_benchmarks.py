@@ -110,7 +110,7 @@ def test_a_smaller_sample_is_part_of_a_larger_one_and_the_seed_decides(folder):
 def test_rows_of_which_a_choice_has_no_text_are_left_out_and_named(tmp_path):
     rows = mmlu_rows(4, subjects=("anatomy",))
     rows[1]["choices"] = ["", "", "", ""]
-    rows[3]["choices"][2] = " "
+    rows[3]["choices"][1] = " "
     write_jsonl(tmp_path / "mmlu_test.jsonl", rows)
     found = read_benchmark("mmlu", tmp_path)
     assert [each.item for each in found.questions] == [1, 3]
@@ -118,6 +118,31 @@ def test_rows_of_which_a_choice_has_no_text_are_left_out_and_named(tmp_path):
     write_jsonl(tmp_path / "mmlu_test.jsonl", rows[1:2])
     with pytest.raises(DataError, match=r"mmlu: mmlu_test\.jsonl holds no item of it"):
         read_benchmark("mmlu", tmp_path)
+
+
+def test_empty_choices_at_the_end_only_fill_up_a_row(tmp_path):
+    rows = mmlu_rows(3, subjects=("anatomy",))
+    for row, answer in zip(rows, (2, 3, 0), strict=True):
+        row["choices"][3], row["answer"] = "", answer
+    rows[2]["choices"][1:] = ["", "", ""]
+    write_jsonl(tmp_path / "mmlu_test.jsonl", rows)
+    found = read_benchmark("mmlu", tmp_path)
+    assert [each.choices for each in found.questions] == [tuple(rows[0]["choices"][:3])]
+    assert found.left_out == (2, 3)  # the right choice is empty; only one is left
+
+
+def test_a_file_of_an_unusual_part_is_named_in_the_title(folder, tmp_path):
+    (tmp_path / "glue").mkdir()
+    for name, file, title in (
+        ("mrpc", "MRPC", "MRPC (test)"),
+        ("cola", "CoLA", "CoLA (out-of-domain, in lower case)"),
+    ):
+        assert read_benchmark(name, folder).title == file
+        part = "MRPC_test" if name == "mrpc" else "CoLA_dev_lowercased"
+        rows = (folder / "glue" / f"{file}_dev.tsv").read_bytes()
+        (tmp_path / "glue" / f"{part}.tsv").write_bytes(rows)
+        assert read_benchmark(name, tmp_path).title == title
+    assert read_benchmark("arc_easy", folder).title == "ARC easy (train and validation)"
 
 
 ROW = mmlu_rows(1)[0]

@@ -6,6 +6,7 @@ import pytest
 
 from hyperfitting.downstream.tables import evaluation_rows
 from hyperfitting.report import evaluation_grids
+from hyperfitting.report.experiment.evaluation import evaluation_csv_rows
 from hyperfitting.report.experiment.evaluation_figure import difference_figure
 from hyperfitting.runs import EvaluationFolder
 from tests.support.sheets import answered, item, write_sheet
@@ -122,3 +123,11 @@ def test_one_gained_item_does_not_exclude_every_loss(folders, metric):
     found = evaluation_rows(folders)[1].difference
     assert (found.discordance.lost, found.discordance.gained) == (0, 1)
     assert found.excluded > 0.004
+
+
+def test_rows_that_were_left_out_stand_in_the_tables(folders):
+    write_sheet(folders["original"], "arc", "cloze", answered(range(1, 31)), left_out=7)
+    rows = evaluation_rows({"original": folders["original"]})
+    assert rows[0].left_out == evaluation_csv_rows(rows)[0]["left_out"] == 7
+    grid = evaluation_grids(rows)[0]
+    assert grid.rows[0][grid.head.index("left out")] == "7"

@@ -57,7 +57,7 @@ class OwnTask(AskedTask):
             answer_tokens=settings.answer_tokens,
             chat=chat,
         )
-        self.title, self.metric = benchmark.task.title, benchmark.task.metric
+        self.title, self.metric = benchmark.title, benchmark.task.metric
         self.questions, self.left_out = benchmark.questions, len(benchmark.left_out)
         self.chance = float(np.mean([1 / len(each.choices) for each in self.questions]))
         self.sample_sha256, self.files = benchmark.sample_sha256, dict(benchmark.files)

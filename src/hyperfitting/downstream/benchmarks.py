@@ -46,11 +46,13 @@ class Question:
 class Benchmark:
     """The questions that are asked, and the solved examples, by subject.
 
-    `files` are the SHA-256 of what was read, by name. `left_out` are the rows that were passed
-    over, because a choice has no text.
+    `title` names the part of the benchmark too, where its file holds an unusual one. `files` are
+    the SHA-256 of what was read, by name. `left_out` are the rows that were passed over, because a
+    choice has no text.
     """
 
     name: str
+    title: str
     task: TaskFile
     questions: tuple[Question, ...]
     examples: tuple[Question, ...]
@@ -91,14 +93,23 @@ def read_benchmark(
             names file, row and remedy.
     """
     task, files = read_task_file(name), dict[str, str]()
-    held, left_out = _questions(task, _found(name, task.files, folder), files)
+    path = _found(name, task.files, folder)
+    held, left_out = _questions(task, path, files)
     if not held:
         raise DataError(f"{name}: {', '.join(files)} holds no item of it: leave the benchmark out")
     questions, shown = sample_questions(held, limit, seed), list[Question]()
     if examples:
         shown, _ = _questions(task, _found(name, task.example_files, folder), files)
         _refuse_too_few_examples(name, questions, shown, examples)
-    return Benchmark(name, task, tuple(questions), tuple(shown), files, tuple(left_out))
+    return Benchmark(
+        name, _title(task, path), task, tuple(questions), tuple(shown), files, tuple(left_out)
+    )
+
+
+def _title(task: TaskFile, path: Path) -> str:
+    stem = path.name.partition(".")[0]
+    part = next((words for file, words in task.parts.items() if Path(file).name == stem), None)
+    return task.title if part is None else f"{task.title} ({part})"
 
 
 def sample_questions(
@@ -233,12 +244,16 @@ class _RowReader:
         )
 
     def lacks_a_choice(self, item: int, row: dict[str, Any]) -> bool:
-        """Whether a choice is an empty text, as where the original is a picture."""
+        """Whether a choice is an empty text, but for empty ones at the end, which only fill up a
+        row of fewer choices.
+        """
         columns = self._task.columns.get("choices")
         value = self._column(item, row, columns) if columns else None
-        return isinstance(value, list) and any(
-            isinstance(each, str) and not each.strip() for each in value
-        )
+        if not isinstance(value, list) or not any(map(_is_empty, value)):
+            return False
+        kept = _without_empty_end(value)
+        answer = self._column(item, row, self._task.columns["answer"])
+        return len(kept) < 2 or any(map(_is_empty, kept)) or answer in range(len(kept), len(value))
 
     def question(self, item: int, row: dict[str, Any]) -> Question:
         columns = self._task.columns
@@ -270,6 +285,7 @@ class _RowReader:
         return value
 
     def _choices(self, item: int, value: Any) -> tuple[str, ...]:
+        value = _without_empty_end(value) if isinstance(value, list) else value
         is_list = isinstance(value, list) and all(
             isinstance(each, str) and _is_unicode(each) for each in value
         )
@@ -292,6 +308,15 @@ class _RowReader:
 
     def _mistake(self, item: int, words: str) -> DataError:
         return DataError(f"{self._path.name}, row {item}: {words}: correct or remove the row")
+
+
+def _is_empty(choice: Any) -> bool:
+    return isinstance(choice, str) and not choice.strip()
+
+
+def _without_empty_end(choices: list[Any]) -> list[Any]:
+    filled = [number for number, each in enumerate(choices, 1) if not _is_empty(each)]
+    return choices[: max(filled, default=0)]
 
 
 def _is_unicode(text: str) -> bool:

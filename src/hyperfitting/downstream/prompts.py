@@ -22,8 +22,8 @@ def harness_config(
 ) -> dict[str, Any]:
     """The task of one subject: all but its data, which `documents` gives.
 
-    The letters and cloze prompts are those of lm-evaluation-harness where it has them, so that a
-    score can be compared with published ones.
+    The letters and cloze prompts are those of lm-evaluation-harness where it has them. A score is
+    comparable with a published one only if the file holds the same part of the benchmark too.
     """
     task = benchmark.task
     prompt = prompt_of(task, form)

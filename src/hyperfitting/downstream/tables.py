@@ -54,7 +54,8 @@ class EvaluationRow:
     `chance` is the expected score of a random choice, and `majority` that of the most frequent
     right answer, which depends on the sample; None of both where items have no choices, and of the
     second where one has no single right answer. `unparsed` answers count as wrong; None where none
-    is parsed. `cut` prompts did not fit the model.
+    is parsed. `cut` prompts did not fit the model. `left_out` rows of the file were not asked,
+    because a choice has no text.
     `contaminated` items share 13 words with a training block, and `unchecked` are too short for
     that; None without training blocks.
     """
@@ -74,6 +75,7 @@ class EvaluationRow:
     majority: float | None
     unparsed: int | None
     cut: int
+    left_out: int
     contaminated: int | None
     unchecked: int | None
     seconds: float | None
@@ -172,6 +174,7 @@ def _row(
         majority=majority,
         unparsed=sum(each.chosen is None for each in items) if is_text else None,
         cut=sum(each.cut_tokens > 0 for each in items),
+        left_out=facts.left_out,
         contaminated=None if facts.contaminated is None else len(facts.contaminated),
         unchecked=facts.unchecked,
         seconds=facts.seconds,

@@ -40,7 +40,8 @@ class TaskFile(Settings):
     field of an item, the names that its column may have; `answer` is the number of the right choice
     or, under `values`, a word for it. `choices` is a column, or `labels` names the same choices for
     all items. `where` keeps rows by the value of a column. `by_length`: the cloze form divides the
-    log-likelihood of a choice by its characters. `metric` is the benchmark's own.
+    log-likelihood of a choice by its characters. `metric` is the benchmark's own. `parts` says, of
+    a file that is not what scores are usually published of, which part of the benchmark it is.
     """
 
     title: str
@@ -52,14 +53,15 @@ class TaskFile(Settings):
     labels: tuple[str, ...] | None = None
     values: dict[str, int] = Field({})
     where: dict[str, str] = Field({})
+    parts: dict[str, str] = Field({})
     columns: dict[str, tuple[str, ...]]
     letters: Prompt | None = None
     cloze: Prompt
 
     @property
     def sha256(self) -> str:
-        """SHA-256, in hex, of the whole definition."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256, in hex, of the definition, but for the names of parts, which decide nothing."""
+        return hashlib.sha256(self.model_dump_json(exclude={"parts"}).encode()).hexdigest()
 
 
 def benchmark_names() -> list[str]:

@@ -62,6 +62,7 @@ _SCORES = (
     "majority",
     "unparsed",
     "cut",
+    "left out",
     "in training",
     "minutes",
 )
@@ -70,7 +71,8 @@ _SCORES_NOTE = (
     "likeliest letter. Cloze: the likeliest text of a choice, per character where texts differ in "
     "length. Generated: greedy text, read by a parser; what it cannot read is unparsed and counts "
     "as wrong. Chance is a random choice, majority the most frequent right answer of the sample. "
-    "Cut: prompts that did not fit the model. In training: items that share 13 words in a row with "
+    "Cut: prompts that did not fit the model. Left out: rows of the file of which a choice has no "
+    "text. In training: items that share 13 words in a row with "
     "a training block. Minutes are of answering alone, and missing after a stop. Bounds are 95 % "
     "intervals over subjects, or over items of a benchmark with one subject."
 )
@@ -86,6 +88,7 @@ def _scores(row: EvaluationRow) -> tuple[str, ...]:
         _or_dash(row.majority),
         "" if row.unparsed is None else str(row.unparsed),
         str(row.cut) if row.cut else "",
+        str(row.left_out) if row.left_out else "",
         _in_training(row),
         "" if row.seconds is None else number(row.seconds / 60),
     )
@@ -205,6 +208,7 @@ def _flat(row: EvaluationRow) -> dict[str, object]:
         "majority": row.majority,
         "unparsed": row.unparsed,
         "cut": row.cut,
+        "left_out": row.left_out,
         "contaminated": row.contaminated,
         "unchecked": row.unchecked,
         "seconds": row.seconds,
