@@ -65,11 +65,13 @@ def write_sheet(
     items: Sequence[AnsweredItem],
     *,
     metric: str = "acc",
+    limit: int | None = None,
     **facts: Any,
 ) -> None:
     """A finished sheet of these items."""
     parser = 1 if form == "generated" else None
-    identity = SheetIdentity(task=task, form=form, items=len(items), parser=parser, **_IDENTITY)
+    held = _IDENTITY | {"limit": limit}
+    identity = SheetIdentity(task=task, form=form, items=len(items), parser=parser, **held)
     held = {"contaminated": (), "unchecked": 0, "cut_items": 0, "seconds": 1.0, **facts}
     made = SheetFacts(
         identity=identity,

@@ -60,6 +60,22 @@ def test_holm_adjusts_over_the_benchmarks_of_one_form(folders):
     assert all(found[task, "cloze"].p_holm == 1 for task in "abc")
 
 
+def test_holm_counts_a_benchmark_once_however_many_samples_it_has(folders):
+    for limit, items in ((20, 30), (None, 40)):
+        for name, right in (("original", range(1, 31)), ("hyperfitted", range(1, 21))):
+            rows = answered(right)[:items]
+            write_sheet(folders[name], "mmlu", "letters", rows, limit=limit)
+    sample, whole = [row.difference for row in evaluation_rows(folders) if row.difference]
+    assert (sample.p_holm, whole.p_holm) == (sample.discordance.p, whole.discordance.p)
+    for name, right in (("original", range(1, 31)), ("hyperfitted", range(1, 26))):
+        write_sheet(folders[name], "arc", "letters", answered(right), limit=50)
+    found = [row.difference for row in evaluation_rows(folders) if row.difference]
+    arc, sample, whole = found
+    assert [each.p_holm for each in found] == pytest.approx(
+        [arc.discordance.p, 2 * sample.discordance.p, 2 * whole.discordance.p]
+    )
+
+
 def test_unparsed_answers_are_counted_apart(folders):
     rows = answered(range(1, 21), text="B")
     rows[30:] = [item(n, n % 4, None, text="hm") for n in range(31, 41)]

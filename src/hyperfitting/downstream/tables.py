@@ -240,15 +240,23 @@ def _baselines(
 
 
 def _adjusted(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
-    """The rows with p-values adjusted over the benchmarks of one variant in one form."""
-    families: dict[tuple[str, str], list[int]] = {}
-    for number, row in enumerate(rows):
-        if row.difference is not None:
-            families.setdefault((row.variant, row.how), []).append(number)
-    made = list(rows)
-    for numbers in families.values():
-        differences = {n: each for n in numbers if (each := rows[n].difference) is not None}
-        adjusted = holm([each.discordance.p for each in differences.values()])
-        for (number, each), p in zip(differences.items(), adjusted, strict=True):
-            made[number] = replace(rows[number], difference=replace(each, p_holm=p))
-    return made
+    """The rows with p-values adjusted over the benchmarks of one variant in one form.
+
+    A benchmark that was asked in several samples counts once: with the sample of the row that is
+    adjusted, and beside rows of other benchmarks with its largest.
+    """
+    families: dict[tuple[str, str], list[EvaluationRow]] = {}
+    for row in sorted(rows, key=lambda each: each.items):
+        families.setdefault((row.variant, row.how), []).append(row)
+    return [_adjust(row, families[row.variant, row.how]) for row in rows]
+
+
+def _adjust(row: EvaluationRow, family: Sequence[EvaluationRow]) -> EvaluationRow:
+    if row.difference is None:
+        return row
+    largest = {each.task: each for each in family} | {row.task: row}
+    found = {
+        task: each.difference.discordance.p for task, each in largest.items() if each.difference
+    }
+    p = dict(zip(found, holm(list(found.values())), strict=True))[row.task]
+    return replace(row, difference=replace(row.difference, p_holm=p))
