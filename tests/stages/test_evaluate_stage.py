@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hyperfitting import pipeline
 from hyperfitting.cli import main
+from hyperfitting.downstream import harness
 from hyperfitting.downstream.harness import foreign_tasks
 from hyperfitting.errors import DataError
 from hyperfitting.files import read_rows
@@ -172,6 +174,21 @@ def test_a_task_file_that_cannot_be_loaded_is_refused(tiny_model, tmp_path, caps
     bad.write_text("task: bad\ndataset_path: json\ndataset_kwargs: {data_files: gone.jsonl}\n")
     found = refused(capsys, "evaluate", str(tiny_model), "--tasks", str(bad))
     assert "lm-evaluation-harness cannot load this task" in found
+
+
+@pytest.mark.parametrize("name", ["nope.yaml", "folder.yaml"])
+def test_a_task_file_that_is_not_there_is_refused(tiny_model, tmp_path, capsys, name):
+    (tmp_path / "folder.yaml").mkdir()
+    found = refused(capsys, "evaluate", str(tiny_model), "--tasks", str(tmp_path / name))
+    assert f"{name}: no such task file" in found
+
+
+@pytest.mark.parametrize(("name", "near"), [("question", "question_s"), ("MMLU", "mmlu")])
+def test_a_word_of_a_task_file_is_no_name_of_a_task(monkeypatch, name, near):
+    shipped = SimpleNamespace(all_tasks=["question_s", "hellaswag"])
+    monkeypatch.setattr(harness, "_manager_of_shipped", lambda: shipped)
+    with pytest.raises(DataError, match=f"no task '{name}': neither .* did you mean {near}"):
+        foreign_tasks(name, examples=0)
 
 
 def test_a_task_of_perplexity_is_refused(tiny_model, tmp_path, capsys):

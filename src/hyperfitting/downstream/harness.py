@@ -25,7 +25,7 @@ from hyperfitting import models
 from hyperfitting.decoding import Ending, make_sampler, token_steps
 from hyperfitting.downstream.benchmarks import Benchmark, Question
 from hyperfitting.downstream.prompts import AFTER_TEXT, documents, harness_config
-from hyperfitting.downstream.task_files import benchmark_names, refuse_unknown_task
+from hyperfitting.downstream.task_files import GROUPS, benchmark_names, refuse_unknown_task
 from hyperfitting.errors import DataError, InputError, ModelError, kind_of
 from hyperfitting.recipe import GREEDY, Form
 
@@ -266,6 +266,8 @@ def foreign_tasks(name: str, *, examples: int) -> list[Any]:
         DataError: there is no such task, its data cannot be had, or it asks for perplexity.
     """
     is_file = name.endswith((".yaml", ".yml"))
+    if is_file and not Path(name).is_file():
+        raise DataError(f"{name}: no such task file")
     if not is_file:
         _refuse_unknown(name)
     try:
@@ -297,14 +299,17 @@ _NAMED = re.compile(rb"""^["']?(?:task|group|tag)["']?:[ ]*["']?([\w.\-]+)""", r
 
 
 def _refuse_unknown(name: str) -> None:
-    """Refuse a name that no task file of lm-evaluation-harness mentions. Their text is searched:
-    parsing all of these thousands of files takes ten seconds.
+    """Refuse a name that lm-evaluation-harness does not declare. The text of its task files is
+    searched first: making a manager of these thousands of files takes ten seconds, and is for names
+    that stand in one of them.
     """
-    texts = _shipped_task_files()
+    ours, texts = [*benchmark_names(), *GROUPS], _shipped_task_files()
     mentioned = re.compile(rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w.-])")
-    if not any(mentioned.search(text) for text in texts):
+    if name.lower() in ours or not any(mentioned.search(text) for text in texts):
         known = {found.decode() for text in texts for found in _NAMED.findall(text)}
-        raise refuse_unknown_task(name, [*benchmark_names(), *sorted(known)])
+        raise refuse_unknown_task(name, [*ours, *sorted(known)])
+    if name not in (declared := _manager_of_shipped().all_tasks):
+        raise refuse_unknown_task(name, [*ours, *declared])
 
 
 @cache

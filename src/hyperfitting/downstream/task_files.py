@@ -88,7 +88,8 @@ def expand_names(name: str) -> tuple[str, ...]:
 
 def refuse_unknown_task(name: str, known: list[str]) -> DataError:
     """The error for a name that is neither ours nor one of lm-evaluation-harness."""
-    near = difflib.get_close_matches(name, known, n=3)
+    by_lower = {each.lower(): each for each in reversed(known)}  # the first of equal ones
+    near = [by_lower[each] for each in difflib.get_close_matches(name.lower(), by_lower, n=3)]
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     ours = ", ".join([*benchmark_names(), *GROUPS])
     return DataError(
