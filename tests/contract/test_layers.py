@@ -83,8 +83,9 @@ ORDER = {
     "runs": "answers blocks < evaluation < run < experiment < find < __init__",
     "studies": "agreement claims launchers predictions settings sharing < grid load < folder jobs "
     "< __init__ analyses.moments analyses.summary cell_run launchers.protocol reuse status < "
-    "analyses.cells analyses.curve_rows analyses.data_type analyses.downstream analyses.long_texts "
-    "analyses.pairs analyses.quantity page worker < analyses.curve_sentences analyses.kinds < "
+    "analyses.cells analyses.confidence analyses.curve_rows analyses.data_type analyses.long_texts "
+    "analyses.pairs analyses.quantity page worker < analyses.curve_sentences analyses.downstream "
+    "analyses.kinds < "
     "analyses.curves analyses.shuffle launchers.here launchers.processes launchers.ray_cluster "
     "launchers.slurm < analyses < findings launchers.choose study_run < estimate report",
     "stages": "__init__ archive clean compare draw listing measure_file model_card plan report "

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from hyperfitting.downstream.tables import EvaluationRow, experiment_rows
 from hyperfitting.recipe import HYPERFITTED
@@ -20,6 +19,13 @@ from hyperfitting.report.study.content import (
     StudyFigure,
     StudyTable,
 )
+from hyperfitting.studies.analyses.confidence import (
+    Answered,
+    answers_or_likelihoods,
+    confidence_rows,
+    confidence_table,
+    right_answers,
+)
 from hyperfitting.studies.analyses.summary import (
     SeedMean,
     intervals_in_words,
@@ -29,9 +35,6 @@ from hyperfitting.studies.analyses.summary import (
 )
 from hyperfitting.studies.folder import StudyResults
 
-_Answered = dict[int, list[EvaluationRow]]
-"""The rows of all variants by seed."""
-
 
 @dataclass(frozen=True)
 class DownstreamRow:
@@ -40,7 +43,8 @@ class DownstreamRow:
     `value` is the mean over seeds with its interval over trainings. `excluded` is the largest of
     the losses that the samples of the seeds exclude, each as items vary; None: at least one
     excludes nothing. `lost` and `gained` are summed over seeds. `least_p_holm` is the smallest
-    adjusted p-value of a seed.
+    adjusted p-value of a seed times the number of seeds (Bonferroni), at most 1. Of the unparsed
+    answers, `original_unparsed` are the original's and `unparsed` the variant's, summed over seeds.
     """
 
     variant: str
@@ -51,6 +55,7 @@ class DownstreamRow:
     items: int
     original: float
     chance: float | None
+    majority: float | None
     value: float
     low: float | None
     high: float | None
@@ -59,6 +64,7 @@ class DownstreamRow:
     lost: int
     gained: int
     least_p_holm: float
+    original_unparsed: int | None
     unparsed: int | None
 
     @property
@@ -70,28 +76,30 @@ class DownstreamRow:
 def find_downstream(results: StudyResults) -> Findings:
     """Differences to the original by benchmark and form."""
     answered = {cell.cell.seed: experiment_rows(cell.experiment) for cell in results.finished}
-    rows = list(_rows(answered))
+    rows, confidence = list(_rows(answered)), confidence_rows(answered)
     return Findings(
-        sentences=tuple(_sentences(rows, answered)),
+        sentences=(*answers_or_likelihoods(answered), *_sentences(rows, answered)),
         figures=(_figure(rows),) if rows else (),
-        tables=(_table(rows),),
+        tables=(_table(rows), *([confidence_table(confidence)] if confidence else ())),
     )
 
 
-def _rows(answered: _Answered) -> Iterator[DownstreamRow]:
+def _rows(answered: Answered) -> Iterator[DownstreamRow]:
     """A row for each variant, benchmark and form that any finished cell has."""
     held: dict[tuple[str, str], list[EvaluationRow]] = {}
-    scores: dict[str, float] = {}
+    originals: dict[str, EvaluationRow] = {}
     for row in (row for rows in answered.values() for row in rows):
         if row.difference is None:
-            scores[row.label] = row.score.value
+            originals[row.label] = row
         else:
             held.setdefault((row.variant, row.label), []).append(row)
     for (variant, label), rows in held.items():
-        yield _mean_row(variant, rows, scores[label])
+        yield _mean_row(variant, rows, originals[label])
 
 
-def _mean_row(variant: str, rows: Sequence[EvaluationRow], original: float) -> DownstreamRow:
+def _mean_row(
+    variant: str, rows: Sequence[EvaluationRow], original: EvaluationRow
+) -> DownstreamRow:
     found = [row.difference for row in rows if row.difference is not None]
     mean = over_seeds([each.interval.value for each in found])
     bounds = [each.excluded for each in found]
@@ -104,8 +112,9 @@ def _mean_row(variant: str, rows: Sequence[EvaluationRow], original: float) -> D
         label=first.label,
         metric=first.metric,
         items=first.items,
-        original=original,
+        original=original.score.value,
         chance=first.chance,
+        majority=first.majority,
         value=mean.value,
         low=mean.low,
         high=mean.high,
@@ -113,12 +122,13 @@ def _mean_row(variant: str, rows: Sequence[EvaluationRow], original: float) -> D
         excluded=max(known) if len(known) == len(bounds) else None,
         lost=sum(each.discordance.lost for each in found),
         gained=sum(each.discordance.gained for each in found),
-        least_p_holm=min(each.p_holm for each in found),
+        least_p_holm=min(1.0, len(found) * min(each.p_holm for each in found)),
+        original_unparsed=original.unparsed,
         unparsed=None if first.unparsed is None else sum(row.unparsed or 0 for row in rows),
     )
 
 
-def _sentences(rows: Sequence[DownstreamRow], answered: _Answered) -> Iterator[str]:
+def _sentences(rows: Sequence[DownstreamRow], answered: Answered) -> Iterator[str]:
     """The mean difference of the hyperfitted model in each form: likelihoods beside answers."""
     for form in dict.fromkeys(row.form for row in rows):
         own = [row for row in rows if (row.variant, row.form) == (HYPERFITTED, form)]
@@ -132,29 +142,19 @@ def _sentences(rows: Sequence[DownstreamRow], answered: _Answered) -> Iterator[s
         yield (
             f"{form}: the hyperfitted model is below the original on "
             f"{sum(row.value < 0 for row in own)} of {len(own)} benchmarks, {told}; on {clear} the "
-            "items of a seed differ after Holm's correction."
+            "items of a seed differ after Holm's correction and that for seeds."
         )
-        if (mean := _over_benchmarks(form, answered)) is not None:
+        if (mean := right_answers(answered, (form,))) is not None:
             lower, higher = "lower, as in the paper", "higher, unlike in the paper"
             found = verdict(mean, higher, lower, "about the same, where the paper's is lower")
-            yield f"In the mean over these it is {found}."
-
-
-def _over_benchmarks(form: str, answered: _Answered) -> SeedMean | None:
-    """The hyperfitted model minus the original, mean over the benchmarks of a form, of the seeds
-    that have them all.
-    """
-    held = {
-        seed: {
-            row.label: row.difference.interval.value
-            for row in rows
-            if (row.variant, row.form) == (HYPERFITTED, form) and row.difference is not None
-        }
-        for seed, rows in answered.items()
-    }
-    labels = {label for each in held.values() for label in each}
-    whole = [fmean(each.values()) for each in held.values() if each.keys() == labels]
-    return over_seeds(whole) if whole else None
+            yield f"Its share of right answers, in the mean over these, is {found}."
+        silent = [row.label for row in own if (row.original_unparsed or 0) > row.items / 2]
+        if silent:
+            yield (
+                f"The original itself names no choice in most of its answers to {silent[0]}"
+                f"{f' and {len(silent) - 1} more' if silent[1:] else ''}: what it lost there is "
+                "not seen."
+            )
 
 
 def _figure(rows: Sequence[DownstreamRow]) -> StudyFigure:
@@ -195,12 +195,12 @@ def _table(rows: Sequence[DownstreamRow]) -> StudyTable:
             row.metric,
             str(row.items),
             number(row.original),
-            "" if row.chance is None else number(row.chance),
+            *("" if each is None else number(each) for each in (row.chance, row.majority)),
             marked(row.mean, means),
             f"{row.lost} / {row.gained}",
             number(row.least_p_holm),
             "nothing" if row.excluded is None else f"a loss above {number(row.excluded)}",
-            "" if row.unparsed is None else str(row.unparsed),
+            *("" if each is None else str(each) for each in (row.original_unparsed, row.unparsed)),
         )
         for row in rows
     ]
@@ -209,7 +209,8 @@ def _table(rows: Sequence[DownstreamRow]) -> StudyTable:
         title="Benchmarks, differences to the original",
         note=f"Difference: {intervals_in_words(means)} Excluded: the largest "
         "loss that the sample of a seed rules out with 95 % confidence, as items vary. Lost and "
-        "gained items are summed over seeds; p is the smallest of a seed, after Holm.",
+        "gained items, and unparsed answers, are summed over seeds; p is the smallest of a seed, "
+        "after Holm, times the number of seeds.",
         head=(
             "",
             "variant",
@@ -217,10 +218,12 @@ def _table(rows: Sequence[DownstreamRow]) -> StudyTable:
             "items",
             "original",
             "chance",
+            "majority",
             "difference",
             "lost / gained",
             "least p, Holm",
             "excluded at 95 %",
+            "original's unparsed",
             "unparsed",
         ),
         body=tuple(body),
