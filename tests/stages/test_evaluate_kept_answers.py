@@ -91,3 +91,15 @@ def test_a_row_whose_right_choice_is_none_of_its_choices_is_refused(answered, tm
     sheet.items_file.write_text("".join([wrong, *rest]))
     with pytest.raises(RunError, match="is damaged: row 1 has a choice that its likelihoods"):
         evaluation_rows({"model": EvaluationFolder(out)})
+
+
+def test_answers_of_another_kind_of_device_are_not_mixed_in(answered, tiny_model, folder, tmp_path):
+    out = shutil.copytree(answered, tmp_path / "out")
+    sheet = EvaluationFolder(out).sheet("rte-cloze")
+    text = sheet.facts_file.read_text()
+    assert sheet.facts().identity.device == "cpu"
+    held = json.loads(text)
+    held["identity"]["device"] = "cuda"
+    sheet.facts_file.write_text(json.dumps(held))
+    with pytest.raises(RunError, match="with device = 'cuda', and 'cpu' is asked for"):
+        evaluate_model(str(tiny_model), out, rte(folder), device="cpu")

@@ -169,6 +169,14 @@ def test_items_with_several_right_answers_have_no_majority(tiny_model, tmp_path)
     assert (row.chance, row.majority) == (0.25, None)
 
 
+def test_a_task_may_be_called_anything(tiny_model, tmp_path):
+    chosen = choosing(tmp_path, "acc", task="../up / and (down)")
+    settings = EvaluateSettings(tasks=(BenchmarkSettings(name=str(chosen)),))
+    (row,) = evaluate_model(str(tiny_model), tmp_path / "answers", settings, device="cpu")
+    assert row.task == "../up / and (down)"
+    assert (tmp_path / "answers" / "..-up-and-(down)-own.jsonl").is_file()
+
+
 def test_a_task_file_that_cannot_be_loaded_is_refused(tiny_model, tmp_path, capsys):
     bad = tmp_path / "bad.yaml"
     bad.write_text("task: bad\ndataset_path: json\ndataset_kwargs: {data_files: gone.jsonl}\n")

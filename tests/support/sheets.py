@@ -20,6 +20,7 @@ _IDENTITY = {
     "codec": "",
     "beginning_of_text": "none",
     "dtype": "float32",
+    "device": "cpu",
     "batch_items": 1,
     "chat_template": None,
     "answer_tokens": None,

@@ -167,7 +167,7 @@ class HarnessModel:
         return ids or list(self._codec.end_ids[:1])
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        kept = context.rstrip(" ")
+        kept = context.rstrip()  # of spaces and line ends, as there
         whole = self._encode(context + continuation)
         before = min(len(self._encode(kept)), len(whole) - 1)
         if not kept and not self._codec.start_ids:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,6 +63,7 @@ class SheetIdentity(Facts):
         codec: fingerprint of the tokenizer.
         beginning_of_text: `add` or `none`.
         dtype: of the weights.
+        device: the kind of device, such as `cpu`: it decides answers at near-ties.
         batch_items: texts read side by side.
         chat_template: SHA-256 of the model's chat template; None: plain prompts.
         answer_tokens: most new tokens of an answer; None: none is generated.
@@ -82,6 +84,7 @@ class SheetIdentity(Facts):
     codec: str
     beginning_of_text: Literal["add", "none"]
     dtype: str
+    device: str
     batch_items: int
     chat_template: str | None
     answer_tokens: int | None
@@ -93,7 +96,8 @@ class SheetIdentity(Facts):
         """The name of the sheet: benchmark and form, and what else a table keeps apart."""
         parts = [self.task, self.form, *(["chat"] if self.chat_template else [])]
         parts += [f"examples-{self.examples}"] if self.examples else []
-        return "-".join([*parts, *([] if self.limit is None else [f"limit-{self.limit}"])])
+        parts += [] if self.limit is None else [f"limit-{self.limit}"]
+        return re.sub(r"[^\w.()-]+", "-", "-".join(parts))  # a task file may be called anything
 
     @property
     def how(self) -> str:

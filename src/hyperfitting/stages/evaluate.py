@@ -281,6 +281,7 @@ def _facts(
         codec=codec.fingerprint,
         beginning_of_text="add" if codec.start_ids else "none",
         dtype=answering.dtype,
+        device=device.type,
         batch_items=settings.batch_items,
         chat_template=template,
         answer_tokens=settings.answer_tokens if generated else None,
