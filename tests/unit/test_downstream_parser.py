@@ -61,6 +61,7 @@ CHOICES = ("a river", "Paris", "Paris in spring", "42")
         ("D'accord", None),
         ("B-cells", None),
         ("D.C.", None),
+        ("B.Paris", 1),
         ("'B'", 1),
         ("", None),
         ("\n", None),

@@ -16,8 +16,8 @@ _OPENING = re.compile(
     re.I,
 )
 _AROUND = " \t\n\"'`*_([{<"
-_INSIDE = re.compile(r"\w|[+#%&@=^~\\]|['’.-]\w")
-"""What goes on with the word or the sign that a label stands in: `C++`, `D'accord`, `B-cell`."""
+_INSIDE = re.compile(r"\w|[+#%&@=^~\\]|['’-]\w|\.\w\b")
+"""What goes on with the word or sign that a label stands in: `C++`, `D'accord`, `B-cell`, `D.C.`"""
 _LONGER_NUMBER = re.compile(r"\s?(?:%|[.,/:^*+-]\s?\d)")
 _GOES_ON = re.compile(
     r"[^\S\n]+(?!(?:because|since|as|is|are|was|were|it|this|that|these|those|they|he|she|the)\b)"
