@@ -31,6 +31,7 @@ RECIPE = Path(__file__).parents[1] / "results" / "cifar10" / "recipe.toml"
 LONGER: dict[int, dict[str, Any]] = {
     128: {},
     500: {"data.train_blocks": 500, "train.epochs": 150, "probe.every_updates": 315},
+    2000: {"data.train_blocks": 2000, "train.epochs": 100, "probe.every_updates": 1250},
 }
 """What an experiment on so many images changes in the recipe."""
 
