@@ -190,6 +190,8 @@ class _JobBar:
 
 
 PLAIN_LINE_SECONDS = 30.0
+LONG_STEP_SECONDS = 10.0
+"""A step that lasts for less is not said to."""
 
 WIDE_COLUMNS = 110
 """A terminal of so many columns has room for all that a bar can say."""
@@ -299,8 +301,10 @@ class _PlainBar:
     def _speak_until(self, ended: threading.Event) -> None:
         while not ended.wait(max(self._console.seconds_until_due, 0)):
             if self._console.is_due():
-                seconds = time_in_words(self._console.clock() - self._stepped)
-                self._console.log(f"{self._state()} (for {seconds} now)")
+                seconds = self._console.clock() - self._stepped
+                long = seconds >= LONG_STEP_SECONDS
+                lasts = f" (for {time_in_words(seconds)} now)" if long else ""
+                self._console.log(f"{self._state()}{lasts}")
 
 
 def default_progress() -> Progress:

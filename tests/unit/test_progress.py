@@ -118,6 +118,7 @@ def test_a_plain_line_comes_also_while_a_step_lasts_and_never_after_the_end(monk
     said = io.StringIO()
     monkeypatch.setattr(sys, "stderr", said)
     monkeypatch.setattr(progress, "PLAIN_LINE_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "LONG_STEP_SECONDS", 0.0)
     running = threading.active_count()
     with Console().bar("loading", 0):
         wait_until(lambda: "loading ... (for 0 s now)" in said.getvalue(), 20)
@@ -131,6 +132,16 @@ def test_a_plain_line_comes_also_while_a_step_lasts_and_never_after_the_end(monk
     assert lines[-1] == last
     time.sleep(0.2)
     assert said.getvalue().splitlines() == lines
+
+
+def test_a_step_that_has_just_begun_is_not_said_to_last(monkeypatch):
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(progress, "PLAIN_LINE_SECONDS", 0.05)
+    with Console().bar("measuring", 4) as bar:
+        bar.advance(note="about 9 min left in all")
+        wait_until(lambda: said.getvalue().count("left in all") >= 2, 20)
+    assert "now)" not in said.getvalue()
 
 
 def test_sigterm_interrupts_while_other_processes_work():
