@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +22,7 @@ class AskedItem:
     row: Callable[[], AnsweredItem]
 
 
-class AskedTask:
+class AskedTask(ABC):
     """A benchmark in one form, ours or one of lm-evaluation-harness.
 
     `new_tokens` are written for an answer, 0 where none is; `fewer_tokens` says how to lower them.
@@ -42,22 +43,22 @@ class AskedTask:
     def __init__(self, name: str, form: str):
         self.name, self.form = name, form
 
+    @abstractmethod
     def __len__(self) -> int:
         """The number of items."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def keys(self) -> list[tuple[int, str]]:
         """`item` and `item_sha256` of the items, in order."""
-        raise NotImplementedError
 
     def choices(self) -> Iterator[tuple[int, str]]:
         """`item` and text of each choice that is scored as a text."""
         return iter(())
 
+    @abstractmethod
     def asked(self, chat_template: Callable[..., str] | None) -> Iterator[AskedItem]:
         """The items in order, with their prompts: the same ones each time."""
-        raise NotImplementedError
 
 
 def brief_sha256(sha256: str) -> str:

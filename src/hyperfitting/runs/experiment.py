@@ -164,7 +164,7 @@ class Experiment:
 
     def state(self) -> str:
         """How far it has come, in a word."""
-        if (self.report_page).is_file():
+        if self.report_page.is_file():
             return "reported"
         if self.archive is not None:
             return "archived"

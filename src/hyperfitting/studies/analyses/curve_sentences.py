@@ -89,6 +89,8 @@ def _verdict(back: SeedMean) -> str:
         )
     if back.low > RETURNS:
         return f"above {RETURNS:g}, so it comes back, unlike in the paper"
+    if back.low > STAYS and back.high < RETURNS:
+        return f"between {STAYS:g} and {RETURNS:g}, so it comes back in part, unlike in the paper"
     return f"whether it comes back cannot be told (below {STAYS:g} no, above {RETURNS:g} yes)"
 
 
@@ -150,7 +152,7 @@ def _step(
     """How our curve goes between two published points, and whether in their direction."""
     first, last = (_values(metric, held, float(each.at["epoch"])) for each in (before, after))
     change = seed_difference(last, first)
-    if change is None:
+    if change is None or after.value == before.value:
         return ""
     theirs = 1 if after.value > before.value else -1
     verdict = {theirs: "the same direction", -theirs: "the other direction"}.get(
