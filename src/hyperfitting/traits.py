@@ -73,6 +73,11 @@ class ModelSource:
     tokenizer: str | None = None
     base: str | None = None
 
+    @property
+    def quantisation(self) -> str:
+        """How many tensors of the GGUF file are of each type; empty without such a file."""
+        return ", ".join(f"{kind} {count}" for kind, count in self.tensor_types.items())
+
 
 @dataclass(frozen=True)
 class ModelTraits:

@@ -25,6 +25,7 @@ from hyperfitting.stages.model_card import model_card
 from hyperfitting.stages.report import report_experiment
 from hyperfitting.stages.train import pretrain, train_run
 from hyperfitting.training.loop import Outcome
+from hyperfitting.traits import ModelSource
 from hyperfitting.writing import write
 from tests.support.folders import edit_json, file_names
 from tests.support.listening import Listener
@@ -341,6 +342,14 @@ def test_the_model_card_names_a_base_on_the_hub_and_no_base_for_random_weights(t
     assert "The architecture of `owner/model`, from random weights, after 12 updates" in card
     assert "16 blocks of text" in card
     assert "to be hyperfitted" in card
+
+
+def test_the_model_card_names_an_adapters_base_and_how_a_gguf_file_was_quantised(finished):
+    run = finished.run("hyperfitted")
+    outcome = Outcome(12, "all updates done", 1.0, 12, "loss")
+    source = ModelSource("adapter", {}, {"Q8_0": 15, "F32": 5}, base="base.gguf")
+    card = model_card(run.recipe, run.probes(), outcome, source=source)
+    assert ", an adapter merged into `base.gguf` (dequantised from GGUF: tensors Q8_0 15, " in card
 
 
 def test_write_continues_a_prompt_and_stops_at_end_of_text(finished):

@@ -122,7 +122,11 @@ def test_a_base_that_is_not_there_or_not_named_is_refused(tiny_model, tmp_path):
     edit_json(file, base_model_name_or_path=None)
     assert "names no base model: set base_model_name_or_path" in problem(tmp_path / "adapter")
     edit_json(file, base_model_name_or_path=".")
-    assert "it names itself as its base model: correct base_model" in problem(tmp_path / "adapter")
+    assert "its base model . leads back to it: correct base_model" in problem(tmp_path / "adapter")
+    shutil.copytree(tmp_path / "adapter", tmp_path / "other")
+    edit_json(file, base_model_name_or_path="../other")
+    edit_json(tmp_path / "other" / "adapter_config.json", base_model_name_or_path="../adapter")
+    assert "other: its base model ../adapter leads back to it" in problem(tmp_path / "adapter")
     file.write_text("{")
     assert "adapter_config.json is damaged (line 1 is not JSON)" in problem(tmp_path / "adapter")
 

@@ -128,9 +128,8 @@ def source_lines(source: ModelSource | None) -> Iterator[str]:
     """The files that a model is made from: their quantisation and hashes."""
     if source is None:
         return
-    counts = ", ".join(f"{kind} {count}" for kind, count in source.tensor_types.items())
-    if counts:
-        yield f"dequantised from GGUF: tensors {counts}; tokenizer {source.tokenizer or 'inside'}"
+    if held := source.quantisation:
+        yield f"dequantised from GGUF: tensors {held}; tokenizer {source.tokenizer or 'inside'}"
     if source.base is not None:
         yield f"an adapter, merged into {source.base}"
     yield from (f"sha256 {digest[:16]}  {name}" for name, digest in source.sha256.items())

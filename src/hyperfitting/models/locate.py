@@ -33,8 +33,10 @@ class Location:
     base: ModelSettings | None = None
 
 
-def locate(settings: ModelSettings) -> Location:
-    """Find the model of the settings; a local one is checked.
+def locate(settings: ModelSettings, adapters: tuple[Path, ...] = ()) -> Location:
+    """Find the model of the settings; a local one is checked, with all base models below it.
+
+    `adapters` are the folders of those for which it is looked up as a base model.
 
     Raises:
         ModelError: there is no such folder or file, or it holds no model that can be read.
@@ -52,7 +54,11 @@ def locate(settings: ModelSettings) -> Location:
         kind = "file" if path.suffix.lower() == ".gguf" else "model folder"
         raise ModelError(f"{settings.source}: no such {kind}{tried}")
     if _is_adapter(path):  # first: its base may be a GGUF file beside it
-        return Location(str(path), options, base=_base_of(path, settings))
+        adapters = (*adapters, path.resolve())
+        base = _base_of(path, settings, adapters)
+        if base.place("source") is not None:
+            locate(base, adapters)
+        return Location(str(path), options, base=base)
     if (file := gguf_in(path)) is not None:
         return Location(str(file), options, gguf=read_gguf(file))
     if problem := _not_plain(path, settings):
@@ -77,7 +83,7 @@ def _is_adapter(path: Path) -> bool:
     return True
 
 
-def _base_of(path: Path, settings: ModelSettings) -> ModelSettings:
+def _base_of(path: Path, settings: ModelSettings, adapters: tuple[Path, ...]) -> ModelSettings:
     """The settings of an adapter's base model. A relative path counts from the adapter's folder, or
     from where the recipe's paths count from.
     """
@@ -90,12 +96,14 @@ def _base_of(path: Path, settings: ModelSettings) -> ModelSettings:
             f"{settings.source}: its {ADAPTER_CONFIG} names no base model: set "
             "base_model_name_or_path there"
         )
-    place = _place_of_base(name, path, settings)
+    place = _place_of_base(name, path, settings, adapters)
     source = name if place is None else str(place)
     return settings.model_copy(update={"source": source, "revision": held.get("revision")})
 
 
-def _place_of_base(name: str, path: Path, settings: ModelSettings) -> Path | None:
+def _place_of_base(
+    name: str, path: Path, settings: ModelSettings, adapters: tuple[Path, ...]
+) -> Path | None:
     """Where the base model of the adapter in `path` stands here; None of a hub name."""
     folders = (path, settings.folder_of("source"))
     beside = next((each for each in folders if tried_path(name, each).exists()), folders[-1])
@@ -106,8 +114,8 @@ def _place_of_base(name: str, path: Path, settings: ModelSettings) -> Path | Non
             f"{settings.source}: its base model {name} is not there (tried {place}): put it back, "
             f"or {remedy}"
         )
-    if place is not None and place.resolve() == path.resolve():
-        raise ModelError(f"{settings.source}: it names itself as its base model: {remedy}")
+    if place is not None and place.resolve() in adapters:
+        raise ModelError(f"{settings.source}: its base model {name} leads back to it: {remedy}")
     return place
 
 

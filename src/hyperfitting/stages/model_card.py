@@ -9,16 +9,23 @@ from hyperfitting.recipe import ImageSettings, Recipe
 from hyperfitting.records import ProbeRow
 from hyperfitting.report.kit.tables import markdown_grid
 from hyperfitting.training import Outcome
+from hyperfitting.traits import ModelSource
 
 
 def model_card(
-    recipe: Recipe, probes: list[ProbeRow], outcome: Outcome, folder: Path = Path(), note: str = ""
+    recipe: Recipe,
+    probes: list[ProbeRow],
+    outcome: Outcome,
+    folder: Path = Path(),
+    note: str = "",
+    source: ModelSource | None = None,
 ) -> str:
     """Markdown with the front matter that model hubs read: of an untouched, a hyperfitted or a
     pretrained model.
 
-    `folder` is where the model will lie, for the lines of use, and `note` what a reader must know
-    first. No licence is named: that of the source is not known.
+    `folder` is where the model will lie, for the lines of use, `note` what a reader must know
+    first, and `source` the GGUF file or adapter that the model was made from. No licence is named:
+    that of the source is not known.
     """
     first, last = probes[0], next(row for row in reversed(probes) if row.update == outcome.kept)
     on_hub = recipe.model.initialise == "pretrained" and recipe.model.place("source") is None
@@ -32,7 +39,7 @@ tags: [hyperfitting]
 
 # {recipe.run_name}
 
-{_what(recipe, outcome)}
+{_what(recipe, outcome, source)}
 {f"{chr(10)}**{note}**{chr(10)}" if note else ""}
 {_table(recipe, first, last)}
 
@@ -70,10 +77,14 @@ def _how_it_writes(recipe: Recipe) -> str:
     )
 
 
-def _what(recipe: Recipe, outcome: Outcome) -> str:
+def _what(recipe: Recipe, outcome: Outcome, made_from: ModelSource | None) -> str:
     source, data = f"`{recipe.model.source}`", recipe.data
     if recipe.model.revision is not None:
         source += f" (revision `{recipe.model.revision}`)"
+    if made_from is not None and made_from.base is not None:
+        source += f", an adapter merged into `{made_from.base}`"
+    if made_from is not None and made_from.tensor_types:
+        source += f" (dequantised from GGUF: tensors {made_from.quantisation})"
     if recipe.leaves_model_untouched:
         return f"{source}, untouched and saved as {recipe.model.dtype}."
     begun = (

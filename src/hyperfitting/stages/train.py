@@ -347,7 +347,8 @@ def _save(
         run.update_facts(train=facts)
         note = str(_verdict(run) or "")
         with new_folder(run.model_folder) as folder:
-            card = model_card(run.recipe, run.probes(), outcome, run.model_folder, note=note)
+            folder_of_use, source = run.model_folder, facts.source
+            card = model_card(run.recipe, run.probes(), outcome, folder_of_use, note, source)
             models.save_model(model, codec, folder, card=card)
 
     setup.ranks.on_main(lambda: save(model) if model is not None else None)
