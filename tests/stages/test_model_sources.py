@@ -6,6 +6,7 @@ import gguf
 import pytest
 import torch
 
+from hyperfitting import pipeline
 from hyperfitting.cli import main
 from hyperfitting.cli.text import check_lines
 from hyperfitting.errors import RunError
@@ -103,6 +104,20 @@ def test_an_experiment_in_chats_keeps_its_sources_and_shows_what_the_model_saw(
     seen = examples(experiment)[0].seen
     assert (seen[:3], len(seen)) == (["<|end|>", "u", "s"], recipe.data.context_tokens)
     assert seen.count("<|end|>") == 3  # the user's turn, its end, the assistant's turn
+
+
+def test_models_that_were_trained_on_plain_texts_continue_contexts_in_a_chat(
+    recipe, tmp_path, file, corpus
+):
+    data = recipe.data.model_copy(update={"train_format": "plain"})
+    chat = recipe.model_copy(update={"data": data})
+    plain_data = data.model_copy(update={"context_format": "plain", "context_tokens": 8})
+    plain = recipe.model_copy(update={"data": plain_data})
+    trained = pipeline.run(plain, tmp_path / "plain", device="cpu")
+    held = pipeline.run(chat, tmp_path / "chat", device="cpu", models_of=trained.folder)
+    assert held.run("hyperfitted").weights.sha256 == trained.run("hyperfitted").weights.sha256
+    seen = examples(held)[0].seen
+    assert (seen[:3], len(seen)) == (["<|end|>", "u", "s"], data.context_tokens)
 
 
 def test_a_file_that_changes_between_two_runs_is_refused(recipe, file, tmp_path, tiny_tokenizer):

@@ -12,6 +12,7 @@ from hyperfitting.files import exclusive_lock
 from hyperfitting.recipe import parse_recipe
 from hyperfitting.runs import Experiment
 from hyperfitting.stages.draw import draw_experiment
+from hyperfitting.stages.take_models import refuse_other_training
 from hyperfitting.traits import ModelSource
 from hyperfitting.weights import Weights, hash_model
 from tests.support.recipes import tiny_tree, write_recipe
@@ -53,6 +54,26 @@ def test_other_strategies_need_no_second_training(tree, finished, tmp_path, ligh
     before = hyperfitted.facts
     again = made(tree, tmp_path / "out", finished.folder)
     assert again.run("hyperfitted").facts == before
+
+
+def test_longer_contexts_need_no_second_training(tree, finished, tmp_path):
+    tree["data"]["context_tokens"] += 4
+    run = made(tree, tmp_path / "out", finished.folder).run("hyperfitted")
+    assert run.facts.models_of == finished.run("hyperfitted").name
+    longer = {len(each.context_ids) for each in run.continuations()}
+    assert longer == {finished.recipe.data.context_tokens + 4}
+
+
+@pytest.mark.parametrize("change", [{"stop": "auto", "stop_loss": 1.0}, {"train_format": "chat"}])
+def test_contexts_that_the_training_read_must_be_equal(tree, finished, tmp_path, change):
+    source = Experiment(shutil.copytree(finished.folder, tmp_path / "source"))
+    kept = json.loads(source.recipe_file.read_text())
+    for each in (kept, tree):
+        each["data" if "train_format" in change else "train"] |= change
+    source.recipe_file.write_text(json.dumps(kept))
+    tree["data"]["context_tokens"] += 4
+    with pytest.raises(RunError, match=r"trained otherwise \(data.context_tokens 8 -> 12\)"):
+        refuse_other_training(parse_recipe(tree, source="test"), source)
 
 
 def test_the_command_line_takes_them(tree, finished, tmp_path, capsys):

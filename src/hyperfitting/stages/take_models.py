@@ -7,14 +7,18 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+from hyperfitting import models
 from hyperfitting.errors import DataError, RunError
 from hyperfitting.facts import RunFacts, write_facts
 from hyperfitting.files import exclusive_lock, new_folder, write_text
 from hyperfitting.progress import NO_PROGRESS, Progress
 from hyperfitting.recipe import ORIGINAL, Recipe, differing_settings, stored_recipe
 from hyperfitting.runs import Experiment, Run
+from hyperfitting.stages.draw import chat_frame_of
 from hyperfitting.stages.same_source import has_same_source
+from hyperfitting.traits import TokenizerTraits
 from hyperfitting.weights import Weights, named_weights
 
 
@@ -31,7 +35,7 @@ def refuse_other_training(recipe: Recipe, source: Experiment) -> None:
         name: getattr(recipe, name)
         for name in ("name", "description", "generate", "measure", "evaluate", "report")
     }
-    aside["data"] = held.data.model_copy(update={"domains": recipe.data.domains})
+    aside["data"] = held.data.model_copy(update=_of_contexts(recipe))
     if found := differing_settings(held.model_copy(update=aside), recipe):
         raise RunError(
             f"{source.folder}: its models were trained otherwise ({found}): set these back, or "
@@ -39,6 +43,15 @@ def refuse_other_training(recipe: Recipe, source: Experiment) -> None:
         )
     for run in source.runs().values():
         _refuse_unusable(run, recipe)
+
+
+def _of_contexts(recipe: Recipe) -> dict[str, Any]:
+    """The settings of a recipe's data that decide what is continued, and not what is trained."""
+    stops = {recipe.of(name).train.stop for name in recipe.variant_names[1:]}
+    names = ["domains"]
+    if recipe.data.train_format == "plain" and "auto" not in stops:  # which reads contexts
+        names += ["context_format", "chat_instruction", "context_tokens"]
+    return {name: getattr(recipe.data, name) for name in names}
 
 
 def _refuse_unusable(run: Run, recipe: Recipe) -> None:
@@ -80,9 +93,18 @@ def take_models(
         for run in lacking:
             if run.updates_file.exists():
                 raise RunError(f"{run.folder}: a training has begun there: choose another --out")
+        traits = _traits_in_a_chat(experiment.recipe)
         for run in lacking:
-            _take(source.run(run.variant), run, experiment.recipe.of(run.variant))
+            _take(source.run(run.variant), run, experiment.recipe.of(run.variant), traits)
             progress.log(f"{run.variant}: its model is taken from {source.folder}")
+
+
+def _traits_in_a_chat(recipe: Recipe) -> TokenizerTraits | None:
+    """The tokenizer's, with the names of the tokens around a context; None without a chat."""
+    if not recipe.data.holds_chats:
+        return None
+    codec = models.load_codec(recipe.model)
+    return models.tokenizer_traits(codec, chat_frame_of(recipe, codec))
 
 
 def _refuse_other_texts(experiment: Experiment, source: Experiment) -> None:
@@ -104,8 +126,8 @@ def _is_named(run: Run) -> bool:
     return run.variant == ORIGINAL and run.weights is not None and run.weights.source is not None
 
 
-def _take(held: Run, mine: Run, recipe: Recipe) -> None:
-    facts = held.facts
+def _take(held: Run, mine: Run, recipe: Recipe, traits: TokenizerTraits | None) -> None:
+    facts, train = held.facts, held.train_facts
     weights = named_weights(recipe.model, mine.folder) if _is_named(held) else facts.weights
     with new_folder(mine.folder) as partial:
         made = Run(partial)
@@ -119,7 +141,7 @@ def _take(held: Run, mine: Run, recipe: Recipe) -> None:
             RunFacts(
                 weights=weights,
                 models_of=held.name,
-                train=facts.train,
+                train=train if traits is None else train.model_copy(update={"tokenizer": traits}),
                 near_zero=facts.near_zero,
             ),
         )
