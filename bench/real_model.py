@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import transformers
 
+from bench import llama_cpp
 from bench.decoding import NEW_TOKENS, PUBLIC_CODE_BATCH, compared, continued, generate
 from bench.measuring import SHAPE, spread
 from bench.timing import clock
@@ -106,23 +107,26 @@ def report_stream(settings: ModelSettings, device: torch.device, rounds: int, fi
     keep_head_exact(model)
     prefer_packed_steps(model, texts=1, tokens=CONTEXT_TOKENS + STREAM_TOKENS)
     context, steps = random_contexts(1)[0].tolist(), stepper(model)
-    ways: dict[str, Callable[[], list[int]]] = {"ours": partial(our_stream, steps, context)}
-    texts = {"ours": ways["ours"]()}  # the warm-up
+    ways: dict[str, Callable[[], tuple[float, list[int]]]] = {
+        "ours": lambda: clock(partial(our_stream, steps, context))
+    }
+    ways["ours"]()  # the warm-up
     packaged = packaged_file()
-    if packaged is not None and importlib.util.find_spec("xllamacpp") is not None:
+    if packaged is not None and llama_cpp.is_installed():
         write_f16(packaged, file)
-        theirs = llama_cpp(file)
-        ways["llama.cpp"] = partial(theirs, context)
-        texts["llama.cpp"] = theirs(context, logprobs=1)  # names the ids, and takes longer
-    turns = [{name: clock(work)[0] for name, work in ways.items()} for _ in range(rounds)]
-    rates = {name: STREAM_TOKENS / statistics.median(turn[name] for turn in turns) for name in ways}
+        how = {"new_tokens": STREAM_TOKENS, "threads": torch.get_num_threads()}
+        ways["llama.cpp"] = partial(llama_cpp.timed_stream, file, context, **how)
+    turns = [{name: work() for name, work in ways.items()} for _ in range(rounds)]
+    rates = {
+        name: STREAM_TOKENS / statistics.median(turn[name][0] for turn in turns) for name in ways
+    }
     print(
         f"135M, one stream, bfloat16 ({traits_of(model).decoding}): {rates['ours']:.1f} tokens/s, "
         f"{STREAM_TOKENS} tokens after {CONTEXT_TOKENS}"
     )
     if "llama.cpp" in ways:
-        ratios = [turn["llama.cpp"] / turn["ours"] for turn in turns]
-        pairs = zip(*texts.values(), strict=True)
+        ratios = [turn["llama.cpp"][0] / turn["ours"][0] for turn in turns]
+        pairs = zip(*(ids for _, ids in turns[0].values()), strict=True)
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         print(
             f"  against llama.cpp on f16: {rates['llama.cpp']:.1f} tokens/s; "
@@ -147,30 +151,6 @@ def our_stream(steps: Stepper, context: list[int]) -> list[int]:
         ending=Ending((-1,), stop=True),
     )
     return [int(ids_B[0]) for ids_B in made]
-
-
-def llama_cpp(file: Path) -> Callable[[list[int]], list[int]]:
-    """A function that continues one text greedily by llama.cpp, with as many threads as torch."""
-    import xllamacpp
-
-    settings = xllamacpp.CommonParams()
-    settings.model.path, settings.n_ctx, settings.n_parallel = str(file), 512, 1
-    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = torch.get_num_threads()
-    server = xllamacpp.Server(settings)
-    asked = {
-        "n_predict": STREAM_TOKENS,
-        "temperature": 0,
-        "repeat_penalty": 1.0,
-        "ignore_eos": True,
-        "cache_prompt": False,
-    }
-
-    def written(context: list[int], **options: Any) -> list[int]:
-        answer = server.handle_completions({**asked, "prompt": context, **options})
-        named = answer["choices"][0].get("logprobs") or {"content": []}
-        return [each["id"] for each in named["content"]]
-
-    return written
 
 
 def packaged_file() -> Path | None:
