@@ -98,8 +98,8 @@ def test_few_texts_are_read_as_in_float32_but_for_their_context():
         steps.start(ids_BT[:, :1])
         unrounded = exact(ids_BT[:, :1]).past_key_values.layers
         for ours, theirs in zip(steps._held, unrounded, strict=True):
-            ours.keys[:, :, :1] = theirs.keys.unflatten(-1, (2, -1)).mT.flatten(-2)
-            ours.values[:, :, :1] = theirs.values
+            ours.both[0, :, :, :1] = theirs.keys.unflatten(-1, (2, -1)).mT.flatten(-2)
+            ours.both[1, :, :, :1] = theirs.values
         read_BSV = torch.stack([steps.extend(ids_B) for ids_B in ids_BT[:, 1:].unbind(1)], dim=1)
         exact_BSV = exact(ids_BT).logits[:, 1:]
     assert logits_difference(read_BSV, exact_BSV) < 1e-4

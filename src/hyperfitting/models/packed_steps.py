@@ -7,11 +7,11 @@ inputs and outputs in float32; for many in bfloat16, in the layout that oneDNN c
 always packed as float16, so that its logits are float32. bfloat16 weights fit into float16 exactly
 from 6e-5 on, and below to within 3e-8.
 
-The stream between the layers is float32. Each head's units are kept as pairs that rotate together,
-in queries and keys alike, so that a rotation is one complex product.
+The stream between the layers is float32. Of queries and keys, the weights' rows are reordered so
+that two units that rotate together are neighbours: a rotation is one complex product in place.
 
 Shapes: B texts, T tokens, R tokens of room, H hidden units, A heads of queries, G of keys,
-Q = A / G, N = A + G, D units of a head, C = D / 2 pairs of them, V vocabulary.
+Q = A / G, N = A + G, M = N + G, D units of a head, C = D / 2 pairs of them, V vocabulary.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast
 import torch
 import transformers
 from torch import Tensor, nn
-from torch.nn.functional import rms_norm, silu
+from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 from transformers.cache_utils import DynamicLayer
 
 from hyperfitting.models.devices import Precision, device_of, memory_bytes
@@ -45,6 +45,10 @@ _FORMS = (
 
 Product = Callable[[Tensor], Tensor]
 """(B, inputs) -> (B, outputs): what a linear module computes."""
+Pack = Callable[[Tensor, Tensor | None], Product]
+"""Makes a product of weights and biases."""
+Attend = Callable[[Tensor, Tensor, int], Tensor]
+"""Attention of scaled queries (B, G, Q, D) to so many of the keys and values held, (B, A D)."""
 
 
 class PackedSteps:
@@ -61,12 +65,15 @@ class PackedSteps:
         if precision != "fp32" or not can_be_packed(model):
             raise CannotStep("it is no bfloat16 model of Llama's form on a CPU with enough memory")
         self._model = cast("Any", model)
-        pack, self._dtype = (
-            (_packed_half, torch.float32) if few else (_packed_bfloat16, torch.bfloat16)
+        pack, self._dtype, attend = (
+            (_packed_half, torch.float32, attend_few)
+            if few
+            else (_packed_bfloat16, torch.bfloat16, attend_held)
         )
         body = self._model.model
-        self._layers = [_Layer(each, pack) for each in body.layers]
-        self._final, self._head = _norm(body.norm), _packed_half(self._model.lm_head)
+        self._layers = [_Layer(each, pack, attend) for each in body.layers]
+        self._final = _norm(body.norm)
+        self._head = _packed_half(*_joined(self._model.lm_head))
         self._held: list[_Held] = []
         self._tokens = 0
 
@@ -78,8 +85,10 @@ class PackedSteps:
         kept = output.past_key_values.layers
         if any(type(each) is not DynamicLayer for each in kept):
             raise CannotStep("it keeps the keys of some tokens only")
-        dtype = self._dtype
-        self._held = [_Held(_as_pairs(each.keys).to(dtype), each.values.to(dtype)) for each in kept]
+        self._held = [
+            _Held(torch.stack([_as_neighbours(each.keys), each.values]).to(self._dtype))
+            for each in kept
+        ]
         logits_BV: Tensor = output.logits[:, -1].float()
         return logits_BV
 
@@ -89,8 +98,9 @@ class PackedSteps:
         body = self._model.model
         x_BH = body.embed_tokens(ids_B).float()
         turn_C = _turn(body.rotary_emb, x_BH, self._tokens)
+        turn_NC = turn_C * self._layers[0].scale_N1
         for layer, held in zip(self._layers, self._held, strict=True):
-            x_BH = layer.step(x_BH, turn_C, held)
+            x_BH = layer.step(x_BH, turn_NC, held)
         self._tokens += 1
         return self._head(self._final(x_BH))
 
@@ -110,27 +120,26 @@ def can_be_packed(model: nn.Module) -> bool:
 
 
 class _Held:
-    """Keys and values (B, G, T, D) of one layer in buffers (B, G, R, D) that grow."""
+    """Keys and values (2, B, G, T, D) of one layer in a buffer (2, B, G, R, D) that grows."""
 
-    def __init__(self, keys_BGTD: Tensor, values_BGTD: Tensor):
-        self.tokens = keys_BGTD.shape[2]
-        self.keys, self.values = _with_room(keys_BGTD), _with_room(values_BGTD)
+    def __init__(self, both_2BGTD: Tensor):
+        self.tokens = both_2BGTD.shape[3]
+        self.both = _with_room(both_2BGTD)
 
-    def append(self, keys_BGD: Tensor, values_BGD: Tensor) -> None:
-        if self.tokens == self.keys.shape[2]:
-            self.keys, self.values = _with_room(self.keys), _with_room(self.values)
-        self.keys.select(2, self.tokens).copy_(keys_BGD)
-        self.values.select(2, self.tokens).copy_(values_BGD)
+    def append(self, both_B2GD: Tensor) -> None:
+        if self.tokens == self.both.shape[3]:
+            self.both = _with_room(self.both)
+        self.both.select(3, self.tokens).copy_(both_B2GD.transpose(0, 1))
         self.tokens += 1
 
 
-def _with_room(held_BGTD: Tensor) -> Tensor:
+def _with_room(both_2BGTD: Tensor) -> Tensor:
     """A buffer with room for more tokens, with the held ones at its start."""
-    texts, heads, tokens, units = held_BGTD.shape
+    two, texts, heads, tokens, units = both_2BGTD.shape
     room = (tokens // ROOM_TOKENS + 1) * ROOM_TOKENS
-    buffer_BGRD = held_BGTD.new_zeros(texts, heads, room, units)
-    buffer_BGRD[:, :, :tokens] = held_BGTD
-    return buffer_BGRD
+    buffer_2BGRD = both_2BGTD.new_zeros(two, texts, heads, room, units)
+    buffer_2BGRD[:, :, :, :tokens] = both_2BGTD
+    return buffer_2BGRD
 
 
 class _Norm(NamedTuple):
@@ -148,53 +157,79 @@ def _norm(module: Any) -> _Norm:
 
 
 class _Layer:
-    """A packed layer: queries, keys and values are one product, gate and up another."""
+    """A packed layer: queries, keys and values are one product, gate and up another.
 
-    def __init__(self, layer: Any, pack: Callable[..., Product]):
+    `scale_N1` are the factors of queries, which are attention's, and of keys, which are 1.
+    """
+
+    def __init__(self, layer: Any, pack: Pack, attend: Attend):
         attention, mlp = layer.self_attn, layer.mlp
-        self._project = pack(attention.q_proj, attention.k_proj, attention.v_proj)
-        self._output = pack(attention.o_proj)
-        self._gate_up, self._down = pack(mlp.gate_proj, mlp.up_proj), pack(mlp.down_proj)
-        self._before, self._between = map(
-            _norm, (layer.input_layernorm, layer.post_attention_layernorm)
-        )
-        self._units = attention.head_dim
+        self._units, self._attend_to = attention.head_dim, attend
         self._queries, self._keys = (
             each.out_features // self._units for each in (attention.q_proj, attention.k_proj)
         )
+        self._project = pack(*self._joined_heads(attention))
+        self._output = pack(*_joined(attention.o_proj))
+        self._gate_up, self._down = (
+            pack(*_joined(mlp.gate_proj, mlp.up_proj)),
+            pack(*_joined(mlp.down_proj)),
+        )
+        self._before, self._between = map(
+            _norm, (layer.input_layernorm, layer.post_attention_layernorm)
+        )
         norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
-        self._head_norms = [_norm(each) for each in norms if each is not None]
-        self._scale = attention.scaling
+        self._head_norms = [
+            _Norm(_as_neighbours(weight), epsilon)
+            for weight, epsilon in map(_norm, filter(None, norms))
+        ]
+        self.scale_N1 = torch.ones(self._queries + self._keys, 1)
+        self.scale_N1[: self._queries] = attention.scaling
 
-    def step(self, x_BH: Tensor, turn_C: Tensor, held: _Held) -> Tensor:
+    def _joined_heads(self, attention: Any) -> tuple[Tensor, Tensor | None]:
+        """Weights and biases of queries, keys and values, the rows of the first two reordered."""
+        weight, bias = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
+        rows, turned = torch.arange(len(weight)), (self._queries + self._keys) * self._units
+        rows[:turned] = _as_neighbours(rows[:turned].view(-1, self._units)).flatten()
+        return weight[rows], None if bias is None else bias[rows]
+
+    def step(self, x_BH: Tensor, turn_NC: Tensor, held: _Held) -> Tensor:
         """One token of each text; what it adds to the keys and values is appended to `held`."""
-        x_BH = x_BH + self._output(self._attend(self._before(x_BH), turn_C, held))
+        x_BH = x_BH + self._output(self._attend(self._before(x_BH), turn_NC, held))
         gate, up = self._gate_up(self._between(x_BH)).chunk(2, -1)
         return x_BH + self._down(silu(gate).mul_(up))
 
-    def _attend(self, h_BH: Tensor, turn_C: Tensor, held: _Held) -> Tensor:
-        queries, keys, units = self._queries, self._keys, self._units
-        texts, turned = len(h_BH), queries + keys
-        projected = self._project(h_BH).view(texts, turned + keys, units)
-        both_BND = projected[:, :turned].float()
+    def _attend(self, h_BH: Tensor, turn_NC: Tensor, held: _Held) -> Tensor:
+        queries, keys, texts = self._queries, self._keys, len(h_BH)
+        heads_BMD = self._project(h_BH).view(texts, -1, self._units).float()
         if self._head_norms:
-            for_queries, for_keys = self._head_norms
-            parts = for_queries(both_BND[:, :queries]), for_keys(both_BND[:, queries:])
-            both_BND = torch.cat(parts, 1)
-        both_BND = _turned(both_BND, turn_C).to(held.keys.dtype)
-        held.append(both_BND[:, queries:], projected[:, turned:])
-        query_BGQD = both_BND[:, :queries].view(texts, keys, queries // keys, units)
-        return attend_held(query_BGQD, held.keys, held.values, held.tokens, self._scale)
+            heads_BMD = self._normed(heads_BMD)
+        _turn_in_place(heads_BMD, turn_NC)
+        held.append(heads_BMD[:, queries:].view(texts, 2, keys, self._units))
+        query_BGQD = heads_BMD[:, :queries].view(texts, keys, queries // keys, self._units)
+        return self._attend_to(query_BGQD, held.both, held.tokens)
+
+    def _normed(self, heads_BMD: Tensor) -> Tensor:
+        for_queries, for_keys = self._head_norms
+        turned = self._queries + self._keys
+        queries, keys = heads_BMD[:, : self._queries], heads_BMD[:, self._queries : turned]
+        return torch.cat([for_queries(queries), for_keys(keys), heads_BMD[:, turned:]], 1)
 
 
-def attend_held(
-    query_BGQD: Tensor, keys_BGRD: Tensor, values_BGRD: Tensor, tokens: int, scale: float
-) -> Tensor:
+def attend_few(query_BGQD: Tensor, both_2BGRD: Tensor, tokens: int) -> Tensor:
     """Attention of one new token of each text to the first `tokens` of the room, (B, A D).
 
-    By products over the whole room, since a product over a part of it would copy it first.
+    The queries, which are scaled, that read the same keys are taken for tokens of one text.
     """
-    score_BGQR = (query_BGQD * scale) @ keys_BGRD.transpose(-1, -2)
+    keys_BGTD, values_BGTD = both_2BGRD.narrow(3, 0, tokens).unbind()
+    return scaled_dot_product_attention(query_BGQD, keys_BGTD, values_BGTD, scale=1.0).flatten(1)
+
+
+def attend_held(query_BGQD: Tensor, both_2BGRD: Tensor, tokens: int) -> Tensor:
+    """As `attend_few`, in the dtype of what is held, by products over the whole room: a product
+    over a part of it would copy it first.
+    """
+    keys_BGRD, values_BGRD = both_2BGRD.unbind()
+    score_BGQR = query_BGQD.to(keys_BGRD.dtype) @ keys_BGRD.transpose(-1, -2)
     score_BGQR[..., tokens:] = -torch.inf
     return (score_BGQR.softmax(-1) @ values_BGRD).flatten(1)
 
@@ -207,20 +242,19 @@ def _turn(rotary: Any, x_BH: Tensor, position: int) -> Tensor:
     return torch.complex(cosine_11D[0, 0, :pairs], sine_11D[0, 0, :pairs])
 
 
-def _turned(each_BND: Tensor, turn_C: Tensor) -> Tensor:
-    """Queries or keys whose halves rotate together, rotated, as pairs of neighbours."""
-    texts, heads, units = each_BND.shape
-    first_BNC, second_BNC = each_BND.view(texts, heads, 2, units // 2).unbind(2)
-    turned_BNC = torch.complex(first_BNC, second_BNC) * turn_C
-    return torch.view_as_real(turned_BNC).view(texts, heads, units)
+def _turn_in_place(heads_BMD: Tensor, turn_NC: Tensor) -> None:
+    """Rotate the first N heads, whose units that rotate together are neighbours."""
+    texts, heads, units = heads_BMD.shape
+    pairs_BMC = torch.view_as_complex(heads_BMD.view(texts, heads, units // 2, 2))
+    pairs_BMC[:, : len(turn_NC)].mul_(turn_NC)
 
 
-def _as_pairs(keys_BGTD: Tensor) -> Tensor:
-    """Keys whose first and second halves rotate together, unit by unit, as neighbours."""
-    return torch.stack(keys_BGTD.chunk(2, -1), -1).flatten(-2)
+def _as_neighbours(each_D: Tensor) -> Tensor:
+    """Units (..., D) of which the first and the second half rotate together, as neighbours."""
+    return torch.stack(each_D.chunk(2, -1), -1).flatten(-2)
 
 
-def _joined(modules: tuple[nn.Linear, ...]) -> tuple[Tensor, Tensor | None]:
+def _joined(*modules: nn.Linear) -> tuple[Tensor, Tensor | None]:
     """The weights and biases of modules of one input, one below the other."""
     weight = torch.cat([each.weight.detach() for each in modules])
     biases = [each.bias.detach() for each in modules if each.bias is not None]
@@ -229,9 +263,8 @@ def _joined(modules: tuple[nn.Linear, ...]) -> tuple[Tensor, Tensor | None]:
     return weight, torch.cat(biases) if biases else None
 
 
-def _packed_half(*modules: nn.Linear) -> Product:
-    """The product of modules of one input, of float32 inputs and outputs, with float16 weights."""
-    weight, bias = _joined(modules)
+def _packed_half(weight: Tensor, bias: Tensor | None) -> Product:
+    """A product of float32 inputs and outputs with float16 weights."""
     if weight.abs().amax() > _LARGEST_HALF:
         raise CannotStep("a weight is too large for float16")
     ops, added = torch.ops.quantized, None if bias is None else bias.float()
@@ -240,9 +273,8 @@ def _packed_half(*modules: nn.Linear) -> Product:
     return lambda x_BH: multiply(x_BH, packed)
 
 
-def _packed_bfloat16(*modules: nn.Linear) -> Product:
-    """The product of modules of one input, with bfloat16 weights and outputs."""
-    weight, bias = _joined(modules)
+def _packed_bfloat16(weight: Tensor, bias: Tensor | None) -> Product:
+    """A product of bfloat16 weights and outputs."""
     packed = torch.ops.mkldnn._reorder_linear_weight(weight, _MANY_TEXTS)
     multiply = torch.ops.mkldnn._linear_pointwise.default
     return lambda x_BH: multiply(x_BH.bfloat16(), packed, bias, "none", [], "")
