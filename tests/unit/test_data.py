@@ -189,6 +189,18 @@ def test_a_leaking_set_that_the_user_chose_fails(tree):
         )
 
 
+def test_leaks_of_a_set_that_the_user_chose_are_left_out_and_named_if_the_recipe_says_so(tree):
+    path = tree["data"]["train"]["path"]
+    news = {"name": "news", "count": 16, "source": {"path": path}, "leaks": "leave-out"}
+    drawn = draw_data(recipe_of(tree, domains=[news]), WordCodec())
+    train, _, held = ({tuple(ids) for ids in each.ids_NT.tolist()} for each in drawn.sets)
+    assert len(held) == 16
+    assert train.isdisjoint(held)
+    left_out = drawn.manifest.set_named("news").leaks_left_out
+    assert left_out
+    assert {each.source for each in left_out} == {path}
+
+
 def test_reported_contexts_do_not_stand_in_validation_either(tree, tmp_path):
     other = write_corpus(tmp_path / "other.jsonl", documents=30, words=60, seed=9)
     contexts = [{"name": "same", "count": 30, "source": {"path": str(other)}}]

@@ -77,6 +77,9 @@ def test_a_mirrored_copy_of_a_training_image_leaks_from_a_named_source(tmp_path)
     domain = {"name": "d", "count": 20, "source": {"path": str(path), "column": "images"}}
     with pytest.raises(DataError, match=r"b\.npz, row 1: the set 'd' leaks: it repeats .*a\.npz"):
         draw(tmp_path / "a.npz", domains=[domain])
+    domain |= {"leaks": "leave-out", "count": 19}
+    drawn, _ = draw(tmp_path / "a.npz", domains=[domain])
+    assert [each.row for each in drawn.manifest.set_named("d").leaks_left_out] == [1]
 
 
 def test_training_images_and_their_mirror_images(tmp_path):

@@ -17,7 +17,7 @@ from hyperfitting.data.lost_characters import Losses, losses_of, reach, refuse_l
 from hyperfitting.data.passages import Passage
 from hyperfitting.data.refusals import too_few
 from hyperfitting.data.repeats import NearRepeats
-from hyperfitting.data.requests import WATCHED, SetRequest, SetRequests
+from hyperfitting.data.requests import WATCHED, SetRequest, SetRequests, leak_remedy
 from hyperfitting.data.sources import read_texts
 from hyperfitting.data.stretches import PassagePool
 from hyperfitting.errors import DataError
@@ -182,12 +182,12 @@ def _leaks(wanted: SetRequest, document: Document, text: str, known: _Known) -> 
     if found is None:
         return False
     words, reason = found
-    if wanted.chosen and not isinstance(
+    if wanted.refuses_leaks and not isinstance(
         wanted.pool, PassagePool
     ):  # a user cannot remove a passage from a book
         raise DataError(
             f"{document.source}, row {document.row}: the set {wanted.name!r} leaks: {reason}: "
-            "remove it, or choose another source"
+            f"{leak_remedy(wanted)}"
         )
     leak = LeakFacts(source=document.source, row=document.row, title=document.title, words=words)
     wanted.leaks.append(leak)

@@ -18,7 +18,7 @@ from hyperfitting.data.fit_palette import fit_palette
 from hyperfitting.data.image_sources import read_images
 from hyperfitting.data.near_images import NearImages
 from hyperfitting.data.pixels import Picture
-from hyperfitting.data.requests import WATCHED, SetRequest, SetRequests
+from hyperfitting.data.requests import WATCHED, SetRequest, SetRequests, leak_remedy
 from hyperfitting.errors import DataError
 from hyperfitting.facts import DataManifest, LeakFacts
 from hyperfitting.palette import Palette
@@ -108,11 +108,10 @@ def _leaks(wanted: SetRequest, picture: Picture, known: list[NearImages]) -> boo
     if found is None:
         return False
     place = f"{found.source}, row {found.row}"
-    if wanted.chosen:
+    if wanted.refuses_leaks:
         raise DataError(
             f"{picture.source}, row {picture.row}: the set {wanted.name!r} leaks: it repeats "
-            f"{place}, which trains or validates, or nearly does: remove it, or choose another "
-            "source"
+            f"{place}, which trains or validates, or nearly does: {leak_remedy(wanted)}"
         )
     leak = LeakFacts(source=picture.source, row=picture.row, title=picture.title, words=place)
     wanted.leaks.append(leak)

@@ -56,8 +56,9 @@ class SetRequest:
     count: int
     pool: Iterator[Any] | PassagePool
     form: BlockForm
-    chosen: bool  # the user named its source, so a leak is an error that the user must correct
+    chosen: bool  # the user named its source
     texts: SourceTexts
+    refuses_leaks: bool = False  # a leak is an error that the user must correct
     seen: list[Any] = field(default_factory=list)
     too_short: int = 0
     repeated: int = 0
@@ -84,6 +85,13 @@ class SetRequest:
         if item is not None:
             self.seen.append(item.document if isinstance(item, Passage) else item)
         return item
+
+
+def leak_remedy(wanted: SetRequest) -> str:
+    """What a user does about a leak that is an error."""
+    if wanted.name == "validation":
+        return "remove it, or choose another source"
+    return 'remove it, choose another source, or set leaks = "leave-out" of this domain'
 
 
 class SetRequests:
@@ -129,12 +137,16 @@ class SetRequests:
         yield SetRequest("train", data.train_blocks, train, form, False, self._read(data.train))
         pool = validation if own is None else self._all_of(own, form.tokens)
         texts = self._read(own or data.train)
-        yield SetRequest("validation", data.validation_blocks, pool, form, own is not None, texts)
+        chosen = own is not None
+        yield SetRequest(
+            "validation", data.validation_blocks, pool, form, chosen, texts, refuses_leaks=chosen
+        )
         for each in data.domains:
             pool = contexts if each.source is None else self._stream(each.source)
             texts = self._read(each.source or data.train)
+            chosen, refuses = each.source is not None, each.leaks == "refuse"
             yield SetRequest(
-                each.name, each.count, pool, self._contexts, each.source is not None, texts
+                each.name, each.count, pool, self._contexts, chosen, texts, chosen and refuses
             )
 
     def _pools(self) -> list[Iterator[Document]] | list[PassagePool]:

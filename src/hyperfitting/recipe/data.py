@@ -79,6 +79,12 @@ class Domain(Settings):
         description="Its own source; none: documents of `data.train` that neither training nor "
         "validation took.",
     )
+    leaks: Literal["refuse", "leave-out"] = Field(
+        "refuse",
+        description="What becomes of a document of `source` that shares text with training or "
+        "validation. `refuse`: an error names it. `leave-out`: the next one is taken in its place, "
+        "and it is counted. Documents of `data.train` are always left out.",
+    )
 
 
 class DataSettings(Settings):
