@@ -125,7 +125,8 @@ def _figure(
     theirs = published_series(results.study, _PREFERENCE, DATA, lambda kind: places.get(str(kind)))
     if theirs:
         title = "mean preference (%): not measured here"
-        panels.append(Panel(title, "trained on", tuple(theirs), ticks=tuple(kinds)))
+        shares = (0.0, 100.0)
+        panels.append(Panel(title, "trained on", tuple(theirs), ticks=tuple(kinds), limits=shares))
     caption = (
         "Greedy texts of models that were trained on one kind of text, by the kind that they "
         "continue. Dashed: the true texts."
