@@ -59,22 +59,21 @@ def answered(
     return made
 
 
-def write_sheet(
-    folder: EvaluationFolder,
+def sheet_facts(
     task: str,
     form: str,
-    items: Sequence[AnsweredItem],
+    items: int,
     *,
     metric: str = "acc",
     limit: int | None = None,
     **facts: Any,
-) -> None:
-    """A finished sheet of these items."""
+) -> SheetFacts:
+    """How a sheet of so many items was made."""
     parser = 1 if form == "generated" else None
     held = _IDENTITY | {"limit": limit}
-    identity = SheetIdentity(task=task, form=form, items=len(items), parser=parser, **held)
+    identity = SheetIdentity(task=task, form=form, items=items, parser=parser, **held)
     held = {"contaminated": (), "unchecked": 0, "cut_items": 0, "seconds": 1.0, **facts}
-    made = SheetFacts(
+    return SheetFacts(
         identity=identity,
         source="x",
         title=task.upper(),
@@ -84,6 +83,13 @@ def write_sheet(
         environment=Environment.of_this_process(),
         **held,
     )
-    sheet = folder.sheet(identity.name)
+
+
+def write_sheet(
+    folder: EvaluationFolder, task: str, form: str, items: Sequence[AnsweredItem], **facts: Any
+) -> None:
+    """A finished sheet of these items; `facts` as `sheet_facts` takes them."""
+    made = sheet_facts(task, form, len(items), **facts)
+    sheet = folder.sheet(made.identity.name)
     sheet.begin(made)
     sheet.finish(items, made)

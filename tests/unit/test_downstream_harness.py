@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from hyperfitting import models
-from hyperfitting.downstream.answering import answered_portion, own_tasks
+from hyperfitting.downstream.answering import answer_sheet, answered_portion, own_tasks
 from hyperfitting.downstream.benchmarks import read_benchmark
 from hyperfitting.downstream.calibration import choice_scores
 from hyperfitting.downstream.harness import HarnessModel, build_requests
 from hyperfitting.errors import InputError, ModelError
+from hyperfitting.progress import NO_PROGRESS
 from hyperfitting.recipe import EvaluateSettings, ModelSettings
+from hyperfitting.runs import EvaluationFolder
 from tests.support.benchmarks import (
     SUBJECTS,
     arc_rows,
@@ -25,6 +27,7 @@ from tests.support.benchmarks import (
     write_benchmarks,
     write_jsonl,
 )
+from tests.support.sheets import sheet_facts
 from tests.support.tiny_models import make_model
 
 SETTINGS = EvaluateSettings()
@@ -292,3 +295,24 @@ def test_a_chat_begins_once_and_asks_in_the_users_turn(tiny_tokenizer, folder, p
     ids = codec.encode_prompt(context)
     assert (ids[0], ids.count(tokenizer.bos_token_id)) == (tokenizer.bos_token_id, 1)
     assert asked.likelihoods([requests[0].args])[0].loglikelihood < 0
+
+
+def test_texts_follow_the_longest_prompts_first_and_are_kept_in_the_files_order(loaded, tmp_path):
+    rows = [
+        row | {"question": "why " * (1 + number % 5)} for number, row in enumerate(arc_rows(20))
+    ]
+    write_jsonl(tmp_path / "arc.jsonl", rows)
+    (task,) = own_tasks(read_benchmark("arc_easy", tmp_path), ["generated"], SETTINGS, examples=0)
+    model = HarnessModel(*loaded, positions=1024)
+    sheet, read = EvaluationFolder(tmp_path).sheet("texts"), []
+    facts = sheet_facts("arc_easy", "generated", len(task))
+    sheet.begin(facts)
+    write, model.texts = model.texts, lambda asked: read.extend(asked) or write(asked)
+    answer_sheet(task, model, sheet, facts, batch_items=1, label="", progress=NO_PROGRESS)
+    lengths = [model.prompt_tokens(context) for context, _ in read]
+    assert lengths == sorted(lengths, reverse=True) != [lengths[0]] * len(lengths)
+    kept = sheet.items()
+    assert [(each.item, each.item_sha256) for each in kept] == task.keys
+    assert {each.item: each.text for each in kept} == {
+        each.item: each.text for each in answers(model, "arc_easy", "generated", tmp_path)
+    }

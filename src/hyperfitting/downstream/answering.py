@@ -1,7 +1,8 @@
 """Tasks x items -> answers of one model, kept item by item.
 
-Items are answered in portions that their place in the file decides. A portion that a kill cut off
-is answered again as a whole, so batches are the same and a sheet comes out equal to the bit.
+Items are answered in portions that their place in the file decides, or, where texts are written,
+the length of their prompts. A portion that a kill cut off is answered again as a whole, so batches
+are the same and a sheet comes out equal to the bit.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -184,15 +186,17 @@ def answer_sheet(
     """
     started, size = time.monotonic(), _PORTION * batch_items
     template, model.chat = model.apply_chat_template if task.chat else None, task.chat
-    held = sheet.part(task.keys)
-    rows = held[: len(held) // size * size]
     items = list(task.asked(template))
+    order, keys = _order(model, items), task.keys
+    held = sheet.part([keys[place] for place in order])
+    rows = held[: len(held) // size * size]
     with (
         progress.bar(label, len(items), start=len(rows)) as bar,
         sheet.continuing(rows) as keep,
     ):
         for start in range(len(rows), len(items), size):
-            for row in answered_portion(model, items[start : start + size]):
+            portion = [items[place] for place in order[start : start + size]]
+            for row in answered_portion(model, portion):
                 keep(row)
                 rows.append(row)
                 bar.advance()
@@ -203,7 +207,23 @@ def answer_sheet(
         "cut_items": cut,
         "seconds": round(time.monotonic() - started, 1) if not held else None,
     }
-    sheet.finish(rows, facts.model_copy(update=done))
+    in_file_order = [row for _, row in sorted(zip(order, rows, strict=True), key=itemgetter(0))]
+    sheet.finish(in_file_order, facts.model_copy(update=done))
+
+
+def _order(model: HarnessModel, items: Sequence[AskedItem]) -> list[int]:
+    """The places of items in the order in which they are answered. Texts are written side by side
+    after prompts of equal length only: the longest come first.
+    """
+    if not items or not _writes(items[0]):
+        return list(range(len(items)))
+    lengths = [model.prompt_tokens(item.requests[0].args[0]) for item in items]
+    return sorted(range(len(items)), key=lambda place: -lengths[place])
+
+
+def _writes(item: AskedItem) -> bool:
+    """Whether the answer is a text, and no likelihood."""
+    return bool(item.requests[0].request_type == "generate_until")
 
 
 def _warnings(task: AskedTask, rows: Sequence[AnsweredItem], cut: int) -> Iterator[str]:
@@ -220,7 +240,7 @@ def _warnings(task: AskedTask, rows: Sequence[AnsweredItem], cut: int) -> Iterat
 def answered_portion(model: HarnessModel, items: Sequence[AskedItem]) -> list[AnsweredItem]:
     """Ask a model all requests of some items at once; the rows of the items."""
     requests = [each for item in items for each in item.requests]
-    is_text = requests[0].request_type == "generate_until"
+    is_text = _writes(items[0])
     ask = model.texts if is_text else model.likelihoods
     answers = ask([each.args for each in requests])
     for request, answer in zip(requests, answers, strict=True):

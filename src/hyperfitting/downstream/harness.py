@@ -79,6 +79,10 @@ class HarnessModel:
             self._codec.tokenizer, turns, begin_answer=add_generation_prompt
         )
 
+    def prompt_tokens(self, context: str) -> int:
+        """The length of a prompt, before it is cut to the model's positions."""
+        return len(self._encode(context))
+
     def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[ModelAnswer]:
         """Score the continuation of each context.
 
