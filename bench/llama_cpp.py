@@ -1,7 +1,7 @@
 """One stream of llama.cpp, timed in a process of its own (door to xllamacpp).
 
-Its threads wait busily between two texts. In the benchmark's process they took 12 ms from each of
-our tokens of 18 ms. So a process lives for one turn, and none of torch's threads are in it.
+Its threads wait busily between two texts: in the benchmark's process a token of ours took 29 ms
+instead of 19. So a process lives for one turn, and none of torch's threads are in it.
 
     python -m bench.llama_cpp FILE THREADS NEW_TOKENS < ids.json
 """

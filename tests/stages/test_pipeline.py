@@ -350,6 +350,9 @@ def test_the_model_card_names_an_adapters_base_and_how_a_gguf_file_was_quantised
     source = ModelSource("adapter", {}, {"Q8_0": 15, "F32": 5}, base="base.gguf")
     card = model_card(run.recipe, run.probes(), outcome, source=source)
     assert ", an adapter merged into `base.gguf` (dequantised from GGUF: tensors Q8_0 15, " in card
+    model = run.recipe.model.model_copy(update={"initialise": "random"})
+    random = run.recipe.model_copy(update={"model": model})
+    assert "GGUF" not in model_card(random, run.probes(), outcome, source=source)
 
 
 def test_write_continues_a_prompt_and_stops_at_end_of_text(finished):

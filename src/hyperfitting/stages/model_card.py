@@ -81,10 +81,10 @@ def _what(recipe: Recipe, outcome: Outcome, made_from: ModelSource | None) -> st
     source, data = f"`{recipe.model.source}`", recipe.data
     if recipe.model.revision is not None:
         source += f" (revision `{recipe.model.revision}`)"
-    if made_from is not None and made_from.base is not None:
-        source += f", an adapter merged into `{made_from.base}`"
-    if made_from is not None and made_from.tensor_types:
-        source += f" (dequantised from GGUF: tensors {made_from.quantisation})"
+    if made_from is not None and recipe.model.initialise == "pretrained":
+        source += f", an adapter merged into `{made_from.base}`" if made_from.base else ""
+        held = made_from.quantisation
+        source += f" (dequantised from GGUF: tensors {held})" if held else ""
     if recipe.leaves_model_untouched:
         return f"{source}, untouched and saved as {recipe.model.dtype}."
     begun = (
