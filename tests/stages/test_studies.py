@@ -15,6 +15,7 @@ from hyperfitting.facts import write_facts
 from hyperfitting.files import replacing
 from hyperfitting.progress import NoProgress
 from hyperfitting.recipe import load_recipe, parse_recipe
+from hyperfitting.stages.archive import archive_experiment
 from hyperfitting.studies import base_recipe, study_cells, study_folder
 from hyperfitting.studies.cell_run import run_cell
 from hyperfitting.studies.estimate import estimate_study, training_kinds
@@ -344,6 +345,31 @@ def test_an_ordinary_experiment_is_used_again(finished, tree, tmp_path):
     (cell,) = study_results(study, out=tmp_path / "out").finished
     assert not cell.experiment.run("hyperfitted").model_folder.exists()
     assert cell.metrics[0] == finished.run("original").metrics()[0]
+
+
+def test_an_archive_of_a_cell_is_used_again_and_shares_nothing(base, tmp_path):
+    """A study goes on elsewhere from small files: the other cells draw data of their own."""
+    text = RATES.replace("predictions = true\n", "")
+    one = tiny_study(tmp_path / "one", base, text.replace("[3e-3, 1e-3]", "[1e-3]"), seeds="[0]")
+    run_study(one, ThisProcess(), out=tmp_path / "one" / "out", options=OPTIONS)
+    (cell,) = study_results(one, out=tmp_path / "one" / "out").finished
+    archive_experiment(cell.experiment.folder, tmp_path / "archives" / "cell")
+    both = tiny_study(tmp_path / "both", base, text, seeds="[0]")
+    out = tmp_path / "both" / "out"
+    options = RunOptions(device="cpu", poll_seconds=0, reuse=(tmp_path / "archives",))
+    run_study(both, ThisProcess(), out=out, options=options)
+    made, archived = study_results(both, out=out).finished
+    assert archived.facts.taken_from == str(tmp_path / "archives" / "cell")
+    assert archived.metrics == cell.metrics
+    assert (made.facts.data_from, made.facts.original_from) == (None, None)
+    assert report_study(both, out=out).finished == 2
+    asks = tiny_study(tmp_path / "asks", base, "predictions = true\n" + text, seeds="[0]")
+    assert (
+        run_study(
+            asks, Ends(CellOutcome.LOST), out=tmp_path / "asks" / "out", options=options
+        ).in_state("finished")
+        == []
+    )  # an archive has no predictions
 
 
 def test_a_cell_that_fails_is_one_line_and_the_others_go_on(base, tmp_path, capsys):

@@ -101,12 +101,12 @@ def _folders(study: StudyFolder, others: Iterable[Path]) -> Iterator[Path]:
 
 
 def _finished(folder: Path) -> Experiment | None:
-    """The experiment in a folder, if all its runs are measured, and asked the benchmarks, if there
-    are any; a cell may be at work still.
+    """The experiment in a folder, or the archive of one, if all its runs are measured, and asked
+    the benchmarks, if there are any; a cell may be at work still.
     """
     try:
         facts, experiment = read_cell_facts(folder), cell_experiment(folder)
-        if experiment.archive is not None or (facts is not None and not facts.finished):
+        if facts is not None and not facts.finished:
             return None
         if experiment.recipe.evaluate.tasks and experiment.state() != "reported":
             return None  # the report is made when all are answered

@@ -42,7 +42,7 @@ def share_data(recipe: Recipe, folder: Path, others: Iterable[Path]) -> Path | N
 def _has_data_of(other: Experiment, recipe: Recipe) -> bool:
     """Whether the data of another experiment are those that this recipe would draw."""
     try:
-        if not other.drawn or data_key(other.recipe) != data_key(recipe):
+        if not (other.drawn and other.holds_texts) or data_key(other.recipe) != data_key(recipe):
             return False
         data.refuse_changed(other.manifest.sources, recipe.data, str(other.folder))
     except InputError:
@@ -87,7 +87,9 @@ def share_original(
 def _has_original_of(other: Experiment, mine: Experiment, threads: int, device: str) -> bool:
     try:
         run = other.run(ORIGINAL)
-        if not (other.drawn and run.measured and run.weights and run.weights.source):
+        if not (run.measured and run.weights and run.weights.source):
+            return False
+        if not (other.drawn and other.holds_texts):
             return False
         made = run.train_facts
         same = (made.threads, made.device) == (threads, device)
