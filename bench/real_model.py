@@ -42,10 +42,12 @@ CONTEXTS, CONTEXT_TOKENS = 100, 32
 BASELINE_CONTEXTS = 3 * PUBLIC_CODE_BATCH
 """Of the public code's batches of 8 three are timed: one takes 20 seconds."""
 STREAM_TOKENS = 200
+COMPILED = (False, True)
+"""Training is compared without and with torch.compile."""
 
 
 def report_real_model(device: torch.device, rounds: int) -> None:
-    """Print all three comparisons; each takes turns in one process."""
+    """Print all comparisons; each takes turns in one process."""
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as held:
         folder = Path(held)
@@ -55,7 +57,10 @@ def report_real_model(device: torch.device, rounds: int) -> None:
         rounds = min(3, rounds)
         report_stream(settings, device, rounds, folder / "f16.gguf")
         report_writing(settings, device, rounds)
-        compare_training("135M", str(folder), device, rounds, compile_=False, with_trainer=False)
+        for compile_ in COMPILED:
+            compare_training(
+                "135M", str(folder), device, rounds, compile_=compile_, with_trainer=False
+            )
 
 
 def real_or_random(folder: Path) -> ModelSettings:

@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from hyperfitting.errors import ModelError
-from hyperfitting.models import attention_of, prefer_attention
+from hyperfitting.models import attention, attention_of, prefer_attention
 from tests.support.tiny_models import tiny_config
 
 CPU = torch.device("cpu")
@@ -53,8 +53,11 @@ WINDOW = MistralConfig(
 )
 
 
+@pytest.mark.parametrize("piece_tokens", [16, 128])
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "mistral", "gpt2", "gpt_neox", "window"])
-def test_products_equal_the_models_own_attention_and_its_gradients(kind):
+def test_products_equal_the_models_own_attention_and_its_gradients(kind, piece_tokens, monkeypatch):
+    """In one piece, and in three, of which the last is shorter."""
+    monkeypatch.setattr(attention, "_PIECE_TOKENS", piece_tokens)
     model = build(WINDOW if kind == "window" else tiny_config(kind, 320))
     prefer_attention(model, "eager", CPU, 40)
     logits_BTV, gradients = slopes(model)

@@ -107,7 +107,8 @@ def test_the_largest_change_of_a_metric_is_told_with_its_value():
 def test_a_real_model_streams_writes_and_trains_in_turn(small, monkeypatch, capsys):
     monkeypatch.setattr(real_model, "SHAPE", small)
     monkeypatch.setattr(real_model, "SOURCE", "package:none/none.gguf")  # so that it is random
-    for name, value in {"CONTEXTS": 5, "BASELINE_CONTEXTS": 2, "STREAM_TOKENS": 4}.items():
+    sizes = {"CONTEXTS": 5, "BASELINE_CONTEXTS": 2, "STREAM_TOKENS": 4}
+    for name, value in {**sizes, "COMPILED": (False,)}.items():  # to compile takes half a minute
         monkeypatch.setattr(real_model, name, value)
     for module in (decoding, real_model):
         monkeypatch.setattr(module, "NEW_TOKENS", 4)

@@ -1,12 +1,14 @@
 """Our attention kernels for CPUs, where torch's SDPA is slow in bfloat16.
 
-For short blocks: a product, a softmax and a product over all texts and heads at once. The scores
-stay in the dtype of the keys; the softmax computes in float32 internally without a float32 copy.
+For short blocks: a product, a softmax and a product over all texts and heads at once, for so many
+tokens of each that most of the scores of later tokens, which are invisible, are never computed. The
+scores stay in the dtype of the keys; the softmax computes in float32 internally without a float32
+copy.
 For one new token: products over the whole buffer of a cache, whose unused scores are then set to
 zero, because a product over a view of it would copy it first.
 
-Shapes: B texts, H heads, N = B x H, G heads of keys, Q = H / G heads that share one of them, T
-tokens, K tokens of keys, R tokens of room in a cache, D units of a head.
+Shapes: B texts, H heads, G heads of keys, N = B x G, Q = H / G heads that share one of them, T
+tokens, K tokens of keys, R = Q x T rows of scores or tokens of room in a cache, D units of a head.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout as drop
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 PRODUCTS = "products"
 """The name under which the kernel is registered in transformers. `adapt` decides which models use
 it.
 """
+
+_PIECE_TOKENS = 128
+"""Tokens of one piece: fewer would waste less of the scores, in products that are slower."""
 
 
 def attend_by_products(
@@ -37,24 +42,40 @@ def attend_by_products(
     **_: Any,
 ) -> Any:
     """Causal attention, (B, T, H, D). `attention_mask` is true where a token is visible; None: all
-    earlier tokens.
+    earlier tokens. Then it is taken piece by piece, each with the tokens up to its last one.
     """
     batch, heads, tokens, units = query_BHTD.shape
     shared, dtype, held = heads // key_BGKD.shape[1], value_BGKD.dtype, key_BGKD.shape[2]
-    key_NKD, value_NKD = (
-        repeat_kv(each.to(dtype), shared).flatten(0, 1) for each in (key_BGKD, value_BGKD)
-    )
+    key_NKD, value_NKD = (each.to(dtype).flatten(0, 1) for each in (key_BGKD, value_BGKD))
+    query_NQTD = query_BHTD.to(dtype).reshape(-1, shared, tokens, units)
+    added_NQTK = _added_scores(attention_mask, query_BHTD, value_NKD)
+    in_pieces = attention_mask is None
+    pieces = []
+    for first in range(0, tokens, _PIECE_TOKENS if in_pieces else tokens):
+        last = min(first + _PIECE_TOKENS, tokens) if in_pieces else tokens
+        seen = held - tokens + last
+        score_NRK = torch.baddbmm(
+            added_NQTK[:, :, first:last, :seen].flatten(1, 2),
+            query_NQTD[:, :, first:last].flatten(1, 2),
+            key_NKD[:, :seen].transpose(1, 2),
+            alpha=scaling or units**-0.5,
+        )
+        share_NRK = drop(score_NRK.softmax(-1), dropout, module.training)
+        piece_BHTD = (share_NRK @ value_NKD[:, :seen]).view(batch, heads, last - first, -1)
+        pieces.append(piece_BHTD.transpose(1, 2))
+    return torch.cat(pieces, 1), None
+
+
+def _added_scores(attention_mask: Tensor | None, query_BHTD: Tensor, value_NKD: Tensor) -> Tensor:
+    """What hides tokens, (N or 1, Q, T, K): minus infinity where one is invisible, else 0."""
+    (batch, heads, tokens, _), held = query_BHTD.shape, value_NKD.shape[1]
+    shared = batch * heads // len(value_NKD)
     if attention_mask is None:
-        added_NTK = value_NKD.new_full((tokens, held), -torch.inf).triu(1 + held - tokens)
-    else:
-        hidden_NTK = ~attention_mask.expand(batch, heads, -1, -1).flatten(0, 1)
-        added_NTK = value_NKD.new_zeros(hidden_NTK.shape).masked_fill_(hidden_NTK, -torch.inf)
-    query_NTD = query_BHTD.to(dtype).flatten(0, 1)
-    score_NTK = torch.baddbmm(
-        added_NTK, query_NTD, key_NKD.transpose(1, 2), alpha=scaling or units**-0.5
-    )
-    share_NTK = drop(score_NTK.softmax(-1), dropout, module.training)
-    return (share_NTK @ value_NKD).unflatten(0, (batch, heads)).transpose(1, 2).contiguous(), None
+        added_TK = value_NKD.new_full((tokens, held), -torch.inf).triu(1 + held - tokens)
+        return added_TK.expand(1, shared, -1, -1)
+    hidden_BHTK = ~attention_mask.expand(batch, heads, -1, -1)
+    hidden_NQTK = hidden_BHTK.reshape(-1, shared, tokens, held)
+    return value_NKD.new_zeros(hidden_NQTK.shape).masked_fill_(hidden_NQTK, -torch.inf)
 
 
 def attend_one_token(
