@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from bench.timing import clock
 from hyperfitting.measuring.reading import TextReader
-from hyperfitting.models import keep_freed_memory
+from hyperfitting.models import keep_freed_memory, prefer_attention
 from hyperfitting.models.chunked_logits import chunk_tokens
 from hyperfitting.records import MetricRow
 from hyperfitting.runs import Experiment
@@ -62,6 +62,7 @@ def report_measuring(device: torch.device, rounds: int) -> Measured:
     float32()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     trained.bfloat16()
+    prefer_attention(trained, "auto", device, TOKENS)  # as the stage does in bfloat16
     ways = {"float32": float32, "bfloat16": bfloat16, "products": partial(multiply, original)}
     bfloat16(), ways["products"]()
     turns = [{name: clock(work)[0] for name, work in ways.items()} for _ in range(rounds)]

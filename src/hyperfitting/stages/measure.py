@@ -102,6 +102,8 @@ def _reader(
     # A head that multiplies in float32 would halve what a named dtype gains.
     dtype, exact = recipe.measuring_dtype, recipe.measure.dtype is None
     model, _ = load_run(run, device, dtype=dtype, exact_head=exact)
+    if recipe.measure.dtype == "bfloat16":  # float32 stays as it is to the bit
+        models.prefer_attention(model, "auto", device, recipe.data.block_tokens)
     return TextReader(run.variant, model, batch_texts=recipe.measure.batch_blocks, advance=advance)
 
 
