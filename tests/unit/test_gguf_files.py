@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -50,6 +51,15 @@ def test_a_file_in_float32_gives_the_logits_and_ids_of_its_model(write, tiny_tok
     assert distance(loaded, model) < 1e-5
     own, held = ({w.data_ptr(): w.numel() for w in each.parameters()} for each in (model, loaded))
     assert sum(own.values()) == sum(held.values())  # tied weights are tied again
+
+
+def test_a_llama_of_the_name_mistral_is_refused_and_may_be_renamed(write, tmp_path):
+    model, file = write("mistral", change=lambda writer: writer.add_name("mistral"))
+    assert "gguf-new-metadata --general-name Mistral" in problem(file)
+    renamed = tmp_path / "renamed.gguf"
+    command = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--general-name", "Mistral"]
+    subprocess.run([*command, file, renamed], check=True, capture_output=True)
+    assert distance(load_model(model_settings(renamed), CPU), model) < 1e-5
 
 
 @pytest.mark.parametrize(("kind", "most"), [(Q.F16, 2e-3), (Q.Q8_0, 0.05), (Q.Q4_0, 0.6)])

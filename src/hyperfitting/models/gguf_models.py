@@ -131,6 +131,7 @@ def gguf_config(file: GgufFile) -> Any:
 @cache
 def _config_once(path: Path, *state: int) -> Any:
     file = read_gguf(path)
+    _refuse_the_name_mistral(file)
     with _alone(path) as place:
         config = transformers.AutoConfig.from_pretrained(**place)
     for name, value in _left_out(file, config).items():
@@ -138,6 +139,18 @@ def _config_once(path: Path, *state: int) -> Any:
             setattr(config, name, value)
     set_positions(file, config)
     return config
+
+
+def _refuse_the_name_mistral(file: GgufFile) -> None:
+    """transformers builds its Mistral for a Llama of exactly this name, and then finds no weights
+    for it.
+    """
+    if file.architecture == "llama" and file.settings.get("general.name") == "mistral":
+        raise ModelError(
+            'the GGUF file has the name "mistral" (general.name), which transformers takes for an '
+            "architecture that it does not read: give it another one with "
+            "`gguf-new-metadata --general-name Mistral FILE NEW_FILE`"
+        )
 
 
 def _left_out(file: GgufFile, config: Any) -> dict[str, Any]:
