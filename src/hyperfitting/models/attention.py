@@ -1,9 +1,9 @@
 """Our attention kernels for CPUs, where torch's SDPA is slow in bfloat16.
 
-For short blocks: a product, a softmax and a product over all texts and heads at once, for so many
-tokens of each that most of the scores of later tokens, which are invisible, are never computed. The
-scores stay in the dtype of the keys; the softmax computes in float32 internally without a float32
-copy.
+For short blocks: a product, a softmax and a product over all texts and heads at once, for one piece
+of the tokens after another. A piece has no scores of tokens after its last one, which are
+invisible: of 256 tokens that leaves out a quarter of all scores, of 512 three eighths. The scores
+stay in the dtype of the keys; the softmax computes in float32 internally without a float32 copy.
 For one new token: products over the whole buffer of a cache, whose unused scores are then set to
 zero, because a product over a view of it would copy it first.
 
